@@ -1,0 +1,53 @@
+# ARGS reaches the program behind a target, as in: make test ARGS="-k json"
+PYTHON ?= python3
+
+.PHONY: help setup run test check format lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/made ## Make .venv with everything that is needed (PYTHON=python3.12 chooses the interpreter)
+
+.venv/made: pyproject.toml requirements-dev.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+		|| { echo "error: $(PYTHON) is not Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "error: $(PYTHON) lacks venv; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	"$(PYTHON)" -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: .venv/made ## Run all functions on this machine, with stand-ins and the console page
+	@.venv/bin/watchkeeper dev $(ARGS)
+
+test: .venv/made ## Run the tests
+	.venv/bin/python -m pytest $(ARGS)
+
+check: .venv/made ## Check format, style, imports and types
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/mypy
+	@for folder in functions/*/; do \
+		echo "mypy $$folder"; MYPYPATH="$$folder" .venv/bin/mypy "$$folder" || exit 1; \
+	done
+
+format: .venv/made ## Format the code and mend what ruff can mend
+	.venv/bin/ruff check --fix-only
+	.venv/bin/ruff format
+
+# Pins stay as they are until something asks for another: make lock ARGS=--upgrade, or ARGS="--upgrade-package urllib3".
+# A function gets the very versions that are tested here.
+lock: .venv/made ## Pin what the requirements.in files and pyproject.toml name
+	.venv/bin/uv pip compile --quiet $(ARGS) pyproject.toml requirements-dev.in functions/*/requirements.in \
+		--output-file requirements-dev.txt
+	@for folder in functions/*/; do \
+		echo "uv pip compile $${folder}requirements.in"; \
+		.venv/bin/uv pip compile --quiet $(ARGS) "$${folder}requirements.in" --constraints requirements-dev.txt \
+			--output-file "$${folder}requirements.txt" || exit 1; \
+	done
+
+clean: ## Remove the environment and all caches; .env and .data stay
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,32 @@
+"""What can go wrong, named for what happened. The docstring is the default message; `endpoint` alone knows HTTP codes."""
+
+
+class WatchkeeperError(Exception):
+    """Something went wrong in Watchkeeper."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or self.__doc__ or "")
+
+
+class InvalidInput(WatchkeeperError):
+    """What was given cannot be used; the message names it and the remedy."""
+
+
+class InvalidSettings(WatchkeeperError):
+    """A setting is missing or malformed; the message names every such setting."""
+
+
+class StoreUnavailable(WatchkeeperError):
+    """The job store could not be read or written."""
+
+
+class Unauthorized(WatchkeeperError):
+    """The caller did not prove who it is."""
+
+
+class Forbidden(WatchkeeperError):
+    """The caller is known and may not do this."""
+
+
+class CertificatesUnavailable(WatchkeeperError):
+    """The certificates to check a token with could not be fetched."""
