@@ -1,0 +1,235 @@
+"""When a recurring job runs: a cron expression, read on the clocks of a timezone.
+
+Croniter only reads the expression. Which moments it means is decided here, on naive clock times that are then placed
+in the timezone: left to itself, croniter runs a fixed time twice on the day on which the clocks go back.
+"""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from importlib.resources import files
+from zoneinfo import ZoneInfo
+
+from shared.errors import InvalidInput
+
+# No timezone ever put its clocks back by more than this, or changed them twice within it.
+_DAY = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
+_LAST = -1  # day of a month, or Monday of a month
+_ALIASES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_FIELDS = (
+    ("minute", 0, 59, "0-59"),
+    ("hour", 0, 23, "0-23"),
+    ("day of month", 1, 31, "1-31, L (the last day)"),
+    ("month", 1, 12, "1-12, JAN-DEC"),
+    ("day of week", 0, 6, "0-7, SUN-SAT, MON#2 (the second Monday), L5 (the last Friday)"),
+)
+_ITEM = re.compile(
+    r"""(?:\*|(?P<low>[0-9]{1,2})(?:-(?P<high>[0-9]{1,2}))?)(?:/(?P<step>[0-9]{1,3}))?
+    |(?P<name>[a-z]{3})(?:-(?!(?P=name))[a-z]{3})?
+    |l[0-7]?
+    |(?:[0-7]|[a-z]{3})[#][1-5]""",
+    re.VERBOSE,
+)
+
+
+class InvalidSchedule(InvalidInput):
+    """The cron expression or the timezone cannot be used; the message names it and the remedy."""
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """The occurrences of a five-field cron expression, or an `@` name, in an IANA timezone.
+
+    An hour field without `*` means fixed clock times: each runs once on every calendar day that exists, in a skipped
+    hour at the first moment after it, in a repeated hour on the first pass. An hour field with `*` is matched against
+    the clock as it stands: skipped hours do not run, repeated ones run in both passes. Where neither the day of month
+    nor the day of week is `*`, a day needs to match only one. Raises InvalidSchedule for what cannot be used.
+    """
+
+    cron: str
+    timezone: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.cron, str) or not self.cron.isascii():
+            raise InvalidSchedule(f"Cron expression {self.cron!r} cannot be read. Write it in plain ASCII text.")
+        _read(self.cron)
+        load_timezone(self.timezone)
+
+    def after(self, moment: datetime) -> datetime:
+        """Return the first occurrence later than `moment` (aware), in UTC. Raises InvalidSchedule past year 9999."""
+        later: list[datetime] = []
+        try:
+            for clock in _read(self.cron).clocks_after(min(self._clock(moment), self._clock(moment, _DAY))):
+                instants = self._instants(clock)
+                later += (instant for instant in instants if instant > moment)
+                # As long as only a second pass is found, the first pass of a later clock time may come before it.
+                if instants and instants[0] > moment:
+                    break
+        except OverflowError as exc:
+            raise InvalidSchedule(f"Cron expression {self.cron!r} has no occurrence after {moment}.") from exc
+        return min(later)
+
+    def last_until(self, moment: datetime) -> datetime:
+        """Return the newest occurrence at or before `moment` (aware), in UTC. Raises InvalidSchedule before year 1."""
+        past: list[datetime] = []
+        try:
+            for clock in _read(self.cron).clocks_until(max(self._clock(moment), self._clock(moment, -_DAY))):
+                instants = self._instants(clock)
+                past += (instant for instant in instants if instant <= moment)
+                if instants and instants[-1] <= moment:
+                    break
+        except OverflowError as exc:
+            raise InvalidSchedule(f"Cron expression {self.cron!r} has no occurrence until {moment}.") from exc
+        return max(past)
+
+    def _clock(self, moment: datetime, away: timedelta = timedelta()) -> datetime:
+        """What the clocks show at `moment`, by the offset that is in force `away` from it."""
+        zone = load_timezone(self.timezone)
+        return (moment.astimezone(UTC) + away).astimezone(zone).replace(tzinfo=None) - away
+
+    def _instants(self, clock: datetime) -> list[datetime]:
+        """The moments, in order, at which a matching clock time runs."""
+        zone, fixed = load_timezone(self.timezone), _read(self.cron).fixed
+        first, second = (clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        if first > second:  # PEP 495: only a skipped clock time comes out in this order.
+            return self._after_gap(clock, second, first) if fixed else []
+        return [first] if fixed or first == second else [first, second]
+
+    def _after_gap(self, clock: datetime, low: datetime, high: datetime) -> list[datetime]:
+        """The end of the gap, which lies in (low, high], unless the clock time's whole day falls into it."""
+        seconds = range(int((high - low).total_seconds()))
+        end = low + _SECOND * bisect_left(seconds, True, key=lambda n: self._clock(low + n * _SECOND) > clock)
+        day_is_skipped = self._clock(end - _SECOND).date() < clock.date() < self._clock(end).date()
+        return [] if day_is_skipped else [end]
+
+
+def load_timezone(name: str) -> ZoneInfo:
+    """Return the IANA timezone of exactly that name. Raises InvalidSchedule for anything else, such as `localtime`."""
+    if not isinstance(name, str) or name not in _timezone_names():
+        raise InvalidSchedule(f"Timezone {name!r} is not known. Write an IANA name such as Europe/Berlin or UTC.")
+    return ZoneInfo(name)
+
+
+@lru_cache(maxsize=1)
+def _timezone_names() -> frozenset[str]:
+    # One file to read, where zoneinfo.available_timezones() opens 600 and adds names that only this machine knows.
+    return frozenset((files("tzdata") / "zones").read_text().split()) - {"Factory"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Expression:
+    """A cron expression that has been read, and the naive clock times that match it."""
+
+    times: tuple[time, ...]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[tuple[int, int]]
+    either: bool
+    fixed: bool
+
+    def clocks_after(self, start: datetime) -> Iterator[datetime]:
+        """Yield what matches later than `start`, ascending. Raises OverflowError at the end of year 9999."""
+        day, times = start.date(), self.times[bisect_right(self.times, start.time()) :]
+        while True:
+            if self.falls_on(day):
+                yield from (datetime.combine(day, time) for time in times)
+            day, times = day + _DAY, self.times
+
+    def clocks_until(self, end: datetime) -> Iterator[datetime]:
+        """Yield what matches at or before `end`, descending. Raises OverflowError at the start of year 1."""
+        day, times = end.date(), self.times[: bisect_right(self.times, end.time())]
+        while True:
+            if self.falls_on(day):
+                yield from (datetime.combine(day, time) for time in reversed(times))
+            day, times = day - _DAY, self.times
+
+    def falls_on(self, day: date) -> bool:
+        """Say whether the date matches."""
+        if day.month not in self.months:
+            return False
+        weekday, nth = day.isoweekday() % 7, (day.day + 6) // 7
+        listed = day.day in self.days or (_LAST in self.days and _is_in_last(1, day))
+        on_weekday = (weekday, nth) in self.weekdays or ((weekday, _LAST) in self.weekdays and _is_in_last(7, day))
+        return listed or on_weekday if self.either else listed and on_weekday
+
+
+def _is_in_last(days: int, day: date) -> bool:
+    return (day + days * _DAY).month != day.month
+
+
+@lru_cache(maxsize=1024)
+def _read(cron: str) -> _Expression:
+    texts = re.split(r"[ \t]+", cron.strip(" \t").lower())
+    if len(texts) == 1:
+        texts = _ALIASES.get(texts[0], "").split()
+    if len(texts) != len(_FIELDS):
+        raise InvalidSchedule(
+            f"Cron expression {cron!r} cannot be read. Write exactly five fields (minute, hour, day of month, month,"
+            f" day of week; no seconds, no years) or one of {', '.join(_ALIASES)}."
+        )
+    minutes, hours, days, months, weekdays = (
+        {value for item in text.split(",") for value in _values(cron, position, item)}
+        for position, text in enumerate(texts)
+    )
+    expression = _Expression(
+        times=tuple(sorted(time(hour, minute) for hour, _ in hours for minute, _ in minutes)),
+        days=frozenset(day for day, _ in days),
+        months=frozenset(month for month, _ in months),
+        weekdays=frozenset(weekdays),
+        either="*" not in (texts[2], texts[4]),
+        fixed="*" not in texts[1],
+    )
+    # 28 years without a skipped leap year hold every date on every weekday.
+    if not any(expression.falls_on(date(2000, 1, 1) + n * _DAY) for n in range(28 * 366)):
+        raise InvalidSchedule(
+            f"Cron expression {cron!r} never comes: month {texts[3]!r} has no day of month {texts[2]!r}. Change either."
+        )
+    return expression
+
+
+def _values(cron: str, position: int, item: str) -> set[tuple[int, int]]:
+    """Read one item of a field's list: its values, each paired with every nth weekday of the month that is meant."""
+    # Imported when first needed, because it takes 50 ms of a cold start.
+    from croniter import CroniterBadCronError, croniter
+
+    name, lowest, highest, takes = _FIELDS[position]
+    refusal = InvalidSchedule(
+        f"Cron expression {cron!r}, {name} {item!r}: write {takes}, a range of two or more (1-5), a step of 1 to"
+        f" {highest - lowest} in numbers (*/5; not in a range that wraps around), a list of these (1,3) or *."
+    )
+    if not _is_plain(item, highest - lowest):
+        raise refusal
+    try:
+        expanded, nths = croniter.expand(" ".join(["*"] * position + [item] + ["*"] * (4 - position)))
+    except CroniterBadCronError as exc:
+        raise refusal from exc
+    values = range(lowest, highest + 1) if expanded[position] == ["*"] else expanded[position]
+    # The stubs take the weekdays for text.
+    return {(_number(value), _number(nth)) for value in values for nth in nths.get(value, range(1, 6))}  # type: ignore[arg-type]
+
+
+def _is_plain(item: str, span: int) -> bool:
+    """Whether croniter reads the item as it is meant: to it `9-9` is `*`, `*/90` is `0`, and `R` a random number."""
+    match = _ITEM.fullmatch(item)
+    if not match:
+        return False
+    low, high, step = match.group("low", "high", "step")
+    if step and not 1 <= int(step) <= span:
+        return False
+    return not high or int(low) < int(high) or (int(low) > int(high) and not step)
+
+
+def _number(value: int | str) -> int:
+    return _LAST if value == "l" else int(value)

@@ -1,0 +1,544 @@
+"""The contract of a job store, run over every store, and what only one of them promises."""
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud import firestore
+
+from shared.document import Unreadable, from_document, to_document
+from shared.errors import StoreUnavailable
+from shared.job import Job, Result, RunOutcome, Status
+from shared.store import Change, Lost, Outcome, Refused, Store, Unheard, Won
+from shared.store_firestore import FirestoreStore
+from shared.store_json import JsonStore
+
+LEASE = timedelta(minutes=5)
+RETENTION = timedelta(days=30)
+JobFactory = Callable[..., Job]
+
+
+def insert(store: Store, *jobs: Job) -> list[Job]:
+    """Store jobs and give them back with their versions."""
+    outcomes = store.swap([Change(None, job) for job in jobs])
+    return [won(outcome) for outcome in outcomes]
+
+
+def won(outcome: Outcome) -> Job:
+    assert isinstance(outcome, Won)
+    assert isinstance(outcome.job, Job)
+    return outcome.job
+
+
+def read(store: Store, job_id: str) -> Job:
+    found = store.get([job_id])[job_id]
+    assert isinstance(found, Job)
+    return found
+
+
+def claimed(job: Job, now: datetime, token: str = "token") -> Job:
+    return job.claim(now=now, token=token, lease=LEASE, retention=RETENTION)
+
+
+def result(now: datetime, **changes: Any) -> Result:
+    return Result(**{"started_at": now, "ended_at": now, "by": "schedule", **changes})
+
+
+# -- reading and inserting ---------------------------------------------------------------------------------------------
+
+
+def test_a_job_comes_back_as_it_was_stored(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """Every field survives the store: times, history, payload of any shape, foreign fields."""
+    finished = replace(
+        claimed(job_factory(cron="*/5 * * * *", timezone="Europe/Berlin", space="spaces/A"), now),
+        payload={"nested": [[1, 2], [{"__x__": None}]], "text": "ä\n\u2028😀", "deep": {"a": {"b": {"c": []}}}},
+        extra={"team": "ops", "weights": {"a": 1.5}},
+    ).finish(result(now, error="boom"), retention=RETENTION)
+
+    insert(store, finished)
+
+    assert read(store, finished.id) == finished
+    assert finished.recent_runs[0].outcome is RunOutcome.RETRIED
+
+
+def test_inserting_an_id_that_exists_changes_nothing(store: Store, job_factory: JobFactory) -> None:
+    """An insert of an id that exists is lost: that is how scheduling is idempotent."""
+    (first,) = insert(store, job_factory(payload={"n": 1}))
+
+    outcomes = store.swap([Change(None, job_factory(payload={"n": 2}))])
+
+    assert outcomes == [Lost()]
+    assert read(store, first.id) == first
+
+
+def test_get_leaves_out_what_does_not_exist(store: Store, job_factory: JobFactory) -> None:
+    """Asking for several ids answers those that exist; asking for none asks nobody."""
+    (job,) = insert(store, job_factory("a"))
+
+    found = store.get(["a", "missing"])
+
+    assert found == {"a": job}
+    assert store.get([]) == {}
+
+
+# -- due ---------------------------------------------------------------------------------------------------------------
+
+
+def test_due_gives_what_is_ready_oldest_first(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """A job is due exactly from its ready time on."""
+    microsecond = timedelta(microseconds=1)
+    times = {"exactly": now, "late": now - LEASE, "early": now + microsecond, "just": now - microsecond}
+    insert(store, *(job_factory(job_id, at=at) for job_id, at in times.items()))
+
+    due = store.due(now)
+
+    assert [job.id for job in due] == ["late", "just", "exactly"]
+
+
+def test_due_gives_at_most_a_page(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """The limit cuts behind the oldest."""
+    insert(store, *(job_factory(f"job-{n}", at=now - timedelta(seconds=n)) for n in range(5)))
+
+    due = store.due(now, limit=2)
+
+    assert [job.id for job in due] == ["job-4", "job-3"]
+
+
+def test_what_has_nothing_to_do_is_never_due(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """Paused, cancelled and finished jobs are not found by a tick, however old they are."""
+    jobs = [job_factory(name, at=now) for name in ("paused", "cancelled", "completed", "failed")]
+    changed = [
+        jobs[0].pause(now=now),
+        jobs[1].cancel(now=now, retention=RETENTION),
+        claimed(jobs[2], now).finish(result(now), retention=RETENTION),
+        claimed(jobs[3], now).finish(result(now, error="x", final=True), retention=RETENTION),
+    ]
+    insert(store, *changed)
+
+    assert store.due(now + timedelta(days=300)) == []
+
+
+def test_a_running_job_is_due_when_its_lease_is_over(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """A job whose holder vanished is found at the very end of its lease, not a microsecond before."""
+    (job,) = insert(store, claimed(job_factory(at=now), now))
+
+    before = store.due(now + LEASE - timedelta(microseconds=1))
+    at_the_end = store.due(now + LEASE)
+
+    assert before == []
+    assert at_the_end == [job]
+
+
+# -- swap --------------------------------------------------------------------------------------------------------------
+
+
+def test_only_one_of_two_claims_wins(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """Two that read the same version: the second is told that it lost, and nothing of its write stands."""
+    (job,) = insert(store, job_factory(at=now))
+
+    first = store.swap([Change(job, claimed(job, now, "first"))])
+    second = store.swap([Change(job, claimed(job, now, "second"))])
+
+    assert isinstance(first[0], Won)
+    assert second == [Lost()]
+    assert read(store, job.id).lease_token == "first"
+
+
+def test_the_version_of_a_win_carries_the_next_swap(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """A holder goes on from the value that its own swap gave back, without reading again."""
+    (job,) = insert(store, job_factory(at=now))
+
+    held = won(store.swap([Change(job, claimed(job, now))])[0])
+    renewed = won(store.swap([Change(held, held.renew(now=now, lease=2 * LEASE))])[0])
+    ended = won(store.swap([Change(renewed, renewed.finish(result(now), retention=RETENTION))])[0])
+
+    assert ended.status is Status.COMPLETED
+    assert read(store, job.id) == ended
+
+
+def test_changes_of_one_call_stand_for_themselves(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """Among a win, a loss, an insert and a deletion in one call, each is answered in its place."""
+    a, b, c = insert(store, *(job_factory(name, at=now) for name in "abc"))
+    won(store.swap([Change(b, b.pause(now=now))])[0])
+
+    outcomes = store.swap(
+        [Change(a, claimed(a, now)), Change(b, claimed(b, now)), Change(c, None), Change(None, job_factory("d"))]
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [Won, Lost, Won, Won]
+    assert sorted(store.get("abcd")) == ["a", "b", "d"]
+    assert read(store, "b").status is Status.PAUSED
+
+
+def test_more_changes_than_one_call_may_hold(store: Store, job_factory: JobFactory) -> None:
+    """A swap may be of any size; every change is answered and stored."""
+    jobs = [job_factory(f"job-{n:04}") for n in range(1201)]
+
+    insert(store, *jobs)
+
+    assert len(store.get([job.id for job in jobs])) == 1201
+
+
+def test_more_bytes_than_one_call_may_hold(store: Store, job_factory: JobFactory) -> None:
+    """Payloads at the limit go through in as many calls as they need."""
+    payload = {"text": "x" * (64 * 1024 - 20)}
+
+    jobs = insert(store, *(job_factory(f"job-{n}", payload=payload) for n in range(100)))
+
+    assert read(store, jobs[99].id).payload == payload
+
+
+def test_a_field_that_is_none_is_removed(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """A finished job has no ready_at and no lease left, not an empty one."""
+    (job,) = insert(store, job_factory(at=now))
+    held = won(store.swap([Change(job, claimed(job, now))])[0])
+
+    won(store.swap([Change(held, held.finish(result(now), retention=RETENTION))])[0])
+
+    document = to_document(read(store, job.id))
+    assert not {"ready_at", "lease_until", "error"} & document.keys()
+    assert document["lease_token"] == "token"
+
+
+def test_a_foreign_field_outlives_every_change(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """What other programs wrote into a document stays, though no rule knows it."""
+    (job,) = insert(store, replace(job_factory(at=now), extra={"team": {"name": "ops"}}))
+
+    won(store.swap([Change(job, claimed(replace(job, extra={}), now))])[0])
+
+    assert read(store, job.id).extra == {"team": {"name": "ops"}}
+
+
+def test_a_deletion_is_conditional(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """A job that changed since it was read is not deleted; nor is one that does not exist any more."""
+    (job,) = insert(store, job_factory(at=now))
+    newer = won(store.swap([Change(job, job.pause(now=now))])[0])
+
+    stale = store.swap([Change(job, None)])
+    fresh = store.swap([Change(newer, None)])
+    again = store.swap([Change(newer, None)])
+
+    assert stale == [Lost()]
+    assert fresh == [Won(None)]
+    assert again == [Lost()]
+
+
+def test_an_id_made_again_has_no_old_version(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """A holder of a deleted job cannot write into a new one of the same id."""
+    (old,) = insert(store, job_factory(at=now))
+    store.swap([Change(old, None)])
+    insert(store, job_factory(at=now))
+
+    outcomes = store.swap([Change(old, claimed(old, now))])
+
+    assert outcomes == [Lost()]
+    assert read(store, old.id).status is Status.PENDING
+
+
+# -- listing -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_listing_is_by_id_and_paged(store: Store, job_factory: JobFactory) -> None:
+    """Pages follow each other without a gap or a repetition."""
+    insert(store, *(job_factory(name) for name in ("b", "a", "C", "a.1", "d")))
+
+    first = store.page(limit=3)
+    second = store.page(after=first[-1].id, limit=3)
+
+    assert [job.id for job in first + second] == ["C", "a", "a.1", "b", "d"]
+
+
+def test_a_listing_can_be_of_one_status_or_space(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """Both filters can be combined, and paging works within them."""
+    jobs = [job_factory(f"job-{n}", space=f"spaces/{n % 2}") for n in range(6)]
+    insert(store, *(job.pause(now=now) if n < 4 else job for n, job in enumerate(jobs)))
+
+    paused_here = store.page(status="paused", space="spaces/1", limit=1)
+    the_rest = store.page(status="paused", space="spaces/1", after=paused_here[0].id)
+
+    assert [job.id for job in paused_here + the_rest] == ["job-1", "job-3"]
+
+
+# -- what cannot be read -----------------------------------------------------------------------------------------------
+
+BROKEN: dict[str, dict[str, Any]] = {
+    "no job_type": {"job_type": None},
+    "an unknown status": {"status": "sleeping"},
+    "a time that is text": {"schedule_at": "tomorrow"},
+    "a payload that is no JSON": {"payload": "{"},
+    "a payload that is a list": {"payload": "[]"},
+    "an unknown zone": {"cron": "* * * * *", "timezone": "Mars/Olympus"},
+    "a cron expression of a stranger": {"cron": "every day"},
+    "attempts that are no number": {"attempts": "3"},
+    "a history that is no list": {"recent_runs": {"a": 1}},
+    "a run without outcome": {"recent_runs": [{"schedule_at": datetime(2026, 1, 1, tzinfo=UTC)}]},
+}
+
+
+@pytest.mark.parametrize("broken", [pytest.param(fields, id=name) for name, fields in BROKEN.items()])
+def test_a_document_that_is_no_job_is_shown_and_set_aside(
+    store: Store, job_factory: JobFactory, now: datetime, broken: dict[str, Any]
+) -> None:
+    """It is found as unreadable with a reason, leaves the due ones by a swap, and keeps all its other fields."""
+    document = {**to_document(job_factory(at=now)), "team": "ops", **broken}
+    write_raw(store, "bad", {name: value for name, value in document.items() if value is not None})
+    (found,) = store.due(now)
+    assert isinstance(found, Unreadable)
+
+    outcomes = store.swap([Change(found, found.set_aside())])
+
+    assert isinstance(outcomes[0], Won)
+    assert store.due(now) == []
+    (listed,) = store.page()
+    assert isinstance(listed, Unreadable)
+    kept = {name: value for name, value in found.document.items() if name != "ready_at"}
+    assert listed.document == {**kept, "error": f"unreadable: {found.reason}"}
+
+
+def test_a_finished_job_that_is_ready_is_put_right(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """A contradiction in the one indexed time would make it due for ever; setting it aside resolves it."""
+    write_raw(store, "odd", {**to_document(job_factory("odd", at=now)), "status": "completed"})
+    (found,) = store.due(now)
+    assert isinstance(found, Unreadable)
+
+    store.swap([Change(found, found.set_aside())])
+
+    assert store.due(now) == []
+    assert read(store, "odd").status is Status.COMPLETED
+
+
+def test_setting_aside_is_conditional(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """A document that was repaired meanwhile is not touched."""
+    write_raw(store, "bad", {**to_document(job_factory(at=now)), "status": "sleeping"})
+    (found,) = store.due(now)
+    assert isinstance(found, Unreadable)
+    repaired = from_document("bad", {**found.document, "status": "pending"}, found.version)
+    won(store.swap([Change(found, repaired)])[0])
+
+    outcomes = store.swap([Change(found, found.set_aside())])
+
+    assert outcomes == [Lost()]
+    assert read(store, "bad").ready_at == now
+
+
+def write_raw(store: Store, job_id: str, document: dict[str, Any]) -> None:
+    """Write a document as another program, or a person, would."""
+    if isinstance(store, FirestoreStore):
+        store._jobs.document(job_id).set(document)
+        return
+    assert isinstance(store, JsonStore)
+    path = store._path
+    content = json.loads(path.read_text()) if path.exists() else {"counter": 0, "jobs": {}, "versions": {}}
+    content["jobs"][job_id] = document
+    path.write_text(json.dumps(content, default=lambda time: time.isoformat()))
+
+
+# -- JSON only ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("", "is not JSON", id="empty"),
+        pytest.param('{"counter": 1, "jobs": {"a"', "is not JSON", id="cut off"),
+        pytest.param("[]", "jobs import", id="the list of the former system"),
+        pytest.param('{"jobs": {}}', "no file of this store", id="another program's"),
+        pytest.param(
+            '{"counter": 1, "jobs": {"a": 3}, "versions": {}}', "no file of this store", id="a job not an object"
+        ),
+        pytest.param("\udcff", "cannot be read", id="not UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_job_file_is_never_overwritten(
+    tmp_path: Path, job_factory: JobFactory, now: datetime, text: str, says: str
+) -> None:
+    """Reading raises what is wrong and what to do; a write is not attempted; the bytes stay."""
+    path = tmp_path / "jobs.json"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    before = path.read_bytes()
+    store = JsonStore(path, lambda: now)
+
+    with pytest.raises(StoreUnavailable, match=says):
+        store.due(now)
+    outcomes = store.swap([Change(None, job_factory())])
+
+    assert isinstance(outcomes[0], Unheard)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(
+    tmp_path: Path, job_factory: JobFactory, now: datetime
+) -> None:
+    """Not being able to write is told with the path; nothing is half done."""
+    (tmp_path / "file").write_text("")
+    store = JsonStore(tmp_path / "file" / "jobs.json", lambda: now)
+
+    outcomes = store.swap([Change(None, job_factory())])
+
+    assert isinstance(outcomes[0], Unheard)
+    assert "jobs.json" in outcomes[0].reason
+
+
+def test_expired_jobs_are_dropped_with_the_next_write(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
+    """A completed job leaves the file when its time is over, at the moment given and not before."""
+    time = now
+    store = JsonStore(tmp_path / "jobs.json", lambda: time)
+    insert(store, replace(job_factory("old").cancel(now=now, retention=RETENTION)))
+
+    time = now + RETENTION - timedelta(microseconds=1)
+    insert(store, job_factory("a"))
+    kept = [job.id for job in store.page()]
+    time = now + RETENTION
+    insert(store, job_factory("b"))
+
+    assert kept == ["a", "old"]
+    assert [job.id for job in store.page()] == ["a", "b"]
+
+
+def test_the_file_is_readable_by_people_and_programs(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
+    """A job is an object with ISO times in UTC and its payload as it was given."""
+    path = tmp_path / "jobs.json"
+    insert(JsonStore(path, lambda: now), job_factory("a", at=now, payload={"message": "ä"}))
+
+    document = json.loads(path.read_text(encoding="utf-8"))["jobs"]["a"]
+
+    assert document["payload"] == {"message": "ä"}
+    assert document["ready_at"] == document["schedule_at"] == "2026-11-21T09:00:00Z"
+
+
+def add_jobs(path: Path, prefix: str, count: int) -> None:
+    """Insert jobs one by one, as a process of its own."""
+    moment = datetime(2026, 11, 21, 9, tzinfo=UTC)
+    store = JsonStore(path, lambda: moment)
+    for number in range(count):
+        store.swap([Change(None, Job.create(f"{prefix}-{number}", "log", now=moment))])
+
+
+def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    """The lock file covers processes: all inserts of all of them stand."""
+    path = tmp_path / "jobs.json"
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=add_jobs, args=(path, f"process{n}", 25)) for n in range(3)]
+
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(30)
+
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert len(json.loads(path.read_text())["jobs"]) == 75
+
+
+class KilledAt(JsonStore):
+    """A store whose process dies at a given moment of a write."""
+
+    def __init__(self, path: Path, moment: str) -> None:
+        super().__init__(path, lambda: datetime(2026, 11, 21, 9, tzinfo=UTC))
+        self._moment = moment
+
+    def _write(self, content: dict[str, Any]) -> None:
+        if self._moment == "half written":
+            Path(f"{self._path}.tmp").write_text('{"counter": 2, "jobs": {"a"')
+        if self._moment == "renamed":
+            super()._write(content)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_writing(path: Path, moment: str) -> None:
+    KilledAt(path, moment).swap([Change(None, Job.create("b", "log", now=datetime(2026, 11, 21, tzinfo=UTC)))])
+
+
+@pytest.mark.parametrize(("moment", "expected"), [("half written", ["a", "c"]), ("renamed", ["a", "b", "c"])])
+def test_a_kill_in_the_middle_of_a_write_leaves_a_whole_file(
+    tmp_path: Path, job_factory: JobFactory, now: datetime, moment: str, expected: Sequence[str]
+) -> None:
+    """After SIGKILL at any moment the old file or the new one stands, and the next process goes on at once."""
+    path = tmp_path / "jobs.json"
+    store = JsonStore(path, lambda: now)
+    insert(store, job_factory("a"))
+
+    process = multiprocessing.get_context("spawn").Process(target=die_writing, args=(path, moment))
+    process.start()
+    process.join(30)
+    insert(store, job_factory("c"))
+
+    assert process.exitcode == -signal.SIGKILL
+    assert [job.id for job in store.page()] == expected
+
+
+# -- Firestore only ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.emulator
+def test_one_value_that_cannot_be_stored_does_not_fail_its_neighbours(
+    firestore_store: FirestoreStore, job_factory: JobFactory
+) -> None:
+    """The culprit stands alone with the store's reason; the rest of the same call goes through."""
+    jobs = [job_factory(f"job-{n}") for n in range(7)]
+    jobs[3] = replace(jobs[3], extra={"nested": [[1]]})
+
+    outcomes = firestore_store.swap([Change(None, job) for job in jobs])
+
+    assert [type(outcome) for outcome in outcomes] == [Won] * 3 + [Refused] + [Won] * 3
+    assert isinstance(outcomes[3], Refused)
+    assert outcomes[3].reason
+    assert len(firestore_store.page()) == 6
+
+
+@pytest.mark.emulator
+def test_times_are_timestamps_and_the_payload_is_text(
+    firestore_store: FirestoreStore, firestore_client: firestore.Client, job_factory: JobFactory, now: datetime
+) -> None:
+    """In Firestore times can be compared by queries, and a payload may hold what a map may not."""
+    insert(firestore_store, job_factory("a", at=now, payload={"rows": [[1], [2]]}))
+
+    document = firestore_store._jobs.document("a").get().to_dict()
+
+    assert document is not None
+    assert document["ready_at"] == now
+    assert json.loads(document["payload"]) == {"rows": [[1], [2]]}
+
+
+@pytest.mark.emulator
+def test_a_payload_that_is_a_map_is_read(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
+) -> None:
+    """Documents of the former system hold the payload as a map."""
+    write_raw(firestore_store, "a", {**to_document(job_factory("a", at=now)), "payload": {"message": "hi"}})
+
+    assert read(firestore_store, "a").payload == {"message": "hi"}
+
+
+@pytest.mark.emulator
+def test_a_claim_writes_only_what_it_changes(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
+) -> None:
+    """A field that another program writes between read and claim makes the claim lose; it never overwrites it."""
+    (job,) = insert(firestore_store, job_factory(at=now))
+    firestore_store._jobs.document(job.id).update({"team": "ops"})
+
+    outcomes = firestore_store.swap([Change(job, claimed(job, now))])
+
+    assert outcomes == [Lost()]
+    assert read(firestore_store, job.id).extra == {"team": "ops"}
+
+
+def test_an_unreachable_store_is_unheard_on_writes_and_unavailable_on_reads(
+    unreachable_store: FirestoreStore, job_factory: JobFactory, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that is away never raises from a swap, says why, and reads give up within their time."""
+    monkeypatch.setattr("shared.store_firestore.READ_SECONDS", 0.2)
+
+    outcomes = unreachable_store.swap([Change(None, job_factory())])
+
+    assert isinstance(outcomes[0], Unheard)
+    assert "Unavailable" in outcomes[0].reason
+    with pytest.raises(StoreUnavailable, match="Firestore cannot be read"):
+        unreachable_store.due(now)
