@@ -1,0 +1,45 @@
+"""The tick function: Cloud Scheduler calls it every minute, and it runs what is due."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import flask
+import functions_framework
+
+from shared.endpoint import Call, endpoint, is_stopping
+from shared.handlers import Handlers, load_handlers
+from shared.open_store import open_store
+from shared.settings import Settings
+from shared.store import Store
+from shared.tick import check_limits, run_tick
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@lru_cache(maxsize=1)
+def set_up(settings: Settings) -> tuple[Store, Handlers]:
+    """Open the store and import the handlers, once for the life of the instance."""
+    handlers = load_handlers(settings.handler_modules)
+    check_limits(settings, handlers)
+    return open_store(settings, clock), handlers
+
+
+def answer(call: Call) -> Mapping[str, Any]:
+    """Run one tick and report its metrics."""
+    store, handlers = set_up(call.settings)
+    report = run_tick(store, handlers, settings=call.settings, clock=clock, is_stopping=is_stopping)
+    return {"metrics": report.metrics()}
+
+
+serve = endpoint("tick", answer, env=os.environ, clock=clock)
+
+
+@functions_framework.http
+def tick(request: flask.Request) -> flask.typing.ResponseReturnValue:
+    """Answer Cloud Scheduler."""
+    return serve(request)

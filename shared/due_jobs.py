@@ -1,0 +1,96 @@
+"""What a tick may claim next: pages of due documents, in an order that makes progress against other ticks."""
+
+import random
+import time
+from collections import deque
+from datetime import datetime
+
+from shared.document import Unreadable
+from shared.job import Job
+from shared.store import PAGE, Store
+
+SMALLEST_PAGE = 32
+LONGEST_WAIT = 0.2  # seconds
+DEATHS_TO_RUN_ALONE = 2
+
+Due = Job | Unreadable
+
+
+class DueJobs:
+    """Hands out due documents, oldest first, each occurrence at most once.
+
+    It looks at the store again only where that can bring something new: after a full page of which something was
+    won, and once after a page that was lost altogether. A job with two dead holders is kept for the end, to run
+    alone: if it is the one that kills its process, nothing else dies with it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._page: deque[Due] = deque()
+        self._alone: deque[Job] = deque()
+        self._handed_out: set[tuple[str, datetime | None]] = set()
+        self._size = PAGE
+        self._has_more = True  # the store may hold due documents that were not read yet
+        self._won = self._lost = 0  # of the present page
+        self._fruitless = 0
+        self._is_contended = False
+        self.documents = 0
+        self.jobs = 0
+
+    def take(self, most: int, now: datetime, *, is_idle: bool) -> list[Due]:
+        """Give at most `most` documents, or, to a tick that holds nothing, one job that is to run alone.
+
+        Raises StoreUnavailable.
+        """
+        if not self._page and self._should_look():
+            self._look(now)
+        taken = [self._page.popleft() for _ in range(min(most, len(self._page)))]
+        if not taken and is_idle and self._alone:
+            taken = [self._alone.popleft()]
+        return taken
+
+    def note(self, won: list[Due], lost: int) -> None:
+        """Say what became of the documents that were handed out last."""
+        self._handed_out.update(_occurrence(due) for due in won)
+        self._won += len(won)
+        self._lost += lost
+        if lost > len(won):
+            # Another tick works on the same page: leave the rest to it, take less, and look a random moment later.
+            self._is_contended = True
+            self._has_more = self._has_more or bool(self._page)
+            self._page.clear()
+            self._size = max(self._size // 2, SMALLEST_PAGE)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Say whether nothing is known, or likely, to be left."""
+        return not self._page and not self._alone and not self._has_more
+
+    def _should_look(self) -> bool:
+        if self._won:
+            return self._has_more
+        if self._lost:
+            self._fruitless += 1
+            return self._fruitless == 1
+        return self.documents == 0 and self._has_more
+
+    def _look(self, now: datetime) -> None:
+        if self._is_contended:
+            time.sleep(random.uniform(0, LONGEST_WAIT))
+        found = self._store.due(now, self._size)
+        self.documents += len(found)
+        self.jobs += sum(isinstance(due, Job) for due in found)
+        fresh = [due for due in found if _occurrence(due) not in self._handed_out]
+        self._has_more = len(found) == self._size and bool(fresh)
+        self._won = self._lost = 0
+        self._is_contended = False
+        for due in fresh:
+            if isinstance(due, Job) and due.deaths >= DEATHS_TO_RUN_ALONE:
+                self._handed_out.add(_occurrence(due))
+                self._alone.append(due)
+            else:
+                self._page.append(due)
+
+
+def _occurrence(due: Due) -> tuple[str, datetime | None]:
+    return due.id, due.schedule_at if isinstance(due, Job) else None

@@ -1,0 +1,249 @@
+"""The Python interface to jobs, for agent code, the command line, Chat and the console alike.
+
+from shared.jobs import open_jobs
+
+open_jobs().schedule("http_request", {"url": "https://example.com/report"}, cron="0 9 * * 1-5", id="report")
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
+from typing import Any, Literal
+
+from shared.document import Unreadable
+from shared.errors import InvalidInput, StoreUnavailable
+from shared.handlers import Handlers, check_payload, load_handlers
+from shared.job import InvalidJob, Job, Misfire, iso
+from shared.open_store import open_store
+from shared.settings import Settings
+from shared.store import PAGE, Change, Lost, Outcome, Refused, Store, Unheard, Won
+
+SUBSCRIPTION_PREFIX = "subscription:"
+DEFINITION = ("job_type", "payload", "cron", "timezone", "misfire", "max_attempts", "space")
+TRIES = 10  # for a command whose job somebody else keeps changing
+
+
+class UnknownJob(InvalidInput):
+    """There is no job of that id."""
+
+
+class AlreadyScheduled(InvalidInput):
+    """The id is taken by a job of another definition; the message names the differences."""
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """The job as it is stored, and whether the call made it, changed it, or found it as asked for."""
+
+    job: Job
+    outcome: Literal["created", "replaced", "unchanged"]
+
+
+class Jobs:
+    """The jobs of one store. Every change is conditional and safe to repeat; every method may raise StoreUnavailable."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], datetime],
+        handlers: Handlers,
+        retention: timedelta,
+        timezone: str = "UTC",
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._handlers = handlers
+        self._retention = retention
+        self._timezone = timezone
+
+    def schedule(
+        self,
+        job_type: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,
+        at: datetime | None = None,
+        after: timedelta | None = None,
+        cron: str | None = None,
+        timezone: str | None = None,
+        misfire: Misfire | str = Misfire.COALESCE,
+        max_attempts: int = 3,
+        space: str | None = None,
+        by: str | None = None,
+        replace: bool = False,
+    ) -> Scheduled:
+        """Schedule a job: now, `at` a time, `after` a while, or on `cron` (in `timezone`, or SCHEDULER_TIMEZONE).
+
+        With an `id` the call may be repeated: the same definition changes nothing and says "unchanged". Another
+        definition raises AlreadyScheduled, or with `replace` changes the job and keeps its history. Raises
+        InvalidInput for what cannot be scheduled.
+        """
+        now = self._clock()
+        if at is not None and after is not None:
+            raise InvalidInput("give `at` or `after`, not both")
+        job = Job.create(
+            id if id is not None else f"{job_type}-{uuid.uuid4().hex[:12]}",
+            job_type,
+            now=now,
+            payload=payload,
+            at=now + after if after is not None else at,
+            cron=cron,
+            timezone=timezone or self._timezone,
+            misfire=misfire,
+            max_attempts=max_attempts,
+            space=space,
+            by=by,
+        )
+        check_payload(self._handlers, job.job_type, job.payload)
+        outcome = self._swap(Change(None, job))
+        if isinstance(outcome, Won):
+            return Scheduled(job, "created")
+        present = self.get(job.id)
+        has_time = at is not None or after is not None
+        if not (differing := differences(present, job, compare_time=has_time)):
+            return Scheduled(present, "unchanged")
+        if not replace:
+            raise AlreadyScheduled(f"job {job.id} exists with another definition: {'; '.join(differing)}")
+        return Scheduled(self._change(job.id, partial(_redefined, job, now, by, has_time)), "replaced")
+
+    def get(self, job_id: str) -> Job:
+        """Give one job. Raises UnknownJob, or InvalidJob for a document that cannot be read."""
+        found = self._store.get([job_id]).get(job_id)
+        if found is None:
+            raise UnknownJob(f"there is no job {job_id}")
+        if isinstance(found, Unreadable):
+            raise InvalidJob(f"job {job_id} cannot be read: {found.reason}; repair it, then run `jobs upgrade`")
+        return found
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        space: str | None = None,
+        after: str = "",
+        with_subscriptions: bool = False,
+    ) -> Iterator[Job | Unreadable]:
+        """Give all jobs by id, reading page by page, optionally those of one status or space, from behind `after`."""
+        while True:
+            page = self._store.page(after=after, status=status, space=space)
+            for job in page:
+                if with_subscriptions or not job.id.startswith(SUBSCRIPTION_PREFIX):
+                    yield job
+            if len(page) < PAGE:
+                return
+            after = page[-1].id
+
+    def edit(self, job_id: str, *, by: str | None = None, **changes: Any) -> Job:
+        """Change what is given of payload, at, cron, timezone, misfire, max_attempts; see `Job.edit`."""
+        now = self._clock()
+
+        def edited(job: Job) -> Job:
+            after = job.edit(now=now, by=by, **changes)
+            check_payload(self._handlers, after.job_type, after.payload)
+            return after
+
+        return self._change(job_id, edited)
+
+    def pause(self, job_id: str, *, by: str | None = None) -> Job:
+        """Keep a job from running; see `Job.pause`."""
+        return self._change(job_id, partial(Job.pause, now=self._clock(), by=by))
+
+    def resume(self, job_id: str, *, by: str | None = None) -> Job:
+        """Let a paused job run again; see `Job.resume`."""
+        return self._change(job_id, partial(Job.resume, now=self._clock(), by=by))
+
+    def cancel(self, job_id: str, *, by: str | None = None) -> Job:
+        """End a job for good; see `Job.cancel`."""
+        return self._change(job_id, partial(Job.cancel, now=self._clock(), retention=self._retention, by=by))
+
+    def run(self, job_id: str, *, by: str | None = None) -> Job:
+        """Make a job ready now; see `Job.run`."""
+        return self._change(job_id, partial(Job.run, now=self._clock(), by=by))
+
+    def retry(self, job_id: str, *, by: str | None = None) -> Job:
+        """Try a failed occurrence again now; see `Job.retry`."""
+        return self._change(job_id, partial(Job.retry, now=self._clock(), by=by))
+
+    def release(self, job_id: str, *, by: str | None = None) -> Job:
+        """End a stuck lease; see `Job.release`."""
+        return self._change(job_id, partial(Job.release, now=self._clock(), by=by))
+
+    def delete(self, job_id: str) -> None:
+        """Delete a job that nobody runs, its history included; one that cannot be read is deleted as it is."""
+        for _ in range(TRIES):
+            found = self._store.get([job_id]).get(job_id)
+            if found is None:
+                raise UnknownJob(f"there is no job {job_id}")
+            if isinstance(found, Job):
+                found.refuse_delete(now=self._clock())
+            if isinstance(self._swap(Change(found, None)), Won):
+                return
+        raise StoreUnavailable(f"job {job_id} keeps changing; try again")
+
+    def _change(self, job_id: str, transition: Callable[[Job], Job]) -> Job:
+        for _ in range(TRIES):
+            job = self.get(job_id)
+            after = transition(job)
+            if after == job:
+                return job
+            outcome = self._swap(Change(job, after))
+            if isinstance(outcome, Won) and isinstance(outcome.job, Job):
+                return outcome.job
+        raise StoreUnavailable(f"job {job_id} keeps changing; try again")
+
+    def _swap(self, change: Change) -> Won | Lost:
+        outcome: Outcome = self._store.swap([change])[0]
+        if isinstance(outcome, Refused):
+            raise InvalidInput(f"job {change.job_id} cannot be stored: {outcome.reason}")
+        if isinstance(outcome, Unheard):
+            raise StoreUnavailable(f"job {change.job_id} may have been changed or not, look at it: {outcome.reason}")
+        return outcome
+
+
+def differences(present: Job, wanted: Job, *, compare_time: bool) -> list[str]:
+    """Name where two definitions differ. A space, and the time of a one-shot job, count where they were asked for."""
+    names = [name for name in DEFINITION if getattr(present, name) != getattr(wanted, name)]
+    if wanted.space is None and "space" in names:
+        names.remove("space")
+    if compare_time and wanted.cron is None and present.schedule_at != wanted.schedule_at:
+        names.append("schedule_at")
+    return [f"{name} is {_shown(getattr(present, name))}, not {_shown(getattr(wanted, name))}" for name in names]
+
+
+def _shown(value: Any) -> str:
+    text = iso(value) if isinstance(value, datetime) else repr(str(value) if isinstance(value, str) else value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _redefined(wanted: Job, now: datetime, by: str | None, has_time: bool, present: Job) -> Job:
+    reschedules = present.cron != wanted.cron or present.timezone != wanted.timezone or has_time
+    return present.edit(
+        now=now,
+        by=by,
+        payload=wanted.payload,
+        at=wanted.schedule_at if reschedules else None,
+        cron=wanted.cron if reschedules else None,
+        timezone=wanted.timezone,
+        misfire=wanted.misfire,
+        max_attempts=wanted.max_attempts,
+        job_type=wanted.job_type,
+        space=wanted.space,
+    )
+
+
+@lru_cache(maxsize=1)
+def open_jobs() -> Jobs:
+    """Open the jobs that the environment configures. Raises InvalidSettings or StoreUnavailable."""
+    settings = Settings.from_env(os.environ)
+    clock = partial(datetime.now, UTC)
+    return Jobs(
+        open_store(settings, clock),
+        clock=clock,
+        handlers=load_handlers(settings.handler_modules),
+        retention=settings.retention,
+        timezone=settings.timezone,
+    )

@@ -1,0 +1,55 @@
+"""Structured logs: one JSON object a line, as Cloud Logging reads it, with the trace of the request on every line."""
+
+import json
+import logging
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes `severity`, `message`, `time`, the trace and the fields given as `extra={"fields": {...}}`."""
+
+    def __init__(self, project: str = "") -> None:
+        super().__init__()
+        self._project = project
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "severity": record.levelname,
+            "message": record.getMessage(),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "logger": record.name,
+            **getattr(record, "fields", {}),
+        }
+        if trace := trace_id.get():
+            line["logging.googleapis.com/trace"] = (
+                f"projects/{self._project}/traces/{trace}" if self._project else trace
+            )
+        if record.exc_info:
+            line["stack_trace"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class StdoutHandler(logging.Handler):
+    """Writes to what `sys.stdout` is at that moment: functions-framework replaces it to add the execution id."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            # One write a line, so that lines of different threads do not mix.
+            sys.stdout.write(self.format(record) + "\n")
+            sys.stdout.flush()
+        except Exception:
+            self.handleError(record)
+
+
+def set_up_logs(level: str, project: str = "") -> None:
+    """Send all logs to stdout as JSON lines, replacing whatever handlers the framework has put there."""
+    output = StdoutHandler()
+    output.setFormatter(JsonFormatter(project))
+    root = logging.getLogger()
+    root.handlers[:] = [output]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("watchkeeper").setLevel(level)

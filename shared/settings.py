@@ -1,0 +1,140 @@
+"""The settings: read once from the environment into one typed value; one error names all that is wrong."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from shared.auth import GOOGLE_CERTS_URL, AuthMode, AuthPolicy
+from shared.errors import InvalidInput, InvalidSettings
+from shared.recurrence import Recurrence
+
+PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+
+T = TypeVar("T")
+
+
+class Environment:
+    """Reads settings and collects what is wrong with them, so that one error can name it all."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self.problems: list[str] = []
+
+    def text(self, name: str, default: str = "") -> str:
+        """Give the setting without surrounding space; one that is empty counts as not set."""
+        return self._env.get(name, "").strip() or default
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """Give a comma-separated list."""
+        return tuple(word.strip() for word in self.text(name).split(",") if word.strip())
+
+    def parsed(self, name: str, default: T, parse: Callable[[str], T]) -> T:
+        """Give the parsed setting, or note what `parse` (raising ValueError or InvalidInput) says of it."""
+        text = self.text(name)
+        try:
+            return parse(text) if text else default
+        except (ValueError, InvalidInput) as exc:
+            self.problems.append(f"{name} is {text[:100]!r}: {exc}")
+            return default
+
+    def number(self, name: str, default: int, *, least: int, most: int) -> int:
+        """Give a whole number within bounds."""
+
+        def parse(text: str) -> int:
+            if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+                raise ValueError(f"it must be a whole number from {least} to {most}")
+            return int(text)
+
+        return self.parsed(name, default, parse)
+
+    def seconds(self, name: str, default: int, *, least: int, most: int) -> timedelta:
+        """Give a duration."""
+        return timedelta(seconds=self.number(name, default, least=least, most=most))
+
+    def one_of(self, name: str, default: str, *allowed: str) -> str:
+        """Give one of the allowed words."""
+
+        def parse(text: str) -> str:
+            if text not in allowed:
+                raise ValueError(f"it must be one of {', '.join(allowed)}")
+            return text
+
+        return self.parsed(name, default, parse)
+
+    def refuse_problems(self) -> None:
+        """Raise InvalidSettings, naming every problem, if there is one."""
+        if self.problems:
+            raise InvalidSettings("the settings cannot be used: " + "; ".join(self.problems))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every function is told by its environment. `docs/SETTINGS.md` describes each."""
+
+    storage: str
+    json_path: Path
+    collection: str
+    database: str
+    project: str
+    cadence: str
+    timezone: str
+    lease: timedelta
+    concurrency: int
+    budget: timedelta
+    retention: timedelta
+    function_timeout: timedelta
+    handler_modules: tuple[str, ...]
+    log_level: str
+    certs_url: str
+    auth: AuthPolicy = field(repr=False)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the settings. Raises InvalidSettings, naming every one that is missing or malformed."""
+        read = Environment(env)
+        in_cloud = bool(read.text("K_SERVICE"))
+        settings = cls(
+            storage=read.one_of("SCHEDULER_STORAGE", "firestore" if in_cloud else "json", "json", "firestore"),
+            json_path=Path(read.text("SCHEDULER_JSON_PATH", str(PROJECT_FOLDER / ".data" / "scheduler_jobs.json"))),
+            collection=read.parsed("SCHEDULER_COLLECTION", "scheduler_jobs", _collection),
+            database=read.text("FIRESTORE_DATABASE", "(default)"),
+            project=read.text("GOOGLE_CLOUD_PROJECT"),
+            cadence=read.text("SCHEDULER_CADENCE", "* * * * *"),
+            timezone=read.text("SCHEDULER_TIMEZONE", "UTC"),
+            lease=read.seconds("SCHEDULER_LEASE_SECONDS", 300, least=1, most=86_400),
+            concurrency=read.number("SCHEDULER_CONCURRENCY", 16, least=1, most=500),
+            budget=read.seconds("SCHEDULER_TICK_BUDGET_SECONDS", 50, least=1, most=3_000),
+            retention=timedelta(days=read.number("SCHEDULER_RETENTION_DAYS", 30, least=1, most=3_650)),
+            function_timeout=read.seconds("CLOUD_RUN_TIMEOUT_SECONDS", 180, least=0, most=3_600),
+            handler_modules=read.words("JOB_HANDLERS"),
+            log_level=read.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+            certs_url=read.text("AUTH_CERTS_URL", GOOGLE_CERTS_URL),
+            auth=AuthPolicy(
+                mode=AuthMode(read.one_of("AUTH_MODE", "verify", *AuthMode)),
+                audiences=read.words("AUTH_AUDIENCE"),
+                callers=frozenset(read.words("AUTH_CALLERS")),
+                cron_secret=read.text("CRON_SECRET"),
+            ),
+        )
+        if in_cloud and settings.storage == "json" and not read.text("SCHEDULER_JSON_PATH"):
+            read.problems.append(
+                "SCHEDULER_STORAGE is 'json' in the cloud, where files die with their instance: "
+                "set it to firestore, or name a lasting file in SCHEDULER_JSON_PATH"
+            )
+        if in_cloud and settings.auth.mode is AuthMode.OFF:
+            read.problems.append("AUTH_MODE is 'off' in the cloud: set it to verify or platform")
+        try:
+            Recurrence(settings.cadence, settings.timezone)
+        except InvalidInput as exc:
+            read.problems.append(f"SCHEDULER_CADENCE, SCHEDULER_TIMEZONE: {exc}")
+        read.refuse_problems()
+        return settings
+
+
+def _collection(text: str) -> str:
+    if "/" in text or text in (".", "..") or re.fullmatch(r"__.*__", text):
+        raise ValueError("it must be a Firestore collection name without a slash")
+    return text

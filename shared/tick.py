@@ -1,0 +1,429 @@
+"""One tick: find what is due, claim it, run it, store what came of it, until nothing is due or the time is spent.
+
+All swaps are made by the thread that runs the tick; handler threads only return results. So no two writes of one
+tick can race, and finishes, claims and renewals travel to the store in the same call.
+"""
+
+import logging
+import queue
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+from shared.document import Unreadable
+from shared.due_jobs import Due, DueJobs
+from shared.errors import InvalidSettings, StoreUnavailable
+from shared.handlers import Handlers
+from shared.job import Job, Result, RunOutcome, Status, iso
+from shared.settings import Settings
+from shared.store import PAGE, Change, Lost, Outcome, Refused, Store, Unheard, Won
+from shared.workers import Held, Workers, time_limit
+
+log = logging.getLogger("watchkeeper.tick")
+
+POLL_SECONDS = 0.1  # bounds how late a time limit or a stored finish can be
+FLUSH_AFTER = timedelta(milliseconds=150)  # with POLL_SECONDS: a finish is stored within 0.25 s
+QUICK_BATCH = timedelta(seconds=1)
+STOP_GRACE = timedelta(seconds=5)  # from "stop" to the record that the handler timed out
+END_GRACE = timedelta(seconds=6)  # for what runs when the process is told to end; Cloud Run kills it after 10 s
+TRY_AGAIN = timedelta(seconds=1)
+MARGIN = timedelta(seconds=10)
+
+
+@dataclass
+class TickReport:
+    """What a tick did. `metrics` gives the form in which it is reported."""
+
+    jobs_checked: int = 0
+    jobs_due: int = 0
+    jobs_succeeded: int = 0
+    jobs_failed: int = 0
+    jobs_retried: int = 0
+    jobs_lost: int = 0
+    jobs_recovered: int = 0
+    jobs_skipped: int = 0
+    truncated: bool = False
+    max_lateness_seconds: float = 0.0
+    execution_time_ms: int = 0
+
+    def metrics(self) -> dict[str, Any]:
+        """Give all metrics by name. `jobs_executed` is the sum of what became of the handlers that were started."""
+        executed = self.jobs_succeeded + self.jobs_failed + self.jobs_retried + self.jobs_lost
+        return {**vars(self), "jobs_executed": executed, "max_lateness_seconds": round(self.max_lateness_seconds, 3)}
+
+
+class Move(NamedTuple):
+    """A change to store, and what to do with the store's answer."""
+
+    change: Change
+    settle: Callable[[Outcome], None]
+
+
+def check_limits(settings: Settings, handlers: Handlers) -> None:
+    """Refuse limits that do not fit into one call: budget + longest handler + 10 s <= the function's timeout.
+
+    Raises InvalidSettings, naming the handler and the figures.
+    """
+    longest = max(handlers.values(), key=lambda handler: handler.timeout)
+    if settings.budget + longest.timeout + MARGIN > settings.function_timeout:
+        raise InvalidSettings(
+            f"SCHEDULER_TICK_BUDGET_SECONDS ({settings.budget.total_seconds():.0f}) + the limit of {longest.job_type}, "
+            f"the longest handler ({longest.timeout.total_seconds():.0f}) + {MARGIN.total_seconds():.0f} s exceed the "
+            f"function's timeout of {settings.function_timeout.total_seconds():.0f} s: lower one, or raise the timeout"
+        )
+
+
+def run_tick(
+    store: Store,
+    handlers: Handlers,
+    *,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> TickReport:
+    """Run what is due and report what was done.
+
+    `clock` gives aware UTC times; `is_stopping` says that the process has been told to end. A failing job never
+    fails the tick. Raises StoreUnavailable when the store could not be read, or results could not be stored.
+    """
+    log.info("Running scheduler tick", extra={"fields": {"action": "tick_started"}})
+    tick = Tick(store, handlers, settings=settings, clock=clock, is_stopping=is_stopping)
+    try:
+        tick.run()
+    finally:
+        fields = {"action": "tick_completed", **tick.report.metrics()}
+        log.info("Scheduler tick completed", extra={"fields": fields})
+    return tick.report
+
+
+class Tick:
+    """The state of one tick; see `run_tick`."""
+
+    def __init__(
+        self,
+        store: Store,
+        handlers: Handlers,
+        *,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._handlers = handlers
+        self._settings = settings
+        self._clock = clock
+        self._is_stopping = is_stopping
+        self._due = DueJobs(store)
+        self._workers = Workers(settings.concurrency, handlers, clock)
+        self._held: dict[str, Held] = {}
+        self._doubtful: list[Held] = []
+        self._trouble = ""  # why the store cannot be used; the tick then ends with an error
+        self._won: list[Due] = []  # of the claims in one call to the store
+        self._lost = 0
+        self._batch = 0
+        self._began = self._claimed_at = clock()
+        self._ends_at = self._began + settings.function_timeout - STOP_GRACE
+        self._is_open = True  # new handlers may start
+        self.report = TickReport()
+
+    def run(self) -> None:
+        """Run the tick to its end. Raises StoreUnavailable."""
+        try:
+            while self._step(self._clock()):
+                pass
+        finally:
+            self._workers.close()
+            self.report.jobs_checked, self.report.jobs_due = self._due.documents, self._due.jobs
+            self.report.execution_time_ms = round((self._clock() - self._began).total_seconds() * 1000)
+        if self._trouble:
+            raise StoreUnavailable(self._trouble)
+
+    def _step(self, now: datetime) -> bool:
+        """Make one call to the store, or wait a moment; say whether there is more to do."""
+        self._collect(now)
+        self._watch(now)
+        claims = self._claims(now)
+        moves = [*claims, *self._endings(now, at_once=bool(claims)), *self._renewals(now)]
+        if moves:
+            self._store_all(moves)
+            return True
+        if not self._held:
+            return False
+        if now >= self._ends_at:
+            if not all(held.is_busy for held in self._held.values()):
+                self._trouble = self._trouble or "results could not be stored in time"
+            self.report.truncated = True
+            return False
+        self._wait()
+        return True
+
+    def _store_all(self, moves: list[Move]) -> None:
+        self._won, self._lost = [], 0
+        outcomes = self._store.swap([move.change for move in moves])
+        for move, outcome in zip(moves, outcomes, strict=True):
+            move.settle(outcome)
+        self._due.note(self._won, self._lost)
+        if self._doubtful:
+            self._read_doubtful()
+
+    # -- claiming --------------------------------------------------------------------------------------------------
+
+    def _claims(self, now: datetime) -> list[Move]:
+        room = self._room(now) if self._is_open else 0
+        if not room:
+            return []
+        try:
+            taken = self._due.take(room, now, is_idle=not self._held)
+        except StoreUnavailable as exc:
+            self._give_up(str(exc))
+            return []
+        if taken:
+            self._batch, self._claimed_at = room, now
+            return [self._claim(due, now) for due in taken]
+        return []
+
+    def _room(self, now: datetime) -> int:
+        """Size the next batch: twice the last one if that was done within a second, else the free threads."""
+        busy = sum(held.is_busy for held in self._held.values())
+        is_quick = now - self._claimed_at <= QUICK_BATCH
+        if not self._batch:
+            return self._settings.concurrency
+        if is_quick:
+            return 0 if busy else min(self._batch * 2, PAGE)
+        return max(self._settings.concurrency - busy, 0)
+
+    def _claim(self, due: Due, now: datetime) -> Move:
+        if isinstance(due, Unreadable):
+            return Move(Change(due, due.set_aside()), partial(self._settle_aside, due))
+        token = uuid.uuid4().hex
+        after = due.claim(now=now, token=token, lease=self._settings.lease, retention=self._settings.retention)
+        return Move(Change(due, after), partial(self._settle_claim, due, token, now))
+
+    def _settle_aside(self, due: Unreadable, outcome: Outcome) -> None:
+        if isinstance(outcome, Won):
+            self._won.append(due)
+            fields = {"action": "job_set_aside", "job_id": due.id}
+            log.error("Job %s cannot be read and is set aside: %s", due.id, due.reason, extra={"fields": fields})
+        else:
+            self._lost += 1
+
+    def _settle_claim(self, found: Job, token: str, now: datetime, outcome: Outcome) -> None:
+        match outcome:
+            case Won(Job() as job):
+                self._won.append(found)
+                if job.lease_token == token and job.lease_until is not None:
+                    self._begin(found, job, now)
+                else:
+                    _log_not_run(job)
+            case Unheard(reason):
+                self._give_up(reason)
+            case Refused(reason):
+                self._won.append(found)  # it cannot be claimed by looking again
+                _log(logging.ERROR, "job_refused", found, f"cannot be claimed, the store refuses it: {reason}")
+            case _:
+                self._lost += 1
+                self.report.jobs_skipped += 1
+                _log(logging.INFO, "job_skipped", found, "already claimed")
+
+    def _begin(self, found: Job, job: Job, now: datetime) -> None:
+        self.report.jobs_recovered += found.deaths > found.reclaims
+        log.info("Claimed job %s", job.id, extra={"fields": {"action": "job_claimed", **job.log_context()}})
+        held = Held(found=found, job=job, limit=time_limit(self._handlers, job), renewed_at=now)
+        self._held[job.id] = held
+        self._workers.start(held)
+
+    # -- watching over what runs -----------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        try:
+            self._take_back(*self._workers.results.get(timeout=POLL_SECONDS))
+        except queue.Empty:
+            return
+
+    def _collect(self, now: datetime) -> None:
+        while not self._workers.results.empty():
+            self._take_back(*self._workers.results.get())
+
+    def _take_back(self, held: Held, result: Result | None) -> None:
+        if held.is_abandoned:
+            _log(logging.WARNING, "late_result", held.job, "ended after its time limit; its result is refused")
+        elif result is None:
+            self._drop(held)
+        else:
+            held.result = result
+            lateness = (result.started_at - (held.found.ready_at or result.started_at)).total_seconds()
+            self.report.max_lateness_seconds = max(self.report.max_lateness_seconds, lateness)
+            if held.is_lost:
+                self._refuse_result(held)
+
+    def _watch(self, now: datetime) -> None:
+        """Close the tick when its time is up or the process ends; stop handlers at their limits."""
+        is_stopping = self._is_stopping()
+        if self._is_open and (is_stopping or now - self._began >= self._settings.budget):
+            self._close()
+        if is_stopping:
+            self._ends_at = min(self._ends_at, now + END_GRACE)
+        for held in [held for held in self._held.values() if held.is_busy]:
+            if held.context is None:
+                continue
+            if is_stopping:
+                held.ask_to_stop("shutting down")
+            if now >= held.context.deadline:
+                held.ask_to_stop("time limit")
+            if now >= held.context.deadline + STOP_GRACE:
+                self._abandon(held, held.context.started_at, now)
+
+    def _close(self) -> None:
+        """Start nothing more, and give back what was claimed and not begun."""
+        self._is_open = False
+        withdrawn = self._workers.withdraw()
+        for held in withdrawn:
+            held.is_given_back = True
+        self.report.truncated = bool(withdrawn) or not self._due.is_exhausted
+
+    def _give_up(self, reason: str) -> None:
+        self._trouble = reason
+        if self._is_open:
+            fields = {"action": "store_unavailable"}
+            log.error("The job store cannot be used: %s", reason, extra={"fields": fields})
+            self._close()
+
+    def _abandon(self, held: Held, started_at: datetime, now: datetime) -> None:
+        _log(logging.ERROR, "handler_abandoned", held.job, "did not stop at its time limit; its thread is left behind")
+        held.is_abandoned = True
+        held.result = Result(
+            started_at=started_at,
+            ended_at=now,
+            by=held.found.requested_by,
+            error=f"timed out after {held.limit.total_seconds():.0f} s",
+        )
+        self._workers.add_thread()
+        if held.is_lost:
+            self._refuse_result(held)
+
+    # -- renewing --------------------------------------------------------------------------------------------------
+
+    def _renewals(self, now: datetime) -> list[Move]:
+        lease = self._settings.lease
+        return [
+            Move(Change(held.job, held.job.renew(now=now, lease=lease)), partial(self._settle_renewal, held, now))
+            for held in self._held.values()
+            if held.is_busy and not held.is_lost and now - held.renewed_at >= lease / 3 and _may_try(held, now)
+        ]
+
+    def _settle_renewal(self, held: Held, now: datetime, outcome: Outcome) -> None:
+        match outcome:
+            case Won(Job() as job):
+                held.job, held.renewed_at = job, now
+            case Lost():
+                self._doubtful.append(held)
+            case _:
+                held.try_at = now + TRY_AGAIN
+                if held.job.lease_until is not None and now >= held.job.lease_until:
+                    held.ask_to_stop("lease lost")
+
+    # -- ending ----------------------------------------------------------------------------------------------------
+
+    def _endings(self, now: datetime, *, at_once: bool) -> list[Move]:
+        """Store results with the next claims, or when nothing runs any more, but never more than 0.25 s late."""
+        ready = [held for held in self._held.values() if not held.is_busy and _may_try(held, now)]
+        is_idle = not any(held.is_busy for held in self._held.values())
+        is_late = any(held.result is not None and now - held.result.ended_at >= FLUSH_AFTER for held in ready)
+        if not (at_once or is_idle or is_late):
+            return []
+        return [Move(Change(held.job, self._ended(held, now)), partial(self._settle_end, held, now)) for held in ready]
+
+    def _ended(self, held: Held, now: datetime) -> Job:
+        if held.result is None:
+            return held.job.give_back(now=now)
+        return held.job.finish(held.result, retention=self._settings.retention)
+
+    def _settle_end(self, held: Held, now: datetime, outcome: Outcome) -> None:
+        match outcome:
+            case Won(Job() as job):
+                self._ended_well(held, job)
+            case Lost():
+                self._doubtful.append(held)
+            case Refused(reason) if held.result is not None and held.exception is None:
+                held.exception = StoreUnavailable(reason)
+                held.result = replace(held.result, error=f"the store refuses the result: {reason}", final=True)
+            case Refused(reason):
+                held.is_lost = True
+                self._refuse_result(held)
+            case _:
+                held.try_at = now + TRY_AGAIN
+
+    def _ended_well(self, held: Held, job: Job) -> None:
+        self._drop(held)
+        if held.result is not None:
+            self._count(held, job)
+
+    def _read_doubtful(self) -> None:
+        """Look at jobs whose swap was lost: what still carries our token is still ours, however it was changed."""
+        doubtful, self._doubtful = self._doubtful, []
+        try:
+            found = self._store.get([held.job.id for held in doubtful])
+        except StoreUnavailable:
+            for held in doubtful:
+                held.try_at = self._clock() + TRY_AGAIN
+            return
+        for held in doubtful:
+            self._reconsider(held, found.get(held.job.id))
+
+    def _reconsider(self, held: Held, job: Job | Unreadable | None) -> None:
+        if not isinstance(job, Job) or job.lease_token != held.job.lease_token:
+            held.is_lost = True
+            held.ask_to_stop("lease lost")
+            if not held.is_busy:
+                self._refuse_result(held)
+        elif job.lease_until is None:
+            self._ended_well(held, job)  # our own finish, which was not heard
+        else:
+            held.job = job
+            if job.status in (Status.PAUSED, Status.CANCELLED):
+                held.ask_to_stop(job.status.value)
+
+    def _refuse_result(self, held: Held) -> None:
+        self._drop(held)
+        if held.result is not None:
+            self.report.jobs_lost += 1
+            _log(
+                logging.WARNING, "lease_lost", held.job, "lost its lease; its result is refused, another holder runs it"
+            )
+
+    def _drop(self, held: Held) -> None:
+        del self._held[held.job.id]
+
+    def _count(self, held: Held, job: Job) -> None:
+        run = job.recent_runs[-1]
+        match run.outcome:
+            case RunOutcome.COMPLETED:
+                self.report.jobs_succeeded += 1
+                _log(logging.INFO, "job_completed", held.job, "completed successfully")
+            case RunOutcome.FAILED:
+                self.report.jobs_failed += 1
+                _log(logging.ERROR, "job_failed", held.job, f"failed for good: {run.error}", held.exception)
+            case _:
+                self.report.jobs_retried += 1
+                when = iso(job.ready_at) if job.ready_at else "when it is resumed"
+                _log(logging.INFO, "job_retried", held.job, f"will run again ({when}): {run.error}")
+
+
+def _may_try(held: Held, now: datetime) -> bool:
+    return held.try_at is None or now >= held.try_at
+
+
+def _log_not_run(job: Job) -> None:
+    run = job.recent_runs[-1]
+    if run.outcome is RunOutcome.MISSED:
+        _log(logging.WARNING, "job_missed", job, f"was not run in time; it moves on to {iso(job.schedule_at)}")
+    else:
+        _log(logging.ERROR, "job_failed", job, f"failed for good: {run.error}")
+
+
+def _log(level: int, action: str, job: Job, says: str, exception: BaseException | None = None) -> None:
+    fields = {"action": action, **job.log_context()}
+    log.log(level, "Job %s %s", job.id, says, exc_info=exception, extra={"fields": fields})
