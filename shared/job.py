@@ -345,7 +345,7 @@ class Job:
             error=result.error,
             by=result.by,
         )
-        if result.later is not None:
+        if result.later is not None and self.status is not Status.CANCELLED:
             ready_at = result.ended_at + max(result.later, SHORTEST_LATER)
             return self._again(replace(run, outcome=RunOutcome.LATER), ready_at)
         if result.error is None:

@@ -188,7 +188,7 @@ def _read(cron: str) -> _Expression:
         days=frozenset(day for day, _ in days),
         months=frozenset(month for month, _ in months),
         weekdays=frozenset(weekdays),
-        either="*" not in (texts[2], texts[4]),
+        either="*" not in (texts[2].removesuffix("/1"), texts[4].removesuffix("/1")),
         fixed="*" not in texts[1],
     )
     # 28 years without a skipped leap year hold every date on every weekday.

@@ -145,6 +145,9 @@ class Tick:
         """Make one call to the store, or wait a moment; say whether there is more to do."""
         self._collect(now)
         self._watch(now)
+        if now >= self._ends_at:
+            self._end_late(now)
+            return False
         claims = self._claims(now)
         moves = [*claims, *self._endings(now, at_once=bool(claims)), *self._renewals(now)]
         if moves:
@@ -152,13 +155,16 @@ class Tick:
             return True
         if not self._held:
             return False
-        if now >= self._ends_at:
-            if not all(held.is_busy for held in self._held.values()):
-                self._trouble = self._trouble or "results could not be stored in time"
-            self.report.truncated = True
-            return False
         self._wait()
         return True
+
+    def _end_late(self, now: datetime) -> None:
+        """Store what can be stored, leave what still runs to its lease; a result left behind is an error."""
+        if moves := self._endings(now, at_once=True):
+            self._store_all(moves)
+        self.report.truncated = True
+        if not all(held.is_busy for held in self._held.values()):
+            self._trouble = self._trouble or "results could not be stored in time"
 
     def _store_all(self, moves: list[Move]) -> None:
         self._won, self._lost = [], 0

@@ -60,7 +60,7 @@ def firestore_client(firestore_emulator: str) -> Iterator[firestore.Client]:
     """A client of the emulator."""
     client = firestore.Client(project="test")
     yield client
-    client.close()
+    client.close()  # type: ignore[no-untyped-call]  # the library's own
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def unreachable_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[FirestoreStor
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{port}")
     client = firestore.Client(project="test")
     yield FirestoreStore(client, "jobs")
-    client.close()
+    client.close()  # type: ignore[no-untyped-call]  # the library's own
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -335,7 +335,8 @@ def write_raw(store: Store, job_id: str, document: dict[str, Any]) -> None:
         return
     assert isinstance(store, JsonStore)
     path = store._path
-    content = json.loads(path.read_text()) if path.exists() else {"counter": 0, "jobs": {}, "versions": {}}
+    empty: dict[str, Any] = {"counter": 0, "jobs": {}, "versions": {}}
+    content = json.loads(path.read_text()) if path.exists() else empty
     content["jobs"][job_id] = document
     path.write_text(json.dumps(content, default=lambda time: time.isoformat()))
 

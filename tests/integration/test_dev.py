@@ -1,0 +1,318 @@
+"""A local run as a person starts and ends it: real processes, and nothing of them is left behind."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from local.dev import EXAMPLE_JOB
+from shared.job import Status
+from shared.jobs import Jobs
+from shared.settings import PROJECT_FOLDER
+from shared.store_json import JsonStore
+
+PATIENCE = 20  # seconds for whatever is waited for
+HELLO = "Hello! I am an example"
+# Job types that take their time: one until it is told to stop, one whatever it is told.
+SLOW_HANDLERS = """
+import logging, time
+from shared.handlers import handler
+
+@handler("patient")
+def patient(payload, context):
+    logging.getLogger("watchkeeper.test").info("patient has begun")
+    context.stop.wait(30)
+
+@handler("deaf")
+def deaf(payload, context):
+    logging.getLogger("watchkeeper.test").info("deaf has begun")
+    time.sleep(30)
+"""
+
+
+class Run:
+    """A local run, a process of its own in `folder`, with a job file there."""
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        self.port = free_port()
+        self.output = ""
+        env = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join([str(PROJECT_FOLDER), str(folder)]),
+            "SCHEDULER_JSON_PATH": "jobs.json",
+            "DEV_PORT": str(self.port),
+            **settings,
+        }
+        code = "import os, sys; from local.dev import run; sys.exit(run(os.environ))"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def wait_for(self, text: str) -> None:
+        """Read its output until it says `text`."""
+        assert self.process.stdout is not None
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.output:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(deadline - time.monotonic(), 0))
+            news = os.read(self.process.stdout.fileno(), 65536).decode() if ready else ""
+            assert news, f"{text!r} did not come:\n{self.output}"
+            self.output += news
+
+    def end(self, number: int) -> int:
+        """Send a signal and give the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def rest(self) -> str:
+        """Give the output of a run that ends by itself."""
+        rest, _ = self.process.communicate(timeout=PATIENCE)
+        return self.output + rest.decode()
+
+    def call(self, method: str, path: str, **headers: str) -> int:
+        """Call the tick function and give the status."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request(method, path, headers=headers)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def is_healthy(self) -> bool:
+        """Say whether the tick function answers."""
+        try:
+            return self.call("GET", "/health") == HTTPStatus.OK
+        except OSError:
+            return False
+
+    def function_groups(self) -> set[int]:
+        """Name the process groups of the functions that run."""
+        return {group for _, parent, group in processes() if parent == self.process.pid}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    """Start a local run with the given settings; what still runs at the end of the test is killed."""
+    runs: list[Run] = []
+
+    def start(**settings: str) -> Run:
+        runs.append(Run(tmp_path, settings))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.process.kill()
+        run.process.communicate(timeout=PATIENCE)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Jobs:
+    """The jobs in the file of the local run."""
+    clock = partial(datetime.now, UTC)
+    return Jobs(JsonStore(tmp_path / "jobs.json", clock), clock=clock, handlers={}, retention=timedelta(days=1))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def processes() -> Iterator[tuple[int, int, int]]:
+    """Give id, parent and group of each process that is alive; a zombie is not."""
+    for pid, state, parent, group in _from_proc() if Path("/proc/self/stat").exists() else _from_ps():
+        if not state.startswith("Z"):
+            yield int(pid), int(parent), int(group)
+
+
+def _from_proc() -> Iterator[list[str]]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            yield [stat.parent.name, *stat.read_text(errors="replace").rpartition(")")[2].split()[:3]]
+
+
+def _from_ps() -> Iterator[list[str]]:
+    command = ["ps", "-A", "-o", "pid=,stat=,ppid=,pgid="]
+    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
+        yield line.split()
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    """Wait for the condition, but not for ever."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def nothing_is_left(groups: set[int], port: int) -> bool:
+    """Say whether all processes of the groups are gone and the port can be used again."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return not any(group in groups for _, _, group in processes())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_start_runs_an_example_until_it_is_told_to_end(
+    start: Callable[..., Run], number: signal.Signals
+) -> None:
+    """Whatever asks it to end, it ends with success and takes its processes along."""
+    run = start()
+    run.wait_for(HELLO)
+    groups = run.function_groups()
+
+    code = run.end(number)
+
+    assert code == 0
+    assert len(groups) == 1
+    assert until(partial(nothing_is_left, groups, run.port))
+
+
+def test_a_run_that_is_killed_leaves_nothing_behind(start: Callable[..., Run]) -> None:
+    """It cannot clean up any more, so its functions end by themselves."""
+    run = start()
+    run.wait_for(HELLO)
+    groups = run.function_groups()
+
+    run.end(signal.SIGKILL)
+
+    assert until(partial(nothing_is_left, groups, run.port))
+
+
+def test_an_example_that_was_deleted_does_not_come_back(start: Callable[..., Run], jobs: Jobs) -> None:
+    """The example is for the very first start: where a job file exists, an empty one too, it is left alone."""
+    jobs.schedule("log", id=EXAMPLE_JOB)
+    jobs.delete(EXAMPLE_JOB)
+
+    start().wait_for("Scheduler tick completed")
+
+    assert list(jobs.list()) == []
+
+
+def test_the_secret_opens_the_functions(start: Callable[..., Run], jobs: Jobs) -> None:
+    """With CRON_SECRET the stand-in and whoever else knows it gets in; a job that was added meanwhile is run."""
+    run = start(CRON_SECRET="hush", SCHEDULER_CADENCE="0 0 1 1 *")
+    run.wait_for(f"Job {EXAMPLE_JOB} completed")
+    jobs.schedule("log", {"message": "Good morning"})
+
+    without_secret = run.call("POST", "/")
+    with_secret = run.call("POST", "/", authorization="Bearer hush")
+
+    assert (without_secret, with_secret) == (401, 200)
+    run.wait_for("Good morning")
+
+
+def test_a_function_that_dies_is_started_again(start: Callable[..., Run]) -> None:
+    """The run says that the function died, and then the function answers again."""
+    run = start()
+    run.wait_for(HELLO)
+    (group,) = run.function_groups()
+
+    os.kill(group, signal.SIGKILL)
+
+    run.wait_for("The tick function ended (signal 9) and is started again in 1 s")
+    assert until(run.is_healthy)
+    assert run.function_groups() - {group}
+
+
+def test_a_job_that_listens_is_let_finish(start: Callable[..., Run], jobs: Jobs, tmp_path: Path) -> None:
+    """Ctrl-C reaches a running handler as a request to stop, and what it came to is recorded."""
+    (tmp_path / "slow.py").write_text(SLOW_HANDLERS)
+    jobs.schedule("patient", id="slow")
+    run = start(JOB_HANDLERS="slow")
+    run.wait_for("patient has begun")
+
+    code = run.end(signal.SIGINT)
+
+    assert code == 0
+    assert jobs.get("slow").status is Status.COMPLETED
+
+
+def test_a_second_ctrl_c_ends_a_job_that_does_not_listen(start: Callable[..., Run], jobs: Jobs, tmp_path: Path) -> None:
+    """Who does not want to wait gets everything ended at once; the job's lease will end by itself."""
+    (tmp_path / "slow.py").write_text(SLOW_HANDLERS)
+    jobs.schedule("deaf", id="slow")
+    run = start(JOB_HANDLERS="slow")
+    run.wait_for("deaf has begun")
+    groups = run.function_groups()
+
+    run.process.send_signal(signal.SIGINT)
+    run.wait_for("Stopping")
+    code = run.end(signal.SIGINT)
+
+    assert code == 0
+    assert until(partial(nothing_is_left, groups, run.port))
+    assert jobs.get("slow").status is Status.RUNNING
+
+
+def test_a_port_that_is_taken_is_named(start: Callable[..., Run]) -> None:
+    """The error names the port and the setting that chooses another; nothing is started."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        run = start(DEV_PORT=str(port))
+        output = run.rest()
+
+    assert run.process.returncode == 1
+    assert output.count("\n") == 1
+    assert output.startswith(f"error: port {port} cannot be used (Address already in use)")
+    assert "DEV_PORT" in output
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        pytest.param({"AUTH_MODE": "verify"}, "cannot sign Google's tokens: set CRON_SECRET", id="no-way-in"),
+        pytest.param({"DEV_PORT": "http"}, "DEV_PORT is 'http'", id="bad-port"),
+        pytest.param({"SCHEDULER_CADENCE": "often"}, "SCHEDULER_CADENCE", id="bad-cadence"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(start: Callable[..., Run], settings: dict[str, str], says: str) -> None:
+    """It does not start, and says why in one line."""
+    run = start(**settings)
+
+    output = run.rest()
+
+    assert run.process.returncode == 1
+    assert output.count("\n") == 1
+    assert output.startswith("error: ")
+    assert says in output
+
+
+def test_a_job_file_that_cannot_be_read_is_left_as_it_is(start: Callable[..., Run], tmp_path: Path) -> None:
+    """It does not start over somebody's jobs."""
+    (tmp_path / "jobs.json").write_text('{"counter": 1, "jo')
+
+    run = start()
+    output = run.rest()
+
+    assert run.process.returncode == 1
+    assert "jobs.json is not JSON" in output
+    assert (tmp_path / "jobs.json").read_text() == '{"counter": 1, "jo'
+
+
+def test_a_function_that_does_not_start_is_an_error_after_its_own_words(
+    start: Callable[..., Run], tmp_path: Path
+) -> None:
+    """A mistake in a function's code is shown as Python tells it, and the run ends."""
+    (tmp_path / "functions_framework.py").write_text("raise SystemExit('no such luck')")
+
+    run = start()
+    output = run.rest()
+
+    assert run.process.returncode == 1
+    assert output.endswith("no such luck\nerror: the tick function did not start; what it said stands above\n")

@@ -1,0 +1,39 @@
+"""The example handler, tested the way in which you may test your own: call it with a payload and a context."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agent.handlers import greet
+from shared.handlers import Context, InvalidPayload
+
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def context() -> Context:
+    return Context(
+        job_id="a",
+        job_type="greet",
+        execution_key="a@2026-11-21T09:00:00Z",
+        attempt=1,
+        schedule_at=NOW,
+        started_at=NOW,
+        deadline=NOW + timedelta(seconds=10),
+    )
+
+
+def test_greet_greets_by_name(context: Context, caplog: pytest.LogCaptureFixture) -> None:
+    """The greeting goes to the log."""
+    caplog.set_level(logging.INFO, "watchkeeper.agent")
+
+    greet({"name": "Ada"}, context)
+
+    assert caplog.messages == ["Good morning, Ada"]
+
+
+def test_greet_refuses_a_payload_without_a_name(context: Context) -> None:
+    """There is no use in trying again, and the error says what is missing."""
+    with pytest.raises(InvalidPayload, match='"name"'):
+        greet({}, context)

@@ -1,0 +1,555 @@
+"""How handlers are registered and found, what they are told, and what their words come to."""
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import FrozenInstanceError, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import handlers as registry
+from shared.errors import InvalidInput, InvalidSettings
+from shared.handlers import (
+    DEFAULT_TIMEOUT,
+    Context,
+    Handler,
+    Handlers,
+    InvalidPayload,
+    Later,
+    NeverAgain,
+    Payload,
+    check_payload,
+    handler,
+    load_handlers,
+)
+from shared.job import Job, Result, RunOutcome
+from shared.workers import Held, Workers, time_limit
+
+MINUTE = timedelta(minutes=1)
+RETENTION = timedelta(days=30)
+
+JobFactory = Callable[..., Job]
+Run = Callable[..., Result]
+WriteModule = Callable[[str, str], None]
+
+
+def nothing(payload: Payload, context: Context) -> None:
+    """Do nothing, well."""
+
+
+def raising(exc: BaseException) -> Callable[[Payload, Context], object]:
+    def run(payload: Payload, context: Context) -> None:
+        raise exc
+
+    return run
+
+
+def refuse_all(payload: Payload) -> None:
+    raise InvalidPayload("name: it must be text")
+
+
+@pytest.fixture(autouse=True)
+def own_registrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin with the built-in handlers alone, and forget after each test what it registered."""
+    built_in = {name: known for name, known in load_handlers(()).items() if known.run.__module__.startswith("shared.")}
+    monkeypatch.setattr(registry, "_registered", built_in)
+
+
+@pytest.fixture
+def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WriteModule]:
+    """Return a function that writes an importable module; it is forgotten after the test.
+
+    The user's own `agent` package is out of sight meanwhile.
+    """
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("agent", "agent.handlers"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    (tmp_path / "agent").mkdir()
+    (tmp_path / "agent" / "__init__.py").touch()
+    written = ["agent", "agent.handlers"]
+
+    def write(name: str, text: str) -> None:
+        (tmp_path / name.replace(".", "/")).with_suffix(".py").write_text(text)
+        written.append(name)
+
+    yield write
+    for name in written:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def context(now: datetime) -> Context:
+    return Context(
+        job_id="job",
+        job_type="log",
+        execution_key="job@2026-11-21T09:00:00Z",
+        attempt=1,
+        schedule_at=now,
+        started_at=now,
+        deadline=now + DEFAULT_TIMEOUT,
+    )
+
+
+@pytest.fixture
+def held(job_factory: JobFactory, now: datetime) -> Held:
+    """A claimed job of type `greet`."""
+    found = job_factory(job_type="greet", space="spaces/A", by="ada")
+    job = found.claim(now=now, token="token", lease=5 * MINUTE, retention=RETENTION)
+    return Held(found=found, job=job, limit=MINUTE, renewed_at=now)
+
+
+@pytest.fixture
+def run(held: Held, now: datetime) -> Run:
+    """Return a function that runs `held` with these handlers, as a tick does, and gives the result."""
+
+    def run(handlers: Handlers) -> Result:
+        workers = Workers(1, handlers, lambda: now)
+        workers.start(held)
+        workers.close()
+        _, result = workers.results.get(timeout=1)
+        assert result is not None
+        return result
+
+    return run
+
+
+def greeting(run: Callable[[Payload, Context], object], **details: Any) -> Handlers:
+    """Handlers of which `greet` is the only one."""
+    return {"greet": Handler(job_type="greet", run=run, **details)}
+
+
+# -- registering -------------------------------------------------------------------------------------------------------
+
+
+def test_a_decorated_function_is_found_by_its_job_type() -> None:
+    """It can be called as before, and has the limit and the check that were given."""
+    greet = handler("greet", timeout=MINUTE, check=refuse_all)(nothing)
+
+    assert greet is nothing
+    assert load_handlers(())["greet"] == Handler(job_type="greet", run=nothing, timeout=MINUTE, check=refuse_all)
+
+
+def test_a_handler_has_a_limit_when_none_is_given() -> None:
+    """30 seconds, so that nothing runs for ever."""
+    handler("greet")(nothing)
+
+    assert load_handlers(())["greet"].timeout == timedelta(seconds=30)
+
+
+def test_the_handlers_that_come_with_it_are_always_there() -> None:
+    """`http_request` and `log` need no setting."""
+    assert load_handlers(()).keys() >= {"http_request", "log"}
+
+
+def test_what_is_loaded_cannot_be_changed() -> None:
+    """Handlers are added by `@handler` and in no other way."""
+    handlers = load_handlers(())
+
+    with pytest.raises(TypeError):
+        handlers["log"] = handlers["http_request"]  # type: ignore[index]  # which is the point
+
+
+def test_a_name_taken_twice_names_both_functions() -> None:
+    """Which one would run must not depend on the order of imports."""
+    handler("greet")(nothing)
+
+    with pytest.raises(InvalidSettings) as caught:
+        handler("greet")(refuse_all)  # type: ignore[arg-type]  # it is never run
+
+    assert "'greet'" in str(caught.value)
+    assert f"{__name__}.nothing" in str(caught.value)
+    assert f"{__name__}.refuse_all" in str(caught.value)
+    assert load_handlers(())["greet"].run is nothing
+
+
+def test_a_built_in_name_cannot_be_taken() -> None:
+    """The job types that come with it are not replaced by accident."""
+    with pytest.raises(InvalidSettings, match="http_request"):
+        handler("http_request")(nothing)
+
+
+def test_a_module_may_be_imported_again() -> None:
+    """The same function under the same name is no conflict, since a failed import is tried again."""
+    handler("greet")(nothing)
+    handler("greet", timeout=MINUTE)(nothing)
+
+    assert load_handlers(())["greet"].timeout == MINUTE
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        pytest.param({"timeout": 30}, id="a-timeout-in-seconds"),
+        pytest.param({"timeout": timedelta(0)}, id="no-time"),
+        pytest.param({"timeout": timedelta(seconds=-1)}, id="less-than-no-time"),
+    ],
+)
+def test_a_limit_that_is_none_is_refused_when_it_is_registered(details: dict[str, Any]) -> None:
+    """The error names the handler, where a tick would only stumble over it."""
+    with pytest.raises(InvalidSettings, match="greet"):
+        handler("greet", **details)(nothing)
+
+
+@pytest.mark.parametrize("job_type", ["", "two words", nothing], ids=["empty", "a-space", "decorator-without-a-name"])
+def test_a_name_that_no_job_can_have_is_refused_when_it_is_registered(job_type: Any) -> None:
+    """What can never be asked for is a slip; `@handler` without a name would register nothing, in silence."""
+    with pytest.raises(InvalidSettings):
+        handler(job_type)(nothing)
+
+
+def test_an_async_function_is_refused_when_it_is_registered() -> None:
+    """Nobody would await it, and each of its jobs would count as done."""
+
+    async def greet(payload: Payload, context: Context) -> None:
+        """Never get here."""
+
+    with pytest.raises(InvalidSettings, match="greet"):
+        handler("greet")(greet)
+
+
+# -- loading -----------------------------------------------------------------------------------------------------------
+
+GREET = "from shared.handlers import handler\n@handler('greet')\ndef greet(payload, context): ...\n"
+
+
+def test_named_modules_are_imported(write_module: WriteModule) -> None:
+    """What JOB_HANDLERS names may register handlers."""
+    write_module("greetings", GREET)
+
+    handlers = load_handlers(["greetings"])
+
+    assert handlers["greet"].run.__module__ == "greetings"
+
+
+def test_the_agents_handlers_are_imported_without_being_named(write_module: WriteModule) -> None:
+    """`agent/handlers.py` is where the user's code is expected."""
+    write_module("agent.handlers", GREET)
+
+    handlers = load_handlers(())
+
+    assert handlers["greet"].run.__module__ == "agent.handlers"
+
+
+@pytest.mark.usefixtures("write_module")
+def test_the_agents_handlers_may_be_absent() -> None:
+    """A package `agent` without handlers is fine."""
+    assert "log" in load_handlers(())
+
+
+@pytest.mark.parametrize("name", ["agent", "agent.handlers"])
+def test_the_whole_agent_may_be_absent(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A function that was deployed without the user's code still works."""
+    monkeypatch.setitem(sys.modules, name, None)  # what Python takes for "there is no such module"
+
+    assert "log" in load_handlers(())
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param("import no_such_package", "No module named 'no_such_package'", id="something-missing"),
+        pytest.param("from shared.handlers import nobody", "cannot import name 'nobody'", id="a-name-missing"),
+        pytest.param("def greet(", "SyntaxError", id="broken-syntax"),
+        pytest.param("1 / 0", "ZeroDivisionError: division by zero", id="an-error"),
+        pytest.param(GREET.replace("greet", "log"), "two handlers are registered for 'log'", id="a-name-taken-twice"),
+        pytest.param("raise SystemExit('no key')", "no key", id="an-exit"),
+    ],
+)
+@pytest.mark.parametrize("module", ["agent.handlers", "greetings"])
+def test_a_module_that_cannot_be_imported_is_named_with_the_reason(
+    write_module: WriteModule, module: str, text: str, reason: str
+) -> None:
+    """The operator reads which module it is and what its import said."""
+    write_module(module, text)
+
+    with pytest.raises(InvalidSettings) as caught:
+        load_handlers(["greetings"] if module == "greetings" else [])
+
+    assert f" {module} " in str(caught.value)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("module", ["no_such_module", "agent.nobody", "two words", ".relative"])
+@pytest.mark.usefixtures("write_module")
+def test_a_named_module_that_does_not_exist_is_named(module: str) -> None:
+    """A slip in JOB_HANDLERS is an error, and not a job type that is missing later."""
+    with pytest.raises(InvalidSettings, match=f"JOB_HANDLERS.*{module}"):
+        load_handlers([module])
+
+
+@pytest.mark.usefixtures("write_module")
+def test_the_agents_handlers_must_exist_when_they_are_named() -> None:
+    """Only what nobody asked for may be absent."""
+    with pytest.raises(InvalidSettings, match=r"JOB_HANDLERS.*agent\.handlers"):
+        load_handlers(["agent.handlers"])
+
+
+def test_a_module_is_found_once_it_is_mended(write_module: WriteModule) -> None:
+    """A failed import leaves nothing behind that would be in the way."""
+    write_module("greetings", f"{GREET}1 / 0")
+    with pytest.raises(InvalidSettings):
+        load_handlers(["greetings"])
+    write_module("greetings", f"{GREET}# mended, and of another length")
+
+    handlers = load_handlers(["greetings"])
+
+    assert "greet" in handlers
+
+
+# -- what a handler says -----------------------------------------------------------------------------------------------
+
+
+def test_a_handler_that_returns_has_succeeded(run: Run, now: datetime) -> None:
+    """Whatever it returns is of no interest."""
+    result = run(greeting(lambda payload, context: "anything"))
+
+    assert result == Result(started_at=now, ended_at=now, by="schedule")
+
+
+@pytest.mark.parametrize(
+    ("exc", "error"),
+    [
+        pytest.param(ValueError("no such person"), "ValueError: no such person", id="error"),
+        pytest.param(ValueError(), "ValueError: ", id="error-without-words"),
+        pytest.param(SystemExit(3), "SystemExit: 3", id="exit"),
+    ],
+)
+def test_a_handler_that_raises_has_failed_and_is_tried_again(run: Run, held: Held, exc: Exception, error: str) -> None:
+    """The failure is told by class and words, and is not the last."""
+    result = run(greeting(raising(exc)))
+
+    assert (result.error, result.final, result.later) == (error, False, None)
+    assert held.exception is exc
+
+
+@pytest.mark.parametrize(
+    ("exc", "error"),
+    [
+        pytest.param(NeverAgain("she has left"), "she has left", id="never-again"),
+        pytest.param(NeverAgain(), "NeverAgain", id="never-again-without-words"),
+        pytest.param(InvalidPayload("name: it must be text"), "name: it must be text", id="invalid-payload"),
+    ],
+)
+def test_never_again_is_final(run: Run, held: Held, exc: Exception, error: str) -> None:
+    """A handler that knows that it is useless to try again says so."""
+    result = run(greeting(raising(exc)))
+
+    assert (result.error, result.final, result.later) == (error, True, None)
+    assert held.exception is exc
+
+
+def test_later_is_no_failure(run: Run, held: Held) -> None:
+    """The same occurrence runs again after the pause, and no attempt is used up."""
+    result = run(greeting(raising(Later(2 * MINUTE, "she is asleep"))))
+
+    finished = held.job.finish(result, retention=RETENTION)
+    assert (result.error, result.final, result.later) == ("she is asleep", False, 2 * MINUTE)
+    assert finished.recent_runs[-1].outcome is RunOutcome.LATER
+    assert finished.attempts == 0
+    assert finished.execution_key == held.job.execution_key
+
+
+def test_later_needs_no_reason() -> None:
+    """The pause is reason enough."""
+    assert str(Later(2 * MINUTE)) == "asked to run again in 120 s"
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param(lambda: Later(30), id="seconds"),  # type: ignore[arg-type]  # which is the point
+        pytest.param(lambda: Later(30, "busy"), id="seconds-and-a-reason"),  # type: ignore[arg-type]  # which is the point
+        pytest.param(lambda: Later(None, "busy"), id="nothing"),  # type: ignore[arg-type]  # which is the point
+        pytest.param(lambda: Later(timedelta.max, "busy"), id="longer-than-time"),
+        pytest.param(lambda: Later(timedelta.min, "busy"), id="before-all-time"),
+    ],
+)
+def test_a_senseless_pause_harms_nobody_but_its_job(run: Run, held: Held, later: Callable[[], Later]) -> None:
+    """Whatever a handler gives to `Later`, the tick can store what came of it."""
+
+    def run_greet(payload: Payload, context: Context) -> None:
+        raise later()
+
+    result = run(greeting(run_greet))
+
+    assert held.job.finish(result, retention=RETENTION).error
+
+
+def test_an_error_that_cannot_even_be_told_is_a_failure(run: Run) -> None:
+    """The thread that ran the handler survives it, and reports."""
+
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    result = run(greeting(raising(Unspeakable())))
+
+    assert result.error
+
+
+def test_invalid_payload_is_invalid_input_too() -> None:
+    """Who makes a job is told as of any other bad input; who runs it gives up."""
+    assert issubclass(InvalidPayload, InvalidInput)
+    assert issubclass(InvalidPayload, NeverAgain)
+
+
+def test_an_unknown_job_type_is_a_failure_that_names_it(run: Run) -> None:
+    """The error says which types there are and where to add one; the next version of the code may know it."""
+    result = run({"wave": Handler(job_type="wave", run=nothing)})
+
+    assert result.error is not None
+    assert "'greet'" in result.error
+    assert "wave" in result.error
+    assert "JOB_HANDLERS" in result.error
+    assert not result.final
+
+
+def test_a_payload_that_the_check_refuses_is_never_run(run: Run) -> None:
+    """The check stands before every run, since a stored payload may be older than it."""
+    calls: list[Payload] = []
+
+    result = run(greeting(lambda payload, context: calls.append(payload), check=refuse_all))
+
+    assert (result.error, result.final) == ("name: it must be text", True)
+    assert calls == []
+
+
+# -- what a handler is told --------------------------------------------------------------------------------------------
+
+
+def test_a_handler_is_told_about_its_run(run: Run, held: Held, now: datetime) -> None:
+    """It gets the payload as it is stored, and the facts of this attempt."""
+    told: list[tuple[Payload, Context]] = []
+    held.job = replace(held.job, attempts=2)
+
+    run(greeting(lambda payload, context: told.append((payload, context))))
+
+    ((payload, context),) = told
+    assert payload == {"message": "hello"}
+    assert (context.job_id, context.job_type, context.attempt) == ("job", "greet", 3)
+    assert (context.schedule_at, context.started_at, context.deadline) == (now, now, now + MINUTE)
+    assert context.execution_key == "job@2026-11-21T09:00:00Z"
+    assert (context.space, context.created_by) == ("spaces/A", "ada")
+
+
+def test_a_handler_is_not_asked_to_stop_at_first(context: Context) -> None:
+    """It may run to its deadline."""
+    assert not context.stop.is_set()
+    assert context.stop_reason is None
+
+
+def test_the_first_reason_to_stop_counts(context: Context) -> None:
+    """Whatever comes later changes nothing."""
+    context.ask_to_stop("cancelled")
+    context.ask_to_stop("time limit")
+
+    assert context.stop.is_set()
+    assert context.stop_reason == "cancelled"
+
+
+def test_the_reason_is_there_when_a_waiting_handler_wakes(context: Context) -> None:
+    """A handler that waits on `stop` in its thread can read why at once."""
+    reasons: list[str | None] = []
+
+    def wait() -> None:
+        context.stop.wait(1)
+        reasons.append(context.stop_reason)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    context.ask_to_stop("lease lost")
+    thread.join()
+
+    assert reasons == ["lease lost"]
+
+
+def test_contexts_share_nothing(context: Context) -> None:
+    """To stop one run stops no other."""
+    another = Context(
+        job_id="another",
+        job_type="log",
+        execution_key="another@2026-11-21T09:00:00Z",
+        attempt=1,
+        schedule_at=context.schedule_at,
+        started_at=context.started_at,
+        deadline=context.deadline,
+    )
+
+    context.ask_to_stop("paused")
+
+    assert not another.stop.is_set()
+    assert another.stop_reason is None
+
+
+def test_a_handler_cannot_change_what_it_is_told(context: Context) -> None:
+    """The deadline is the tick's."""
+    with pytest.raises(FrozenInstanceError):
+        context.deadline = context.deadline + MINUTE  # type: ignore[misc]  # which is the point
+
+
+# -- limits and checks -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("timeout_of", "limit"),
+    [
+        pytest.param(None, MINUTE, id="fixed"),
+        pytest.param(lambda payload: timedelta(seconds=payload["seconds"]), timedelta(seconds=5), id="asked-for"),
+        pytest.param(lambda payload: 2 * MINUTE, MINUTE, id="at-most-the-fixed-one"),
+        pytest.param(lambda payload: payload["minutes"], MINUTE, id="payload-makes-no-sense"),
+        pytest.param(lambda payload: payload["seconds"], MINUTE, id="limit-makes-no-sense"),
+    ],
+)
+def test_a_payload_can_ask_for_less_time(timeout_of: Callable[[Payload], timedelta] | None, limit: timedelta) -> None:
+    """Never for more; one that makes no sense gets the whole time, and is refused by the run."""
+    greet = Handler(job_type="greet", run=nothing, timeout=MINUTE, timeout_of=timeout_of)
+
+    assert greet.limit({"seconds": 5}) == limit
+
+
+def test_a_job_of_an_unknown_type_has_the_default_limit(job_factory: JobFactory) -> None:
+    """It takes no time anyway."""
+    assert time_limit({}, job_factory(job_type="greet")) == DEFAULT_TIMEOUT
+
+
+def test_a_payload_is_checked_by_its_handler() -> None:
+    """What the handler would refuse is refused when the job is made."""
+    with pytest.raises(InvalidPayload, match="name: it must be text"):
+        check_payload(greeting(nothing, check=refuse_all), "greet", {})
+
+
+@pytest.mark.parametrize("job_type", ["greet", "wave"], ids=["no-check", "unknown-type"])
+def test_without_a_check_any_payload_is_taken(job_type: str) -> None:
+    """A job may be made before its handler is deployed."""
+    check_payload(greeting(nothing), job_type, {"anything": 1})
+
+
+# -- the log handler ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("message", ["hello", "100 % sure, %s and %d", "two\nlines", '{"json": "too"}'])
+def test_a_log_job_writes_its_message(context: Context, caplog: pytest.LogCaptureFixture, message: str) -> None:
+    """The message arrives as it is, with the job's id beside it."""
+    caplog.set_level(logging.INFO, "watchkeeper")
+
+    load_handlers(())["log"].run({"message": message}, context)
+
+    (record,) = caplog.records
+    assert (record.levelname, record.getMessage()) == ("INFO", message)
+    assert vars(record)["fields"]["job_id"] == "job"
+
+
+@pytest.mark.parametrize("payload", [{}, {"message": ""}, {"message": None}, {"message": 5}, {"message": ["hello"]}])
+def test_a_log_job_without_a_message_is_refused(context: Context, payload: Payload) -> None:
+    """Both the check and the run say what is missing."""
+    log = load_handlers(())["log"]
+    assert log.check is not None
+
+    with pytest.raises(InvalidPayload, match="message"):
+        log.check(payload)
+    with pytest.raises(InvalidPayload, match="message"):
+        log.run(payload, context)

@@ -1,0 +1,820 @@
+"""What the `http_request` handler sends, to whom, and what it makes of each answer: all against real servers."""
+
+import importlib
+import json
+import os
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.auth.compute_engine import _metadata
+
+from shared.handlers import Context, InvalidPayload, Later, NeverAgain, load_handlers
+from shared.http_request import MAX_REDIRECTS, METHODS, RequestFailed, http_request, parse_request
+from tests.servers import (
+    IDENTITY_PATH,
+    Answer,
+    Exchange,
+    HttpServer,
+    Received,
+    drip,
+    hang,
+    head,
+    identity_token,
+    metadata_answers,
+    raw,
+    redirect,
+    reply,
+)
+
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+KEY = "report@2026-11-21T09:00:00Z"
+AUDIENCE = "https://reports.example"
+URL = "https://reports.example/daily"
+
+# A URL may hold all of these, and no message any of them.
+SECRET_PATH = "/private-path"
+SECRET_TARGET = f"{SECRET_PATH}?key=private-query#private-fragment"
+SECRETS = ("lovelace", "hunter2", "private-path", "private-query", "private-fragment")
+
+Fail = Callable[..., Exception]
+Send = Callable[..., Received]
+
+
+class Flood:
+    """Answers with a body that nobody would want to read. Once `ended` is set, `was_cut` says if the client left."""
+
+    def __init__(self, start: bytes) -> None:
+        self.start = start
+        self.ended = threading.Event()
+        self.was_cut = False
+
+    def __call__(self, exchange: Exchange) -> None:
+        try:
+            exchange.write(self.start)
+            for _ in range(64):
+                exchange.write(bytes(2**20))
+        except ConnectionError:
+            self.was_cut = True
+        finally:
+            self.ended.set()
+
+
+def new_context() -> Context:
+    return Context(
+        job_id="report",
+        job_type="http_request",
+        execution_key=KEY,
+        attempt=2,
+        schedule_at=NOW,
+        started_at=NOW,
+        deadline=NOW + timedelta(seconds=30),
+    )
+
+
+def outcome(payload: dict[str, Any]) -> Exception | None:
+    """Run the handler and give what it raised, if anything."""
+    try:
+        http_request(payload, new_context())
+    except Exception as exc:
+        return exc
+    return None
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use no proxy and no passwords of this machine."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setenv("NETRC", os.devnull)
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    with HttpServer() as server:
+        yield server
+
+
+@pytest.fixture
+def other() -> Iterator[HttpServer]:
+    """A server that only differs in its port: another host, for all that a credential is concerned."""
+    with HttpServer() as server:
+        yield server
+
+
+@pytest.fixture
+def send(server: HttpServer) -> Send:
+    """Return a function that runs the handler on a payload for the server and gives the one request that it made."""
+
+    def send(target: str = "/", **payload: Any) -> Received:
+        http_request({"url": server.url(target), **payload}, new_context())
+        (received,) = server.received
+        return received
+
+    return send
+
+
+@pytest.fixture
+def fail(server: HttpServer, caplog: pytest.LogCaptureFixture) -> Fail:
+    """Return a function that runs the handler on a URL full of secrets and gives the error, of exactly that kind.
+
+    It asserts on the way that no part of the URL but the host gets into the error, its traceback or the log.
+    """
+
+    def fail(
+        kind: type[Exception],
+        answer: Answer = hang,
+        *,
+        host: str = "",
+        userinfo: str = "lovelace:hunter2@",
+        **payload: Any,
+    ) -> Exception:
+        server.answers[SECRET_PATH] = answer
+        url = f"http://{userinfo}{host or server.address}{SECRET_TARGET}"
+
+        with pytest.raises(kind) as caught:
+            http_request({"url": url, **payload}, new_context())
+
+        said = "".join(traceback.format_exception(caught.value)) + caplog.text
+        assert caught.type is kind
+        assert [secret for secret in SECRETS if secret in said] == []
+        return caught.value
+
+    return fail
+
+
+@pytest.fixture
+def metadata() -> Iterator[HttpServer]:
+    """A metadata server that google-auth takes for the one of the machine that it runs on."""
+    with HttpServer(metadata_answers()) as server, pytest.MonkeyPatch.context() as patch:
+        patch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+        patch.setenv("GCE_METADATA_HOST", server.address)
+        patch.setenv("GCE_METADATA_IP", server.address)
+        importlib.reload(_metadata)  # it reads the environment when it is imported
+        yield server
+    importlib.reload(_metadata)
+
+
+@pytest.fixture(scope="module")
+def slow_outcomes() -> dict[str, Exception | None]:
+    """What became of exchanges that take longer than the second they have, made side by side to wait only once."""
+    answers = {
+        "/hang": hang,
+        "/drip": drip([b"HTTP/1.1 200 \r\n", *[b"X-Slow: yes\r\n"] * 10, b"\r\n"], pause=0.1),
+        "/hop": drip([head(302, {"Location": "/end", "Content-Length": "0"})], pause=0.59),
+        "/end": drip([head(200, {"Content-Length": "0"})], pause=0.59),
+    }
+    paths = ("/hang", "/drip", "/hop")
+    with HttpServer(answers) as server, ThreadPoolExecutor(len(paths)) as pool:
+        payloads = [{"url": server.url(path), "timeout_seconds": 1} for path in paths]
+        return dict(zip(paths, pool.map(outcome, payloads), strict=True))
+
+
+# -- what is sent ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_sent_as_asked(send: Send, method: str) -> None:
+    """The method of the payload arrives, with path and query."""
+    received = send("/daily?day=1", method=method)
+
+    assert (received.method, received.target) == (method, "/daily?day=1")
+
+
+@pytest.mark.parametrize(
+    ("payload", "method"),
+    [
+        pytest.param({}, "GET", id="without-body"),
+        pytest.param({"body": None}, "GET", id="with-null-for-body"),
+        pytest.param({"body": {}}, "POST", id="with-empty-object"),
+        pytest.param({"body": ""}, "POST", id="with-empty-text"),
+    ],
+)
+def test_the_method_follows_from_the_body_when_none_is_given(send: Send, payload: dict[str, Any], method: str) -> None:
+    """A payload with a body is posted, one without is fetched."""
+    received = send(**payload)
+
+    assert received.method == method
+
+
+@pytest.mark.parametrize("body", [{"to": "Zoë", "n": [1, 2.5, None, True]}, [], {}, ["a", {"b": {}}]])
+def test_an_object_or_a_list_is_sent_as_json(send: Send, body: Any) -> None:
+    """What JSON can say arrives as JSON, and says so."""
+    received = send(body=body)
+
+    assert json.loads(received.body) == body
+    assert received.headers["Content-Type"] == "application/json"
+
+
+def test_text_is_sent_as_it_is(send: Send) -> None:
+    """A text arrives in UTF-8, and says so."""
+    received = send(body="Grüße\n{not json}")
+
+    assert received.body.decode() == "Grüße\n{not json}"
+    assert received.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_without_a_body_there_is_no_content_type(send: Send) -> None:
+    """Nothing describes what is not there."""
+    received = send(method="POST")
+
+    assert received.body == b""
+    assert "Content-Type" not in received.headers
+
+
+def test_the_execution_key_is_the_idempotency_key(send: Send) -> None:
+    """The receiver can recognise a second delivery, whatever the attempt."""
+    received = send()
+
+    assert received.headers.get_all("Idempotency-Key") == [KEY]
+    assert received.headers["User-Agent"] == "Watchkeeper"
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "idempotency-key", "USER-AGENT", "content-type", "X-Own"])
+def test_headers_of_the_payload_win(send: Send, name: str) -> None:
+    """A header of the job's own is sent once, in place of ours, in whatever case it is written."""
+    received = send(headers={name: "own value"}, body={})
+
+    assert received.headers.get_all(name) == ["own value"]
+
+
+def test_a_password_in_the_url_is_sent_as_basic_authentication(server: HttpServer) -> None:
+    """What stands before the @ becomes the Authorization header."""
+    http_request({"url": f"http://user:pass@{server.address}/"}, new_context())
+
+    assert server.received[0].headers["Authorization"] == "Basic dXNlcjpwYXNz"
+
+
+def test_passwords_of_the_machine_do_not_replace_the_jobs_own(
+    send: Send, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A .netrc that happens to lie on the machine changes no Authorization header of a job."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    received = send(headers={"Authorization": "Bearer own"})
+
+    assert received.headers["Authorization"] == "Bearer own"
+
+
+# -- what is made of the answer ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_any_2xx_is_success(send: Send, server: HttpServer, status: int) -> None:
+    """An answer from 200 to 299 ends the occurrence well."""
+    server.answers["/"] = reply(status)
+
+    received = send()
+
+    assert received.path == "/"
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 599])
+def test_a_trouble_that_may_pass_is_tried_again(fail: Fail, server: HttpServer, status: int) -> None:
+    """Time-outs, too many requests without a time, and server errors fail this attempt only."""
+    error = fail(RequestFailed, reply(status))
+
+    assert str(error) == f"GET http://{server.address}: HTTP {status}"
+
+
+@pytest.mark.parametrize("status", [300, 302, 304, 400, 401, 403, 404, 409, 410, 422, 451, 499])
+def test_any_other_refusal_is_final(fail: Fail, server: HttpServer, status: int) -> None:
+    """What the server will say again next time is not tried again; a 302 without a Location leads nowhere."""
+    error = fail(NeverAgain, reply(status), method="DELETE")
+
+    assert str(error) == f"DELETE http://{server.address}: HTTP {status}"
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "delay"),
+    [
+        pytest.param("0", timedelta(0), id="at-once"),
+        pytest.param("120", timedelta(seconds=120), id="seconds"),
+        pytest.param(" 7 ", timedelta(seconds=7), id="seconds-in-space"),
+        pytest.param("86400", timedelta(days=1), id="at-the-cap"),
+        pytest.param("86401", timedelta(days=1), id="over-the-cap"),
+        pytest.param("999999999", timedelta(days=1), id="far-over-the-cap"),
+        pytest.param(format_datetime(NOW + timedelta(seconds=90), usegmt=True), timedelta(seconds=90), id="date"),
+        pytest.param(format_datetime(NOW - timedelta(days=9), usegmt=True), timedelta(0), id="past-date"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", timedelta(days=1), id="far-date"),
+        pytest.param("Saturday, 21-Nov-26 09:01:00 GMT", timedelta(minutes=1), id="obsolete-date"),
+        pytest.param("Sat Nov 21 09:01:00 2026", timedelta(minutes=1), id="asctime-date"),
+        pytest.param("Sat, 21 Nov 2026 10:01:00 +0100", timedelta(minutes=1), id="date-with-offset"),
+    ],
+)
+def test_a_429_that_names_a_time_asks_for_that_time(fail: Fail, retry_after: str, delay: timedelta) -> None:
+    """Retry-After, in seconds or as a date, says when the occurrence runs again: at most a day from now."""
+    error = fail(Later, reply(429, headers={"Retry-After": retry_after}))
+
+    assert isinstance(error, Later)
+    assert error.delay == delay
+    assert "HTTP 429" in str(error)
+
+
+@pytest.mark.parametrize("retry_after", ["", "soon", "-5", "1.5", "1e3", "9999999999", "21 Nov", "Sat, 99 Foo 2026 x"])
+def test_a_429_with_a_senseless_time_is_tried_again_as_any_failure(fail: Fail, retry_after: str) -> None:
+    """A Retry-After that nobody can read counts as none."""
+    error = fail(RequestFailed, reply(429, headers={"Retry-After": retry_after}))
+
+    assert "HTTP 429" in str(error)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(raw(b""), id="cut"),
+        pytest.param(raw(b"HTTP/1.1 2"), id="cut-within-the-status"),
+        pytest.param(raw(b"SSH-2.0-OpenSSH_9.6\r\n"), id="not-http"),
+        pytest.param(raw(head(500, {f"X-{n}": "" for n in range(200)})), id="too-many-headers"),
+        pytest.param(raw(b"HTTP/1.1 500 \r\nno colon here\r\n\r\n"), id="broken-header"),
+    ],
+)
+def test_an_answer_that_is_none_is_tried_again(fail: Fail, server: HttpServer, answer: Answer) -> None:
+    """A server that closes the connection or speaks no HTTP has failed this attempt."""
+    error = fail(RequestFailed, answer)
+
+    assert f"GET http://{server.address}: " in str(error)
+
+
+def test_a_refused_connection_is_tried_again(fail: Fail) -> None:
+    """A server that is down may be up the next time."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+
+    error = fail(RequestFailed, host=address)
+
+    assert f"GET http://{address}: " in str(error)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/hang", id="no-answer"),
+        pytest.param("/drip", id="an-answer-in-drips"),
+        pytest.param("/hop", id="two-hops-that-are-slow-together"),
+    ],
+)
+def test_the_time_limit_bounds_the_whole_exchange(slow_outcomes: dict[str, Exception | None], path: str) -> None:
+    """Whatever the time is spent on, it is over after `timeout_seconds`, and the attempt has failed."""
+    assert isinstance(slow_outcomes[path], RequestFailed)
+
+
+@pytest.mark.parametrize(
+    ("start", "becomes"),
+    [
+        pytest.param(head(200, {}), None, id="of-success"),
+        pytest.param(head(302, {"Location": "/end"}), None, id="of-a-redirect"),
+        pytest.param(head(404, {}), NeverAgain, id="of-a-refusal"),
+    ],
+)
+def test_the_body_of_an_answer_is_not_read(server: HttpServer, start: bytes, becomes: type[Exception] | None) -> None:
+    """An endless answer costs neither time nor memory: the connection is closed on it."""
+    flood = server.answers["/endless"] = Flood(start)
+
+    became = outcome({"url": server.url("/endless")})
+
+    assert type(became) is (becomes or type(None))
+    assert flood.ended.wait(2)
+    assert flood.was_cut
+
+
+def test_the_body_of_a_refusal_is_not_told(fail: Fail) -> None:
+    """What a server says in an error, which may be anything, stays out of the job's history."""
+    error = fail(NeverAgain, reply(400, b"private-query was wrong"))
+
+    assert "wrong" not in str(error)
+
+
+# -- redirects ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("is_absolute", [True, False], ids=["absolute", "relative"])
+def test_a_redirect_on_the_same_server_is_followed(server: HttpServer, status: int, is_absolute: bool) -> None:
+    """Whatever was sent may be sent to the same server again."""
+    server.answers["/start"] = redirect(server.url("/end?x=1") if is_absolute else "end?x=1", status)
+
+    http_request({"url": server.url("/start"), "headers": {"X-Own": "1"}}, new_context())
+
+    assert [received.target for received in server.received] == ["/start", "/end?x=1"]
+    assert server.received[1].headers["X-Own"] == "1"
+    assert server.received[1].headers["Idempotency-Key"] == KEY
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "body"),
+    [(303, "GET", b""), (307, "PUT", b"text"), (308, "PUT", b"text")],
+)
+def test_a_redirect_keeps_or_drops_the_body_as_http_says(
+    server: HttpServer, status: int, method: str, body: bytes
+) -> None:
+    """307 and 308 repeat the request as it was; 303 asks to fetch something else."""
+    server.answers["/start"] = redirect("/end", status)
+
+    http_request({"url": server.url("/start"), "method": "PUT", "body": "text"}, new_context())
+
+    assert (server.received[1].method, server.received[1].body) == (method, body)
+
+
+def test_a_redirect_whose_body_is_cut_short_is_followed(server: HttpServer) -> None:
+    """Nobody needs that body."""
+    server.answers["/start"] = raw(head(302, {"Location": "/end", "Content-Length": "100"}) + b"cut")
+
+    http_request({"url": server.url("/start")}, new_context())
+
+    assert [received.path for received in server.received] == ["/start", "/end"]
+
+
+CREDENTIALS = [
+    pytest.param("", {"headers": {"X-Api-Key": "hunter2"}}, id="a-header"),
+    pytest.param("", {"body": {"password": "hunter2"}}, id="a-json-body"),
+    pytest.param("", {"body": ""}, id="an-empty-body"),
+    pytest.param("", {"oidc_audience": AUDIENCE}, id="an-identity-token"),
+    pytest.param("lovelace:hunter2@", {}, id="a-password-in-the-url"),
+]
+
+
+@pytest.mark.usefixtures("metadata")
+@pytest.mark.parametrize(("userinfo", "payload"), CREDENTIALS)
+@pytest.mark.parametrize("path", ["/start", "/hop"], ids=["at-once", "after-another-redirect"])
+def test_credentials_never_follow_a_redirect_to_another_server(
+    server: HttpServer, other: HttpServer, userinfo: str, payload: dict[str, Any], path: str
+) -> None:
+    """What is meant for one server is sent to no other, another port included; the job fails for good."""
+    server.answers |= {"/hop": redirect("/start", 307), "/start": redirect(other.url("/private-path"), 307)}
+
+    with pytest.raises(NeverAgain) as caught:
+        http_request({"url": f"http://{userinfo}{server.address}{path}", **payload}, new_context())
+
+    assert other.received == []
+    assert server.address in str(caught.value)
+    assert other.address in str(caught.value)
+    assert [secret for secret in SECRETS if secret in str(caught.value)] == []
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        pytest.param("http://localhost:{port}/end", id="another-name"),
+        pytest.param("//localhost:{port}/end", id="another-name-without-scheme"),
+        pytest.param("http://127.0.0.1:{port}@localhost:{port}/end", id="the-name-as-a-user"),
+        pytest.param("https://127.0.0.1:{other_port}/end", id="an-upgrade-to-another-port"),
+    ],
+)
+def test_a_server_is_its_scheme_name_and_port(server: HttpServer, other: HttpServer, fail: Fail, location: str) -> None:
+    """Nothing that merely looks like the same server is sent the credentials."""
+    ports = {
+        name: address.rpartition(":")[2] for name, address in (("port", server.address), ("other_port", other.address))
+    }
+
+    fail(NeverAgain, redirect(location.format(**ports)))
+
+    assert [received.path for received in server.received] == [SECRET_PATH]
+    assert other.received == []
+
+
+def test_without_credentials_a_redirect_to_another_server_is_followed(server: HttpServer, other: HttpServer) -> None:
+    """A plain GET has nothing to hide; the execution key goes along."""
+    server.answers["/start"] = redirect(other.url("/end"))
+
+    http_request({"url": server.url("/start")}, new_context())
+
+    assert [received.path for received in other.received] == ["/end"]
+    assert other.received[0].headers["Idempotency-Key"] == KEY
+
+
+@pytest.mark.parametrize("location", ["http://reports.test:80/end", "http://REPORTS.test/end"])
+def test_the_same_server_may_be_written_otherwise(
+    server: HttpServer, monkeypatch: pytest.MonkeyPatch, location: str
+) -> None:
+    """A default port that is spelled out, or another case, makes no other server. (The proxy gives it a name.)"""
+    monkeypatch.setenv("http_proxy", server.url(""))
+    server.answers["http://reports.test/start"] = redirect(location)
+
+    http_request({"url": "http://reports.test/start", "headers": {"X-Own": "1"}}, new_context())
+
+    assert server.received[1].path.lower().replace(":80", "") == "http://reports.test/end"
+
+
+def test_credentials_follow_an_upgrade_to_https(server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From http to https on the default ports is the same server, better protected."""
+    monkeypatch.setenv("http_proxy", server.url(""))
+    monkeypatch.setenv("https_proxy", server.url(""))
+    server.answers |= {"http://reports.test/": redirect("https://reports.test/"), "reports.test:443": reply(503)}
+
+    with pytest.raises(RequestFailed):
+        http_request({"url": "http://reports.test/", "headers": {"X-Own": "1"}}, new_context())
+
+    assert [received.method for received in server.received] == ["GET", "CONNECT"]
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "ftp://elsewhere.example/",
+        "mailto:a@b.example",
+        "http://",
+        "http://[bad/",
+        "http://a:port/",
+        "http://a..b/",
+        "\xff",
+    ],
+    ids=["ftp", "mailto", "no-host", "bad-ipv6", "bad-port", "bad-name", "not-utf-8"],
+)
+@pytest.mark.parametrize("payload", [{}, {"headers": {"X-Own": "1"}}], ids=["plain", "with-credentials"])
+def test_a_redirect_that_leads_nowhere_is_final(server: HttpServer, payload: dict[str, Any], location: str) -> None:
+    """An address that cannot be followed now cannot be followed later."""
+    server.answers["/start"] = redirect(location)
+
+    with pytest.raises(NeverAgain):
+        http_request({"url": server.url("/start"), **payload}, new_context())
+
+
+def test_redirects_are_followed_up_to_a_bound(server: HttpServer) -> None:
+    """As many redirects as are allowed lead to the answer."""
+    server.answers |= {f"/{n}": redirect(f"/{n + 1}") for n in range(MAX_REDIRECTS)}
+
+    http_request({"url": server.url("/0")}, new_context())
+
+    assert len(server.received) == MAX_REDIRECTS + 1
+
+
+def test_endless_redirects_are_final(fail: Fail, server: HttpServer) -> None:
+    """One more redirect is a loop, and a loop does not mend itself."""
+    error = fail(NeverAgain, redirect(SECRET_PATH))
+
+    assert len(server.received) == MAX_REDIRECTS + 1
+    assert server.address in str(error)
+
+
+def test_a_handler_that_is_to_stop_follows_no_redirect(server: HttpServer) -> None:
+    """When the job's time is up, or its lease lost, nothing more is sent."""
+    context = new_context()
+    context.ask_to_stop("time limit")
+    server.answers["/start"] = redirect("/end")
+
+    with pytest.raises(RequestFailed):
+        http_request({"url": server.url("/start")}, context)
+
+    assert len(server.received) == 1
+
+
+# -- identity tokens ---------------------------------------------------------------------------------------------------
+
+
+def test_an_identity_token_is_sent_when_an_audience_is_given(send: Send, metadata: HttpServer) -> None:
+    """The metadata server's token for exactly that audience is the bearer token."""
+    received = send(oidc_audience=AUDIENCE)
+
+    assert received.headers.get_all("Authorization") == [f"Bearer {identity_token(AUDIENCE)}"]
+    assert metadata.received[-1].headers["Metadata-Flavor"] == "Google"
+
+
+def test_without_an_audience_nobody_is_asked_for_a_token(send: Send, metadata: HttpServer) -> None:
+    """A plain request costs no call to the metadata server."""
+    received = send()
+
+    assert "Authorization" not in received.headers
+    assert metadata.received == []
+
+
+def test_the_identity_token_stays_on_a_redirect_to_the_same_server(server: HttpServer, metadata: HttpServer) -> None:
+    """The same server is still the audience."""
+    server.answers["/start"] = redirect("/end", 307)
+
+    http_request({"url": server.url("/start"), "oidc_audience": AUDIENCE}, new_context())
+
+    assert server.received[1].headers["Authorization"] == f"Bearer {identity_token(AUDIENCE)}"
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        pytest.param("/", reply(), id="not-google"),
+        pytest.param("/", reply(404), id="no-metadata-server"),
+        pytest.param(IDENTITY_PATH, reply(403, b"no"), id="no-identity"),
+        pytest.param(IDENTITY_PATH, reply(body=b"hunter2", headers={"Content-Type": "text/html"}), id="no-token"),
+        pytest.param(IDENTITY_PATH, reply(body=b"e30.e30.c2ln", headers={"Content-Type": "text/html"}), id="no-expiry"),
+    ],
+)
+def test_a_metadata_server_that_gives_no_token_is_tried_again(
+    server: HttpServer, metadata: HttpServer, path: str, answer: Answer
+) -> None:
+    """Without its token the request is not made; the next attempt may get one."""
+    metadata.answers[path] = answer
+
+    with pytest.raises(RequestFailed, match="identity token") as caught:
+        http_request({"url": server.url("/"), "oidc_audience": AUDIENCE}, new_context())
+
+    assert server.received == []
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_audience_that_is_a_whole_url_is_not_told_either(fail: Fail, metadata: HttpServer) -> None:
+    """Path and query of an audience are as private as those of the address."""
+    metadata.answers["/"] = reply(404)
+    audience = f"https://reports.example{SECRET_TARGET}"
+
+    error = fail(RequestFailed, userinfo="", oidc_audience=audience)
+
+    assert "identity token" in str(error)
+
+
+# -- payloads that make no sense ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param(None, id="null"),
+        pytest.param("", id="empty"),
+        pytest.param(5, id="a-number"),
+        pytest.param(["https://reports.example"], id="a-list"),
+        pytest.param("reports.example/hunter2", id="no-scheme"),
+        pytest.param("//reports.example/hunter2", id="no-scheme-but-slashes"),
+        pytest.param("ftp://reports.example/hunter2", id="ftp"),
+        pytest.param("file:///etc/passwd", id="file"),
+        pytest.param("javascript:alert(1)", id="javascript"),
+        pytest.param("http://", id="no-host"),
+        pytest.param("http:///hunter2", id="no-host-but-a-path"),
+        pytest.param("http://lovelace:hunter2@/", id="no-host-but-a-password"),
+        pytest.param("http://?hunter2", id="no-host-but-a-query"),
+        pytest.param("http://reports.example/hun ter2", id="a-space"),
+        pytest.param(" http://reports.example/", id="a-space-before"),
+        pytest.param("http://reports.example/\n", id="a-newline-after"),
+        pytest.param("http://reports.example/\r\nX-Evil: hunter2", id="a-newline-and-a-header"),
+        pytest.param("http://reports.example/\thunter2", id="a-tab"),
+        pytest.param("http://reports.example/\x00", id="a-nul"),
+        pytest.param("http://reports.example/\x7f", id="a-delete"),
+        pytest.param("http://reports.example/\u2028", id="a-line-separator"),
+        pytest.param("http://reports.example/\ud800", id="a-lone-surrogate"),
+        pytest.param("http://reports.example:hunter2/", id="a-port-of-letters"),
+        pytest.param("http://reports.example:0/", id="port-0"),
+        pytest.param("http://reports.example:65536/", id="port-65536"),
+        pytest.param("http://reports.example:-1/", id="a-negative-port"),
+        pytest.param("http://lovelace:hunter2/secret@reports.example/", id="a-slash-in-the-password"),
+        pytest.param("http://reports.example\\@elsewhere.example/", id="a-backslash"),
+        pytest.param("http://[::1/", id="an-open-bracket"),
+        pytest.param("http://::1/", id="ipv6-without-brackets"),
+        pytest.param("http://[hunter2]/", id="brackets-around-no-address"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(url: Any) -> None:
+    """The error names `url`, says what it must be, and repeats nothing of what may be a secret."""
+    with pytest.raises(InvalidPayload, match="url must be a full address") as caught:
+        parse_request({"url": url})
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_address_is_required() -> None:
+    """An empty payload is told what is missing."""
+    with pytest.raises(InvalidPayload, match="url must be a full address"):
+        parse_request({})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1",
+        "https://user:pass@reports.example:8443/path?query=1#fragment",
+        "http://[::1]:8080/",
+        "HTTPS://REPORTS.EXAMPLE/",
+        "https://bücher.example/straße",
+        "http://reports.example:65535/%20",
+    ],
+)
+def test_an_address_of_any_good_form_is_taken(url: str) -> None:
+    """Ports, IPv6, names in any script, a password: all of it is an address."""
+    request = parse_request({"url": url})
+
+    assert request.url == url
+
+
+@pytest.mark.parametrize(
+    "host", [f"{'a' * 64}.example", "a..example", ".example"], ids=["long-part", "empty-part", "dot"]
+)
+def test_a_host_name_that_cannot_be_is_final(fail: Fail, host: str) -> None:
+    """No later attempt will find a server of that name."""
+    error = fail(NeverAgain, host=host)
+
+    assert host in str(error)
+
+
+@pytest.mark.parametrize("method", ["get", "TRACE", "CONNECT", "GET ", "GET\r\nX: y", "", 5, True, ["GET"], {}])
+def test_a_method_that_is_none_is_refused(method: Any) -> None:
+    """The error names `method` and those that there are."""
+    with pytest.raises(InvalidPayload, match=r"method is .* must be one of GET, HEAD, POST"):
+        parse_request({"url": URL, "method": method})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param("X-Own: 1", id="text"),
+        pytest.param([["X-Own", "1"]], id="a-list"),
+        pytest.param({"X-Own": 1}, id="a-number"),
+        pytest.param({"X-Own": None}, id="null"),
+        pytest.param({"X-Own": ["1"]}, id="a-list-as-value"),
+        pytest.param({5: "1"}, id="a-number-as-name"),
+        pytest.param({"X-Own": "1\r\nX-Evil: 1"}, id="a-second-header"),
+        pytest.param({"X-Own": "1\n"}, id="a-newline-after"),
+        pytest.param({"X-Own": "1\n more"}, id="a-folded-line"),
+        pytest.param({"X-Own": "\x00"}, id="a-nul"),
+        pytest.param({"X-Own": "Zoë"}, id="not-ascii"),
+        pytest.param({"X-Own": " 1"}, id="a-space-before"),
+        pytest.param({"": "1"}, id="no-name"),
+        pytest.param({"X Own": "1"}, id="a-space-in-the-name"),
+        pytest.param({"X-Own:": "1"}, id="a-colon-in-the-name"),
+        pytest.param({"X-Own\n": "1"}, id="a-newline-in-the-name"),
+        pytest.param({"X-Öwn": "1"}, id="a-name-not-ascii"),
+    ],
+)
+def test_headers_that_are_none_are_refused(headers: Any) -> None:
+    """No header smuggles in another one; the error names `headers`."""
+    with pytest.raises(InvalidPayload, match="headers must be"):
+        parse_request({"url": URL, "headers": headers})
+
+
+@pytest.mark.parametrize("body", [5, 1.5, True, False, "\ud800"])
+def test_a_body_that_cannot_be_sent_is_refused(body: Any) -> None:
+    """A body is text that UTF-8 can write, or an object or a list; the error names `body`."""
+    with pytest.raises(InvalidPayload, match="body must be"):
+        parse_request({"url": URL, "body": body})
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 0.5, 120.5, 121, 10**400, float("inf"), float("nan"), True, "5", [5]])
+def test_a_time_limit_out_of_bounds_is_refused(seconds: Any) -> None:
+    """The error names `timeout_seconds` and its bounds."""
+    with pytest.raises(InvalidPayload, match=r"timeout_seconds is .* must be from 1 to 120"):
+        parse_request({"url": URL, "timeout_seconds": seconds})
+
+
+@pytest.mark.parametrize("audience", [5, True, [AUDIENCE], ""])
+def test_an_audience_that_is_none_is_refused(audience: Any) -> None:
+    """A job that wants a token is never sent without one; the error names `oidc_audience`."""
+    with pytest.raises(InvalidPayload, match="oidc_audience must be"):
+        parse_request({"url": URL, "oidc_audience": audience})
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param({"url": URL, "headers": {"authorization": "x"}, "oidc_audience": AUDIENCE}, id="token-and-header"),
+        pytest.param({"url": "http://a:b@reports.example", "oidc_audience": AUDIENCE}, id="token-and-password"),
+        pytest.param(
+            {"url": "http://a:b@reports.example", "headers": {"Authorization": "x"}}, id="password-and-header"
+        ),
+    ],
+)
+def test_two_authorizations_are_refused(payload: dict[str, Any]) -> None:
+    """Only one Authorization can be sent, and nobody should have to guess which."""
+    with pytest.raises(InvalidPayload, match="not both"):
+        parse_request(payload)
+
+
+def test_an_unknown_field_is_refused() -> None:
+    """A slip of the pen is named, with the fields that there are."""
+    with pytest.raises(InvalidPayload, match="does not know boddy, mehtod; it knows url, method, headers, body"):
+        parse_request({"url": URL, "mehtod": "GET", "boddy": {}})
+
+
+def test_null_is_as_good_as_absent() -> None:
+    """A program may write every field."""
+    names = ("method", "headers", "body", "timeout_seconds", "oidc_audience")
+
+    request = parse_request({"url": URL, **dict.fromkeys(names)})
+
+    assert request == parse_request({"url": URL})
+
+
+def test_the_handler_refuses_before_it_sends(server: HttpServer) -> None:
+    """A payload that makes no sense reaches nobody."""
+    with pytest.raises(InvalidPayload):
+        http_request({"url": server.url("/"), "method": "SEND"}, new_context())
+
+    assert server.received == []
+
+
+@pytest.mark.parametrize(
+    ("payload", "limit"),
+    [
+        pytest.param({"url": URL}, timedelta(seconds=30), id="default"),
+        pytest.param({"url": URL, "timeout_seconds": 1.5}, timedelta(seconds=1.5), id="asked-for"),
+        pytest.param({"url": URL, "timeout_seconds": 120}, timedelta(seconds=120), id="longest"),
+        pytest.param({"url": URL, "timeout_seconds": 121}, timedelta(seconds=120), id="senseless"),
+    ],
+)
+def test_the_payload_sets_the_time_limit_of_the_run(payload: dict[str, Any], limit: timedelta) -> None:
+    """The tick watches over the same limit that the request has."""
+    handler = load_handlers(())["http_request"]
+
+    assert handler.limit(payload) == limit

@@ -1,0 +1,289 @@
+"""What a log line looks like, and that every line arrives whole."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import pytest
+
+from shared.logs import set_up_logs, trace_id
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACE_FIELD = "logging.googleapis.com/trace"
+
+log = logging.getLogger("watchkeeper.test")
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+def refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Put the logging of this process back as it was."""
+    root, own = logging.getLogger(), logging.getLogger("watchkeeper")
+    handlers, levels = root.handlers[:], (root.level, own.level)
+    set_up_logs("INFO")
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    own.setLevel(levels[1])
+
+
+@pytest.fixture
+def request_with_trace() -> Iterator[None]:
+    """A request with a trace is being answered."""
+    token = trace_id.set(TRACE)
+    yield
+    trace_id.reset(token)
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
+    """Return a function that gives what was logged, each line read as strict JSON; nothing went to stderr."""
+
+    def lines() -> list[dict[str, Any]]:
+        written = capsys.readouterr()
+        assert written.err == ""
+        assert written.out.endswith("\n")
+        return [json.loads(line, parse_constant=refuse_constant) for line in written.out.split("\n")[:-1]]
+
+    return lines
+
+
+def test_a_line_says_when_how_grave_and_what(lines: Lines) -> None:
+    """Severity, message, time and logger are where Cloud Logging and a reader look for them."""
+    before = datetime.now(UTC)
+
+    log.warning("Job %s will run again", "report")
+
+    (line,) = lines()
+    assert before <= datetime.fromisoformat(line.pop("time")) <= datetime.now(UTC)
+    assert line == {"severity": "WARNING", "message": "Job report will run again", "logger": "watchkeeper.test"}
+
+
+@pytest.mark.parametrize("severity", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
+def test_the_severity_is_the_level(lines: Lines, severity: str) -> None:
+    """Python's names are Cloud Logging's."""
+    set_up_logs("DEBUG")
+
+    log.log(getattr(logging, severity), "hello")
+
+    assert [line["severity"] for line in lines()] == [severity]
+
+
+def test_fields_stand_beside_the_message(lines: Lines) -> None:
+    """What is given as fields can be searched for."""
+    log.info("Job completed", extra={"fields": {"action": "job_completed", "attempt": 2, "runs": [{"error": None}]}})
+
+    (line,) = lines()
+    assert (line["action"], line["attempt"], line["runs"]) == ("job_completed", 2, [{"error": None}])
+
+
+@pytest.mark.usefixtures("request_with_trace")
+@pytest.mark.parametrize(
+    ("project", "trace"),
+    [pytest.param("", TRACE, id="no-project"), pytest.param("acme", f"projects/acme/traces/{TRACE}", id="project")],
+)
+def test_the_trace_is_on_every_line(lines: Lines, project: str, trace: str) -> None:
+    """With the project's name where it is known, so that Cloud Logging can link to it; other libraries' lines too."""
+    set_up_logs("INFO", project)
+
+    log.info("one")
+    logging.getLogger("elsewhere").warning("two")
+
+    assert [line[TRACE_FIELD] for line in lines()] == [trace, trace]
+
+
+def test_without_a_request_there_is_no_trace(lines: Lines) -> None:
+    """An empty trace would link to nothing."""
+    log.info("starting")
+
+    (line,) = lines()
+    assert TRACE_FIELD not in line
+
+
+def test_an_exception_is_told_with_its_traceback(lines: Lines) -> None:
+    """Error Reporting finds it under `stack_trace`."""
+    try:
+        raise ValueError("no such person")
+    except ValueError:
+        log.exception("Job failed")
+
+    (line,) = lines()
+    assert (line["severity"], line["message"]) == ("ERROR", "Job failed")
+    assert line["stack_trace"].startswith("Traceback (most recent call last):\n")
+    assert line["stack_trace"].endswith("ValueError: no such person")
+
+
+def test_an_exception_may_be_given_by_itself(lines: Lines) -> None:
+    """One that was caught earlier, in another thread, is told the same way."""
+    log.error("Job failed", exc_info=ValueError("no such person"))
+
+    (line,) = lines()
+    assert line["stack_trace"] == "ValueError: no such person"
+
+
+def test_a_line_without_an_exception_has_no_stack_trace(lines: Lines) -> None:
+    """Otherwise Error Reporting would count it."""
+    log.error("Job failed", exc_info=None)
+
+    (line,) = lines()
+    assert "stack_trace" not in line
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param("two\nlines\r\nand\u2028more\x00", id="newlines"),
+        pytest.param("100 % of %s and %d", id="percent-signs"),
+        pytest.param('{"severity": "EMERGENCY"}', id="json"),
+        pytest.param("Grüße 😀", id="any-script"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_any_message_is_one_line_and_comes_back_as_it_was(lines: Lines, message: str) -> None:
+    """No message can forge a line or lose one."""
+    log.info(message)
+
+    assert [line["message"] for line in lines()] == [message]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        pytest.param(datetime(2026, 11, 21, 9, tzinfo=UTC), "2026-11-21 09:00:00+00:00", id="a-time"),
+        pytest.param(ValueError("no"), "no", id="an-exception"),
+        pytest.param(b"\xff", "b'\\xff'", id="bytes"),
+        pytest.param({"ada"}, "{'ada'}", id="a-set"),
+    ],
+)
+def test_a_value_that_json_does_not_know_is_told_as_text(lines: Lines, value: object, told: str) -> None:
+    """It costs neither the line nor the other fields."""
+    log.info("hello", extra={"fields": {"value": value, "action": "test"}})
+
+    (line,) = lines()
+    assert (line["value"], line["action"]) == (told, "test")
+
+
+def endless() -> dict[str, object]:
+    value: dict[str, object] = {}
+    value["itself"] = value
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(float("nan"), id="not-a-number"),
+        pytest.param([float("inf")], id="infinity-in-a-list"),
+        pytest.param({(1, 2): 3}, id="a-key-that-is-no-text"),
+        pytest.param(endless(), id="without-end"),
+        pytest.param(Unspeakable(), id="that-cannot-be-told"),
+    ],
+)
+def test_a_value_that_cannot_be_written_does_not_cost_the_line(lines: Lines, value: object) -> None:
+    """The message arrives, as JSON that Cloud Logging can read."""
+    log.info("hello", extra={"fields": {"value": value}})
+
+    assert [line["message"] for line in lines()] == ["hello"]
+
+
+def test_text_that_utf_8_cannot_write_does_not_cost_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a surrogate pair is possible in JSON, so a job's message may hold it."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="utf-8"))
+
+    log.info("half: \ud83d", extra={"fields": {"name": "\udc00"}})
+
+    line = json.loads(written.getvalue())
+    assert line["message"].startswith("half: ")
+
+
+def test_fields_cannot_pass_for_what_the_line_itself_says(lines: Lines) -> None:
+    """A field that is named `severity` or `message` does not hide an error."""
+    log.error("hello", extra={"fields": {"severity": "DEBUG", "message": "nothing"}})
+
+    (line,) = lines()
+    assert (line["severity"], line["message"]) == ("ERROR", "hello")
+
+
+def test_lines_go_to_what_stdout_is_at_that_moment(capsys: pytest.CaptureFixture[str]) -> None:
+    """functions-framework replaces stdout for each request, to add the execution id."""
+    replaced = io.StringIO()
+
+    with redirect_stdout(replaced):
+        log.info("within")
+    log.info("after")
+
+    assert json.loads(replaced.getvalue())["message"] == "within"
+    assert json.loads(capsys.readouterr().out)["message"] == "after"
+
+
+def test_each_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that lines of different threads do not mix."""
+    writes: list[str] = []
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            writes.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stdout", Stream())
+
+    log.info("hello")
+
+    assert [json.loads(text)["message"] for text in writes] == ["hello"]
+    assert writes[0].endswith("}\n")
+
+
+def test_a_line_is_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed has told what it did."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(written), encoding="utf-8"))
+
+    log.info("hello")
+
+    assert b"hello" in written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("level", "heard"),
+    [("DEBUG", ["debug", "info", "error"]), ("INFO", ["info", "error"]), ("ERROR", ["error"])],
+)
+def test_the_level_is_for_our_own_lines(lines: Lines, level: str, heard: list[str]) -> None:
+    """LOG_LEVEL says what is heard of us; of other libraries only warnings are, whose lower lines may hold secrets."""
+    set_up_logs(level)
+
+    log.debug("debug")
+    log.info("info")
+    log.error("error")
+    logging.getLogger("urllib3").info("GET /private-path")
+    logging.getLogger("urllib3").debug("GET /private-path")
+
+    assert [line["message"] for line in lines()] == heard
+
+
+def test_to_set_up_again_doubles_no_line(lines: Lines) -> None:
+    """What the framework or an earlier set-up has put there is replaced."""
+    logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))
+    set_up_logs("INFO")
+    set_up_logs("INFO")
+
+    log.info("hello")
+
+    assert len(lines()) == 1

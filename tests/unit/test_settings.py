@@ -1,0 +1,274 @@
+"""What each setting means, what it is when it is not set, and what is said of one that cannot be used."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.auth import GOOGLE_CERTS_URL, AuthMode, AuthPolicy
+from shared.errors import InvalidSettings
+from shared.settings import Settings
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+NAMES = [
+    "AUTH_AUDIENCE",
+    "AUTH_CALLERS",
+    "AUTH_CERTS_URL",
+    "AUTH_MODE",
+    "CLOUD_RUN_TIMEOUT_SECONDS",
+    "CRON_SECRET",
+    "FIRESTORE_DATABASE",
+    "GOOGLE_CLOUD_PROJECT",
+    "JOB_HANDLERS",
+    "K_SERVICE",
+    "LOG_LEVEL",
+    "SCHEDULER_CADENCE",
+    "SCHEDULER_COLLECTION",
+    "SCHEDULER_CONCURRENCY",
+    "SCHEDULER_JSON_PATH",
+    "SCHEDULER_LEASE_SECONDS",
+    "SCHEDULER_RETENTION_DAYS",
+    "SCHEDULER_STORAGE",
+    "SCHEDULER_TICK_BUDGET_SECONDS",
+    "SCHEDULER_TIMEZONE",
+]
+
+
+def problem(**env: str) -> str:
+    """Read settings that cannot be used; give what is said of them."""
+    with pytest.raises(InvalidSettings) as caught:
+        Settings.from_env(env)
+    return str(caught.value)
+
+
+def test_nothing_has_to_be_set() -> None:
+    """On one's own machine the defaults are enough; nobody may call, since nobody is named."""
+    settings = Settings.from_env({})
+
+    assert settings == Settings(
+        storage="json",
+        json_path=PROJECT / ".data" / "scheduler_jobs.json",
+        collection="scheduler_jobs",
+        database="(default)",
+        project="",
+        cadence="* * * * *",
+        timezone="UTC",
+        lease=timedelta(seconds=300),
+        concurrency=16,
+        budget=timedelta(seconds=50),
+        retention=timedelta(days=30),
+        function_timeout=timedelta(seconds=180),
+        handler_modules=(),
+        log_level="INFO",
+        certs_url=GOOGLE_CERTS_URL,
+        auth=AuthPolicy(mode=AuthMode.VERIFY, audiences=(), callers=frozenset(), cron_secret=""),
+    )
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\t\n"], ids=["empty", "a-space", "tab-and-newline"])
+def test_a_setting_that_is_empty_counts_as_not_set(empty: str) -> None:
+    """A line left empty in .env changes nothing, and an empty secret opens nothing."""
+    assert Settings.from_env(dict.fromkeys(NAMES, empty)) == Settings.from_env({})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "attribute", "value"),
+    [
+        ("SCHEDULER_STORAGE", "firestore", "storage", "firestore"),
+        ("SCHEDULER_STORAGE", " json ", "storage", "json"),
+        ("SCHEDULER_JSON_PATH", "/tmp/jobs.json", "json_path", Path("/tmp/jobs.json")),
+        ("SCHEDULER_COLLECTION", "jobs", "collection", "jobs"),
+        ("SCHEDULER_COLLECTION", "__jobs", "collection", "__jobs"),
+        ("FIRESTORE_DATABASE", "watch", "database", "watch"),
+        ("GOOGLE_CLOUD_PROJECT", "acme", "project", "acme"),
+        ("SCHEDULER_CADENCE", "*/5 * * * *", "cadence", "*/5 * * * *"),
+        ("SCHEDULER_TIMEZONE", "Europe/Berlin", "timezone", "Europe/Berlin"),
+        ("SCHEDULER_LEASE_SECONDS", "1", "lease", timedelta(seconds=1)),
+        ("SCHEDULER_LEASE_SECONDS", "86400", "lease", timedelta(days=1)),
+        ("SCHEDULER_CONCURRENCY", "1", "concurrency", 1),
+        ("SCHEDULER_CONCURRENCY", "500", "concurrency", 500),
+        ("SCHEDULER_TICK_BUDGET_SECONDS", "1", "budget", timedelta(seconds=1)),
+        ("SCHEDULER_TICK_BUDGET_SECONDS", "3000", "budget", timedelta(seconds=3000)),
+        ("SCHEDULER_RETENTION_DAYS", "1", "retention", timedelta(days=1)),
+        ("SCHEDULER_RETENTION_DAYS", "3650", "retention", timedelta(days=3650)),
+        ("CLOUD_RUN_TIMEOUT_SECONDS", "3600", "function_timeout", timedelta(hours=1)),
+        ("JOB_HANDLERS", "agent.reports, agent.mails,,", "handler_modules", ("agent.reports", "agent.mails")),
+        ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
+        ("AUTH_CERTS_URL", "http://127.0.0.1:8081/certs", "certs_url", "http://127.0.0.1:8081/certs"),
+    ],
+)
+def test_a_setting_is_read(name: str, text: str, attribute: str, value: Any) -> None:
+    """Each setting reaches the field that stands for it, as a value of the right kind."""
+    settings = Settings.from_env({name: text})
+
+    assert getattr(settings, attribute) == value
+
+
+def test_the_settings_of_authentication_are_read() -> None:
+    """They make one policy; lists are separated by commas."""
+    settings = Settings.from_env(
+        {
+            "AUTH_MODE": "platform",
+            "AUTH_AUDIENCE": "https://a.example, https://b.example",
+            "AUTH_CALLERS": "tick@acme.iam.gserviceaccount.com,ops@acme.iam.gserviceaccount.com",
+            "CRON_SECRET": "open sesame",
+        }
+    )
+
+    assert settings.auth == AuthPolicy(
+        mode=AuthMode.PLATFORM,
+        audiences=("https://a.example", "https://b.example"),
+        callers=frozenset({"tick@acme.iam.gserviceaccount.com", "ops@acme.iam.gserviceaccount.com"}),
+        cron_secret="open sesame",
+    )
+
+
+def test_a_relative_path_is_relative_to_the_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The function and the command line find the same file, wherever they are started."""
+    monkeypatch.chdir(tmp_path)
+
+    settings = Settings.from_env({"SCHEDULER_JSON_PATH": ".data/other.json"})
+
+    assert settings.json_path.absolute() == PROJECT / ".data" / "other.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("SCHEDULER_STORAGE", "sqlite", "json, firestore"),
+        ("SCHEDULER_STORAGE", "JSON", "json, firestore"),
+        ("SCHEDULER_COLLECTION", "a/b", "without a slash"),
+        ("SCHEDULER_COLLECTION", ".", "collection name"),
+        ("SCHEDULER_COLLECTION", "..", "collection name"),
+        ("SCHEDULER_COLLECTION", "__jobs__", "collection name"),
+        ("SCHEDULER_CADENCE", "* * * *", "five"),
+        ("SCHEDULER_CADENCE", "every minute", "every minute"),
+        ("SCHEDULER_CADENCE", "61 * * * *", "61"),
+        ("SCHEDULER_TIMEZONE", "Mars/Olympus", "Mars/Olympus"),
+        ("SCHEDULER_LEASE_SECONDS", "0", "from 1 to 86400"),
+        ("SCHEDULER_LEASE_SECONDS", "86401", "from 1 to 86400"),
+        ("SCHEDULER_CONCURRENCY", "0", "from 1 to 500"),
+        ("SCHEDULER_CONCURRENCY", "501", "from 1 to 500"),
+        ("SCHEDULER_TICK_BUDGET_SECONDS", "0", "from 1 to 3000"),
+        ("SCHEDULER_TICK_BUDGET_SECONDS", "3001", "from 1 to 3000"),
+        ("SCHEDULER_RETENTION_DAYS", "0", "from 1 to 3650"),
+        ("SCHEDULER_RETENTION_DAYS", "3651", "from 1 to 3650"),
+        ("CLOUD_RUN_TIMEOUT_SECONDS", "3601", "to 3600"),
+        ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+        ("LOG_LEVEL", "info", "DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+        ("AUTH_MODE", "none", "verify, platform, off"),
+        ("AUTH_CERTS_URL", "googleapis.com/certs", "http"),
+        ("AUTH_CERTS_URL", "file:///etc/certs.json", "http"),
+    ],
+)
+def test_a_malformed_setting_is_named_with_what_it_must_be(name: str, text: str, expected: str) -> None:
+    """The operator reads which one it is, what it was, and what would do."""
+    said = problem(**{name: text})
+
+    assert name in said
+    assert expected in said
+
+
+@pytest.mark.parametrize("text", ["many", "-1", "1.5", "1e2", "0x10", "1_0", "٣", "²", "1 0", "9" * 10, "9" * 5000])
+@pytest.mark.parametrize(
+    "name",
+    ["SCHEDULER_LEASE_SECONDS", "SCHEDULER_CONCURRENCY", "SCHEDULER_TICK_BUDGET_SECONDS", "SCHEDULER_RETENTION_DAYS"],
+)
+def test_a_number_that_is_none_is_named(name: str, text: str) -> None:
+    """Only plain digits are a number; a very long text is not repeated in full."""
+    said = problem(**{name: text})
+
+    assert f"{name} is '{text[:100]}': it must be a whole number" in said
+    assert len(said) < 300
+
+
+def test_every_problem_is_in_one_error() -> None:
+    """The operator mends all in one go."""
+    malformed = {
+        "SCHEDULER_STORAGE": "sqlite",
+        "SCHEDULER_COLLECTION": "a/b",
+        "SCHEDULER_LEASE_SECONDS": "long",
+        "SCHEDULER_CONCURRENCY": "many",
+        "SCHEDULER_TICK_BUDGET_SECONDS": "50s",
+        "SCHEDULER_RETENTION_DAYS": "month",
+        "SCHEDULER_CADENCE": "often",
+        "CLOUD_RUN_TIMEOUT_SECONDS": "late",
+        "LOG_LEVEL": "LOUD",
+        "AUTH_MODE": "none",
+    }
+
+    said = problem(**malformed)
+
+    assert [name for name in malformed if name not in said] == []
+
+
+# -- in the cloud ------------------------------------------------------------------------------------------------------
+
+
+def test_in_the_cloud_jobs_are_kept_in_firestore() -> None:
+    """Without being told, since the files of an instance die with it."""
+    assert Settings.from_env({"K_SERVICE": "watchkeeper-tick"}).storage == "firestore"
+
+
+def test_json_in_the_cloud_is_refused() -> None:
+    """The error says what to set instead."""
+    said = problem(K_SERVICE="watchkeeper-tick", SCHEDULER_STORAGE="json")
+
+    assert "SCHEDULER_STORAGE" in said
+    assert "SCHEDULER_JSON_PATH" in said
+
+
+@pytest.mark.parametrize("path", ["", " "])
+def test_an_empty_path_does_not_allow_json_in_the_cloud(path: str) -> None:
+    """It names no file."""
+    said = problem(K_SERVICE="watchkeeper-tick", SCHEDULER_STORAGE="json", SCHEDULER_JSON_PATH=path)
+
+    assert "SCHEDULER_JSON_PATH" in said
+
+
+def test_json_in_the_cloud_is_possible_with_a_path() -> None:
+    """Who names a file knows that it lasts."""
+    settings = Settings.from_env(
+        {"K_SERVICE": "watchkeeper-tick", "SCHEDULER_STORAGE": "json", "SCHEDULER_JSON_PATH": "/mnt/jobs.json"}
+    )
+
+    assert (settings.storage, settings.json_path) == ("json", Path("/mnt/jobs.json"))
+
+
+def test_no_authentication_in_the_cloud_is_refused() -> None:
+    """`off` is for one's own machine."""
+    said = problem(K_SERVICE="watchkeeper-tick", AUTH_MODE="off")
+
+    assert "AUTH_MODE" in said
+    assert Settings.from_env({"AUTH_MODE": "off"}).auth.mode is AuthMode.OFF
+
+
+def test_the_rules_of_the_cloud_are_told_with_the_other_problems() -> None:
+    """They are part of the one error."""
+    said = problem(K_SERVICE="watchkeeper-tick", SCHEDULER_STORAGE="json", AUTH_MODE="off", LOG_LEVEL="LOUD")
+
+    assert [name for name in ("SCHEDULER_STORAGE", "AUTH_MODE", "LOG_LEVEL") if name not in said] == []
+
+
+# -- secrets -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_secret_is_in_the_repr() -> None:
+    """Settings may be logged."""
+    settings = Settings.from_env({"CRON_SECRET": "open sesame"})
+
+    assert "open sesame" not in repr(settings)
+    assert "open sesame" not in repr(settings.auth)
+    assert settings.auth.cron_secret == "open sesame"
+
+
+def test_no_secret_is_in_an_error() -> None:
+    """Errors are answered and logged."""
+    assert "open sesame" not in problem(CRON_SECRET="open sesame", K_SERVICE="tick", AUTH_MODE="off", LOG_LEVEL="LOUD")
+
+
+def test_settings_can_be_a_key() -> None:
+    """A function keeps what it set up for them, once."""
+    assert hash(Settings.from_env({"CRON_SECRET": "a"})) == hash(Settings.from_env({"CRON_SECRET": "a"}))
+    assert Settings.from_env({"CRON_SECRET": "a"}) != Settings.from_env({"CRON_SECRET": "b"})

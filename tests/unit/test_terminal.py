@@ -1,0 +1,119 @@
+"""What a local run writes to the terminal."""
+
+import io
+import json
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from local.introduction import introduction
+from local.terminal import Terminal
+from shared.settings import Settings
+
+AT = datetime(2026, 11, 21, 12, 30, 5, tzinfo=UTC)
+LOCAL_TIME = f"{AT.astimezone():%H:%M:%S}"
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def terminal(stream: io.StringIO) -> Terminal:
+    return Terminal(stream, colour=False)
+
+
+def log_line(**fields: object) -> str:
+    return json.dumps({"severity": "INFO", "message": "Claimed job a", "time": AT.isoformat(), **fields})
+
+
+def test_a_log_line_is_shown_in_short(terminal: Terminal, stream: io.StringIO) -> None:
+    """Local time, severity, source and message are shown; what is there for machines is not."""
+    terminal.show("tick", log_line(action="job_claimed", job_id="a"))
+
+    assert stream.getvalue() == f"{LOCAL_TIME} INFO     tick      Claimed job a\n"
+
+
+def test_a_traceback_is_kept(terminal: Terminal, stream: io.StringIO) -> None:
+    """The traceback stands below its line, as Python writes it."""
+    traceback = 'Traceback (most recent call last):\n  File "handlers.py", line 1\nValueError: no'
+
+    terminal.show("tick", log_line(severity="ERROR", stack_trace=traceback))
+
+    assert stream.getvalue() == f"{LOCAL_TIME} ERROR    tick      Claimed job a\n{traceback}\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("Traceback (most recent call last):", id="text"),
+        pytest.param("", id="empty"),
+        pytest.param("[1, 2]", id="list"),
+        pytest.param("42", id="number"),
+        pytest.param('{"answer": 42}', id="other-object"),
+        pytest.param(log_line(time="yesterday"), id="no-time"),
+        pytest.param(log_line(time="0001-01-01T00:00:00+14:00"), id="time-without-local-form"),
+        pytest.param(log_line(severity=["INFO"]), id="no-severity"),
+        pytest.param("[" * 100_000, id="deep"),
+    ],
+)
+def test_what_is_no_log_line_is_shown_as_it_is(terminal: Terminal, stream: io.StringIO, line: str) -> None:
+    """Nothing that a process writes is swallowed or stops the display."""
+    terminal.show("tick", line)
+
+    assert stream.getvalue() == f"{line}\n"
+
+
+def test_colour_is_for_terminals(stream: io.StringIO) -> None:
+    """With colour, the severity stands out and the rest of the line reads the same."""
+    terminal = Terminal(stream, colour=True)
+
+    terminal.show("tick", log_line(severity="ERROR"))
+
+    assert "\033[31mERROR   \033[0m" in stream.getvalue()
+    assert stream.getvalue().endswith(" Claimed job a\n")
+
+
+def test_own_log_lines_look_the_same(terminal: Terminal, stream: io.StringIO) -> None:
+    """A line of this process stands between the others, under the last part of its logger's name."""
+    record = logging.LogRecord("watchkeeper.dev", logging.WARNING, "", 0, "in %d s", (2,), None)
+
+    terminal.handle(record)
+
+    assert stream.getvalue()[8:] == " WARNING  dev       in 2 s\n"
+
+
+def test_a_terminal_that_is_gone_is_no_error(terminal: Terminal, stream: io.StringIO) -> None:
+    """Whoever writes goes on: there are processes to be stopped."""
+    stream.close()
+
+    terminal.show("tick", log_line())
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        pytest.param({"SCHEDULER_JSON_PATH": "jobs.json"}, f"in the file {Path.cwd()}/jobs.json", id="json"),
+        pytest.param(
+            {"SCHEDULER_STORAGE": "firestore", "FIRESTORE_EMULATOR_HOST": "127.0.0.1:8899"},
+            "in the Firestore emulator at 127.0.0.1:8899",
+            id="emulator",
+        ),
+        pytest.param(
+            {"SCHEDULER_STORAGE": "firestore", "GOOGLE_CLOUD_PROJECT": "acme"},
+            "in the REAL Firestore: project acme",
+            id="real-firestore",
+        ),
+        pytest.param({"AUTH_MODE": "off"}, "AUTH_MODE=off", id="open"),
+        pytest.param({"CRON_SECRET": "hush"}, "with the CRON_SECRET", id="secret"),
+    ],
+)
+def test_the_introduction_says_what_is_real(env: dict[str, str], says: str) -> None:
+    """Where the jobs are and who may call the functions is said at the start, and no secret with it."""
+    text = introduction([], Settings.from_env(env), env)
+
+    assert says in text
+    assert "hush" not in text

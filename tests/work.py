@@ -1,0 +1,42 @@
+"""Handlers for tests that run functions in processes of their own (`JOB_HANDLERS=tests.work`).
+
+Every run is noted in the file that `TEST_RECORD` names, one line each, so that a test can read what really happened
+whatever became of the process.
+"""
+
+import os
+import threading
+from datetime import timedelta
+
+from shared.handlers import Context, Payload, handler
+
+
+def note(word: str, context: Context) -> None:
+    """Append a line; appending is atomic between processes."""
+    with open(os.environ["TEST_RECORD"], "a") as file:
+        file.write(f"{word} {context.execution_key}\n")
+
+
+@handler("record")
+def record(payload: Payload, context: Context) -> None:
+    """Note the run; with `seconds`, work that long, or until told to stop."""
+    note("ran", context)
+    if context.stop.wait(payload.get("seconds", 0)):
+        note(f"stopped:{context.stop_reason}", context)
+
+
+@handler("hold", timeout=timedelta(seconds=60))
+def hold(payload: Payload, context: Context) -> None:
+    """Note the beginning, and end when the file that the payload names exists."""
+    note("began", context)
+    pause = threading.Event()
+    while not os.path.exists(payload["until"]):
+        pause.wait(0.02)
+    note("ended", context)
+
+
+@handler("exit")
+def end_the_process(payload: Payload, context: Context) -> None:
+    """Kill the process that runs this job, as running out of memory would."""
+    note("ran", context)
+    os._exit(1)
