@@ -102,8 +102,8 @@ def is_stopping() -> bool:
 def trace_of(headers: Headers) -> str:
     """Give the trace id of a request (32 hex digits), or a new one: from traceparent or X-Cloud-Trace-Context."""
     for header, pattern in (
-        ("traceparent", r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*"),
-        ("X-Cloud-Trace-Context", r"([0-9a-fA-F]{32})(?:/.*)?"),
+        ("traceparent", r"[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*"),
+        ("X-Cloud-Trace-Context", r"((?!0{32})[0-9a-fA-F]{32})(?:/.*)?"),
     ):
         if found := re.fullmatch(pattern, headers.get(header) or ""):
             return found[1].lower()

@@ -1,4 +1,4 @@
-"""What can go wrong, named for what happened. The docstring is the default message; `endpoint` alone knows HTTP codes."""
+"""What can go wrong, named for what happened. A docstring is the default message; HTTP codes belong to `endpoint`."""
 
 
 class WatchkeeperError(Exception):

@@ -9,18 +9,22 @@ idempotent: delivery is at least once, and `context.execution_key` is the same i
 """
 
 import importlib
+import inspect
 import logging
+import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from shared.errors import InvalidInput, InvalidSettings
+from shared.job import JOB_TYPE
 
 log = logging.getLogger("watchkeeper.handlers")
 
+AGENT_MODULE = "agent.handlers"
 DEFAULT_TIMEOUT = timedelta(seconds=30)
 
 Payload = Mapping[str, Any]
@@ -38,6 +42,8 @@ class Later(Exception):
     """Raised by a handler: not now; run this occurrence again after `delay` (at least 1 s). No attempt is used up."""
 
     def __init__(self, delay: timedelta, reason: str = "") -> None:
+        if not isinstance(delay, timedelta):
+            raise TypeError(f"Later needs a timedelta, not {delay!r}")
         super().__init__(reason or f"asked to run again in {delay.total_seconds():.0f} s")
         self.delay = delay
 
@@ -108,11 +114,12 @@ def handler(
     """Register the decorated function as the handler of `job_type`.
 
     `timeout` bounds a run; with `timeout_of` a payload can ask for less. `check` refuses a payload by raising
-    InvalidPayload, when the job is made as well as before it runs. Raises InvalidSettings when another function
-    has the name already.
+    InvalidPayload, when the job is made as well as before it runs. Raises InvalidSettings for what can never run,
+    and when another function has the name already.
     """
 
     def register(function: Callable[[Payload, Context], object]) -> Callable[[Payload, Context], object]:
+        _check_registration(job_type, function, timeout)
         present = _registered.get(job_type)
         if present is not None and _origin(present.run) != _origin(function):
             raise InvalidSettings(
@@ -126,21 +133,32 @@ def handler(
     return register
 
 
+def _check_registration(job_type: object, function: Callable[..., object], timeout: object) -> None:
+    if not isinstance(job_type, str) or not re.fullmatch(JOB_TYPE, job_type, re.ASCII):
+        raise InvalidSettings(f"@handler needs the name of a job type (letters, digits, _ . : -), not {job_type!r}")
+    if not isinstance(timeout, timedelta) or timeout <= timedelta():
+        raise InvalidSettings(f"the handler of {job_type!r} needs a timedelta above zero as timeout, not {timeout!r}")
+    if inspect.iscoroutinefunction(function):
+        raise InvalidSettings(f"the handler of {job_type!r} is an async function; write it as a plain one")
+
+
 def _origin(function: Callable[..., object]) -> str:
     return f"{function.__module__}.{getattr(function, '__qualname__', function)}"
 
 
-def load_handlers(modules: Iterable[str]) -> Handlers:
+def load_handlers(modules: Collection[str]) -> Handlers:
     """Import the built-in handlers, `agent.handlers` where there is one, and the named modules; give all handlers.
 
     Raises InvalidSettings, naming the module and what its import said.
     """
     importlib.import_module("shared.http_request")
-    for module in dict.fromkeys(["agent.handlers", *modules]):
+    named = set(modules)
+    for module in dict.fromkeys([AGENT_MODULE, *modules]):
         try:
             importlib.import_module(module)
-        except Exception as exc:
-            if module == "agent.handlers" and isinstance(exc, ModuleNotFoundError) and exc.name in ("agent", module):
+        except (Exception, SystemExit) as exc:
+            is_absent = isinstance(exc, ModuleNotFoundError) and exc.name in ("agent", AGENT_MODULE)
+            if is_absent and module == AGENT_MODULE and module not in named:
                 continue
             raise InvalidSettings(f"JOB_HANDLERS: {module} cannot be imported: {type(exc).__name__}: {exc}") from exc
     return MappingProxyType(_registered)

@@ -3,22 +3,29 @@
 2xx is success; 408, 429, 5xx and network errors are tried again (a 429 when its Retry-After says); the rest is final.
 """
 
+import base64
 import json
+import logging
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
-from urllib.parse import urljoin, urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urljoin, urlsplit
 
 from shared.handlers import Context, InvalidPayload, Later, NeverAgain, Payload, handler
+
+# Its warnings quote whole URLs, and a URL may hold a secret.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 DEFAULT_SECONDS = 30
 LONGEST_SECONDS = 120
 LONGEST_WAIT = timedelta(days=1)
 MAX_REDIRECTS = 5
+REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class RequestFailed(Exception):
@@ -37,23 +44,24 @@ class Request:
     oidc_audience: str | None = None
 
     @property
-    def host(self) -> str:
-        """Name the server for messages: path and query may hold secrets."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-    @property
     def has_credentials(self) -> bool:
-        """Say whether anything is sent that only this host may see."""
+        """Say whether anything is sent that only this server may see."""
         return bool(self.headers or self.oidc_audience or self.body is not None or "@" in urlsplit(self.url).netloc)
+
+
+class Answer(NamedTuple):
+    """The head of an answer, as far as it matters."""
+
+    status: int
+    location: str | None
+    retry_after: str | None
 
 
 def parse_request(payload: Payload) -> Request:
     """Read a payload; raise InvalidPayload, naming the field and what it must be."""
     if unknown := payload.keys() - Request.__dataclass_fields__.keys():
-        raise InvalidPayload(
-            f"http_request does not know {', '.join(sorted(unknown))}; it knows {', '.join(Request.__dataclass_fields__)}"
-        )
+        known = ", ".join(Request.__dataclass_fields__)
+        raise InvalidPayload(f"http_request does not know {', '.join(sorted(map(str, unknown)))}; it knows {known}")
     given = {name: value for name, value in payload.items() if value is not None}
     default_method = "GET" if given.get("body") is None else "POST"
     request = Request(**{"url": "", "method": default_method, **given})
@@ -61,39 +69,51 @@ def parse_request(payload: Payload) -> Request:
     if request.method not in METHODS:
         raise InvalidPayload(f"http_request: method is {request.method!r}; it must be one of {', '.join(METHODS)}")
     _check_headers(request)
-    if not isinstance(request.body, str | dict | list | None):
+    if not isinstance(request.body, str | dict | list | None) or re.search("[\ud800-\udfff]", str(request.body)):
         raise InvalidPayload("http_request: body must be text, or an object or list to be sent as JSON")
     seconds = request.timeout_seconds
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 1 <= seconds <= LONGEST_SECONDS:
         raise InvalidPayload(f"http_request: timeout_seconds is {seconds!r}; it must be from 1 to {LONGEST_SECONDS}")
-    if not isinstance(request.oidc_audience, str | None):
+    if request.oidc_audience is not None and not (isinstance(request.oidc_audience, str) and request.oidc_audience):
         raise InvalidPayload("http_request: oidc_audience must be text, the URL that the receiving service expects")
     return request
 
 
 def _check_url(url: Any) -> None:
-    try:
-        parts = urlsplit(url) if isinstance(url, str) and not re.search(r"[\s\x00-\x20\x7f]", url) else None
-        is_good = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_good = False
-    if not is_good:
+    if not isinstance(url, str) or not _is_address(url):
         raise InvalidPayload("http_request: url must be a full address, such as https://example.com/path")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_plain = re.search(r"[\s\x00-\x20\x7f\\\\\ud800-\udfff]", url) is None
+        return is_plain and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _check_headers(request: Request) -> None:
     headers = request.headers
-    if not isinstance(headers, Mapping) or not all(
-        isinstance(value, str)
-        and re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name)
-        and re.fullmatch(r"[ -~\t]*", value)
-        for name, value in headers.items()
-    ):
+    if not isinstance(headers, Mapping) or not all(_is_header(name, value) for name, value in headers.items()):
         raise InvalidPayload(
             "http_request: headers must be an object of header names and texts, each one line of ASCII"
         )
-    if request.oidc_audience and "authorization" in map(str.lower, headers):
-        raise InvalidPayload("http_request: give oidc_audience or an Authorization header, not both")
+    names = {name.lower() for name in headers}
+    ways = ("authorization" in names, request.oidc_audience is not None, "@" in urlsplit(request.url).netloc)
+    if sum(ways) > 1:
+        raise InvalidPayload(
+            "http_request: give one of oidc_audience, an Authorization header, or a user name in the url, not several"
+        )
+
+
+def _is_header(name: Any, value: Any) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(value, str)
+        and re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) is not None
+        and re.fullmatch(r"([!-~]([ -~\t]*[!-~])?)?", value) is not None
+    )
 
 
 @handler(
@@ -105,54 +125,82 @@ def _check_headers(request: Request) -> None:
 def http_request(payload: Payload, context: Context) -> None:
     """Call the URL of the payload, with the execution key as `Idempotency-Key`.
 
-    Redirects to another host are followed only when nothing secret would be sent along.
+    A redirect to another server is followed only when nothing is sent that only the first one may see. No message
+    holds more of a URL than its server, since path and query may hold secrets.
     """
-    import requests
-    from urllib3.util import Timeout
-
     request = parse_request(payload)
+    headers = _headers(request, context)
+    url, method, body = request.url, request.method, _body(request)
+    ends_at = time.monotonic() + request.timeout_seconds
+    for _ in range(MAX_REDIRECTS + 1):
+        if context.stop.is_set():
+            raise RequestFailed(f"{method} {_server(url)}: stopped ({context.stop_reason})")
+        answer = _exchange(method, url, headers, body, seconds=ends_at - time.monotonic())
+        if answer.status not in REDIRECTS or answer.location is None:
+            return _judge(answer, f"{method} {_server(url)}: HTTP {answer.status}", context.started_at)
+        url = _followed(url, answer.location, request)
+        # As browsers and curl do it (RFC 9110, 15.4): only 307 and 308 keep the method and the body.
+        if answer.status not in (307, 308) and method != "HEAD":
+            method, body = "GET", None
+            headers.pop("content-type", None)
+    raise NeverAgain(f"{_server(url)} redirects more than {MAX_REDIRECTS} times")
 
-    class Session(requests.Session):
-        def get_redirect_target(self, resp: requests.Response) -> str | None:
-            target = super().get_redirect_target(resp)
-            if target and context.stop.is_set():
-                raise requests.Timeout("the time was spent on redirects")
-            if target and request.has_credentials and not _is_same_server(resp.url, urljoin(resp.url, target)):
-                raise NeverAgain(
-                    f"{request.host} redirects to {urlsplit(urljoin(resp.url, target)).netloc.rpartition('@')[2]}, "
-                    "which must not see this request; put the final address into the job"
-                )
-            return target
 
-    with Session() as session:
-        session.max_redirects = MAX_REDIRECTS
+def _exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, seconds: float) -> Answer:
+    """Send one request and read the head of the answer. Raises RequestFailed, or NeverAgain for an impossible URL."""
+    import certifi
+    import urllib3
+
+    if seconds <= 0:
+        raise RequestFailed(f"{method} {_server(url)}: the time was spent on redirects")
+    with urllib3.PoolManager(ca_certs=certifi.where()) as pool:
         try:
-            # The body of the answer is not read (stream), so the time limit covers the whole exchange.
-            response = session.request(
-                request.method,
-                request.url,
-                headers=_headers(request, context),
-                data=_body(request),
-                timeout=Timeout(total=request.timeout_seconds),  # type: ignore[arg-type]  # requests hands it to urllib3
-                stream=True,
+            response = pool.request(
+                method,
+                url,
+                body=body,
+                headers=headers,
+                timeout=urllib3.Timeout(total=seconds),
+                redirect=False,
+                retries=False,
+                preload_content=False,  # the body of an answer is never read: it could be endless
             )
-        except requests.TooManyRedirects:
-            raise NeverAgain(f"{request.host} redirects more than {MAX_REDIRECTS} times") from None
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as exc:
-            raise NeverAgain(f"{request.host}: {type(exc).__name__}") from None
-        except requests.RequestException as exc:
-            # Its text holds the whole URL, and a URL may hold a secret.
-            raise RequestFailed(f"{request.method} {request.host}: {type(exc).__name__}") from None
-        _judge(response.status_code, response.headers.get("Retry-After"), request, context.started_at)
+        except (urllib3.exceptions.LocationValueError, UnicodeError):
+            raise NeverAgain(f"{method} {_server(url)}: there can be no such server") from None
+        except urllib3.exceptions.HTTPError as exc:
+            # Its text holds the whole URL.
+            raise RequestFailed(f"{method} {_server(url)}: {type(exc).__name__}") from None
+        response.close()
+        return Answer(response.status, response.headers.get("Location"), response.headers.get("Retry-After"))
 
 
-def _judge(status: int, retry_after: str | None, request: Request, now: datetime) -> None:
-    said = f"{request.method} {request.host}: HTTP {status}"
-    if 200 <= status < 300:
+def _followed(url: str, location: str, request: Request) -> str:
+    """Give the address that a redirect leads to. Raises NeverAgain where it must not be followed."""
+    try:
+        target = urljoin(url, location.encode("latin-1").decode())
+    except ValueError:
+        target = ""
+    if not _is_address(target):
+        raise NeverAgain(f"{_server(url)} redirects to what is no address")
+    if request.has_credentials and not is_same_server(url, target):
+        raise NeverAgain(
+            f"{_server(url)} redirects to {_server(target)}, which must not see this request; "
+            "put the final address into the job"
+        )
+    return target
+
+
+def _server(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _judge(answer: Answer, said: str, now: datetime) -> None:
+    if 200 <= answer.status < 300:
         return
-    if status == 429 and (delay := parse_retry_after(retry_after, now)) is not None:
+    if answer.status == 429 and (delay := parse_retry_after(answer.retry_after, now)) is not None:
         raise Later(delay, f"{said}, asked to wait {delay.total_seconds():.0f} s")
-    if status in (408, 429) or status >= 500:
+    if answer.status in (408, 429) or answer.status >= 500:
         raise RequestFailed(said)
     raise NeverAgain(said)
 
@@ -175,6 +223,10 @@ def _headers(request: Request, context: Context) -> dict[str, str]:
     headers = {"idempotency-key": context.execution_key, "user-agent": "Watchkeeper"}
     if request.body is not None:
         headers["content-type"] = "text/plain; charset=utf-8" if isinstance(request.body, str) else "application/json"
+    parts = urlsplit(request.url)
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     if request.oidc_audience:
         headers["authorization"] = f"Bearer {_identity_token(request.oidc_audience)}"
     return {**headers, **{name.lower(): value for name, value in request.headers.items()}}
@@ -187,18 +239,27 @@ def _body(request: Request) -> bytes | None:
 
 
 def _identity_token(audience: str) -> str:
+    import urllib3
     from google.auth.exceptions import GoogleAuthError
-    from google.auth.transport.requests import Request as Transport
+    from google.auth.transport.urllib3 import Request as Transport
     from google.oauth2.id_token import fetch_id_token
 
     try:
-        token: str = fetch_id_token(Transport(), audience)  # type: ignore[no-untyped-call]  # google-auth has no types
-    except GoogleAuthError as exc:
-        raise RequestFailed(f"no identity token for {audience} ({type(exc).__name__})") from None
+        token: str = fetch_id_token(Transport(urllib3.PoolManager()), audience)  # type: ignore[no-untyped-call]  # google-auth has no types
+    except (GoogleAuthError, LookupError, ValueError) as exc:  # the last two: an answer that is no token
+        raise RequestFailed(f"no identity token could be had ({type(exc).__name__})") from None
     return token
 
 
-def _is_same_server(url: str, target: str) -> bool:
+def is_same_server(url: str, target: str) -> bool:
+    """Say whether both addresses name one scheme, host and port, or its upgrade from http to https."""
     old, new = urlsplit(url), urlsplit(target)
-    is_upgrade = old.scheme == "http" and new.scheme == "https" and old.hostname == new.hostname
-    return is_upgrade or (old.scheme, old.hostname, old.port) == (new.scheme, new.hostname, new.port)
+    if old.hostname != new.hostname:
+        return False
+    ports = [parts.port or (443 if parts.scheme == "https" else 80) for parts in (old, new)]
+    return (old.scheme == new.scheme and ports[0] == ports[1]) or (old.scheme, new.scheme, *ports) == (
+        "http",
+        "https",
+        80,
+        443,
+    )

@@ -17,7 +17,8 @@ from typing import Any, Self
 from shared.errors import InvalidInput
 from shared.recurrence import InvalidSchedule, Recurrence
 
-MAX_ID = r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,199}"
+ID = r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,199}"
+JOB_TYPE = r"[A-Za-z0-9_.:-]{1,100}"
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_ERROR_CHARACTERS = 1000
 MAX_RECENT_RUNS = 10
@@ -25,6 +26,7 @@ MAX_RECLAIMS = 5
 FIRST_BACKOFF = timedelta(minutes=1)
 LONGEST_BACKOFF = timedelta(hours=1)
 SHORTEST_LATER = timedelta(seconds=1)
+LONGEST_LATER = timedelta(days=366)
 SKIP_TOLERANCE = timedelta(minutes=10)
 
 
@@ -186,11 +188,11 @@ class Job:
 
     def check(self) -> None:
         """Raise InvalidJob or InvalidSchedule unless every field keeps its rule and the fields agree."""
-        if not isinstance(self.id, str) or not re.fullmatch(MAX_ID, self.id, re.ASCII):
+        if not isinstance(self.id, str) or not re.fullmatch(ID, self.id, re.ASCII):
             raise InvalidJob(
                 f"the id {self.id!r} is not allowed: 1 to 200 letters, digits or . _ : @ + -, a letter or digit first"
             )
-        if not isinstance(self.job_type, str) or not re.fullmatch(r"[A-Za-z0-9_.:-]{1,100}", self.job_type, re.ASCII):
+        if not isinstance(self.job_type, str) or not re.fullmatch(JOB_TYPE, self.job_type, re.ASCII):
             raise self._invalid("job_type", self.job_type, "1 to 100 letters, digits or _ . : -")
         self._check_payload()
         self._check_count("max_attempts", self.max_attempts, least=1, most=100)
@@ -346,7 +348,7 @@ class Job:
             by=result.by,
         )
         if result.later is not None and self.status is not Status.CANCELLED:
-            ready_at = result.ended_at + max(result.later, SHORTEST_LATER)
+            ready_at = result.ended_at + min(max(result.later, SHORTEST_LATER), LONGEST_LATER)
             return self._again(replace(run, outcome=RunOutcome.LATER), ready_at)
         if result.error is None:
             return replace(self._over(run, retention), completed_at=result.ended_at)

@@ -43,7 +43,7 @@ class Scheduled:
 
 
 class Jobs:
-    """The jobs of one store. Every change is conditional and safe to repeat; every method may raise StoreUnavailable."""
+    """The jobs of one store. Every change is conditional and may be repeated; any method can raise StoreUnavailable."""
 
     def __init__(
         self,

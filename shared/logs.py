@@ -18,11 +18,11 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
+            **getattr(record, "fields", {}),
             "severity": record.levelname,
             "message": record.getMessage(),
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "logger": record.name,
-            **getattr(record, "fields", {}),
         }
         if trace := trace_id.get():
             line["logging.googleapis.com/trace"] = (
@@ -30,7 +30,18 @@ class JsonFormatter(logging.Formatter):
             )
         if record.exc_info:
             line["stack_trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        try:
+            return json.dumps(line, default=str, allow_nan=False)
+        except Exception:
+            # A value that JSON cannot say (NaN, a loop, a key that is no text) must not cost the line.
+            return json.dumps({str(name): _text(value) for name, value in line.items()})
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:
+        return f"a {type(value).__name__} that cannot be told"
 
 
 class StdoutHandler(logging.Handler):

@@ -156,7 +156,6 @@ class _Expression:
             day, times = day - _DAY, self.times
 
     def falls_on(self, day: date) -> bool:
-        """Say whether the date matches."""
         if day.month not in self.months:
             return False
         weekday, nth = day.isoweekday() % 7, (day.day + 6) // 7

@@ -72,7 +72,7 @@ class Environment:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every function is told by its environment. `docs/SETTINGS.md` describes each."""
+    """What every function is told by its environment. `.env.example` describes each."""
 
     storage: str
     json_path: Path
@@ -98,7 +98,7 @@ class Settings:
         in_cloud = bool(read.text("K_SERVICE"))
         settings = cls(
             storage=read.one_of("SCHEDULER_STORAGE", "firestore" if in_cloud else "json", "json", "firestore"),
-            json_path=Path(read.text("SCHEDULER_JSON_PATH", str(PROJECT_FOLDER / ".data" / "scheduler_jobs.json"))),
+            json_path=PROJECT_FOLDER / read.text("SCHEDULER_JSON_PATH", ".data/scheduler_jobs.json"),
             collection=read.parsed("SCHEDULER_COLLECTION", "scheduler_jobs", _collection),
             database=read.text("FIRESTORE_DATABASE", "(default)"),
             project=read.text("GOOGLE_CLOUD_PROJECT"),
@@ -111,7 +111,7 @@ class Settings:
             function_timeout=read.seconds("CLOUD_RUN_TIMEOUT_SECONDS", 180, least=0, most=3_600),
             handler_modules=read.words("JOB_HANDLERS"),
             log_level=read.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
-            certs_url=read.text("AUTH_CERTS_URL", GOOGLE_CERTS_URL),
+            certs_url=read.parsed("AUTH_CERTS_URL", GOOGLE_CERTS_URL, _url),
             auth=AuthPolicy(
                 mode=AuthMode(read.one_of("AUTH_MODE", "verify", *AuthMode)),
                 audiences=read.words("AUTH_AUDIENCE"),
@@ -132,6 +132,12 @@ class Settings:
             read.problems.append(f"SCHEDULER_CADENCE, SCHEDULER_TIMEZONE: {exc}")
         read.refuse_problems()
         return settings
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://\S+", text):
+        raise ValueError("it must be an address that begins with http:// or https://")
+    return text
 
 
 def _collection(text: str) -> str:

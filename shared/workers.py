@@ -101,12 +101,12 @@ class Workers:
         try:
             run_handler(self._handlers, job, held.context)
         except Later as exc:
-            error, later = str(exc), exc.delay
+            error, later = _told(exc), exc.delay
         except NeverAgain as exc:
-            held.exception, error, final = exc, str(exc) or type(exc).__name__, True
+            held.exception, error, final = exc, _told(exc), True
         # A handler is the user's code: whatever it raises is a failure of its job and of nothing else.
         except (Exception, SystemExit) as exc:
-            held.exception, error = exc, f"{type(exc).__name__}: {exc}"
+            held.exception, error = exc, _told(exc, type(exc).__name__)
         return Result(
             started_at=started_at,
             ended_at=self._clock(),
@@ -115,6 +115,16 @@ class Workers:
             final=final,
             later=later,
         )
+
+
+def _told(exc: BaseException, prefix: str = "") -> str:
+    """Give the text of a handler's error as it can be stored: even an error can fail to say what it is."""
+    try:
+        text = str(exc)
+    except Exception:
+        text = "an error that cannot be told"
+    told = f"{prefix}: {text}" if prefix and text else text or type(exc).__name__
+    return told.encode("utf-8", "replace").decode()
 
 
 def run_handler(handlers: Handlers, job: Job, context: Context) -> None:

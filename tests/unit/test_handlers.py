@@ -314,7 +314,7 @@ def test_a_handler_that_returns_has_succeeded(run: Run, now: datetime) -> None:
     ("exc", "error"),
     [
         pytest.param(ValueError("no such person"), "ValueError: no such person", id="error"),
-        pytest.param(ValueError(), "ValueError: ", id="error-without-words"),
+        pytest.param(ValueError(), "ValueError", id="error-without-words"),
         pytest.param(SystemExit(3), "SystemExit: 3", id="exit"),
     ],
 )
@@ -377,6 +377,15 @@ def test_a_senseless_pause_harms_nobody_but_its_job(run: Run, held: Held, later:
     result = run(greeting(run_greet))
 
     assert held.job.finish(result, retention=RETENTION).error
+
+
+def test_an_error_of_any_text_can_be_stored(run: Run, held: Held) -> None:
+    """Half of a surrogate pair, which no store can write, becomes something that it can."""
+    result = run(greeting(raising(ValueError("half: \ud83d"))))
+
+    error = held.job.finish(result, retention=RETENTION).error
+    assert error is not None
+    assert error.encode().startswith(b"ValueError: half: ")
 
 
 def test_an_error_that_cannot_even_be_told_is_a_failure(run: Run) -> None:
