@@ -378,13 +378,20 @@ class Job:
         over = replace(self, lease_until=None, error=run.error, ready_at=None, recent_runs=self._history(run))
         if self.status is Status.CANCELLED:
             return over
-        if self.cron is not None:
-            following = self._recurrence().after(self.schedule_at)
+        following = self._following()
+        if following is not None:
             over = replace(over, schedule_at=following, attempts=0, reclaims=0)
             return over if self.status is Status.PAUSED else replace(over, status=Status.PENDING, ready_at=following)
         if run.outcome is RunOutcome.FAILED:
             return replace(over, status=Status.FAILED)
         return replace(over, status=Status.COMPLETED, expire_at=run.ended_at and run.ended_at + retention)
+
+    def _following(self) -> datetime | None:
+        """Give the occurrence after this one, or None: for a one-shot job, and at the end of time (year 9999)."""
+        try:
+            return None if self.cron is None else self._recurrence().after(self.schedule_at)
+        except InvalidSchedule:
+            return None
 
     def _history(self, run: Run) -> tuple[Run, ...]:
         return (*self.recent_runs, run)[-MAX_RECENT_RUNS:]

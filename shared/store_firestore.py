@@ -21,8 +21,8 @@ from shared.errors import StoreUnavailable
 from shared.job import Job
 from shared.store import PAGE, Change, Lost, Outcome, Refused, Unheard, Won
 
-CALL_SECONDS = 5.0
-READ_SECONDS = 12.0
+CALL_SECONDS = 10.0
+READ_SECONDS = 15.0
 MAX_WRITES = 500
 MAX_BYTES = 3 * 1024 * 1024
 LOST_CODES = (5, 6, 9)  # NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION: another version stands there

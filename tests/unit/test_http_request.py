@@ -408,18 +408,33 @@ def test_a_redirect_on_the_same_server_is_followed(server: HttpServer, status: i
 
 
 @pytest.mark.parametrize(
-    ("status", "method", "body"),
-    [(303, "GET", b""), (307, "PUT", b"text"), (308, "PUT", b"text")],
+    ("status", "method", "becomes"),
+    [
+        (301, "POST", "GET"),
+        (301, "DELETE", "DELETE"),
+        (302, "POST", "GET"),
+        (302, "PUT", "PUT"),
+        (303, "POST", "GET"),
+        (303, "DELETE", "GET"),
+        (303, "HEAD", "HEAD"),
+        (307, "POST", "POST"),
+        (308, "PATCH", "PATCH"),
+    ],
 )
-def test_a_redirect_keeps_or_drops_the_body_as_http_says(
-    server: HttpServer, status: int, method: str, body: bytes
+def test_a_redirect_keeps_or_drops_method_and_body_as_http_says(
+    server: HttpServer, status: int, method: str, becomes: str
 ) -> None:
-    """307 and 308 repeat the request as it was; 303 asks to fetch something else."""
+    """303 asks to fetch something else, and 301 and 302 may for a POST; else the request is repeated as it was.
+
+    A DELETE that becomes a GET would succeed without deleting anything (RFC 9110, 15.4).
+    """
     server.answers["/start"] = redirect("/end", status)
 
-    http_request({"url": server.url("/start"), "method": "PUT", "body": "text"}, new_context())
+    http_request({"url": server.url("/start"), "method": method, "body": "text"}, new_context())
 
-    assert (server.received[1].method, server.received[1].body) == (method, body)
+    sent = server.received[1]
+    assert sent.method == becomes
+    assert (sent.body, "Content-Type" in sent.headers) == ((b"", False) if becomes == "GET" else (b"text", True))
 
 
 def test_a_redirect_whose_body_is_cut_short_is_followed(server: HttpServer) -> None:

@@ -245,6 +245,13 @@ def test_a_recurring_job_survives_a_final_failure(daily: Job, now: datetime) -> 
     assert outcomes(failed) == ["failed"]
 
 
+def test_a_recurring_job_ends_with_time_itself(daily: Job, now: datetime) -> None:
+    """Where no occurrence can follow any more it is completed, and a tick does not stumble over it."""
+    last = replace(daily, schedule_at=datetime(9999, 12, 31, 9, tzinfo=UTC))
+
+    assert finish(claim(last, now), now).status is Status.COMPLETED
+
+
 def test_history_holds_the_last_ten_runs(daily: Job, now: datetime) -> None:
     """The oldest entry makes room for the newest."""
     job = daily
