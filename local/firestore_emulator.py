@@ -16,11 +16,10 @@ from subprocess import PIPE, STDOUT, Popen, run
 from tempfile import TemporaryFile
 from typing import IO
 
+from local.guard import guarded
 from shared.errors import WatchkeeperError
 
 _LAUNCHER = Path("platform", "cloud-firestore-emulator", "cloud_firestore_emulator")
-# Beside the launcher waits a guard that ends the whole process group, Java too, when our end of the pipe is closed.
-_GUARDED = 'exec 3<&0; { read -r _ <&3; kill -KILL 0; } & exec "$@" 3<&- </dev/null'
 _START_SECONDS = 60
 _OUTPUT_LINES = 20
 
@@ -61,8 +60,7 @@ def running_emulator() -> Iterator[str]:
     """
     launcher = find_emulator()
     port = _free_port()
-    command = ["sh", "-c", _GUARDED, "sh", str(launcher), "start", "--host=127.0.0.1", f"--port={port}"]
-    # A session of its own does not hear the terminal's Ctrl-C, and is a process group without us in it.
+    command = guarded([str(launcher), "start", "--host=127.0.0.1", f"--port={port}"])
     with (
         TemporaryFile() as output,
         Popen(command, stdin=PIPE, stdout=output, stderr=STDOUT, start_new_session=True) as process,

@@ -99,7 +99,10 @@ def _read(job_id: str, document: Document, version: Any) -> Job:
 def _time(job_id: str, name: str, value: Any) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise InvalidJob(f"job {job_id!r}: {name} is {str(value)[:100]!r}, not a time with its zone")
-    utc = value.astimezone(UTC)
+    try:
+        utc = value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidJob(f"job {job_id!r}: {name} is {value}, outside of what a time can be") from None
     # Firestore's own datetime type is let go here: `replace` on it is not what `Job` expects of a datetime.
     return datetime(*utc.timetuple()[:6], utc.microsecond, UTC)
 
@@ -116,7 +119,7 @@ def _payload(job_id: str, value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise InvalidJob(f"job {job_id!r}: payload is not JSON ({exc})") from None
 
 
@@ -130,5 +133,7 @@ def _run(job_id: str, entry: Any) -> Run:
     if not isinstance(entry, Mapping) or not {"schedule_at", "outcome"} <= entry.keys():
         raise InvalidJob(f"job {job_id!r}: recent_runs has an entry that is not a run")
     own = {name: entry[name] for name in RUN_FIELDS if entry.get(name) is not None}
+    if not all(isinstance(own.get(name, ""), str) for name in ("by", "error")):
+        raise InvalidJob(f"job {job_id!r}: recent_runs has an entry whose `by` or `error` is not text")
     times = {name: _time(job_id, f"recent_runs.{name}", own[name]) for name in RUN_TIMES if name in own}
     return Run(**{**own, **times, "outcome": _choice(job_id, "recent_runs.outcome", own["outcome"], RunOutcome)})

@@ -139,8 +139,8 @@ def http_request(payload: Payload, context: Context) -> None:
         if answer.status not in REDIRECTS or answer.location is None:
             return _judge(answer, f"{method} {_server(url)}: HTTP {answer.status}", context.started_at)
         url = _followed(url, answer.location, request)
-        # As browsers and curl do it (RFC 9110, 15.4): only 307 and 308 keep the method and the body.
-        if answer.status not in (307, 308) and method != "HEAD":
+        # RFC 9110, 15.4: a 303 asks to fetch something else; after 301 and 302 a POST becomes a GET, as browsers do it.
+        if (answer.status == 303 and method != "HEAD") or (answer.status in (301, 302) and method == "POST"):
             method, body = "GET", None
             headers.pop("content-type", None)
     raise NeverAgain(f"{_server(url)} redirects more than {MAX_REDIRECTS} times")

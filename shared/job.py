@@ -188,12 +188,12 @@ class Job:
 
     def check(self) -> None:
         """Raise InvalidJob or InvalidSchedule unless every field keeps its rule and the fields agree."""
+        if not isinstance(self.job_type, str) or not re.fullmatch(JOB_TYPE, self.job_type, re.ASCII):
+            raise self._invalid("job_type", self.job_type, "1 to 100 letters, digits or _ . : -")
         if not isinstance(self.id, str) or not re.fullmatch(ID, self.id, re.ASCII):
             raise InvalidJob(
                 f"the id {self.id!r} is not allowed: 1 to 200 letters, digits or . _ : @ + -, a letter or digit first"
             )
-        if not isinstance(self.job_type, str) or not re.fullmatch(JOB_TYPE, self.job_type, re.ASCII):
-            raise self._invalid("job_type", self.job_type, "1 to 100 letters, digits or _ . : -")
         self._check_payload()
         self._check_count("max_attempts", self.max_attempts, least=1, most=100)
         self._check_count("attempts", self.attempts)
@@ -213,7 +213,7 @@ class Job:
         if not isinstance(self.payload, Mapping):
             raise self._invalid("payload", self.payload, "an object")
         try:
-            size = len(json.dumps(self.payload, allow_nan=False).encode())
+            size = len(json.dumps(self.payload, allow_nan=False, ensure_ascii=False).encode())
         except (TypeError, ValueError, RecursionError) as exc:
             raise self._invalid("payload", "what it is", f"what JSON can say ({exc})") from exc
         if size > MAX_PAYLOAD_BYTES:

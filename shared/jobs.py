@@ -19,10 +19,11 @@ from shared.handlers import Handlers, check_payload, load_handlers
 from shared.job import InvalidJob, Job, Misfire, iso
 from shared.open_store import open_store
 from shared.settings import Settings
-from shared.store import PAGE, Change, Lost, Outcome, Refused, Store, Unheard, Won
+from shared.store import Change, Lost, Outcome, Refused, Store, Unheard, Won
 
 SUBSCRIPTION_PREFIX = "subscription:"
 DEFINITION = ("job_type", "payload", "cron", "timezone", "misfire", "max_attempts", "space")
+LISTING_PAGE = 2000
 TRIES = 10  # for a command whose job somebody else keeps changing
 
 
@@ -125,15 +126,16 @@ class Jobs:
         status: str | None = None,
         space: str | None = None,
         after: str = "",
+        page_size: int = LISTING_PAGE,
         with_subscriptions: bool = False,
     ) -> Iterator[Job | Unreadable]:
         """Give all jobs by id, reading page by page, optionally those of one status or space, from behind `after`."""
         while True:
-            page = self._store.page(after=after, status=status, space=space)
+            page = self._store.page(after=after, limit=page_size, status=status, space=space)
             for job in page:
                 if with_subscriptions or not job.id.startswith(SUBSCRIPTION_PREFIX):
                     yield job
-            if len(page) < PAGE:
+            if len(page) < page_size:
                 return
             after = page[-1].id
 
@@ -200,7 +202,7 @@ class Jobs:
         if isinstance(outcome, Refused):
             raise InvalidInput(f"job {change.job_id} cannot be stored: {outcome.reason}")
         if isinstance(outcome, Unheard):
-            raise StoreUnavailable(f"job {change.job_id} may have been changed or not, look at it: {outcome.reason}")
+            raise StoreUnavailable(f"the store did not confirm the change of job {change.job_id}: {outcome.reason}")
         return outcome
 
 

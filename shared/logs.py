@@ -62,5 +62,6 @@ def set_up_logs(level: str, project: str = "") -> None:
     output.setFormatter(JsonFormatter(project))
     root = logging.getLogger()
     root.handlers[:] = [output]
-    root.setLevel(logging.WARNING)
+    # Other libraries may say what is worth knowing, but not every detail of every request.
+    root.setLevel(max(logging.INFO, logging.getLevelName(level)))
     logging.getLogger("watchkeeper").setLevel(level)

@@ -178,15 +178,16 @@ def _read(cron: str) -> _Expression:
             f"Cron expression {cron!r} cannot be read. Write exactly five fields (minute, hour, day of month, month,"
             f" day of week; no seconds, no years) or one of {', '.join(_ALIASES)}."
         )
-    minutes, hours, days, months, weekdays = (
-        {value for item in text.split(",") for value in _values(cron, position, item)}
+    *others, weekdays = (
+        frozenset().union(*(_values(cron, position, item) for item in text.split(",")))
         for position, text in enumerate(texts)
     )
+    minutes, hours, days, months = (frozenset(value for value, _ in pairs) for pairs in others)
     expression = _Expression(
-        times=tuple(sorted(time(hour, minute) for hour, _ in hours for minute, _ in minutes)),
-        days=frozenset(day for day, _ in days),
-        months=frozenset(month for month, _ in months),
-        weekdays=frozenset(weekdays),
+        times=tuple(sorted(time(hour, minute) for hour in hours for minute in minutes)),
+        days=days,
+        months=months,
+        weekdays=weekdays,
         either="*" not in (texts[2].removesuffix("/1"), texts[4].removesuffix("/1")),
         fixed="*" not in texts[1],
     )
@@ -215,8 +216,7 @@ def _values(cron: str, position: int, item: str) -> set[tuple[int, int]]:
     except CroniterBadCronError as exc:
         raise refusal from exc
     values = range(lowest, highest + 1) if expanded[position] == ["*"] else expanded[position]
-    # The stubs take the weekdays for text.
-    return {(_number(value), _number(nth)) for value in values for nth in nths.get(value, range(1, 6))}  # type: ignore[arg-type]
+    return {(_number(value), _number(nth)) for value in values for nth in nths.get(value, range(1, 6))}
 
 
 def _is_plain(item: str, span: int) -> bool:
@@ -225,7 +225,7 @@ def _is_plain(item: str, span: int) -> bool:
     if not match:
         return False
     low, high, step = match.group("low", "high", "step")
-    if step and not 1 <= int(step) <= span:
+    if step and int(step) > span:
         return False
     return not high or int(low) < int(high) or (int(low) > int(high) and not step)
 

@@ -37,7 +37,8 @@ class Environment:
         try:
             return parse(text) if text else default
         except (ValueError, InvalidInput) as exc:
-            self.problems.append(f"{name} is {text[:100]!r}: {exc}")
+            shown = "malformed" if name.endswith("SECRET") else repr(text[:100])
+            self.problems.append(f"{name} is {shown}: {exc}")
             return default
 
     def number(self, name: str, default: int, *, least: int, most: int) -> int:
@@ -116,7 +117,7 @@ class Settings:
                 mode=AuthMode(read.one_of("AUTH_MODE", "verify", *AuthMode)),
                 audiences=read.words("AUTH_AUDIENCE"),
                 callers=frozenset(read.words("AUTH_CALLERS")),
-                cron_secret=read.text("CRON_SECRET"),
+                cron_secret=read.parsed("CRON_SECRET", "", _secret),
             ),
         )
         if in_cloud and settings.storage == "json" and not read.text("SCHEDULER_JSON_PATH"):
@@ -132,6 +133,12 @@ class Settings:
             read.problems.append(f"SCHEDULER_CADENCE, SCHEDULER_TIMEZONE: {exc}")
         read.refuse_problems()
         return settings
+
+
+def _secret(text: str) -> str:
+    if not re.fullmatch(r"[ -~]+", text):
+        raise ValueError("it must be one line of ASCII; make one with: openssl rand -hex 32")
+    return text
 
 
 def _url(text: str) -> str:

@@ -6,6 +6,7 @@ error on a write the documents are read again, and what stands there tells wheth
 """
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -45,9 +46,9 @@ class FirestoreStore:
         self._jobs = client.collection(collection)
 
     def get(self, job_ids: Collection[str]) -> dict[str, Job | Unreadable]:
-        if not job_ids:
+        references = [self._jobs.document(job_id) for job_id in job_ids if _can_exist(job_id)]
+        if not references:
             return {}
-        references = [self._jobs.document(job_id) for job_id in job_ids]
         snapshots = _read(lambda: list(self._client.get_all(references, retry=None, timeout=CALL_SECONDS)))
         return {snapshot.id: _job(snapshot) for snapshot in snapshots if snapshot.exists}
 
@@ -59,7 +60,7 @@ class FirestoreStore:
         self, *, after: str = "", limit: int = PAGE, status: str | None = None, space: str | None = None
     ) -> list[Job | Unreadable]:
         query = self._jobs.order_by("__name__").limit(limit)
-        if after:
+        if _can_exist(after):
             query = query.start_after({"__name__": self._jobs.document(after)})
         for name, value in (("status", status), ("space", space)):
             if value is not None:
@@ -85,10 +86,10 @@ class FirestoreStore:
     def _write(self, writes: Sequence[Write]) -> dict[str, Outcome]:
         try:
             response = self._batch(writes).commit(retry=None, timeout=CALL_SECONDS)
-        except exceptions.InvalidArgument as exc:
-            # One value that cannot be stored fails the whole call: halve until the culprit stands alone.
+        except (exceptions.InvalidArgument, ValueError, TypeError) as exc:
+            # One value that cannot be stored fails the whole call, here or there: halve until the culprit stands alone.
             if len(writes) == 1:
-                return {writes[0].change.job_id: Refused(str(exc.message))}
+                return {writes[0].change.job_id: Refused(_reason(exc))}
             middle = len(writes) // 2
             return self._write(writes[:middle]) | self._write(writes[middle:])
         except exceptions.GoogleAPIError as exc:
@@ -167,6 +168,11 @@ def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
         size += weight
     if batch:
         yield batch
+
+
+def _can_exist(job_id: str) -> bool:
+    # To the client an id is a path: with a slash it would name another collection.
+    return bool(job_id) and "/" not in job_id and job_id not in (".", "..") and not re.fullmatch("__.*__", job_id)
 
 
 def _job(snapshot: Any) -> Job | Unreadable:

@@ -259,6 +259,8 @@ class Tick:
         elif result is None:
             self._drop(held)
         else:
+            if result.error is not None and not result.final and held.stop_reason == "shutting down":
+                result = replace(result, later=timedelta())  # it did as it was told, which is no failure
             held.result = result
             lateness = (result.started_at - (held.found.ready_at or result.started_at)).total_seconds()
             self.report.max_lateness_seconds = max(self.report.max_lateness_seconds, lateness)

@@ -33,6 +33,11 @@ class Held:
         """Say whether its handler is still to begin or to end."""
         return self.result is None and not self.is_given_back
 
+    @property
+    def stop_reason(self) -> str | None:
+        """Say why its handler was asked to stop, if it was."""
+        return None if self.context is None else self.context.stop_reason
+
     def ask_to_stop(self, reason: str) -> None:
         """Tell the handler to stop, if it has begun."""
         if self.context is not None:

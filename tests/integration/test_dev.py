@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from local.dev import EXAMPLE_JOB
+from local.dev import EXAMPLE_JOB, STOP_SECONDS
 from shared.job import Status
 from shared.jobs import Jobs
 from shared.settings import PROJECT_FOLDER
@@ -51,7 +51,7 @@ class Run:
         env = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join([str(PROJECT_FOLDER), str(folder)]),
-            "SCHEDULER_JSON_PATH": "jobs.json",
+            "SCHEDULER_JSON_PATH": str(folder / "jobs.json"),
             "DEV_PORT": str(self.port),
             **settings,
         }
@@ -231,13 +231,18 @@ def test_a_function_that_dies_is_started_again(start: Callable[..., Run]) -> Non
 
 
 def test_a_job_that_listens_is_let_finish(start: Callable[..., Run], jobs: Jobs, tmp_path: Path) -> None:
-    """Ctrl-C reaches a running handler as a request to stop, and what it came to is recorded."""
+    """The end reaches a running handler as a request to stop, and what it came to is recorded.
+
+    A terminal that is closed may say so twice; that is no reason to hurry.
+    """
     (tmp_path / "slow.py").write_text(SLOW_HANDLERS)
     jobs.schedule("patient", id="slow")
     run = start(JOB_HANDLERS="slow")
     run.wait_for("patient has begun")
 
-    code = run.end(signal.SIGINT)
+    run.process.send_signal(signal.SIGHUP)
+    run.wait_for("Stopping")
+    code = run.end(signal.SIGHUP)
 
     assert code == 0
     assert jobs.get("slow").status is Status.COMPLETED
@@ -253,9 +258,11 @@ def test_a_second_ctrl_c_ends_a_job_that_does_not_listen(start: Callable[..., Ru
 
     run.process.send_signal(signal.SIGINT)
     run.wait_for("Stopping")
+    asked_again_at = time.monotonic()
     code = run.end(signal.SIGINT)
 
     assert code == 0
+    assert time.monotonic() - asked_again_at < STOP_SECONDS / 2
     assert until(partial(nothing_is_left, groups, run.port))
     assert jobs.get("slow").status is Status.RUNNING
 

@@ -240,10 +240,11 @@ def test_the_agents_handlers_may_be_absent() -> None:
     assert "log" in load_handlers(())
 
 
-@pytest.mark.parametrize("name", ["agent", "agent.handlers"])
-def test_the_whole_agent_may_be_absent(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_whole_agent_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     """A function that was deployed without the user's code still works."""
-    monkeypatch.setitem(sys.modules, name, None)  # what Python takes for "there is no such module"
+    monkeypatch.setattr(sys, "path", [])
+    for name in ("agent", "agent.handlers"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
 
     assert "log" in load_handlers(())
 
@@ -279,6 +280,14 @@ def test_a_named_module_that_does_not_exist_is_named(module: str) -> None:
     """A slip in JOB_HANDLERS is an error, and not a job type that is missing later."""
     with pytest.raises(InvalidSettings, match=f"JOB_HANDLERS.*{module}"):
         load_handlers([module])
+
+
+def test_a_module_that_misses_the_agents_handlers_is_named(write_module: WriteModule) -> None:
+    """They may be absent, but not for a module that imports them."""
+    write_module("greetings", "import agent.handlers")
+
+    with pytest.raises(InvalidSettings, match=r"greetings .*agent\.handlers"):
+        load_handlers(["greetings"])
 
 
 @pytest.mark.usefixtures("write_module")

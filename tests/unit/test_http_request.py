@@ -1,5 +1,6 @@
 """What the `http_request` handler sends, to whom, and what it makes of each answer: all against real servers."""
 
+import base64
 import importlib
 import json
 import os
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from google.auth.compute_engine import _metadata
 
-from shared.handlers import Context, InvalidPayload, Later, NeverAgain, load_handlers
+from shared.handlers import Context, InvalidPayload, Later, NeverAgain, check_payload, load_handlers
 from shared.http_request import MAX_REDIRECTS, METHODS, RequestFailed, http_request, is_same_server, parse_request
 from tests.servers import (
     IDENTITY_PATH,
@@ -245,9 +246,10 @@ def test_headers_of_the_payload_win(send: Send, name: str) -> None:
 
 def test_a_password_in_the_url_is_sent_as_basic_authentication(server: HttpServer) -> None:
     """What stands before the @ becomes the Authorization header."""
-    http_request({"url": f"http://user:pass@{server.address}/"}, new_context())
+    http_request({"url": f"http://ada%40a.test:p%2Fss@{server.address}/"}, new_context())
 
-    assert server.received[0].headers["Authorization"] == "Basic dXNlcjpwYXNz"
+    authorization = server.received[0].headers["Authorization"]
+    assert base64.b64decode(authorization.removeprefix("Basic ")) == b"ada@a.test:p/ss"
 
 
 def test_passwords_of_the_machine_do_not_replace_the_jobs_own(
@@ -332,6 +334,7 @@ def test_a_429_with_a_senseless_time_is_tried_again_as_any_failure(fail: Fail, r
         pytest.param(raw(b""), id="cut"),
         pytest.param(raw(b"HTTP/1.1 2"), id="cut-within-the-status"),
         pytest.param(raw(b"SSH-2.0-OpenSSH_9.6\r\n"), id="not-http"),
+        pytest.param(raw(f"GET {SECRET_TARGET} HTTP/1.1\r\n".encode()), id="an-echo"),
         pytest.param(raw(head(500, {f"X-{n}": "" for n in range(200)})), id="too-many-headers"),
         pytest.param(raw(b"HTTP/1.1 500 \r\nno colon here\r\n\r\n"), id="broken-header"),
     ],
@@ -511,6 +514,7 @@ def test_without_credentials_a_redirect_to_another_server_is_followed(server: Ht
         pytest.param("http://a.test/", "http://A.test/end", True, id="another-case"),
         pytest.param("http://a.test/", "https://a.test/", True, id="upgrade"),
         pytest.param("http://a.test:8080/", "https://a.test/", False, id="upgrade-from-another-port"),
+        pytest.param("http://a.test:8080/", "https://a.test:8080/", False, id="another-scheme"),
         pytest.param("https://a.test/", "http://a.test/", False, id="downgrade"),
         pytest.param("https://a.test/", "https://a.test:8443/", False, id="another-port"),
         pytest.param("https://a.test/", "https://b.a.test/", False, id="another-name"),
@@ -612,6 +616,7 @@ def test_the_identity_token_stays_on_a_redirect_to_the_same_server(server: HttpS
         pytest.param(IDENTITY_PATH, reply(403, b"no"), id="no-identity"),
         pytest.param(IDENTITY_PATH, reply(body=b"hunter2", headers={"Content-Type": "text/html"}), id="no-token"),
         pytest.param(IDENTITY_PATH, reply(body=b"e30.e30.c2ln", headers={"Content-Type": "text/html"}), id="no-expiry"),
+        pytest.param(IDENTITY_PATH, reply(body=b"e30.e.c2ln", headers={"Content-Type": "text/html"}), id="no-base64"),
     ],
 )
 def test_a_metadata_server_that_gives_no_token_is_tried_again(
@@ -740,6 +745,7 @@ def test_a_method_that_is_none_is_refused(method: Any) -> None:
         pytest.param({"X-Own": "\x00"}, id="a-nul"),
         pytest.param({"X-Own": "Zoë"}, id="not-ascii"),
         pytest.param({"X-Own": " 1"}, id="a-space-before"),
+        pytest.param({"X-Own": "1 "}, id="a-space-after"),
         pytest.param({"": "1"}, id="no-name"),
         pytest.param({"X Own": "1"}, id="a-space-in-the-name"),
         pytest.param({"X-Own:": "1"}, id="a-colon-in-the-name"),
@@ -803,6 +809,12 @@ def test_null_is_as_good_as_absent() -> None:
     request = parse_request({"url": URL, **dict.fromkeys(names)})
 
     assert request == parse_request({"url": URL})
+
+
+def test_a_payload_is_refused_when_the_job_is_made() -> None:
+    """Nobody waits for a job that cannot run."""
+    with pytest.raises(InvalidPayload, match="url"):
+        check_payload(load_handlers(()), "http_request", {"url": "reports.example"})
 
 
 def test_the_handler_refuses_before_it_sends(server: HttpServer) -> None:

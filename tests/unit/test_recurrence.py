@@ -217,7 +217,7 @@ EDGES = [
     pytest.param(
         "0 9 * * L5",
         "UTC",
-        ["2025-01-31T09:00Z", "2025-02-28T09:00Z", "2025-03-28T09:00Z"],
+        ["2025-06-27T09:00Z", "2025-07-25T09:00Z", "2025-08-29T09:00Z", "2025-09-26T09:00Z", "2025-10-31T09:00Z"],
         id="last-friday",
     ),
     pytest.param(
@@ -279,6 +279,15 @@ def test_after_is_later_and_last_until_is_not(moment: datetime, after: datetime,
 
     assert answers == (after, last)
     assert {answer.tzinfo for answer in answers} == {UTC}
+
+
+def test_moment_may_be_given_in_the_timezone_itself() -> None:
+    """The moment counts, not the calendar that it is written in, even while the clocks are about to go back."""
+    moment = datetime(2025, 10, 26, 2, 45, tzinfo=ZoneInfo("Europe/Berlin"))
+
+    occurrence = Recurrence("30 * * * *", "Europe/Berlin").after(moment)
+
+    assert occurrence == at("2025-10-26T02:30+01:00")
 
 
 @pytest.mark.parametrize("method", ["after", "last_until"])
@@ -449,7 +458,7 @@ schedules = st.builds(
 near_schedules = st.builds(
     Schedule,
     minute=field(0, 59),
-    hour=field(0, 23),
+    hour=star(0, 23) | field(0, 23),
     day=star(1, 31) | field(1, 31),
     month=star(1, 12),
     weekday=star(0, 6) | field(0, 6),
@@ -474,8 +483,8 @@ def offset(timezone: str, moment: datetime) -> timedelta | None:
 
 @st.composite
 def moments(draw: st.DrawFn, timezone: str) -> datetime:
-    """A moment on a day on which the clocks are changed, mostly within hours of it."""
-    hours = draw(st.sampled_from([3, 3, 30]))
+    """A moment within an hour, three hours or a day and more of a change of the clocks."""
+    hours = draw(st.sampled_from([1, 3, 30]))
     away = st.timedeltas(-timedelta(hours=hours), timedelta(hours=hours))
     return draw(st.sampled_from(clock_changes(timezone))) + draw(away | away.map(lambda away: away // MINUTE * MINUTE))
 

@@ -1,17 +1,15 @@
 """The tick, over a store in a file, with a clock that the test turns by hand."""
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.document import Unreadable, to_document
+from shared.document import Unreadable
 from shared.errors import InvalidSettings, StoreUnavailable
 from shared.handlers import Context, Handler, Handlers, InvalidPayload, Later, NeverAgain, Payload
 from shared.job import Job, NotPossible, Status

@@ -112,7 +112,7 @@ def test_the_settings_of_authentication_are_read() -> None:
             "AUTH_MODE": "platform",
             "AUTH_AUDIENCE": "https://a.example, https://b.example",
             "AUTH_CALLERS": "tick@acme.iam.gserviceaccount.com,ops@acme.iam.gserviceaccount.com",
-            "CRON_SECRET": "open sesame",
+            "CRON_SECRET": "open-sesame",
         }
     )
 
@@ -120,7 +120,7 @@ def test_the_settings_of_authentication_are_read() -> None:
         mode=AuthMode.PLATFORM,
         audiences=("https://a.example", "https://b.example"),
         callers=frozenset({"tick@acme.iam.gserviceaccount.com", "ops@acme.iam.gserviceaccount.com"}),
-        cron_secret="open sesame",
+        cron_secret="open-sesame",
     )
 
 
@@ -256,16 +256,23 @@ def test_the_rules_of_the_cloud_are_told_with_the_other_problems() -> None:
 
 def test_no_secret_is_in_the_repr() -> None:
     """Settings may be logged."""
-    settings = Settings.from_env({"CRON_SECRET": "open sesame"})
+    settings = Settings.from_env({"CRON_SECRET": "open-sesame"})
 
-    assert "open sesame" not in repr(settings)
-    assert "open sesame" not in repr(settings.auth)
-    assert settings.auth.cron_secret == "open sesame"
+    assert "open-sesame" not in repr(settings)
+    assert "open-sesame" not in repr(settings.auth)
+    assert settings.auth.cron_secret == "open-sesame"
 
 
-def test_no_secret_is_in_an_error() -> None:
+@pytest.mark.parametrize("secret", ["open-sesame", "open sesame", "öffne-sesame"], ids=["good", "a-space", "not-ascii"])
+def test_no_secret_is_in_an_error(secret: str) -> None:
     """Errors are answered and logged."""
-    assert "open sesame" not in problem(CRON_SECRET="open sesame", K_SERVICE="tick", AUTH_MODE="off", LOG_LEVEL="LOUD")
+    assert "sesame" not in problem(CRON_SECRET=secret, LOG_LEVEL="LOUD")
+
+
+@pytest.mark.parametrize("secret", ["open sesame", "öffne-sesame", "open\x00sesame"])
+def test_a_secret_that_no_header_can_carry_is_named(secret: str) -> None:
+    """It would never match, or not everywhere."""
+    assert "CRON_SECRET is malformed: it must be ASCII" in problem(CRON_SECRET=secret)
 
 
 def test_settings_can_be_a_key() -> None:

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -96,7 +95,7 @@ def test_a_terminal_that_is_gone_is_no_error(terminal: Terminal, stream: io.Stri
 @pytest.mark.parametrize(
     ("env", "says"),
     [
-        pytest.param({"SCHEDULER_JSON_PATH": "jobs.json"}, f"in the file {Path.cwd()}/jobs.json", id="json"),
+        pytest.param({"SCHEDULER_JSON_PATH": "/srv/jobs.json"}, "in the file /srv/jobs.json", id="json"),
         pytest.param(
             {"SCHEDULER_STORAGE": "firestore", "FIRESTORE_EMULATOR_HOST": "127.0.0.1:8899"},
             "in the Firestore emulator at 127.0.0.1:8899",

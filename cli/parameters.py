@@ -1,0 +1,60 @@
+"""What click cannot read by itself: times, durations and payloads."""
+
+import json
+import re
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class Moment(click.ParamType[datetime]):
+    """An ISO 8601 time, which may be naive."""
+
+    name = "ISO"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read it, or end with a usage error."""
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no ISO time such as 2026-11-21T09:00 or 2026-11-21T09:00+01:00", param, ctx)
+
+
+class Duration(click.ParamType[timedelta]):
+    """A length of time such as 20m."""
+
+    name = "duration"
+    pattern = re.compile(r"(?=.)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read it, or end with a usage error."""
+        match = self.pattern.fullmatch(value)
+        if match is None:
+            self.fail(f"{value!r} is no length of time such as 90s, 20m, 1h30m or 2d", param, ctx)
+        days, hours, minutes, seconds = (int(number or 0) for number in match.groups())
+        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+class Payload(click.ParamType[dict[str, Any]]):
+    """A JSON object, or @FILE (@- is standard input) that holds one."""
+
+    name = "JSON|@FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """Read it, or end with a usage error."""
+        try:
+            payload = json.loads(_content(value.removeprefix("@")) if value.startswith("@") else value)
+        except OSError as exc:
+            self.fail(f"{value[1:]} cannot be read: {exc.strerror}", param, ctx)
+        except (ValueError, RecursionError) as exc:
+            self.fail(f"{value[:100]!r} is not JSON ({exc}); write an object such as '{{\"key\": 1}}'", param, ctx)
+        if not isinstance(payload, dict):
+            self.fail(f"{value[:100]!r} is JSON, but no object such as '{{\"key\": 1}}'", param, ctx)
+        return payload
+
+
+def _content(path: str) -> str:
+    return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")

@@ -1,0 +1,1154 @@
+"""The command line over a JSON store: what it prints, what it changes, how it ends."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.display import print_table
+from cli.main import watchkeeper
+from cli.session import Session
+from cli.times import span
+from shared.document import Unreadable, to_document
+from shared.handlers import Context, Handler, Payload
+from shared.job import Job, Status
+from shared.store import PAGE, Change, Lost, Outcome, Unheard, Won
+from shared.store_json import JsonStore
+
+PROJECT = Path(__file__).resolve().parents[2]
+HELLO = '{"message": "hello"}'
+JobFactory = Callable[..., Job]
+
+
+@dataclass
+class Terminal:
+    """Calls the command line in this process, as Ada, on one job file; `at` is the time."""
+
+    path: Path
+    at: datetime
+    env: dict[str, str] = field(default_factory=dict)
+    fakes: dict[str, object] = field(default_factory=dict)
+    clock: Callable[[], datetime] | None = None
+
+    def __call__(self, *args: str, answer: str | None = None) -> Result:
+        """Call `watchkeeper` with the arguments; `answer` is its standard input."""
+        session = Session(
+            env={"SCHEDULER_JSON_PATH": str(self.path), **self.env}, clock=self.clock or (lambda: self.at), user="ada"
+        )
+        vars(session).update(self.fakes)
+        return CliRunner().invoke(watchkeeper, args, obj=session, input=answer)
+
+    @property
+    def store(self) -> JsonStore:
+        """The store behind the commands."""
+        return JsonStore(self.path, lambda: self.at)
+
+    def put(self, *jobs: Job) -> None:
+        """Store jobs."""
+        assert all(isinstance(outcome, Won) for outcome in self.store.swap([Change(None, job) for job in jobs]))
+
+    def put_raw(self, **documents: Mapping[str, Any]) -> None:
+        """Write documents into the file as they stand, in the place of all jobs."""
+        self.path.write_text(json.dumps({"counter": 1, "jobs": documents, "versions": {}}))
+
+    def job(self, job_id: str = "job") -> Job:
+        """Read a job."""
+        job = self.store.get([job_id])[job_id]
+        assert isinstance(job, Job), job
+        return job
+
+
+@pytest.fixture
+def run(tmp_path: Path, now: datetime) -> Terminal:
+    """The command line, on an empty store."""
+    return Terminal(path=tmp_path / "jobs.json", at=now)
+
+
+def former(job_id: str = "job", **fields: Any) -> dict[str, Any]:
+    """Give an object of the former system's jobs.json."""
+    return {
+        "id": job_id,
+        "job_type": "log",
+        "schedule_at": "2026-11-20T09:00:00",
+        "payload": {"message": "hello"},
+        "status": "pending",
+        "created_at": "2026-10-01T08:30:00",
+        "attempts": 0,
+        "max_attempts": 3,
+        **fields,
+    }
+
+
+@pytest.fixture
+def jobs_json(tmp_path: Path) -> Callable[..., str]:
+    """Write objects to a jobs.json and give its path."""
+
+    def write(*objects: Any) -> str:
+        path = tmp_path / "former.json"
+        path.write_text(json.dumps(objects))
+        return str(path)
+
+    return write
+
+
+# -- help and usage ----------------------------------------------------------------------------------------------------
+
+
+def commands(group: click.Group, *path: str) -> Iterator[Sequence[str]]:
+    """Give the path of every command below a group."""
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=" ".join(path)) for path in commands(watchkeeper)])
+def test_every_command_explains_itself(run: Terminal, path: Sequence[str]) -> None:
+    """The help says what it does, and every command gives an example of itself."""
+    result = run(*path, "--help")
+
+    assert result.exit_code == 0
+    assert path == ("jobs",) or f"  watchkeeper {' '.join(path)}" in result.stdout
+
+
+def test_the_version_is_that_of_the_package(run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--version` tells which release is installed."""
+    monkeypatch.setattr("importlib.metadata.version", {"watchkeeper": "1.2.3"}.get)
+
+    assert run("--version").stdout == "watchkeeper 1.2.3\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        pytest.param(["jobs", "add", "log", "--payload", "{"], "'{' is not JSON", id="broken-json"),
+        pytest.param(["jobs", "add", "log", "--payload", "[1]"], "no object", id="no-object"),
+        pytest.param(["jobs", "add", "log", "--payload", "@nowhere"], "nowhere cannot be read", id="no-payload-file"),
+        pytest.param(["jobs", "add", "log", "--at", "tomorrow"], "'tomorrow' is no ISO time", id="time"),
+        pytest.param(["jobs", "add", "log", "--in", "5x"], "'5x' is no length of time", id="duration"),
+        pytest.param(["jobs", "add", "log", "--in", ""], "'' is no length of time", id="empty-duration"),
+        pytest.param(["jobs", "add", "log", "--in", "5m", "--at", "2026-11-22"], "not both", id="two-times"),
+        pytest.param(["jobs", "add", "log", "--misfire", "panic"], "'panic'", id="misfire"),
+        pytest.param(["jobs", "edit", "job"], "Nothing to change", id="empty-edit"),
+        pytest.param(["jobs", "list", "--status", "odd"], "'odd'", id="status"),
+        pytest.param(["jobs", "cancel"], "Missing argument 'ID...'", id="no-id"),
+        pytest.param(["jobs", "import", "nowhere.json"], "nowhere.json", id="no-file"),
+        pytest.param(["cron", "@daily", "--count", "0"], "0 is not in the range", id="count"),
+        pytest.param(["renew"], "No such command", id="no-command"),
+    ],
+)
+def test_a_usage_error_names_what_is_wrong(run: Terminal, args: Sequence[str], says: str) -> None:
+    """Wrong usage ends with 2, and nothing is stored."""
+    result = run(*args)
+
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert not run.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        pytest.param(["jobs", "add", "log", "--payload", "{}"], "a log job needs", id="payload"),
+        pytest.param(["jobs", "add", "no type"], "'no type", id="type"),
+        pytest.param(["jobs", "add", "log", "--id", "no id", "--payload", HELLO], "the id 'no id'", id="id"),
+        pytest.param(["jobs", "add", "digest", "--cron", "61 * * * *"], "'61'", id="cron"),
+        pytest.param(["jobs", "add", "digest", "--cron", "@daily", "--timezone", "Mars"], "'Mars'", id="timezone"),
+        pytest.param(["jobs", "add", "digest", "--at", "2027-01-01", "--timezone", "Mars"], "'Mars'", id="zone-of-at"),
+        pytest.param(["jobs", "add", "digest", "--at", "0001-01-01T00:00+14:00"], "too far away", id="before-all-time"),
+        pytest.param(["jobs", "show", "job"], "there is no job job", id="unknown"),
+        pytest.param(["jobs", "edit", "job", "--cron", "@daily"], "there is no job job", id="edit-unknown"),
+        pytest.param(["cron", "* * *"], "'* * *'", id="cron-fields"),
+        pytest.param(["cron", "@daily", "--from", "2026-03-29T02:30", "--timezone", "Europe/Berlin"], "skip", id="gap"),
+    ],
+)
+def test_an_error_is_one_line(run: Terminal, args: Sequence[str], says: str) -> None:
+    """What cannot be done ends with 1 and one line on stderr that names it."""
+    result = run(*args)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert says in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_settings_are_needed_only_where_they_are_used(run: Terminal) -> None:
+    """A mistake in the settings is an error that names it; `cron` on a given timezone does without them."""
+    run.env["SCHEDULER_STORAGE"] = "paper"
+
+    assert "SCHEDULER_STORAGE is 'paper'" in run("jobs", "list").stderr
+    assert run("cron", "@daily", "--timezone", "UTC").exit_code == 0
+
+
+# -- add and edit ------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_is_added_for_now(run: Terminal, now: datetime) -> None:
+    """Without a time it is due at once; who added it is recorded."""
+    result = run("jobs", "add", "log", "--id", "job", "--payload", HELLO)
+
+    assert result.stdout == "job job: created, pending, 2026-11-21 09:00:00Z (now)\n"
+    assert (run.job().ready_at, run.job().created_by) == (now, "cli:ada")
+
+
+def test_adding_twice_changes_nothing(run: Terminal) -> None:
+    """The same id and definition is found as it was, another one is refused, --replace takes it over."""
+    add = ["jobs", "add", "log", "--id", "job", "--payload"]
+    run(*add, HELLO)
+
+    again = run(*add, HELLO)
+    other = run(*add, '{"message": "other"}')
+    replaced = run(*add, '{"message": "other"}', "--replace")
+
+    assert again.stdout.startswith("job job: unchanged")
+    assert (other.exit_code, "payload is" in other.stderr) == (1, True)
+    assert replaced.stdout.startswith("job job: replaced")
+    assert run.job().payload == {"message": "other"}
+
+
+def test_every_option_reaches_the_job(run: Terminal, tmp_path: Path) -> None:
+    """A recurring job with all that can be said of one; the payload comes from a file."""
+    (tmp_path / "payload.json").write_text(HELLO)
+    payload = f"@{tmp_path / 'payload.json'}"
+
+    run(
+        *("jobs", "add", "log", "--id", "job", "--payload", payload, "--cron", "0 9 * * *"),
+        *("--timezone", "Europe/Berlin", "--at", "2026-12-01T10:00", "--misfire", "skip"),
+        *("--max-attempts", "7", "--space", "spaces/A"),
+    )
+
+    job = run.job()
+    assert (job.payload, job.cron, job.timezone) == ({"message": "hello"}, "0 9 * * *", "Europe/Berlin")
+    assert (job.misfire, job.max_attempts, job.space) == ("skip", 7, "spaces/A")
+    assert job.schedule_at == datetime(2026, 12, 2, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("args", "at"),
+    [
+        pytest.param(["--in", "20m"], "2026-11-21T09:20:00+00:00", id="minutes"),
+        pytest.param(["--in", "1d2h3m4s"], "2026-11-22T11:03:04+00:00", id="all-units"),
+        pytest.param(["--at", "2026-12-01T10:00+01:00"], "2026-12-01T09:00:00+00:00", id="offset"),
+        pytest.param(["--at", "2026-12-01T10:00"], "2026-12-01T01:00:00+00:00", id="scheduler-timezone"),
+        pytest.param(
+            ["--at", "2026-12-01T10:00", "--timezone", "Europe/Berlin"], "2026-12-01T09:00:00+00:00", id="timezone"
+        ),
+        pytest.param(
+            ["--at", "2026-10-25T02:30+01:00", "--timezone", "Europe/Berlin"], "2026-10-25T01:30:00+00:00", id="pass"
+        ),
+    ],
+)
+def test_a_time_is_read_on_the_right_clocks(run: Terminal, args: Sequence[str], at: str) -> None:
+    """A naive time is on the clocks of --timezone, else of SCHEDULER_TIMEZONE; a duration counts from now."""
+    run.env["SCHEDULER_TIMEZONE"] = "Asia/Tokyo"
+
+    run("jobs", "add", "log", "--id", "job", "--payload", HELLO, *args)
+
+    assert run.job().schedule_at == datetime.fromisoformat(at)
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [
+        pytest.param("2026-03-29T02:30", "does not exist in Europe/Berlin", id="skipped"),
+        pytest.param("2026-10-25T02:30", "write 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00", id="repeated"),
+    ],
+)
+def test_a_clock_time_that_is_no_one_moment_is_refused(run: Terminal, at: str, says: str) -> None:
+    """Where the clocks change, a naive time may exist not at all, or twice; the error says so and what to write."""
+    result = run("jobs", "add", "log", "--payload", HELLO, "--timezone", "Europe/Berlin", "--at", at)
+
+    assert result.exit_code == 1
+    assert says in result.stderr
+
+
+def test_a_job_without_a_handler_is_added_with_a_warning(run: Terminal) -> None:
+    """The handler may be deployed elsewhere, so it is only said."""
+    result = run("jobs", "add", "digest", "--id", "job")
+
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: no handler for digest")
+    assert run.job().job_type == "digest"
+
+
+def test_an_edit_changes_what_is_given(run: Terminal, job_factory: JobFactory) -> None:
+    """The rest stays; the change is recorded; the answer says when it runs next."""
+    run.put(job_factory(cron="0 9 * * *", space="spaces/A"))
+
+    result = run("jobs", "edit", "job", "--cron", "30 8 * * *")
+
+    assert result.stdout == "job job: pending, 2026-11-22 08:30:00Z (in 23 h)\n"
+    job = run.job()
+    assert (job.cron, job.space, job.payload) == ("30 8 * * *", "spaces/A", {"message": "hello"})
+    assert job.updated_by == "cli:ada"
+
+
+def test_an_edit_moves_a_job_to_a_time(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """--in counts from now."""
+    run.put(job_factory())
+
+    run("jobs", "edit", "job", "--in", "90s")
+
+    assert run.job().ready_at == now + timedelta(seconds=90)
+
+
+# -- list and show -----------------------------------------------------------------------------------------------------
+
+
+def test_a_list_in_a_pipe_is_plain_and_whole(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """One line a job, nothing cut off, no colours, control characters gone; times on the job's own clocks."""
+    long = "x" * 200
+    run.put(
+        replace(job_factory(long, at=now), error="bold \x1b[1m\nline " + "y" * 300),
+        job_factory("daily", cron="0 9 * * *", timezone="Europe/Berlin"),
+    )
+
+    header, daily, first = run("jobs", "list").stdout.splitlines()
+
+    assert header.split() == ["ID", "TYPE", "STATUS", "NEXT", "RUN", "SCHEDULE", "REMARK"]
+    assert " ".join(daily.split()) == "daily log pending 2026-11-22 09:00:00+01:00 (in 23 h) 0 9 * * * Europe/Berlin"
+    assert first.startswith(f"{long}  log")
+    assert first.endswith("bold  [1m line " + "y" * 300)
+
+
+def test_a_list_as_json_holds_the_fields_of_the_file(run: Terminal, job_factory: JobFactory) -> None:
+    """A list of objects, the times as ISO text, the payload as an object, fields that are not ours too."""
+    run.put(replace(job_factory(), extra={"owner": "me"}))
+
+    (job,) = json.loads(run("jobs", "list", "--json").stdout)
+
+    assert list(job)[:2] == ["id", "job_type"]
+    assert job == json.loads(run.path.read_text())["jobs"]["job"]
+    assert (job["payload"], job["owner"]) == ({"message": "hello"}, "me")
+    assert job["ready_at"] == "2026-11-21T09:00:00Z"
+
+
+def test_an_empty_list_says_so(run: Terminal) -> None:
+    """People read a sentence, programs an empty list."""
+    assert run("jobs", "list").stdout == "There are no such jobs.\n"
+    assert json.loads(run("jobs", "list", "--json").stdout) == []
+
+
+def test_a_list_can_be_narrowed(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """By status, space and number; subscriptions are listed when asked for."""
+    run.put(
+        job_factory("a"),
+        job_factory("b", space="spaces/B"),
+        job_factory("c").pause(now=now),
+        job_factory("subscription:gmail:ada@example.com"),
+    )
+
+    def ids(*options: str) -> list[str]:
+        return [job["id"] for job in json.loads(run("jobs", "list", "--json", *options).stdout)]
+
+    assert ids() == ["a", "b", "c"]
+    assert ids("--status", "paused") == ["c"]
+    assert ids("--space", "spaces/B") == ["b"]
+    assert ids("--limit", "2") == ["a", "b"]
+    assert ids("--all")[-1] == "subscription:gmail:ada@example.com"
+
+
+def test_a_long_list_comes_in_pages(run: Terminal, job_factory: JobFactory) -> None:
+    """Every job is listed once, under one header."""
+    run.put(*(job_factory(f"job-{number:03}") for number in range(PAGE + 1)))
+
+    lines = run("jobs", "list").stdout.splitlines()
+
+    assert [line.split()[0] for line in lines] == ["ID", *(f"job-{number:03}" for number in range(PAGE + 1))]
+
+
+def test_unreadable_documents_are_listed_with_the_reason(run: Terminal) -> None:
+    """For people in the table; for programs as they stand, with a word on stderr."""
+    run.put_raw(bad=former("bad", status="odd", ready_at="2026-11-20T09:00:00Z"))
+
+    table, as_json = run("jobs", "list"), run("jobs", "list", "--json")
+
+    assert table.stdout.splitlines()[1].split()[:3] == ["bad", "log", "unreadable"]
+    assert json.loads(as_json.stdout)[0]["status"] == "odd"
+    assert "1 cannot be read" in as_json.stderr
+
+
+def test_a_job_is_shown_with_its_runs(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """All fields, and the history as a table of its own."""
+    held = job_factory().claim(now=now, token="t", lease=timedelta(minutes=5), retention=timedelta(days=1))
+    run.put(held.claim(now=now + timedelta(minutes=5), token="u", lease=timedelta(minutes=5), retention=timedelta(1)))
+
+    lines = run("jobs", "show", "job").stdout.splitlines()
+
+    assert ["status", "running"] in [line.split() for line in lines]
+    assert lines[-2].split() == ["OCCURRENCE", "OUTCOME", "STARTED", "TOOK", "BY", "ERROR"]
+    assert lines[-1].split()[:6] == ["2026-11-21", "09:00:00Z", "died", "2026-11-21", "09:00:00Z", "5"]
+
+
+def test_a_job_as_json_is_one_object(run: Terminal, job_factory: JobFactory) -> None:
+    """The same fields as in the list."""
+    run.put(job_factory())
+
+    assert json.loads(run("jobs", "show", "job", "--json").stdout)["id"] == "job"
+
+
+def test_an_unreadable_document_is_shown_and_fails(run: Terminal) -> None:
+    """What stands there is shown; the error says why it is no job."""
+    run.put_raw(bad=former("bad", status="odd"))
+
+    result = run("jobs", "show", "bad")
+
+    assert result.exit_code == 1
+    assert ["status", "odd"] in [line.split() for line in result.stdout.splitlines()]
+    assert "schedule_at" in result.stderr or "status is 'odd'" in result.stderr or "created_at" in result.stderr
+
+
+class Tty(io.StringIO):
+    """A terminal's stdout."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_narrow_terminal_folds_only_the_last_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids stay whole however narrow the terminal is, and nothing of the last column is lost."""
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout", Tty())
+
+    print_table(("ID", "REMARK"), [("an-id-of-thirty-six-characters-wide", "[bold]" + "word " * 20)])
+
+    assert isinstance(sys.stdout, Tty)
+    lines = sys.stdout.getvalue().splitlines()
+    assert lines[1].startswith("an-id-of-thirty-six-characters-wide  [bold]word")
+    assert sum(line.count("word") for line in lines) == 20
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+
+def test_commands_change_jobs_and_say_what_is_now(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """Pause, resume, run and cancel, each recorded under the caller's name."""
+    run.put(job_factory(at=now + timedelta(hours=2)))
+
+    answers = [run("jobs", verb, "job").stdout for verb in ("pause", "resume", "run", "cancel")]
+
+    assert answers == [
+        "job job: paused\n",
+        "job job: pending, 2026-11-21 11:00:00Z (in 2 h)\n",
+        "job job: pending, 2026-11-21 09:00:00Z (now)\n",
+        "job job: cancelled\n",
+    ]
+    assert run.job().updated_by == "cli:ada"
+
+
+def test_a_stuck_lease_is_released(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """While it runs a job can be cancelled and not deleted; release makes it ready again."""
+    run.put(job_factory().claim(now=now, token="t", lease=timedelta(minutes=5), retention=timedelta(days=1)))
+
+    refused = run("jobs", "delete", "job", "--yes")
+    released = run("jobs", "release", "job")
+
+    assert "has been running since 2026-11-21T09:00:00Z" in refused.stderr
+    assert released.stdout == "job job: pending, 2026-11-21 09:00:00Z (now)\n"
+
+
+def test_a_failed_job_is_tried_again(run: Terminal, job_factory: JobFactory) -> None:
+    """Retry makes it ready, with its attempts counted anew."""
+    run.put(replace(job_factory(), status=Status.FAILED, ready_at=None, attempts=3))
+
+    run("jobs", "retry", "job")
+
+    assert (run.job().status, run.job().attempts) == (Status.PENDING, 0)
+
+
+def test_one_refusal_does_not_keep_the_others_from_it(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """Each id is reported; the exit code says that something failed."""
+    run.put(job_factory("a"), job_factory("b").cancel(now=now, retention=timedelta(days=1)), job_factory("c"))
+
+    result = run("jobs", "pause", "a", "b", "nowhere", "c")
+
+    assert result.exit_code == 1
+    assert result.stdout == "job a: paused\njob c: paused\n"
+    assert "job b is cancelled" in result.stderr
+    assert "there is no job nowhere" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "answer", "code", "is_deleted"),
+    [
+        pytest.param(["--yes"], None, 0, True, id="not-asked"),
+        pytest.param([], "y\n", 0, True, id="yes"),
+        pytest.param([], "n\n", 1, False, id="no"),
+        pytest.param([], "", 1, False, id="nobody-there"),
+    ],
+)
+def test_a_delete_asks_first(
+    run: Terminal, job_factory: JobFactory, args: Sequence[str], answer: str | None, code: int, is_deleted: bool
+) -> None:
+    """Nothing is deleted without a yes."""
+    run.put(job_factory())
+
+    result = run("jobs", "delete", "job", *args, answer=answer)
+
+    assert result.exit_code == code
+    assert (run.store.get(["job"]) == {}) is is_deleted
+
+
+def test_a_job_can_be_stopped_where_its_handler_cannot_be_imported(run: Terminal, job_factory: JobFactory) -> None:
+    """Seeing and stopping jobs needs no handlers; adding one does, and says which module is broken."""
+    run.env["JOB_HANDLERS"] = "no_such_module"
+    run.put(job_factory())
+
+    assert run("jobs", "cancel", "job").exit_code == 0
+    assert run("jobs", "list").exit_code == 0
+    assert "no_such_module" in run("jobs", "add", "log", "--payload", HELLO).stderr
+
+
+# -- import ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_import_reports_by_status(run: Terminal, jobs_json: Callable[..., str]) -> None:
+    """What became of each status, how many are overdue and by how much, and what has no handler."""
+    path = jobs_json(
+        former("a"),
+        former("b", schedule_at="2026-11-21T06:00:00"),
+        former("c", status="running"),
+        former("d", status="completed"),
+        former("e", job_type="digest"),
+        former("f", schedule_at="2026-12-01T00:00:00"),
+    )
+
+    result = run("jobs", "import", path)
+
+    assert result.exit_code == 0
+    assert [line.split() for line in result.stdout.splitlines()[:5]] == [
+        ["WAS", "IS", "NOW", "JOBS"],
+        ["completed", "completed", "1"],
+        ["pending", "paused", "1"],
+        ["pending", "pending", "3"],
+        ["running", "pending", "1"],
+    ]
+    assert "Overdue: 3, by 3 h to 24 h" in result.stdout
+    assert "No handler for digest: 1 paused" in result.stdout
+    assert run.job("e").status is Status.PAUSED
+
+
+def test_an_import_can_be_repeated(run: Terminal, jobs_json: Callable[..., str]) -> None:
+    """The second time everything exists already; what happened to a job in between is not undone."""
+    path = jobs_json(former("a"), former("b"))
+    run("jobs", "import", path)
+    run("jobs", "cancel", "a")
+
+    result = run("jobs", "import", path)
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1].split() == ["exists", "already,", "left", "alone", "2"]
+    assert run.job("a").status is Status.CANCELLED
+
+
+def test_what_cannot_be_imported_is_named_and_the_rest_taken(run: Terminal, jobs_json: Callable[..., str]) -> None:
+    """Position, id and reason of each; a lease in force counts as one; the exit code is 1."""
+    path = jobs_json(
+        former("a"),
+        former("a"),
+        former("b", status="odd"),
+        former("c", status="running", lease_until="2026-11-21T09:01:00"),
+        "d",
+        former("e"),
+    )
+
+    result = run("jobs", "import", path)
+
+    assert result.exit_code == 1
+    assert [line.partition(": ")[2] for line in result.stderr.splitlines()] == [
+        "object 2, job 'a': its id is that of object 1",
+        "object 3, job 'b': status is 'odd', not one of pending, running, paused, completed, failed, cancelled",
+        "object 4, job 'c': it is still being run, under a lease until 2026-11-21T09:01:00Z; "
+        "repeat this when that run has ended",
+        "object 5: it is no object, but 'd'",
+        "4 of 6 were not taken; each is named above",
+    ]
+    assert sorted(run.store.get(["a", "b", "c", "e"])) == ["a", "e"]
+
+
+def test_text_that_no_store_can_hold_does_not_stop_an_import(run: Terminal, jobs_json: Callable[..., str]) -> None:
+    """Half a character in one object: whatever becomes of it, the others are imported and no traceback is shown."""
+    path = jobs_json(former("bad", note="\ud800"), former("good"))
+
+    result = run("jobs", "import", path)
+
+    assert isinstance(result.exception, SystemExit | None)
+    assert run.job("good").status is Status.PENDING
+
+
+def test_a_dry_run_reads_only(run: Terminal, jobs_json: Callable[..., str], job_factory: JobFactory) -> None:
+    """It says the same as the import that would follow, and writes nothing."""
+    run.put(job_factory("a"))
+    before = run.path.read_bytes()
+    path = jobs_json(former("a"), former("b"), former("c", status="odd"))
+
+    rehearsed = run("jobs", "import", path, "--dry-run")
+    after = run.path.read_bytes()
+    done = run("jobs", "import", path)
+
+    assert before == after
+    assert rehearsed.stdout == done.stdout + "This was a dry run: nothing was written.\n"
+    assert (rehearsed.stderr, rehearsed.exit_code) == (done.stderr, done.exit_code)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says"),
+    [
+        pytest.param("", 1, "error: - is not JSON", id="empty"),
+        pytest.param("{", 1, "error: - is not JSON", id="broken"),
+        pytest.param("[" * 100_000, 1, "error: - is not JSON", id="too-deep"),
+        pytest.param('{"counter": 0}', 1, "error: - is JSON, but no list of jobs", id="no-list"),
+        pytest.param("[]", 0, "- holds no jobs", id="no-jobs"),
+        pytest.param("\ufeff[]", 0, "- holds no jobs", id="byte-order-mark"),
+    ],
+)
+def test_what_is_no_list_of_jobs_is_said_once(run: Terminal, text: str, code: int, says: str) -> None:
+    """One line, and nothing is stored."""
+    result = run("jobs", "import", "-", answer=text)
+
+    assert result.exit_code == code
+    assert result.output.startswith(says)
+    assert result.output.count("\n") == 1
+    assert not run.path.exists()
+
+
+@dataclass
+class ScriptedStore:
+    """A store that holds nothing readable and answers swaps as it is told."""
+
+    answer: Outcome
+    documents: Sequence[Job | Unreadable] = ()
+    swapped: list[Change] = field(default_factory=list)
+
+    def get(self, job_ids: Collection[str]) -> dict[str, Job | Unreadable]:
+        return {}
+
+    def page(self, **_: Any) -> list[Job | Unreadable]:
+        return list(self.documents)
+
+    def swap(self, changes: Sequence[Change]) -> list[Outcome]:
+        self.swapped += changes
+        return [self.answer] * len(changes)
+
+
+def test_an_import_ends_when_the_store_goes_away(run: Terminal, jobs_json: Callable[..., str]) -> None:
+    """What was done is reported, and the error says that the rest is to be repeated."""
+    run.fakes["store"] = ScriptedStore(Unheard("connection refused"))
+
+    result = run("jobs", "import", jobs_json(former("a")))
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: not everything could be stored, repeat this for the rest: connection")
+
+
+# -- upgrade -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_upgrade_takes_up_what_cannot_be_read(run: Terminal, job_factory: JobFactory) -> None:
+    """Former documents and repaired ones become jobs in place, with their own fields; readable jobs are not touched."""
+    repaired = json.loads(json.dumps(to_document(job_factory("repaired")), default=datetime.isoformat))
+    del repaired["ready_at"]
+    run.put_raw(former=former("former", owner="me"), repaired={**repaired, "error": "unreadable: it was"})
+    run.put(job_factory("readable"))
+    readable = run.job("readable").version
+
+    result = run("jobs", "upgrade")
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1].split() == ["pending", "pending", "2"]
+    assert run.job("former").extra == {"owner": "me"}
+    assert run.job("repaired").error is None
+    assert run.job("readable").version == readable
+
+
+def test_an_upgrade_leaves_alone_what_it_cannot_take(run: Terminal) -> None:
+    """The document stays as it is and is named; the exit code is 1; the dry run says the same."""
+    run.put_raw(bad=former("bad", status="odd"), held=former("held", lease_until="2026-11-21T09:01:00"))
+    before = run.path.read_bytes()
+
+    rehearsed, result = run("jobs", "upgrade", "--dry-run"), run("jobs", "upgrade")
+
+    assert result.exit_code == rehearsed.exit_code == 1
+    assert result.stderr == rehearsed.stderr
+    assert "job bad: status is 'odd'" in result.stderr
+    assert "job held: it is still being run" in result.stderr
+    assert run.path.read_bytes() == before
+
+
+def test_an_upgrade_can_be_repeated(run: Terminal) -> None:
+    """Once everything can be read there is nothing to do."""
+    run.put_raw(former=former("former"))
+    run("jobs", "upgrade")
+
+    assert run("jobs", "upgrade").stdout == "Every job can be read; there is nothing to upgrade.\n"
+
+
+def test_an_upgrade_loses_to_whoever_was_faster(run: Terminal) -> None:
+    """A document that changed meanwhile is named, to be looked at again; the change was conditional."""
+    document = Unreadable(id="job", reason="no ready_at", document=former())
+    store = ScriptedStore(Lost(), [document])
+    run.fakes["store"] = store
+
+    result = run("jobs", "upgrade")
+
+    assert result.exit_code == 1
+    assert "job job: somebody else changed it meanwhile" in result.stderr
+    assert [change.before for change in store.swapped] == [document]
+
+
+# -- export ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_export_can_be_imported_again(run: Terminal, job_factory: JobFactory, now: datetime, tmp_path: Path) -> None:
+    """Jobs, subscriptions, history and fields that are not ours make the round trip; so do documents set aside."""
+    run.put(
+        replace(job_factory("a", cron="@daily", by="ada"), extra={"owner": [1]}),
+        job_factory("b").pause(now=now),
+        job_factory("subscription:gmail:ada@example.com"),
+    )
+    exported = run("jobs", "export", str(tmp_path / "backup.json"))
+    elsewhere = Terminal(path=tmp_path / "elsewhere.json", at=now)
+
+    imported = elsewhere("jobs", "import", str(tmp_path / "backup.json"))
+
+    assert exported.stdout == f"{tmp_path / 'backup.json'} holds 3 jobs.\n"
+    assert imported.exit_code == 0
+    assert elsewhere.store.page() == run.store.page()
+
+
+def test_an_export_holds_what_cannot_be_read_too(run: Terminal) -> None:
+    """It is written as it stands, under the id that it is stored under, with a word on stderr."""
+    document = former("other", status="odd")
+    run.put_raw(bad=document)
+
+    result = run("jobs", "export")
+
+    assert json.loads(result.stdout) == [{**document, "id": "bad"}]
+    assert "1 cannot be read" in result.stderr
+
+
+def test_an_export_overwrites_only_when_told(run: Terminal, job_factory: JobFactory, tmp_path: Path) -> None:
+    """Without --force a file that exists is left alone; with it the file is replaced, and nothing is left beside it."""
+    run.put(job_factory())
+    backup = tmp_path / "backup.json"
+    backup.write_text("precious")
+
+    refused, kept = run("jobs", "export", str(backup)), backup.read_text()
+    forced = run("jobs", "export", str(backup), "--force")
+
+    assert (refused.exit_code, kept, forced.exit_code) == (1, "precious", 0)
+    assert json.loads(backup.read_text())[0]["id"] == "job"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.json", "jobs.json", "jobs.json.lock"]
+
+
+def test_an_export_to_nowhere_is_an_error(run: Terminal, tmp_path: Path) -> None:
+    """A folder that does not exist is named in one line."""
+    result = run("jobs", "export", str(tmp_path / "nowhere" / "backup.json"))
+
+    assert result.exit_code == 1
+    assert "cannot be written (No such file or directory)" in result.stderr
+
+
+# -- tick --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def live(run: Terminal) -> Terminal:
+    """The command line on the real clock, for ticks."""
+    run.clock = partial(datetime.now, UTC)
+    run.at = run.clock()
+    return run
+
+
+def test_a_tick_runs_what_is_due(live: Terminal) -> None:
+    """It prints the metrics; what the jobs log goes to stderr."""
+    live("jobs", "add", "log", "--id", "job", "--payload", HELLO)
+
+    result = live("tick")
+
+    assert result.exit_code == 0
+    assert ["jobs_succeeded", "1"] in [line.split() for line in result.stdout.splitlines()]
+    assert "INFO hello\n" in result.stderr
+    assert live.job().status is Status.COMPLETED
+
+
+def test_the_metrics_can_be_read_by_programs(live: Terminal) -> None:
+    """--json gives them as one object."""
+    metrics = json.loads(live("tick", "--json").stdout)
+
+    assert (metrics["jobs_executed"], metrics["truncated"]) == (0, False)
+
+
+def fake_handlers(run: Callable[[Payload, Context], object]) -> dict[str, Handler]:
+    """Give handlers of which one, `log`, is the given function."""
+    return {"log": Handler(job_type="log", run=run)}
+
+
+def test_a_failed_job_is_no_failed_tick(live: Terminal) -> None:
+    """The job's error is one line on stderr, the tick ends well."""
+
+    def fail(payload: Payload, context: Context) -> None:
+        raise ValueError("boom")
+
+    live("jobs", "add", "log", "--payload", HELLO, "--max-attempts", "1")
+    live.fakes["handlers"] = fake_handlers(fail)
+
+    result = live("tick")
+
+    assert result.exit_code == 0
+    assert "failed for good: ValueError: boom\n" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_tick_fails_when_the_store_cannot_be_read(live: Terminal) -> None:
+    """The file is left as it is."""
+    live.path.write_text("{")
+
+    result = live("tick")
+
+    assert result.exit_code == 1
+    assert "\nerror: the job file" in result.stderr
+    assert live.path.read_text() == "{"
+
+
+def test_ctrl_c_ends_a_tick_in_order(live: Terminal) -> None:
+    """The handler is asked to stop, what came of it is stored, the metrics are printed; the exit code is 130."""
+    asked: list[str | None] = []
+
+    def interrupted(payload: Payload, context: Context) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        context.stop.wait(10)
+        asked.append(context.stop_reason)
+
+    live("jobs", "add", "log", "--id", "job", "--payload", HELLO)
+    live.fakes["handlers"] = fake_handlers(interrupted)
+    handler_before = signal.getsignal(signal.SIGINT)
+
+    result = live("tick")
+
+    assert result.exit_code == 130
+    assert asked == ["shutting down"]
+    assert "jobs_succeeded" in result.stdout
+    assert live.job().status is Status.COMPLETED
+    assert signal.getsignal(signal.SIGINT) is handler_before
+
+
+def test_a_look_ahead_reads_only(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """It lists what is due now and within the hour, with lateness and what is odd about it, and runs nothing."""
+    lease = timedelta(minutes=5)
+    held = job_factory("held").claim(now=now, token="t", lease=lease, retention=lease)
+    run.put(
+        job_factory("late", at=now - timedelta(minutes=3)),
+        job_factory("now", at=now),
+        replace(job_factory("retried", "digest", at=now), ready_at=now + timedelta(minutes=20), attempts=1),
+        job_factory("edge", at=now + timedelta(hours=1)),
+        job_factory("later", at=now + timedelta(hours=1, microseconds=1)),
+        held,
+        replace(held, id="dead", ready_at=now, lease_until=now),
+    )
+    before = run.path.read_bytes()
+
+    result = run("tick", "--dry-run")
+
+    rows = {line.split()[0]: line for line in result.stdout.splitlines()[1:]}
+    assert list(rows) == ["late", "dead", "now", "retried", "edge"]
+    assert rows["late"].endswith("3 min late")
+    assert rows["dead"].endswith("its holder died")
+    assert rows["retried"].endswith("in 20 min   attempt 2 of 3")
+    assert rows["edge"].endswith("in 60 min")
+    assert "no handler for digest" in result.stderr
+    assert run.path.read_bytes() == before
+
+
+def test_a_look_ahead_names_unreadable_documents(run: Terminal) -> None:
+    """The next tick would set them aside; programs get them as they stand."""
+    run.put_raw(bad=former("bad", status="odd", ready_at="2026-11-20T09:00:00Z"))
+
+    assert "cannot be read and will be set aside" in run("tick", "--dry-run").stdout
+    assert json.loads(run("tick", "--dry-run", "--json").stdout)[0]["id"] == "bad"
+
+
+def test_a_look_ahead_at_nothing_says_so(run: Terminal) -> None:
+    """An empty store is no error."""
+    assert run("tick", "--dry-run").stdout == "Nothing is due now, or within the next hour.\n"
+
+
+# -- cron --------------------------------------------------------------------------------------------------------------
+
+
+def test_occurrences_are_local_times(run: Terminal) -> None:
+    """In words first; each with its offset and weekday; the day on which the clocks change is marked."""
+    result = run("cron", "30 2 * * *", "--timezone", "Europe/Berlin", "--from", "2026-03-28T02:30", "--count", "3")
+
+    assert result.stdout.splitlines() == [
+        "At 02:30 (Europe/Berlin)",
+        "2026-03-28 02:30:00+01:00  Saturday",
+        "2026-03-29 03:00:00+02:00  Sunday    the clocks change on this day, from +01:00 to +02:00",
+        "2026-03-30 02:30:00+02:00  Monday",
+    ]
+
+
+def test_occurrences_for_programs_are_utc(run: Terminal) -> None:
+    """A list of ISO times, from now on, on the clocks of SCHEDULER_TIMEZONE."""
+    run.env["SCHEDULER_TIMEZONE"] = "Asia/Tokyo"
+
+    result = run("cron", "0 9 * * *", "--count", "2", "--json")
+
+    assert json.loads(result.stdout) == ["2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        pytest.param("@daily", "Daily (UTC)", id="name"),
+        pytest.param("0 9 * * l5", "At 09:00, on the last Friday of the month (UTC)", id="last-friday"),
+        pytest.param("0 9 * * mon#2", "At 09:00, on the second Monday of the month (UTC)", id="second-monday"),
+        pytest.param("*/15 * * * *", "Every 15 minutes (UTC)", id="step"),
+    ],
+)
+def test_a_schedule_is_put_in_words(run: Terminal, expression: str, words: str) -> None:
+    """The first line says what the expression means."""
+    assert run("cron", expression).stdout.splitlines()[0] == words
+
+
+def test_a_schedule_without_words_is_listed_all_the_same(run: Terminal) -> None:
+    """What the describing library cannot put in words still has occurrences."""
+    result = run("cron", "1 2,*/7 * * *", "--count", "1")
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1].endswith("Saturday")
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [
+        pytest.param(timedelta(seconds=119), "119 s", id="seconds"),
+        pytest.param(timedelta(minutes=2), "2 min", id="minutes"),
+        pytest.param(timedelta(hours=34), "34 h", id="hours"),
+        pytest.param(timedelta(days=41, hours=5), "41 days", id="days"),
+    ],
+)
+def test_a_length_is_written_in_its_largest_unit(length: timedelta, text: str) -> None:
+    """Of which there are two, so that little is lost by rounding down."""
+    assert span(length) == text
+
+
+# -- doctor ------------------------------------------------------------------------------------------------------------
+
+
+def findings(result: Result) -> list[tuple[str, str]]:
+    return [(state, subject) for state, subject, *_ in (line.split() for line in result.stdout.splitlines())]
+
+
+def test_a_healthy_installation_has_good_lines_only(run: Terminal, job_factory: JobFactory) -> None:
+    """Settings, store with its jobs by status, handlers, limits and clock."""
+    run.put(job_factory("a"), job_factory("b"))
+
+    result = run("doctor")
+
+    assert result.exit_code == 0
+    assert findings(result) == [
+        ("ok", "settings"),
+        ("ok", "store"),
+        ("ok", "handlers"),
+        ("ok", "limits"),
+        ("ok", "clock"),
+    ]
+    assert "2 pending" in result.stdout
+
+
+def test_what_is_wrong_is_found_at_once(run: Terminal, job_factory: JobFactory) -> None:
+    """Unreadable documents, waiting jobs without a handler and limits that do not fit, each with its remedy."""
+    run.env["CLOUD_RUN_TIMEOUT_SECONDS"] = "60"
+    run.put_raw(bad=former("bad"))
+    run.put(job_factory("a", "digest"), job_factory("b", "digest"))
+
+    result = run("doctor")
+
+    assert result.exit_code == 1
+    assert [finding for finding in findings(result) if finding[0] == "wrong"] == [
+        ("wrong", "store"),
+        ("wrong", "handlers"),
+        ("wrong", "limits"),
+    ]
+    assert "1 cannot be read (bad)" in result.stdout
+    assert "jobs upgrade" in result.stdout
+    assert "there is none for digest (jobs: 2)" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("env", "wrong"),
+    [
+        pytest.param({"SCHEDULER_STORAGE": "paper"}, "settings", id="settings"),
+        pytest.param({"JOB_HANDLERS": "no_such_module"}, "handlers", id="handlers"),
+    ],
+)
+def test_the_doctor_survives_what_it_examines(run: Terminal, env: dict[str, str], wrong: str) -> None:
+    """What cannot be opened is a finding, not a crash."""
+    run.env |= env
+
+    result = run("doctor")
+
+    assert result.exit_code == 1
+    assert ("wrong", wrong) in findings(result)
+
+
+def test_a_broken_store_is_a_finding(run: Terminal) -> None:
+    """The rest is examined all the same."""
+    run.path.write_text("{")
+
+    result = run("doctor")
+
+    assert result.exit_code == 1
+    assert findings(result) == [("ok", "settings"), ("wrong", "store"), ("ok", "handlers"), ("ok", "limits")]
+
+
+class ShiftedStore(ScriptedStore):
+    """A store whose clock is not ours."""
+
+    def __init__(self, time: datetime) -> None:
+        super().__init__(Lost())
+        self.time = time
+
+    def now(self) -> datetime:
+        return self.time
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state", "code"),
+    [
+        pytest.param(5, "ok", 0, id="within"),
+        pytest.param(6, "warning", 0, id="ahead"),
+        pytest.param(-30, "warning", 0, id="behind"),
+        pytest.param(31, "wrong", 1, id="far-ahead"),
+        pytest.param(-31, "wrong", 1, id="far-behind"),
+    ],
+)
+def test_the_clock_is_compared_with_the_stores(
+    run: Terminal, now: datetime, seconds: int, state: str, code: int
+) -> None:
+    """More than 5 s apart is a warning, more than 30 s is wrong."""
+    run.fakes["store"] = ShiftedStore(now + timedelta(seconds=seconds))
+
+    result = run("doctor")
+
+    assert result.exit_code == code
+    assert findings(result)[-1] == (state, "clock")
+
+
+# -- dev ---------------------------------------------------------------------------------------------------------------
+
+
+def test_dev_hands_over_the_environment(run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the local run returns is the exit code."""
+    given: list[Mapping[str, str]] = []
+
+    def local_run(env: Mapping[str, str]) -> int:
+        given.append(env)
+        return 3
+
+    monkeypatch.setattr("local.dev.run", local_run)
+
+    assert run("dev").exit_code == 3
+    assert given == [{"SCHEDULER_JSON_PATH": str(run.path)}]
+
+
+# -- as a process ------------------------------------------------------------------------------------------------------
+
+
+def process(folder: Path, *args: str, code: str = "", **options: Any) -> subprocess.Popen[str]:
+    """Start `watchkeeper` in a folder, with an environment of its own."""
+    program = f"{code}\nfrom cli.main import main; main()"
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *args],
+        cwd=folder,
+        env={**env, "SCHEDULER_JSON_PATH": str(folder / "jobs.json"), **options.pop("env", {})},
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, "text": True, **options},
+    )
+
+
+def test_settings_come_from_a_file_unless_they_are_set(tmp_path: Path) -> None:
+    """`.env` of the current folder completes the environment and never overrides it."""
+    (tmp_path / ".env").write_text("SCHEDULER_TIMEZONE=Asia/Tokyo\nSCHEDULER_JSON_PATH=elsewhere.json\n")
+
+    out, _ = process(tmp_path, "doctor").communicate()
+    words, _ = process(tmp_path, "cron", "@daily").communicate()
+
+    assert f"jobs are kept in {tmp_path / 'jobs.json'}" in out
+    assert words.startswith("Daily (Asia/Tokyo)")
+
+
+def test_a_settings_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
+    """One line, no traceback."""
+    (tmp_path / ".env").write_bytes(b"\xff\xfe")
+
+    _, err = process(tmp_path, "jobs", "list").communicate()
+
+    assert err.startswith("error: the file .env cannot be read")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("args", [["--help"], ["cron", "@daily"], ["jobs", "list"]])
+def test_commands_import_no_cloud_library(tmp_path: Path, args: Sequence[str]) -> None:
+    """On the JSON store Firestore's library, half a second of every start, is left alone."""
+    watch = "import atexit, sys; atexit.register(lambda: print('google.cloud.firestore' in sys.modules))"
+
+    out, _ = process(tmp_path, *args, code=watch).communicate()
+
+    assert out.splitlines()[-1] == "False"
+
+
+def test_ctrl_c_is_no_error(tmp_path: Path) -> None:
+    """A command that is interrupted ends with 130 and without a traceback."""
+    ready = "import click; opened = click.open_file\n"
+    ready += "click.open_file = lambda *args: (print('ready', flush=True), opened(*args))[1]"
+    interrupted = process(tmp_path, "jobs", "import", "-", code=ready, stdin=subprocess.PIPE)
+    assert interrupted.stdout is not None
+    interrupted.stdout.readline()
+
+    interrupted.send_signal(signal.SIGINT)
+    _, err = interrupted.communicate()
+
+    assert interrupted.returncode == 130
+    assert err.strip() == ""
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
+    """`watchkeeper jobs export | head -1` ends quietly."""
+    Terminal(path=tmp_path / "jobs.json", at=now).put(*(job_factory(f"job-{number}") for number in range(2000)))
+    export = process(tmp_path, "jobs", "export")
+    assert export.stdout is not None
+    assert export.stderr is not None
+
+    first = export.stdout.readline()
+    export.stdout.close()
+    err = export.stderr.read()
+    export.wait()
+    export.stderr.close()
+
+    assert (first, err) == ("[\n", "")
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
+    """Output that cannot be written is an error without a traceback."""
+    Terminal(path=tmp_path / "jobs.json", at=now).put(job_factory())
+
+    with Path("/dev/full").open("w") as full:
+        _, err = process(tmp_path, "jobs", "list", stdout=full).communicate()
+
+    assert err.startswith("error: [Errno 28] No space left on device\n")
+    assert "Traceback" not in err

@@ -1,0 +1,293 @@
+"""The conversion of documents of other origins into jobs, on the values alone."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cli.display import as_object, to_json
+from cli.importing import Conversion
+from shared.document import Unreadable
+from shared.job import Job, Result, Status
+
+RETENTION = timedelta(days=30)
+MICROSECOND = timedelta(microseconds=1)
+JobFactory = Callable[..., Job]
+
+
+@pytest.fixture
+def conversion(now: datetime) -> Conversion:
+    """A conversion as of now, where only `log` has a handler."""
+    return Conversion(now=now, retention=RETENTION, job_types={"log"})
+
+
+def former(**fields: Any) -> dict[str, Any]:
+    """Give an object as the former system wrote it."""
+    return {
+        "id": "job",
+        "job_type": "log",
+        "schedule_at": "2026-11-20T09:00:00",
+        "payload": {"message": "hello"},
+        "status": "pending",
+        "created_at": "2026-10-01T08:30:00.123456",
+        "attempts": 1,
+        "max_attempts": 5,
+        **fields,
+    }
+
+
+def taken(result: Job | Unreadable) -> Job:
+    assert isinstance(result, Job), result
+    return result
+
+
+def reason(result: Job | Unreadable) -> str:
+    assert isinstance(result, Unreadable), result
+    return result.reason
+
+
+# -- jobs of the former system -----------------------------------------------------------------------------------------
+
+
+def test_a_waiting_job_is_ready_at_its_time(conversion: Conversion) -> None:
+    """Naive times mean UTC; what the former system counted is kept; every field of its form arrives."""
+    job = taken(conversion.convert("job", former()))
+
+    assert job.status is Status.PENDING
+    assert job.schedule_at == job.ready_at == datetime(2026, 11, 20, 9, tzinfo=UTC)
+    assert job.created_at == datetime(2026, 10, 1, 8, 30, 0, 123456, tzinfo=UTC)
+    assert (job.job_type, job.payload) == ("log", {"message": "hello"})
+    assert (job.attempts, job.max_attempts) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("2026-11-20T09:00:00Z", id="zulu"),
+        pytest.param("2026-11-20T10:00:00+01:00", id="offset"),
+        pytest.param("2026-11-20 09:00", id="short"),
+        pytest.param(datetime(2026, 11, 20, 9, tzinfo=UTC), id="timestamp"),
+    ],
+)
+def test_every_form_of_a_time_is_read(conversion: Conversion, text: Any) -> None:
+    """ISO text with and without an offset, and Firestore's own timestamps, are the same moment."""
+    job = taken(conversion.convert("job", former(schedule_at=text)))
+
+    assert job.ready_at == datetime(2026, 11, 20, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("status", ["completed", "cancelled"])
+def test_a_finished_job_is_kept_for_a_while(conversion: Conversion, now: datetime, status: str) -> None:
+    """It stays as it is, and expires one retention from now."""
+    job = taken(conversion.convert("job", former(status=status)))
+
+    assert (job.status, job.ready_at, job.expire_at) == (status, None, now + RETENTION)
+
+
+def test_a_failed_job_stays_until_somebody_looks(conversion: Conversion) -> None:
+    """A failed job keeps its error and does not expire."""
+    job = taken(conversion.convert("job", former(status="failed", error="boom")))
+
+    assert (job.status, job.error, job.ready_at, job.expire_at) == (Status.FAILED, "boom", None, None)
+
+
+@pytest.mark.parametrize(
+    "lease",
+    [
+        pytest.param({}, id="without-lease"),
+        pytest.param({"lease_until": "2026-11-20T09:05:00", "lease_token": "theirs"}, id="long-over"),
+        pytest.param({"lease_until": "2026-11-21T09:00:00"}, id="over-this-moment"),
+    ],
+)
+def test_a_running_job_whose_holder_is_gone_waits_again(conversion: Conversion, lease: dict[str, str]) -> None:
+    """It is ready at its time, and nothing of the lease is left."""
+    job = taken(conversion.convert("job", former(status="running", **lease)))
+
+    assert (job.status, job.ready_at) == (Status.PENDING, job.schedule_at)
+    assert (job.lease_until, job.lease_token) == (None, None)
+
+
+@pytest.mark.parametrize("status", ["pending", "running", "paused", "cancelled"])
+def test_a_lease_in_force_is_left_alone(conversion: Conversion, now: datetime, status: str) -> None:
+    """Whatever its status says, a job that somebody may still run is not taken; the reason says until when."""
+    until = (now + MICROSECOND).replace(tzinfo=None).isoformat()
+
+    result = conversion.convert("job", former(status=status, lease_until=until))
+
+    assert "still being run, under a lease until 2026-11-21T09:00:00.000001Z" in reason(result)
+
+
+def test_a_finished_job_needs_no_lease(conversion: Conversion) -> None:
+    """What the former system forgot to remove from a finished job holds nobody up."""
+    job = taken(conversion.convert("job", former(status="completed", lease_until="2099-01-01T00:00:00")))
+
+    assert (job.status, job.lease_until) == (Status.COMPLETED, None)
+
+
+def test_fields_that_are_not_ours_are_kept(conversion: Conversion) -> None:
+    """They are carried along as they stand."""
+    job = taken(conversion.convert("job", former(owner={"team": ["a"]}, priority=7)))
+
+    assert job.extra == {"owner": {"team": ["a"]}, "priority": 7}
+
+
+def test_what_may_be_missing_is_filled_in(conversion: Conversion, now: datetime) -> None:
+    """A job needs its type, status and time; the rest has a default."""
+    document = {"id": "job", "job_type": "log", "status": "pending", "schedule_at": "2026-11-20T09:00:00"}
+
+    job = taken(conversion.convert("job", document))
+
+    assert (job.created_at, job.attempts, job.max_attempts, job.payload) == (now, 0, 3, {})
+
+
+@pytest.mark.parametrize("status", ["pending", "running"])
+def test_a_job_without_a_handler_is_taken_in_paused(conversion: Conversion, status: str) -> None:
+    """Nobody would run it; its reason and its last error can be read, and once there is a handler it is resumed."""
+    job = taken(conversion.convert("job", former(job_type="digest", status=status, error="boom")))
+
+    assert (job.status, job.ready_at) == (Status.PAUSED, None)
+    assert job.error is not None
+    assert "no handler for 'digest'" in job.error
+    assert job.error.endswith("its last error: boom")
+
+
+def test_a_finished_job_needs_no_handler(conversion: Conversion) -> None:
+    """A job that will not run again stays as it is, whatever its type."""
+    job = taken(conversion.convert("job", former(job_type="digest", status="failed", error="boom")))
+
+    assert (job.status, job.error) == (Status.FAILED, "boom")
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        pytest.param({"schedule_at": "soon"}, "schedule_at is 'soon'", id="time"),
+        pytest.param({"schedule_at": None}, "schedule_at missing", id="no-time"),
+        pytest.param({"schedule_at": 1700000000}, "schedule_at is '1700000000'", id="number-as-time"),
+        pytest.param({"schedule_at": "0001-01-01T00:00:00+14:00"}, "schedule_at is '0001", id="before-all-time"),
+        pytest.param({"status": "waiting"}, "status is 'waiting'", id="status"),
+        pytest.param({"status": None}, "status missing", id="no-status"),
+        pytest.param({"job_type": ["log"]}, "job_type is", id="type"),
+        pytest.param({"payload": [1]}, "payload is '[1]'", id="payload"),
+        pytest.param({"max_attempts": 0}, "max_attempts is '0'", id="attempts"),
+        pytest.param({"status": "running", "lease_until": "soon"}, "lease_until is 'soon'", id="lease"),
+        pytest.param({"recent_runs": ["x"]}, "recent_runs", id="history"),
+    ],
+)
+def test_what_is_no_job_is_refused_with_the_reason(conversion: Conversion, fields: dict[str, Any], says: str) -> None:
+    """The reason names the field; the document stays what it was, so that nothing is lost."""
+    document = former(**fields)
+
+    result = conversion.convert("job", document)
+
+    assert says in reason(result)
+    assert isinstance(result, Unreadable)
+    assert result.document == document
+
+
+# -- what `jobs export` wrote ------------------------------------------------------------------------------------------
+
+
+def every_kind(job_factory: JobFactory, now: datetime) -> dict[str, Job]:
+    """Give a job in each state that jobs get into, with history and a field that is not ours."""
+    past = now - timedelta(days=1)
+    done = Result(started_at=past, ended_at=past, by="schedule")
+    failed = replace(done, error="boom")
+    waiting = replace(job_factory(at=past, space="spaces/A", by="ada"), extra={"owner": [1]})
+    daily = job_factory(cron="0 9 * * *", timezone="Europe/Berlin", misfire="skip", at=past)
+    held = waiting.claim(now=past, token="token", lease=timedelta(minutes=5), retention=RETENTION)
+    return {
+        "pending": waiting,
+        "recurring": replace(daily, status=Status.RUNNING).finish(done, retention=RETENTION),
+        "retried": held.finish(failed, retention=RETENTION),
+        "running": held,
+        "paused": waiting.pause(now=past, by="bob"),
+        "paused-while-running": held.pause(now=past),
+        "completed": held.finish(done, retention=RETENTION),
+        "failed": held.finish(replace(failed, final=True), retention=RETENTION),
+        "cancelled": waiting.cancel(now=past, retention=RETENTION),
+    }
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "pending",
+        "recurring",
+        "retried",
+        "running",
+        "paused",
+        "paused-while-running",
+        "completed",
+        "failed",
+        "cancelled",
+    ],
+)
+def test_a_round_trip_keeps_every_field(
+    conversion: Conversion, job_factory: JobFactory, now: datetime, kind: str
+) -> None:
+    """What was exported comes back as the very same job."""
+    job = every_kind(job_factory, now)[kind]
+
+    read_back = conversion.convert(job.id, json.loads(to_json(as_object(job))))
+
+    assert read_back == job
+
+
+def test_a_job_that_has_expired_is_kept_once_more(conversion: Conversion, job_factory: JobFactory) -> None:
+    """An old backup is not thrown away by the first write after its import."""
+    job = job_factory().cancel(now=conversion.now - 2 * RETENTION, retention=RETENTION)
+
+    read_back = taken(conversion.convert(job.id, as_object(job)))
+
+    assert read_back == replace(job, expire_at=conversion.now + RETENTION)
+
+
+# -- documents that were set aside -------------------------------------------------------------------------------------
+
+
+def test_a_repaired_document_is_taken_up_again(conversion: Conversion, job_factory: JobFactory, now: datetime) -> None:
+    """The tick took `ready_at` away and noted why; after repair the job is ready at its time, without the note."""
+    job = job_factory(at=now)
+    document = {**as_object(job), "error": "unreadable: payload is no object"}
+    del document["ready_at"]
+
+    assert conversion.convert(job.id, document) == job
+
+
+def test_an_exported_document_that_was_unreadable_is_judged_again(conversion: Conversion) -> None:
+    """Raw documents of the former system are exported as they stand, and can be imported elsewhere."""
+    exported = as_object(Unreadable(id="job", reason="no ready_at", document=former()))
+
+    assert taken(conversion.convert("job", exported)).ready_at == datetime(2026, 11, 20, 9, tzinfo=UTC)
+
+
+# -- a whole file ------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_converted_object_by_object(conversion: Conversion) -> None:
+    """Each object is named by position and id; a bad one is refused and does not touch the others."""
+    objects = [former(id="a"), former(id="b", status="odd"), 7, former(id=3), former(id="c d"), former(id="e")]
+
+    intakes = conversion.from_file(objects)
+
+    assert [intake.name for intake in intakes] == [
+        "object 1, job 'a'",
+        "object 2, job 'b'",
+        "object 3",
+        "object 4, job 3",
+        "object 5, job 'c d'",
+        "object 6, job 'e'",
+    ]
+    assert [isinstance(intake.after, Job) for intake in intakes] == [True, False, False, False, False, True]
+
+
+def test_the_first_of_two_equal_ids_counts(conversion: Conversion) -> None:
+    """The second one is refused, and says where the first one stands."""
+    first, second = conversion.from_file([former(), former(payload={"message": "other"})])
+
+    assert taken(first.after).payload == {"message": "hello"}
+    assert reason(second.after) == "its id is that of object 1"
