@@ -124,6 +124,7 @@ class Tick:
         self._won: list[Due] = []  # of the claims in one call to the store
         self._lost = 0
         self._batch = 0
+        self._is_slow = False  # a batch took longer than a second: claim no more than can begin
         self._began = self._claimed_at = clock()
         self._ends_at = self._began + settings.function_timeout - STOP_GRACE
         self._is_open = True  # new handlers may start
@@ -194,12 +195,13 @@ class Tick:
     def _room(self, now: datetime) -> int:
         """Size the next batch: twice the last one if that was done within a second, else the free threads."""
         busy = sum(held.is_busy for held in self._held.values())
-        is_quick = now - self._claimed_at <= QUICK_BATCH
-        if not self._batch:
-            return self._settings.concurrency
-        if is_quick:
-            return 0 if busy else min(self._batch * 2, PAGE)
-        return max(self._settings.concurrency - busy, 0)
+        age = now - self._claimed_at
+        if busy:
+            self._is_slow = self._is_slow or age > QUICK_BATCH
+            return max(self._settings.concurrency - busy, 0) if self._is_slow and age >= FLUSH_AFTER else 0
+        is_quick = self._batch > 0 and not self._is_slow and age <= QUICK_BATCH
+        self._is_slow = False
+        return min(self._batch * 2, PAGE) if is_quick else self._settings.concurrency
 
     def _claim(self, due: Due, now: datetime) -> Move:
         if isinstance(due, Unreadable):

@@ -390,6 +390,28 @@ def test_a_slow_batch_goes_back_to_the_free_threads(world: World, job_factory: J
     assert len(world.runs) == 8
 
 
+def test_one_slow_job_does_not_hold_up_the_others(world: World, job_factory: JobFactory, now: datetime) -> None:
+    """While it holds its thread, the other thread goes through all that is due."""
+    world.env["SCHEDULER_CONCURRENCY"] = "2"
+    others_done = threading.Event()
+
+    def quick(payload: Payload, context: Context) -> None:
+        world.clock.turn(2 * SECOND if len(world.runs) == 2 else SECOND / 5)
+        if len(world.runs) == 11:
+            others_done.set()
+
+    def slow(payload: Payload, context: Context) -> None:
+        assert others_done.wait(5)
+
+    world.on("slow", slow)
+    world.on("log", quick)
+    world.add(job_factory("slow", "slow", at=now - SECOND), *(job_factory(f"job-{n}", at=now) for n in range(10)))
+
+    report = world.tick()
+
+    assert report.jobs_succeeded == 11
+
+
 def test_a_handler_is_told_at_its_limit_and_recorded_as_failed(
     world: World, job_factory: JobFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
