@@ -158,9 +158,10 @@ def load_handlers(modules: Collection[str]) -> Handlers:
             importlib.import_module(module)
         except (Exception, SystemExit) as exc:
             is_absent = isinstance(exc, ModuleNotFoundError) and exc.name in ("agent", AGENT_MODULE)
-            if is_absent and module == AGENT_MODULE and module not in named:
+            if is_absent and module not in named:
                 continue
-            raise InvalidSettings(f"JOB_HANDLERS: {module} cannot be imported: {type(exc).__name__}: {exc}") from exc
+            source = "JOB_HANDLERS: " if module in named else ""
+            raise InvalidSettings(f"{source}{module} cannot be imported: {type(exc).__name__}: {exc}") from exc
     return MappingProxyType(_registered)
 
 

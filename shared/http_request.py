@@ -7,11 +7,13 @@ import base64
 import json
 import logging
 import re
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -34,7 +36,10 @@ class RequestFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A payload that makes sense. `timeout_seconds` bounds the whole exchange, redirects included."""
+    """A payload that makes sense. `timeout_seconds` is for the whole exchange, redirects included.
+
+    What no socket timeout can bound, such as an answer in drips, the tick ends as it ends any handler at its limit.
+    """
 
     url: str
     method: str = "POST"
@@ -129,9 +134,9 @@ def http_request(payload: Payload, context: Context) -> None:
     holds more of a URL than its server, since path and query may hold secrets.
     """
     request = parse_request(payload)
+    ends_at = time.monotonic() + request.timeout_seconds
     headers = _headers(request, context)
     url, method, body = request.url, request.method, _body(request)
-    ends_at = time.monotonic() + request.timeout_seconds
     for _ in range(MAX_REDIRECTS + 1):
         if context.stop.is_set():
             raise RequestFailed(f"{method} {_server(url)}: stopped ({context.stop_reason})")
@@ -148,12 +153,11 @@ def http_request(payload: Payload, context: Context) -> None:
 
 def _exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, seconds: float) -> Answer:
     """Send one request and read the head of the answer. Raises RequestFailed, or NeverAgain for an impossible URL."""
-    import certifi
     import urllib3
 
     if seconds <= 0:
         raise RequestFailed(f"{method} {_server(url)}: the time was spent on redirects")
-    with urllib3.PoolManager(ca_certs=certifi.where()) as pool:
+    with urllib3.PoolManager(ssl_context=_tls()) as pool:
         try:
             response = pool.request(
                 method,
@@ -165,13 +169,21 @@ def _exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | N
                 retries=False,
                 preload_content=False,  # the body of an answer is never read: it could be endless
             )
-        except (urllib3.exceptions.LocationValueError, UnicodeError):
+        except urllib3.exceptions.LocationValueError:
             raise NeverAgain(f"{method} {_server(url)}: there can be no such server") from None
         except urllib3.exceptions.HTTPError as exc:
-            # Its text holds the whole URL.
+            # Its text may quote the whole URL, or what the server said.
             raise RequestFailed(f"{method} {_server(url)}: {type(exc).__name__}") from None
         response.close()
         return Answer(response.status, response.headers.get("Location"), response.headers.get("Retry-After"))
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    """Read the certificate authorities once: it takes 20 ms."""
+    import certifi
+
+    return ssl.create_default_context(cafile=certifi.where())
 
 
 def _followed(url: str, location: str, request: Request) -> str:

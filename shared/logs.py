@@ -20,7 +20,7 @@ class JsonFormatter(logging.Formatter):
         line = {
             **getattr(record, "fields", {}),
             "severity": record.levelname,
-            "message": record.getMessage(),
+            "message": _message(record),
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "logger": record.name,
         }
@@ -35,6 +35,13 @@ class JsonFormatter(logging.Formatter):
         except Exception:
             # A value that JSON cannot say (NaN, a loop, a key that is no text) must not cost the line.
             return json.dumps({str(name): _text(value) for name, value in line.items()})
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:
+        return f"{record.msg} {_text(record.args)}"  # arguments that do not fit must not cost the line
 
 
 def _text(value: object) -> str:

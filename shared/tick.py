@@ -52,7 +52,8 @@ class TickReport:
     def metrics(self) -> dict[str, Any]:
         """Give all metrics by name. `jobs_executed` is the sum of what became of the handlers that were started."""
         executed = self.jobs_succeeded + self.jobs_failed + self.jobs_retried + self.jobs_lost
-        return {**vars(self), "jobs_executed": executed, "max_lateness_seconds": round(self.max_lateness_seconds, 3)}
+        first = {"jobs_checked": self.jobs_checked, "jobs_due": self.jobs_due, "jobs_executed": executed}
+        return {**first, **vars(self), "max_lateness_seconds": round(self.max_lateness_seconds, 3)}
 
 
 class Move(NamedTuple):

@@ -205,6 +205,15 @@ def test_a_value_that_cannot_be_written_does_not_cost_the_line(lines: Lines, val
     assert "value" in line
 
 
+def test_arguments_that_do_not_fit_do_not_cost_the_line(lines: Lines) -> None:
+    """A slip in a call to the logger is seen in the log, and not on stderr."""
+    log.info("%d jobs", "many")
+
+    (line,) = lines()
+    assert "%d jobs" in line["message"]
+    assert "many" in line["message"]
+
+
 def test_text_that_utf_8_cannot_write_does_not_cost_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of a surrogate pair is possible in JSON, so a job's message may hold it."""
     written = io.BytesIO()

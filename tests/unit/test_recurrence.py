@@ -434,13 +434,18 @@ def star(low: int, high: int) -> st.SearchStrategy[Field]:
     return st.just(span("*", low, high))
 
 
+def some(low: int, high: int) -> st.SearchStrategy[Field]:
+    chosen = st.frozensets(st.integers(low, high), min_size=1, max_size=3)
+    return chosen.map(lambda numbers: (",".join(map(str, numbers)), numbers))
+
+
 def field(low: int, high: int) -> st.SearchStrategy[Field]:
     """A list, a range, a range with a step, a star with a step or a star, each with the numbers that it stands for."""
     numbers, steps = st.integers(low, high), st.integers(2, high - low)
     pairs = st.frozensets(numbers, min_size=2, max_size=2).map(lambda pair: (min(pair), max(pair)))
     ranges = pairs.filter(lambda ends: ends != (low, high))
     return st.one_of(
-        st.frozensets(numbers, min_size=1, max_size=3).map(lambda some: (",".join(map(str, some)), some)),
+        some(low, high),
         ranges.map(lambda ends: span(f"{ends[0]}-{ends[1]}", ends[0], ends[1])),
         st.builds(lambda ends, step: span(f"{ends[0]}-{ends[1]}/{step}", ends[0], ends[1], step), ranges, steps),
         steps.map(lambda step: span(f"*/{step}", low, high, step)),
@@ -458,7 +463,7 @@ schedules = st.builds(
 near_schedules = st.builds(
     Schedule,
     minute=field(0, 59),
-    hour=star(0, 23) | field(0, 23),
+    hour=star(0, 23) | field(0, 23) | some(0, 3),  # clocks are changed at night
     day=star(1, 31) | field(1, 31),
     month=star(1, 12),
     weekday=star(0, 6) | field(0, 6),

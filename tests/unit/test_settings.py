@@ -263,16 +263,16 @@ def test_no_secret_is_in_the_repr() -> None:
     assert settings.auth.cron_secret == "open-sesame"
 
 
-@pytest.mark.parametrize("secret", ["open-sesame", "open sesame", "öffne-sesame"], ids=["good", "a-space", "not-ascii"])
+@pytest.mark.parametrize("secret", ["open sesame", "öffne-sesame"], ids=["good", "malformed"])
 def test_no_secret_is_in_an_error(secret: str) -> None:
     """Errors are answered and logged."""
     assert "sesame" not in problem(CRON_SECRET=secret, LOG_LEVEL="LOUD")
 
 
-@pytest.mark.parametrize("secret", ["open sesame", "öffne-sesame", "open\x00sesame"])
+@pytest.mark.parametrize("secret", ["öffne-sesame", "open\nsesame", "open\x00sesame"])
 def test_a_secret_that_no_header_can_carry_is_named(secret: str) -> None:
     """It would never match, or not everywhere."""
-    assert "CRON_SECRET is malformed: it must be ASCII" in problem(CRON_SECRET=secret)
+    assert "CRON_SECRET is malformed" in problem(CRON_SECRET=secret)
 
 
 def test_settings_can_be_a_key() -> None:
