@@ -40,7 +40,7 @@ def definition_options(command: Command) -> Command:
         click.option(
             "--misfire",
             type=click.Choice([rule.value for rule in Misfire]),
-            help="Of occurrences that were missed, run the newest (coalesce, the default) or none (skip).",
+            help="Of missed occurrences, run the newest (coalesce, the default), or none when over 10 min late (skip).",
         ),
         click.option(
             "--max-attempts", type=click.IntRange(1, 100), help="How often a failing run is tried.  [default: 3]"
@@ -61,9 +61,9 @@ def definition_options(command: Command) -> Command:
 def add_job(session: Session, /, job_type: str, **options: Any) -> None:
     """Schedule a job, once or again and again.
 
-    It runs now, unless --at, --in or --cron say otherwise; with --cron, --at says from when on. With --id the call
-    can be repeated: the same definition changes nothing, another one is refused, or with --replace taken over, and
-    the history is kept.
+    It runs with the next tick, unless --at, --in or --cron say otherwise; with --cron, --at says from when on. With
+    --id the call can be repeated: the same definition changes nothing, another one is refused, or with --replace
+    taken over, and the history is kept.
 
     \b
     Examples:

@@ -79,9 +79,7 @@ def _plain_run(run: Run) -> dict[str, Any]:
 def _read(job_id: str, document: Document, version: Any) -> Job:
     own = {name: value for name in FIELDS if (value := document.get(name)) is not None}
     if missing := {"job_type", "status", "schedule_at", "created_at"} - own.keys():
-        raise InvalidJob(
-            f"job {job_id!r}: {', '.join(sorted(missing))} missing; `jobs upgrade` takes it up once repaired"
-        )
+        raise InvalidJob(f"job {job_id!r}: {', '.join(sorted(missing))} missing")
     for name in TIMES & own.keys():
         own[name] = _time(job_id, name, own[name])
     for name in ("cron", "timezone", "lease_token", "error"):

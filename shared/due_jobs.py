@@ -42,7 +42,7 @@ class DueJobs:
 
         Raises StoreUnavailable.
         """
-        if not self._page and self._should_look():
+        while not self._page and self._should_look():
             self._look(now)
         taken = [self._page.popleft() for _ in range(min(most, len(self._page)))]
         if not taken and is_idle and self._alone:
@@ -77,17 +77,19 @@ class DueJobs:
     def _look(self, now: datetime) -> None:
         if self._is_contended:
             time.sleep(random.uniform(0, LONGEST_WAIT))
-        found = self._store.due(now, self._size)
+        size = self._size + len(self._alone)  # those are still due, and stand before the others
+        found = self._store.due(now, size)
         self.documents += len(found)
         self.jobs += sum(isinstance(due, Job) for due in found)
         fresh = [due for due in found if _occurrence(due) not in self._handed_out]
-        self._has_more = len(found) == self._size and bool(fresh)
+        self._has_more = len(found) == size and bool(fresh)
         self._won = self._lost = 0
         self._is_contended = False
         for due in fresh:
             if isinstance(due, Job) and due.deaths >= DEATHS_TO_RUN_ALONE:
                 self._handed_out.add(_occurrence(due))
                 self._alone.append(due)
+                self._won += 1  # the next page can bring something new
             else:
                 self._page.append(due)
 

@@ -19,7 +19,7 @@ import flask
 from shared import errors
 from shared.auth import Certificates, Headers, authenticate
 from shared.job import iso
-from shared.logs import set_up_logs, trace_id
+from shared.logs import hashed, set_up_logs, trace_id
 from shared.settings import Settings
 
 log = logging.getLogger("watchkeeper.endpoint")
@@ -117,17 +117,25 @@ def _request_fields(request: flask.Request, caller: str) -> dict[str, Any]:
         for name, header in (("job", "X-CloudScheduler-JobName"), ("scheduled", "X-CloudScheduler-ScheduleTime"))
         if header in request.headers
     }
-    return {"action": "called", "caller": caller, **scheduler}
+    is_person = "@" in caller and not caller.endswith(".gserviceaccount.com")
+    return {"action": "called", "caller": hashed(caller) if is_person else caller, **scheduler}
 
 
 def _status(exc: Exception) -> tuple[int, str, str]:
     for kind, (status, code) in STATUS.items():
         if isinstance(exc, kind):
-            if status >= 500:
+            if not isinstance(exc, errors.Unauthorized | errors.Forbidden):  # those are logged where they are refused
                 log.error("%s", exc, extra={"fields": {"action": code}})
-            return status, code, str(exc)
+            return status, code, _answered(exc)
     log.error("Unexpected error", exc_info=exc, extra={"fields": {"action": "internal"}})
     return 500, "internal", "an unexpected error; the log has it under the trace id"
+
+
+def _answered(exc: Exception) -> str:
+    # Settings are read before anybody is authenticated: their names may be told, their values not.
+    if isinstance(exc, errors.InvalidSettings) and exc.names:
+        return f"these settings cannot be used, the log says why: {', '.join(exc.names)}"
+    return str(exc)
 
 
 def _error(status: int, code: str, message: str, trace: str) -> flask.typing.ResponseReturnValue:

@@ -13,7 +13,11 @@ class InvalidInput(WatchkeeperError):
 
 
 class InvalidSettings(WatchkeeperError):
-    """A setting is missing or malformed; the message names every such setting."""
+    """A setting is missing or malformed; the message names every such setting, `names` gives their names alone."""
+
+    def __init__(self, message: str = "", names: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.names = names
 
 
 class StoreUnavailable(WatchkeeperError):

@@ -67,9 +67,15 @@ class RunOutcome(StrEnum):
     MISSED = "missed"  # nobody ran it in time, and it was left out
 
 
+PUT_OFF = (RunOutcome.RETRIED, RunOutcome.LATER)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One entry of a job's history. `schedule_at` names the occurrence; `until` the last of those left out."""
+    """One entry of a job's history. `schedule_at` names the occurrence.
+
+    `until` is the last occurrence of those that were missed, or the time to which another try was put off.
+    """
 
     schedule_at: datetime
     outcome: RunOutcome
@@ -201,7 +207,7 @@ class Job:
         for name in ("space", "created_by", "updated_by"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and len(value) <= 500):
-                raise self._invalid(name, value, "text of at most 500 characters")
+                raise self._invalid(name, type(value).__name__, "text of at most 500 characters")
         if self.cron is not None:
             self._recurrence()
         if self.ready_at is None and self.status in (Status.PENDING, Status.RUNNING):
@@ -211,11 +217,11 @@ class Job:
 
     def _check_payload(self) -> None:
         if not isinstance(self.payload, Mapping):
-            raise self._invalid("payload", self.payload, "an object")
+            raise self._invalid("payload", type(self.payload).__name__, "an object")
         try:
             size = len(json.dumps(self.payload, allow_nan=False, ensure_ascii=False).encode())
         except (TypeError, ValueError, RecursionError) as exc:
-            raise self._invalid("payload", "what it is", f"what JSON can say ({exc})") from exc
+            raise InvalidJob(f"job {self.id!r}: payload holds what JSON cannot say ({exc})") from exc
         if size > MAX_PAYLOAD_BYTES:
             raise self._invalid("payload", f"{size} bytes", f"at most {MAX_PAYLOAD_BYTES} bytes of JSON")
 
@@ -367,9 +373,10 @@ class Job:
         return doubled * (1 + int.from_bytes(seed[:4]) / 2**32 / 4)
 
     def _again(self, run: Run, ready_at: datetime) -> Self:
-        """Keep the occurrence and wait."""
-        waiting = replace(self, lease_until=None, error=run.error, recent_runs=self._history(run))
-        if self.status in (Status.PAUSED, Status.CANCELLED):
+        """Keep the occurrence and wait. History holds the time, so that it outlives a pause."""
+        history = self._history(replace(run, until=ready_at))
+        waiting = replace(self, lease_until=None, error=run.error, recent_runs=history)
+        if self.status is Status.PAUSED:
             return replace(waiting, ready_at=None)
         return replace(waiting, status=Status.PENDING, ready_at=ready_at)
 
@@ -408,7 +415,10 @@ class Job:
         self._refuse_unless(Status.PAUSED, to="resume")
         if self.lease_until is not None:
             return self._asked(now, by, status=Status.RUNNING, ready_at=self.lease_until)
-        return self._asked(now, by, status=Status.PENDING, ready_at=self.schedule_at)
+        last = self.recent_runs[-1] if self.recent_runs else None
+        put_off = last is not None and last.outcome in PUT_OFF and last.schedule_at == self.schedule_at
+        ready_at = last.until if last is not None and put_off else None
+        return self._asked(now, by, status=Status.PENDING, ready_at=ready_at or self.schedule_at)
 
     def cancel(self, *, now: datetime, retention: timedelta, by: str | None = None) -> Self:
         """End the job for good. A run under way goes on; history will say so."""
@@ -436,6 +446,7 @@ class Job:
     def retry(self, *, now: datetime, by: str | None = None) -> Self:
         """Try the failed occurrence again now, with its attempts counted from zero and the same execution key."""
         self._refuse_while_held(now, "retry")
+        self._refuse_if_cancelled("retry")
         if self.status is not Status.FAILED and not (self.status is Status.PENDING and self._waits_for_another_try()):
             raise NotPossible(f"job {self.id} is {self.status} and has no failure to retry; `run` runs it now")
         return self._asked(now, by, status=Status.PENDING, ready_at=now, attempts=0, reclaims=0)
@@ -444,7 +455,9 @@ class Job:
         """End the lease at once: the holder's result will be refused, and the occurrence is ready for another."""
         if self.lease_until is None and self.status is not Status.RUNNING:
             raise NotPossible(f"job {self.id} is {self.status} and has no lease to release")
-        return self.give_back(now=now)._asked(now, by)
+        released = self._run(RunOutcome.DIED, now, "its lease was released")
+        freed = replace(self.give_back(now=now), recent_runs=self._history(replace(released, by=by)))
+        return freed._asked(now, by)
 
     def refuse_delete(self, *, now: datetime) -> None:
         """Raise NotPossible while a holder is at work: its id must not be free for a second one."""
@@ -487,12 +500,14 @@ class Job:
         if at is None and cron is None and as_new.timezone == self.timezone:
             return edited
         if self.lease_until is not None or self.status is Status.RUNNING:
-            if as_new.cron is None:
+            if as_new.cron is None or self.status is Status.CANCELLED:
                 raise NotPossible(f"{self._held_since()}; its time can be changed when that run has ended")
             return edited
         paused = self.status is Status.PAUSED
+        is_behind = self.cron is not None and self.status is Status.PENDING and self.schedule_at <= now
         return replace(
             edited,
+            recent_runs=self._missed(until=now).recent_runs if is_behind else self.recent_runs,
             status=Status.PAUSED if paused else Status.PENDING,
             schedule_at=as_new.schedule_at,
             ready_at=None if paused else as_new.ready_at,
@@ -521,7 +536,8 @@ class Job:
         if self.lease_until is not None and self.lease_until > now:
             raise NotPossible(f"{self._held_since()}; wait for it, or end its lease with `release`, to {command} it")
         if command != "delete":
-            raise NotPossible(f"{self._held_since()} and its holder died; the next tick takes it up again")
+            follows = "the next tick takes it up again" if self.ready_at else f"`release` it to {command} it"
+            raise NotPossible(f"{self._held_since()} and its holder died; {follows}")
 
     def _held_since(self) -> str:
         since = iso(self.started_at) if self.started_at else "an unknown time"

@@ -44,7 +44,7 @@ class Scheduled:
 
 
 class Jobs:
-    """The jobs of one store. Every change is conditional and may be repeated; any method can raise StoreUnavailable."""
+    """The jobs of one store. Every change is conditional, and any method can raise StoreUnavailable."""
 
     def __init__(
         self,
@@ -222,7 +222,8 @@ def _shown(value: Any) -> str:
 
 
 def _redefined(wanted: Job, now: datetime, by: str | None, has_time: bool, present: Job) -> Job:
-    reschedules = present.cron != wanted.cron or present.timezone != wanted.timezone or has_time
+    changes_rhythm = present.cron != wanted.cron or present.timezone != wanted.timezone
+    reschedules = wanted.cron is None or changes_rhythm or has_time
     return present.edit(
         now=now,
         by=by,

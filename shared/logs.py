@@ -1,5 +1,6 @@
 """Structured logs: one JSON object a line, as Cloud Logging reads it, with the trace of the request on every line."""
 
+import hashlib
 import json
 import logging
 import sys
@@ -61,6 +62,11 @@ class StdoutHandler(logging.Handler):
             sys.stdout.flush()
         except Exception:
             self.handleError(record)
+
+
+def hashed(person: str) -> str:
+    """Give the form in which a person appears in the log: always the same, and not the name."""
+    return hashlib.sha256(person.lower().encode()).hexdigest()[:16]
 
 
 def set_up_logs(level: str, project: str = "") -> None:

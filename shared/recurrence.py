@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 from shared.errors import InvalidInput
 
+LONGEST = 500  # characters of an expression
+
 # No timezone ever put its clocks back by more than this, or changed them twice within it.
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
@@ -64,6 +66,8 @@ class Recurrence:
     def __post_init__(self) -> None:
         if not isinstance(self.cron, str) or not self.cron.isascii():
             raise InvalidSchedule(f"Cron expression {self.cron!r} cannot be read. Write it in plain ASCII text.")
+        if len(self.cron) > LONGEST:
+            raise InvalidSchedule(f"Cron expression {self.cron[:40]!r}... is longer than {LONGEST} characters.")
         _read(self.cron)
         load_timezone(self.timezone)
 

@@ -21,7 +21,7 @@ class Environment:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
-        self.problems: list[str] = []
+        self.problems: dict[str, str] = {}  # by the name of the setting
 
     def text(self, name: str, default: str = "") -> str:
         """Give the setting without surrounding space; one that is empty counts as not set."""
@@ -38,7 +38,7 @@ class Environment:
             return parse(text) if text else default
         except (ValueError, InvalidInput) as exc:
             shown = "malformed" if name.endswith("SECRET") else repr(text[:100])
-            self.problems.append(f"{name} is {shown}: {exc}")
+            self.problems[name] = f"{name} is {shown}: {exc}"
             return default
 
     def number(self, name: str, default: int, *, least: int, most: int) -> int:
@@ -68,7 +68,8 @@ class Environment:
     def refuse_problems(self) -> None:
         """Raise InvalidSettings, naming every problem, if there is one."""
         if self.problems:
-            raise InvalidSettings("the settings cannot be used: " + "; ".join(self.problems))
+            said = "; ".join(self.problems.values())
+            raise InvalidSettings(f"the settings cannot be used: {said}", tuple(self.problems))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,16 +122,16 @@ class Settings:
             ),
         )
         if in_cloud and settings.storage == "json" and not read.text("SCHEDULER_JSON_PATH"):
-            read.problems.append(
+            read.problems["SCHEDULER_STORAGE"] = (
                 "SCHEDULER_STORAGE is 'json' in the cloud, where files die with their instance: "
                 "set it to firestore, or name a lasting file in SCHEDULER_JSON_PATH"
             )
         if in_cloud and settings.auth.mode is AuthMode.OFF:
-            read.problems.append("AUTH_MODE is 'off' in the cloud: set it to verify or platform")
+            read.problems["AUTH_MODE"] = "AUTH_MODE is 'off' in the cloud: set it to verify or platform"
         try:
             Recurrence(settings.cadence, settings.timezone)
         except InvalidInput as exc:
-            read.problems.append(f"SCHEDULER_CADENCE, SCHEDULER_TIMEZONE: {exc}")
+            read.problems["SCHEDULER_CADENCE, SCHEDULER_TIMEZONE"] = f"SCHEDULER_CADENCE, SCHEDULER_TIMEZONE: {exc}"
         read.refuse_problems()
         return settings
 

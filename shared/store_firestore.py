@@ -23,12 +23,15 @@ from shared.job import Job
 from shared.store import PAGE, Change, Lost, Outcome, Refused, Unheard, Won
 
 CALL_SECONDS = 10.0
-READ_SECONDS = 15.0
+READ_SECONDS = 10.0
 MAX_WRITES = 500
 MAX_BYTES = 3 * 1024 * 1024
 LOST_CODES = (5, 6, 9)  # NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION: another version stands there
 
 T = TypeVar("T")
+
+# A query that is cut in mid-stream asks its retry object whether to go on, and stumbles over None.
+NO_RETRY = retry.Retry(predicate=lambda exc: False)
 
 
 class Write(NamedTuple):
@@ -81,7 +84,7 @@ class FirestoreStore:
         return datetime.fromtimestamp(snapshot.read_time.timestamp(), UTC)
 
     def _query(self, query: Any) -> list[Job | Unreadable]:
-        return [_job(snapshot) for snapshot in _read(lambda: query.get(retry=None, timeout=CALL_SECONDS))]
+        return [_job(snapshot) for snapshot in _read(lambda: query.get(retry=NO_RETRY, timeout=CALL_SECONDS))]
 
     def _write(self, writes: Sequence[Write]) -> dict[str, Outcome]:
         try:
@@ -117,7 +120,9 @@ class FirestoreStore:
             found = self.get([change.job_id for change in changes])
         except StoreUnavailable:
             return {change.job_id: unheard[change.job_id] for change in changes}
-        return {change.job_id: _recognised(change, found.get(change.job_id)) for change in changes}
+        return {
+            change.job_id: _recognised(change, found.get(change.job_id), unheard[change.job_id]) for change in changes
+        }
 
 
 def _outcome(change: Change, status: Any, result: Any) -> Outcome:
@@ -128,7 +133,9 @@ def _outcome(change: Change, status: Any, result: Any) -> Outcome:
     return Unheard(f"Firestore answered {status.code} {status.message}")
 
 
-def _recognised(change: Change, found: Job | Unreadable | None) -> Outcome:
+def _recognised(change: Change, found: Job | Unreadable | None, unheard: Outcome) -> Outcome:
+    if (change.before and change.before.version) == (found and found.version):
+        return unheard  # what was read still stands: nothing was written, or not yet
     if change.after is None:
         return Won(None) if found is None else Lost()
     if found is None:

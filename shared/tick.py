@@ -124,6 +124,7 @@ class Tick:
         self._trouble = ""  # why the store cannot be used; the tick then ends with an error
         self._won: list[Due] = []  # of the claims in one call to the store
         self._lost = 0
+        self._unheard = ""
         self._batch = 0
         self._is_slow = False  # a batch took longer than a second: claim no more than can begin
         self._began = self._claimed_at = clock()
@@ -134,8 +135,9 @@ class Tick:
     def run(self) -> None:
         """Run the tick to its end. Raises StoreUnavailable."""
         try:
-            while self._step(self._clock()):
-                pass
+            now = self._began
+            while self._step(now):
+                now = max(now, self._clock())  # a clock that is put back must not make due jobs undue
         finally:
             self._workers.close()
             self.report.jobs_checked, self.report.jobs_due = self._due.documents, self._due.jobs
@@ -165,15 +167,22 @@ class Tick:
         if moves := self._endings(now, at_once=True):
             self._store_all(moves)
         self.report.truncated = True
+        for held in self._held.values():
+            self.report.jobs_lost += held.context is not None
+            if held.is_busy and held.job.lease_until is not None:
+                says = f"is left behind; it is taken over when its lease ends, at {iso(held.job.lease_until)}"
+                _log(logging.WARNING, "job_left", held.job, says)
         if not all(held.is_busy for held in self._held.values()):
             self._trouble = self._trouble or "results could not be stored in time"
 
     def _store_all(self, moves: list[Move]) -> None:
-        self._won, self._lost = [], 0
+        self._won, self._lost, self._unheard = [], 0, ""
         outcomes = self._store.swap([move.change for move in moves])
         for move, outcome in zip(moves, outcomes, strict=True):
             move.settle(outcome)
         self._due.note(self._won, self._lost)
+        if self._unheard and not self._won and not self._lost:
+            self._give_up(self._unheard)
         if self._doubtful:
             self._read_doubtful()
 
@@ -188,10 +197,10 @@ class Tick:
         except StoreUnavailable as exc:
             self._give_up(str(exc))
             return []
+        taken = [due for due in taken if due.id not in self._held]  # its former holder is still at work here
         if taken:
             self._batch, self._claimed_at = room, now
-            return [self._claim(due, now) for due in taken]
-        return []
+        return [self._claim(due, now) for due in taken]
 
     def _room(self, now: datetime) -> int:
         """Size the next batch: twice the last one if that was done within a second, else the free threads."""
@@ -216,19 +225,22 @@ class Tick:
             self._won.append(due)
             fields = {"action": "job_set_aside", "job_id": due.id}
             log.error("Job %s cannot be read and is set aside: %s", due.id, due.reason, extra={"fields": fields})
+        elif isinstance(outcome, Unheard):
+            self._unheard = outcome.reason
         else:
             self._lost += 1
 
     def _settle_claim(self, found: Job, token: str, now: datetime, outcome: Outcome) -> None:
         match outcome:
             case Won(Job() as job):
-                self._won.append(found)
+                self._won.append(job)
                 if job.lease_token == token and job.lease_until is not None:
                     self._begin(found, job, now)
                 else:
                     _log_not_run(job)
             case Unheard(reason):
-                self._give_up(reason)
+                self._unheard = reason
+                _log(logging.WARNING, "job_unheard", found, f"could not be claimed for sure: {reason}")
             case Refused(reason):
                 self._won.append(found)  # it cannot be claimed by looking again
                 _log(logging.ERROR, "job_refused", found, f"cannot be claimed, the store refuses it: {reason}")
@@ -242,7 +254,10 @@ class Tick:
         log.info("Claimed job %s", job.id, extra={"fields": {"action": "job_claimed", **job.log_context()}})
         held = Held(found=found, job=job, limit=time_limit(self._handlers, job), renewed_at=now)
         self._held[job.id] = held
-        self._workers.start(held)
+        if self._clock() - self._began < self._settings.budget:
+            self._workers.start(held)
+        else:  # the claim itself took too long
+            held.is_given_back = self.report.truncated = True
 
     # -- watching over what runs -----------------------------------------------------------------------------------
 
@@ -262,13 +277,17 @@ class Tick:
         elif result is None:
             self._drop(held)
         else:
-            if result.error is not None and not result.final and held.stop_reason == "shutting down":
-                result = replace(result, later=timedelta())  # it did as it was told, which is no failure
-            held.result = result
-            lateness = (result.started_at - (held.found.ready_at or result.started_at)).total_seconds()
-            self.report.max_lateness_seconds = max(self.report.max_lateness_seconds, lateness)
-            if held.is_lost:
-                self._refuse_result(held)
+            if result.error is not None and not result.final and held.stop_reason in ("shutting down", "paused"):
+                # It did as it was told, which is no failure.
+                result = replace(result, later=result.later or timedelta())
+            self._note_result(held, result)
+
+    def _note_result(self, held: Held, result: Result) -> None:
+        held.result = result
+        lateness = (result.started_at - (held.found.ready_at or result.started_at)).total_seconds()
+        self.report.max_lateness_seconds = max(self.report.max_lateness_seconds, lateness)
+        if held.is_lost:
+            self._refuse_result(held)
 
     def _watch(self, now: datetime) -> None:
         """Close the tick when its time is up or the process ends; stop handlers at their limits."""
@@ -293,7 +312,7 @@ class Tick:
         withdrawn = self._workers.withdraw()
         for held in withdrawn:
             held.is_given_back = True
-        self.report.truncated = bool(withdrawn) or not self._due.is_exhausted
+        self.report.truncated |= bool(withdrawn) or not self._due.is_exhausted
 
     def _give_up(self, reason: str) -> None:
         self._trouble = reason
@@ -305,15 +324,9 @@ class Tick:
     def _abandon(self, held: Held, started_at: datetime, now: datetime) -> None:
         _log(logging.ERROR, "handler_abandoned", held.job, "did not stop at its time limit; its thread is left behind")
         held.is_abandoned = True
-        held.result = Result(
-            started_at=started_at,
-            ended_at=now,
-            by=held.found.requested_by,
-            error=f"timed out after {held.limit.total_seconds():.0f} s",
-        )
         self._workers.add_thread()
-        if held.is_lost:
-            self._refuse_result(held)
+        error = f"timed out after {held.limit.total_seconds():.0f} s"
+        self._note_result(held, Result(started_at=started_at, ended_at=now, by=held.found.requested_by, error=error))
 
     # -- renewing --------------------------------------------------------------------------------------------------
 
@@ -358,12 +371,14 @@ class Tick:
                 self._ended_well(held, job)
             case Lost():
                 self._doubtful.append(held)
-            case Refused(reason) if held.result is not None and held.exception is None:
-                held.exception = StoreUnavailable(reason)
-                held.result = replace(held.result, error=f"the store refuses the result: {reason}", final=True)
+            case Refused(reason) if held.result is not None and not held.is_refused:
+                held.is_refused = True
+                error = f"the store refuses the result: {reason}"
+                held.result = replace(held.result, error=error, final=True, later=None)
             case Refused(reason):
-                held.is_lost = True
-                self._refuse_result(held)
+                _log(logging.ERROR, "result_refused", held.job, f"ended, but the store refuses any result: {reason}")
+                self._drop(held)
+                self.report.jobs_lost += held.result is not None
             case _:
                 held.try_at = now + TRY_AGAIN
 
@@ -401,9 +416,7 @@ class Tick:
         self._drop(held)
         if held.result is not None:
             self.report.jobs_lost += 1
-            _log(
-                logging.WARNING, "lease_lost", held.job, "lost its lease; its result is refused, another holder runs it"
-            )
+            _log(logging.WARNING, "lease_lost", held.job, "lost its lease; its result is refused")
 
     def _drop(self, held: Held) -> None:
         del self._held[held.job.id]
@@ -416,7 +429,8 @@ class Tick:
                 _log(logging.INFO, "job_completed", held.job, "completed successfully")
             case RunOutcome.FAILED:
                 self.report.jobs_failed += 1
-                _log(logging.ERROR, "job_failed", held.job, f"failed for good: {run.error}", held.exception)
+                level = logging.WARNING if job.status is Status.CANCELLED else logging.ERROR
+                _log(level, "job_failed", held.job, f"failed for good: {run.error}", held.exception)
             case _:
                 self.report.jobs_retried += 1
                 when = iso(job.ready_at) if job.ready_at else "when it is resumed"

@@ -25,6 +25,7 @@ class Held:
     result: Result | None = None
     is_given_back: bool = False  # it was not begun, and another tick shall run it
     is_lost: bool = False  # the lease is another's, or nobody's: whatever comes will be refused
+    is_refused: bool = False  # the store cannot hold its result
     is_abandoned: bool = False  # the handler outlived its limit; its thread is left behind
     try_at: datetime | None = None  # no write before this time, since the store did not answer
 
@@ -80,13 +81,16 @@ class Workers:
         return withdrawn
 
     def close(self) -> None:
-        """Let each thread end after its present job."""
+        """Let each thread end after its present job; what is still waiting is not begun."""
+        self.withdraw()
         for _ in range(self._threads):
             self._waiting.put(None)
 
     def _work(self) -> None:
         while held := self._waiting.get():
             self.results.put((held, None if held.is_lost else self._run(held)))
+            if held.is_abandoned:
+                return  # another thread has taken its place
 
     def _run(self, held: Held) -> Result:
         started_at = self._clock()
@@ -106,11 +110,11 @@ class Workers:
         try:
             run_handler(self._handlers, job, held.context)
         except Later as exc:
-            error, later = _told(exc), exc.delay
+            error, later = _told(exc), getattr(exc, "delay", timedelta())
         except NeverAgain as exc:
             held.exception, error, final = exc, _told(exc), True
         # A handler is the user's code: whatever it raises is a failure of its job and of nothing else.
-        except (Exception, SystemExit) as exc:
+        except BaseException as exc:
             held.exception, error = exc, _told(exc, type(exc).__name__)
         return Result(
             started_at=started_at,

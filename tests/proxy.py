@@ -17,12 +17,17 @@ class Proxy:
         self._lock = threading.Lock()
         self._lets_through = threading.Event()
         self._lets_through.set()
+        self._allowance: int | None = None
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def hold(self) -> None:
         """Keep back what the server says from now on."""
         self._lets_through.clear()
+
+    def cut_after(self, count: int) -> None:
+        """Cut all connections, once, when the server has said so many more bytes."""
+        self._allowance = count
 
     def cut(self) -> None:
         """Cut all connections, what was kept back included, and let new ones through."""
@@ -56,10 +61,18 @@ class Proxy:
             while data := source.recv(65536):
                 if is_answer:
                     self._lets_through.wait()
+                    self._spend(len(data))
                 sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+    def _spend(self, count: int) -> None:
+        if self._allowance is not None:
+            self._allowance -= count
+            if self._allowance < 0:
+                self._allowance = None
+                self.cut()
 
 
 @contextmanager

@@ -202,3 +202,14 @@ def test_half_a_batch_is_another_ticks(store: LosesAnswers, job_factory: JobFact
     outcomes = store.swap([Change(job, job.claim(now=now, token="mine", **lease)) for job in (a, b)])
 
     assert [isinstance(outcome, Won) for outcome in outcomes] == [True, False]
+
+
+def test_a_query_that_is_cut_in_the_middle_is_repeated(store: LosesAnswers, job_factory: JobFactory) -> None:
+    """Half a page is no page: it is asked for again, and comes whole."""
+    now = utc_now()
+    store.swap([Change(None, job_factory(f"job-{n:03}", at=now, payload={"text": "x" * 5000})) for n in range(300)])
+    store.proxy.cut_after(300_000)
+
+    due = store.due(utc_now())
+
+    assert [job.id for job in due] == [f"job-{n:03}" for n in range(300)]

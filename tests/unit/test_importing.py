@@ -171,7 +171,7 @@ def test_a_finished_job_needs_no_handler(conversion: Conversion) -> None:
         pytest.param({"status": "waiting"}, "status is 'waiting'", id="status"),
         pytest.param({"status": None}, "status missing", id="no-status"),
         pytest.param({"job_type": ["log"]}, "job_type is", id="type"),
-        pytest.param({"payload": [1]}, "payload is '[1]'", id="payload"),
+        pytest.param({"payload": [1]}, "payload is 'list'", id="payload"),
         pytest.param({"max_attempts": 0}, "max_attempts is '0'", id="attempts"),
         pytest.param({"status": "running", "lease_until": "soon"}, "lease_until is 'soon'", id="lease"),
         pytest.param({"recent_runs": ["x"]}, "recent_runs", id="history"),

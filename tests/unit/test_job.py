@@ -494,7 +494,19 @@ def test_a_failure_of_a_paused_job_waits_for_resume(waiting: Job, now: datetime)
     resumed = failed.resume(now=now)
 
     assert (failed.status, failed.ready_at, failed.attempts) == (Status.PAUSED, None, 1)
-    assert claim(resumed, now).execution_key == waiting.execution_key
+    assert resumed.ready_at == now + failed.backoff()
+    assert claim(resumed, now + 2 * MINUTE).execution_key == waiting.execution_key
+
+
+@pytest.mark.parametrize("said", [{"error": "boom"}, {"error": "busy", "later": timedelta(hours=1)}])
+def test_a_pause_does_not_shorten_the_wait_for_another_try(daily: Job, now: datetime, said: dict[str, Any]) -> None:
+    """After resume the job is ready when it would have been, with its occurrence, and that is no misfire."""
+    put_off = finish(claim(daily, now), now, **said)
+
+    resumed = put_off.pause(now=now).resume(now=now)
+
+    assert resumed.ready_at == put_off.ready_at
+    assert claim(resumed, now + timedelta(days=3)).schedule_at == now
 
 
 @pytest.mark.parametrize("said", [{}, {"error": "boom"}, {"error": "busy", "later": MINUTE}])
@@ -531,6 +543,7 @@ def test_release_ends_the_lease_and_fences_the_holder(waiting: Job, now: datetim
     freed = (held.pause(now=now) if paused else held).release(now=now + MINUTE, by="ana")
 
     assert (freed.lease_token, freed.lease_until, freed.updated_by) == (None, None, "ana")
+    assert [(run.outcome, run.by) for run in freed.recent_runs] == [("died", "ana")]
     assert freed.ready_at == (now + MINUTE if ready else None)
 
 
@@ -560,6 +573,20 @@ def test_a_new_schedule_starts_a_new_occurrence(daily: Job, now: datetime) -> No
 
     assert edited.ready_at == edited.schedule_at == datetime(2026, 11, 21, 17, 30, tzinfo=UTC)
     assert edited.recent_runs == job.recent_runs
+
+
+def test_what_a_new_schedule_leaves_out_is_in_the_history(daily: Job, now: datetime) -> None:
+    """Occurrences that were due when the schedule was changed do not vanish."""
+    edited = daily.edit(now=now + timedelta(days=2), cron="0 12 * * *")
+
+    (missed,) = edited.recent_runs
+    assert (missed.outcome, missed.schedule_at, missed.until) == ("missed", now, now + timedelta(days=1))
+
+
+def test_the_schedule_of_a_cancelled_job_waits_for_its_run_to_end(daily: Job, now: datetime) -> None:
+    """Else the finish of the run under way would leave it cancelled."""
+    with pytest.raises(NotPossible, match="when that run has ended"):
+        claim(daily, now).cancel(now=now, retention=RETENTION).edit(now=now, cron="0 12 * * *")
 
 
 def test_a_new_time_wakes_a_finished_job(waiting: Job, now: datetime) -> None:

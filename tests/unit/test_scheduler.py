@@ -1,5 +1,6 @@
 """The tick, over a store in a file, with a clock that the test turns by hand."""
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -256,6 +257,7 @@ def logged(caplog: pytest.LogCaptureFixture, action: str) -> list[logging.LogRec
         pytest.param(Later(MINUTE), "jobs_retried", Status.PENDING, id="later"),
         pytest.param(RuntimeError("x"), "jobs_retried", Status.PENDING, id="any other error"),
         pytest.param(SystemExit(3), "jobs_retried", Status.PENDING, id="sys.exit"),
+        pytest.param(asyncio.CancelledError(), "jobs_retried", Status.PENDING, id="no ordinary exception"),
         pytest.param(NotPossible("x"), "jobs_retried", Status.PENDING, id="our own error"),
     ],
 )
@@ -511,7 +513,61 @@ def test_a_process_that_ends_does_not_wait_for_ever(world: World, job_factory: J
     go_on.set()
 
     assert report.truncated
+    assert (report.jobs_lost, report.metrics()["jobs_executed"]) == (1, 1)
     assert world.job().status is Status.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("raised", "ready_in"),
+    [(RuntimeError("stopped"), SECOND), (Later(timedelta(hours=1)), timedelta(hours=1))],
+    ids=["an error", "later"],
+)
+def test_stopping_as_told_is_no_failure(
+    world: World, job_factory: JobFactory, now: datetime, raised: Exception, ready_in: timedelta
+) -> None:
+    """A handler that gives up because the process ends uses no attempt; its own "later" still counts."""
+
+    def obey(payload: Payload, context: Context) -> None:
+        world.is_stopping = True
+        wait_for_stop(payload, context)
+        raise raised
+
+    world.on("log", obey)
+    world.add(job_factory(at=now, max_attempts=1))
+
+    report = world.tick()
+
+    assert report.jobs_retried == 1
+    assert (world.job().attempts, world.job().ready_at) == (0, now + ready_in)
+
+
+def test_a_claim_that_takes_too_long_starts_nothing(world: World, job_factory: JobFactory, now: datetime) -> None:
+    """When the store answers after the budget is spent, what was claimed is given back."""
+
+    def slow(changes: Sequence[Change]) -> None:
+        world.clock.turn(60 * SECOND)
+
+    world.store.answer = slow
+    world.add(job_factory(at=now))
+
+    report = world.tick()
+
+    assert world.runs == []
+    assert report.truncated
+    assert (world.job().status, world.job().lease_token) == (Status.PENDING, None)
+
+
+def test_a_clock_that_is_put_back_stops_nothing(world: World, job_factory: JobFactory, now: datetime) -> None:
+    """Time does not run backwards within a tick."""
+
+    def put_back(payload: Payload, context: Context) -> None:
+        world.clock.turn(-timedelta(hours=1))
+
+    world.on("log", put_back)
+    world.env["SCHEDULER_CONCURRENCY"] = "1"
+    world.add(*(job_factory(f"job-{n}", at=now) for n in range(3)))
+
+    assert world.tick().jobs_succeeded == 3
 
 
 def test_limits_that_do_not_fit_are_refused_at_start() -> None:
@@ -616,6 +672,86 @@ def test_jobs_with_two_dead_holders_run_alone_and_last(world: World, job_factory
     assert report.jobs_recovered == 2
 
 
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Make pages small, so that a few jobs fill them."""
+    monkeypatch.setattr("shared.due_jobs.PAGE", 20)
+    return 20
+
+
+def test_many_jobs_with_dead_holders_do_not_block_the_page(
+    world: World, job_factory: JobFactory, now: datetime, small_pages: int
+) -> None:
+    """A whole page of them at the head: the others run first, and no page is read again and again."""
+
+    def twice_dead(name: str) -> Job:
+        job = job_factory(name, at=now)
+        for _ in range(2):
+            job = job.claim(now=job.ready_at or now, token="dead", lease=LEASE, retention=DAY)
+        return job
+
+    world.env["SCHEDULER_TICK_BUDGET_SECONDS"] = "3000"
+    world.add(*(twice_dead(f"dead-{n:03}") for n in range(small_pages)))
+    world.clock.turn(2 * LEASE)
+    world.add(*(job_factory(f"job-{n:02}", at=now + 2 * LEASE) for n in range(30)))
+
+    report = world.tick()
+
+    assert report.jobs_succeeded == small_pages + 30
+    assert all(key.startswith("job-") for key in world.runs[:30])
+    assert world.store.calls.count("due") <= 3
+    assert report.jobs_checked <= 5 * small_pages
+
+
+def test_a_tick_never_holds_a_job_twice(world: World, job_factory: JobFactory, now: datetime, small_pages: int) -> None:
+    """A job released and rescheduled while it runs here waits for the next tick, though another page shows it."""
+    others_done = threading.Event()
+
+    def long(payload: Payload, context: Context) -> None:
+        world.jobs().release("long")
+        world.jobs().edit("long", at=now - SECOND)
+        assert others_done.wait(20)
+
+    def quick(payload: Payload, context: Context) -> None:
+        world.clock.turn(SECOND / 5)
+        if len(world.runs) > small_pages:
+            others_done.set()
+
+    world.env["SCHEDULER_TICK_BUDGET_SECONDS"] = "3000"
+    world.on("long", long, timeout=timedelta(hours=1))
+    world.on("log", quick)
+    world.add(
+        job_factory("long", "long", at=now - MINUTE), *(job_factory(f"job-{n:03}", at=now) for n in range(small_pages))
+    )
+
+    report = world.tick()
+
+    assert sum(key.startswith("long@") for key in world.runs) == 1
+    assert (report.jobs_lost, report.jobs_succeeded) == (1, small_pages)
+    assert (world.job("long").status, world.job("long").schedule_at) == (Status.PENDING, now - SECOND)
+
+
+def test_a_coalesced_occurrence_is_started_once_in_a_tick(
+    world: World, job_factory: JobFactory, now: datetime, small_pages: int
+) -> None:
+    """It counts as started under the time to which it was moved."""
+
+    def later(payload: Payload, context: Context) -> None:
+        world.clock.turn(SECOND / 5)
+        raise Later(SECOND)
+
+    world.env["SCHEDULER_TICK_BUDGET_SECONDS"] = "3000"
+    world.on("log", later)
+    world.add(
+        job_factory("behind", cron="0 * * * *", at=now - DAY),
+        *(job_factory(f"j-{n:03}", at=now) for n in range(small_pages)),
+    )
+
+    world.tick()
+
+    assert len(world.runs) == len(set(world.runs))
+
+
 def is_claim(change: Change) -> bool:
     before, after = change
     return isinstance(before, Job) and isinstance(after, Job) and before.lease_token != after.lease_token
@@ -638,6 +774,23 @@ def test_stopping_a_running_job(world: World, job_factory: JobFactory, now: date
     assert len(world.runs) == 1
     assert world.job().status == {"pause": "paused", "cancel": "cancelled"}[command]
     assert [run.outcome for run in world.job().recent_runs] == ["completed"]
+
+
+def test_a_handler_that_stops_because_of_a_pause_has_not_failed(world: World, job_factory: JobFactory) -> None:
+    """Even with its only attempt: the job is paused, and resumes where it was."""
+
+    def obey(payload: Payload, context: Context) -> None:
+        world.jobs().pause("job")
+        world.clock.turn(LEASE / 3)
+        wait_for_stop(payload, context)
+        raise RuntimeError("stopped")
+
+    world.on("log", obey, timeout=timedelta(hours=1))
+    world.add(job_factory(max_attempts=1))
+
+    world.tick()
+
+    assert (world.job().status, world.job().attempts) == (Status.PAUSED, 0)
 
 
 def test_the_holder_hears_of_a_cancel_with_its_next_renewal(world: World, job_factory: JobFactory) -> None:
@@ -776,6 +929,19 @@ def test_a_claim_that_was_not_heard_ends_the_tick(world: World, job_factory: Job
         world.tick()
 
     assert world.runs == []
+
+
+def test_a_claim_that_was_not_heard_among_others(world: World, job_factory: JobFactory, now: datetime) -> None:
+    """One write without an answer does not end the tick: the others run."""
+    world.store.answer = lambda changes: [
+        Unheard("contention") if change.job_id == "a" else world.store.store.swap([change])[0] for change in changes
+    ]
+    world.add(job_factory("a", at=now), *(job_factory(f"b{n}", at=now) for n in range(20)))
+
+    report = world.tick()
+
+    assert report.jobs_succeeded == 20
+    assert not any(key.startswith("a@") for key in world.runs)
 
 
 def test_a_finish_is_repeated_until_it_is_heard(world: World, job_factory: JobFactory, now: datetime) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.api_core import exceptions
 from google.cloud import firestore
 
 from shared.document import Unreadable, from_document, to_document
@@ -529,6 +530,30 @@ def test_a_claim_writes_only_what_it_changes(
 
     assert outcomes == [Lost()]
     assert read(firestore_store, job.id).extra == {"team": "ops"}
+
+
+class RefusesWrites(FirestoreStore):
+    """A store whose reads work and whose writes do not: a missing role, or a quota that is used up."""
+
+    def _batch(self, writes: Any) -> Any:
+        class Batch:
+            def commit(self, **_: Any) -> None:
+                raise exceptions.PermissionDenied("no")  # type: ignore[no-untyped-call]  # the library's own
+
+        return Batch()
+
+
+@pytest.mark.emulator
+def test_writes_that_are_refused_while_reads_work_are_not_lost_to_anybody(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
+) -> None:
+    """What was read still stands, so no other writer was faster: the outcome is unheard, with the reason."""
+    (job,) = insert(firestore_store, job_factory(at=now))
+    store = RefusesWrites(firestore_store._client, firestore_store._jobs.id)
+
+    outcomes = store.swap([Change(job, claimed(job, now)), Change(None, job_factory("new"))])
+
+    assert all(isinstance(outcome, Unheard) and "PermissionDenied" in outcome.reason for outcome in outcomes)
 
 
 def test_an_unreachable_store_is_unheard_on_writes_and_unavailable_on_reads(
