@@ -147,7 +147,7 @@ class Tick:
 
     def _step(self, now: datetime) -> bool:
         """Make one call to the store, or wait a moment; say whether there is more to do."""
-        self._collect(now)
+        self._collect()
         self._watch(now)
         if now >= self._ends_at:
             self._end_late(now)
@@ -267,7 +267,7 @@ class Tick:
         except queue.Empty:
             return
 
-    def _collect(self, now: datetime) -> None:
+    def _collect(self) -> None:
         while not self._workers.results.empty():
             self._take_back(*self._workers.results.get())
 
