@@ -3,13 +3,13 @@
 The conversion is pure, and one for both ways in, `jobs import` from a file and `jobs upgrade` in the store.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
 
 from cli.session import ADD_HANDLER
-from shared.document import RUN_TIMES, TIMES, Document, Unreadable, from_document
+from shared.document import Document, Unreadable, from_document, with_times
 from shared.job import MAX_ERROR_CHARACTERS, Job, Status, iso
 
 
@@ -65,7 +65,7 @@ class Conversion:
         ISO text becomes a time, a naive one in UTC. A job that waits without `ready_at` is ready at `schedule_at`;
         so is one that runs without it, once its lease is over. A lease in force is a reason to leave the job alone.
         """
-        document = _with_times(raw)
+        document = with_times(raw, naive=UTC)
         if reason := self._held(document):
             return Unreadable(id=job_id, reason=reason, document=raw)
         read = from_document(job_id, self._completed(document))
@@ -128,23 +128,3 @@ def _is_time(value: Any) -> TypeGuard[datetime]:
 
 def _is_over(value: Any, now: datetime) -> bool:
     return value is None or (_is_time(value) and value <= now)
-
-
-def _with_times(raw: Document) -> dict[str, Any]:
-    runs = raw.get("recent_runs")
-    if isinstance(runs, list):
-        runs = [_parsed(run, RUN_TIMES) if isinstance(run, Mapping) else run for run in runs]
-    return {**_parsed(raw, TIMES), **({} if runs is None else {"recent_runs": runs})}
-
-
-def _parsed(document: Document, names: Collection[str]) -> dict[str, Any]:
-    return {name: _utc(value) if name in names else value for name, value in document.items()}
-
-
-def _utc(value: Any) -> Any:
-    """Read ISO text as a time; what is none stays, for the reader to name."""
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC) if isinstance(moment, datetime) else value
-    except (ValueError, OverflowError):
-        return value

@@ -5,9 +5,9 @@ absent fields are left out. Each store turns that into what it keeps.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -63,6 +63,33 @@ def from_document(job_id: str, document: Document, version: Any = None) -> Job |
     except InvalidInput as exc:
         return Unreadable(id=job_id, reason=str(exc), document=document, version=version)
     return job
+
+
+def with_times(document: Document, *, naive: tzinfo | None = None) -> dict[str, Any]:
+    """Turn the ISO text of time fields into times; a naive one is taken in the zone `naive`.
+
+    What is no time, or naive without such a zone, stays as it is, for `from_document` to name.
+    """
+    runs = document.get("recent_runs")
+    if isinstance(runs, list):
+        runs = [_times_in(run, RUN_TIMES, naive) if isinstance(run, Mapping) else run for run in runs]
+    return {**_times_in(document, TIMES, naive), **({} if runs is None else {"recent_runs": runs})}
+
+
+def read_time(value: Any, naive: tzinfo | None = None) -> Any:
+    """Read one time as `with_times` does."""
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+    if not isinstance(time, datetime):
+        return value
+    zone = time.tzinfo or naive
+    return time.replace(tzinfo=zone) if zone else value
+
+
+def _times_in(document: Document, names: Collection[str], naive: tzinfo | None) -> dict[str, Any]:
+    return {name: read_time(value, naive) if name in names else value for name, value in document.items()}
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from shared.document import RUN_TIMES, TIMES, Unreadable, changed_fields, from_document, to_document
+from shared.document import Unreadable, changed_fields, from_document, read_time, to_document, with_times
 from shared.errors import StoreUnavailable
 from shared.job import Job, iso
 from shared.store import PAGE, Change, Lost, Outcome, Unheard, Won
@@ -40,7 +40,7 @@ class JsonStore:
 
     def due(self, now: datetime, limit: int = PAGE) -> list[Job | Unreadable]:
         content = self._read()
-        ready = {job_id: _time(document.get("ready_at")) for job_id, document in content["jobs"].items()}
+        ready = {job_id: read_time(document.get("ready_at")) for job_id, document in content["jobs"].items()}
         due = sorted((at, job_id) for job_id, at in ready.items() if isinstance(at, datetime) and at <= now)
         return [self._job(content, job_id) for _, job_id in due[:limit]]
 
@@ -95,7 +95,7 @@ class JsonStore:
         return Won(replace(after, version=content["counter"]))
 
     def _job(self, content: Mapping[str, Any], job_id: str) -> Job | Unreadable:
-        return from_document(job_id, _with_times(content["jobs"][job_id]), _version(content, job_id))
+        return from_document(job_id, with_times(content["jobs"][job_id]), _version(content, job_id))
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -124,7 +124,7 @@ class JsonStore:
     def _write(self, content: dict[str, Any]) -> None:
         now = self._clock()
         for job_id, document in list(content["jobs"].items()):
-            expire_at = _time(document.get("expire_at"))
+            expire_at = read_time(document.get("expire_at"))
             if isinstance(expire_at, datetime) and expire_at <= now:
                 _drop(content, job_id)
         temporary = Path(f"{self._path}.tmp")
@@ -172,23 +172,3 @@ def _is_job_file(content: Any) -> bool:
         and isinstance(content.get("jobs"), dict)
         and all(isinstance(document, dict) for document in content["jobs"].values())
     )
-
-
-def _with_times(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn ISO text into times; what is no time stays, for the reader to name."""
-    runs = document.get("recent_runs")
-    if isinstance(runs, list):
-        runs = [_parse(run, RUN_TIMES) if isinstance(run, dict) else run for run in runs]
-    return {**_parse(document, TIMES), **({} if runs is None else {"recent_runs": runs})}
-
-
-def _parse(document: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    return {name: _time(value) if name in names else value for name, value in document.items()}
-
-
-def _time(value: Any) -> Any:
-    try:
-        time = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return value
-    return time if time.tzinfo else value
