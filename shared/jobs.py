@@ -101,8 +101,8 @@ class Jobs:
         )
         check_payload(self._handlers, job.job_type, job.payload)
         outcome = self._swap(Change(None, job))
-        if isinstance(outcome, Won):
-            return Scheduled(job, "created")
+        if isinstance(outcome, Won) and isinstance(outcome.job, Job):
+            return Scheduled(outcome.job, "created")
         present = self.get(job.id)
         has_time = at is not None or after is not None
         if not (differing := differences(present, job, compare_time=has_time)):

@@ -107,6 +107,8 @@ class FirestoreStore:
             if change.before is None:
                 batch.create(reference, fields)
                 continue
+            if change.before.version is None:  # it would be a write without any condition
+                raise ValueError(f"job {change.job_id} was not read from the store")
             still_there = self._client.write_option(last_update_time=change.before.version)
             if change.after is None:
                 batch.delete(reference, option=still_there)

@@ -460,6 +460,35 @@ def test_a_hanging_handler_does_not_hold_up_the_others(world: World, job_factory
     assert (report.jobs_retried, report.jobs_succeeded) == (1, 1)
 
 
+def test_a_result_that_comes_after_the_limit_is_refused(
+    world: World, job_factory: JobFactory, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Even while the record of the time-out is not stored yet: the run has failed, and that stays."""
+    others = threading.Event()
+
+    def late(payload: Payload, context: Context) -> None:
+        world.clock.turn(10 * SECOND)
+        assert context.stop.wait(10)
+        world.clock.turn(5 * SECOND)
+        assert others.wait(10)
+
+    def away_until_the_late_result(changes: Sequence[Change]) -> list[Outcome] | None:
+        if any(is_claim(change) for change in changes) or logged(caplog, "late_result"):
+            return None
+        others.set()
+        world.clock.turn(SECOND)
+        return [Unheard("away") for _ in changes]
+
+    world.on("log", late, timeout=10 * SECOND)
+    world.store.answer = away_until_the_late_result
+    world.add(job_factory(at=now))
+
+    report = world.tick()
+
+    assert report.jobs_retried == 1
+    assert world.job().error == "timed out after 10 s"
+
+
 def test_a_handler_that_stops_when_told_reports_itself(world: World, job_factory: JobFactory) -> None:
     """Within the five seconds of grace its own result counts."""
 

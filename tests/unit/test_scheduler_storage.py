@@ -231,6 +231,17 @@ def test_a_deletion_is_conditional(store: Store, job_factory: JobFactory, now: d
     assert again == [Lost()]
 
 
+def test_a_value_that_was_never_read_replaces_nothing(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """Without a version there is nothing to compare, so nothing is written, over anything."""
+    (stored,) = insert(store, job_factory(at=now))
+    job = replace(stored, version=None)
+
+    outcomes = store.swap([Change(job, claimed(job, now))])
+
+    assert not isinstance(outcomes[0], Won)
+    assert read(store, job.id) == stored
+
+
 def test_an_id_made_again_has_no_old_version(store: Store, job_factory: JobFactory, now: datetime) -> None:
     """A holder of a deleted job cannot write into a new one of the same id."""
     (old,) = insert(store, job_factory(at=now))
@@ -530,6 +541,30 @@ def test_a_claim_writes_only_what_it_changes(
 
     assert outcomes == [Lost()]
     assert read(firestore_store, job.id).extra == {"team": "ops"}
+
+
+class Counts(FirestoreStore):
+    """A store that notes how many writes each call holds."""
+
+    def __init__(self, client: firestore.Client, collection: str) -> None:
+        super().__init__(client, collection)
+        self.sizes: list[int] = []
+
+    def _batch(self, writes: Any) -> Any:
+        self.sizes.append(len(writes))
+        return super()._batch(writes)
+
+
+@pytest.mark.emulator
+def test_no_call_holds_more_writes_than_firestore_takes(
+    firestore_store: FirestoreStore, job_factory: JobFactory
+) -> None:
+    """500 a call: the emulator would take more, Firestore does not."""
+    store = Counts(firestore_store._client, firestore_store._jobs.id)
+
+    insert(store, *(job_factory(f"job-{n:04}") for n in range(1201)))
+
+    assert store.sizes == [500, 500, 201]
 
 
 class RefusesWrites(FirestoreStore):

@@ -1,0 +1,262 @@
+"""The Python interface to jobs, on both stores."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.document import Unreadable
+from shared.errors import InvalidInput, StoreUnavailable
+from shared.handlers import Handler, InvalidPayload, Payload
+from shared.job import InvalidJob, Job, NotPossible, Result, Status
+from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
+from shared.store import Change, Lost, Outcome, Refused, Store, Unheard
+from shared.store_json import JsonStore
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+JobFactory = Callable[..., Job]
+
+
+def needs_message(payload: Payload) -> None:
+    if "message" not in payload:
+        raise InvalidPayload("a message is needed")
+
+
+HANDLERS = {"log": Handler(job_type="log", run=lambda payload, context: None, check=needs_message)}
+HELLO = {"message": "hello"}
+
+
+@pytest.fixture
+def jobs(store: Store, now: datetime) -> Jobs:
+    """The jobs of an empty store, on clocks of Tokyo."""
+    return Jobs(store, clock=lambda: now, handlers=HANDLERS, retention=30 * DAY, timezone="Asia/Tokyo")
+
+
+def insert(store: Store, *jobs: Job | Unreadable) -> None:
+    store.swap([Change(None, job) for job in jobs])
+
+
+# -- schedule ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_is_due_now_at_a_time_after_a_while_or_again_and_again(jobs: Jobs, now: datetime) -> None:
+    """Each way to say when; a cron expression is read on the configured clocks unless a zone is given."""
+    times = [
+        jobs.schedule("log", HELLO).job.ready_at,
+        jobs.schedule("log", HELLO, at=now + DAY).job.ready_at,
+        jobs.schedule("log", HELLO, after=MINUTE).job.ready_at,
+        jobs.schedule("log", HELLO, cron="0 19 * * *").job.ready_at,
+        jobs.schedule("log", HELLO, cron="0 19 * * *", timezone="UTC").job.ready_at,
+    ]
+
+    assert times == [now, now + DAY, now + MINUTE, now + timedelta(hours=1), now + timedelta(hours=10)]
+
+
+def test_the_same_id_and_definition_changes_nothing(jobs: Jobs) -> None:
+    """The call can stand in code that runs at every start."""
+    first = jobs.schedule("log", HELLO, cron="0 9 * * *", id="report", by="ana")
+
+    again = jobs.schedule("log", HELLO, cron="0 9 * * *", id="report", by="ben")
+
+    assert (first.outcome, again.outcome) == ("created", "unchanged")
+    assert again.job == first.job
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        pytest.param(
+            {"payload": {"message": "bye"}}, "payload is {'message': 'hello'}, not {'message': 'bye'}", id="payload"
+        ),
+        pytest.param({"cron": "0 9 * * *"}, "cron is None, not '0 9 * * *'", id="rhythm"),
+        pytest.param({"max_attempts": 5}, "max_attempts is 3, not 5", id="attempts"),
+        pytest.param({"space": "spaces/B"}, "space is 'spaces/A', not 'spaces/B'", id="space"),
+        pytest.param({"after": MINUTE}, "schedule_at is 2026-11-21T09:00:00Z, not 2026-11-21T09:01:00Z", id="time"),
+    ],
+)
+def test_another_definition_is_an_error_that_names_the_differences(
+    jobs: Jobs, given: dict[str, Any], says: str
+) -> None:
+    """Nothing is changed, and the reader sees what differs and how."""
+    before = jobs.schedule("log", HELLO, id="report", space="spaces/A").job
+
+    with pytest.raises(AlreadyScheduled) as caught:
+        jobs.schedule("log", **{"payload": HELLO, "id": "report", "space": "spaces/A", **given})
+
+    assert says in str(caught.value)
+    assert jobs.get("report") == before
+
+
+def test_a_space_that_is_not_asked_for_is_no_difference(jobs: Jobs) -> None:
+    """Nor is it taken away."""
+    jobs.schedule("log", HELLO, id="report", space="spaces/A")
+
+    again = jobs.schedule("log", HELLO, id="report")
+
+    assert (again.outcome, again.job.space) == ("unchanged", "spaces/A")
+
+
+def test_replacing_changes_schedule_and_payload_and_keeps_the_history(jobs: Jobs, store: Store, now: datetime) -> None:
+    """The job goes on under its new definition; what it did stays on record."""
+    job = jobs.schedule("log", HELLO, cron="0 9 * * *", id="report").job
+    ran = replace(job, ready_at=now).claim(now=now, token="t", lease=MINUTE, retention=DAY)
+    ran = ran.finish(Result(started_at=now, ended_at=now, by="schedule"), retention=DAY)
+    store.swap([Change(job, ran)])
+
+    replaced = jobs.schedule("log", {"message": "bye"}, cron="0 20 * * *", id="report", by="ben", replace=True)
+
+    assert replaced.outcome == "replaced"
+    assert replaced.job == jobs.get("report")
+    assert (replaced.job.payload, replaced.job.ready_at) == ({"message": "bye"}, now + timedelta(hours=2))
+    assert len(replaced.job.recent_runs) == 1
+    assert replaced.job.updated_by == "ben"
+
+
+def test_replacing_a_finished_job_without_a_time_runs_it_again(jobs: Jobs, store: Store, now: datetime) -> None:
+    """Scheduling without a time means now, whatever became of the old definition."""
+    job = jobs.schedule("log", HELLO, id="once").job
+    done = job.claim(now=now, token="t", lease=MINUTE, retention=DAY)
+    store.swap([Change(job, done.finish(Result(started_at=now, ended_at=now, by="schedule"), retention=DAY))])
+
+    replaced = jobs.schedule("log", {"message": "bye"}, id="once", replace=True)
+
+    assert (replaced.job.status, replaced.job.ready_at) == (Status.PENDING, now)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        pytest.param({"at": datetime(2026, 1, 1), "after": MINUTE}, "not both", id="two-times"),
+        pytest.param({"payload": {}}, "a message is needed", id="payload-its-handler-refuses"),
+        pytest.param({"id": ""}, "the id '' is not allowed", id="empty-id"),
+        pytest.param({"cron": "never"}, "never", id="cron"),
+    ],
+)
+def test_what_cannot_be_scheduled_is_refused(jobs: Jobs, given: dict[str, Any], says: str) -> None:
+    """By name, before anything is stored."""
+    with pytest.raises((InvalidInput, InvalidPayload), match=says):
+        jobs.schedule("log", **{"payload": HELLO, **given})
+
+    assert list(jobs.list()) == []
+
+
+def test_an_edit_is_checked_by_the_handler_too(jobs: Jobs) -> None:
+    """A payload that could not be scheduled cannot be slipped in later."""
+    jobs.schedule("log", HELLO, id="a")
+
+    with pytest.raises(InvalidPayload):
+        jobs.edit("a", payload={})
+    assert jobs.edit("a", payload={"message": "new"}).payload == {"message": "new"}
+
+
+# -- looking and commanding --------------------------------------------------------------------------------------------
+
+
+def test_listing_leaves_out_subscriptions_unless_asked(jobs: Jobs, store: Store, job_factory: JobFactory) -> None:
+    """They are documents of the same collection, and no job that a person made."""
+    insert(store, job_factory("a"), job_factory("subscription:gmail:a@example.com"), job_factory("z", space="spaces/A"))
+
+    assert [job.id for job in jobs.list(page_size=1)] == ["a", "z"]
+    assert [job.id for job in jobs.list(with_subscriptions=True)] == ["a", "subscription:gmail:a@example.com", "z"]
+    assert [job.id for job in jobs.list(space="spaces/A")] == ["z"]
+    assert [job.id for job in jobs.list(after="a")] == ["z"]
+
+
+@pytest.mark.parametrize("command", ["get", "pause", "resume", "cancel", "run", "retry", "release", "delete"])
+def test_what_is_not_there_is_named(jobs: Jobs, command: str) -> None:
+    """Every command says which job it did not find."""
+    with pytest.raises(UnknownJob, match="no job missing"):
+        getattr(jobs, command)("missing")
+
+
+@pytest.mark.parametrize("command", ["get", "pause", "run"])
+def test_what_cannot_be_read_is_named_with_the_remedy(jobs: Jobs, store: Store, command: str) -> None:
+    """It is not touched; deleting it is possible."""
+    insert(store, Unreadable(id="bad", reason="", document={"team": "ops"}))
+
+    with pytest.raises(InvalidJob, match=r"job bad cannot be read: .*jobs upgrade"):
+        getattr(jobs, command)("bad")
+    jobs.delete("bad")
+    assert store.get(["bad"]) == {}
+
+
+def test_commands_are_stored_and_signed(jobs: Jobs, store: Store) -> None:
+    """What a command returns is what stands in the store."""
+    jobs.schedule("log", HELLO, cron="0 9 * * *", id="a")
+
+    for command, status in (("pause", "paused"), ("resume", "pending"), ("run", "pending"), ("cancel", "cancelled")):
+        job = getattr(jobs, command)("a", by="ana")
+
+        assert (job.status, job.updated_by) == (status, "ana")
+        assert job == jobs.get("a")
+
+
+class Answers(JsonStore):
+    """A store whose first swaps are answered as a test says."""
+
+    answers: Sequence[Outcome] = ()
+
+    def swap(self, changes: Sequence[Change]) -> list[Outcome]:
+        if self.answers:
+            answer, *self.answers = self.answers
+            return [answer]
+        return super().swap(changes)
+
+
+@pytest.fixture
+def answering(json_store: JsonStore, now: datetime, job_factory: JobFactory) -> tuple[Answers, Jobs]:
+    """A store with a job `a`, and its jobs."""
+    store = Answers(json_store._path, lambda: now)
+    insert(store, job_factory("a", at=now + DAY))
+    return store, Jobs(store, clock=lambda: now, handlers=HANDLERS, retention=DAY)
+
+
+@pytest.mark.parametrize("command", ["pause", "delete"])
+def test_a_command_that_comes_second_is_applied_to_what_it_then_finds(
+    answering: tuple[Answers, Jobs], command: str
+) -> None:
+    """A lost swap is read again and repeated."""
+    store, jobs = answering
+    store.answers = [Lost(), Lost()]
+
+    getattr(jobs, command)("a")
+
+    assert [job.id for job in jobs.list(status="pending")] == []
+
+
+def test_a_job_that_keeps_changing_is_given_up_with_a_reason(answering: tuple[Answers, Jobs]) -> None:
+    """No command tries for ever."""
+    store, jobs = answering
+    store.answers = [Lost()] * 50
+
+    with pytest.raises(StoreUnavailable, match="keeps changing"):
+        jobs.pause("a")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "says"),
+    [(Unheard("cut"), StoreUnavailable, "did not confirm.*cut"), (Refused("too large"), InvalidInput, "too large")],
+)
+def test_an_answer_that_is_none_is_told(
+    answering: tuple[Answers, Jobs], answer: Outcome, error: type[Exception], says: str
+) -> None:
+    """The person hears what the store said."""
+    store, jobs = answering
+    store.answers = [answer]
+
+    with pytest.raises(error, match=says):
+        jobs.pause("a")
+
+
+def test_a_running_job_is_not_deleted(answering: tuple[Answers, Jobs], now: datetime) -> None:
+    """Its id must not be free while a holder is at work."""
+    store, jobs = answering
+    job = jobs.run("a")
+    store.swap([Change(job, job.claim(now=now, token="t", lease=MINUTE, retention=DAY))])
+
+    with pytest.raises(NotPossible, match="has been running since"):
+        jobs.delete("a")
+    assert jobs.get("a").status is Status.RUNNING

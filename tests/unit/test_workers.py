@@ -1,0 +1,159 @@
+"""The threads of a tick, and what a tick is handed to claim."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.document import Unreadable
+from shared.due_jobs import DueJobs
+from shared.handlers import Context, Handler, Payload
+from shared.job import Job
+from shared.store_json import JsonStore
+from shared.workers import Held, Workers
+
+LEASE = timedelta(minutes=5)
+JobFactory = Callable[..., Job]
+
+
+class Gate:
+    """A handler that notes who began, and ends when it is opened."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.has_begun = threading.Event()
+        self.is_open = threading.Event()
+
+    def __call__(self, payload: Payload, context: Context) -> None:
+        self.began.append(context.job_id)
+        self.has_begun.set()
+        assert self.is_open.wait(10)
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def workers(gate: Gate, now: datetime) -> Workers:
+    """One thread, whose handler is the gate."""
+    return Workers(1, {"log": Handler(job_type="log", run=gate)}, lambda: now)
+
+
+def held(job: Job, now: datetime) -> Held:
+    claimed = job.claim(now=now, token="token", lease=LEASE, retention=LEASE)
+    return Held(found=job, job=claimed, limit=LEASE, renewed_at=now)
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "handler"]
+
+
+def end(before: list[threading.Thread]) -> None:
+    for thread in threads():
+        if thread not in before:
+            thread.join(10)
+
+
+def test_what_has_not_begun_never_begins_after_the_end(
+    workers: Workers, gate: Gate, job_factory: JobFactory, now: datetime
+) -> None:
+    """A tick that ends for whatever reason leaves no job to run behind its back."""
+    before = threads()
+    for name in ("a", "b"):
+        workers.start(held(job_factory(name), now))
+    assert gate.has_begun.wait(10)
+
+    workers.close()
+    gate.is_open.set()
+    end(before)
+
+    assert gate.began == ["a"]
+
+
+def test_a_thread_that_was_left_behind_takes_no_more_jobs(
+    workers: Workers, gate: Gate, job_factory: JobFactory, now: datetime
+) -> None:
+    """Another one has its place: no more handlers run at once than were asked for."""
+    before = threads()
+    first = held(job_factory("a"), now)
+    workers.start(first)
+    assert gate.has_begun.wait(10)
+
+    first.is_abandoned = True
+    workers.start(held(job_factory("b"), now))
+    gate.is_open.set()
+    end(before)
+
+    assert gate.began == ["a"]
+    assert [withdrawn.job.id for withdrawn in workers.withdraw()] == ["b"]
+
+
+def test_a_job_whose_lease_was_lost_before_it_began_does_not_run(
+    workers: Workers, gate: Gate, job_factory: JobFactory, now: datetime
+) -> None:
+    """It comes back without a result."""
+    before = threads()
+    lost = held(job_factory("a"), now)
+    lost.is_lost = True
+
+    workers.start(lost)
+    returned, result = workers.results.get(timeout=10)
+    workers.close()
+    end(before)
+
+    assert (returned, result, gate.began) == (lost, None, [])
+
+
+# -- what is due -------------------------------------------------------------------------------------------------------
+
+
+class Pages(JsonStore):
+    """A store of endless due jobs that notes how many it was asked for."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.asked: list[int] = []
+
+    def due(self, now: datetime, limit: int = 0) -> list[Job | Unreadable]:
+        self.asked.append(limit)
+        return [Job.create(f"job-{len(self.asked)}-{n}", "log", now=now) for n in range(limit)]
+
+
+@pytest.fixture
+def pages(job_factory: JobFactory, monkeypatch: pytest.MonkeyPatch) -> Pages:
+    monkeypatch.setattr("shared.due_jobs.LONGEST_WAIT", 0)
+    return Pages(job_factory())
+
+
+def ids(taken: list[Any]) -> list[str]:
+    return [due.id for due in taken]
+
+
+def test_a_page_that_others_are_working_on_is_left_to_them(pages: Pages, now: datetime) -> None:
+    """After losing most of a batch a tick drops the rest of the page and takes a smaller one, to a bound."""
+    due = DueJobs(pages)
+
+    for _ in range(6):
+        taken = due.take(16, now, is_idle=True)
+        due.note(taken[:1], lost=15)
+    after = due.take(16, now, is_idle=True)
+
+    assert pages.asked == [500, 250, 125, 62, 32, 32, 32]
+    assert ids(after)[0] == "job-7-0"
+
+
+def test_a_page_is_used_up_before_the_next_one(pages: Pages, now: datetime) -> None:
+    """Losing a few is no reason to look again."""
+    due = DueJobs(pages)
+
+    first = due.take(16, now, is_idle=True)
+    due.note(first[:10], lost=6)
+    second = due.take(16, now, is_idle=False)
+
+    assert pages.asked == [500]
+    assert ids(second)[0] == "job-1-16"
+    assert not due.is_exhausted
