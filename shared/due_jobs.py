@@ -3,7 +3,7 @@
 import random
 import time
 from collections import deque
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from shared.document import Unreadable
 from shared.job import Job
@@ -11,6 +11,8 @@ from shared.store import PAGE, Store
 
 SMALLEST_PAGE = 32
 LONGEST_WAIT = 0.2  # seconds
+LOOK_AGAIN = timedelta(seconds=10)
+NEVER = datetime.min.replace(tzinfo=UTC)
 DEATHS_TO_RUN_ALONE = 2
 
 Due = Job | Unreadable
@@ -20,8 +22,8 @@ class DueJobs:
     """Hands out due documents, oldest first, each occurrence at most once.
 
     It looks at the store again only where that can bring something new: after a full page of which something was
-    won, and once after a page that was lost altogether. A job with two dead holders is kept for the end, to run
-    alone: if it is the one that kills its process, nothing else dies with it.
+    won, once after a page that was lost altogether, and every ten seconds while handlers run. A job with two dead
+    holders is kept for the end, to run alone: if it is the one that kills its process, nothing else dies with it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -34,6 +36,7 @@ class DueJobs:
         self._won = self._lost = 0  # of the present page
         self._fruitless = 0
         self._is_contended = False
+        self._looked_at = NEVER
         self.documents = 0
         self.jobs = 0
 
@@ -42,8 +45,10 @@ class DueJobs:
 
         Raises StoreUnavailable.
         """
-        while not self._page and self._should_look():
+        is_time = not is_idle and now - self._looked_at >= LOOK_AGAIN
+        while not self._page and (self._should_look() or is_time):
             self._look(now)
+            is_time = False
         taken = [self._page.popleft() for _ in range(min(most, len(self._page)))]
         if not taken and is_idle and self._alone:
             taken = [self._alone.popleft()]
@@ -77,6 +82,7 @@ class DueJobs:
     def _look(self, now: datetime) -> None:
         if self._is_contended:
             time.sleep(random.uniform(0, LONGEST_WAIT))
+        self._looked_at = now
         size = self._size + len(self._alone)  # those are still due, and stand before the others
         found = self._store.due(now, size)
         self.documents += len(found)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from shared.document import Unreadable
-from shared.due_jobs import Due, DueJobs
+from shared.due_jobs import DEATHS_TO_RUN_ALONE, Due, DueJobs
 from shared.errors import InvalidSettings, StoreUnavailable
 from shared.handlers import Handlers
 from shared.job import Job, Result, RunOutcome, Status, iso
@@ -204,8 +204,10 @@ class Tick:
 
     def _room(self, now: datetime) -> int:
         """Size the next batch: twice the last one if that was done within a second, else the free threads."""
-        busy = sum(held.is_busy for held in self._held.values())
-        age = now - self._claimed_at
+        running = [held for held in self._held.values() if held.is_busy]
+        if any(held.found.deaths >= DEATHS_TO_RUN_ALONE for held in running):
+            return 0
+        busy, age = len(running), now - self._claimed_at
         if busy:
             self._is_slow = self._is_slow or age > QUICK_BATCH
             return max(self._settings.concurrency - busy, 0) if self._is_slow and age >= FLUSH_AFTER else 0

@@ -414,6 +414,27 @@ def test_one_slow_job_does_not_hold_up_the_others(world: World, job_factory: Job
     assert report.jobs_succeeded == 11
 
 
+def test_what_becomes_due_while_a_long_job_runs_does_not_wait_for_its_end(
+    world: World, job_factory: JobFactory, now: datetime
+) -> None:
+    """Within its budget a tick looks again every ten seconds as long as a handler runs."""
+    ran = threading.Event()
+
+    def long(payload: Payload, context: Context) -> None:
+        world.add(job_factory("new", at=now + SECOND))
+        world.clock.turn(10 * SECOND)
+        assert ran.wait(10)
+
+    world.on("long", long)
+    world.on("log", lambda payload, context: ran.set())
+    world.add(job_factory("long", "long", at=now))
+
+    report = world.tick()
+
+    assert report.jobs_succeeded == 2
+    assert world.store.calls.count("due") == 2
+
+
 def test_a_handler_is_told_at_its_limit_and_recorded_as_failed(
     world: World, job_factory: JobFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -706,6 +727,29 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> int:
     """Make pages small, so that a few jobs fill them."""
     monkeypatch.setattr("shared.due_jobs.PAGE", 20)
     return 20
+
+
+def test_nothing_starts_beside_a_job_that_runs_alone(world: World, job_factory: JobFactory, now: datetime) -> None:
+    """Not even what becomes due while it runs."""
+    job = job_factory("alone", "alone", at=now)
+    for _ in range(2):
+        job = job.claim(now=job.ready_at or now, token="dead", lease=LEASE, retention=DAY)
+    beside: list[str] = []
+
+    def alone(payload: Payload, context: Context) -> None:
+        world.add(job_factory("new", at=now))
+        world.clock.turn(20 * SECOND)
+        context.stop.wait(0.4)
+        beside.extend(world.runs[1:])
+
+    world.on("alone", alone)
+    world.add(job)
+    world.clock.turn(2 * LEASE)
+
+    world.tick()
+
+    assert beside == []
+    assert world.job("alone").status is Status.COMPLETED
 
 
 def test_many_jobs_with_dead_holders_do_not_block_the_page(
