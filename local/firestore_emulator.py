@@ -9,14 +9,13 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from subprocess import PIPE, STDOUT, Popen, run
 from tempfile import TemporaryFile
 from typing import IO
 
 from local.guard import guarded
+from local.probe import answers
 from shared.errors import WatchkeeperError
 
 _LAUNCHER = Path("platform", "cloud-firestore-emulator", "cloud_firestore_emulator")
@@ -83,21 +82,10 @@ def _free_port() -> int:
 
 def _wait_until_it_answers(port: int, process: Popen[bytes], output: IO[bytes]) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not _answers(port):
+    while not answers(f"127.0.0.1:{port}", "/"):
         if process.poll() is not None or time.monotonic() > deadline:
             raise EmulatorFailed(f"the Firestore emulator did not start; its last output:\n{_last_lines(output)}")
         time.sleep(0.1)
-
-
-def _answers(port: int) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=1)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _last_lines(output: IO[bytes]) -> str:

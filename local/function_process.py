@@ -10,13 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from subprocess import PIPE, STDOUT, Popen
 
 from local.functions_table import Function
 from local.guard import guarded
 from local.interrupts import Wait
+from local.probe import answers
 from shared.errors import WatchkeeperError
 from shared.settings import PROJECT_FOLDER
 
@@ -49,7 +48,7 @@ class FunctionProcess:
     def wait_until_healthy(self, wait: Wait) -> bool:
         """Wait until it answers, and say so; False when a signal came first. Raises FunctionFailed."""
         deadline = time.monotonic() + START_SECONDS
-        while not _is_healthy(self.address):
+        while not answers(self.address, "/health"):
             if not self.is_running or time.monotonic() > deadline:
                 raise FunctionFailed(f"the {self.function.name} function did not start; what it said stands above")
             if wait(POLL_SECONDS):
@@ -137,14 +136,3 @@ def _env(function: Function, env: Mapping[str, str]) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "CLOUD_RUN_TIMEOUT_SECONDS": f"{function.timeout.total_seconds():.0f}",
     }
-
-
-def _is_healthy(address: str) -> bool:
-    connection = HTTPConnection(address, timeout=1)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -1,8 +1,10 @@
 """The Python interface to jobs, for agent code, the command line, Chat and the console alike.
 
-from shared.jobs import open_jobs
+    from shared.jobs import open_jobs
 
-open_jobs().schedule("http_request", {"url": "https://example.com/report"}, cron="0 9 * * 1-5", id="report")
+    open_jobs().schedule("http_request", {"url": "https://example.com/report"}, cron="0 9 * * 1-5", id="report")
+
+`open_jobs` takes everything from the environment; where there is a store already, make `Jobs` of it.
 """
 
 import os

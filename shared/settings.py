@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from shared.auth import GOOGLE_CERTS_URL, AuthMode, AuthPolicy
 from shared.errors import InvalidInput, InvalidSettings
-from shared.recurrence import Recurrence
+from shared.recurrence import Recurrence, load_timezone
 
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
@@ -104,8 +104,8 @@ class Settings:
             collection=read.parsed("SCHEDULER_COLLECTION", "scheduler_jobs", _collection),
             database=read.text("FIRESTORE_DATABASE", "(default)"),
             project=read.text("GOOGLE_CLOUD_PROJECT"),
-            cadence=read.text("SCHEDULER_CADENCE", "* * * * *"),
-            timezone=read.text("SCHEDULER_TIMEZONE", "UTC"),
+            cadence=read.parsed("SCHEDULER_CADENCE", "* * * * *", lambda text: Recurrence(text, "UTC").cron),
+            timezone=read.parsed("SCHEDULER_TIMEZONE", "UTC", lambda text: load_timezone(text).key),
             lease=read.seconds("SCHEDULER_LEASE_SECONDS", 300, least=1, most=86_400),
             concurrency=read.number("SCHEDULER_CONCURRENCY", 16, least=1, most=500),
             budget=read.seconds("SCHEDULER_TICK_BUDGET_SECONDS", 50, least=1, most=3_000),
@@ -128,10 +128,6 @@ class Settings:
             )
         if in_cloud and settings.auth.mode is AuthMode.OFF:
             read.problems["AUTH_MODE"] = "AUTH_MODE is 'off' in the cloud: set it to verify or platform"
-        try:
-            Recurrence(settings.cadence, settings.timezone)
-        except InvalidInput as exc:
-            read.problems["SCHEDULER_CADENCE, SCHEDULER_TIMEZONE"] = f"SCHEDULER_CADENCE, SCHEDULER_TIMEZONE: {exc}"
         read.refuse_problems()
         return settings
 

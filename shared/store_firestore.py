@@ -1,7 +1,7 @@
 """The Firestore store: one document a job, compare-and-swap by the document's update time.
 
-Every call passes `retry=None` and a timeout: the client's own retry waits for minutes on a store that is away, and
-reports a write that it sent twice as lost. Retries are made here: reads are repeated for a few seconds; after an
+Every call has a timeout and none of the client's own retries: those wait for minutes on a store that is away, and
+report a write that they sent twice as lost. Retries are made here: reads are repeated for a few seconds; after an
 error on a write the documents are read again, and what stands there tells whether the write was applied.
 """
 
