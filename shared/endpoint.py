@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import flask
@@ -30,6 +31,7 @@ STATUS = {
     errors.Forbidden: (403, "forbidden"),
     errors.InvalidInput: (400, "invalid_request"),
     errors.InvalidSettings: (500, "invalid_settings"),
+    errors.RenewalFailed: (500, "renewal_failed"),
     errors.StoreUnavailable: (503, "store_unavailable"),
     errors.CertificatesUnavailable: (503, "certificates_unavailable"),
 }
@@ -81,7 +83,8 @@ def endpoint(
                 return _error(405, "method_not_allowed", f"{request.method} is not allowed; use POST", trace)
             return dict(respond(request)), 200
         except Exception as exc:
-            return _error(*_status(exc), trace)
+            beside = exc.answer if isinstance(exc, errors.RenewalFailed) else {}
+            return _error(*_status(exc), trace, beside)
         finally:
             trace_id.reset(token)
 
@@ -138,6 +141,8 @@ def _answered(exc: Exception) -> str:
     return str(exc)
 
 
-def _error(status: int, code: str, message: str, trace: str) -> flask.typing.ResponseReturnValue:
+def _error(
+    status: int, code: str, message: str, trace: str, beside: Mapping[str, Any] = MappingProxyType({})
+) -> flask.typing.ResponseReturnValue:
     body = {"status": "error", "error": {"code": code, "message": message}, "trace_id": trace}
-    return body, status, {"Allow": "POST"} if status == 405 else {}
+    return {**beside, **body}, status, {"Allow": "POST"} if status == 405 else {}

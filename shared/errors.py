@@ -1,5 +1,8 @@
 """What can go wrong, named for what happened. A docstring is the default message; HTTP codes belong to `endpoint`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class WatchkeeperError(Exception):
     """Something went wrong in Watchkeeper."""
@@ -18,6 +21,14 @@ class InvalidSettings(WatchkeeperError):
     def __init__(self, message: str = "", names: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.names = names
+
+
+class RenewalFailed(WatchkeeperError):
+    """Not every subscription could be renewed; `answer` holds what was renewed and what was not, field by field."""
+
+    def __init__(self, message: str, answer: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.answer = answer
 
 
 class StoreUnavailable(WatchkeeperError):

@@ -24,6 +24,7 @@ from shared.job import JOB_TYPE
 
 log = logging.getLogger("watchkeeper.handlers")
 
+BUILT_IN = ("shared.http_request", "shared.subscriptions")
 AGENT_MODULE = "agent.handlers"
 DEFAULT_TIMEOUT = timedelta(seconds=30)
 
@@ -151,7 +152,8 @@ def load_handlers(modules: Collection[str]) -> Handlers:
 
     Raises InvalidSettings, naming the module and what its import said.
     """
-    importlib.import_module("shared.http_request")
+    for module in BUILT_IN:
+        importlib.import_module(module)
     named = set(modules)
     for module in dict.fromkeys([AGENT_MODULE, *modules]):
         try:

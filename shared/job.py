@@ -17,7 +17,7 @@ from typing import Any, Self
 from shared.errors import InvalidInput
 from shared.recurrence import InvalidSchedule, Recurrence
 
-ID = r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,199}"
+ID = r"[A-Za-z0-9][A-Za-z0-9._:@+'-]{0,199}"
 JOB_TYPE = r"[A-Za-z0-9_.:-]{1,100}"
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_ERROR_CHARACTERS = 1000
@@ -198,7 +198,7 @@ class Job:
             raise self._invalid("job_type", self.job_type, "1 to 100 letters, digits or _ . : -")
         if not isinstance(self.id, str) or not re.fullmatch(ID, self.id, re.ASCII):
             raise InvalidJob(
-                f"the id {self.id!r} is not allowed: 1 to 200 letters, digits or . _ : @ + -, a letter or digit first"
+                f"the id {self.id!r} is not allowed: 1 to 200 letters, digits or . _ : @ + - ', a letter or digit first"
             )
         self._check_payload()
         self._check_count("max_attempts", self.max_attempts, least=1, most=100)
@@ -343,16 +343,7 @@ class Job:
         (even one already due), a one-shot job is completed or failed. Another failure waits for its retry.
         A cancelled job stays cancelled, a paused one paused.
         """
-        if result.error is not None:
-            result = replace(result, error=result.error[:MAX_ERROR_CHARACTERS])
-        run = Run(
-            schedule_at=self.schedule_at,
-            outcome=RunOutcome.COMPLETED,
-            started_at=result.started_at,
-            ended_at=result.ended_at,
-            error=result.error,
-            by=result.by,
-        )
+        run = self._ran(result)
         if result.later is not None and self.status is not Status.CANCELLED:
             ready_at = result.ended_at + min(max(result.later, SHORTEST_LATER), LONGEST_LATER)
             return self._again(replace(run, outcome=RunOutcome.LATER), ready_at)
@@ -360,8 +351,18 @@ class Job:
             return replace(self._over(run, retention), completed_at=result.ended_at)
         failed = replace(self, attempts=self.attempts + 1)
         if result.final or failed.attempts >= self.max_attempts or self.status is Status.CANCELLED:
-            return failed._over(replace(run, outcome=RunOutcome.FAILED), retention)
+            return failed._over(run, retention)
         return failed._again(replace(run, outcome=RunOutcome.RETRIED), result.ended_at + failed.backoff())
+
+    def _ran(self, result: Result) -> Run:
+        return Run(
+            schedule_at=self.schedule_at,
+            outcome=RunOutcome.COMPLETED if result.error is None else RunOutcome.FAILED,
+            started_at=result.started_at,
+            ended_at=result.ended_at,
+            error=result.error and result.error[:MAX_ERROR_CHARACTERS],
+            by=result.by,
+        )
 
     def backoff(self) -> timedelta:
         """Give the pause after the latest of `attempts` failures: 60 s doubling to 1 h, plus up to a quarter.
@@ -371,6 +372,37 @@ class Job:
         doubled: timedelta = min(FIRST_BACKOFF * 2 ** min(self.attempts - 1, 10), LONGEST_BACKOFF)
         seed = hashlib.sha256(f"{self.execution_key}#{self.attempts}".encode()).digest()
         return doubled * (1 + int.from_bytes(seed[:4]) / 2**32 / 4)
+
+    def take(self, *, now: datetime, token: str, lease: timedelta, payload: Mapping[str, Any]) -> Self:
+        """Take the job whatever its time, its status and its holder, for work that sets its next time by `settle`.
+
+        So a renewal takes its subscription. Another holder's result will be refused. A paused job stays paused.
+        """
+        has_died = self.lease_until is not None and self.lease_until <= now
+        held = (self._died(now) if has_died else self)._held(now, token, lease)
+        return replace(held, payload=payload, attempts=0, reclaims=0, expire_at=None)
+
+    def settle(self, result: Result, *, payload: Mapping[str, Any], at: datetime | None) -> Self:
+        """Record what the work begun by `take` came to; the job runs at `at`, or as soon as it can, or never (None).
+
+        What a person asked for meanwhile stands: a cancelled job stays cancelled, a paused one paused.
+        """
+        run = self._ran(result)
+        settled = replace(
+            self,
+            payload=payload,
+            schedule_at=at or self.schedule_at,
+            ready_at=None,
+            lease_until=None,
+            completed_at=run.ended_at if run.error is None else self.completed_at,
+            error=run.error,
+            recent_runs=self._history(run),
+        )
+        if self.status is not Status.RUNNING:
+            return settled
+        if at is None:
+            return replace(settled, status=Status.COMPLETED)
+        return replace(settled, status=Status.PENDING, ready_at=max(at, result.ended_at))
 
     def _again(self, run: Run, ready_at: datetime) -> Self:
         """Keep the occurrence and wait. History holds the time, so that it outlives a pause."""

@@ -22,8 +22,8 @@ from shared.job import InvalidJob, Job, Misfire, iso
 from shared.open_store import open_store
 from shared.settings import Settings
 from shared.store import Change, Lost, Outcome, Refused, Store, Unheard, Won
+from shared.subscriptions import PREFIX as SUBSCRIPTION_PREFIX
 
-SUBSCRIPTION_PREFIX = "subscription:"
 DEFINITION = ("job_type", "payload", "cron", "timezone", "misfire", "max_attempts", "space")
 LISTING_PAGE = 2000
 TRIES = 10  # for a command whose job somebody else keeps changing

@@ -37,9 +37,15 @@ class Environment:
         try:
             return parse(text) if text else default
         except (ValueError, InvalidInput) as exc:
-            shown = "malformed" if name.endswith("SECRET") else repr(text[:100])
+            shown = "malformed" if name.endswith(("SECRET", "KEY")) else repr(text[:100])
             self.problems[name] = f"{name} is {shown}: {exc}"
             return default
+
+    def required(self, name: str, default: T, parse: Callable[[str], T]) -> T:
+        """Give the parsed setting as `parsed` does, or note that it is missing; `default` then only fills its place."""
+        if not self.text(name):
+            self.problems[name] = f"{name} is not set"
+        return self.parsed(name, default, parse)
 
     def number(self, name: str, default: int, *, least: int, most: int) -> int:
         """Give a whole number within bounds."""
@@ -113,7 +119,7 @@ class Settings:
             function_timeout=read.seconds("CLOUD_RUN_TIMEOUT_SECONDS", 180, least=1, most=3_600),
             handler_modules=read.words("JOB_HANDLERS"),
             log_level=read.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
-            certs_url=read.parsed("AUTH_CERTS_URL", GOOGLE_CERTS_URL, _url),
+            certs_url=read.parsed("AUTH_CERTS_URL", GOOGLE_CERTS_URL, http_url),
             auth=AuthPolicy(
                 mode=AuthMode(read.one_of("AUTH_MODE", "verify", *AuthMode)),
                 audiences=read.words("AUTH_AUDIENCE"),
@@ -138,7 +144,8 @@ def _secret(text: str) -> str:
     return text
 
 
-def _url(text: str) -> str:
+def http_url(text: str) -> str:
+    """Read the address of an HTTP service. Raises ValueError."""
     if not re.fullmatch(r"https?://\S+", text):
         raise ValueError("it must be an address that begins with http:// or https://")
     return text

@@ -20,6 +20,7 @@ from shared.errors import (
     Forbidden,
     InvalidInput,
     InvalidSettings,
+    RenewalFailed,
     StoreUnavailable,
     Unauthorized,
     WatchkeeperError,
@@ -337,6 +338,7 @@ def test_no_token_and_no_secret_is_logged(ask: Ask, lines: Lines, provider: Iden
         pytest.param(Unauthorized("who are you?"), 401, "unauthorized", id="unauthorized"),
         pytest.param(Forbidden("not you"), 403, "forbidden", id="forbidden"),
         pytest.param(InvalidSettings("LOG_LEVEL is odd"), 500, "invalid_settings", id="settings"),
+        pytest.param(RenewalFailed("1 of 2", {}), 500, "renewal_failed", id="renewal"),
         pytest.param(StoreUnavailable("no store"), 503, "store_unavailable", id="store"),
         pytest.param(CertificatesUnavailable("no certificates"), 503, "certificates_unavailable", id="certificates"),
     ],
@@ -349,6 +351,20 @@ def test_an_error_of_ours_has_its_status(ask: Ask, answers: Answers, exc: Except
 
     assert response.status_code == status
     assert error_of(response) == {"code": code, "message": str(exc)}
+
+
+def test_a_partial_renewal_answers_with_what_did_work(ask: Ask, answers: Answers) -> None:
+    """The lists stand beside the error, and cannot take its place."""
+    answers.outcome = RenewalFailed("1 of 2", {"watches": [1], "failed": [2], "status": "success"})
+
+    response = ask()
+
+    assert response.json is not None
+    assert {name: response.json[name] for name in ("status", "watches", "failed")} == {
+        "status": "error",
+        "watches": [1],
+        "failed": [2],
+    }
 
 
 @pytest.mark.parametrize("exc", [StoreUnavailable("no store"), InvalidSettings("LOG_LEVEL is odd")])

@@ -679,6 +679,7 @@ def test_a_malformed_job_is_refused_by_name(job_factory: JobFactory, given: dict
 def test_ids_of_the_longest_and_of_all_kinds_are_fine(job_factory: JobFactory) -> None:
     """Addresses, times and keys make good ids."""
     assert job_factory("x" * 200).id == "x" * 200
+    assert job_factory("subscription:gmail:a_b.o'neill@example.com").id.endswith("a_b.o'neill@example.com")
     assert job_factory("subscription:gmail:a+b@example.com").execution_key.startswith("subscription:gmail:a+b@example")
 
 

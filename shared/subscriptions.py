@@ -1,0 +1,289 @@
+"""Subscriptions at Gmail and Airtable, which lapse unless they are renewed: their lease, their record, their alarm.
+
+The record of a subscription is a job of the type `subscription_check`, due 24 hours before the subscription expires.
+A renewal takes the job with a lease, so that no two renew at once, and writes it back with the new deadline. If
+nobody renews, the deadline comes, and the tick runs the check: it logs an ERROR every hour.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.document import Unreadable, read_time
+from shared.errors import StoreUnavailable, WatchkeeperError
+from shared.handlers import Context, Later, Payload, handler
+from shared.job import Job, Result, iso
+from shared.settings import Settings
+from shared.store import Change, Lost, Refused, Store, Unheard, Won
+
+log = logging.getLogger("watchkeeper.subscriptions")
+
+PREFIX = "subscription:"
+CHECK = "subscription_check"
+ALARM_BEFORE = timedelta(hours=24)
+ALARM_EVERY = timedelta(hours=1)
+RESERVE = timedelta(seconds=30)  # for the longest single renewal, and to store what it came to
+TRIES = 5
+
+
+class NotRenewed(WatchkeeperError):
+    """A subscription could not be renewed; the message says what the service said, and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """One subscription. `id` is that of its job, `title` its name for people ("the Gmail watch of a@example.com").
+
+    `expires_at` is what the service itself says before the renewal, where it says anything.
+    """
+
+    id: str
+    title: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renewed:
+    """It was renewed, and expires at `expires_at` (None: never). `first` is recorded where nothing is recorded yet."""
+
+    expires_at: datetime | None
+    first: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Another call renews it, or has renewed it since this one began."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """It was not renewed."""
+
+    reason: str
+
+
+Outcome = Renewed | Skipped | Failed
+Renew = Callable[[Subscription], Renewed]
+
+
+def told(service: str, said: object, remedy: str = "") -> str:
+    """Word the reason of a failure: the service, what it said (cut short), and what to do."""
+    words = " ".join(str(said).split())[:300]
+    return f"{service} said {words}; {remedy or 'try again in some minutes, as Cloud Scheduler does'}"
+
+
+class Renewals:
+    """The renewals of one call, which began at `now`; `by` is who called.
+
+    A renewal does not extend its lease, so a call ends within it, as well as within the function's timeout.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        now: datetime,
+        clock: Callable[[], datetime],
+        by: str,
+        is_stopping: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        limit = min(settings.lease, settings.function_timeout)
+        self._store = store
+        self._lease = settings.lease
+        self._now = now
+        self._ends_at = now + limit - min(RESERVE, limit / 2)
+        self._clock = clock
+        self._by = by
+        self._is_stopping = is_stopping
+        self._sleep = sleep
+
+    def wait(self, pause: timedelta) -> bool:
+        """Wait so long, and say whether there is still time to begin something; if there cannot be, do not wait."""
+        until = self._clock() + pause
+        while until <= self._ends_at and not self._is_stopping():
+            if (left := until - self._clock()) <= timedelta():
+                return True
+            self._sleep(min(left, timedelta(seconds=1)).total_seconds())  # in between, the process may be told to end
+        return False
+
+    def renew_all(self, subscriptions: Iterable[Subscription], renew: Renew) -> dict[str, Outcome]:
+        """Renew each subscription that no other call renews, record what came of it, and tell it by id.
+
+        `renew` raises NotRenewed. Raises StoreUnavailable when nothing could be claimed (nothing was renewed then), or
+        when what became of one could not be recorded (the others were renewed all the same).
+        """
+        wanted = {subscription.id: subscription for subscription in subscriptions}
+        taken, outcomes = self._take_all(wanted)
+        trouble: StoreUnavailable | None = None
+        for job in taken:
+            started_at = self._clock()
+            if self.wait(timedelta()):
+                outcome = _renew_one(renew, wanted[job.id])
+            else:
+                outcome = Failed("there was no time left to begin its renewal; try again")
+            outcomes[job.id] = outcome
+            try:
+                self._record(job, wanted[job.id], outcome, started_at)
+            except StoreUnavailable as exc:
+                trouble = exc
+        if trouble is not None:
+            raise trouble
+        return outcomes
+
+    def _take_all(self, wanted: Mapping[str, Subscription]) -> tuple[list[Job], dict[str, Outcome]]:
+        """Claim what can be claimed, in one swap; give the jobs taken, and what becomes of the others."""
+        taken: list[Job] = []
+        outcomes: dict[str, Outcome] = {}
+        left = list(wanted)
+        for _ in range(TRIES):
+            if not left:
+                return taken, outcomes
+            changes = []
+            found = self._store.get(left)
+            for subscription in (wanted[name] for name in left):
+                present = found.get(subscription.id)
+                if isinstance(present, Unreadable):
+                    remedy = "repair it, then run `watchkeeper jobs upgrade`"
+                    outcomes[present.id] = Failed(f"its record cannot be read ({present.reason}); {remedy}")
+                elif present is not None and _is_renewed_elsewhere(present, self._now):
+                    outcomes[present.id] = Skipped()
+                else:
+                    changes.append(Change(present, self._taken(present, subscription)))
+            left = []
+            for change, answer in zip(changes, self._store.swap(changes), strict=True):
+                if isinstance(answer, Won) and isinstance(answer.job, Job):
+                    taken.append(answer.job)
+                elif isinstance(answer, Lost):
+                    left.append(change.job_id)  # perhaps taken by another call, perhaps only paused by a person
+                else:
+                    raise StoreUnavailable(f"the store did not confirm the lease of {change.job_id}: {answer}")
+        raise StoreUnavailable(f"the records {', '.join(left)} keep changing; try again")
+
+    def _taken(self, present: Job | None, subscription: Subscription) -> Job:
+        job = present or Job.create(subscription.id, CHECK, now=self._now, by=self._by)
+        now = self._clock()
+        payload = {**job.payload, "subscription": subscription.title, "renewal_started_at": iso(now)}
+        return job.take(now=now, token=uuid.uuid4().hex, lease=self._lease, payload=payload)
+
+    def _record(self, job: Job, subscription: Subscription, outcome: Renewed | Failed, started_at: datetime) -> None:
+        """Write the outcome into the record, unless another call has taken it. Raises StoreUnavailable."""
+        ended_at, error = self._clock(), outcome.reason if isinstance(outcome, Failed) else None
+        result = Result(started_at=started_at, ended_at=ended_at, by=self._by, error=error)
+        token, reason = job.lease_token, "it keeps changing"
+        for _ in range(TRIES):
+            payload = _payload(job.payload, subscription, outcome, ended_at)
+            settled = job.settle(result, payload=payload, at=_deadline(payload, outcome, ended_at))
+            answer = self._store.swap([Change(job, settled)])[0]
+            if isinstance(answer, Won):
+                return
+            if isinstance(answer, Refused | Unheard):
+                reason = answer.reason
+            found = self._store.get([job.id]).get(job.id)
+            if not isinstance(found, Job) or found.lease_token != token:
+                fields = {"action": "lease_lost", "job_id": job.id}
+                log.warning("Another call has taken %s meanwhile", subscription.title, extra={"fields": fields})
+                return
+            if found.lease_until is None:
+                return  # our own write, which was not heard
+            job = found
+        raise StoreUnavailable(f"what became of {subscription.title} could not be recorded: {reason}")
+
+
+def _renew_one(renew: Renew, subscription: Subscription) -> Renewed | Failed:
+    fields = {"job_id": subscription.id}
+    try:
+        renewed = renew(subscription)
+    except NotRenewed as exc:
+        fields["action"] = "renewal_failed"
+        log.error("Could not renew %s: %s", subscription.title, exc, extra={"fields": fields})
+        return Failed(str(exc))
+    except Exception as exc:
+        # Like a handler's: what is unexpected in one subscription must not keep the others from being renewed.
+        fields["action"] = "renewal_failed"
+        log.exception("Could not renew %s", subscription.title, extra={"fields": fields})
+        return Failed(f"an unexpected {type(exc).__name__}; the log has it")
+    fields["action"] = "renewed"
+    expiry = iso(renewed.expires_at.replace(microsecond=0)) if renewed.expires_at else "never"
+    log.info("Renewed %s; it expires %s", subscription.title, expiry, extra={"fields": {**fields, "expires": expiry}})
+    return renewed
+
+
+# -- record ------------------------------------------------------------------------------------------------------------
+
+
+def _is_renewed_elsewhere(job: Job, now: datetime) -> bool:
+    """Say whether another renewal holds the job, or has ended since `now`. The tick, which only looks, may lose it."""
+    if job.lease_until is not None and job.lease_until > now:
+        return job.started_at is not None and job.payload.get("renewal_started_at") == iso(job.started_at)
+    renewed_at = recorded_time(job.payload, "renewed_at")
+    return renewed_at is not None and renewed_at >= now
+
+
+def _payload(
+    present: Mapping[str, Any], subscription: Subscription, outcome: Renewed | Failed, now: datetime
+) -> dict[str, Any]:
+    """Give the record: what was recorded first stays, the last renewal, expiry and error are replaced."""
+    kept = {name: value for name, value in present.items() if name not in ("renewal_started_at", "error")}
+    if isinstance(outcome, Renewed):
+        expires_at = outcome.expires_at and iso(outcome.expires_at)
+        return {**outcome.first, **kept, "renewed_at": iso(now), "expires_at": expires_at}
+    if subscription.expires_at is not None:
+        kept["expires_at"] = iso(subscription.expires_at)
+    return {**kept, "error": outcome.reason}
+
+
+def _deadline(payload: Mapping[str, Any], outcome: Renewed | Failed, now: datetime) -> datetime | None:
+    """Give the time of the alarm: none for what never expires, at once where the expiry is not known."""
+    expires_at = recorded_time(payload, "expires_at")
+    if expires_at is not None:
+        return expires_at - ALARM_BEFORE
+    return None if isinstance(outcome, Renewed) else now
+
+
+def recorded_time(payload: Payload, name: str) -> datetime | None:
+    """Give a time of the record, `expires_at` or `renewed_at`; None where there is none that can be read."""
+    moment = read_time(payload.get(name))
+    return moment if isinstance(moment, datetime) and moment.tzinfo is not None else None
+
+
+# -- alarm -------------------------------------------------------------------------------------------------------------
+
+
+@handler(CHECK)
+def check(payload: Payload, context: Context) -> None:
+    """Raise the alarm for a subscription that nobody has renewed, and look again in an hour.
+
+    It is also run when a renewal died and its lease has ended; then there may be time left, until the deadline.
+    """
+    now, expires_at = context.started_at, recorded_time(payload, "expires_at")
+    title = payload.get("subscription", context.job_id)
+    fields = {"job_id": context.job_id, "expires": payload.get("expires_at")}
+    if expires_at is not None and now < expires_at - ALARM_BEFORE:
+        fields["action"] = "renewal_unfinished"
+        log.warning("A renewal of %s was begun and not finished", title, extra={"fields": fields})
+        raise Later(expires_at - ALARM_BEFORE - now, "a renewal was begun and not finished")
+    service = context.job_id.removeprefix(PREFIX).partition(":")[0]
+    state = "has never been renewed" if expires_at is None else _remaining(expires_at, now)
+    log.error(
+        "%s %s. Last renewal: %s. Last error: %s. Run `watchkeeper renew %s`; if it is no longer wanted, end this "
+        "alarm with `watchkeeper jobs cancel %s`",
+        title,
+        state,
+        payload.get("renewed_at", "none"),
+        payload.get("error", "none"),
+        service,
+        context.job_id,
+        extra={"fields": {**fields, "action": "subscription_expiring"}},
+    )
+    raise Later(ALARM_EVERY, f"{title} {state}")
+
+
+def _remaining(expires_at: datetime, now: datetime) -> str:
+    hours = abs(expires_at - now) / timedelta(hours=1)
+    return f"expires in {hours:.1f} hours" if expires_at > now else f"expired {hours:.1f} hours ago"
