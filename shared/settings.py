@@ -31,6 +31,18 @@ class Environment:
         """Give a comma-separated list."""
         return tuple(word.strip() for word in self.text(name).split(",") if word.strip())
 
+    def required_words(self, name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
+        """Give a comma-separated list, each word parsed and once only, or note that it is missing or malformed."""
+
+        def parse_all(text: str) -> tuple[T, ...]:
+            return tuple(dict.fromkeys(parse(word) for word in self.words(name)))
+
+        nothing: tuple[T, ...] = ()
+        words = self.parsed(name, nothing, parse_all)
+        if not words:
+            self.problems.setdefault(name, f"{name} is not set")
+        return words
+
     def parsed(self, name: str, default: T, parse: Callable[[str], T]) -> T:
         """Give the parsed setting, or note what `parse` (raising ValueError or InvalidInput) says of it."""
         text = self.text(name)

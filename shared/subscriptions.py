@@ -18,7 +18,7 @@ from shared.errors import StoreUnavailable, WatchkeeperError
 from shared.handlers import Context, Later, Payload, handler
 from shared.job import Job, Result, iso
 from shared.settings import Settings
-from shared.store import Change, Lost, Refused, Store, Unheard, Won
+from shared.store import Change, Refused, Store, Unheard, Won
 
 log = logging.getLogger("watchkeeper.subscriptions")
 
@@ -138,35 +138,41 @@ class Renewals:
 
     def _take_all(self, wanted: Mapping[str, Subscription]) -> tuple[list[Job], dict[str, Outcome]]:
         """Claim what can be claimed, in one swap; give the jobs taken, and what becomes of the others."""
-        taken: list[Job] = []
+        taken: dict[str, Job] = {}
         outcomes: dict[str, Outcome] = {}
-        left = list(wanted)
         for _ in range(TRIES):
+            left = wanted.keys() - taken.keys() - outcomes.keys()
             if not left:
-                return taken, outcomes
-            changes = []
+                break
             found = self._store.get(left)
-            for subscription in (wanted[name] for name in left):
-                present = found.get(subscription.id)
-                if isinstance(present, Unreadable):
-                    remedy = "repair it, then run `watchkeeper jobs upgrade`"
-                    outcomes[present.id] = Failed(f"its record cannot be read ({present.reason}); {remedy}")
-                elif present is not None and _is_renewed_elsewhere(present, self._now):
-                    outcomes[present.id] = Skipped()
-                else:
-                    changes.append(Change(present, self._taken(present, subscription)))
-            left = []
+            refused = {name: refusal for name, job in found.items() if (refusal := self._refusal(job))}
+            outcomes.update(refused)
+            changes = [
+                Change(found.get(name), self._taken(found.get(name), wanted[name])) for name in left - refused.keys()
+            ]
             for change, answer in zip(changes, self._store.swap(changes), strict=True):
                 if isinstance(answer, Won) and isinstance(answer.job, Job):
-                    taken.append(answer.job)
-                elif isinstance(answer, Lost):
-                    left.append(change.job_id)  # perhaps taken by another call, perhaps only paused by a person
-                else:
-                    raise StoreUnavailable(f"the store did not confirm the lease of {change.job_id}: {answer}")
-        raise StoreUnavailable(f"the records {', '.join(left)} keep changing; try again")
+                    taken[change.job_id] = answer.job
+                elif isinstance(answer, Refused | Unheard):
+                    reason = f"the store did not confirm its lease ({answer.reason}); try again"
+                    outcomes[change.job_id] = Failed(reason)
+                # What was lost is read again: perhaps another call took it, perhaps a person paused it.
+        busy = dict.fromkeys(wanted.keys() - taken.keys(), Failed("its record keeps changing; try again"))
+        return [taken[name] for name in wanted if name in taken], {**busy, **outcomes}
 
-    def _taken(self, present: Job | None, subscription: Subscription) -> Job:
-        job = present or Job.create(subscription.id, CHECK, now=self._now, by=self._by)
+    def _refusal(self, present: Job | Unreadable) -> Outcome | None:
+        """Say why a subscription must not be renewed now, if so. The tick, which only looks, may lose its job."""
+        if isinstance(present, Unreadable):
+            remedy = "repair it, then run `watchkeeper jobs upgrade`"
+            return Failed(f"its record cannot be read ({present.reason}); {remedy}")
+        if present.lease_until is not None and present.lease_until > self._clock():
+            is_renewal = present.started_at and present.payload.get("renewal_started_at") == iso(present.started_at)
+            return Skipped() if is_renewal else None
+        renewed_at = recorded_time(present.payload, "renewed_at")
+        return Skipped() if renewed_at is not None and renewed_at >= self._now else None
+
+    def _taken(self, present: Job | Unreadable | None, subscription: Subscription) -> Job:
+        job = present if isinstance(present, Job) else Job.create(subscription.id, CHECK, now=self._now, by=self._by)
         now = self._clock()
         payload = {**job.payload, "subscription": subscription.title, "renewal_started_at": iso(now)}
         return job.take(now=now, token=uuid.uuid4().hex, lease=self._lease, payload=payload)
@@ -215,14 +221,6 @@ def _renew_one(renew: Renew, subscription: Subscription) -> Renewed | Failed:
 
 
 # -- record ------------------------------------------------------------------------------------------------------------
-
-
-def _is_renewed_elsewhere(job: Job, now: datetime) -> bool:
-    """Say whether another renewal holds the job, or has ended since `now`. The tick, which only looks, may lose it."""
-    if job.lease_until is not None and job.lease_until > now:
-        return job.started_at is not None and job.payload.get("renewal_started_at") == iso(job.started_at)
-    renewed_at = recorded_time(job.payload, "renewed_at")
-    return renewed_at is not None and renewed_at >= now
 
 
 def _payload(

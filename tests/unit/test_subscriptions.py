@@ -441,6 +441,68 @@ def test_nothing_is_renewed_while_the_store_is_away(
         renewals(unreachable_store).renew_all([AGENT], never)
 
 
+class Silent:
+    """A store that does not say whether the claim of one record, among others, was stored."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def swap(self, changes: Sequence[Change]) -> list[Outcome]:
+        if len(changes) < 2:
+            return self._store.swap(changes)
+        heard = iter(self._store.swap([change for change in changes if change.job_id != AGENT.id]))
+        return [Unheard("no answer") if change.job_id == AGENT.id else next(heard) for change in changes]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_claim_that_was_not_heard_fails_alone(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
+    """Without a lease it is not renewed; the others are, and hold no lease afterwards."""
+    works = for_a_week(clock)
+
+    outcomes = renewals(Silent(store)).renew_all(
+        [AGENT, SALES], lambda each: never(each) if each is AGENT else works(each)
+    )
+
+    assert outcomes[AGENT.id] == Failed("the store did not confirm its lease (no answer); try again")
+    assert isinstance(outcomes[SALES.id], Renewed)
+    assert record(store, SALES).lease_until is None
+
+
+class Contended:
+    """A store in which somebody else changes the record before every swap, so many times."""
+
+    def __init__(self, store: Store, times: int, now: datetime) -> None:
+        self._store = store
+        self._times = times
+        self._now = now
+
+    def swap(self, changes: Sequence[Change]) -> list[Outcome]:
+        if self._times:
+            self._times -= 1
+            job = record(self._store)
+            changed(self._store, job, job.edit(now=self._now, payload={**job.payload, "n": self._times}))
+        return self._store.swap(changes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize(("times", "outcome"), [(4, Renewed), (5, Failed)])
+def test_a_record_that_a_person_changes_meanwhile_is_read_again(
+    renewals: Callable[..., Renewals], store: Store, clock: Clock, times: int, outcome: type
+) -> None:
+    """A few times; then it is reported."""
+    renewals().renew_all([AGENT], for_a_week(clock))
+    clock.now += DAY
+
+    outcomes = renewals(Contended(store, times, clock())).renew_all([AGENT], for_a_week(clock))
+
+    assert isinstance(outcomes[AGENT.id], outcome)
+    assert record(store).lease_until is None
+
+
 class Forgetful:
     """A store that answers a write of one record with Unheard: it is stored, or not, and reads may fail after it."""
 
