@@ -1,0 +1,91 @@
+"""Tokens that act for a mailbox: domain-wide delegation by a key file, or without any key through IAM Credentials.
+
+https://developers.google.com/identity/protocols/oauth2/service-account#delegatingauthority
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gmail_settings import GmailSettings
+from shared.errors import InvalidSettings
+from shared.subscriptions import NotRenewed, told
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+
+# The narrowest of the scopes that users.watch and users.stop accept.
+SCOPE = "https://www.googleapis.com/auth/gmail.metadata"
+IAM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+AUTHORISE = f"authorise the service account's client ID for {SCOPE} (Admin console, domain-wide delegation)"
+
+TOKEN_SERVICE = "Google's token service"
+
+FetchToken = Any  # a google.auth.transport.Request, or what can be called like one
+
+
+def fetch_tokens(timeout_seconds: float) -> FetchToken:
+    """Give what fetches tokens over HTTP, with a time-out for each request."""
+    from google.auth.transport.requests import Request
+
+    return partial(Request(), timeout=timeout_seconds)
+
+
+def own_credentials(fetch: FetchToken) -> "Credentials":
+    """Give the credentials of the place where this runs, which sign for GMAIL_DELEGATE. Raises InvalidSettings."""
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+
+    try:
+        credentials, _ = google.auth.default(scopes=[IAM_SCOPE], request=fetch)
+    except DefaultCredentialsError as exc:
+        raise InvalidSettings(
+            "GMAIL_DELEGATE is set, but there are no Google credentials here that could act as it; sign in with "
+            "`gcloud auth application-default login`",
+            ("GMAIL_DELEGATE",),
+        ) from exc
+    return credentials
+
+
+def acting_for(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fetch: FetchToken) -> "Credentials":
+    """Give credentials that act for the mailbox, with a fresh token. Raises NotRenewed.
+
+    With a key file its key signs the assertion; otherwise IAM Credentials does (`signJwt`), asked by `source`.
+    """
+    from google.auth.exceptions import GoogleAuthError
+
+    credentials: Any
+    if gmail.key is not None:
+        from google.oauth2 import service_account
+
+        credentials = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
+            gmail.key, scopes=[SCOPE], subject=mailbox
+        )
+    else:
+        from google.auth import impersonated_credentials
+
+        credentials = impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
+            source, target_principal=gmail.delegate, target_scopes=[SCOPE], subject=mailbox
+        )
+    try:
+        credentials.refresh(fetch)
+    except GoogleAuthError as exc:
+        said = " ".join(arg for arg in exc.args if isinstance(arg, str)) or str(exc)
+        raise NotRenewed(told(TOKEN_SERVICE, said, _remedy(said, gmail))) from exc
+    except (ValueError, LookupError, TypeError) as exc:
+        raise NotRenewed(told(TOKEN_SERVICE, f"what is no token ({type(exc).__name__})")) from exc
+    return credentials  # type: ignore[no-any-return]
+
+
+def _remedy(said: str, gmail: GmailSettings) -> str:
+    if "unauthorized_client" in said or "access_denied" in said:
+        return AUTHORISE
+    if "Signature" in said or "invalid_client" in said or "account not found" in said:
+        return "the key is not one of the service account any more: make another one, or better use GMAIL_DELEGATE"
+    if "invalid_grant" in said:
+        return "see that the mailbox in GMAIL_USER_EMAIL exists, in the domain that delegates"
+    if gmail.key is None and any(word in said for word in ("PERMISSION_DENIED", "SERVICE_DISABLED", "NOT_FOUND")):
+        return (
+            "enable iamcredentials.googleapis.com, and grant roles/iam.serviceAccountTokenCreator on "
+            f"{gmail.delegate} to the service account that this function runs as"
+        )
+    return ""

@@ -1,0 +1,77 @@
+"""What gmail_watch is told by its environment."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.errors import InvalidInput
+from shared.job import ID
+from shared.settings import PROJECT_FOLDER, Environment, http_url
+from shared.subscriptions import PREFIX
+
+ENDPOINT = "https://gmail.googleapis.com"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GmailSettings:
+    """Which mailboxes are watched, for what, and as whom.
+
+    `key` is the content of a service account's key file; without one, `delegate` is the address of the service
+    account that acts for the mailboxes.
+    """
+
+    mailboxes: tuple[str, ...]
+    topic: str
+    labels: tuple[str, ...]
+    key: Mapping[str, Any] | None = field(repr=False)
+    delegate: str
+    endpoint: str
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "GmailSettings":
+        """Read the settings. Raises InvalidSettings, naming every one that is missing or malformed."""
+        read = Environment(env)
+        settings = cls(
+            mailboxes=read.required_words("GMAIL_USER_EMAIL", _address),
+            topic=read.required("GMAIL_WATCH_TOPIC", "", _topic),
+            labels=read.words("GMAIL_WATCH_LABELS") or ("INBOX",),
+            key=read.parsed("GCP_SERVICE_ACCOUNT_JSON_PATH", None, _key),
+            delegate=read.parsed("GMAIL_DELEGATE", "", _address),
+            endpoint=read.parsed("GMAIL_API_ENDPOINT", ENDPOINT, http_url),
+        )
+        ways = [name for name in ("GMAIL_DELEGATE", "GCP_SERVICE_ACCOUNT_JSON_PATH") if read.text(name)]
+        if len(ways) != 1:
+            read.problems["GMAIL_DELEGATE or GCP_SERVICE_ACCOUNT_JSON_PATH"] = (
+                f"{'both' if ways else 'neither'} of GMAIL_DELEGATE (a service account's address) and "
+                "GCP_SERVICE_ACCOUNT_JSON_PATH (a key file) is set: set one of them, best GMAIL_DELEGATE"
+            )
+        read.refuse_problems()
+        return settings
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text) or not re.fullmatch(ID, f"{PREFIX}gmail:{text}", re.ASCII):
+        raise ValueError(f"{text[:100]!r} is no e-mail address")
+    return text.lower()
+
+
+def _topic(text: str) -> str:
+    if not re.fullmatch(r"projects/[a-z0-9:.-]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}", text):
+        raise ValueError("it must be the full name of a Pub/Sub topic: projects/PROJECT/topics/TOPIC")
+    return text
+
+
+def _key(path: str) -> Mapping[str, Any]:
+    from google.oauth2 import service_account
+
+    try:
+        key: dict[str, Any] = json.loads((PROJECT_FOLDER / path).read_text(encoding="utf-8"))
+        service_account.Credentials.from_service_account_info(key)  # type: ignore[no-untyped-call]  # the library's own
+    except OSError as exc:
+        raise InvalidInput(f"it cannot be read: {exc.strerror}") from exc
+    except (ValueError, LookupError, TypeError, AttributeError):
+        # What the parser says of it could tell of the key.
+        raise InvalidInput("it must be the key file of a service account, as Google made it") from None
+    return key

@@ -1,0 +1,148 @@
+"""Gmail's push watches: the watch of every mailbox is renewed, and what came of it becomes the function's answer.
+
+https://developers.google.com/workspace/gmail/api/guides/push
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+
+from delegation import AUTHORISE, FetchToken, acting_for, fetch_tokens, own_credentials
+from gmail_settings import GmailSettings
+from shared.errors import RenewalFailed
+from shared.subscriptions import PREFIX, Failed, NotRenewed, Outcome, Renewals, Renewed, Skipped, Subscription, told
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+
+log = logging.getLogger("watchkeeper.gmail")
+
+TIMEOUT_SECONDS = 10  # for each request
+ONE_CLIENT = "Only one user push notification client"
+
+
+def renew_watches(
+    gmail: GmailSettings,
+    renewals: Renewals,
+    *,
+    source: "Credentials | None" = None,
+    fetch: FetchToken | None = None,
+) -> dict[str, Any]:
+    """Renew the watch of every mailbox and give the answer.
+
+    `source` signs where there is no key file, by
+    default the credentials of the place where this runs; `fetch` fetches tokens. Raises RenewalFailed with both lists
+    when a mailbox could not be renewed; InvalidSettings and StoreUnavailable when nothing could.
+    """
+    fetch = fetch or fetch_tokens(TIMEOUT_SECONDS)
+    if gmail.key is None:
+        source = source or own_credentials(fetch)
+    mailboxes = {f"{PREFIX}gmail:{mailbox}": mailbox for mailbox in gmail.mailboxes}
+    watches = {}
+
+    def renew(subscription: Subscription) -> Renewed:
+        mailbox = mailboxes[subscription.id]
+        watch = _watch(mailbox, gmail, source, fetch)
+        watches[mailbox] = {"mailbox": mailbox, "history_id": watch["historyId"], "expiration": watch["expiration"]}
+        expires_at = datetime.fromtimestamp(int(watch["expiration"]) / 1000, UTC)
+        # The point from which to read the mailbox's history. A renewal's own names the present, and would leave out
+        # what came in while the watch had lapsed; so the first one is kept.
+        return Renewed(expires_at=expires_at, first={"history_id": watch["historyId"]})
+
+    titled = [Subscription(id=name, title=f"the Gmail watch of {mailbox}") for name, mailbox in mailboxes.items()]
+    outcomes = {mailboxes[name]: outcome for name, outcome in renewals.renew_all(titled, renew).items()}
+    return _answer([watches[mailbox] for mailbox in gmail.mailboxes if mailbox in watches], outcomes)
+
+
+def _answer(watches: Sequence[dict[str, str]], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    skipped = [mailbox for mailbox, outcome in outcomes.items() if isinstance(outcome, Skipped)]
+    failed = {mailbox: outcome.reason for mailbox, outcome in outcomes.items() if isinstance(outcome, Failed)}
+    beside = {"skipped": skipped} if skipped else {}
+    if failed:
+        reasons = "; ".join(f"{mailbox}: {reason}" for mailbox, reason in failed.items())
+        raise RenewalFailed(
+            f"{len(failed)} of {len(outcomes)} Gmail watches could not be renewed: {reasons}",
+            {
+                "watches": watches,
+                "failed": [{"mailbox": mailbox, "reason": reason} for mailbox, reason in failed.items()],
+                **beside,
+            },
+        )
+    if not watches:
+        message = f"Skipped: another call renews the Gmail watch of {', '.join(skipped)}"
+        return {"status": "skipped", "message": message, **beside}
+    first = {name: watches[0][name] for name in ("history_id", "expiration")}
+    several = {"watches": watches} if len(outcomes) > 1 else {}
+    return {"message": "Gmail watch renewed successfully", **first, **several, **beside}
+
+
+def _watch(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fetch: FetchToken) -> dict[str, str]:
+    """Renew one watch and give Gmail's answer. Raises NotRenewed."""
+    from googleapiclient.errors import HttpError
+    from httplib2 import HttpLib2Error
+
+    users = _users(acting_for(mailbox, gmail, source, fetch), gmail.endpoint)
+    try:
+        watch = _ask(users, gmail)
+    except HttpError as exc:
+        said = f"{exc.status_code} {exc.reason}"
+        raise NotRenewed(told("Gmail", said, _remedy(exc.status_code, exc.reason, gmail))) from exc
+    except (HttpLib2Error, HTTPException, OSError) as exc:
+        raise NotRenewed(told("Gmail", f"nothing ({type(exc).__name__}: {exc})")) from exc
+    except ValueError as exc:
+        raise NotRenewed(told("Gmail", f"what is not JSON ({exc})")) from exc
+    if not isinstance(watch, dict) or not all(str(watch.get(name)).isdecimal() for name in ("historyId", "expiration")):
+        raise NotRenewed(told("Gmail", "what is no answer to a watch"))
+    return watch
+
+
+def _users(credentials: "Credentials", endpoint: str) -> Any:
+    import httplib2
+    from google_auth_httplib2 import AuthorizedHttp
+    from googleapiclient.discovery import build
+
+    # The token is fresh, so another one would not change a 401.
+    http = AuthorizedHttp(credentials, http=httplib2.Http(timeout=TIMEOUT_SECONDS), refresh_status_codes=())
+    return build(
+        "gmail",
+        "v1",
+        http=http,
+        static_discovery=True,
+        cache_discovery=False,
+        client_options={"api_endpoint": endpoint},
+    ).users()
+
+
+def _ask(users: Any, gmail: GmailSettings) -> Any:
+    from googleapiclient.errors import HttpError
+
+    body = {"topicName": gmail.topic, "labelIds": list(gmail.labels), "labelFilterBehavior": "include"}
+    watch = users.watch(userId="me", body=body)
+    try:
+        return watch.execute()
+    except HttpError as exc:
+        if ONE_CLIENT not in exc.reason:
+            raise
+    # A watch on another topic is active. To stop it always, just in case, would lose what comes in before the new one.
+    log.warning("Gmail refuses a second watch; the one there is is stopped", extra={"fields": {"action": "stopped"}})
+    users.stop(userId="me").execute()
+    return watch.execute()
+
+
+def _remedy(status: int, said: str, gmail: GmailSettings) -> str:
+    if "Cloud PubSub" in said or "topicName" in said:
+        return (
+            f"see that {gmail.topic} exists, in the service account's project, and that "
+            "gmail-api-push@system.gserviceaccount.com has roles/pubsub.publisher on it"
+        )
+    if ONE_CLIENT in said:
+        return f"end the other client that watches this mailbox on another topic than {gmail.topic}"
+    if status == 429 or status >= 500 or "rate" in said.lower() or "quota" in said.lower():
+        return ""
+    if status == 400:
+        return "see that Gmail is switched on for the mailbox, and that it has the labels of GMAIL_WATCH_LABELS"
+    if status == 404:
+        return "see that the mailbox in GMAIL_USER_EMAIL exists, and that GMAIL_API_ENDPOINT is right"
+    return f"enable gmail.googleapis.com, and {AUTHORISE}"
