@@ -1,0 +1,180 @@
+"""Airtable's webhooks: every one of every base is extended, and what came of it becomes the function's answer.
+
+https://airtable.com/developers/web/api/refresh-a-webhook
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from airtable_settings import AirtableSettings
+from shared.document import read_time
+from shared.errors import RenewalFailed
+from shared.job import iso
+from shared.subscriptions import PREFIX, Failed, NotRenewed, Outcome, Renewals, Renewed, Skipped, Subscription, told
+
+if TYPE_CHECKING:
+    from pyairtable.models.webhook import Webhook
+    from requests import Response
+
+log = logging.getLogger("watchkeeper.airtable")
+
+TIMEOUT_SECONDS = (5, 20)  # to connect, and for each read
+PAUSE = timedelta(seconds=30)  # after a 429: https://airtable.com/developers/web/api/rate-limits
+APART = timedelta(seconds=0.25)  # each base takes five requests a second
+REPLACE = "make a new webhook (it has a new id and a new secret), and delete this one"
+
+T = TypeVar("T")
+
+
+class Found(NamedTuple):
+    """A webhook of a base as it was listed. `expires_at` is its time before the renewal."""
+
+    base: str
+    webhook: "Webhook"
+    expires_at: datetime | None
+
+
+def renew_webhooks(airtable: AirtableSettings, renewals: Renewals, *, now: datetime) -> dict[str, Any]:
+    """Extend every webhook of every base and give the answer.
+
+    Raises RenewalFailed with both lists when a base could not be read or a webhook could not be extended, and
+    StoreUnavailable when nothing could be claimed.
+    """
+    from pyairtable import Api
+
+    api = Api(airtable.api_key, timeout=TIMEOUT_SECONDS, retry_strategy=None, endpoint_url=airtable.endpoint)
+    found: dict[str, Found] = {}
+    unread: dict[str, str] = {}
+    for base in airtable.bases:
+        try:
+            for webhook in _patiently(api.base(base).webhooks, renewals):
+                name = f"{PREFIX}airtable:{base}:{webhook.id}"
+                found[name] = Found(base, webhook, webhook.expiration_time)
+        except NotRenewed as exc:
+            log.error("Could not read the webhooks of base %s: %s", base, exc, extra={"fields": {"action": "unread"}})
+            unread[base] = str(exc)
+
+    outcomes = renewals.renew_all(
+        [
+            Subscription(
+                id=name, title=f"the Airtable webhook {hook.webhook.id} of {hook.base}", expires_at=hook.expires_at
+            )
+            for name, hook in found.items()
+        ],
+        lambda subscription: _extend(found[subscription.id].webhook, renewals, now),
+    )
+    return _answer(found, outcomes, unread)
+
+
+def _extend(webhook: "Webhook", renewals: Renewals, now: datetime) -> Renewed:
+    """Extend one webhook. Raises NotRenewed."""
+    if webhook.expiration_time is None:
+        return Renewed(expires_at=None)
+    if webhook.expiration_time <= now:
+        raise NotRenewed(f"it expired at {iso(webhook.expiration_time)}, and cannot be refreshed any more: {REPLACE}")
+    renewals.wait(APART)
+    _patiently(webhook.extend_expiration, renewals)
+    expires_at = read_time(webhook.expiration_time)  # pyairtable leaves it as the text that Airtable sent
+    if expires_at is None or (isinstance(expires_at, datetime) and expires_at.tzinfo):
+        return Renewed(expires_at=expires_at)
+    raise NotRenewed(told("Airtable", f"an expirationTime that is no time ({expires_at!r})"))
+
+
+def _patiently(ask: Callable[[], T], renewals: Renewals) -> T:
+    """Ask Airtable, and after the pause that it demands once more, as long as there is time. Raises NotRenewed."""
+    from requests import HTTPError, RequestException
+
+    while True:
+        try:
+            return ask()
+        except HTTPError as exc:
+            status, said = exc.response.status_code, _error(exc.response)
+            if status != 429 or not renewals.wait(_pause(exc.response)):
+                raise NotRenewed(told("Airtable", f"{status} {said}", _remedy(status))) from exc
+        except RequestException as exc:
+            raise NotRenewed(told("Airtable", f"nothing that can be used ({type(exc).__name__}: {exc})")) from exc
+        except (ValueError, LookupError, TypeError, AttributeError) as exc:
+            raise NotRenewed(told("Airtable", f"what is not as documented ({type(exc).__name__}: {exc})")) from exc
+
+
+def _pause(response: "Response") -> timedelta:
+    asked = response.headers.get("Retry-After", "")
+    return timedelta(seconds=max(int(asked), 1)) if asked.isdecimal() else PAUSE
+
+
+def _error(response: "Response") -> str:
+    """Give what Airtable said: `error` is a word, or an object with type and message; `errors` is a list of those."""
+    try:
+        body = response.json()
+        error = body["errors"][0] if "errors" in body else body["error"]
+    except (ValueError, LookupError, TypeError):
+        return response.reason
+    return ": ".join(map(str, error.values())) if isinstance(error, Mapping) else str(error)
+
+
+def _remedy(status: int) -> str:
+    match status:
+        case 401:
+            return "put a valid personal access token into AIRTABLE_API_KEY"
+        case 403:
+            return "give the token of AIRTABLE_API_KEY the scope webhook:manage, and its owner the role creator"
+        case 404:
+            return "see that it exists, and that the token of AIRTABLE_API_KEY has access to it"
+        case _ if status == 429 or status >= 500:
+            return ""
+        case _:
+            return f"if it is no longer active, {REPLACE}"
+
+
+def _answer(found: Mapping[str, Found], outcomes: Mapping[str, Outcome], unread: Mapping[str, str]) -> dict[str, Any]:
+    refreshed, skipped, problems = [], [], []
+    failed = [{"base_id": base, "reason": reason} for base, reason in unread.items()]
+    for name, outcome in outcomes.items():
+        hook = found[name]
+        named = {"base_id": hook.base, "webhook_id": hook.webhook.id}
+        match outcome:
+            case Skipped():
+                skipped.append(hook.webhook.id)
+                continue
+            case Failed(reason):
+                failed.append({**named, "reason": reason})
+            case Renewed(expires_at=expires_at) if hook.expires_at is not None:
+                times = {"old_expiration": _iso(hook.expires_at), "new_expiration": expires_at and _iso(expires_at)}
+                refreshed.append({"webhook_id": hook.webhook.id, **times})
+        for reason in _problems(hook):
+            problems.append({**named, "reason": reason})
+            fields = {"action": "webhook_problem", "job_id": name}
+            log.error("The Airtable webhook %s of %s: %s", hook.webhook.id, hook.base, reason, extra={"fields": fields})
+    answer = {
+        "webhooks_refreshed": len(refreshed),
+        "webhooks": refreshed,
+        **({"problems": problems} if problems else {}),
+        **({"skipped": skipped} if skipped else {}),
+    }
+    if failed:
+        reasons = "; ".join(" ".join(entry.values()) for entry in failed)
+        raise RenewalFailed(f"{len(failed)} Airtable renewals failed: {reasons}", {**answer, "failed": failed})
+    if skipped and not refreshed:
+        return {"status": "skipped", "message": "Skipped: another call refreshes the Airtable webhooks", **answer}
+    return {"message": f"Refreshed {len(refreshed)} Airtable webhooks", **answer}
+
+
+def _problems(hook: Found) -> Iterator[str]:
+    """Tell why a webhook, renewed or not, delivers nothing."""
+    webhook, last = hook.webhook, hook.webhook.last_notification_result
+    if hook.expires_at is None:
+        yield "it has no expiration, so there is nothing to renew"
+    if not webhook.is_hook_enabled:
+        yield f"it is disabled and delivers nothing: {REPLACE}"
+    if not webhook.are_notifications_enabled:
+        yield "its notifications are switched off: switch them on with Airtable's enableNotifications"
+    if last is not None and not last.success:
+        said = " ".join(last.error.message.split())[:300] if last.error else "no reason given"
+        yield f"its last notification, at {iso(last.completion_timestamp)}, failed: {said}; see to its receiver"
+
+
+def _iso(moment: datetime) -> str:
+    """Write a time as Airtable does, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
