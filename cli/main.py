@@ -7,6 +7,7 @@ import click
 from cli.cron import show_cron
 from cli.doctor import doctor
 from cli.jobs import jobs
+from cli.renew import renew
 from cli.session import open_session
 from cli.tick import tick
 from shared.errors import WatchkeeperError
@@ -46,7 +47,7 @@ class ErrorLines(click.Group):
 @click.version_option(package_name="watchkeeper", message="%(prog)s %(version)s")
 @click.pass_context
 def watchkeeper(ctx: click.Context) -> None:
-    """Scheduled jobs for a Google Workspace agent.
+    """Scheduled jobs and subscriptions of a Google Workspace agent.
 
     Settings come from the environment, completed by the file .env of the current folder.
 
@@ -63,7 +64,8 @@ def watchkeeper(ctx: click.Context) -> None:
 def dev(ctx: click.Context) -> None:
     """Run every function on this machine, until Ctrl-C.
 
-    A stand-in for Cloud Scheduler calls the tick function on SCHEDULER_CADENCE.
+    A stand-in for Cloud Scheduler calls each function at once, and then on its schedule in functions.toml. Gmail and
+    Airtable are played by stand-ins as long as none of their settings is made.
 
     \b
     Example:
@@ -74,7 +76,7 @@ def dev(ctx: click.Context) -> None:
     ctx.exit(run(ctx.obj.env))
 
 
-for command in (jobs, tick, show_cron, doctor, dev):
+for command in (jobs, tick, renew, show_cron, doctor, dev):
     watchkeeper.add_command(command)
 
 

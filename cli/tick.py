@@ -1,16 +1,11 @@
 """`watchkeeper tick`: one tick in this process, or a look at what it would run."""
 
-import logging
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
-from types import FrameType
 
 import click
 
 from cli.display import Row, print_json_list, print_table, to_json, warn
+from cli.running import interrupts, logs_on_stderr
 from cli.session import ADD_HANDLER, Session
 from cli.times import shown, span
 from shared.document import Unreadable
@@ -46,7 +41,7 @@ def _run(session: Session, *, as_json: bool) -> int:
     """Run the tick; give the number of the signal that ended it early, or 0."""
     settings, handlers = session.settings, session.handlers
     check_limits(settings, handlers)
-    with _logs_on_stderr(settings.log_level), _interrupts() as caught:
+    with logs_on_stderr(settings.log_level), interrupts() as caught:
         report = run_tick(
             session.store, handlers, settings=settings, clock=session.clock, is_stopping=lambda: bool(caught)
         )
@@ -55,47 +50,6 @@ def _run(session: Session, *, as_json: bool) -> int:
     else:
         print_table(("", ""), [(name, to_json(value)) for name, value in report.metrics().items()])
     return caught[0] if caught else 0
-
-
-@contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Collect the signals that ask this process to end; the second one ends it."""
-    caught: list[int] = []
-
-    def catch(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
-        signal.signal(number, previous[number])
-
-    previous = {int(number): signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _logs_on_stderr(level: str) -> Iterator[None]:
-    """Show what the tick logs, one plain line each; with LOG_LEVEL=DEBUG tracebacks of handlers too."""
-    output = logging.StreamHandler(sys.stderr)
-    output.setFormatter(logging.Formatter("%(levelname)s %(message)s") if level == "DEBUG" else _LineFormatter())
-    root, own = logging.getLogger(), logging.getLogger("watchkeeper")
-    level_before = own.level
-    root.addHandler(output)
-    own.setLevel(level)
-    try:
-        yield
-    finally:
-        root.removeHandler(output)
-        own.setLevel(level_before)
-
-
-class _LineFormatter(logging.Formatter):
-    """Leaves out tracebacks: the message of a failed job tells its error."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write the line."""
-        return f"{record.levelname} {record.getMessage()}"
 
 
 def _print_due(session: Session, *, as_json: bool) -> None:

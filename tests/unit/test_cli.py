@@ -146,7 +146,9 @@ def test_the_version_is_that_of_the_package(run: Terminal, monkeypatch: pytest.M
         pytest.param(["jobs", "cancel"], "Missing argument 'ID...'", id="no-id"),
         pytest.param(["jobs", "import", "nowhere.json"], "nowhere.json", id="no-file"),
         pytest.param(["cron", "@daily", "--count", "0"], "0 is not in the range", id="count"),
-        pytest.param(["renew"], "No such command", id="no-command"),
+        pytest.param(["renew"], "say what to renew", id="nothing-to-renew"),
+        pytest.param(["renew", "slack"], "'slack' is not one of 'gmail', 'airtable'", id="no-service"),
+        pytest.param(["remind"], "No such command", id="no-command"),
     ],
 )
 def test_a_usage_error_names_what_is_wrong(run: Terminal, args: Sequence[str], says: str) -> None:

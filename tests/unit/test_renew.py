@@ -1,0 +1,146 @@
+"""`watchkeeper renew` against the stand-ins: the same work as the functions', by hand."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import watchkeeper
+from cli.session import Session
+from local.airtable import BASE, WEBHOOK, Airtable, webhook
+from local.stand_ins import stand_ins
+from shared.job import iso
+from shared.jobs import Jobs
+from shared.store import Change
+from shared.store_json import JsonStore
+
+GMAIL_ID = "subscription:gmail:agent@example.com"
+AIRTABLE_ID = f"subscription:airtable:{BASE}:{WEBHOOK}"
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)  # the tokens are dated by the real time
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Jobs:
+    """The jobs that the commands work on."""
+    return Jobs(JsonStore(tmp_path / "jobs.json", clock), clock=clock, handlers={}, retention=timedelta(days=1))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Result]:
+    """Call the command line in this process, with the given settings."""
+
+    def call(*args: str, **env: str) -> Result:
+        session = Session(env={"SCHEDULER_JSON_PATH": str(tmp_path / "jobs.json"), **env}, clock=clock, user="ada")
+        return CliRunner().invoke(watchkeeper, ["renew", *args], obj=session)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[dict[str, str]]:
+    """The settings that lead to stand-ins."""
+    with stand_ins({}, [0, 0, 0]) as services:
+        yield services.settings
+
+
+def test_gmail_is_renewed_by_hand(run: Callable[..., Result], services: dict[str, str], jobs: Jobs) -> None:
+    """It says so, shows the log on stderr, and the record tells who did it."""
+    result = run("gmail", **services)
+
+    assert (result.exit_code, result.stdout) == (0, "Gmail watch renewed successfully\n")
+    assert result.stderr.startswith("INFO Renewed the Gmail watch of agent@example.com; it expires ")
+    assert jobs.get(GMAIL_ID).recent_runs[-1].by == "cli:ada"
+
+
+def test_airtable_is_renewed_by_hand(run: Callable[..., Result], services: dict[str, str], jobs: Jobs) -> None:
+    """The answer is that of the function."""
+    result = run("airtable", "--json", **services)
+
+    answer = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (answer["message"], answer["webhooks"][0]["webhook_id"]) == ("Refreshed 1 Airtable webhooks", WEBHOOK)
+    assert jobs.get(AIRTABLE_ID).recent_runs[-1].by == "cli:ada"
+
+
+def test_what_cannot_be_renewed_is_an_error(run: Callable[..., Result], services: dict[str, str]) -> None:
+    """One line names it and the remedy; as JSON both lists are there."""
+    hooks = [webhook(WEBHOOK, expires_at=clock() - timedelta(hours=1))]
+    with Airtable(bases={BASE: hooks}) as airtable:
+        settings = {**services, "AIRTABLE_API_ENDPOINT": airtable.url}
+        plain, as_json = run("airtable", **settings), run("airtable", "--json", **settings)
+
+    assert (plain.exit_code, plain.stdout) == (1, "")
+    last_line = plain.stderr.splitlines()[-1]
+    assert last_line.startswith(f"error: 1 Airtable renewals failed: {BASE} {WEBHOOK} it expired at ")
+    assert "make a new webhook" in last_line
+    assert as_json.exit_code == 1
+    assert json.loads(as_json.stdout)["failed"][0]["webhook_id"] == WEBHOOK
+
+
+@pytest.mark.parametrize(
+    ("service", "says"),
+    [
+        ("gmail", ["GMAIL_USER_EMAIL", "GMAIL_WATCH_TOPIC", "GMAIL_DELEGATE", "GCP_SERVICE_ACCOUNT_JSON_PATH"]),
+        ("airtable", ["AIRTABLE_API_KEY", "AIRTABLE_BASE_ID"]),
+    ],
+)
+def test_every_missing_setting_is_named(run: Callable[..., Result], service: str, says: list[str]) -> None:
+    """In one line, and nothing is recorded."""
+    result = run(service)
+
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert all(name in result.stderr for name in says)
+    assert "no subscription on record" in run("--status").stdout
+
+
+def test_the_status_shows_each_subscription(run: Callable[..., Result], services: dict[str, str], jobs: Jobs) -> None:
+    """When it expires, when it was renewed, and what went wrong last; other jobs are left out."""
+    run("gmail", **services)
+    run("airtable", **services)
+    run("gmail", **{**services, "GMAIL_USER_EMAIL": "lost@example.com", "GMAIL_API_ENDPOINT": "http://127.0.0.1:1"})
+    jobs.pause(AIRTABLE_ID)
+    jobs.schedule("log", {"message": "hello"}, id="tea")
+
+    header, *rows = run("--status").stdout.splitlines()
+    as_json = json.loads(run("--status", "--json").stdout)
+
+    assert header.split() == ["SUBSCRIPTION", "EXPIRES", "RENEWED", "REMARK"]
+    assert [row.split()[0] for row in rows] == [AIRTABLE_ID, GMAIL_ID, "subscription:gmail:lost@example.com"]
+    assert rows[0].endswith("paused: no alarm")
+    assert "(in 6 days)" in rows[1]
+    assert "unknown" in rows[2]
+    assert "last error: Gmail said nothing (ConnectionRefusedError" in rows[2]
+    assert [job["id"] for job in as_json] == [row.split()[0] for row in rows]
+
+
+def test_the_status_can_be_of_one_service(run: Callable[..., Result], services: dict[str, str]) -> None:
+    """Gmail's only, or Airtable's only."""
+    run("gmail", **services)
+    run("airtable", **services)
+
+    assert [job["id"] for job in json.loads(run("gmail", "--status", "--json").stdout)] == [GMAIL_ID]
+    assert [job["id"] for job in json.loads(run("airtable", "--status", "--json").stdout)] == [AIRTABLE_ID]
+
+
+def test_a_renewal_that_another_call_does_is_skipped(
+    run: Callable[..., Result], services: dict[str, str], jobs: Jobs, tmp_path: Path
+) -> None:
+    """It says so; that is no failure."""
+    run("gmail", **services)
+    job = jobs.get(GMAIL_ID)
+    now = clock()
+    payload = {**job.payload, "renewal_started_at": iso(now)}
+    held = job.take(now=now, token="other", lease=timedelta(minutes=5), payload=payload)
+    JsonStore(tmp_path / "jobs.json", clock).swap([Change(job, held)])
+
+    result = run("gmail", **services)
+
+    assert result.exit_code == 0
+    assert result.stdout == "Skipped: another call renews the Gmail watch of agent@example.com\n"
+    assert "is being renewed" in run("--status").stdout
