@@ -18,7 +18,7 @@ setup: .venv/made ## Make .venv with everything that is needed (PYTHON=python3.1
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: .venv/made ## Run the tick function on this machine, with a stand-in for Cloud Scheduler
+run: .venv/made ## Run all functions on this machine, with stand-ins for the services around them
 	@.venv/bin/watchkeeper dev $(ARGS)
 
 test: .venv/made ## Run the tests

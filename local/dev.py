@@ -16,6 +16,7 @@ from local.function_process import POLL_SECONDS, FunctionProcess
 from local.functions_table import Function, read_functions
 from local.interrupts import Wait, catch_interrupts
 from local.introduction import introduction
+from local.stand_ins import STAND_INS, Services, stand_ins
 from local.terminal import Terminal
 from shared.auth import AuthMode
 from shared.errors import InvalidSettings, WatchkeeperError
@@ -45,16 +46,17 @@ def run(env: Mapping[str, str]) -> int:
         env = _with_access(env)
         settings = Settings.from_env(env)
         functions = read_functions(env)
-        ports = _free_ports(env, len(functions))
+        ports = _free_ports(env, len(functions) + STAND_INS)
         _prepare_store(settings)
-        _serve(dict(zip(ports, functions, strict=True)), settings, env)
+        with stand_ins(env, ports[len(functions) :]) as services:
+            _serve(dict(zip(ports, functions, strict=False)), settings, {**env, **services.settings}, services)
     except WatchkeeperError as exc:
         sys.stderr.write(f"error: {exc}\n")
         return 1
     return 0
 
 
-def _serve(functions: Mapping[int, Function], settings: Settings, env: Mapping[str, str]) -> None:
+def _serve(functions: Mapping[int, Function], settings: Settings, env: Mapping[str, str], services: Services) -> None:
     """Run the functions, each on its port, and call them on schedule, until it is time to stop."""
     terminal = _open_terminal(env)
     wait = catch_interrupts()
@@ -65,7 +67,7 @@ def _serve(functions: Mapping[int, Function], settings: Settings, env: Mapping[s
         for port, function in functions.items():
             processes.append(FunctionProcess(function, port, env=env, show=partial(terminal.show, function.name)))
         if all(process.wait_until_healthy(wait) for process in processes):
-            terminal.write(introduction(processes, settings, env))
+            terminal.write(introduction(processes, settings, env, services))
             for process in processes:
                 process.keep_running()
                 schedulers.append(_start_scheduler(process, settings, stopping))

@@ -2,23 +2,29 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local.function_process import FunctionProcess
+from local.stand_ins import Services
 from shared.auth import AuthMode
 from shared.settings import Settings
 
 
-def introduction(processes: Iterable[FunctionProcess], settings: Settings, env: Mapping[str, str]) -> str:
+def introduction(
+    processes: Sequence[FunctionProcess], settings: Settings, env: Mapping[str, str], services: Services
+) -> str:
     """Introduce the run to a person who sees it for the first time."""
     rows = [("jobs", _storage(settings, env)), ("access", _access(settings))]
     for process in processes:
-        name, recurrence = process.function.name, process.function.scheduler_job.recurrence
-        schedule = f"{recurrence.cron} ({recurrence.timezone})"
-        rows.append((name, f"the real function, under functions-framework: http://{process.address}"))
-        rows.append(("scheduler", f"a stand-in for Cloud Scheduler, calls {name} now and on {schedule}"))
-    table = "\n".join(f"  {name:<10} {text}" for name, text in rows)
+        recurrence = process.function.scheduler_job.recurrence
+        schedule = f"called now and on {recurrence.cron} ({recurrence.timezone})"
+        rows.append((process.function.name, f"the real function: http://{process.address}, {schedule}"))
+    rows.append(("scheduler", "a STAND-IN for Cloud Scheduler makes these calls; a failed one it does not repeat"))
+    for service in ("Gmail", "Airtable"):
+        address = services.addresses.get(service)
+        rows.append((service, f"a STAND-IN, {address}/stand-in tells of it" if address else f"the REAL {service}"))
+    table = "\n".join(f"  {name:<16} {text}" for name, text in rows)
     return f"""
 Watchkeeper runs on this machine. Ctrl-C stops it.
 
@@ -28,7 +34,18 @@ To add a job, run in another terminal, in this folder:
 
   {_command()} jobs add log --payload '{{"message": "Good morning"}}'
 
+To see the subscriptions, or to renew them once more:
+
+  {_command()} renew --status
+{_renew(processes, settings)}
+
 """
+
+
+def _renew(processes: Sequence[FunctionProcess], settings: Settings) -> str:
+    secret = ' -H "Authorization: Bearer $CRON_SECRET"' if settings.auth.mode is not AuthMode.OFF else ""
+    renewing = [process for process in processes if process.function.name != "tick"]
+    return "\n".join(f"  curl -X POST{secret} http://{process.address}" for process in renewing)
 
 
 def _storage(settings: Settings, env: Mapping[str, str]) -> str:

@@ -46,7 +46,9 @@ class Terminal(logging.Handler):
     def _short(self, moment: datetime, severity: str, source: str, message: str) -> str:
         time = f"{moment.astimezone():%H:%M:%S}"
         colour = _COLOURS.get(severity, "")
-        return f"{self._in(_DIM, time)} {self._in(colour, f'{severity:<8}')} {self._in(_DIM, f'{source:<9}')} {message}"
+        return (
+            f"{self._in(_DIM, time)} {self._in(colour, f'{severity:<8}')} {self._in(_DIM, f'{source:<16}')} {message}"
+        )
 
     def _in(self, colour: str, text: str) -> str:
         return f"{colour}{text}{_RESET}" if self._colour else text

@@ -1,6 +1,7 @@
 """A local run as a person starts and ends it: real processes, and nothing of them is left behind."""
 
 import os
+import random
 import select
 import signal
 import socket
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -17,7 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from local.airtable import BASE, WEBHOOK
 from local.dev import EXAMPLE_JOB, STOP_SECONDS
+from local.functions_table import read_functions
+from local.stand_ins import STAND_INS
 from shared.job import Status
 from shared.jobs import Jobs
 from shared.settings import PROJECT_FOLDER
@@ -25,6 +29,8 @@ from shared.store_json import JsonStore
 
 PATIENCE = 20  # seconds for whatever is waited for
 HELLO = "Hello! I am an example"
+SUBSCRIPTIONS = ("subscription:gmail:agent@example.com", f"subscription:airtable:{BASE}:{WEBHOOK}")
+FUNCTIONS = len(read_functions({}))
 # Job types that take their time: one until it is told to stop, one whatever it is told.
 SLOW_HANDLERS = """
 import logging, time
@@ -124,9 +130,14 @@ def jobs(tmp_path: Path) -> Jobs:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """Give the first of as many free ports as a run needs, below those that the system hands out by itself."""
+    for _ in range(100):
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), ExitStack() as stack:
+            for following in range(port, port + FUNCTIONS + STAND_INS):
+                stack.enter_context(socket.create_server(("127.0.0.1", following)))
+            return port
+    raise AssertionError("there are no free ports")
 
 
 def processes() -> Iterator[tuple[int, int, int]]:
@@ -179,7 +190,7 @@ def test_the_first_start_runs_an_example_until_it_is_told_to_end(
     code = run.end(number)
 
     assert code == 0
-    assert len(groups) == 1
+    assert len(groups) == FUNCTIONS
     assert until(partial(nothing_is_left, groups, run.port))
 
 
@@ -217,17 +228,28 @@ def test_the_secret_opens_the_functions(start: Callable[..., Run], jobs: Jobs) -
     run.wait_for("Good morning")
 
 
+def test_a_newcomer_sees_subscriptions_renewed(start: Callable[..., Run], jobs: Jobs) -> None:
+    """Without any setting both services are played by stand-ins, says the terminal, and are renewed at once."""
+    run = start()
+
+    run.wait_for("Renewed the Gmail watch of agent@example.com")
+    run.wait_for(f"Renewed the Airtable webhook {WEBHOOK} of {BASE}")
+
+    assert "Gmail            a STAND-IN" in run.output
+    assert until(lambda: all(jobs.get(job_id).status is Status.PENDING for job_id in SUBSCRIPTIONS))
+
+
 def test_a_function_that_dies_is_started_again(start: Callable[..., Run]) -> None:
     """The run says that the function died, and then the function answers again."""
     run = start()
     run.wait_for(HELLO)
-    (group,) = run.function_groups()
+    groups = run.function_groups()
 
-    os.kill(group, signal.SIGKILL)
+    os.kill(min(groups), signal.SIGKILL)  # the first that was started
 
     run.wait_for("The tick function ended (signal 9) and is started again in 1 s")
     assert until(run.is_healthy)
-    assert run.function_groups() - {group}
+    assert run.function_groups() - groups
 
 
 def test_a_job_that_listens_is_let_finish(start: Callable[..., Run], jobs: Jobs, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from local.introduction import introduction
+from local.stand_ins import Services, stand_ins
 from local.terminal import Terminal
 from shared.settings import Settings
 
@@ -33,7 +34,7 @@ def test_a_log_line_is_shown_in_short(terminal: Terminal, stream: io.StringIO) -
     """Local time, severity, source and message are shown; what is there for machines is not."""
     terminal.show("tick", log_line(action="job_claimed", job_id="a"))
 
-    assert stream.getvalue() == f"{LOCAL_TIME} INFO     tick      Claimed job a\n"
+    assert stream.getvalue() == f"{LOCAL_TIME} INFO     tick             Claimed job a\n"
 
 
 def test_a_traceback_is_kept(terminal: Terminal, stream: io.StringIO) -> None:
@@ -42,7 +43,7 @@ def test_a_traceback_is_kept(terminal: Terminal, stream: io.StringIO) -> None:
 
     terminal.show("tick", log_line(severity="ERROR", stack_trace=traceback))
 
-    assert stream.getvalue() == f"{LOCAL_TIME} ERROR    tick      Claimed job a\n{traceback}\n"
+    assert stream.getvalue() == f"{LOCAL_TIME} ERROR    tick             Claimed job a\n{traceback}\n"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_own_log_lines_look_the_same(terminal: Terminal, stream: io.StringIO) ->
 
     terminal.handle(record)
 
-    assert stream.getvalue()[8:] == " WARNING  dev       in 2 s\n"
+    assert stream.getvalue()[8:] == " WARNING  dev              in 2 s\n"
 
 
 def test_a_terminal_that_is_gone_is_no_error(terminal: Terminal, stream: io.StringIO) -> None:
@@ -112,7 +113,19 @@ def test_a_terminal_that_is_gone_is_no_error(terminal: Terminal, stream: io.Stri
 )
 def test_the_introduction_says_what_is_real(env: dict[str, str], says: str) -> None:
     """Where the jobs are and who may call the functions is said at the start, and no secret with it."""
-    text = introduction([], Settings.from_env(env), env)
+    text = introduction([], Settings.from_env(env), env, Services())
 
     assert says in text
+    assert "hush" not in text
+
+
+def test_the_introduction_says_which_services_are_real() -> None:
+    """A service of which anything is configured is the real one; for the others it says where their stand-ins are."""
+    env = {"AIRTABLE_API_KEY": "hush", "AUTH_MODE": "off"}
+
+    with stand_ins(env, [0, 0, 0]) as services:
+        text = introduction([], Settings.from_env(env), env, services)
+
+    assert f"Gmail            a STAND-IN, {services.addresses['Gmail']}/stand-in" in text
+    assert "Airtable         the REAL Airtable" in text
     assert "hush" not in text
