@@ -26,7 +26,7 @@ PREFIX = "subscription:"
 CHECK = "subscription_check"
 ALARM_BEFORE = timedelta(hours=24)
 ALARM_EVERY = timedelta(hours=1)
-RESERVE = timedelta(seconds=30)  # for the longest single renewal, and to store what it came to
+RESERVE = timedelta(seconds=60)  # for the longest single renewal, and to store what it came to
 TRIES = 5
 
 
@@ -141,14 +141,16 @@ class Renewals:
         taken: dict[str, Job] = {}
         outcomes: dict[str, Outcome] = {}
         for _ in range(TRIES):
-            left = wanted.keys() - taken.keys() - outcomes.keys()
+            left = [name for name in wanted if name not in taken and name not in outcomes]
             if not left:
                 break
             found = self._store.get(left)
             refused = {name: refusal for name, job in found.items() if (refusal := self._refusal(job))}
             outcomes.update(refused)
             changes = [
-                Change(found.get(name), self._taken(found.get(name), wanted[name])) for name in left - refused.keys()
+                Change(found.get(name), self._taken(found.get(name), wanted[name]))
+                for name in left
+                if name not in refused
             ]
             for change, answer in zip(changes, self._store.swap(changes), strict=True):
                 if isinstance(answer, Won) and isinstance(answer.job, Job):
@@ -158,7 +160,7 @@ class Renewals:
                     outcomes[change.job_id] = Failed(reason)
                 # What was lost is read again: perhaps another call took it, perhaps a person paused it.
         busy = dict.fromkeys(wanted.keys() - taken.keys(), Failed("its record keeps changing; try again"))
-        return [taken[name] for name in wanted if name in taken], {**busy, **outcomes}
+        return list(taken.values()), {**busy, **outcomes}
 
     def _refusal(self, present: Job | Unreadable) -> Outcome | None:
         """Say why a subscription must not be renewed now, if so. The tick, which only looks, may lose its job."""

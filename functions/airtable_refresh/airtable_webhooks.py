@@ -91,8 +91,10 @@ def _patiently(ask: Callable[[], T], renewals: Renewals) -> T:
             return ask()
         except HTTPError as exc:
             status, said = exc.response.status_code, _error(exc.response)
-            if status != 429 or not renewals.wait(_pause(exc.response)):
+            if status != 429:
                 raise NotRenewed(told("Airtable", f"{status} {said}", _remedy(status))) from exc
+            if not renewals.wait(_pause(exc.response)):
+                raise NotRenewed(told("Airtable", f"{status} {said}, and there is no time left to pause")) from exc
         except RequestException as exc:
             raise NotRenewed(told("Airtable", f"nothing that can be used ({type(exc).__name__}: {exc})")) from exc
         except (ValueError, LookupError, TypeError, AttributeError) as exc:
@@ -122,7 +124,7 @@ def _remedy(status: int) -> str:
             return "give the token of AIRTABLE_API_KEY the scope webhook:manage, and its owner the role creator"
         case 404:
             return "see that it exists, and that the token of AIRTABLE_API_KEY has access to it"
-        case _ if status == 429 or status >= 500:
+        case _ if status >= 500:
             return ""
         case _:
             return f"if it is no longer active, {REPLACE}"
