@@ -686,7 +686,7 @@ def test_a_429_is_asked_again_as_long_as_there_is_time(airtable: Airtable, clock
     began_at = clock()
     airtable.fail("rate-limit", times=99)
 
-    with pytest.raises(RenewalFailed, match="429 .*, and there is no time left to pause"):
+    with pytest.raises(RenewalFailed, match=r"429 .*, and there is no time left to pause"):
         refresh()
 
     assert len(airtable.requests) == 5
