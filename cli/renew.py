@@ -1,11 +1,12 @@
 """`watchkeeper renew`: renew subscriptions in this process as the functions do, or show how each of them stands."""
 
+from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
 import click
 
-from cli.display import Row, print_json_list, print_table, to_json
+from cli.display import Row, print_json_list, print_table, to_json, warn
 from cli.running import interrupts, logs_on_stderr
 from cli.session import Session
 from cli.times import shown, shown_with_distance
@@ -49,17 +50,19 @@ def _renew(session: Session, service: str, *, as_json: bool) -> int:
         except RenewalFailed as exc:
             if as_json:
                 click.echo(to_json(exc.answer, indent=2))
-            raise
+            if not caught:
+                raise
+            warn(str(exc))
+            return caught[0]
     click.echo(to_json(answer, indent=2) if as_json else answer["message"])
     return caught[0] if caught else 0
 
 
 def _answer(session: Session, service: str, caught: list[int]) -> dict[str, Any]:
-    now = session.clock()
     renewals = Renewals(
         session.store,
         session.settings,
-        now=now,
+        now=session.clock(),
         clock=session.clock,
         by=session.by,
         is_stopping=lambda: bool(caught),
@@ -73,7 +76,7 @@ def _answer(session: Session, service: str, caught: list[int]) -> dict[str, Any]
     from airtable_settings import AirtableSettings
     from airtable_webhooks import renew_webhooks
 
-    return renew_webhooks(AirtableSettings.from_env(session.env), renewals, now=now)
+    return renew_webhooks(AirtableSettings.from_env(session.env), renewals)
 
 
 def _show(session: Session, service: str | None, *, as_json: bool) -> None:
@@ -95,15 +98,22 @@ def _row(session: Session, job: Job | Unreadable) -> Row:
     expires_at, renewed_at = (recorded_time(job.payload, name) for name in ("expires_at", "renewed_at"))
     return (
         job.id,
-        shown_with_distance(expires_at, timezone, now) if expires_at else "never" if renewed_at else "unknown",
+        shown_with_distance(expires_at, timezone, now) if expires_at else _unknown_or_never(job),
         shown(renewed_at, timezone) if renewed_at else "never",
-        _remark(job),
+        _remark(job, timezone, now),
     )
 
 
-def _remark(job: Job) -> str:
-    if job.status is Status.RUNNING:
-        return "is being renewed"
+def _unknown_or_never(job: Job) -> str:
+    return "never" if job.payload.get("expires_at", "") is None else "unknown"
+
+
+def _remark(job: Job, timezone: str, now: datetime) -> str:
+    if job.lease_until is not None and job.lease_until > now:
+        until = shown(job.lease_until, timezone)
+        return f"is being renewed, until {until} at the latest; if that has died, `jobs release` makes way"
+    if job.lease_until is not None:
+        return "a renewal of it has died; renew it"
     if job.status in (Status.PAUSED, Status.CANCELLED):
         return f"{job.status}: no alarm"
     return f"last error: {job.payload['error']}" if "error" in job.payload else ""

@@ -398,7 +398,7 @@ class Job:
             error=run.error,
             recent_runs=self._history(run),
         )
-        if self.status is not Status.RUNNING:
+        if self.status in (Status.PAUSED, Status.CANCELLED):
             return settled
         if at is None:
             return replace(settled, status=Status.COMPLETED)

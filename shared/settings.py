@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from shared.auth import GOOGLE_CERTS_URL, AuthMode, AuthPolicy
 from shared.errors import InvalidInput, InvalidSettings
@@ -49,7 +50,9 @@ class Environment:
         try:
             return parse(text) if text else default
         except (ValueError, InvalidInput) as exc:
-            shown = "malformed" if name.endswith(("SECRET", "KEY")) else repr(text[:100])
+            # A secret may stand in its own place, or by mistake in that of an id or a path.
+            is_secret = name.endswith(("SECRET", "KEY", "BASE_ID")) or text.startswith("{")
+            shown = "malformed" if is_secret else repr(text[:100])
             self.problems[name] = f"{name} is {shown}: {exc}"
             return default
 
@@ -158,7 +161,7 @@ def _secret(text: str) -> str:
 
 def http_url(text: str) -> str:
     """Read the address of an HTTP service. Raises ValueError."""
-    if not re.fullmatch(r"https?://\S+", text):
+    if not re.fullmatch(r"https?://[^\s\[\]]+", text) or urlsplit(text).port == 0:  # `port` raises ValueError too
         raise ValueError("it must be an address that begins with http:// or https://")
     return text
 

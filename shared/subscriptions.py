@@ -10,13 +10,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.document import Unreadable, read_time
 from shared.errors import StoreUnavailable, WatchkeeperError
 from shared.handlers import Context, Later, Payload, handler
-from shared.job import Job, Result, iso
+from shared.job import Job, Result, Status, iso
 from shared.settings import Settings
 from shared.store import Change, Refused, Store, Unheard, Won
 
@@ -26,12 +26,20 @@ PREFIX = "subscription:"
 CHECK = "subscription_check"
 ALARM_BEFORE = timedelta(hours=24)
 ALARM_EVERY = timedelta(hours=1)
-RESERVE = timedelta(seconds=60)  # for the longest single renewal, and to store what it came to
+RESERVE = timedelta(seconds=90)  # for the longest single renewal, and to store what it came to
 TRIES = 5
+LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class NotRenewed(WatchkeeperError):
-    """A subscription could not be renewed; the message says what the service said, and what to do."""
+    """A subscription could not be renewed; the message says what the service said, and what to do.
+
+    `has_lapsed` says that it is not in force any more, whatever its record says.
+    """
+
+    def __init__(self, message: str, *, has_lapsed: bool = False) -> None:
+        super().__init__(message)
+        self.has_lapsed = has_lapsed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +69,10 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Failed:
-    """It was not renewed."""
+    """It was not renewed, and is perhaps not in force any more."""
 
     reason: str
+    has_lapsed: bool = False
 
 
 Outcome = Renewed | Skipped | Failed
@@ -94,14 +103,18 @@ class Renewals:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         limit = min(settings.lease, settings.function_timeout)
+        self.now = now
         self._store = store
         self._lease = settings.lease
-        self._now = now
         self._ends_at = now + limit - min(RESERVE, limit / 2)
         self._clock = clock
         self._by = by
         self._is_stopping = is_stopping
         self._sleep = sleep
+
+    def has_time(self) -> bool:
+        """Say whether something may still be begun."""
+        return self.wait(timedelta())
 
     def wait(self, pause: timedelta) -> bool:
         """Wait so long, and say whether there is still time to begin something; if there cannot be, do not wait."""
@@ -123,10 +136,12 @@ class Renewals:
         trouble: StoreUnavailable | None = None
         for job in taken:
             started_at = self._clock()
-            if self.wait(timedelta()):
+            if self.has_time():
                 outcome = _renew_one(renew, wanted[job.id])
+            elif self._is_stopping():
+                outcome = Failed("the process was told to end before it began; try again")
             else:
-                outcome = Failed("there was no time left to begin its renewal; try again")
+                outcome = Failed("there was no time left to begin; try again")
             outcomes[job.id] = outcome
             try:
                 self._record(job, wanted[job.id], outcome, started_at)
@@ -136,15 +151,30 @@ class Renewals:
             raise trouble
         return outcomes
 
+    def recorded(self, prefix: str) -> list[Subscription]:
+        """Give the subscriptions on record whose id begins so, but for those that a person has cancelled."""
+        page = self._store.page(after=prefix)
+        on_record = [job for job in page if isinstance(job, Job) and job.id.startswith(prefix)]
+        return [
+            Subscription(id=job.id, title=str(job.payload.get("subscription", job.id)))
+            for job in on_record
+            if job.status is not Status.CANCELLED
+        ]
+
     def _take_all(self, wanted: Mapping[str, Subscription]) -> tuple[list[Job], dict[str, Outcome]]:
         """Claim what can be claimed, in one swap; give the jobs taken, and what becomes of the others."""
         taken: dict[str, Job] = {}
         outcomes: dict[str, Outcome] = {}
+        unconfirmed = ""
         for _ in range(TRIES):
             left = [name for name in wanted if name not in taken and name not in outcomes]
             if not left:
                 break
-            found = self._store.get(left)
+            try:
+                found = self._store.get(left)
+            except StoreUnavailable as exc:
+                unconfirmed = str(exc)
+                break
             refused = {name: refusal for name, job in found.items() if (refusal := self._refusal(job))}
             outcomes.update(refused)
             changes = [
@@ -156,11 +186,16 @@ class Renewals:
                 if isinstance(answer, Won) and isinstance(answer.job, Job):
                     taken[change.job_id] = answer.job
                 elif isinstance(answer, Refused | Unheard):
-                    reason = f"the store did not confirm its lease ({answer.reason}); try again"
-                    outcomes[change.job_id] = Failed(reason)
+                    unconfirmed = answer.reason
+                    outcomes[change.job_id] = Failed(f"the store did not confirm its lease ({unconfirmed}); try again")
                 # What was lost is read again: perhaps another call took it, perhaps a person paused it.
-        busy = dict.fromkeys(wanted.keys() - taken.keys(), Failed("its record keeps changing; try again"))
-        return list(taken.values()), {**busy, **outcomes}
+        if unconfirmed and not taken:
+            raise StoreUnavailable(f"nothing can be renewed without a lease: {unconfirmed}")
+        reason = f"its record {f'cannot be read ({unconfirmed})' if unconfirmed else 'keeps changing'}; try again"
+        busy = dict.fromkeys(wanted.keys() - taken.keys(), Failed(reason))
+        # What expires first comes first: a call may not have the time for all of them.
+        in_order = sorted(taken.values(), key=lambda job: recorded_time(job.payload, "expires_at") or LAST)
+        return in_order, {**busy, **outcomes}
 
     def _refusal(self, present: Job | Unreadable) -> Outcome | None:
         """Say why a subscription must not be renewed now, if so. The tick, which only looks, may lose its job."""
@@ -171,10 +206,12 @@ class Renewals:
             is_renewal = present.started_at and present.payload.get("renewal_started_at") == iso(present.started_at)
             return Skipped() if is_renewal else None
         renewed_at = recorded_time(present.payload, "renewed_at")
-        return Skipped() if renewed_at is not None and renewed_at >= self._now else None
+        # A time in the future is a clock's mistake, and must not keep anybody from renewing for ever.
+        was_just_renewed = renewed_at is not None and self.now <= renewed_at <= self._clock() + self._lease
+        return Skipped() if was_just_renewed else None
 
     def _taken(self, present: Job | Unreadable | None, subscription: Subscription) -> Job:
-        job = present if isinstance(present, Job) else Job.create(subscription.id, CHECK, now=self._now, by=self._by)
+        job = present if isinstance(present, Job) else Job.create(subscription.id, CHECK, now=self.now, by=self._by)
         now = self._clock()
         payload = {**job.payload, "subscription": subscription.title, "renewal_started_at": iso(now)}
         return job.take(now=now, token=uuid.uuid4().hex, lease=self._lease, payload=payload)
@@ -193,13 +230,13 @@ class Renewals:
             if isinstance(answer, Refused | Unheard):
                 reason = answer.reason
             found = self._store.get([job.id]).get(job.id)
-            if not isinstance(found, Job) or found.lease_token != token:
+            if not isinstance(found, Job) or found.lease_token not in (token, None):
                 fields = {"action": "lease_lost", "job_id": job.id}
                 log.warning("Another call has taken %s meanwhile", subscription.title, extra={"fields": fields})
                 return
-            if found.lease_until is None:
+            if found.lease_token == token and found.lease_until is None:
                 return  # our own write, which was not heard
-            job = found
+            job = found  # changed by a person, who may even have ended the lease: what is so is recorded all the same
         raise StoreUnavailable(f"what became of {subscription.title} could not be recorded: {reason}")
 
 
@@ -210,7 +247,7 @@ def _renew_one(renew: Renew, subscription: Subscription) -> Renewed | Failed:
     except NotRenewed as exc:
         fields["action"] = "renewal_failed"
         log.error("Could not renew %s: %s", subscription.title, exc, extra={"fields": fields})
-        return Failed(str(exc))
+        return Failed(str(exc), exc.has_lapsed)
     except Exception as exc:
         # Like a handler's: what is unexpected in one subscription must not keep the others from being renewed.
         fields["action"] = "renewal_failed"
@@ -233,8 +270,9 @@ def _payload(
     if isinstance(outcome, Renewed):
         expires_at = outcome.expires_at and iso(outcome.expires_at)
         return {**outcome.first, **kept, "renewed_at": iso(now), "expires_at": expires_at}
-    if subscription.expires_at is not None:
-        kept["expires_at"] = iso(subscription.expires_at)
+    expires_at = now if outcome.has_lapsed else subscription.expires_at
+    if expires_at is not None:
+        kept["expires_at"] = iso(expires_at)
     return {**kept, "error": outcome.reason}
 
 
@@ -265,14 +303,15 @@ def check(payload: Payload, context: Context) -> None:
     title = payload.get("subscription", context.job_id)
     fields = {"job_id": context.job_id, "expires": payload.get("expires_at")}
     if expires_at is not None and now < expires_at - ALARM_BEFORE:
-        fields["action"] = "renewal_unfinished"
-        log.warning("A renewal of %s was begun and not finished", title, extra={"fields": fields})
-        raise Later(expires_at - ALARM_BEFORE - now, "a renewal was begun and not finished")
+        if "renewal_started_at" in payload:
+            fields["action"] = "renewal_unfinished"
+            log.warning("A renewal of %s was begun and not finished", title, extra={"fields": fields})
+        raise Later(expires_at - ALARM_BEFORE - now, f"{title} {_remaining(expires_at, now)}")
     service = context.job_id.removeprefix(PREFIX).partition(":")[0]
     state = "has never been renewed" if expires_at is None else _remaining(expires_at, now)
     log.error(
-        "%s %s. Last renewal: %s. Last error: %s. Run `watchkeeper renew %s`; if it is no longer wanted, end this "
-        "alarm with `watchkeeper jobs cancel %s`",
+        "%s %s. Last renewal: %s. Last error: %s. Run `watchkeeper renew %s`; if it is no longer wanted, delete it or "
+        "take it out of the settings, and end this alarm with `watchkeeper jobs cancel %s`",
         title,
         state,
         payload.get("renewed_at", "none"),

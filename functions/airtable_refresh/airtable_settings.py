@@ -38,5 +38,5 @@ def _token(text: str) -> str:
 
 def _base(text: str) -> str:
     if not re.fullmatch(r"app[A-Za-z0-9]{14}", text):
-        raise ValueError(f"{text[:100]!r} is no base id: app and 14 letters or digits, as in the base's address")
+        raise ValueError("a base id is app and 14 letters or digits, as in the base's address")
     return text

@@ -4,6 +4,7 @@ https://airtable.com/developers/web/api/refresh-a-webhook
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from airtable_settings import AirtableSettings
 from shared.document import read_time
 from shared.errors import RenewalFailed
-from shared.job import iso
+from shared.job import ID, iso
 from shared.subscriptions import PREFIX, Failed, NotRenewed, Outcome, Renewals, Renewed, Skipped, Subscription, told
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ log = logging.getLogger("watchkeeper.airtable")
 TIMEOUT_SECONDS = (5, 20)  # to connect, and for each read
 PAUSE = timedelta(seconds=30)  # after a 429: https://airtable.com/developers/web/api/rate-limits
 APART = timedelta(seconds=0.25)  # each base takes five requests a second
+GONE = (
+    "Airtable lists it no more: it was deleted, lapsed a week ago, or is hidden from this token; if it is no longer "
+    "wanted, end its alarm with `watchkeeper jobs cancel`"
+)
 REPLACE = "make a new webhook (it has a new id and a new secret), and delete this one"
 
 T = TypeVar("T")
@@ -36,7 +41,7 @@ class Found(NamedTuple):
     expires_at: datetime | None
 
 
-def renew_webhooks(airtable: AirtableSettings, renewals: Renewals, *, now: datetime) -> dict[str, Any]:
+def renew_webhooks(airtable: AirtableSettings, renewals: Renewals) -> dict[str, Any]:
     """Extend every webhook of every base and give the answer.
 
     Raises RenewalFailed with both lists when a base could not be read or a webhook could not be extended, and
@@ -46,38 +51,46 @@ def renew_webhooks(airtable: AirtableSettings, renewals: Renewals, *, now: datet
 
     api = Api(airtable.api_key, timeout=TIMEOUT_SECONDS, retry_strategy=None, endpoint_url=airtable.endpoint)
     found: dict[str, Found] = {}
+    missing: dict[str, str] = {}  # why a webhook on record was not found
     unread: dict[str, str] = {}
+    subscriptions: list[Subscription] = []
     for base in airtable.bases:
+        prefix, reason = f"{PREFIX}airtable:{base}:", GONE
         try:
-            for webhook in _patiently(api.base(base).webhooks, renewals):
-                name = f"{PREFIX}airtable:{base}:{webhook.id}"
-                found[name] = Found(base, webhook, webhook.expiration_time)
+            listed = {f"{prefix}{webhook.id}": webhook for webhook in _patiently(api.base(base).webhooks, renewals)}
+            if odd := [name for name in listed if not re.fullmatch(ID, name, re.ASCII)]:
+                raise NotRenewed(told("Airtable", f"ids that cannot be recorded ({', '.join(odd)})"))
         except NotRenewed as exc:
             log.error("Could not read the webhooks of base %s: %s", base, exc, extra={"fields": {"action": "unread"}})
-            unread[base] = str(exc)
+            listed, reason = {}, str(exc)
+            unread[base] = reason
+        for name, webhook in listed.items():
+            expires_at = webhook.expiration_time and _aware(webhook.expiration_time)
+            found[name] = Found(base, webhook, expires_at)
+            title = f"the Airtable webhook {webhook.id} of {base}"
+            subscriptions.append(Subscription(id=name, title=title, expires_at=expires_at))
+        gone = [subscription for subscription in renewals.recorded(prefix) if subscription.id not in listed]
+        missing.update((subscription.id, reason) for subscription in gone)
+        subscriptions += gone
 
-    outcomes = renewals.renew_all(
-        [
-            Subscription(
-                id=name, title=f"the Airtable webhook {hook.webhook.id} of {hook.base}", expires_at=hook.expires_at
-            )
-            for name, hook in found.items()
-        ],
-        lambda subscription: _extend(found[subscription.id].webhook, renewals, now),
-    )
-    return _answer(found, outcomes, unread)
+    def renew(subscription: Subscription) -> Renewed:
+        if subscription.id in missing:
+            raise NotRenewed(missing[subscription.id])
+        return _extend(found[subscription.id], renewals)
+
+    return _answer(found, renewals.renew_all(subscriptions, renew), unread)
 
 
-def _extend(webhook: "Webhook", renewals: Renewals, now: datetime) -> Renewed:
+def _extend(hook: Found, renewals: Renewals) -> Renewed:
     """Extend one webhook. Raises NotRenewed."""
-    if webhook.expiration_time is None:
+    if hook.expires_at is None:
         return Renewed(expires_at=None)
-    if webhook.expiration_time <= now:
-        raise NotRenewed(f"it expired at {iso(webhook.expiration_time)}, and cannot be refreshed any more: {REPLACE}")
+    if hook.expires_at <= renewals.now:
+        raise NotRenewed(f"it expired at {iso(hook.expires_at)}, and cannot be refreshed any more: {REPLACE}")
     renewals.wait(APART)
-    _patiently(webhook.extend_expiration, renewals)
-    expires_at = read_time(webhook.expiration_time)  # pyairtable leaves it as the text that Airtable sent
-    if expires_at is None or (isinstance(expires_at, datetime) and expires_at.tzinfo):
+    _patiently(hook.webhook.extend_expiration, renewals)
+    expires_at = read_time(hook.webhook.expiration_time, UTC)  # pyairtable leaves it as the text that Airtable sent
+    if expires_at is None or isinstance(expires_at, datetime):
         return Renewed(expires_at=expires_at)
     raise NotRenewed(told("Airtable", f"an expirationTime that is no time ({expires_at!r})"))
 
@@ -103,7 +116,7 @@ def _patiently(ask: Callable[[], T], renewals: Renewals) -> T:
 
 def _pause(response: "Response") -> timedelta:
     asked = response.headers.get("Retry-After", "")
-    return timedelta(seconds=max(int(asked), 1)) if asked.isdecimal() else PAUSE
+    return timedelta(seconds=max(int(asked[:6]), 1)) if asked.isdecimal() else PAUSE
 
 
 def _error(response: "Response") -> str:
@@ -134,17 +147,19 @@ def _answer(found: Mapping[str, Found], outcomes: Mapping[str, Outcome], unread:
     refreshed, skipped, problems = [], [], []
     failed = [{"base_id": base, "reason": reason} for base, reason in unread.items()]
     for name, outcome in outcomes.items():
+        _, _, base, webhook_id = name.split(":", 3)
+        named = {"base_id": base, "webhook_id": webhook_id}
+        if isinstance(outcome, Failed):
+            failed.append({**named, "reason": outcome.reason})
+        if isinstance(outcome, Skipped):
+            skipped.append(webhook_id)
+        if isinstance(outcome, Skipped) or name not in found:
+            continue
         hook = found[name]
-        named = {"base_id": hook.base, "webhook_id": hook.webhook.id}
-        match outcome:
-            case Skipped():
-                skipped.append(hook.webhook.id)
-                continue
-            case Failed(reason):
-                failed.append({**named, "reason": reason})
-            case Renewed(expires_at=expires_at) if hook.expires_at is not None:
-                times = {"old_expiration": _iso(hook.expires_at), "new_expiration": expires_at and _iso(expires_at)}
-                refreshed.append({"webhook_id": hook.webhook.id, **times})
+        if isinstance(outcome, Renewed) and hook.expires_at is not None:
+            new = outcome.expires_at and _iso(outcome.expires_at)
+            times = {"old_expiration": _iso(hook.expires_at), "new_expiration": new}
+            refreshed.append({"webhook_id": webhook_id, **times})
         for reason in _problems(hook):
             problems.append({**named, "reason": reason})
             fields = {"action": "webhook_problem", "job_id": name}
@@ -174,7 +189,11 @@ def _problems(hook: Found) -> Iterator[str]:
         yield "its notifications are switched off: switch them on with Airtable's enableNotifications"
     if last is not None and not last.success:
         said = " ".join(last.error.message.split())[:300] if last.error else "no reason given"
-        yield f"its last notification, at {iso(last.completion_timestamp)}, failed: {said}; see to its receiver"
+        yield f"its last notification, at {iso(_aware(last.completion_timestamp))}, failed: {said}; see to its receiver"
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _iso(moment: datetime) -> str:

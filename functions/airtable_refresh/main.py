@@ -32,7 +32,7 @@ def answer(call: Call) -> Mapping[str, Any]:
     """Extend every webhook of every base."""
     airtable, store = set_up(call.settings)
     renewals = Renewals(store, call.settings, now=call.now, clock=clock, by=call.caller, is_stopping=is_stopping)
-    return renew_webhooks(airtable, renewals, now=call.now)
+    return renew_webhooks(airtable, renewals)
 
 
 serve = endpoint("airtable_refresh", answer, env=os.environ, clock=clock)

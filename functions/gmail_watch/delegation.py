@@ -3,6 +3,7 @@
 https://developers.google.com/identity/protocols/oauth2/service-account#delegatingauthority
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ SCOPE = "https://www.googleapis.com/auth/gmail.metadata"
 IAM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 AUTHORISE = f"authorise the service account's client ID for {SCOPE} (Admin console, domain-wide delegation)"
 
+SIGN_IN = "see to the credentials that this runs with; on your own machine: `gcloud auth application-default login`"
 TOKEN_SERVICE = "Google's token service"
 
 FetchToken = Any  # a google.auth.transport.Request, or what can be called like one
@@ -51,9 +53,9 @@ def acting_for(mailbox: str, gmail: GmailSettings, source: "Credentials | None",
 
     With a key file its key signs the assertion; otherwise IAM Credentials does (`signJwt`), asked by `source`.
     """
-    from google.auth.exceptions import GoogleAuthError
-
     credentials: Any
+    if source is not None and not source.valid:
+        _refresh(source, fetch, lambda said: SIGN_IN)
     if gmail.key is not None:
         from google.oauth2 import service_account
 
@@ -66,17 +68,25 @@ def acting_for(mailbox: str, gmail: GmailSettings, source: "Credentials | None",
         credentials = impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
             source, target_principal=gmail.delegate, target_scopes=[SCOPE], subject=mailbox
         )
+    _refresh(credentials, fetch, lambda said: _remedy(said, gmail))
+    return credentials  # type: ignore[no-any-return]
+
+
+def _refresh(credentials: Any, fetch: FetchToken, remedy: Callable[[str], str]) -> None:
+    from google.auth.exceptions import GoogleAuthError
+
     try:
         credentials.refresh(fetch)
     except GoogleAuthError as exc:
         said = " ".join(arg for arg in exc.args if isinstance(arg, str)) or str(exc)
-        raise NotRenewed(told(TOKEN_SERVICE, said, _remedy(said, gmail))) from exc
+        raise NotRenewed(told(TOKEN_SERVICE, said, remedy(said))) from exc
     except (ValueError, LookupError, TypeError) as exc:
         raise NotRenewed(told(TOKEN_SERVICE, f"what is no token ({type(exc).__name__})")) from exc
-    return credentials  # type: ignore[no-any-return]
 
 
 def _remedy(said: str, gmail: GmailSettings) -> str:
+    if "iat" in said:
+        return "set the clock of the machine that this runs on"
     if "unauthorized_client" in said or "access_denied" in said:
         return AUTHORISE
     if "Signature" in said or "invalid_client" in said or "account not found" in said:

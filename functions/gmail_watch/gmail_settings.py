@@ -52,7 +52,8 @@ class GmailSettings:
 
 
 def _address(text: str) -> str:
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text) or not re.fullmatch(ID, f"{PREFIX}gmail:{text}", re.ASCII):
+    is_job_id = re.fullmatch(ID, f"{PREFIX}gmail:{text}", re.ASCII)  # so is a mailbox's address, in its record
+    if not is_job_id or not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text):
         raise ValueError(f"{text[:100]!r} is no e-mail address")
     return text.lower()
 
@@ -66,6 +67,8 @@ def _topic(text: str) -> str:
 def _key(path: str) -> Mapping[str, Any]:
     from google.oauth2 import service_account
 
+    if path.startswith("{"):
+        raise InvalidInput("it must be the path of a key file, not its content")
     try:
         key: dict[str, Any] = json.loads((PROJECT_FOLDER / path).read_text(encoding="utf-8"))
         service_account.Credentials.from_service_account_info(key)  # type: ignore[no-untyped-call]  # the library's own

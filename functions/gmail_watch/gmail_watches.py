@@ -4,10 +4,11 @@ https://developers.google.com/workspace/gmail/api/guides/push
 """
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from delegation import AUTHORISE, FetchToken, acting_for, fetch_tokens, own_credentials
 from gmail_settings import GmailSettings
@@ -23,6 +24,14 @@ TIMEOUT_SECONDS = 10  # for each request
 ONE_CLIENT = "Only one user push notification client"
 
 
+class Watch(NamedTuple):
+    """Gmail's answer to a watch: both numbers as text, as it gives them, and the time that the second one means."""
+
+    history_id: str
+    expiration: str  # milliseconds since 1970
+    expires_at: datetime
+
+
 def renew_watches(
     gmail: GmailSettings,
     renewals: Renewals,
@@ -32,9 +41,9 @@ def renew_watches(
 ) -> dict[str, Any]:
     """Renew the watch of every mailbox and give the answer.
 
-    `source` signs where there is no key file, by
-    default the credentials of the place where this runs; `fetch` fetches tokens. Raises RenewalFailed with both lists
-    when a mailbox could not be renewed; InvalidSettings and StoreUnavailable when nothing could.
+    `source` signs where there is no key file, by default the credentials of the place where this runs; `fetch` fetches
+    tokens. Raises RenewalFailed with both lists when a mailbox could not be renewed; InvalidSettings and
+    StoreUnavailable when nothing could.
     """
     fetch = fetch or fetch_tokens(TIMEOUT_SECONDS)
     if gmail.key is None:
@@ -45,11 +54,10 @@ def renew_watches(
     def renew(subscription: Subscription) -> Renewed:
         mailbox = mailboxes[subscription.id]
         watch = _watch(mailbox, gmail, source, fetch)
-        watches[mailbox] = {"mailbox": mailbox, "history_id": watch["historyId"], "expiration": watch["expiration"]}
-        expires_at = datetime.fromtimestamp(int(watch["expiration"]) / 1000, UTC)
+        watches[mailbox] = {"mailbox": mailbox, "history_id": watch.history_id, "expiration": watch.expiration}
         # The point from which to read the mailbox's history. A renewal's own names the present, and would leave out
         # what came in while the watch had lapsed; so the first one is kept.
-        return Renewed(expires_at=expires_at, first={"history_id": watch["historyId"]})
+        return Renewed(expires_at=watch.expires_at, first={"history_id": watch.history_id})
 
     titled = [Subscription(id=name, title=f"the Gmail watch of {mailbox}") for name, mailbox in mailboxes.items()]
     outcomes = {mailboxes[name]: outcome for name, outcome in renewals.renew_all(titled, renew).items()}
@@ -58,17 +66,17 @@ def renew_watches(
 
 def _answer(watches: Sequence[dict[str, str]], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     skipped = [mailbox for mailbox, outcome in outcomes.items() if isinstance(outcome, Skipped)]
-    failed = {mailbox: outcome.reason for mailbox, outcome in outcomes.items() if isinstance(outcome, Failed)}
+    failed = [
+        {"mailbox": mailbox, "reason": outcome.reason}
+        for mailbox, outcome in outcomes.items()
+        if isinstance(outcome, Failed)
+    ]
     beside = {"skipped": skipped} if skipped else {}
     if failed:
-        reasons = "; ".join(f"{mailbox}: {reason}" for mailbox, reason in failed.items())
+        reasons = "; ".join(f"{entry['mailbox']}: {entry['reason']}" for entry in failed)
         raise RenewalFailed(
             f"{len(failed)} of {len(outcomes)} Gmail watches could not be renewed: {reasons}",
-            {
-                "watches": watches,
-                "failed": [{"mailbox": mailbox, "reason": reason} for mailbox, reason in failed.items()],
-                **beside,
-            },
+            {"watches": watches, "failed": failed, **beside},
         )
     if not watches:
         message = f"Skipped: another call renews the Gmail watch of {', '.join(skipped)}"
@@ -78,14 +86,43 @@ def _answer(watches: Sequence[dict[str, str]], outcomes: Mapping[str, Outcome]) 
     return {"message": "Gmail watch renewed successfully", **first, **several, **beside}
 
 
-def _watch(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fetch: FetchToken) -> dict[str, str]:
+def _watch(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fetch: FetchToken) -> Watch:
     """Renew one watch and give Gmail's answer. Raises NotRenewed."""
+    users = _users(acting_for(mailbox, gmail, source, fetch), gmail.endpoint)
+    body = {"topicName": gmail.topic, "labelIds": list(gmail.labels), "labelFilterBehavior": "include"}
+    watch = users.watch(userId="me", body=body)
+    try:
+        return _read(_asked(watch, gmail))
+    except NotRenewed as exc:
+        if ONE_CLIENT not in str(exc):
+            raise
+    # A watch on another topic is active. To stop it always, just in case, would lose what comes in before the new one.
+    log.warning("Gmail refuses a second watch; the one there is is stopped", extra={"fields": {"action": "stopped"}})
+    _asked(users.stop(userId="me"), gmail)
+    try:
+        return _read(_asked(watch, gmail))
+    except NotRenewed as exc:
+        raise NotRenewed(f"{exc}; the former watch is stopped", has_lapsed=True) from exc
+
+
+def _read(answer: Any) -> Watch:
+    try:
+        return Watch(
+            history_id=str(int(answer["historyId"])),
+            expiration=str(int(answer["expiration"])),
+            expires_at=datetime.fromtimestamp(int(answer["expiration"]) / 1000, UTC),
+        )
+    except (LookupError, TypeError, ValueError, ArithmeticError, OSError) as exc:
+        raise NotRenewed(told("Gmail", "an answer without historyId and expiration, or not with numbers")) from exc
+
+
+def _asked(request: Any, gmail: GmailSettings) -> Any:
+    """Send one request and give the answer. Raises NotRenewed."""
     from googleapiclient.errors import HttpError
     from httplib2 import HttpLib2Error
 
-    users = _users(acting_for(mailbox, gmail, source, fetch), gmail.endpoint)
     try:
-        watch = _ask(users, gmail)
+        return request.execute()
     except HttpError as exc:
         said = f"{exc.status_code} {exc.reason}"
         raise NotRenewed(told("Gmail", said, _remedy(exc.status_code, exc.reason, gmail))) from exc
@@ -93,9 +130,6 @@ def _watch(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fet
         raise NotRenewed(told("Gmail", f"nothing ({type(exc).__name__}: {exc})")) from exc
     except ValueError as exc:
         raise NotRenewed(told("Gmail", f"what is not JSON ({exc})")) from exc
-    if not isinstance(watch, dict) or not all(str(watch.get(name)).isdecimal() for name in ("historyId", "expiration")):
-        raise NotRenewed(told("Gmail", "what is no answer to a watch"))
-    return watch
 
 
 def _users(credentials: "Credentials", endpoint: str) -> Any:
@@ -115,22 +149,6 @@ def _users(credentials: "Credentials", endpoint: str) -> Any:
     ).users()
 
 
-def _ask(users: Any, gmail: GmailSettings) -> Any:
-    from googleapiclient.errors import HttpError
-
-    body = {"topicName": gmail.topic, "labelIds": list(gmail.labels), "labelFilterBehavior": "include"}
-    watch = users.watch(userId="me", body=body)
-    try:
-        return watch.execute()
-    except HttpError as exc:
-        if ONE_CLIENT not in exc.reason:
-            raise
-    # A watch on another topic is active. To stop it always, just in case, would lose what comes in before the new one.
-    log.warning("Gmail refuses a second watch; the one there is is stopped", extra={"fields": {"action": "stopped"}})
-    users.stop(userId="me").execute()
-    return watch.execute()
-
-
 def _remedy(status: int, said: str, gmail: GmailSettings) -> str:
     if "Cloud PubSub" in said or "topicName" in said:
         return (
@@ -139,7 +157,7 @@ def _remedy(status: int, said: str, gmail: GmailSettings) -> str:
         )
     if ONE_CLIENT in said:
         return f"end the other client that watches this mailbox on another topic than {gmail.topic}"
-    if status == 429 or status >= 500 or "rate" in said.lower() or "quota" in said.lower():
+    if status == 429 or status >= 500 or re.search(r"\brate|quota", said, re.I):
         return ""
     if status == 400:
         return "see that Gmail is switched on for the mailbox, and that it has the labels of GMAIL_WATCH_LABELS"

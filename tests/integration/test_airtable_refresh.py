@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ import pytest
 import airtable_webhooks
 from airtable_settings import AirtableSettings
 from local.airtable import API_KEY, BASE, WEBHOOK, Airtable, webhook
+from local.stand_in import Response
 from shared.errors import InvalidSettings, RenewalFailed
-from shared.job import RunOutcome, Status
+from shared.job import Job, RunOutcome, Status
 from shared.settings import Settings
+from shared.store import Change
 from shared.store_json import JsonStore
 from shared.subscriptions import Renewals
 from tests.renewing import Storage, call, call_at_once, in_file, in_firestore, let_out, utc_now
@@ -463,8 +465,8 @@ def test_without_any_settings_it_is_up_and_says_what_is_missing(local: Local) ->
 
 
 def test_malformed_settings_are_named_together_and_the_key_is_not_shown(local: Local) -> None:
-    """The answer has the names, the log what is wrong with each, but for the key, which is a secret all the same."""
-    malformed = {"AIRTABLE_API_KEY": "patLocal s3cret", "AIRTABLE_BASE_ID": f"{BASE}, tblLocalStandIn01"}
+    """The answer has the names, the log what is wrong with each, and neither a value: they may be interchanged."""
+    malformed = {"AIRTABLE_API_KEY": "patLocal s3cret", "AIRTABLE_BASE_ID": f"{BASE}, patOther.s3cret"}
     with local.running(malformed) as function:
         answered = call(function)
 
@@ -472,7 +474,7 @@ def test_malformed_settings_are_named_together_and_the_key_is_not_shown(local: L
     (logged,) = answered.errors()
     assert (answered.status, answered.body["error"]["code"]) == (500, "invalid_settings")
     assert all(name in message and name in logged for name in malformed)
-    assert "'tblLocalStandIn01' is no base id" in logged
+    assert "AIRTABLE_BASE_ID is malformed: a base id is app and 14 letters or digits" in logged
     assert "s3cret" not in let_out(function, answered)
     assert local.asked() == []
 
@@ -662,7 +664,7 @@ def refresh(airtable: Airtable, clock: HandClock, json_store: JsonStore) -> Refr
             is_stopping=is_stopping,
             sleep=clock.sleep,
         )
-        return airtable_webhooks.renew_webhooks(AirtableSettings.from_env(env), renewals, now=clock())
+        return airtable_webhooks.renew_webhooks(AirtableSettings.from_env(env), renewals)
 
     return run
 
@@ -682,15 +684,15 @@ def test_a_429_without_a_word_of_when_is_waited_for_half_a_minute(
 
 
 def test_a_429_is_asked_again_as_long_as_there_is_time(airtable: Airtable, clock: HandClock, refresh: Refresh) -> None:
-    """Within the 180 seconds of the function, less the reserve of 60: four pauses, and then it has failed."""
+    """Within the 180 seconds of the function, less the reserve of 90: three pauses, and then it has failed."""
     began_at = clock()
     airtable.fail("rate-limit", times=99)
 
     with pytest.raises(RenewalFailed, match=r"429 .*, and there is no time left to pause"):
         refresh()
 
-    assert len(airtable.requests) == 5
-    assert clock() == began_at + timedelta(seconds=120)
+    assert len(airtable.requests) == 4
+    assert clock() == began_at + timedelta(seconds=90)
 
 
 @pytest.mark.parametrize(
@@ -708,6 +710,59 @@ def test_a_pause_that_ends_after_the_time_that_is_left_is_not_begun(
     assert refused.value.answer["failed"][0]["base_id"] == BASE
     assert len(airtable.requests) == 1 + pauses
     assert clock.slept == pauses * timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("asked", ["99999", "300000000000", "9" * 4500])
+def test_a_pause_that_is_longer_than_any_call_is_not_begun(
+    airtable: Airtable, clock: HandClock, refresh: Refresh, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """However many digits it has."""
+    answer = airtable.documented_errors["rate-limit-1s"]
+    assert isinstance(answer, Response)
+    long = {"long": replace(answer, headers={**answer.headers, "Retry-After": asked})}
+    monkeypatch.setattr(Airtable, "documented_errors", {**airtable.documented_errors, **long})
+    airtable.fail("long")
+
+    with pytest.raises(RenewalFailed, match="no time left to pause"):
+        refresh()
+
+    assert clock.slept == timedelta()
+
+
+def test_a_webhook_that_is_listed_no_more_fails_until_a_person_ends_it(
+    airtable: Airtable, refresh: Refresh, json_store: JsonStore, clock: HandClock
+) -> None:
+    """It may be lost, and its record says so; a cancelled one is let go."""
+    refresh()
+    clock.sleep(60)
+    airtable.bases[BASE].clear()
+
+    with pytest.raises(RenewalFailed, match="Airtable lists it no more") as refused:
+        refresh()
+
+    job = json_store.get([RECORD])[RECORD]
+    assert isinstance(job, Job)
+    assert refused.value.answer["failed"][0]["webhook_id"] == WEBHOOK
+    assert "lists it no more" in job.payload["error"]
+    json_store.swap([Change(job, job.cancel(now=clock(), retention=timedelta(days=1)))])
+    assert refresh()["webhooks_refreshed"] == 0
+
+
+def test_the_records_of_a_base_that_cannot_be_read_say_so(
+    airtable: Airtable, refresh: Refresh, json_store: JsonStore, clock: HandClock
+) -> None:
+    """The alarm then knows the last error."""
+    refresh()
+    clock.sleep(60)
+    airtable.fail("unauthorized", path=LIST)
+
+    with pytest.raises(RenewalFailed, match="401"):
+        refresh()
+
+    job = json_store.get([RECORD])[RECORD]
+    assert isinstance(job, Job)
+    assert job.payload["error"].startswith("Airtable said 401")
+    assert "expires_at" in job.payload
 
 
 def test_a_pause_ends_when_the_process_is_told_to(airtable: Airtable, clock: HandClock, refresh: Refresh) -> None:

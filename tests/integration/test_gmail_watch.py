@@ -271,6 +271,22 @@ def test_a_watch_that_is_refused_after_the_stop_is_not_tried_for_ever(google: Go
     assert f"end the other client that watches this mailbox on another topic than {TOPIC}" in reason
 
 
+def test_a_watch_that_is_lost_by_the_stop_raises_the_alarm_at_once(google: Google, of_one: RunningFunction) -> None:
+    """Nothing is watched any more, whatever the record said before."""
+    call(of_one)
+    google.gmail.fail("other-topic", path=WATCH)
+    google.gmail.fail("not-a-publisher", path=WATCH)
+    before = utc_now()
+
+    answered = call(of_one)
+
+    record = google.storage.record(RECORD)
+    assert "the former watch is stopped" in answered.body["failed"][0]["reason"]
+    assert before <= datetime.fromisoformat(record.payload["expires_at"]) <= utc_now()
+    assert record.ready_at is not None
+    assert record.ready_at <= utc_now()
+
+
 # -- the record --------------------------------------------------------------------------------------------------------
 
 
@@ -325,7 +341,7 @@ GMAIL_FAULTS = {
     "internal": ("Gmail said 500 Internal error encountered.", AGAIN),
     "unavailable": ("Gmail said 503 The service is currently unavailable.", AGAIN),
     "cut": ("Gmail said nothing (RemoteDisconnected", AGAIN),
-    "not-json": ("Gmail said what is no answer to a watch", AGAIN),
+    "not-json": ("Gmail said an answer without historyId and expiration", AGAIN),
 }
 TOKEN_FAULTS = {
     "not-delegated": (f"{TOKEN_SERVICE} unauthorized_client: Client is unauthorized", AUTHORISE),

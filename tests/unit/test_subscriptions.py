@@ -30,6 +30,7 @@ from shared.tick import run_tick
 
 AGENT = Subscription(id="subscription:gmail:agent@example.com", title="the Gmail watch of agent@example.com")
 SALES = Subscription(id="subscription:gmail:sales_o'neill@example.com", title="the Gmail watch of sales")
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 LEASE = timedelta(seconds=300)
@@ -383,21 +384,91 @@ def test_the_outcome_of_a_lost_lease_is_not_recorded(
     assert f"Another call has taken {AGENT.title} meanwhile" in caplog.messages
 
 
+def test_a_renewal_whose_lease_a_person_ended_is_recorded_all_the_same(
+    renewals: Callable[..., Renewals], store: Store, clock: Clock
+) -> None:
+    """It was renewed, whoever holds the record."""
+
+    def release_meanwhile(subscription: Subscription) -> Renewed:
+        job = record(store)
+        changed(store, job, job.release(now=clock()))
+        return Renewed(expires_at=clock() + WEEK)
+
+    renewals().renew_all([AGENT], release_meanwhile)
+
+    assert (record(store).status, record(store).ready_at) == (Status.PENDING, clock() + WEEK - DAY)
+
+
+def test_a_renewal_in_the_future_keeps_nobody_from_renewing(renewals: Callable[..., Renewals], clock: Clock) -> None:
+    """A clock was wrong."""
+    right = clock.now
+    clock.now += 365 * DAY
+    renewals().renew_all([AGENT], for_a_week(clock))
+    clock.now = right + HOUR
+
+    assert isinstance(renewals().renew_all([AGENT], for_a_week(clock))[AGENT.id], Renewed)
+
+
+def test_what_has_lapsed_raises_the_alarm_at_once(
+    renewals: Callable[..., Renewals], store: Store, clock: Clock
+) -> None:
+    """Whatever its record said before."""
+    renewals().renew_all([AGENT], for_a_week(clock))
+    clock.now += DAY
+
+    def lose(subscription: Subscription) -> Renewed:
+        raise NotRenewed("the former watch is stopped", has_lapsed=True)
+
+    renewals().renew_all([AGENT], lose)
+
+    assert record(store).ready_at == clock()
+    assert record(store).payload["expires_at"] == iso(clock())
+
+
+def test_what_expires_first_is_renewed_first(renewals: Callable[..., Renewals], clock: Clock) -> None:
+    """A call may not have the time for all; what was never renewed comes last, lest it keep others from it."""
+    renewals().renew_all([AGENT], lambda subscription: Renewed(expires_at=clock() + WEEK))
+    renewals().renew_all([SALES], lambda subscription: Renewed(expires_at=clock() + DAY))
+    clock.now += HOUR
+    order: list[str] = []
+
+    def note(subscription: Subscription) -> Renewed:
+        order.append(subscription.id)
+        return Renewed(expires_at=clock() + WEEK)
+
+    fresh = Subscription(id="subscription:gmail:new@example.com", title="new")
+    renewals().renew_all([fresh, AGENT, SALES], note)
+
+    assert order == [SALES.id, AGENT.id, fresh.id]
+
+
+def test_those_on_record_are_known_by_their_prefix(
+    renewals: Callable[..., Renewals], store: Store, clock: Clock
+) -> None:
+    """But for those that a person has cancelled."""
+    renewals().renew_all([AGENT, SALES], for_a_week(clock))
+    job = record(store, SALES)
+    changed(store, job, job.cancel(now=clock(), retention=DAY))
+
+    assert renewals().recorded("subscription:gmail:") == [AGENT]
+    assert renewals().recorded("subscription:airtable:") == []
+
+
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_begun_without_time_to_end_it(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
-    """A minute before the lease ends is the last moment; the rest is reported, and free for the next call."""
+    """90 seconds before the lease ends is the last moment; the rest is reported, and free for the next call."""
     call = renewals()
 
     def be_slow(subscription: Subscription) -> Renewed:
-        clock.now += timedelta(seconds=240.001)
+        clock.now += timedelta(seconds=210.001)
         return Renewed(expires_at=clock() + WEEK)
 
     outcomes = call.renew_all([AGENT, SALES], be_slow)
 
     assert isinstance(outcomes[AGENT.id], Renewed)
-    assert outcomes[SALES.id] == Failed("there was no time left to begin its renewal; try again")
+    assert outcomes[SALES.id] == Failed("there was no time left to begin; try again")
     assert record(store, SALES).lease_until is None
 
 
@@ -415,10 +486,10 @@ def test_a_pause_is_waited_for_if_there_is_time(renewals: Callable[..., Renewals
     assert call.wait(timedelta(seconds=30.5))
     assert (sum(clock.slept), max(clock.slept)) == (30.5, 1)
 
-    assert not call.wait(timedelta(seconds=210))
+    assert not call.wait(timedelta(seconds=180))
     assert sum(clock.slept) == 30.5
 
-    assert call.wait(timedelta(seconds=209.5))  # to the very last moment
+    assert call.wait(timedelta(seconds=179.5))  # to the very last moment
     assert not call.wait(timedelta(microseconds=1))
 
 
@@ -455,6 +526,12 @@ class Silent:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+
+def test_a_store_that_cannot_be_written_is_an_error(renewals: Callable[..., Renewals], store: Store) -> None:
+    """No lease was confirmed, so nothing is renewed."""
+    with pytest.raises(StoreUnavailable, match="no answer"):
+        renewals(Forgetful(store, is_applied=False)).renew_all([AGENT], never)
 
 
 def test_a_claim_that_was_not_heard_fails_alone(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
@@ -599,11 +676,13 @@ def test_the_alarm_names_the_subscription(
 
 def test_there_is_no_alarm_while_there_is_time(context: Context, caplog: pytest.LogCaptureFixture) -> None:
     """Until a day before the expiry; a renewal that died is said as a warning."""
-    with pytest.raises(Later) as raised:
-        check({"expires_at": "2026-11-22T09:00:01Z"}, context)
+    for payload, lines in (({}, []), ({"renewal_started_at": "2026-11-21T08:55:00Z"}, ["WARNING"])):
+        caplog.clear()
+        with pytest.raises(Later) as raised:
+            check({"expires_at": "2026-11-22T09:00:01Z", **payload}, context)
 
-    assert raised.value.delay == timedelta(seconds=1)
-    assert [(line.levelname, "not finished" in line.getMessage()) for line in caplog.records] == [("WARNING", True)]
+        assert raised.value.delay == timedelta(seconds=1)
+        assert [line.levelname for line in caplog.records] == lines
 
 
 def test_the_tick_raises_the_alarm_every_hour_until_somebody_renews(
