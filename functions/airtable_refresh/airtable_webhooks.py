@@ -103,11 +103,14 @@ def _patiently(ask: Callable[[], T], renewals: Renewals) -> T:
         try:
             return ask()
         except HTTPError as exc:
-            status, said = exc.response.status_code, _error(exc.response)
-            if status != 429:
-                raise NotRenewed(told("Airtable", f"{status} {said}", _remedy(status))) from exc
-            if not renewals.wait(_pause(exc.response)):
-                raise NotRenewed(told("Airtable", f"{status} {said}, and there is no time left to pause")) from exc
+            response = exc.response
+            if response is None:
+                raise NotRenewed(told("Airtable", "an error without a word")) from exc
+            said = f"{response.status_code} {_error(response)}"
+            if response.status_code != 429:
+                raise NotRenewed(told("Airtable", said, _remedy(response.status_code))) from exc
+            if not renewals.wait(_pause(response)):
+                raise NotRenewed(told("Airtable", f"{said}, and there is no time left to pause")) from exc
         except RequestException as exc:
             raise NotRenewed(told("Airtable", f"nothing that can be used ({type(exc).__name__}: {exc})")) from exc
         except (ValueError, LookupError, TypeError, AttributeError) as exc:

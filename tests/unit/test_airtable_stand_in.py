@@ -53,6 +53,7 @@ def refusal(call: Callable[[], object]) -> tuple[int, Any]:
     with pytest.raises(requests.HTTPError) as raised:
         call()
     response = raised.value.response
+    assert response is not None
     return response.status_code, response.json()
 
 
@@ -253,6 +254,7 @@ def test_rate_limits_on_request(airtable: Airtable, api: Api, fault: str, retry_
         api.base(BASE).webhooks()
 
     response = raised.value.response
+    assert response is not None
     assert (response.status_code, response.json()) == (429, RATE_LIMIT)
     assert response.headers.get("Retry-After") == retry_after
 
