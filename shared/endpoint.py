@@ -29,6 +29,8 @@ log = logging.getLogger("watchkeeper.endpoint")
 STATUS = {
     errors.Unauthorized: (401, "unauthorized"),
     errors.Forbidden: (403, "forbidden"),
+    errors.TooLarge: (413, "too_large"),
+    errors.WrongMediaType: (415, "wrong_media_type"),
     errors.InvalidInput: (400, "invalid_request"),
     errors.InvalidSettings: (500, "invalid_settings"),
     errors.RenewalFailed: (500, "renewal_failed"),
@@ -48,40 +50,55 @@ class Call:
 
 
 Answer = Callable[[Call], Mapping[str, Any]]
+Respond = Callable[[flask.Request, Settings, datetime], Mapping[str, Any]]
 
 
 def endpoint(
     function: str, answer: Answer, *, env: Mapping[str, str], clock: Callable[[], datetime]
 ) -> Callable[[flask.Request], flask.typing.ResponseReturnValue]:
-    """Make the HTTP function: POST is answered by `answer`, GET on a path ending in /health by what is up.
+    """Make the HTTP function that Cloud Scheduler calls: POST is answered by `answer`, after authentication.
 
-    The settings are read on the first request, so that a mistake in them is an answer and not a crash, and kept
-    once they are good. Content type and body are ignored: what Scheduler sends does not matter.
+    Content type and body are ignored: what Scheduler sends does not matter.
     """
 
     @lru_cache(maxsize=1)
-    def setup() -> tuple[Settings, Certificates]:
-        settings = Settings.from_env(env)
-        set_up_logs(settings.log_level, settings.project)
-        return settings, Certificates(settings.certs_url)
+    def certificates(url: str) -> Certificates:
+        return Certificates(url)
 
-    def respond(request: flask.Request) -> Mapping[str, Any]:
-        settings, certificates = setup()
-        if request.method == "GET":
-            return {"status": "ok", "function": function, "storage": settings.storage}
-        now = clock()
-        caller = authenticate(request.headers, settings.auth, certificates=certificates, now=now)
+    def respond(request: flask.Request, settings: Settings, now: datetime) -> Mapping[str, Any]:
+        known = certificates(settings.certs_url)
+        caller = authenticate(request.headers, settings.auth, certificates=known, now=now)
         call = Call(settings=settings, caller=caller, now=now, trace_id=trace_id.get())
         log.info("%s called", function, extra={"fields": _request_fields(request, caller)})
         return {"status": "success", "timestamp": iso(now), "trace_id": call.trace_id, **answer(call)}
+
+    return http_function(function, respond, env=env, clock=clock)
+
+
+def http_function(
+    function: str, respond: Respond, *, env: Mapping[str, str], clock: Callable[[], datetime]
+) -> Callable[[flask.Request], flask.typing.ResponseReturnValue]:
+    """Make an HTTP function: POST is answered by `respond`, GET on a path ending in /health by what is up.
+
+    The settings are read on the first request, so that a mistake in them is an answer and not a crash, and kept
+    once they are good.
+    """
+
+    @lru_cache(maxsize=1)
+    def set_up() -> Settings:
+        settings = Settings.from_env(env)
+        set_up_logs(settings.log_level, settings.project)
+        return settings
 
     def serve(request: flask.Request) -> flask.typing.ResponseReturnValue:
         trace = trace_of(request.headers)
         token = trace_id.set(trace)
         try:
-            if request.method != "POST" and not (request.method == "GET" and request.path.endswith("/health")):
-                return _error(405, "method_not_allowed", f"{request.method} is not allowed; use POST", trace)
-            return dict(respond(request)), 200
+            if request.method == "POST":
+                return dict(respond(request, set_up(), clock())), 200
+            if request.method == "GET" and request.path.endswith("/health"):
+                return {"status": "ok", "function": function, "storage": set_up().storage}, 200
+            return _error(405, "method_not_allowed", f"{request.method} is not allowed; use POST", trace)
         except Exception as exc:
             beside = exc.answer if isinstance(exc, errors.RenewalFailed) else {}
             return _error(*_status(exc), trace, beside)

@@ -15,6 +15,14 @@ class InvalidInput(WatchkeeperError):
     """What was given cannot be used; the message names it and the remedy."""
 
 
+class TooLarge(InvalidInput):
+    """The request is larger than anything that is meant for this function."""
+
+
+class WrongMediaType(InvalidInput):
+    """The request is not JSON; send it as application/json."""
+
+
 class InvalidSettings(WatchkeeperError):
     """A setting is missing or malformed; the message names every such setting, `names` gives their names alone."""
 
