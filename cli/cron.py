@@ -1,7 +1,6 @@
 """`watchkeeper cron`: when an expression comes, before a job is made of it."""
 
-from collections.abc import Iterator
-from datetime import datetime, time, timedelta
+from datetime import datetime
 
 import click
 
@@ -9,6 +8,7 @@ from cli.display import print_table, to_json
 from cli.parameters import Moment
 from cli.session import Session
 from cli.times import place, shown
+from shared.explain import clock_change, in_words, occurrences
 from shared.job import iso
 from shared.recurrence import Recurrence, load_timezone
 
@@ -34,7 +34,7 @@ def show_cron(
     """
     timezone = timezone or session.settings.timezone
     begin = session.clock() if start is None else place(start, timezone)
-    moments = list(_occurrences(Recurrence(expression, timezone), begin, count))
+    moments = list(occurrences(Recurrence(expression, timezone), begin, count))
     if as_json:
         click.echo(to_json([iso(moment) for moment in moments]))
         return
@@ -43,38 +43,6 @@ def show_cron(
     print_table(("", "", ""), [_row(moment, timezone) for moment in moments])
 
 
-def _occurrences(recurrence: Recurrence, begin: datetime, count: int) -> Iterator[datetime]:
-    moment = begin - timedelta(microseconds=1)
-    for _ in range(count):
-        moment = recurrence.after(moment)
-        yield moment
-
-
 def _row(moment: datetime, timezone: str) -> tuple[str, str, str]:
     local = moment.astimezone(load_timezone(timezone))
     return shown(moment, timezone), f"{local:%A}", clock_change(local)
-
-
-def clock_change(local: datetime) -> str:
-    """Say how the clocks change on the day of a local time; empty on other days."""
-    first = datetime.combine(local.date(), time.min, local.tzinfo)
-    last = datetime.combine(local.date(), time.max, local.tzinfo).replace(fold=1)
-    if first.utcoffset() == last.utcoffset():
-        return ""
-    return f"the clocks change on this day, from {_offset(first)} to {_offset(last)}"
-
-
-def _offset(local: datetime) -> str:
-    return local.isoformat(timespec="seconds")[len("2026-11-21T09:00:00") :]
-
-
-def in_words(expression: str) -> str:
-    """Describe a cron expression that has been checked; empty where that needs more words than there are."""
-    from cron_descriptor import FormatException, Options, get_description
-
-    if expression.strip().startswith("@"):
-        return expression.strip()[1:].capitalize()
-    try:
-        return get_description(expression.upper(), Options(locale_code="en_GB", use_24hour_time_format=True))
-    except FormatException:
-        return ""
