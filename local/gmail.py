@@ -3,23 +3,23 @@
 https://developers.google.com/workspace/gmail/api/guides/push
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
-from importlib.resources import files
 from typing import Any, ClassVar
 
+from local.discovery import Discovery
 from local.google_oauth import GoogleOAuth, Grant, api_error, unauthenticated
 from local.stand_in import Clock, Fault, Refused, Request, Response, StandIn, json_response, utc_now
 from shared.job import iso
 
 PROJECT = "watchkeeper-local"
 LIFETIME = timedelta(days=7)
+WATCH = "gmail.users.watch"
+STOP = "gmail.users.stop"
 TOPIC_ID = "[A-Za-z][A-Za-z0-9._~+%-]{2,254}"  # as Pub/Sub allows
 
 
@@ -112,6 +112,7 @@ class Gmail(StandIn):
         self.delay = 0.0
         self.watches: dict[str, Watch] = {}
         self.renewals: Counter[str] = Counter()
+        self._api = Discovery("gmail", "v1", _error)
         self._oauth = oauth
         self._project = project
         self._lifetime = lifetime
@@ -120,15 +121,11 @@ class Gmail(StandIn):
 
     def answer(self, request: Request) -> Response:
         """Check the request against the discovery document and the token, then do what it asks."""
-        method, user = _method(request)
-        if method["id"] not in ("gmail.users.watch", "gmail.users.stop"):
-            message = f"The stand-in does not play {method['id']}"
-            return _error(501, "UNIMPLEMENTED", message, "notImplemented")
+        method = self._api.method_of(request, played=(WATCH, STOP))
         grant = self._grant(request)
-        _check_query(request.query, {**_document()["parameters"], **method["parameters"]})
-        body = _checked_body(request, method)
-        _check_access(grant, method["scopes"], user)
-        return self._stop(grant.subject) if method["id"] == "gmail.users.stop" else self._watch(request, body, grant)
+        body = self._api.checked_body(request, method)
+        _check_access(grant, method.scopes, method.path["userId"])
+        return self._stop(grant.subject) if method.id == STOP else self._watch(request, body, grant)
 
     def state(self) -> dict[str, Any]:
         """Tell of the watches."""
@@ -186,77 +183,6 @@ class Gmail(StandIn):
         with self._lock:
             self.watches.pop(mailbox, None)
         return Response(status=204)
-
-
-# -- The discovery document --------------------------------------------------------------------------------------------
-
-
-@cache
-def _document() -> dict[str, Any]:
-    """Read the description of the API that Google's client library carries and follows."""
-    document = files("googleapiclient.discovery_cache") / "documents" / "gmail.v1.json"
-    parsed: dict[str, Any] = json.loads(document.read_text(encoding="utf-8"))
-    return parsed
-
-
-def _methods(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from resource.get("methods", {}).values()
-    for child in resource.get("resources", {}).values():
-        yield from _methods(child)
-
-
-def _method(request: Request) -> tuple[dict[str, Any], str]:
-    """Find the method that a request is for, and whose mailbox it names."""
-    for method in _methods(_document()):
-        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", f"/{method['path']}")
-        if method["httpMethod"] == request.method and (found := re.fullmatch(pattern, request.path)):
-            return method, found["userId"]
-    raise Refused(_error(404, "NOT_FOUND", "Requested entity was not found.", "notFound"))
-
-
-def _check_query(query: Mapping[str, str], parameters: Mapping[str, Any]) -> None:
-    for name, value in query.items():
-        parameter = parameters.get(name)
-        if parameter is None or parameter["location"] != "query":
-            raise _malformed(
-                f'Unknown name "{name}": Cannot bind query parameter. '
-                f"Field '{name}' could not be found in request message."
-            )
-        if value not in parameter.get("enum", [value]):
-            raise _invalid(f"Invalid value at '{name}', \"{value}\"")
-
-
-def _checked_body(request: Request, method: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the body against the method's schema and give it, without fields that are null."""
-    try:
-        body = request.json() if request.body else {}
-    except ValueError as exc:
-        raise _malformed("Unexpected token.") from exc
-    if not isinstance(body, dict):
-        raise _malformed('Unknown name "": Root element must be a message.')
-    schema = _document()["schemas"][method["request"]["$ref"]] if "request" in method else {"properties": {}}
-    for name, value in body.items():
-        if name not in schema["properties"]:
-            raise _malformed(f'Unknown name "{name}": Cannot find field.')
-        if value is not None:
-            _check_value(name, value, schema["properties"][name])
-    return {name: value for name, value in body.items() if value is not None}
-
-
-def _check_value(name: str, value: Any, schema: Mapping[str, Any]) -> None:
-    """Check a string or a list of strings; the methods that are played have no other fields."""
-    if schema["type"] == "array" and isinstance(value, list):
-        for item in value:
-            _check_value(name, item, schema["items"])
-        return
-    is_text = schema["type"] == "string" and isinstance(value, str)
-    # The guide writes the names of an enumeration in capitals, the discovery document does not.
-    if not is_text or value.lower() not in schema.get("enum", [value.lower()]):
-        raise _invalid(f"Invalid value at '{name}' (TYPE_{schema['type'].upper()}), {json.dumps(value)}")
-
-
-def _malformed(said: str) -> Refused:
-    return _invalid(f"Invalid JSON payload received. {said}")
 
 
 def _check_access(grant: Grant, scopes: Collection[str], user: str) -> None:

@@ -100,7 +100,7 @@ def _rate_limit(request: Request) -> Response:
 
 
 class GoogleOAuth(StandIn):
-    """Grants access tokens for mailboxes to one service account.
+    """Grants access tokens to one service account: for itself within any scope, and for mailboxes by delegation.
 
     `users` are the mailboxes that exist (None: every one), `scopes` those that the domain's administrator authorised
     for delegation. `source_token` is the access token that may ask for signatures by the service account.
