@@ -24,7 +24,7 @@ from shared.job import JOB_TYPE
 
 log = logging.getLogger("watchkeeper.handlers")
 
-BUILT_IN = ("shared.http_request", "shared.subscriptions")
+BUILT_IN = ("shared.http_request", "shared.subscriptions", "shared.chat_messages")
 AGENT_MODULE = "agent.handlers"
 DEFAULT_TIMEOUT = timedelta(seconds=30)
 

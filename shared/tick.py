@@ -5,6 +5,7 @@ tick can race, and finishes, claims and renewals travel to the store in the same
 """
 
 import logging
+import os
 import queue
 import uuid
 from collections.abc import Callable
@@ -16,9 +17,10 @@ from typing import Any, NamedTuple
 from shared.document import Unreadable
 from shared.due_jobs import DEATHS_TO_RUN_ALONE, Due, DueJobs
 from shared.errors import InvalidSettings, StoreUnavailable
+from shared.failure_notice import failure_notice
 from shared.handlers import Handlers
 from shared.job import Job, Result, RunOutcome, Status, iso
-from shared.settings import Settings
+from shared.settings import Environment, Settings
 from shared.store import PAGE, Change, Lost, Outcome, Refused, Store, Unheard, Won
 from shared.workers import Held, Workers, time_limit
 
@@ -121,6 +123,7 @@ class Tick:
         self._workers = Workers(settings.concurrency, handlers, clock)
         self._held: dict[str, Held] = {}
         self._doubtful: list[Held] = []
+        self._notices: dict[str, Job] = {}  # of jobs that were given up, to be inserted
         self._trouble = ""  # why the store cannot be used; the tick then ends with an error
         self._won: list[Due] = []  # of the claims in one call to the store
         self._lost = 0
@@ -128,6 +131,7 @@ class Tick:
         self._batch = 0
         self._is_slow = False  # a batch took longer than a second: claim no more than can begin
         self._began = self._claimed_at = clock()
+        self._notices_try_at = self._began  # no insert before this time, since the store did not answer
         self._ends_at = self._began + settings.function_timeout - STOP_GRACE
         self._is_open = True  # new handlers may start
         self.report = TickReport()
@@ -140,6 +144,7 @@ class Tick:
                 now = max(now, self._clock())  # a clock that is put back must not make due jobs undue
         finally:
             self._workers.close()
+            self._note_lost_notices()
             self.report.jobs_checked, self.report.jobs_due = self._due.documents, self._due.jobs
             self.report.execution_time_ms = round((self._clock() - self._began).total_seconds() * 1000)
         if self._trouble:
@@ -153,11 +158,11 @@ class Tick:
             self._end_late(now)
             return False
         claims = self._claims(now)
-        moves = [*claims, *self._endings(now, at_once=bool(claims)), *self._renewals(now)]
+        moves = [*claims, *self._endings(now, at_once=bool(claims)), *self._renewals(now), *self._inserts(now)]
         if moves:
             self._store_all(moves)
             return True
-        if not self._held:
+        if not self._held and (self._trouble or not self._notices):
             return False
         self._wait()
         return True
@@ -165,6 +170,8 @@ class Tick:
     def _end_late(self, now: datetime) -> None:
         """Store what can be stored, leave what still runs to its lease; a result left behind is an error."""
         if moves := self._endings(now, at_once=True):
+            self._store_all(moves)
+        if moves := self._inserts(max(now, self._notices_try_at)):
             self._store_all(moves)
         self.report.truncated = True
         for held in self._held.values():
@@ -198,6 +205,8 @@ class Tick:
             self._give_up(str(exc))
             return []
         taken = [due for due in taken if due.id not in self._held]  # its former holder is still at work here
+        for due in taken:
+            self._notices.pop(due.id, None)  # it is stored, although that was not heard
         if taken:
             self._batch, self._claimed_at = room, now
         return [self._claim(due, now) for due in taken]
@@ -240,6 +249,7 @@ class Tick:
                     self._begin(found, job, now)
                 else:
                     _log_not_run(job)
+                    self._announce(job)
             case Unheard(reason):
                 self._unheard = reason
                 _log(logging.WARNING, "job_unheard", found, f"could not be claimed for sure: {reason}")
@@ -433,10 +443,40 @@ class Tick:
                 self.report.jobs_failed += 1
                 level = logging.WARNING if job.status is Status.CANCELLED else logging.ERROR
                 _log(level, "job_failed", held.job, f"failed for good: {run.error}", held.exception)
+                self._announce(job)
             case _:
                 self.report.jobs_retried += 1
                 when = iso(job.ready_at) if job.ready_at else "when it is resumed"
                 _log(logging.INFO, "job_retried", held.job, f"will run again ({when}): {run.error}")
+
+    # -- telling of failures ---------------------------------------------------------------------------------------
+
+    def _announce(self, job: Job) -> None:
+        """Have the job's space told that it was given up. The insert of the message goes with the next swap."""
+        button = Environment(os.environ).text("PUBLIC_URL", "watchkeeper")
+        notice = failure_notice(job, now=self._clock(), function=button, timezone=self._settings.timezone)
+        if notice is not None and notice.id not in self._held:
+            self._notices[notice.id] = notice
+
+    def _inserts(self, now: datetime) -> list[Move]:
+        if now < self._notices_try_at:
+            return []
+        return [
+            Move(Change(None, notice), partial(self._settle_insert, notice, now)) for notice in self._notices.values()
+        ]
+
+    def _settle_insert(self, notice: Job, now: datetime, outcome: Outcome) -> None:
+        if isinstance(outcome, Unheard):
+            self._notices_try_at = now + TRY_AGAIN
+            return
+        del self._notices[notice.id]  # stored, now or earlier
+        if isinstance(outcome, Refused):
+            _log(logging.ERROR, "notice_refused", notice, f"cannot be stored, so nobody is told: {outcome.reason}")
+
+    def _note_lost_notices(self) -> None:
+        for notice in self._notices.values():
+            _log(logging.ERROR, "notice_lost", notice, "was not stored for sure, so maybe nobody is told")
+            self._trouble = self._trouble or "messages about failed jobs could not be stored"
 
 
 def _may_try(held: Held, now: datetime) -> bool:

@@ -1,0 +1,117 @@
+"""The user's own agent, `CHAT_AGENT=module:function`: how it is found and asked, and how its answer becomes a message.
+
+It is a plain function of a text and an `AgentContext` that returns a text, a card or a whole Chat message;
+`agent/chat.py` is an example. Chat asks it within a request, and a job of type `agent` at its set time.
+"""
+
+import importlib
+import inspect
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from shared.errors import InvalidSettings
+
+MAX_BYTES = 32_000  # of a message, cards included
+TEXT_IS_CUT = " ... (cut: the answer was longer than Chat takes)"
+CARDS_ARE_LEFT_OUT = "(The cards are left out: they were longer than Chat takes.)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentContext:
+    """What the agent knows of who asks, and where.
+
+    `user` is an e-mail address, or who made the job. `timezone` is the name of the zone that the user's times are in.
+    `idempotency_key` is the same when the same thing is asked again: pass it on to whatever must not happen twice.
+    """
+
+    space: str
+    thread: str | None
+    user: str
+    timezone: str
+    idempotency_key: str
+    now: datetime
+
+
+Answer = str | Mapping[str, Any]
+Agent = Callable[[str, AgentContext], Answer]
+
+
+def load_agent(name: str) -> Agent | None:
+    """Import the agent named `module:function`; None where none is named. Raises InvalidSettings."""
+    if not name:
+        return None
+    module, _, function = name.partition(":")
+    if not module or not function:
+        raise _unusable(name, "it must be like module:function, such as agent.chat:answer")
+    try:
+        found = getattr(importlib.import_module(module), function, None)
+    except (Exception, SystemExit) as exc:  # a module of the user's may raise anything
+        raise _unusable(name, f"{module} cannot be imported: {type(exc).__name__}: {exc}") from exc
+    if found is None:
+        raise _unusable(name, f"{module} has no {function}")
+    if not callable(found):
+        raise _unusable(name, f"{function} is a {type(found).__name__}, not a function")
+    if inspect.iscoroutinefunction(found) or inspect.iscoroutinefunction(type(found).__call__):
+        raise _unusable(name, f"{function} is an async function; write it as a plain one")
+    return cast(Agent, found)
+
+
+def _unusable(name: str, problem: str) -> InvalidSettings:
+    return InvalidSettings(f"CHAT_AGENT is {name[:100]!r}: {problem}", ("CHAT_AGENT",))
+
+
+def as_message(answer: object) -> dict[str, Any]:
+    """Make a Chat message of an answer: a text, a card, or a message as it stands.
+
+    Raises TypeError or ValueError for what is none of them; the error holds nothing of the answer.
+    """
+    if isinstance(answer, str):
+        answer = {"text": answer}
+    if not isinstance(answer, Mapping):
+        raise TypeError(f"the agent must return a text, a card or a Chat message, not {type(answer).__name__}")
+    if not answer.keys() & {"text", "cardsV2"} and answer.keys() & {"sections", "header"}:
+        answer = {"cardsV2": [{"cardId": "agent", "card": answer}]}
+    message = dict(answer)
+    text = message.get("text", "")
+    if not isinstance(text, str):
+        raise TypeError(f"the text of the agent's answer is of type {type(text).__name__}")
+    if not text.strip() and not message.get("cardsV2"):
+        raise ValueError("the agent returned neither a text nor a card")
+    try:
+        encoded(message)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise ValueError(f"the agent's answer holds what JSON cannot say ({type(exc).__name__})") from None
+    return message
+
+
+def encoded(message: Mapping[str, Any]) -> bytes:
+    """Write a message as JSON in which every character is itself, so that its length is that of what it says."""
+    return json.dumps(message, ensure_ascii=False, allow_nan=False).encode()
+
+
+def fitted(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the message as Chat takes it: a text that is too long is cut and says so, and so it is with cards.
+
+    A text is cut at its last line break or space that fits, or within the last word where that is endless.
+    """
+    whole = dict(message)
+    if len(encoded(whole)) <= MAX_BYTES:
+        return whole
+    text = whole.get("text", "")
+    room = MAX_BYTES - len(encoded({**whole, "text": TEXT_IS_CUT}))
+    if "cardsV2" in whole and room <= 0:
+        del whole["cardsV2"]
+        return fitted({**whole, "text": f"{text}\n\n{CARDS_ARE_LEFT_OUT}" if text else CARDS_ARE_LEFT_OUT})
+    return {**whole, "text": _cut(text, room) + TEXT_IS_CUT}
+
+
+def _cut(text: str, room: int) -> str:
+    """Give the beginning of the text that takes at most so many bytes in JSON."""
+    fits = bisect_right(range(len(text)), room, key=lambda length: len(encoded({"": text[:length]})) - len('{"": ""}'))
+    longest = text[: max(fits - 1, 0)]
+    at = max(text.rfind("\n", 0, fits), text.rfind(" ", 0, fits))
+    return longest[:at].rstrip() if at > len(longest) // 2 else longest

@@ -1,0 +1,54 @@
+"""The message that tells a space of a job that was given up: a job itself, so that it is tried again like any other."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from shared.chat_messages import is_thread_of
+from shared.explain import why
+from shared.job import Job, RunOutcome, Status, iso
+
+SUFFIX = ":failed"
+LONGEST_ID = 200  # see `shared.job.ID`
+LONGEST_ERROR = 300
+
+
+def failure_notice(job: Job, *, now: datetime, function: str, timezone: str) -> Job | None:
+    """Make the job that tells of the failure which has just ended an occurrence; None where nobody is to be told.
+
+    Its id follows from the occurrence, so it can be stored once only. `function` is what a button calls, `timezone`
+    that of a job without one.
+    """
+    run = job.recent_runs[-1] if job.recent_runs else None
+    if run is None or run.outcome is not RunOutcome.FAILED or job.status is Status.CANCELLED:
+        return None
+    if not job.space or job.id.endswith(SUFFIX):  # a notice that cannot be delivered is not told of by another one
+        return None
+    # Pointed brackets could mention people: <users/all>.
+    error = " ".join((run.error or "").split()).replace("<", "< ")
+    error = error if len(error) <= LONGEST_ERROR else f"{error[: LONGEST_ERROR - 3]}..."
+    follows = "" if job.status is Status.FAILED else f"\n{why(job, now, job.timezone or timezone)}"
+    text = f"Job {job.id} ({job.job_type}) failed for good: {error}{follows}"
+    payload: dict[str, Any] = {"space": job.space, "text": text, "cardsV2": [_card(job, function)]}
+    if is_thread_of(job.space, job.payload.get("thread")):
+        payload["thread"] = job.payload["thread"]
+    notice_id = _notice_id(f"{job.id}@{iso(run.schedule_at)}")
+    return Job.create(notice_id, "chat_message", now=now, payload=payload, space=job.space, by="tick")
+
+
+def _notice_id(execution_key: str) -> str:
+    """Give the key with the suffix; of a key that is too long, the beginning and a hash of the whole."""
+    room = LONGEST_ID - len(SUFFIX)
+    if len(execution_key) > room:
+        digest = hashlib.sha256(execution_key.encode()).hexdigest()[:32]
+        execution_key = f"{execution_key[: room - len(digest) - 1]}:{digest}"
+    return execution_key + SUFFIX
+
+
+def _card(job: Job, function: str) -> Mapping[str, Any]:
+    """Offer to try a one-shot job again; a recurring one has gone on to its next occurrence, and can be run now."""
+    label, action = ("Retry", "retry") if job.status is Status.FAILED else ("Run now", "run")
+    parameters = [{"key": "action", "value": action}, {"key": "id", "value": job.id}]
+    button = {"text": label, "onClick": {"action": {"function": function, "parameters": parameters}}}
+    return {"cardId": "failed", "card": {"sections": [{"widgets": [{"buttonList": {"buttons": [button]}}]}]}}

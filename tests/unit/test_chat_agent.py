@@ -1,0 +1,238 @@
+"""How the user's agent is found, and how what it returns becomes a message that Chat takes."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from shared.chat_agent import (
+    CARDS_ARE_LEFT_OUT,
+    MAX_BYTES,
+    TEXT_IS_CUT,
+    AgentContext,
+    as_message,
+    encoded,
+    fitted,
+    load_agent,
+)
+from shared.errors import InvalidSettings
+
+CARD = {"header": {"title": "News"}, "sections": [{"widgets": [{"textParagraph": {"text": "Nothing"}}]}]}
+CONTEXT = AgentContext(
+    space="spaces/A",
+    thread=None,
+    user="ada@example.com",
+    timezone="UTC",
+    idempotency_key="key",
+    now=datetime(2026, 11, 21, 9, tzinfo=UTC),
+)
+
+
+def answer(text: str, context: AgentContext) -> str:
+    return text
+
+
+async def answer_later(text: str, context: AgentContext) -> str:
+    return text
+
+
+class Answering:
+    """An agent that is an object."""
+
+    def __call__(self, text: str, context: AgentContext) -> str:
+        return text
+
+
+class AnsweringLater:
+    """An agent that is an object, and asynchronous."""
+
+    async def __call__(self, text: str, context: AgentContext) -> str:
+        return text
+
+
+@pytest.fixture
+def module() -> Iterator[ModuleType]:
+    """A module of the user's, named `my_agent`."""
+    sys.modules["my_agent"] = module = ModuleType("my_agent")
+    vars(module).update(
+        answer=answer, later=answer_later, object=Answering(), later_object=AnsweringLater(), text="hello"
+    )
+    yield module
+    del sys.modules["my_agent"]
+
+
+# -- finding it --------------------------------------------------------------------------------------------------------
+
+
+def test_no_agent_is_named() -> None:
+    """An empty setting is no agent, and no error."""
+    assert load_agent("") is None
+
+
+@pytest.mark.parametrize("name", ["answer", "object"])
+def test_an_agent_is_whatever_can_be_called(module: ModuleType, name: str) -> None:
+    """A function is an agent, and so is an object that can be called like one."""
+    agent = load_agent(f"my_agent:{name}")
+
+    assert agent is not None
+    assert agent("hello", CONTEXT) == "hello"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        pytest.param("my_agent", "like module:function", id="no-colon"),
+        pytest.param("my_agent:", "like module:function", id="no-function"),
+        pytest.param(":answer", "like module:function", id="no-module"),
+        pytest.param("no_such_module:answer", "cannot be imported: ModuleNotFoundError", id="not-there"),
+        pytest.param(".relative:answer", "cannot be imported: TypeError", id="relative"),
+        pytest.param("my_agent:reply", "my_agent has no reply", id="no-attribute"),
+        pytest.param("my_agent:text", "text is a str, not a function", id="not-callable"),
+        pytest.param("my_agent:later", "later is an async function", id="async"),
+        pytest.param("my_agent:later_object", "later_object is an async function", id="async-object"),
+    ],
+)
+def test_what_is_no_agent_is_refused(module: ModuleType, name: str, says: str) -> None:
+    """The error names the setting and what is wrong with it."""
+    with pytest.raises(InvalidSettings, match=f"CHAT_AGENT is {name!r}: .*{says}") as refused:
+        load_agent(name)
+
+    assert refused.value.names == ("CHAT_AGENT",)
+
+
+def test_the_example_answers() -> None:
+    """The example in `agent/chat.py` is an agent."""
+    example: Any = pytest.importorskip("agent.chat")
+    if not hasattr(example, "answer"):
+        pytest.skip("the example has been replaced")
+
+    agent = load_agent("agent.chat:answer")
+
+    assert agent is not None
+    assert as_message(agent("hello", CONTEXT))
+
+
+# -- what it returns ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        pytest.param("hello", {"text": "hello"}, id="text"),
+        pytest.param(CARD, {"cardsV2": [{"cardId": "agent", "card": CARD}]}, id="card"),
+        pytest.param(
+            {"header": {"title": "News"}},
+            {"cardsV2": [{"cardId": "agent", "card": {"header": {"title": "News"}}}]},
+            id="card-of-a-header",
+        ),
+        pytest.param({"text": "hello"}, {"text": "hello"}, id="message"),
+        pytest.param(
+            {"cardsV2": [{"cardId": "x", "card": CARD}], "accessoryWidgets": []},
+            {"cardsV2": [{"cardId": "x", "card": CARD}], "accessoryWidgets": []},
+            id="message-with-cards",
+        ),
+    ],
+)
+def test_an_answer_becomes_a_message(returned: object, message: Mapping[str, Any]) -> None:
+    """A text and a card are wrapped; a message stays as it stands."""
+    assert as_message(returned) == message
+
+
+@pytest.mark.parametrize(
+    ("returned", "says"),
+    [
+        pytest.param(None, "not NoneType", id="nothing"),
+        pytest.param(["secret"], "not list", id="list"),
+        pytest.param(b"secret", "not bytes", id="bytes"),
+        pytest.param({"text": 7}, "of type int", id="number-as-text"),
+        pytest.param("", "neither a text nor a card", id="empty"),
+        pytest.param(" \n", "neither a text nor a card", id="blank"),
+        pytest.param({"cardsV2": []}, "neither a text nor a card", id="no-cards"),
+        pytest.param({"secret": 1}, "neither a text nor a card", id="other-mapping"),
+        pytest.param({"sections": {"secret"}}, "what JSON cannot say", id="set"),
+        pytest.param("secret \ud800", "what JSON cannot say", id="half-a-character"),
+    ],
+)
+def test_what_is_no_answer_is_refused(returned: object, says: str) -> None:
+    """The error says what is wrong, and nothing of what the answer says."""
+    with pytest.raises((TypeError, ValueError), match=says) as refused:
+        as_message(returned)
+
+    assert "secret" not in str(refused.value)
+
+
+# -- the limit of Chat -------------------------------------------------------------------------------------------------
+
+
+def test_a_message_of_just_the_size_stays_as_it_is() -> None:
+    """At the limit nothing is cut; one byte more is."""
+    room = MAX_BYTES - len(encoded({"text": ""}))
+
+    assert fitted({"text": "x" * room}) == {"text": "x" * room}
+    assert fitted({"text": "x" * (room + 1)})["text"].endswith(TEXT_IS_CUT)
+
+
+@pytest.mark.parametrize("word", ["word ", "wörd ", "word\n", '"quoted" ', "世界 ", "👩‍🚀 ", "tab\t "])
+def test_a_long_text_is_cut_between_words(word: str) -> None:
+    """The text ends with a whole word, says that it was cut, and is as long as it can be."""
+    message = fitted({"text": word * 20_000, "thread": {"name": "spaces/A/threads/B"}})
+
+    kept = message["text"].removesuffix(TEXT_IS_CUT)
+    assert kept != message["text"]
+    assert (word * 20_000).startswith(kept)
+    assert kept.endswith(word.rstrip())
+    assert MAX_BYTES - len(encoded({"": word})) < len(encoded(message)) <= MAX_BYTES
+    assert message["thread"] == {"name": "spaces/A/threads/B"}
+
+
+def test_a_text_without_a_break_is_cut_at_a_character() -> None:
+    """There is nothing better to cut at, but every character is whole."""
+    text = fitted({"text": "Here: " + "é" * 20_000})["text"]
+
+    kept = text.removesuffix(TEXT_IS_CUT)
+    assert set(kept.removeprefix("Here: ")) == {"é"}
+    assert MAX_BYTES - 2 <= len(encoded({"text": text})) <= MAX_BYTES
+
+
+def test_a_break_exactly_at_the_limit_counts() -> None:
+    """The last word is kept where it ends just where the room does."""
+    room = MAX_BYTES - len(encoded({"text": TEXT_IS_CUT}))
+
+    text = fitted({"text": "a " + "b" * (room - 2) + " " + "c" * 100})["text"]
+
+    assert text == "a " + "b" * (room - 2) + TEXT_IS_CUT
+
+
+def test_a_long_text_keeps_the_cards_that_fit() -> None:
+    """Only the text is cut."""
+    message = fitted({"text": "word " * 10_000, "cardsV2": [{"cardId": "x", "card": CARD}]})
+
+    assert message["cardsV2"] == [{"cardId": "x", "card": CARD}]
+    assert message["text"].endswith(f"word{TEXT_IS_CUT}")
+    assert len(encoded(message)) <= MAX_BYTES
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        pytest.param({}, CARDS_ARE_LEFT_OUT, id="cards-alone"),
+        pytest.param({"text": "hello"}, f"hello\n\n{CARDS_ARE_LEFT_OUT}", id="with-text"),
+    ],
+)
+def test_cards_that_are_too_long_are_left_out(text: dict[str, str], becomes: str) -> None:
+    """A part of a card is no card; the text says that something is missing."""
+    long_card = {"cardId": "x", "card": {"header": {"title": "x" * MAX_BYTES}}}
+
+    assert fitted({**text, "cardsV2": [long_card]}) == {"text": becomes}
+
+
+def test_the_message_given_is_not_changed() -> None:
+    """The caller's own value stays."""
+    message = {"text": "word " * 10_000}
+
+    fitted(message)
+
+    assert message == {"text": "word " * 10_000}

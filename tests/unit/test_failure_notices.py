@@ -1,0 +1,517 @@
+"""What a space is told of a job that gives up: ticks over both kinds of store, and the message at the Chat stand-in."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from local.chat import Chat
+from local.google_oauth import GoogleOAuth
+from shared import chat_messages
+from shared.errors import StoreUnavailable
+from shared.failure_notice import failure_notice
+from shared.handlers import Context, Handler, Later, NeverAgain, Payload, load_handlers
+from shared.job import Job, Run, RunOutcome, Status
+from shared.settings import Settings
+from shared.store import Change, Outcome, Refused, Store, Unheard, Won
+from shared.store_json import JsonStore
+from shared.tick import TickReport, run_tick
+
+SPACE = "spaces/AAAA"
+THREAD = "spaces/AAAA/threads/BBBB"
+KEY = "job@2026-11-21T09:00:00Z"
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+JobFactory = Callable[..., Job]
+
+
+def give_up(payload: Payload, context: Context) -> None:
+    raise NeverAgain("the report is gone")
+
+
+def fail(payload: Payload, context: Context) -> None:
+    raise RuntimeError("boom")
+
+
+def put_off(payload: Payload, context: Context) -> None:
+    raise Later(SECOND)
+
+
+def do_nothing(payload: Payload, context: Context) -> None:
+    """Succeed."""
+
+
+@dataclass
+class World:
+    """A store, a clock that is turned by hand, and ticks over them. `answer` can speak in the store's place."""
+
+    store: Store
+    now: datetime
+    run: Callable[[Payload, Context], None] = give_up
+    answer: Callable[[Sequence[Change]], list[Outcome] | None] = lambda changes: None
+    calls: list[str] = field(default_factory=list)
+    delivered: list[str] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls.append(name)
+        return getattr(self.store, name)
+
+    def swap(self, changes: Sequence[Change]) -> list[Outcome]:
+        self.calls.append("swap")
+        answered = self.answer(changes)
+        return self.store.swap(changes) if answered is None else answered
+
+    def add(self, *jobs: Job) -> None:
+        assert all(isinstance(outcome, Won) for outcome in self.store.swap([Change(None, job) for job in jobs]))
+
+    def job(self, job_id: str) -> Job:
+        job = self.store.get([job_id])[job_id]
+        assert isinstance(job, Job)
+        return job
+
+    def change(self, job_id: str, transition: Callable[[Job], Job]) -> None:
+        job = self.job(job_id)
+        assert isinstance(self.store.swap([Change(job, transition(job))])[0], Won)
+
+    def tick(self, handlers: Mapping[str, Handler] | None = None) -> TickReport:
+        """Run a tick in which `work` does what `run` says, and messages are noted instead of posted."""
+
+        def deliver(payload: Payload, context: Context) -> None:
+            self.delivered.append(context.execution_key)
+
+        own = {"work": self.run, "chat_message": deliver}
+        return run_tick(
+            cast(Store, self),
+            handlers or {name: Handler(job_type=name, run=handler) for name, handler in own.items()},
+            settings=Settings.from_env({"SCHEDULER_TIMEZONE": "Europe/Berlin"}),
+            clock=lambda: self.now,
+        )
+
+    def notices(self) -> list[Job]:
+        jobs = [job for job in self.store.page() if isinstance(job, Job)]
+        return [job for job in jobs if job.job_type == "chat_message"]
+
+
+@pytest.fixture
+def world(store: Store, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
+    """An empty world on each kind of store."""
+    monkeypatch.delenv("PUBLIC_URL", raising=False)
+    return World(store, now)
+
+
+@pytest.fixture
+def on_file(json_store: JsonStore, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
+    """An empty world on a file, for what has nothing to do with the store."""
+    monkeypatch.delenv("PUBLIC_URL", raising=False)
+    return World(json_store, now)
+
+
+@pytest.fixture
+def work(job_factory: JobFactory) -> JobFactory:
+    """Make a job of a space."""
+    return lambda job_id="job", **given: job_factory(job_id, "work", **{"space": SPACE, "payload": {}, **given})
+
+
+def text_of(notice: Job) -> str:
+    return str(notice.payload["text"])
+
+
+def button_of(notice: Job) -> Any:
+    (card,) = notice.payload["cardsV2"]
+    return card["card"]["sections"][0]["widgets"][0]["buttonList"]["buttons"][0]
+
+
+def action_of(notice: Job) -> dict[str, str]:
+    return {pair["key"]: pair["value"] for pair in button_of(notice)["onClick"]["action"]["parameters"]}
+
+
+def held_by_the_dead(job: Job, now: datetime, *, died_before: int) -> Job:
+    """Give the job as it stands when its holder has died, and others before it."""
+    held = replace(job, reclaims=died_before).claim(now=now, token="t", lease=SECOND, retention=DAY)
+    return replace(held, lease_until=now, ready_at=now)
+
+
+# -- each way of giving up ---------------------------------------------------------------------------------------------
+
+
+def test_a_final_failure_is_told(world: World, work: JobFactory) -> None:
+    """The message is a job, due at once, in the space of the job; it says what failed and why, and offers a retry."""
+    world.add(work())
+
+    world.tick()
+
+    (notice,) = world.notices()
+    assert (notice.id, notice.space, notice.max_attempts) == (f"{KEY}:failed", SPACE, 3)
+    assert (notice.status, notice.ready_at) == (Status.PENDING, world.now)
+    assert notice.payload.keys() == {"space", "text", "cardsV2"}
+    assert text_of(notice) == "Job job (work) failed for good: the report is gone"
+    assert button_of(notice)["text"] == "Retry"
+    assert button_of(notice)["onClick"]["action"]["function"] == "watchkeeper"
+    assert action_of(notice) == {"action": "retry", "id": "job"}
+    assert world.job("job").status is Status.FAILED
+
+
+def test_the_last_attempt_is_told(world: World, work: JobFactory) -> None:
+    """An attempt that is followed by another one is nobody's business; the last one is."""
+    world.run = fail
+    world.add(work(max_attempts=2))
+
+    world.tick()
+    told_early = world.notices()
+    world.now += timedelta(minutes=2)
+    world.tick()
+
+    assert told_early == []
+    assert [notice.id for notice in world.notices()] == [f"{KEY}:failed"]
+    assert text_of(world.notices()[0]).endswith("failed for good: RuntimeError: boom")
+
+
+def test_five_dead_holders_are_told(world: World, work: JobFactory) -> None:
+    """A job that kills its process gives up without a handler."""
+    world.add(held_by_the_dead(work(), world.now, died_before=4))
+
+    world.tick()
+
+    (notice,) = world.notices()
+    assert notice.id == f"{KEY}:failed"
+    assert text_of(notice).endswith("failed for good: given up: 5 holders died")
+    assert action_of(notice)["action"] == "retry"
+
+
+def test_a_recurring_job_can_be_run_now(world: World, work: JobFactory) -> None:
+    """It has gone on to its next occurrence, which the message names in local time; the failed one is in the id."""
+    world.add(work(cron="0 9 * * *"))
+
+    world.tick()
+
+    (notice,) = world.notices()
+    assert notice.id == f"{KEY}:failed"
+    assert text_of(notice).endswith("the report is gone\nIt is not due until Sun 22 Nov 2026, 09:00.")
+    assert button_of(notice)["text"] == "Run now"
+    assert action_of(notice) == {"action": "run", "id": "job"}
+
+
+# -- once --------------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_delivered_once_by_the_next_tick(world: World, work: JobFactory) -> None:
+    """The tick that gives up stores the message, the next one delivers it, and the one after it has nothing to do."""
+    world.add(work())
+
+    world.tick()
+    delivered_at_once = list(world.delivered)
+    second, third = world.tick(), world.tick()
+
+    assert delivered_at_once == []
+    assert world.delivered == [f"{KEY}:failed@2026-11-21T09:00:00Z"]
+    assert (second.jobs_succeeded, third.jobs_checked) == (1, 0)
+
+
+def test_a_second_message_about_an_occurrence_is_lost(world: World, work: JobFactory) -> None:
+    """Whoever finds that the same occurrence has given up inserts the same id, and finds it there."""
+    world.add(work())
+    world.tick()
+    first = world.notices()
+
+    world.change("job", lambda job: job.retry(now=world.now))
+    world.now += SECOND
+    world.tick()
+    world.tick()
+
+    assert [notice.created_at for notice in world.notices()] == [first[0].created_at]
+    assert len(world.delivered) == 1
+
+
+def test_it_arrives_in_chat(
+    world: World, work: JobFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chat: Chat
+) -> None:
+    """The real handlers post it into the thread where the job was made."""
+    handlers = {**load_handlers(()), "work": Handler(job_type="work", run=give_up)}
+    world.add(work(payload={"thread": THREAD}))
+
+    for _ in range(3):
+        world.tick(handlers)
+
+    (message,) = chat.messages
+    assert (message.space, message.thread) == (SPACE, THREAD)
+    assert message.text == "Job job (work) failed for good: the report is gone"
+    assert message.request_id == f"{KEY}:failed@2026-11-21T09:00:00Z"
+    assert message.cards[0]["cardId"] == "failed"
+
+
+@pytest.fixture
+def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
+    """Chat, and credentials for it."""
+    with GoogleOAuth() as oauth, Chat(oauth) as chat:
+        oauth.write_key_file(tmp_path / "key.json")
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+        monkeypatch.setenv("CHAT_API_ENDPOINT", chat.url)
+        chat_messages._own_credentials.cache_clear()
+        yield chat
+        chat_messages._own_credentials.cache_clear()
+        chat_messages._messages.cache_clear()
+
+
+# -- nobody to tell ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("run", "given"),
+    [
+        pytest.param(give_up, {"space": None}, id="without-a-space"),
+        pytest.param(give_up, {"job_id": f"{KEY}:failed"}, id="itself-a-notice"),
+        pytest.param(fail, {}, id="tried-again"),
+        pytest.param(put_off, {}, id="put-off"),
+        pytest.param(do_nothing, {}, id="succeeded"),
+    ],
+)
+def test_nothing_is_told_where_nothing_is_to_be_told(
+    on_file: World, work: JobFactory, run: Callable[[Payload, Context], None], given: dict[str, Any]
+) -> None:
+    """No message, and no call to the store for it: one look, one claim, one finish."""
+    on_file.run = run
+    on_file.add(work(**given))
+
+    on_file.tick()
+
+    assert on_file.notices() == []
+    assert on_file.calls == ["due", "swap", "swap"]
+
+
+def test_a_cancelled_job_is_not_told_of(on_file: World, work: JobFactory) -> None:
+    """Whoever cancelled it does not want to hear that it failed."""
+
+    def cancelled_meanwhile(payload: Payload, context: Context) -> None:
+        on_file.change("job", lambda job: job.cancel(now=on_file.now, retention=DAY))
+        raise NeverAgain("the report is gone")
+
+    on_file.run = cancelled_meanwhile
+    on_file.add(work())
+
+    report = on_file.tick()
+
+    assert (report.jobs_failed, on_file.job("job").status) == (1, Status.CANCELLED)
+    assert on_file.notices() == []
+
+
+def test_a_notice_that_cannot_be_delivered_is_not_told_of(on_file: World, work: JobFactory) -> None:
+    """A space that is gone is not told that it is gone."""
+    on_file.add(work())
+    handlers = {name: Handler(job_type=name, run=give_up) for name in ("work", "chat_message")}
+
+    for _ in range(3):
+        on_file.tick(handlers)
+
+    assert [notice.status for notice in on_file.notices()] == [Status.FAILED]
+
+
+# -- the calls to the store --------------------------------------------------------------------------------------------
+
+
+def test_the_messages_of_many_failures_take_one_call(on_file: World, work: JobFactory) -> None:
+    """Sixteen jobs that give up together are told of together."""
+    on_file.add(*(work(f"job-{number}") for number in range(16)))
+
+    on_file.tick()
+
+    assert len(on_file.notices()) == 16
+    assert on_file.calls.count("swap") <= 4  # one to claim, one or two to store how it ended, one to tell
+
+
+def inserts(changes: Sequence[Change]) -> bool:
+    """Say whether a message is among the changes."""
+    return any(change.before is None for change in changes)
+
+
+def test_a_message_that_was_not_heard_is_stored_again(world: World, work: JobFactory) -> None:
+    """The tick waits for it, and does not end before."""
+    tries = []
+
+    def unheard_twice(changes: Sequence[Change]) -> list[Outcome] | None:
+        if not inserts(changes):
+            return None
+        tries.append(world.now)
+        world.now += SECOND
+        return [Unheard("no answer")] if len(tries) < 3 else None
+
+    world.answer = unheard_twice
+    world.add(work())
+
+    world.tick()
+
+    assert len(tries) == 3
+    assert [notice.id for notice in world.notices()] == [f"{KEY}:failed"]
+
+
+def test_a_message_that_is_never_heard_fails_the_tick(
+    on_file: World, work: JobFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The tick ends within its own time, says what was lost, and the failure itself is stored."""
+
+    def unheard(changes: Sequence[Change]) -> list[Outcome] | None:
+        if not inserts(changes):
+            return None
+        on_file.now += timedelta(seconds=30)
+        return [Unheard("no answer")]
+
+    began = on_file.now
+    on_file.answer = unheard
+    on_file.add(work())
+
+    with pytest.raises(StoreUnavailable, match="messages about failed jobs could not be stored"):
+        on_file.tick()
+
+    assert on_file.now - began <= timedelta(seconds=240)
+    assert on_file.job("job").status is Status.FAILED
+    lost = [vars(record)["fields"] for record in caplog.records if vars(record)["fields"]["action"] == "notice_lost"]
+    assert [fields["job_id"] for fields in lost] == [f"{KEY}:failed"]
+
+
+def test_a_message_that_was_stored_unheard_is_not_stored_twice(world: World, work: JobFactory) -> None:
+    """Where the same tick finds it due, it is stored: no call holds the same job twice."""
+    claims = []
+
+    def applied_but_unheard(changes: Sequence[Change]) -> list[Outcome] | None:
+        claims.append([change.job_id for change in changes])
+        if not inserts(changes) or world.notices():
+            return None
+        world.store.swap(changes)
+        world.now += timedelta(seconds=11)  # the tick looks again, since something is still at work
+        return [Unheard("no answer") for _ in changes]
+
+    world.answer = applied_but_unheard
+    world.run = lambda payload, context: do_or_give_up(world, payload, context)
+    world.add(work(), work("slow", payload={"slow": True}, space=None))
+
+    world.tick()
+
+    assert all(len(ids) == len(set(ids)) for ids in claims)
+    assert [key.startswith(f"{KEY}:failed@") for key in world.delivered] == [True]
+    assert world.job(f"{KEY}:failed").status is Status.COMPLETED
+
+
+def do_or_give_up(world: World, payload: Payload, context: Context) -> None:
+    """Give up, or, being slow, end when the other job's message was delivered; the clock goes on meanwhile."""
+    if not payload.get("slow"):
+        raise NeverAgain("the report is gone")
+    while not world.delivered and not context.stop.wait(0.01):
+        world.now += timedelta(seconds=0.1)
+
+
+def test_a_message_that_is_just_being_delivered_is_not_stored_again(world: World, work: JobFactory) -> None:
+    """A job that was tried again fails again while its space is told of the first time."""
+    world.add(work())
+    world.tick()
+    world.change("job", lambda job: job.retry(now=world.now))
+    swaps: list[Sequence[Change]] = []
+    world.answer = swaps.append
+
+    def deliver(payload: Payload, context: Context) -> None:
+        while world.job("job").status is not Status.FAILED and not context.stop.wait(0.01):
+            world.now += timedelta(seconds=0.1)
+
+    run = {"work": give_up, "chat_message": deliver}
+    world.tick({name: Handler(job_type=name, run=handler) for name, handler in run.items()})
+
+    assert [job.status for job in world.notices()] == [Status.COMPLETED]
+    assert not any(inserts(changes) for changes in swaps)
+
+
+def test_a_failure_at_the_end_of_its_time_is_told(on_file: World, work: JobFactory) -> None:
+    """The tick has nothing left but one call for how the job ended, and one for the message."""
+
+    def give_up_late(payload: Payload, context: Context) -> None:
+        on_file.now += timedelta(seconds=180)
+        raise NeverAgain("the report is gone")
+
+    on_file.run = give_up_late
+    on_file.add(work())
+
+    on_file.tick()
+
+    assert [notice.id for notice in on_file.notices()] == [f"{KEY}:failed"]
+    assert on_file.calls == ["due", "swap", "swap", "swap"]
+
+
+def test_a_message_that_the_store_refuses_is_logged(
+    on_file: World, work: JobFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The tick goes on."""
+    on_file.answer = lambda changes: [Refused("too odd")] if inserts(changes) else None
+    on_file.add(work())
+
+    on_file.tick()
+
+    (record,) = [record for record in caplog.records if vars(record)["fields"]["action"] == "notice_refused"]
+    assert "cannot be stored, so nobody is told: too odd" in record.getMessage()
+
+
+# -- the message -------------------------------------------------------------------------------------------------------
+
+
+def given_up(job: Job, error: str | None = "boom") -> Job:
+    run = Run(schedule_at=job.schedule_at, outcome=RunOutcome.FAILED, error=error)
+    return replace(job, status=Status.FAILED, ready_at=None, recent_runs=(run,))
+
+
+def noticed(job: Job, now: datetime) -> Job:
+    notice = failure_notice(job, now=now, function="watchkeeper", timezone="UTC")
+    assert notice is not None
+    chat_messages.check_message(notice.payload)
+    return notice
+
+
+def test_a_button_calls_the_function_at_its_address(
+    on_file: World, work: JobFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An add-on's button names a URL: PUBLIC_URL."""
+    monkeypatch.setenv("PUBLIC_URL", "https://chat.example.com")
+    on_file.add(work())
+
+    on_file.tick()
+
+    assert button_of(on_file.notices()[0])["onClick"]["action"]["function"] == "https://chat.example.com"
+
+
+@pytest.mark.parametrize("thread", ["spaces/CCCC/threads/BBBB", "BBBB", f"{THREAD}/x", 7, None])
+def test_a_thread_that_is_none_of_the_space_is_left_out(work: JobFactory, now: datetime, thread: object) -> None:
+    """A job of any type may call something a thread; the message must be deliverable all the same."""
+    assert "thread" not in noticed(given_up(work(payload={"thread": thread})), now).payload
+
+
+def test_ids_are_of_a_length_that_is_allowed(work: JobFactory, now: datetime) -> None:
+    """The longest ids are shortened, and are still different for each job and each occurrence."""
+    jobs = [work("j" * length, at=at) for length in (171, 172, 173, 199, 200) for at in (now, now + SECOND)]
+
+    ids = [noticed(given_up(job), now).id for job in jobs]
+
+    assert ids[0] == f"{jobs[0].execution_key}:failed"
+    assert len(set(ids)) == len(jobs)
+    assert all(len(notice_id) <= 200 and notice_id.endswith(":failed") for notice_id in ids)
+    assert ids == [noticed(given_up(job), now).id for job in jobs]
+
+
+def test_a_long_error_is_cut(work: JobFactory, now: datetime) -> None:
+    """It is one line of 300 characters."""
+    notice = noticed(given_up(work(), "line\n" * 200), now)
+
+    error = text_of(notice).removeprefix("Job job (work) failed for good: ")
+    assert error == ("line " * 200)[:297] + "..."
+
+
+@pytest.mark.parametrize("error", [None, ""])
+def test_an_error_that_says_nothing_is_no_trouble(work: JobFactory, now: datetime, error: str | None) -> None:
+    """The message stands without it."""
+    assert text_of(noticed(given_up(work(), error), now)).startswith("Job job (work) failed for good")
+
+
+def test_an_error_mentions_nobody(work: JobFactory, now: datetime) -> None:
+    """What Chat would read as a mention of everybody is text."""
+    notice = noticed(given_up(work(), "no such user <users/all>"), now)
+
+    assert "<users/" not in json.dumps(notice.payload)
+    assert "users/all" in text_of(notice)
