@@ -13,7 +13,7 @@ from functools import partial
 
 from local.cloud_scheduler import CloudScheduler
 from local.function_process import POLL_SECONDS, FunctionProcess
-from local.functions_table import Function, read_functions
+from local.functions_table import Function, SchedulerJob, read_functions
 from local.interrupts import Wait, catch_interrupts
 from local.introduction import introduction
 from local.stand_ins import STAND_INS, Services, stand_ins
@@ -50,7 +50,7 @@ def run(env: Mapping[str, str]) -> int:
         _prepare_store(settings)
         with stand_ins(env, ports[len(functions) :]) as services:
             _serve(dict(zip(ports, functions, strict=False)), settings, {**env, **services.settings}, services)
-    except WatchkeeperError as exc:
+    except (WatchkeeperError, OSError) as exc:  # a port that was free may be taken a moment later
         sys.stderr.write(f"error: {exc}\n")
         return 1
     return 0
@@ -70,7 +70,8 @@ def _serve(functions: Mapping[int, Function], settings: Settings, env: Mapping[s
             terminal.write(introduction(processes, settings, env, services))
             for process in processes:
                 process.keep_running()
-                schedulers.append(_start_scheduler(process, settings, stopping))
+                if process.function.scheduler_job is not None:
+                    schedulers.append(_start_scheduler(process, process.function.scheduler_job, settings, stopping))
             wait(None)
         log.info("Stopping; Ctrl-C again ends everything at once")
     finally:
@@ -133,9 +134,10 @@ def _open_terminal(env: Mapping[str, str]) -> Terminal:
     return terminal
 
 
-def _start_scheduler(process: FunctionProcess, settings: Settings, stopping: threading.Event) -> threading.Thread:
+def _start_scheduler(
+    process: FunctionProcess, job: SchedulerJob, settings: Settings, stopping: threading.Event
+) -> threading.Thread:
     headers = {"Authorization": f"Bearer {secret}"} if (secret := settings.auth.cron_secret) else {}
-    job = process.function.scheduler_job
     scheduler = CloudScheduler(job, process.address, headers=headers, clock=clock, wait=stopping.wait)
     thread = threading.Thread(target=_call_now_and_on_schedule, args=[scheduler])
     thread.start()

@@ -30,12 +30,12 @@ class SchedulerJob:
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """One function. `timeout` bounds a call."""
+    """One function. `timeout` bounds a call; without a `scheduler_job` nobody but its users calls it."""
 
     name: str
     entry_point: str
     timeout: timedelta
-    scheduler_job: SchedulerJob
+    scheduler_job: SchedulerJob | None
 
 
 def read_functions(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> list[Function]:
@@ -52,12 +52,13 @@ def read_functions(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> list
 
 
 def _function(name: str, table: "_Table") -> Function:
+    table.refuse_tables_but("scheduler")
     timeout = timedelta(seconds=table.number("timeout_seconds"))
     return Function(
         name=name,
         entry_point=table.text("entry_point"),
         timeout=timeout,
-        scheduler_job=_scheduler_job(table.table("scheduler"), timeout),
+        scheduler_job=_scheduler_job(table.table("scheduler"), timeout) if "scheduler" in table.content else None,
     )
 
 
@@ -78,6 +79,11 @@ class _Table:
 
     def table(self, key: str) -> "_Table":
         return _Table(self._value(key, dict, "a table"), f"{self.name}: {key}", self.env)
+
+    def refuse_tables_but(self, known: str) -> None:
+        for key, value in self.content.items():
+            if isinstance(value, dict) and key != known:
+                raise InvalidSettings(f"{self.name}: there is no table {key}; is {known} meant?")
 
     def text(self, key: str) -> str:
         return _SETTING.sub(self._setting, self._value(key, str, "text"))

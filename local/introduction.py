@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local.function_process import FunctionProcess
+from local.functions_table import Function
 from local.stand_ins import Services
 from shared.auth import AuthMode
 from shared.settings import Settings
@@ -17,11 +18,11 @@ def introduction(
     """Introduce the run to a person who sees it for the first time."""
     rows = [("jobs", _storage(settings, env)), ("access", _access(settings))]
     for process in processes:
-        recurrence = process.function.scheduler_job.recurrence
-        schedule = f"called now and on {recurrence.cron} ({recurrence.timezone})"
-        rows.append((process.function.name, f"the real function: http://{process.address}, {schedule}"))
+        rows.append(
+            (process.function.name, f"the real function: http://{process.address}{_schedule(process.function)}")
+        )
     rows.append(("scheduler", "a STAND-IN for Cloud Scheduler makes these calls; a failed one it does not repeat"))
-    for service in ("Gmail", "Airtable"):
+    for service in ("Google OAuth", "Gmail", "Airtable", "Chat"):
         address = services.addresses.get(service)
         rows.append((service, f"a STAND-IN, {address}/stand-in tells of it" if address else f"the REAL {service}"))
     table = "\n".join(f"  {name:<16} {text}" for name, text in rows)
@@ -42,9 +43,16 @@ To see the subscriptions, or to renew them once more:
 """
 
 
+def _schedule(function: Function) -> str:
+    if function.scheduler_job is None:
+        return ""
+    recurrence = function.scheduler_job.recurrence
+    return f", called now and on {recurrence.cron} ({recurrence.timezone})"
+
+
 def _renew(processes: Sequence[FunctionProcess], settings: Settings) -> str:
     secret = ' -H "Authorization: Bearer $CRON_SECRET"' if settings.auth.mode is not AuthMode.OFF else ""
-    renewing = [process for process in processes if process.function.name != "tick"]
+    renewing = [process for process in processes if process.function.name in ("gmail_watch", "airtable_refresh")]
     return "\n".join(f"  curl -X POST{secret} http://{process.address}" for process in renewing)
 
 

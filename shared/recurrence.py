@@ -21,7 +21,7 @@ LONGEST = 500  # characters of an expression
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 _LAST = -1  # day of a month, or Monday of a month
-_ALIASES = {
+ALIASES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
     "@midnight": "0 0 * * *",
@@ -176,11 +176,11 @@ def _is_in_last(days: int, day: date) -> bool:
 def _read(cron: str) -> _Expression:
     texts = re.split(r"[ \t]+", cron.strip(" \t").lower())
     if len(texts) == 1:
-        texts = _ALIASES.get(texts[0], "").split()
+        texts = ALIASES.get(texts[0], "").split()
     if len(texts) != len(_FIELDS):
         raise InvalidSchedule(
             f"Cron expression {cron!r} cannot be read. Write exactly five fields (minute, hour, day of month, month,"
-            f" day of week; no seconds, no years) or one of {', '.join(_ALIASES)}."
+            f" day of week; no seconds, no years) or one of {', '.join(ALIASES)}."
         )
     *others, weekdays = (
         frozenset().union(*(_values(cron, position, item) for item in text.split(",")))

@@ -48,6 +48,7 @@ def test_a_setting_in_the_table_comes_from_the_environment(cadence: str, cron: s
     """`${NAME:-default}` is the setting, and the default where the setting is empty, as everywhere."""
     functions = read_functions({"SCHEDULER_CADENCE": cadence, "SCHEDULER_TIMEZONE": "Europe/Berlin"})
 
+    assert functions[0].scheduler_job is not None
     assert functions[0].scheduler_job.recurrence == Recurrence(cron, "Europe/Berlin")
 
 
@@ -56,7 +57,7 @@ def test_a_setting_in_the_table_comes_from_the_environment(cadence: str, cron: s
     [
         pytest.param('entry_point = "tick"', "", "tick: entry_point must be text", id="missing"),
         pytest.param("60", '"60"', "tick: timeout_seconds must be a whole number", id="wrong-type"),
-        pytest.param("tick.scheduler", "tick.schedule", "tick: scheduler must be a table", id="misspelt-table"),
+        pytest.param("tick.scheduler", "tick.schedule", "tick: there is no table schedule", id="misspelt-table"),
         pytest.param('"UTC"', '"Mars"', "scheduler: schedule or time_zone cannot be used: .*'Mars'", id="bad-zone"),
         pytest.param("[functions.tick]", "[functions.tick", "cannot be read: .*line 2", id="no-toml"),
     ],

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from cli.main import watchkeeper
 from cli.session import Session
 from local.airtable import BASE, WEBHOOK, Airtable, webhook
-from local.stand_ins import stand_ins
+from local.stand_ins import STAND_INS, stand_ins
 from shared.job import iso
 from shared.jobs import Jobs
 from shared.store import Change
@@ -45,7 +45,7 @@ def run(tmp_path: Path) -> Callable[..., Result]:
 @pytest.fixture(scope="module")
 def services() -> Iterator[dict[str, str]]:
     """The settings that lead to stand-ins."""
-    with stand_ins({}, [0, 0, 0]) as services:
+    with stand_ins({}, [0] * STAND_INS) as services:
         yield services.settings
 
 

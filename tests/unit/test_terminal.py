@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from local.introduction import introduction
-from local.stand_ins import Services, stand_ins
+from local.stand_ins import STAND_INS, Services, stand_ins
 from local.terminal import Terminal
 from shared.settings import Settings
 
@@ -123,7 +123,7 @@ def test_the_introduction_says_which_services_are_real() -> None:
     """A service of which anything is configured is the real one; for the others it says where their stand-ins are."""
     env = {"AIRTABLE_API_KEY": "hush", "AUTH_MODE": "off"}
 
-    with stand_ins(env, [0, 0, 0]) as services:
+    with stand_ins(env, [0] * STAND_INS) as services:
         text = introduction([], Settings.from_env(env), env, services)
 
     assert f"Gmail            a STAND-IN, {services.addresses['Gmail']}/stand-in" in text

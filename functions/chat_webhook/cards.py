@@ -1,0 +1,177 @@
+"""The cards that the webhook answers with. They are values: nothing here asks or changes anything.
+
+https://developers.google.com/workspace/chat/api/reference/rest/v1/cards
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from html import escape as escape_html
+from typing import Any
+
+from phrases import Order
+from shared.explain import clock_change, in_words, local_time, occurrences, person, why
+from shared.job import Job, Run, Status, iso
+from shared.recurrence import Recurrence, load_timezone
+
+escape = partial(escape_html, quote=False)
+
+Card = dict[str, Any]
+Widget = dict[str, Any]
+
+RUNS_SHOWN = 3
+EXAMPLES = (
+    "remind me in 20 minutes to stretch",
+    "remind us tomorrow at 9:00 to send the report",
+    'every weekday at 9:00 post "stand-up"',
+    'every weekday at 9:00 ask "summarise my inbox"',
+    'cron 0 9 1 * * post "a new month"',
+    "jobs",
+)
+BUTTONS = {
+    Status.PENDING: ("run", "pause", "cancel"),
+    Status.RUNNING: ("pause", "cancel"),
+    Status.PAUSED: ("run", "resume", "cancel"),
+    Status.FAILED: ("retry", "cancel"),
+    Status.COMPLETED: ("run",),
+    Status.CANCELLED: (),
+}
+LABELS = {"run": "Run now", "pause": "Pause", "resume": "Resume", "cancel": "Cancel", "retry": "Retry"}
+
+
+class Cards:
+    """Makes cards whose buttons call `function` and whose times are those of `timezone`."""
+
+    def __init__(self, *, function: str, timezone: str, now: datetime) -> None:
+        self._function = function
+        self._timezone = timezone
+        self._now = now
+
+    def confirm(self, order: Order, *, job_id: str, user: str, phrase: str) -> Card:
+        """Say what was understood, and ask; nothing is scheduled yet."""
+        asked = {"id": job_id, "user": user, "order": _packed(order)}
+        field = {"name": "phrase", "label": "Say it differently, then tap Change", "value": phrase}
+        return _card(
+            "Shall I do this?",
+            self._times(order),
+            _text(_doing(order)),
+            {"textInput": field},
+            self._buttons(
+                self._button("Confirm", "confirm", **asked),
+                self._button("Change", "change", id=job_id, user=user),
+                self._button("Discard", "discard"),
+            ),
+        )
+
+    def scheduled(self, job: Job) -> Card:
+        """Say that a job was made."""
+        return _card(f"Scheduled: {title(job)}", _text(f"{self._next(job)}\nIts id is {job.id}."), self._commands(job))
+
+    def jobs(self, jobs: Sequence[Job], *, following: str) -> Card:
+        """List jobs, each with its buttons; `following` is the id behind which there are more."""
+        if not jobs:
+            return self.examples("There is nothing scheduled in this space", "Try one of these:", EXAMPLES)
+        sections = [{"widgets": [self._summary(job), self._commands(job, "show")]} for job in jobs]
+        if following:
+            sections.append({"widgets": [self._buttons(self._button("More", "list", after=following))]})
+        return {"header": {"title": "What is scheduled in this space"}, "sections": sections}
+
+    def job(self, job: Job, note: str = "") -> Card:
+        """Show one job: why it runs or does not, and its last runs."""
+        lines = [note, why(job, self._now, self._timezone), self._schedule(job), f"Made by {person(job.created_by)}."]
+        runs = "\n".join(self._run(run) for run in reversed(job.recent_runs)) or "It has not run yet."
+        widgets = [_text("\n".join(filter(None, lines))), _text(f"Last runs:\n{runs}"), self._commands(job)]
+        return {
+            "header": {"title": title(job), "subtitle": f"{job.id}, {job.status}"},
+            "sections": [{"widgets": widgets}],
+        }
+
+    def examples(self, heading: str, says: str, commands: Iterable[str]) -> Card:
+        """Show commands that can be tapped."""
+        buttons = (self._button(command, "say", text=command) for command in commands)
+        return _card(heading, _text(says), self._buttons(*buttons))
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def _times(self, order: Order) -> Widget:
+        if order.cron is None:
+            return _text(self._local(order.at or self._now, order.timezone))
+        following = occurrences(Recurrence(order.cron, order.timezone), self._now, RUNS_SHOWN)
+        words = in_words(order.cron) or order.cron
+        lines = [f"{words} ({order.timezone})", "Next:", *(self._local(moment, order.timezone) for moment in following)]
+        return _text("\n".join(lines))
+
+    def _local(self, moment: datetime, timezone: str) -> str:
+        change = clock_change(moment.astimezone(load_timezone(timezone)))
+        return f"{local_time(moment, timezone)}{f' ({change})' if change else ''}"
+
+    def _next(self, job: Job) -> str:
+        return f"{self._schedule(job)} {why(job, self._now, self._timezone)}".strip()
+
+    def _schedule(self, job: Job) -> str:
+        return "" if job.cron is None else f"{in_words(job.cron) or job.cron} ({job.timezone})."
+
+    def _summary(self, job: Job) -> Widget:
+        says = {"topLabel": job.status.value, "text": escape(title(job)), "bottomLabel": escape(self._next(job))}
+        return {"decoratedText": {**says, "wrapText": True}}
+
+    def _run(self, run: Run) -> str:
+        when = local_time(run.started_at or run.schedule_at, self._timezone)
+        return f"{when}: {run.outcome}{f', {run.error}' if run.error else ''}"
+
+    def _commands(self, job: Job, *more: str) -> Widget:
+        buttons = [self._button(LABELS[action], action, id=job.id) for action in BUTTONS[job.status]]
+        return self._buttons(*buttons, *(self._button("Why?", action, id=job.id) for action in more))
+
+    def _button(self, label: str, action: str, **parameters: str) -> Widget:
+        named = {"action": action, **parameters}
+        pairs = [{"key": name, "value": value} for name, value in named.items()]
+        return {"text": label, "onClick": {"action": {"function": self._function, "parameters": pairs}}}
+
+    @staticmethod
+    def _buttons(*buttons: Widget) -> Widget:
+        return {"buttonList": {"buttons": list(buttons)}}
+
+
+def title(job: Job) -> str:
+    """Name a job for people: what it says or asks, or else its type."""
+    said = job.payload.get("text") or job.payload.get("prompt") or job.payload.get("message") or job.job_type
+    words = re.sub(r"^<users/[^>]*> ", "", " ".join(str(said).split()))
+    return words if len(words) <= 80 else f"{words[:77]}..."
+
+
+def note(heading: str, says: str = "") -> Card:
+    """A card that only says something."""
+    return _card(heading, *([_text(says)] if says else []))
+
+
+def unpacked(text: str) -> Order:
+    """Read the order that a confirmation carries. Raises ValueError or TypeError for anything else."""
+    fields = json.loads(text)
+    at = fields.pop("at")
+    return Order(**fields, at=at and datetime.fromisoformat(at))
+
+
+def _packed(order: Order) -> str:
+    return json.dumps({**vars(order), "at": order.at and iso(order.at)})
+
+
+def _doing(order: Order) -> str:
+    match order.kind:
+        case "ask":
+            return f"I ask the agent: {order.text}"
+        case "post":
+            return f"I post: {order.text}"
+        case _:
+            return f"I remind {'everybody' if order.everybody else 'you'}: {order.text}"
+
+
+def _card(heading: str, *widgets: Widget) -> Card:
+    sections: list[Mapping[str, Any]] = [{"widgets": list(widgets)}] if widgets else []
+    return {"header": {"title": heading}, "sections": sections}
+
+
+def _text(text: str) -> Widget:
+    return {"textParagraph": {"text": escape(text)}}  # Chat reads tags in it, and people write what they like

@@ -1,0 +1,161 @@
+"""What Google Chat sends, in either of its two generations, as one typed event.
+
+Classic: https://developers.google.com/workspace/chat/api/reference/rest/v1/DeprecatedEvent
+Add-on: https://developers.google.com/workspace/add-ons/concepts/event-objects#chat-event-object
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from shared.errors import InvalidInput
+from shared.recurrence import InvalidSchedule, load_timezone
+
+# The ids that the commands have in the app's configuration, and the words that stand for them in a message.
+COMMANDS = {"1": "remind", "2": "every", "3": "jobs", "4": "job", "5": "help"}
+CLASSIC = {
+    "MESSAGE": "message",
+    "ADDED_TO_SPACE": "added",
+    "REMOVED_FROM_SPACE": "quiet",
+    "CARD_CLICKED": "clicked",
+    "APP_COMMAND": "message",
+}
+ADD_ON = {
+    "messagePayload": "message",
+    "addedToSpacePayload": "added",
+    "removedFromSpacePayload": "quiet",
+    "buttonClickedPayload": "clicked",
+    "appCommandPayload": "message",
+}
+
+
+class Kind(StrEnum):
+    """What happened. A command is a message that begins with its word; QUIET is known, and wants no answer."""
+
+    MESSAGE = "message"
+    ADDED = "added"
+    QUIET = "quiet"
+    CLICKED = "clicked"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One event. Texts that are absent are empty; what people wrote is not shown by `repr`.
+
+    `message` is the name of the message that was written, or that holds the button. `parameters` are those of the
+    button, `inputs` what stands in the fields of its card.
+    """
+
+    kind: Kind
+    is_add_on: bool = False
+    user: str = ""  # users/ID
+    email: str = ""  # lower case
+    is_person: bool = True
+    space: str = ""
+    thread: str = ""
+    message: str = ""
+    text: str = field(default="", repr=False)
+    timezone: str = ""  # IANA
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    inputs: Mapping[str, str] = field(default_factory=dict, repr=False)
+    identity_token: str = field(default="", repr=False)
+
+
+def parse_event(body: Any) -> Event:
+    """Read an event; one that is not known has the kind UNKNOWN. Raises InvalidInput for what is no JSON object."""
+    if not isinstance(body, dict):
+        raise InvalidInput("a Chat event is a JSON object")
+    if "type" in body:
+        return _event(body, CLASSIC.get(_text(body, "type"), ""), body, body, _object(body, "common"), is_add_on=False)
+    chat, common = _object(body, "chat"), _object(body, "commonEventObject")
+    name = next((name for name in ADD_ON if name in chat), "")
+    event = _event(body, ADD_ON.get(name, ""), _object(chat, name), chat, common, is_add_on=True)
+    # Added by a command or a mention: that comes in a request of its own, and is answered there.
+    was_asked = event.kind is Kind.ADDED and _object(chat, name).get("interactionAdd") is True
+    return Event(kind=Kind.QUIET, is_add_on=True) if was_asked else event
+
+
+def _event(
+    body: Mapping[str, Any],
+    kind: str,
+    payload: Mapping[str, Any],
+    about: Mapping[str, Any],
+    common: Mapping[str, Any],
+    *,
+    is_add_on: bool,
+) -> Event:
+    message = _object(payload, "message")
+    text = _argument(message, payload)
+    if kind == "added" and text:
+        kind = "message"  # a classic app that is added by a mention is told so once, with the message
+    return Event(
+        kind=Kind(kind or "unknown"),
+        is_add_on=is_add_on,
+        user=_text(about, "user", "name"),
+        email=_text(about, "user", "email").lower(),
+        is_person=_text(about, "user", "type") != "BOT",
+        space=_text(payload, "space", "name") or _text(message, "space", "name"),
+        thread=_text(message, "thread", "name") or _text(payload, "thread", "name"),
+        message=_text(message, "name"),
+        text=text,
+        timezone=_timezone(common),
+        parameters=_parameters(payload, common),
+        inputs=_inputs(common),
+        identity_token=_text(body, "authorizationEventObject", "systemIdToken"),
+    )
+
+
+def _argument(message: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
+    """Give what was written, without mentions; a command's number becomes its word again."""
+    text = (_text(message, "argumentText") or _text(message, "text")).strip()
+    number = message.get("slashCommand", payload.get("appCommandMetadata"))
+    if not isinstance(number, Mapping):
+        return text
+    word = COMMANDS.get(str(number.get("commandId", number.get("appCommandId"))), "help")
+    if text.startswith("/"):
+        text = text.partition(" ")[2]
+    if word == "remind" and text.split(" ")[0].lower() not in ("me", "us"):
+        text = f"me {text}"
+    return f"{word} {text}".strip()
+
+
+def _timezone(common: Mapping[str, Any]) -> str:
+    name = _text(common, "timeZone", "id")
+    try:
+        return load_timezone(name).key if name else ""
+    except InvalidSchedule:
+        return ""
+
+
+def _parameters(payload: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, str]:
+    listed = _object(payload, "action").get("parameters")
+    pairs = [(_text(each, "key"), _text(each, "value")) for each in listed] if isinstance(listed, list) else []
+    named = [(name, _sound(value)) for name, value in _object(common, "parameters").items()]
+    return dict([*pairs, *named])
+
+
+def _inputs(common: Mapping[str, Any]) -> dict[str, str]:
+    inputs = {}
+    for name, value in _object(common, "formInputs").items():
+        values = _object(_object(value, ""), "stringInputs") or _object(value, "stringInputs")
+        texts = values.get("value")
+        if isinstance(texts, list) and texts and isinstance(texts[0], str):
+            inputs[name] = _sound(texts[0])
+    return inputs
+
+
+def _object(value: Any, *path: str) -> Mapping[str, Any]:
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any, *path: str) -> str:
+    return _sound(_object(value, *path[:-1]).get(path[-1]))
+
+
+def _sound(value: Any) -> str:
+    """Give a text that can be stored and sent; what is no text is empty. JSON can hold half a character."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""

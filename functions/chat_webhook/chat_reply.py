@@ -1,0 +1,44 @@
+"""A reply, and the form in which each generation of Chat wants it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chat_event import Event, Kind
+from shared.chat_agent import fitted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A message in answer to an event.
+
+    `for_one` shows it to the event's person only; `replaces` puts it in the place of the message with the button.
+    """
+
+    message: Mapping[str, Any]
+    for_one: bool = False
+    replaces: bool = False
+
+
+def says(text: str, *, for_one: bool = False) -> Reply:
+    """Reply with a text."""
+    return Reply(message={"text": text}, for_one=for_one)
+
+
+def shows(card: Mapping[str, Any], *, replaces: bool = False) -> Reply:
+    """Reply with a card."""
+    return Reply(message={"cardsV2": [{"cardId": "watchkeeper", "card": card}]}, replaces=replaces)
+
+
+def rendered(reply: Reply | None, event: Event) -> dict[str, Any]:
+    """Give the answer to the event's request; without a reply it is empty."""
+    if reply is None:
+        return {}
+    message = fitted(reply.message)
+    if reply.for_one and event.user:
+        message["privateMessageViewer"] = {"name": event.user}
+    replaces = reply.replaces and event.kind is Kind.CLICKED
+    if event.is_add_on:
+        action = "updateMessageAction" if replaces else "createMessageAction"
+        return {"hostAppDataAction": {"chatDataAction": {action: {"message": message}}}}
+    return {**message, "actionResponse": {"type": "UPDATE_MESSAGE"}} if replaces else message

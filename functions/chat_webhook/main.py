@@ -1,0 +1,102 @@
+"""The chat_webhook function: Google Chat calls it for everything that people say to the app, and it answers at once."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import flask
+import functions_framework
+
+from cards import Cards
+from chat_access import authenticate_chat, may_speak
+from chat_event import Event, Kind, parse_event
+from chat_reply import Reply, rendered, says
+from chat_settings import ChatSettings
+from conversation import Conversation
+from shared.auth import Certificates
+from shared.endpoint import http_function
+from shared.errors import InvalidInput, InvalidSettings, StoreUnavailable, TooLarge, WrongMediaType
+from shared.jobs import open_jobs
+from shared.logs import hashed, trace_id
+from shared.settings import Settings
+
+log = logging.getLogger("watchkeeper.chat")
+
+MOST_BYTES = 1024 * 1024
+AGENT_LIMIT = timedelta(seconds=25)  # Chat waits for 30
+STRANGER = (
+    "Sorry, I may not talk to you yet. Please ask the people who run this app to add your address to its list of users "
+    "(ALLOWED_USERS)."
+)
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@lru_cache(maxsize=1)
+def set_up(settings: Settings) -> tuple[ChatSettings, Certificates]:
+    """Read this function's own settings, once for the life of the instance."""
+    chat = ChatSettings.from_env(os.environ, settings)
+    return chat, Certificates(chat.certs_url)
+
+
+def respond(request: flask.Request, settings: Settings, now: datetime) -> Mapping[str, Any]:
+    """Answer one event in its own format."""
+    chat, certificates = set_up(settings)
+    event = parse_event(_json(request))
+    authenticate_chat(event, request.headers, settings.auth, chat, certificates=certificates, now=now)
+    fields = {"action": "chat_event", "kind": event.kind, "space": event.space, "user": hashed(event.email)}
+    log.info("Chat event: %s", event.kind, extra={"fields": fields})
+    if event.kind in (Kind.UNKNOWN, Kind.QUIET) or not event.is_person:
+        return {}
+    if not may_speak(event, chat):
+        return rendered(says(STRANGER, for_one=True), event)
+    return rendered(_reply(event, chat, settings, now), event)
+
+
+def _reply(event: Event, chat: ChatSettings, settings: Settings, now: datetime) -> Reply | None:
+    timezone = event.timezone or settings.timezone
+    conversation = Conversation(
+        event=event,
+        cards=Cards(function=chat.public_url or "watchkeeper", timezone=timezone, now=now),
+        now=now,
+        timezone=timezone,
+        jobs=open_jobs,
+        agent=chat.agent,
+        agent_limit=AGENT_LIMIT,
+        trace_id=trace_id.get(),
+    )
+    try:
+        return conversation.answer()
+    except InvalidInput as exc:
+        return says(str(exc), for_one=True)
+    except (InvalidSettings, StoreUnavailable) as exc:
+        log.error("%s", exc, extra={"fields": {"action": "chat_failed"}})
+        return says(f"I cannot do that at present; the log says why, under {trace_id.get()}.", for_one=True)
+
+
+def _json(request: flask.Request) -> Any:
+    """Read the body. Raises TooLarge, WrongMediaType and InvalidInput."""
+    body = request.stream.read(MOST_BYTES + 1)
+    if len(body) > MOST_BYTES:
+        raise TooLarge
+    if request.mimetype != "application/json":
+        raise WrongMediaType
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidInput("the body is not JSON") from None
+
+
+serve = http_function("chat_webhook", respond, env=os.environ, clock=clock)
+
+
+@functions_framework.http
+def chat_webhook(request: flask.Request) -> flask.typing.ResponseReturnValue:
+    """Answer Google Chat."""
+    return serve(request)

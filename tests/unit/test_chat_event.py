@@ -1,0 +1,191 @@
+"""What Google Chat sends, in both generations, as one typed event."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat_event import Event, Kind, parse_event
+from shared.errors import InvalidInput
+from tests.chatting import NUMBERS, SPACE, THREAD, AddOn, Classic
+
+App = type[Classic] | type[AddOn]
+both = pytest.mark.parametrize("app", [Classic, AddOn])
+
+BUTTON = {
+    "text": "Pause",
+    "onClick": {
+        "action": {
+            "function": "https://example.com/chat",
+            "parameters": [{"key": "action", "value": "pause"}, {"key": "id", "value": "tea"}],
+        }
+    },
+}
+
+
+@both
+def test_a_message_is_read_whole(app: App) -> None:
+    """Who wrote what, where, in which thread and time zone; the mention is left out, the address in lower case."""
+    event = parse_event(app.message("what is new?", name="M7.M7"))
+
+    assert event == Event(
+        kind=Kind.MESSAGE,
+        is_add_on=app.is_add_on,
+        user="users/104",
+        email="ada@example.com",
+        space=SPACE,
+        thread=THREAD,
+        message=f"{SPACE}/messages/M7.M7",
+        text="what is new?",
+        timezone="Europe/Berlin",
+    )
+
+
+@both
+@pytest.mark.parametrize("word", ["every", "jobs", "job", "help"])
+def test_a_slash_command_is_a_message_that_begins_with_its_word(app: App, word: str) -> None:
+    """Its number is that of the app's configuration."""
+    event = parse_event(app.command(word, "one two"))
+
+    assert (event.kind, event.text) == (Kind.MESSAGE, f"{word} one two")
+
+
+@both
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        ("me in 20 minutes to stretch", "remind me in 20 minutes to stretch"),
+        ("us tomorrow to sing", "remind us tomorrow to sing"),
+        ("in 20 minutes to stretch", "remind me in 20 minutes to stretch"),
+    ],
+)
+def test_the_command_to_remind_reminds_me_unless_it_says_us(app: App, argument: str, text: str) -> None:
+    """`/remind in 20 minutes` needs no `me`."""
+    assert parse_event(app.command("remind", argument)).text == text
+
+
+@both
+def test_a_quick_command_needs_no_message(app: App) -> None:
+    """The word stands alone; place and thread are known all the same."""
+    event = parse_event(app.quick_command("jobs"))
+
+    assert (event.kind, event.text, event.space, event.thread) == (Kind.MESSAGE, "jobs", SPACE, THREAD)
+
+
+@both
+def test_an_unknown_command_is_a_call_for_help(app: App) -> None:
+    """The app's configuration may hold more than this knows."""
+    NUMBERS["dance"] = 99
+    try:
+        event = parse_event(app.command("dance"))
+    finally:
+        del NUMBERS["dance"]
+
+    assert event.text == "help"
+
+
+@both
+def test_being_added_is_told(app: App) -> None:
+    """Without a word to the app there is nothing to run."""
+    assert (parse_event(app.added()).kind, parse_event(app.added()).text) == (Kind.ADDED, "")
+
+
+def test_being_added_by_a_mention_is_a_message_once() -> None:
+    """A classic app is told once, with the message; an add-on is told again, and keeps quiet the first time."""
+    assert parse_event(Classic.added("jobs")).kind is Kind.MESSAGE
+    assert parse_event(Classic.added("jobs")).text == "jobs"
+    assert parse_event(AddOn.added("jobs")).kind is Kind.QUIET
+
+
+@both
+def test_being_removed_wants_no_answer(app: App) -> None:
+    """Nobody could read it."""
+    assert parse_event(app.removed()).kind is Kind.QUIET
+
+
+@both
+def test_a_click_brings_its_parameters_and_fields(app: App) -> None:
+    """The button says what to do; the fields of its card hold what was typed."""
+    event = parse_event(app.click(BUTTON, inputs={"phrase": "every day at 9:00"}))
+
+    assert (event.kind, dict(event.parameters)) == (Kind.CLICKED, {"action": "pause", "id": "tea"})
+    assert event.inputs == {"phrase": "every day at 9:00"}
+    assert event.email == "ada@example.com"
+
+
+def test_a_click_brings_its_parameters_in_the_older_form_too() -> None:
+    """As a list beside the action; a field may stand under an empty name."""
+    event = Classic.click(BUTTON)
+    event["common"] = {"formInputs": {"phrase": {"": {"stringInputs": {"value": ["tomorrow"]}}}}}
+
+    parsed = parse_event(event)
+
+    assert dict(parsed.parameters) == {"action": "pause", "id": "tea"}
+    assert parsed.inputs == {"phrase": "tomorrow"}
+
+
+@pytest.mark.parametrize("name", ["", "Mars/Base", "../etc/passwd", 7])
+def test_a_time_zone_that_is_none_is_left_out(name: Any) -> None:
+    """The one of the settings counts then."""
+    assert parse_event(Classic.message("hello", common={"timeZone": {"id": name}})).timezone == ""
+
+
+def test_the_add_on_identity_token_is_taken_along() -> None:
+    """It is not shown by `repr`, and neither is what was written."""
+    event = parse_event(AddOn.message("my secret", authorizationEventObject={"systemIdToken": "a.b.c"}))
+
+    assert event.identity_token == "a.b.c"
+    assert "a.b.c" not in repr(event)
+    assert "my secret" not in repr(event)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"type": "WIDGET_UPDATED"}, {"type": 7}, {"chat": {}}, {"chat": {"widgetUpdatedPayload": {}}}, {"chat": 1}],
+)
+def test_an_event_that_is_not_known_is_said_to_be_unknown(body: Any) -> None:
+    """New kinds of events come without notice."""
+    assert parse_event(body).kind is Kind.UNKNOWN
+
+
+@pytest.mark.parametrize("body", [None, [], "MESSAGE", 1])
+def test_what_is_no_object_is_refused(body: Any) -> None:
+    """Chat sends objects only."""
+    with pytest.raises(InvalidInput, match="JSON object"):
+        parse_event(body)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@st.composite
+def broken_events(draw: st.DrawFn) -> Any:
+    """Give a whole event in which one place, at any depth, holds something else."""
+    app: App = Classic if draw(st.booleans()) else AddOn
+    event = draw(
+        st.sampled_from([app.message("jobs"), app.command("job", "x"), app.click(BUTTON), app.added(), app.removed()])
+    )
+    place = event = deepcopy(event)  # its parts are shared with other events
+    while True:
+        name = draw(st.sampled_from(sorted(place)))
+        if not isinstance(place[name], dict) or not place[name] or draw(st.booleans()):
+            place[name] = draw(json_values)
+            return event
+        place = place[name]
+
+
+@given(broken_events())
+def test_a_broken_event_is_read_as_far_as_it_goes(event: Any) -> None:
+    """Whatever stands in the place of something else, every field has its type."""
+    parsed = parse_event(event)
+
+    assert all(
+        isinstance(getattr(parsed, name), str) for name in ("user", "email", "space", "thread", "message", "text")
+    )
+    assert all(isinstance(value, str) for value in (*parsed.parameters.values(), *parsed.inputs.values()))

@@ -1,0 +1,522 @@
+"""What people say in a space and tap there, and what is answered, in both generations of Chat."""
+
+import json
+import logging
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cards import EXAMPLES, Cards
+from chat_event import parse_event
+from chat_reply import rendered
+from conversation import LISTED, Conversation
+from shared.chat_agent import AgentContext
+from shared.errors import InvalidInput
+from shared.handlers import load_handlers
+from shared.job import Job, Result, Status
+from shared.jobs import Jobs, UnknownJob
+from shared.store import Change, Store, Won
+from shared.store_json import JsonStore
+from tests.chatting import SPACE, THREAD, AddOn, Classic, button, buttons_of, message_of, replaces, words_of
+
+App = type[Classic] | type[AddOn]
+ELSEWHERE = "spaces/elsewhere"
+REMIND = "remind me in 20 minutes to stretch"
+WEEKDAYS = 'every weekday at 9:00 post "stand-up"'
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Chat:
+    """A space with the app in it. `say` and `tap` give the reply as Chat gets it."""
+
+    app: App
+    jobs: Jobs
+    store: Store
+    now: datetime
+    agent: str = ""
+    agent_limit: timedelta = timedelta(seconds=10)
+    count: int = field(default=0)
+
+    def say(self, text: str, **given: Any) -> Any:
+        """Write a message to the app; each has a name of its own."""
+        self.count += 1
+        return self.send(self.app.message(text, **{"name": f"M{self.count}", **given}))
+
+    def tap(self, reply: Any, label: str, *, inputs: dict[str, str] | None = None, **given: Any) -> Any:
+        """Tap the first button of that label in a reply."""
+        return self.send(self.app.click(button(reply, label), inputs=inputs, **{"name": "card", **given}))
+
+    def send(self, body: Any) -> Any:
+        """Send an event, and look at the form of the answer."""
+        event = parse_event(body)
+        timezone = event.timezone or "UTC"
+        conversation = Conversation(
+            event=event,
+            cards=Cards(function="https://example.com/chat", timezone=timezone, now=self.now),
+            now=self.now,
+            timezone=timezone,
+            jobs=lambda: self.jobs,
+            agent=self.agent,
+            agent_limit=self.agent_limit,
+            trace_id="trace",
+        )
+        reply = rendered(conversation.answer(), event)
+        assert not reply or ("hostAppDataAction" in reply) is self.app.is_add_on
+        return reply
+
+    def all(self) -> list[Job]:
+        """Give all jobs."""
+        return [job for job in self.jobs.list() if isinstance(job, Job)]
+
+    def put(self, before: Job, after: Job) -> Job:
+        """Store a later state of a job."""
+        outcome = self.store.swap([Change(before, after)])[0]
+        assert isinstance(outcome, Won)
+        assert isinstance(outcome.job, Job)
+        return outcome.job
+
+
+@pytest.fixture(params=[Classic, AddOn], ids=["classic", "add-on"])
+def chat(request: pytest.FixtureRequest, json_store: JsonStore, now: datetime) -> Chat:
+    """A conversation at ten in the morning in Berlin, on a Saturday."""
+    made: list[Chat] = []
+    jobs = Jobs(json_store, clock=lambda: made[0].now, handlers=load_handlers(()), retention=timedelta(days=30))
+    made.append(Chat(app=request.param, jobs=jobs, store=json_store, now=now))
+    return made[0]
+
+
+# -- making a job ------------------------------------------------------------------------------------------------------
+
+
+def test_a_reminder_goes_from_words_to_a_job(chat: Chat, now: datetime) -> None:
+    """It is said back first, and nothing is scheduled before it is confirmed."""
+    asked = chat.say(REMIND)
+    nothing_yet = chat.all()
+    done = chat.tap(asked, "Confirm")
+
+    (job,) = chat.all()
+    assert nothing_yet == []
+    assert "Sat 21 Nov 2026, 10:20" in words_of(asked)
+    assert "I remind you: stretch" in words_of(asked)
+    assert replaces(done)
+    assert "Scheduled: stretch" in words_of(done)
+    assert (job.job_type, job.schedule_at, job.space) == ("chat_message", now + timedelta(minutes=20), SPACE)
+    assert job.payload == {"text": "<users/104> stretch", "space": SPACE, "thread": THREAD}
+    assert job.created_by == "chat:ada@example.com"
+
+
+@pytest.mark.parametrize(
+    ("said", "job_type", "payload"),
+    [
+        pytest.param("remind us tomorrow at 9 to sing", "chat_message", {"text": "<users/all> sing"}, id="everybody"),
+        pytest.param('tomorrow at 9 post "hello"', "chat_message", {"text": "hello"}, id="post"),
+        pytest.param('tomorrow at 9 ask "what is new?"', "agent", {"prompt": "what is new?"}, id="ask"),
+    ],
+)
+def test_each_kind_of_request_makes_its_kind_of_job(
+    chat: Chat, said: str, job_type: str, payload: dict[str, str]
+) -> None:
+    """A reminder mentions whom it is for; a question is the agent's."""
+    chat.tap(chat.say(said), "Confirm")
+
+    (job,) = chat.all()
+    assert (job.job_type, job.payload) == (job_type, {**payload, "space": SPACE, "thread": THREAD})
+
+
+def test_a_recurring_job_is_read_on_the_clocks_of_whoever_asks(chat: Chat) -> None:
+    """The card shows the schedule in words and the next runs as local times."""
+    asked = chat.say(WEEKDAYS)
+    chat.tap(asked, "Confirm")
+
+    (job,) = chat.all()
+    assert (job.cron, job.timezone) == ("0 9 * * 1-5", "Europe/Berlin")
+    assert "At 09:00, Monday through Friday (Europe/Berlin)" in words_of(asked)
+    assert "Mon 23 Nov 2026, 09:00\nTue 24 Nov 2026, 09:00\nWed 25 Nov 2026, 09:00" in words_of(asked)
+
+
+def test_a_day_on_which_the_clocks_change_is_marked(chat: Chat) -> None:
+    """Among the next runs that the card shows."""
+    chat.now = chat.now.replace(year=2027, month=3, day=26)
+
+    asked = chat.say('every day at 9:00 post "x"')
+
+    assert "Sun 28 Mar 2027, 09:00 (the clocks change on this day, from +01:00 to +02:00)" in words_of(asked)
+
+
+def test_the_same_event_or_click_twice_makes_one_job(chat: Chat) -> None:
+    """Chat may deliver either again: the id comes from the message that asked."""
+    first, again = chat.say(REMIND, name="M"), chat.say(REMIND, name="M")
+    other = chat.say(REMIND, name="other")
+
+    replies = [chat.tap(first, "Confirm"), chat.tap(first, "Confirm"), chat.tap(again, "Confirm")]
+    chat.tap(other, "Confirm")
+
+    assert len(chat.all()) == 2
+    assert replies[0] == replies[1] == replies[2]
+
+
+def test_a_discarded_request_leaves_nothing(chat: Chat) -> None:
+    """The card says so, and has no buttons any more."""
+    done = chat.tap(chat.say(REMIND), "Discard")
+
+    assert replaces(done)
+    assert "nothing is scheduled" in words_of(done)
+    assert not buttons_of(done)
+    assert not chat.all()
+
+
+def test_a_request_can_be_said_differently(chat: Chat) -> None:
+    """The card takes new words, and asks again in the same place."""
+    asked = chat.say(REMIND)
+
+    changed = chat.tap(asked, "Change", inputs={"phrase": "remind me in 2 hours to rest"})
+    chat.tap(changed, "Confirm")
+
+    (job,) = chat.all()
+    assert replaces(changed)
+    assert job.payload["text"] == "<users/104> rest"
+    assert job.schedule_at == chat.now + 2 * HOUR
+
+
+@pytest.mark.parametrize("phrase", ["", "hello", "every 90 minutes post x", "remind me"])
+def test_new_words_that_cannot_be_scheduled_are_told(chat: Chat, phrase: str) -> None:
+    """With examples; the card with the buttons stays."""
+    told = chat.tap(chat.say(REMIND), "Change", inputs={"phrase": phrase})
+
+    assert not replaces(told)
+    assert buttons_of(told)
+    assert chat.all() == []
+
+
+def test_a_confirmation_that_comes_too_late_is_told(chat: Chat) -> None:
+    """What was meant for a time that is over is not done at another one."""
+    asked = chat.say(REMIND)
+    chat.now += HOUR
+
+    late = chat.tap(asked, "Confirm")
+
+    assert "That time is over" in words_of(late)
+    assert chat.all() == []
+
+
+@pytest.mark.parametrize("order", ["", "[]", "{}", '{"at": null}', '{"at": "soon", "kind": "post"}', "[" * 3])
+def test_a_confirmation_that_carries_no_order_is_refused(chat: Chat, order: str) -> None:
+    """A card of another release, say."""
+    asked = chat.say(REMIND)
+    for pair in button(asked, "Confirm")["onClick"]["action"]["parameters"]:
+        if pair["key"] == "order":
+            pair["value"] = order
+
+    with pytest.raises(InvalidInput, match="say it again"):
+        chat.tap(asked, "Confirm")
+
+
+def test_one_card_makes_one_job(chat: Chat) -> None:
+    """Confirmed, then changed in an old copy of the card and confirmed again: it says that there is one."""
+    asked = chat.say(REMIND)
+    changed = chat.tap(asked, "Change", inputs={"phrase": "remind me in 2 hours to rest"})
+    chat.tap(asked, "Confirm")
+
+    with pytest.raises(InvalidInput, match="confirmed before"):
+        chat.tap(changed, "Confirm")
+
+
+def test_what_cron_cannot_say_is_answered_with_what_comes_nearest(chat: Chat) -> None:
+    """As buttons: tapping one asks for its confirmation."""
+    told = chat.say('every 90 minutes post "drink"')
+    nearest = buttons_of(told)[0]
+
+    asked = chat.send(chat.app.click(nearest))
+
+    assert len(buttons_of(told)) > 0
+    assert chat.all() == []
+    assert "I post: drink" in words_of(asked)
+
+
+def test_what_people_write_is_shown_and_not_read_as_markup(chat: Chat) -> None:
+    """Chat knows tags in cards."""
+    asked = chat.say('tomorrow at 9 post "<b>a</b> & <i>b</i>"')
+
+    assert "I post: &lt;b&gt;a&lt;/b&gt; &amp; &lt;i&gt;b&lt;/i&gt;" in words_of(asked)
+
+
+# -- help --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["help", "", "HELP"])
+def test_help_shows_examples_that_can_be_tapped(chat: Chat, text: str) -> None:
+    """Each of them is understood."""
+    told = chat.say(text)
+
+    labels = [each["text"] for each in buttons_of(told)]
+    assert labels == list(EXAMPLES)
+    for label in labels[:-1]:
+        assert "Shall I do this?" in words_of(chat.tap(told, label))
+
+
+@pytest.mark.parametrize("text", ["dance!", "help me write a letter", "jobs are hard to find", "job", "job a b"])
+def test_what_is_no_command_is_answered_with_help_where_there_is_no_agent(chat: Chat, text: str) -> None:
+    """A friendly one."""
+    assert "I do not understand that" in words_of(chat.say(text))
+
+
+def test_being_added_is_answered_with_a_greeting(chat: Chat) -> None:
+    """With the examples."""
+    assert words_of(chat.send(chat.app.added())).startswith("Hello!")
+
+
+# -- managing jobs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tea(chat: Chat) -> Job:
+    """A job of the space, every weekday at nine."""
+    payload = {"text": "tea", "space": SPACE}
+    job = chat.jobs.schedule(
+        "chat_message", payload, id="tea", cron="0 9 * * 1-5", space=SPACE, by="chat:bob@example.com"
+    )
+    return job.job
+
+
+def test_the_jobs_of_the_space_are_listed(chat: Chat, tea: Job) -> None:
+    """With status, schedule in words and the next run; others' jobs, ended ones and subscriptions are left out."""
+    for job_id, space in (("other", ELSEWHERE), ("nowhere", None), ("done", SPACE)):
+        chat.jobs.schedule("log", {"message": "hello"}, id=job_id, space=space)
+    chat.jobs.cancel("done")
+
+    listed = chat.say("jobs")
+
+    assert words_of(listed).splitlines() == [
+        "What is scheduled in this space",
+        "pending",
+        "tea",
+        "At 09:00, Monday through Friday (UTC). It is not due until Mon 23 Nov 2026, 10:00.",
+        "Run now",
+        "Pause",
+        "Cancel",
+        "Why?",
+    ]
+
+
+def test_an_empty_list_says_what_to_do(chat: Chat) -> None:
+    """With examples."""
+    told = chat.say("jobs")
+
+    assert "nothing scheduled in this space" in words_of(told)
+    assert buttons_of(told)
+
+
+def test_a_long_list_has_pages(chat: Chat) -> None:
+    """Each job once, in the same place."""
+    for number in range(2 * LISTED + 1):
+        chat.jobs.schedule("log", {"message": f"job {number:02}"}, id=f"job-{number:02}", space=SPACE)
+
+    pages = [chat.say("jobs")]
+    pages += [chat.tap(pages[0], "More")]
+    pages += [chat.tap(pages[1], "More")]
+
+    shown = [re.findall(r"job \d\d", words_of(page)) for page in pages]
+    assert [len(page) for page in shown] == [LISTED, LISTED, 1]
+    assert len({job for page in shown for job in page}) == 2 * LISTED + 1
+    assert replaces(pages[1])
+    assert not any(each["text"] == "More" for each in buttons_of(pages[2]))
+
+
+@pytest.mark.parametrize(
+    ("label", "status", "says"),
+    [
+        ("Run now", Status.PENDING, "It runs with the next tick."),
+        ("Pause", Status.PAUSED, "It was paused by ada@example.com at Sat 21 Nov 2026, 10:00"),
+        ("Cancel", Status.CANCELLED, "It was cancelled by ada@example.com at Sat 21 Nov 2026, 10:00"),
+    ],
+)
+def test_a_job_is_managed_by_its_buttons(
+    chat: Chat, tea: Job, caplog: pytest.LogCaptureFixture, label: str, status: Status, says: str
+) -> None:
+    """What was done is shown in the place of the card, and stands in the job and, as a hash, in the log."""
+    caplog.set_level(logging.INFO, "watchkeeper")
+
+    done = chat.tap(chat.say("jobs"), label)
+
+    job = chat.jobs.get("tea")
+    assert replaces(done)
+    assert says in words_of(done)
+    assert (job.status, job.updated_by) == (status, "chat:ada@example.com")
+    (fields,) = [getattr(line, "fields", {}) for line in caplog.records]
+    assert fields["job_id"] == "tea"
+    assert fields["by"] not in ("", "ada@example.com")
+    assert "ada" not in caplog.text
+
+
+def test_a_paused_job_is_resumed_and_a_failed_one_retried(chat: Chat, tea: Job) -> None:
+    """The buttons follow the status."""
+    paused = chat.tap(chat.say("job tea"), "Pause")
+    resumed = chat.tap(paused, "Resume")
+    once = chat.jobs.schedule("log", {"message": "hello"}, id="once", space=SPACE, max_attempts=1).job
+    held = chat.put(once, once.claim(now=chat.now, token="t", lease=HOUR, retention=HOUR))
+    result = Result(started_at=chat.now, ended_at=chat.now, by="schedule", error="no milk")
+    chat.put(held, held.finish(result, retention=HOUR))
+    failed = chat.say("job once")
+    retried = chat.tap(failed, "Retry")
+
+    assert "It goes on." in words_of(resumed)
+    assert "It gave up after 1 attempt, because: no milk." in words_of(failed)
+    assert "It is tried again with the next tick." in words_of(retried)
+    assert chat.jobs.get("once").status is Status.PENDING
+
+
+def test_one_job_tells_why_it_will_or_will_not_run(chat: Chat, tea: Job) -> None:
+    """With its schedule, its last runs and who made it."""
+    found = chat.put(tea, tea.run(now=chat.now))
+    held = chat.put(found, found.claim(now=chat.now, token="t", lease=HOUR, retention=HOUR))
+    running = words_of(chat.say("job tea"))
+    result = Result(started_at=chat.now, ended_at=chat.now, by="schedule", error="no milk")
+    chat.put(held, held.finish(result, retention=HOUR))
+    waiting = words_of(chat.say("job tea"))
+
+    assert "It has been running since Sat 21 Nov 2026, 10:00 (leased until Sat 21 Nov 2026, 11:00)." in running
+    assert "It is tried again at Sat 21 Nov 2026, 10:01: it failed 1 of 3 attempts, because: no milk." in waiting
+    assert "Sat 21 Nov 2026, 10:00: retried, no milk" in waiting
+    assert "At 09:00, Monday through Friday (UTC)." in waiting
+    assert "Made by bob@example.com." in waiting
+
+
+@pytest.mark.parametrize(
+    "job_id", ["other", "nowhere", "subscription:gmail:a@example.com", "unknown", "../x", "x" * 300]
+)
+def test_a_job_of_another_space_does_not_exist(chat: Chat, tea: Job, job_id: str) -> None:
+    """Neither to be seen nor to be changed, whatever a button says; an unknown id is answered alike."""
+    chat.jobs.schedule("log", {"message": "hello"}, id="other", space=ELSEWHERE)
+    chat.jobs.schedule("log", {"message": "hello"}, id="nowhere")
+    chat.jobs.schedule("log", {"message": "hello"}, id="subscription:gmail:a@example.com")
+    listed = chat.say("jobs")
+    before = list(chat.jobs.list(with_subscriptions=True))
+
+    with pytest.raises(UnknownJob, match=r"There is no job .* in this space"):
+        chat.say(f"job {job_id}")
+    for each in buttons_of(listed):
+        (named,) = [pair for pair in each["onClick"]["action"]["parameters"] if pair["key"] == "id"]
+        named["value"] = job_id
+        with pytest.raises(UnknownJob, match=r"There is no job .* in this space"):
+            chat.send(chat.app.click(each))
+
+    assert list(chat.jobs.list(with_subscriptions=True)) == before
+
+
+def test_a_job_cannot_be_managed_from_another_space(chat: Chat, tea: Job) -> None:
+    """The same click, come from elsewhere."""
+    listed = chat.say("jobs")
+
+    with pytest.raises(UnknownJob):
+        chat.tap(listed, "Cancel", space=ELSEWHERE)
+
+
+def test_a_command_that_is_not_possible_says_why(chat: Chat, tea: Job) -> None:
+    """The card was older than the job's state."""
+    listed = chat.say("jobs")
+    chat.jobs.pause("tea")
+
+    with pytest.raises(InvalidInput, match="paused"):
+        chat.tap(listed, "Pause")
+
+
+@pytest.mark.parametrize("parameters", [{}, {"action": "fly"}, {"action": "delete", "id": "tea"}, {"action": "get"}])
+def test_a_button_that_is_not_known_does_nothing(chat: Chat, tea: Job, parameters: dict[str, str]) -> None:
+    """One of another release, or made up."""
+    pairs = [{"key": name, "value": value} for name, value in parameters.items()]
+    unknown = {"text": "?", "onClick": {"action": {"function": "x", "parameters": pairs}}}
+
+    assert chat.send(chat.app.click(unknown)) == {}
+    assert chat.jobs.get("tea") == tea
+
+
+# -- the agent ---------------------------------------------------------------------------------------------------------
+
+AGENT = "tests.unit.test_conversation"
+asked: list[tuple[str, AgentContext]] = []
+
+
+def answering(text: str, context: AgentContext) -> str:
+    """Answer at once."""
+    asked.append((text, context))
+    return f"You said: {text}"
+
+
+def with_card(text: str, context: AgentContext) -> Any:
+    """Answer with a card."""
+    return {"header": {"title": "A card"}, "sections": []}
+
+
+def raising(text: str, context: AgentContext) -> str:
+    """Fail, quoting what was said."""
+    raise RuntimeError(f"cannot do {text}")
+
+
+def slow(text: str, context: AgentContext) -> str:
+    """Take longer than anybody waits."""
+    time.sleep(0.5)
+    return "too late"
+
+
+def mute(text: str, context: AgentContext) -> None:
+    """Forget to answer."""
+
+
+@pytest.mark.parametrize("text", ["what is new?", "help me", "every time I ask, you fail"])
+def test_everything_else_goes_to_the_agent(chat: Chat, text: str) -> None:
+    """It is told who asks, where, and on which clocks."""
+    chat.agent = f"{AGENT}:answering"
+    asked.clear()
+
+    reply = chat.say(text)
+
+    ((said, context),) = asked
+    assert message_of(reply)["text"] == f"You said: {text}"
+    assert (said, context.space, context.thread, context.user) == (text, SPACE, THREAD, "ada@example.com")
+    assert (context.timezone, context.now) == ("Europe/Berlin", chat.now)
+
+
+def test_the_agent_may_answer_with_a_card(chat: Chat) -> None:
+    """In the reply's own form."""
+    chat.agent = f"{AGENT}:with_card"
+
+    assert words_of(chat.say("hello")) == "A card"
+
+
+@pytest.mark.parametrize("agent", ["raising", "mute"])
+def test_an_agent_that_fails_is_apologised_for(chat: Chat, caplog: pytest.LogCaptureFixture, agent: str) -> None:
+    """With the trace id; the log has the place, and not what was said."""
+    chat.agent = f"{AGENT}:{agent}"
+
+    reply = chat.say("my secret")
+
+    (line,) = caplog.records
+    assert "I am sorry" in message_of(reply)["text"]
+    assert "trace" in message_of(reply)["text"]
+    assert line.levelno == logging.ERROR
+    assert "secret" not in json.dumps([line.getMessage(), vars(line)], default=str)
+
+
+def test_an_agent_that_takes_long_answers_by_a_job(chat: Chat) -> None:
+    """It is due at once, for this place; the same message again makes no second one."""
+    chat.agent, chat.agent_limit = f"{AGENT}:slow", timedelta(milliseconds=50)
+
+    replies = [chat.say("think hard", name="M") for _ in range(2)]
+
+    (job,) = chat.all()
+    assert "I will post the answer here" in message_of(replies[0])["text"]
+    assert (job.job_type, job.schedule_at) == ("agent", chat.now)
+    assert job.payload == {"prompt": "think hard", "space": SPACE, "thread": THREAD}
+
+
+def test_an_agent_that_cannot_be_found_does_not_hinder_the_commands(chat: Chat, tea: Job) -> None:
+    """Only what is meant for it fails."""
+    chat.agent = "nowhere:answer"
+
+    assert "tea" in words_of(chat.say("jobs"))
+    assert "Shall I do this?" in words_of(chat.say(REMIND))
