@@ -33,6 +33,7 @@ DONE = {
     "cancel": "It is cancelled.",
     "retry": "It is tried again with the next tick.",
 }
+SORRY = "I am sorry, that did not work. Whoever looks after me finds the reason in the log, under {}."
 LATER = "This takes longer than Chat waits for an answer. I will post the answer here."
 
 
@@ -224,15 +225,12 @@ class Conversation:
             self._log("agent_put_off", key)
             return says(LATER)
         if isinstance(answer, BaseException):
-            self._log_failure(answer)
-            return says(
-                f"I am sorry, that did not work. Whoever looks after me finds it in the log under {self.trace_id}."
-            )
+            log_failure("The agent", answer)
+            return says(SORRY.format(self.trace_id))
         return Reply(message=answer)
 
-    @staticmethod
-    def _log_failure(exc: BaseException) -> None:
-        # The text of the error may quote what a person wrote, and that is not for the log.
-        stack = "".join(traceback.format_tb(exc.__traceback__))
-        fields = {"action": "agent_failed", "stack": stack}
-        log.error("The agent raised %s", type(exc).__name__, extra={"fields": fields})
+
+def log_failure(who: str, exc: BaseException) -> None:
+    """Log where something failed, and not the text of the error: it may quote what a person wrote."""
+    fields = {"action": "chat_failed", "stack": "".join(traceback.format_tb(exc.__traceback__))}
+    log.error("%s raised %s", who, type(exc).__name__, extra={"fields": fields})

@@ -16,7 +16,7 @@ from chat_access import authenticate_chat, may_speak
 from chat_event import Event, Kind, parse_event
 from chat_reply import Reply, rendered, says
 from chat_settings import ChatSettings
-from conversation import Conversation
+from conversation import SORRY, Conversation, log_failure
 from shared.auth import Certificates
 from shared.endpoint import http_function
 from shared.errors import InvalidInput, InvalidSettings, StoreUnavailable, TooLarge, WrongMediaType
@@ -77,7 +77,11 @@ def _reply(event: Event, chat: ChatSettings, settings: Settings, now: datetime) 
         return says(str(exc), for_one=True)
     except (InvalidSettings, StoreUnavailable) as exc:
         log.error("%s", exc, extra={"fields": {"action": "chat_failed"}})
-        return says(f"I cannot do that at present; the log says why, under {trace_id.get()}.", for_one=True)
+        return says(f"I cannot do that at present. The log says why, under {trace_id.get()}.", for_one=True)
+    except Exception as exc:
+        # Chat shows a person nothing but "not responding" for a 500.
+        log_failure("The conversation", exc)
+        return says(SORRY.format(trace_id.get()), for_one=True)
 
 
 def _json(request: flask.Request) -> Any:
