@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import phrases
+import phrase_words
 from phrases import LONGEST_TEXT, NotUnderstood, Order, understand
 from shared.recurrence import InvalidSchedule, Recurrence
 
@@ -565,7 +565,7 @@ def check(text: str, now: datetime = NOW, timezone: str = BERLIN) -> None:
 
 
 VOCABULARY = [
-    *phrases._WORDS,
+    *phrase_words.WORDS,
     *(
         "morning",
         "evening",
