@@ -6,7 +6,7 @@ https://developers.google.com/workspace/chat/api/reference/rest/v1/cards
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from html import escape as escape_html
 from typing import Any
@@ -148,10 +148,15 @@ def note(heading: str, says: str = "") -> Card:
 
 
 def unpacked(text: str) -> Order:
-    """Read the order that a confirmation carries. Raises ValueError or TypeError for anything else."""
+    """Read the order that a confirmation carries. Raises an error of Python's own for anything else."""
     fields = json.loads(text)
     at = fields.pop("at")
-    return Order(**fields, at=at and datetime.fromisoformat(at))
+    if at is not None:
+        at = datetime.fromisoformat(at)
+        if at.tzinfo is None:
+            raise ValueError("a time without its zone")
+        at = at.astimezone(UTC)
+    return Order(**fields, at=at)
 
 
 def _packed(order: Order) -> str:

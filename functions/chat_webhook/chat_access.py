@@ -47,5 +47,5 @@ def authenticate_chat(
 
 def may_speak(event: Event, chat: ChatSettings) -> bool:
     """Say whether the event's person is on the list; an empty list holds nobody."""
-    domain = event.email.rpartition("@")[2]
-    return bool(event.email) and bool({event.email, f"*@{domain}"} & set(chat.allowed_users))
+    name, _, domain = event.email.rpartition("@")
+    return bool(name) and bool({event.email, f"*@{domain}"} & set(chat.allowed_users))

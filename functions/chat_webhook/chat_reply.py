@@ -34,11 +34,11 @@ def rendered(reply: Reply | None, event: Event) -> dict[str, Any]:
     """Give the answer to the event's request; without a reply it is empty."""
     if reply is None:
         return {}
-    message = fitted(reply.message)
-    if reply.for_one and event.user:
-        message["privateMessageViewer"] = {"name": event.user}
     replaces = reply.replaces and event.kind is Kind.CLICKED
-    if event.is_add_on:
-        action = "updateMessageAction" if replaces else "createMessageAction"
-        return {"hostAppDataAction": {"chatDataAction": {action: {"message": message}}}}
-    return {**message, "actionResponse": {"type": "UPDATE_MESSAGE"}} if replaces else message
+    viewer = {"privateMessageViewer": {"name": event.user}} if reply.for_one and event.user else {}
+    response = {"actionResponse": {"type": "UPDATE_MESSAGE"}} if replaces and not event.is_add_on else {}
+    message = fitted({**reply.message, **viewer, **response})
+    if not event.is_add_on:
+        return message
+    action = "updateMessageAction" if replaces else "createMessageAction"
+    return {"hostAppDataAction": {"chatDataAction": {action: {"message": message}}}}

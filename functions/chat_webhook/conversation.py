@@ -123,7 +123,7 @@ class Conversation:
     def _schedule(self, given: Mapping[str, str]) -> Reply:
         try:
             order = unpacked(given.get("order", ""))
-        except (ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
             raise InvalidInput("this card cannot be confirmed any more; say it again") from None
         if order.at is not None and order.at < self.now - timedelta(minutes=1):
             return shows(

@@ -235,6 +235,7 @@ ONCE = [
     ("on november 20", "2027-11-20 09:00"),
     ("on 2026-12-24 at 18", "2026-12-24 18:00"),
     ("in 20 minutes", "2026-11-21 10:50"),
+    ("in 240 seconds", "2026-11-21 10:34"),
     ("in twenty mins", "2026-11-21 10:50"),
     ("in an hour", "2026-11-21 11:30"),
     ("in half an hour", "2026-11-21 11:00"),
@@ -645,3 +646,14 @@ def test_a_long_message_is_answered_quickly(text: str) -> None:
     check(text)
 
     assert datetime.now(UTC) - started < timedelta(seconds=2)
+
+
+@pytest.mark.parametrize("phrase", ["in a second", "in one second", "in 1 second"])
+def test_a_second_is_no_ordinal_behind_in(phrase: str) -> None:
+    """Elsewhere "second" is the 2nd."""
+    now = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+
+    order = understand(f"remind me {phrase} to rest", now=now, timezone="UTC")
+
+    assert order is not None
+    assert order.at == now + timedelta(seconds=1)

@@ -1,0 +1,374 @@
+"""Who is heard in Chat: the three kinds of token, the list of people, and the settings that say so."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chat_access import CHAT, authenticate_chat, may_speak
+from chat_event import Event, Kind, parse_event
+from chat_settings import CHAT_CERTS_URL, ChatAuth, ChatSettings
+from shared.auth import GOOGLE_CERTS_URL, AuthMode, AuthPolicy, Certificates
+from shared.errors import Forbidden, InvalidSettings, Unauthorized, WatchkeeperError
+from shared.settings import Settings
+from tests.chatting import AddOn, Classic
+from tests.tokens import CALLER, IdentityProvider, google_claims, rs256, rsa_key, without_signature
+
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+URL = "https://europe-west1-example.cloudfunctions.net/watchkeeper-chat-webhook"
+NUMBER = "123456789012"
+ADD_ON = f"service-{NUMBER}@gcp-sa-gsuiteaddons.iam.gserviceaccount.com"
+PERSON = "mallory@example.com"
+SECRET = "open-sesame"
+
+every_kind = pytest.mark.parametrize("kind", list(ChatAuth))
+by_google = pytest.mark.parametrize("kind", [ChatAuth.ADDON, ChatAuth.ENDPOINT])
+
+
+def claims(kind: ChatAuth, **changes: Any) -> dict[str, Any]:
+    """Give what Chat puts into a token of that kind, with changes; None leaves a claim out."""
+    match kind:
+        case ChatAuth.PROJECT_NUMBER:
+            own = dict.fromkeys(("azp", "email", "email_verified", "sub"))
+            return google_claims(NOW, **{**own, "iss": CHAT, "aud": NUMBER, **changes})
+        case ChatAuth.ENDPOINT:
+            return google_claims(NOW, **{"email": CHAT, "aud": URL, **changes})
+        case _:
+            return google_claims(NOW, **{"email": ADD_ON, "aud": URL, **changes})
+
+
+@dataclass
+class Door:
+    """The check as the webhook makes it. `token` goes into the header, `in_body` into the event of an add-on."""
+
+    provider: IdentityProvider
+    logged: Callable[[], list[str]]
+
+    def __post_init__(self) -> None:
+        self.certificates = Certificates(self.provider.url)
+
+    def enter(
+        self,
+        kind: ChatAuth,
+        *,
+        token: str = "",
+        in_body: str = "",
+        mode: AuthMode = AuthMode.VERIFY,
+        audiences: tuple[str, ...] = (),
+        callers: tuple[str, ...] = (ADD_ON,),
+    ) -> None:
+        """Ask to be let in. The audience is that of the kind, unless others are given."""
+        own = NUMBER if kind is ChatAuth.PROJECT_NUMBER else URL
+        chat = ChatSettings(
+            auth=kind, audiences=audiences or (own,), allowed_users=(), certs_url="", agent="", public_url=""
+        )
+        policy = AuthPolicy(mode=mode, audiences=("elsewhere",), callers=frozenset(callers), cron_secret=SECRET)
+        event = parse_event(AddOn.message("jobs", authorizationEventObject={"systemIdToken": in_body}))
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        authenticate_chat(event, headers, policy, chat, certificates=self.certificates, now=NOW)
+
+    def refused(self, kind: ChatAuth, error: type[WatchkeeperError] = Unauthorized, **given: Any) -> str:
+        """Ask to be let in, in vain, and give the reason in the log."""
+        with pytest.raises(error) as raised:
+            self.enter(kind, **given)
+        assert type(raised.value) is error
+        return self.logged()[-1]
+
+    def sign(self, kind: ChatAuth, **changes: Any) -> str:
+        return self.provider.token(claims(kind, **changes))
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[IdentityProvider]:
+    with IdentityProvider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def door(provider: IdentityProvider, caplog: pytest.LogCaptureFixture) -> Door:
+    return Door(provider, lambda: [vars(record)["fields"].get("reason", "") for record in caplog.records])
+
+
+# -- the header's token ------------------------------------------------------------------------------------------------
+
+
+@every_kind
+def test_chats_own_token_opens(door: Door, kind: ChatAuth) -> None:
+    """Signed by whom Chat signs with, for this function or project."""
+    door.enter(kind, token=door.sign(kind))
+
+    assert door.logged() == []
+
+
+@every_kind
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"iss": "https://accounts.example.com"}, "wrong issuer"),
+        ({"iss": None}, "wrong issuer"),
+        ({"aud": f"{URL}/"}, "wrong audience"),
+        ({"aud": int(NUMBER)}, "wrong audience"),
+        ({"aud": None}, "wrong audience"),
+        ({"exp": int((NOW - timedelta(seconds=11)).timestamp())}, "expired"),
+        ({"iat": int((NOW + timedelta(seconds=11)).timestamp())}, "not yet valid"),
+        ({"exp": None}, "exp is not a number of seconds"),
+    ],
+)
+def test_a_token_with_another_claim_is_refused(
+    door: Door, kind: ChatAuth, changes: dict[str, Any], reason: str
+) -> None:
+    """Whatever the kind, one wrong claim is enough."""
+    assert door.refused(kind, token=door.sign(kind, **changes)) == reason
+
+
+@by_google
+@pytest.mark.parametrize(
+    ("changes", "error", "reason"),
+    [
+        ({"email": CALLER}, Forbidden, "the caller is not on the list"),
+        ({"email": PERSON}, Forbidden, "the caller is not on the list"),
+        ({"email": None}, Unauthorized, "no verified e-mail address"),
+        ({"email_verified": False}, Unauthorized, "no verified e-mail address"),
+    ],
+)
+def test_googles_token_for_somebody_else_is_refused(
+    door: Door, kind: ChatAuth, changes: dict[str, Any], error: type[WatchkeeperError], reason: str
+) -> None:
+    """Anybody can have Google sign a token for this audience."""
+    assert door.refused(kind, error, token=door.sign(kind, **changes)) == reason
+
+
+@pytest.mark.parametrize("email", [ADD_ON.upper(), CALLER])
+def test_the_add_ons_account_is_the_one_that_is_set(door: Door, email: str) -> None:
+    """AUTH_CALLERS, in any case."""
+    door.enter(ChatAuth.ADDON, token=door.sign(ChatAuth.ADDON, email=email), callers=(ADD_ON, CALLER))
+
+
+def test_the_callers_of_other_functions_do_not_speak_for_chat(door: Door) -> None:
+    """With `endpoint`, AUTH_CALLERS adds nobody."""
+    token = door.sign(ChatAuth.ENDPOINT, email=CALLER)
+
+    reason = door.refused(ChatAuth.ENDPOINT, Forbidden, token=token, callers=(CALLER,))
+
+    assert reason == "the caller is not on the list"
+
+
+@every_kind
+def test_a_signature_by_another_key_is_refused(door: Door, kind: ChatAuth) -> None:
+    """Under the name of a key that is known, and under one that is not."""
+    forged = door.provider.token(claims(kind), sign=rs256(rsa_key("mallory")))
+    unknown = door.provider.token(claims(kind), header={"kid": "mallory"}, sign=rs256(rsa_key("mallory")))
+
+    assert door.refused(kind, token=forged) == "bad signature"
+    assert door.refused(kind, token=unknown) == "unknown key"
+
+
+@every_kind
+def test_a_signature_that_the_platform_removed_is_not_verified(door: Door, kind: ChatAuth) -> None:
+    """The log tells it from a bad one, with the remedy."""
+    reason = door.refused(kind, token=without_signature(door.sign(kind)))
+
+    assert reason == "signature removed by the platform; where Cloud Run IAM checks it, set AUTH_MODE=platform"
+
+
+@by_google
+def test_behind_the_platform_the_claims_are_still_checked(door: Door, kind: ChatAuth) -> None:
+    """IAM has checked the signature, and nothing else."""
+    door.enter(kind, mode=AuthMode.PLATFORM, token=without_signature(door.sign(kind)))
+
+    stripped = without_signature(door.sign(kind, email=PERSON))
+    assert door.refused(kind, Forbidden, mode=AuthMode.PLATFORM, token=stripped) == "the caller is not on the list"
+    stripped = without_signature(door.sign(kind, aud="elsewhere"))
+    assert door.refused(kind, mode=AuthMode.PLATFORM, token=stripped) == "wrong audience"
+
+
+@every_kind
+@pytest.mark.parametrize("token", ["", SECRET])
+def test_without_a_token_nothing_opens(door: Door, kind: ChatAuth, token: str) -> None:
+    """Neither does CRON_SECRET, which is for the scheduled functions."""
+    assert door.refused(kind, token=token) == ("not three parts in base64url" if token else "no bearer token")
+
+
+@pytest.mark.parametrize(
+    ("sent", "to", "error", "reason"),
+    [
+        (ChatAuth.ADDON, ChatAuth.ENDPOINT, Forbidden, "the caller is not on the list"),
+        (ChatAuth.ENDPOINT, ChatAuth.ADDON, Forbidden, "the caller is not on the list"),
+        (ChatAuth.ADDON, ChatAuth.PROJECT_NUMBER, Unauthorized, "wrong issuer"),
+        (ChatAuth.ENDPOINT, ChatAuth.PROJECT_NUMBER, Unauthorized, "wrong issuer"),
+        (ChatAuth.PROJECT_NUMBER, ChatAuth.ADDON, Unauthorized, "wrong issuer"),
+        (ChatAuth.PROJECT_NUMBER, ChatAuth.ENDPOINT, Unauthorized, "wrong issuer"),
+    ],
+)
+def test_a_token_of_one_kind_does_not_open_another(
+    door: Door, sent: ChatAuth, to: ChatAuth, error: type[WatchkeeperError], reason: str
+) -> None:
+    """Even where its audience is allowed."""
+    assert door.refused(to, error, token=door.sign(sent), audiences=(URL, NUMBER)) == reason
+
+
+@every_kind
+def test_with_authentication_off_everything_is_let_in(door: Door, kind: ChatAuth) -> None:
+    """With and without a token."""
+    door.enter(kind, mode=AuthMode.OFF)
+    door.enter(kind, mode=AuthMode.OFF, token="nonsense", in_body="nonsense")
+
+    assert door.logged() == []
+
+
+# -- the body's token --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [AuthMode.VERIFY, AuthMode.PLATFORM])
+@pytest.mark.parametrize("in_header", ["", "nonsense", "removed"])
+def test_an_add_ons_body_token_is_enough(door: Door, mode: AuthMode, in_header: str) -> None:
+    """It survives what the platform does to the header."""
+    token = door.sign(ChatAuth.ADDON)
+
+    door.enter(
+        ChatAuth.ADDON,
+        mode=mode,
+        in_body=token,
+        token=without_signature(token) if in_header == "removed" else in_header,
+    )
+
+    assert door.logged() == []
+
+
+@pytest.mark.parametrize("mode", [AuthMode.VERIFY, AuthMode.PLATFORM])
+def test_an_add_ons_body_token_is_verified_in_every_mode(door: Door, mode: AuthMode) -> None:
+    """A good token in the header does not make up for it: IAM never sees the body."""
+    good = door.sign(ChatAuth.ADDON)
+    forged = door.provider.token(claims(ChatAuth.ADDON), sign=rs256(rsa_key("mallory")))
+
+    def reason(in_body: str, error: type[WatchkeeperError] = Unauthorized) -> str:
+        return door.refused(ChatAuth.ADDON, error, mode=mode, in_body=in_body, token=good)
+
+    assert reason(forged) == "bad signature"
+    assert reason(without_signature(good)).startswith("signature removed by the platform")
+    assert reason(door.sign(ChatAuth.ADDON, aud="elsewhere")) == "wrong audience"
+    assert reason(door.sign(ChatAuth.ADDON, exp=1)) == "expired"
+    assert reason(door.sign(ChatAuth.ADDON, email=PERSON), Forbidden) == "the caller is not on the list"
+
+
+@pytest.mark.parametrize("kind", [ChatAuth.ENDPOINT, ChatAuth.PROJECT_NUMBER])
+def test_a_classic_app_has_no_body_token(door: Door, kind: ChatAuth) -> None:
+    """What stands there is ignored, good or bad."""
+    door.enter(kind, token=door.sign(kind), in_body="nonsense")
+
+    assert door.refused(kind, in_body=door.sign(kind)) == "no bearer token"
+
+
+# -- people ------------------------------------------------------------------------------------------------------------
+
+
+def settings_of(**env: str) -> ChatSettings:
+    closed = {"CHAT_AUDIENCE": URL, "AUTH_CALLERS": ADD_ON}
+    return ChatSettings.from_env({**closed, **env}, Settings.from_env({**closed, **env}))
+
+
+@pytest.mark.parametrize("app", [Classic, AddOn])
+@pytest.mark.parametrize(
+    ("allowed", "email", "is_heard"),
+    [
+        ("", "ada@example.com", False),
+        (" , ", "ada@example.com", False),
+        ("ada@example.com", "ada@example.com", True),
+        ("ADA@Example.COM", "Ada@example.com", True),
+        ("ada@example.com", "bob@example.com", False),
+        ("bob@example.com, *@example.com", "Ada@EXAMPLE.com", True),
+        ("*@Example.com", "ada@example.com", True),
+        ("*@example.com", "ada@evil-example.com", False),
+        ("*@example.com", "ada@example.com.evil.com", False),
+        ("*@example.com", "ada@sub.example.com", False),
+        ("*@example.com", "ada@example.com@evil.com", False),
+        ("*@example.com", "example.com", False),
+        ("*@example.com", "", False),
+        ("ada@example.com", "*@example.com", False),
+    ],
+)
+def test_only_people_on_the_list_are_heard(
+    app: type[Classic] | type[AddOn], allowed: str, email: str, is_heard: bool
+) -> None:
+    """By address or whole domain, in any case; an empty list holds nobody."""
+    event = app.message("jobs")
+    (event["chat"] if app.is_add_on else event)["user"] = {"name": "users/1", "email": email, "type": "HUMAN"}
+
+    assert may_speak(parse_event(event), settings_of(ALLOWED_USERS=allowed)) is is_heard
+
+
+def test_a_list_that_is_not_set_holds_nobody() -> None:
+    """Closed unless it was opened."""
+    assert not may_speak(Event(kind=Kind.MESSAGE, email="ada@example.com"), settings_of())
+
+
+# -- the settings ------------------------------------------------------------------------------------------------------
+
+
+def test_the_settings_are_read() -> None:
+    """Each from its variable."""
+    chat = settings_of(
+        CHAT_AUTH="project_number",
+        CHAT_AUDIENCE=f"{NUMBER}, {URL}",
+        ALLOWED_USERS="Ada@example.com,*@example.org",
+        AUTH_CERTS_URL="http://127.0.0.1:1/certs",
+        CHAT_AGENT="agent.chat:answer",
+        PUBLIC_URL=URL,
+    )
+
+    assert chat == ChatSettings(
+        auth=ChatAuth.PROJECT_NUMBER,
+        audiences=(NUMBER, URL),
+        allowed_users=("ada@example.com", "*@example.org"),
+        certs_url="http://127.0.0.1:1/certs",
+        agent="agent.chat:answer",
+        public_url=URL,
+    )
+
+
+def test_each_kind_has_its_certificates() -> None:
+    """Chat's own for the tokens that it signs itself, otherwise Google's."""
+    assert settings_of().auth is ChatAuth.ADDON
+    assert settings_of().certs_url == settings_of(CHAT_AUTH="endpoint").certs_url == GOOGLE_CERTS_URL
+    assert settings_of(CHAT_AUTH="project_number").certs_url == CHAT_CERTS_URL
+
+
+@pytest.mark.parametrize(
+    ("env", "names"),
+    [
+        ({"CHAT_AUTH": "project_number", "AUTH_MODE": "platform"}, ("CHAT_AUTH",)),
+        (
+            {"CHAT_AUDIENCE": "", "AUTH_CALLERS": "", "ALLOWED_USERS": "*@example.com, bob"},
+            ("ALLOWED_USERS", "CHAT_AUDIENCE", "AUTH_CALLERS"),
+        ),
+        ({"CHAT_AUTH": "endpoint", "CHAT_AUDIENCE": "", "AUTH_MODE": "platform"}, ("CHAT_AUDIENCE",)),
+        ({"CHAT_AUTH": "none", "PUBLIC_URL": "example.com"}, ("CHAT_AUTH", "PUBLIC_URL")),
+        ({"ALLOWED_USERS": "*"}, ("ALLOWED_USERS",)),
+        ({"ALLOWED_USERS": "*@*"}, ("ALLOWED_USERS",)),
+        ({"ALLOWED_USERS": "ada@example.com bob@example.com"}, ("ALLOWED_USERS",)),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named_together(env: dict[str, str], names: tuple[str, ...]) -> None:
+    """With what they must be."""
+    with pytest.raises(InvalidSettings) as raised:
+        settings_of(**env)
+
+    assert raised.value.names == names
+    assert all(name in str(raised.value) for name in names)
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        pytest.param({"CHAT_AUTH": "endpoint", "AUTH_CALLERS": ""}, id="endpoint-needs-no-callers"),
+        pytest.param({"CHAT_AUTH": "project_number", "AUTH_CALLERS": ""}, id="project-number-needs-no-callers"),
+        pytest.param({"AUTH_MODE": "off", "AUTH_CALLERS": "", "CHAT_AUDIENCE": ""}, id="off-needs-nothing"),
+        pytest.param({"CHAT_AUTH": "project_number", "AUTH_MODE": "off"}, id="off-takes-a-project-number"),
+        pytest.param({"AUTH_MODE": "platform"}, id="platform"),
+    ],
+)
+def test_what_is_not_needed_need_not_be_set(env: dict[str, str]) -> None:
+    """Only what decides."""
+    assert settings_of(**env).allowed_users == ()
