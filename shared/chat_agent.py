@@ -7,6 +7,8 @@ It is a plain function of a text and an `AgentContext` that returns a text, a ca
 import importlib
 import inspect
 import json
+import logging
+import traceback
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.errors import InvalidSettings
+
+log = logging.getLogger("watchkeeper.chat")
 
 MAX_BYTES = 32_000  # of a message, cards included
 TEXT_IS_CUT = " ... (cut: the answer was longer than Chat takes)"
@@ -75,21 +79,29 @@ def as_message(answer: object) -> dict[str, Any]:
         raise TypeError(f"the agent must return a text, a card or a Chat message, not {type(answer).__name__}")
     if not answer.keys() & {"text", "cardsV2"} and answer.keys() & {"sections", "header"}:
         answer = {"cardsV2": [{"cardId": "agent", "card": answer}]}
-    message = dict(answer)
-    text = message.get("text", "")
-    if not isinstance(text, str):
-        raise TypeError(f"the text of the agent's answer is of type {type(text).__name__}")
-    if not text.strip() and not message.get("cardsV2"):
-        raise ValueError("the agent returned neither a text nor a card")
     try:
-        encoded(message)
+        # Nothing else of a message is the agent's to say, neither where it goes nor who sees it.
+        message = {name: json.loads(encoded(answer[name])) for name in ("text", "cardsV2") if answer.get(name)}
     except (TypeError, ValueError, RecursionError) as exc:
         raise ValueError(f"the agent's answer holds what JSON cannot say ({type(exc).__name__})") from None
+    text, cards = message.get("text", ""), message.get("cardsV2", [])
+    if not isinstance(text, str):
+        raise TypeError(f"the text of the agent's answer is of type {type(text).__name__}")
+    if not isinstance(cards, list) or not all(isinstance(card, dict) for card in cards):
+        raise TypeError("cardsV2 of the agent's answer is not a list of cards")
+    if not text.strip() and not cards:
+        raise ValueError("the agent returned neither a text nor a card")
     return message
 
 
-def encoded(message: Mapping[str, Any]) -> bytes:
-    """Write a message as JSON in which every character is itself, so that its length is that of what it says."""
+def log_failure(who: str, exc: BaseException) -> None:
+    """Log where something failed, and not the text of the error: it may quote what a person wrote."""
+    fields = {"action": "chat_failed", "stack": "".join(traceback.format_tb(exc.__traceback__))}
+    log.error("%s raised %s", who, type(exc).__name__, extra={"fields": fields})
+
+
+def encoded(message: object) -> bytes:
+    """Write a message, or a part of one, as JSON in which every character is itself and as long as it is."""
     return json.dumps(message, ensure_ascii=False, allow_nan=False).encode()
 
 

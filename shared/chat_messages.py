@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from http.client import HTTPException
 from typing import Any
 
-from shared.chat_agent import AgentContext, as_message, encoded, fitted, load_agent
+from shared.chat_agent import AgentContext, as_message, encoded, fitted, load_agent, log_failure
 from shared.explain import person
 from shared.handlers import Context, InvalidPayload, Later, NeverAgain, Payload, handler
 from shared.http_request import parse_retry_after
@@ -32,6 +32,10 @@ _refreshing = threading.Lock()
 
 class NotPosted(Exception):
     """The message was not posted for certain, and may be when it is tried again."""
+
+
+class AgentFailed(Exception):
+    """The agent raised an error. Its text may quote what a person wrote, and is told nowhere."""
 
 
 def is_thread_of(space: str, thread: object) -> bool:
@@ -83,7 +87,7 @@ def chat_message(payload: Payload, context: Context) -> None:
 
 @handler("agent", timeout=timedelta(seconds=120), check=check_question)
 def agent(payload: Payload, context: Context) -> None:
-    """Ask the user's agent, and post its answer. What the agent raises is the failure of the job."""
+    """Ask the user's agent, and post its answer. Raises AgentFailed, or Later and NeverAgain if the agent does."""
     read = Environment(os.environ)
     timezone = read.parsed("SCHEDULER_TIMEZONE", "UTC", lambda text: load_timezone(text).key)
     read.refuse_problems()
@@ -98,7 +102,14 @@ def agent(payload: Payload, context: Context) -> None:
         idempotency_key=context.execution_key,
         now=context.started_at,
     )
-    post(as_message(ask(payload["prompt"], question)), payload, context)
+    try:
+        answer = as_message(ask(payload["prompt"], question))
+    except (Later, NeverAgain):
+        raise
+    except Exception as exc:
+        log_failure("The agent", exc)
+        raise AgentFailed(f"the agent raised {type(exc).__name__}; the log has where") from None
+    post(answer, payload, context)
 
 
 def post(message: Mapping[str, Any], place: Payload, context: Context) -> None:

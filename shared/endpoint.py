@@ -145,7 +145,10 @@ def _status(exc: Exception) -> tuple[int, str, str]:
     for kind, (status, code) in STATUS.items():
         if isinstance(exc, kind):
             if not isinstance(exc, errors.Unauthorized | errors.Forbidden):  # those are logged where they are refused
-                log.error("%s", exc, extra={"fields": {"action": code}})
+                level = (
+                    logging.ERROR if status >= 500 else logging.WARNING
+                )  # what a stranger can do is no error of ours
+                log.log(level, "%s", exc, extra={"fields": {"action": code}})
             return status, code, _answered(exc)
     log.error("Unexpected error", exc_info=exc, extra={"fields": {"action": "internal"}})
     return 500, "internal", "an unexpected error; the log has it under the trace id"

@@ -1,5 +1,6 @@
 """Schedules and jobs in plain words, for people in Chat and at a terminal."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 
@@ -13,10 +14,21 @@ def in_words(expression: str) -> str:
 
     if expression.strip().startswith("@"):
         return expression.strip()[1:].capitalize()
+    minute, hour, *days = expression.upper().split()
+    if any("," in field and re.search("[#L]", field) for field in days) or not (
+        _is_even(minute, 60) and _is_even(hour, 24)
+    ):
+        return ""  # the library says something else than what runs
     try:
-        return get_description(expression.upper(), Options(locale_code="en_GB", use_24hour_time_format=True))
+        words = get_description(expression.upper(), Options(locale_code="en_GB", use_24hour_time_format=True))
     except FormatException:
         return ""
+    return f"{words}, every day" if days == ["*"] * 3 and "*" not in hour else words
+
+
+def _is_even(field: str, span: int) -> bool:
+    """Say whether the steps of a field, if it has any, fill the span: `*/7` minutes begin anew with every hour."""
+    return all(span % int(step) == 0 for step in re.findall(r"/([0-9]+)", field))
 
 
 def occurrences(recurrence: Recurrence, begin: datetime, count: int) -> Iterator[datetime]:
@@ -58,12 +70,15 @@ def why(job: Job, now: datetime, timezone: str) -> str:
     if job.lease_until is not None and job.ready_at is not None:
         return f"It ran from {at(job.started_at)} and did not end; the next tick takes it up again."
     match job.status:
+        case Status.PAUSED if job.ready_at is not None:
+            return "It is paused, and runs once now."
         case Status.PAUSED:
             return f"It was paused {by}at {at(job.updated_at)}, and waits to be resumed."
         case Status.CANCELLED:
             return f"It was cancelled {by}at {at(job.updated_at)}."
         case Status.FAILED:
-            return f"It gave up after {_attempts(job.attempts)}, because: {job.error}. Retry tries it again."
+            after = f" after {_attempts(job.attempts)}" if job.attempts else ""
+            return f"It gave up{after}, because: {job.error}. Retry tries it again."
         case Status.COMPLETED:
             return f"It ran at {at(job.completed_at)}, and was to run once."
     if job.ready_at is not None and job.ready_at <= now:

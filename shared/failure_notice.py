@@ -1,6 +1,7 @@
 """The message that tells a space of a job that was given up: a job itself, so that it is tried again like any other."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from shared.chat_messages import is_thread_of
 from shared.explain import why
 from shared.job import Job, RunOutcome, Status, iso
 
+ANY_FUNCTION = "watchkeeper"  # what a button calls where it need not be an address
 SUFFIX = ":failed"
 LONGEST_ID = 200  # see `shared.job.ID`
 LONGEST_ERROR = 300
@@ -23,7 +25,9 @@ def failure_notice(job: Job, *, now: datetime, function: str, timezone: str) -> 
     run = job.recent_runs[-1] if job.recent_runs else None
     if run is None or run.outcome is not RunOutcome.FAILED or job.status is Status.CANCELLED:
         return None
-    if not job.space or job.id.endswith(SUFFIX):  # a notice that cannot be delivered is not told of by another one
+    if not job.space or re.search(
+        rf"{SUFFIX}(:[0-9]+)?$", job.id
+    ):  # a notice that cannot be delivered is not told of by another one
         return None
     # Pointed brackets could mention people: <users/all>.
     error = " ".join((run.error or "").split()).replace("<", "< ")
@@ -33,17 +37,22 @@ def failure_notice(job: Job, *, now: datetime, function: str, timezone: str) -> 
     payload: dict[str, Any] = {"space": job.space, "text": text, "cardsV2": [_card(job, function)]}
     if is_thread_of(job.space, job.payload.get("thread")):
         payload["thread"] = job.payload["thread"]
-    notice_id = _notice_id(f"{job.id}@{iso(run.schedule_at)}")
+    same = [each for each in job.recent_runs if each.outcome is run.outcome and each.schedule_at == run.schedule_at]
+    notice_id = _notice_id(f"{job.id}@{iso(run.schedule_at)}", len(same))
     return Job.create(notice_id, "chat_message", now=now, payload=payload, space=job.space, by="tick")
 
 
-def _notice_id(execution_key: str) -> str:
-    """Give the key with the suffix; of a key that is too long, the beginning and a hash of the whole."""
-    room = LONGEST_ID - len(SUFFIX)
+def _notice_id(execution_key: str, count: int) -> str:
+    """Give the key with the suffix, and which failure of the occurrence it is from the second one on.
+
+    Of a key that is too long, it is the beginning and a hash of the whole.
+    """
+    suffix = SUFFIX if count < 2 else f"{SUFFIX}:{count}"
+    room = LONGEST_ID - len(suffix)
     if len(execution_key) > room:
         digest = hashlib.sha256(execution_key.encode()).hexdigest()[:32]
         execution_key = f"{execution_key[: room - len(digest) - 1]}:{digest}"
-    return execution_key + SUFFIX
+    return execution_key + suffix
 
 
 def _card(job: Job, function: str) -> Mapping[str, Any]:

@@ -112,6 +112,7 @@ class Settings:
     handler_modules: tuple[str, ...]
     log_level: str
     certs_url: str
+    public_url: str
     auth: AuthPolicy = field(repr=False)
 
     @classmethod
@@ -135,6 +136,7 @@ class Settings:
             handler_modules=read.words("JOB_HANDLERS"),
             log_level=read.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
             certs_url=read.parsed("AUTH_CERTS_URL", GOOGLE_CERTS_URL, http_url),
+            public_url=read.parsed("PUBLIC_URL", "", http_url),
             auth=AuthPolicy(
                 mode=AuthMode(read.one_of("AUTH_MODE", "verify", *AuthMode)),
                 audiences=read.words("AUTH_AUDIENCE"),

@@ -5,7 +5,6 @@ tick can race, and finishes, claims and renewals travel to the store in the same
 """
 
 import logging
-import os
 import queue
 import uuid
 from collections.abc import Callable
@@ -17,10 +16,10 @@ from typing import Any, NamedTuple
 from shared.document import Unreadable
 from shared.due_jobs import DEATHS_TO_RUN_ALONE, Due, DueJobs
 from shared.errors import InvalidSettings, StoreUnavailable
-from shared.failure_notice import failure_notice
+from shared.failure_notice import ANY_FUNCTION, failure_notice
 from shared.handlers import Handlers
 from shared.job import Job, Result, RunOutcome, Status, iso
-from shared.settings import Environment, Settings
+from shared.settings import Settings
 from shared.store import PAGE, Change, Lost, Outcome, Refused, Store, Unheard, Won
 from shared.workers import Held, Workers, time_limit
 
@@ -162,7 +161,8 @@ class Tick:
         if moves:
             self._store_all(moves)
             return True
-        if not self._held and (self._trouble or not self._notices):
+        is_out_of_time = self._trouble or now - self._began >= self._settings.budget
+        if not self._held and (is_out_of_time or not self._notices):
             return False
         self._wait()
         return True
@@ -453,8 +453,8 @@ class Tick:
 
     def _announce(self, job: Job) -> None:
         """Have the job's space told that it was given up. The insert of the message goes with the next swap."""
-        button = Environment(os.environ).text("PUBLIC_URL", "watchkeeper")
-        notice = failure_notice(job, now=self._clock(), function=button, timezone=self._settings.timezone)
+        function = self._settings.public_url or ANY_FUNCTION
+        notice = failure_notice(job, now=self._clock(), function=function, timezone=self._settings.timezone)
         if notice is not None and notice.id not in self._held:
             self._notices[notice.id] = notice
 

@@ -5,7 +5,7 @@ https://developers.google.com/workspace/chat/api/reference/rest/v1/cards
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from html import escape as escape_html
@@ -38,6 +38,7 @@ BUTTONS = {
     Status.COMPLETED: ("run",),
     Status.CANCELLED: (),
 }
+MORE = {"show": "Why?", "list": "All jobs"}
 LABELS = {"run": "Run now", "pause": "Pause", "resume": "Resume", "cancel": "Cancel", "retry": "Retry"}
 
 
@@ -61,7 +62,7 @@ class Cards:
             self._buttons(
                 self._button("Confirm", "confirm", **asked),
                 self._button("Change", "change", id=job_id, user=user),
-                self._button("Discard", "discard"),
+                self._button("Discard", "discard", id=job_id),
             ),
         )
 
@@ -69,20 +70,22 @@ class Cards:
         """Say that a job was made."""
         return _card(f"Scheduled: {title(job)}", _text(f"{self._next(job)}\nIts id is {job.id}."), self._commands(job))
 
-    def jobs(self, jobs: Sequence[Job], *, following: str) -> Card:
-        """List jobs, each with its buttons; `following` is the id behind which there are more."""
+    def jobs(self, jobs: Sequence[Job], *, back: int | None, more: int | None) -> Card:
+        """List jobs, each with its buttons; `back` and `more` are the places where other pages begin."""
         if not jobs:
             return self.examples("There is nothing scheduled in this space", "Try one of these:", EXAMPLES)
         sections = [{"widgets": [self._summary(job), self._commands(job, "show")]} for job in jobs]
-        if following:
-            sections.append({"widgets": [self._buttons(self._button("More", "list", after=following))]})
+        pages = {"Back": back, "More": more}
+        if turns := [self._button(label, "list", first=str(at)) for label, at in pages.items() if at is not None]:
+            sections.append({"widgets": [self._buttons(*turns)]})
         return {"header": {"title": "What is scheduled in this space"}, "sections": sections}
 
     def job(self, job: Job, note: str = "") -> Card:
         """Show one job: why it runs or does not, and its last runs."""
-        lines = [note, why(job, self._now, self._timezone), self._schedule(job), f"Made by {person(job.created_by)}."]
+        now = max(self._now, job.updated_at or self._now)  # the job may have been changed a moment after
+        lines = [note, why(job, now, self._timezone), self._schedule(job), f"Made by {person(job.created_by)}."]
         runs = "\n".join(self._run(run) for run in reversed(job.recent_runs)) or "It has not run yet."
-        widgets = [_text("\n".join(filter(None, lines))), _text(f"Last runs:\n{runs}"), self._commands(job)]
+        widgets = [_text("\n".join(filter(None, lines))), _text(f"Last runs:\n{runs}"), self._commands(job, "list")]
         return {
             "header": {"title": title(job), "subtitle": f"{job.id}, {job.status}"},
             "sections": [{"widgets": widgets}],
@@ -97,7 +100,7 @@ class Cards:
 
     def _times(self, order: Order) -> Widget:
         if order.cron is None:
-            return _text(self._local(order.at or self._now, order.timezone))
+            return _text(f"{self._local(order.at or self._now, order.timezone)} ({order.timezone})")
         following = occurrences(Recurrence(order.cron, order.timezone), self._now, RUNS_SHOWN)
         words = in_words(order.cron) or order.cron
         lines = [f"{words} ({order.timezone})", "Next:", *(self._local(moment, order.timezone) for moment in following)]
@@ -114,21 +117,21 @@ class Cards:
         return "" if job.cron is None else f"{in_words(job.cron) or job.cron} ({job.timezone})."
 
     def _summary(self, job: Job) -> Widget:
-        says = {"topLabel": job.status.value, "text": escape(title(job)), "bottomLabel": escape(self._next(job))}
+        says = {"topLabel": f"{job.status}, {job.id}", "text": escape(title(job)), "bottomLabel": self._next(job)}
         return {"decoratedText": {**says, "wrapText": True}}
 
     def _run(self, run: Run) -> str:
         when = local_time(run.started_at or run.schedule_at, self._timezone)
-        return f"{when}: {run.outcome}{f', {run.error}' if run.error else ''}"
+        return f"{when}: {run.outcome}{f', {_short(run.error, 150)}' if run.error else ''}"
 
     def _commands(self, job: Job, *more: str) -> Widget:
         buttons = [self._button(LABELS[action], action, id=job.id) for action in BUTTONS[job.status]]
-        return self._buttons(*buttons, *(self._button("Why?", action, id=job.id) for action in more))
+        return self._buttons(*buttons, *(self._button(MORE[action], action, id=job.id) for action in more))
 
     def _button(self, label: str, action: str, **parameters: str) -> Widget:
         named = {"action": action, **parameters}
         pairs = [{"key": name, "value": value} for name, value in named.items()]
-        return {"text": label, "onClick": {"action": {"function": self._function, "parameters": pairs}}}
+        return {"text": _short(label, 60), "onClick": {"action": {"function": self._function, "parameters": pairs}}}
 
     @staticmethod
     def _buttons(*buttons: Widget) -> Widget:
@@ -139,12 +142,12 @@ def title(job: Job) -> str:
     """Name a job for people: what it says or asks, or else its type."""
     said = job.payload.get("text") or job.payload.get("prompt") or job.payload.get("message") or job.job_type
     words = re.sub(r"^<users/[^>]*> ", "", " ".join(str(said).split()))
-    return words if len(words) <= 80 else f"{words[:77]}..."
+    return _short(words, 80)
 
 
-def note(heading: str, says: str = "") -> Card:
+def note(says: str) -> Card:
     """A card that only says something."""
-    return _card(heading, *([_text(says)] if says else []))
+    return {"sections": [{"widgets": [_text(says)]}]}
 
 
 def unpacked(text: str) -> Order:
@@ -174,8 +177,11 @@ def _doing(order: Order) -> str:
 
 
 def _card(heading: str, *widgets: Widget) -> Card:
-    sections: list[Mapping[str, Any]] = [{"widgets": list(widgets)}] if widgets else []
-    return {"header": {"title": heading}, "sections": sections}
+    return {"header": {"title": heading}, "sections": [{"widgets": list(widgets)}]}
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _text(text: str) -> Widget:

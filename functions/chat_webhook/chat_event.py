@@ -4,8 +4,10 @@ Classic: https://developers.google.com/workspace/chat/api/reference/rest/v1/Depr
 Add-on: https://developers.google.com/workspace/add-ons/concepts/event-objects#chat-event-object
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -57,6 +59,9 @@ class Event:
     thread: str = ""
     message: str = ""
     text: str = field(default="", repr=False)
+    is_command: bool = False  # a slash or quick command, rather than a written message
+    sent_at: datetime | None = None  # the same however often Chat delivers it
+    name: str = ""  # of an unknown kind, as Chat calls it
     timezone: str = ""  # IANA
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     inputs: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -68,10 +73,14 @@ def parse_event(body: Any) -> Event:
     if not isinstance(body, dict):
         raise InvalidInput("a Chat event is a JSON object")
     if "type" in body:
-        return _event(body, CLASSIC.get(_text(body, "type"), ""), body, body, _object(body, "common"), is_add_on=False)
+        name = _text(body, "type")
+        event = _event(body, CLASSIC.get(name, ""), body, body, _object(body, "common"), is_add_on=False)
+        return replace(event, name="" if name in CLASSIC else _harmless(name))
     chat, common = _object(body, "chat"), _object(body, "commonEventObject")
     name = next((name for name in ADD_ON if name in chat), "")
     event = _event(body, ADD_ON.get(name, ""), _object(chat, name), chat, common, is_add_on=True)
+    if event.kind is Kind.UNKNOWN:
+        return replace(event, name=_harmless(next((each for each in chat if each.endswith("Payload")), "")))
     # Added by a command or a mention: that comes in a request of its own, and is answered there.
     was_asked = event.kind is Kind.ADDED and _object(chat, name).get("interactionAdd") is True
     return Event(kind=Kind.QUIET, is_add_on=True) if was_asked else event
@@ -100,6 +109,8 @@ def _event(
         thread=_text(message, "thread", "name") or _text(payload, "thread", "name"),
         message=_text(message, "name"),
         text=text,
+        is_command=isinstance(_command(message, payload), Mapping),
+        sent_at=_time(_text(about, "eventTime")),
         timezone=_timezone(common),
         parameters=_parameters(payload, common),
         inputs=_inputs(common),
@@ -109,8 +120,8 @@ def _event(
 
 def _argument(message: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
     """Give what was written, without mentions; a command's number becomes its word again."""
-    text = (_text(message, "argumentText") or _text(message, "text")).strip()
-    number = message.get("slashCommand", payload.get("appCommandMetadata"))
+    text = (_text(message, "argumentText") if "argumentText" in message else _without_mentions(message)).strip()
+    number = _command(message, payload)
     if not isinstance(number, Mapping):
         return text
     word = COMMANDS.get(str(number.get("commandId", number.get("appCommandId"))), "help")
@@ -119,6 +130,33 @@ def _argument(message: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
     if word == "remind" and text.split(" ")[0].lower() not in ("me", "us"):
         text = f"me {text}"
     return f"{word} {text}".strip()
+
+
+def _command(message: Mapping[str, Any], payload: Mapping[str, Any]) -> Any:
+    return message.get("slashCommand", payload.get("appCommandMetadata"))
+
+
+def _without_mentions(message: Mapping[str, Any]) -> str:
+    """Give the text without the names that were mentioned; Chat leaves out `argumentText` where nothing else stands."""
+    text = _text(message, "text")
+    annotations = message.get("annotations")
+    for each in reversed(annotations if isinstance(annotations, list) else []):
+        start, length = (_object(each).get(name) for name in ("startIndex", "length"))
+        if _text(each, "type") == "USER_MENTION" and isinstance(start, int) and isinstance(length, int) and start >= 0:
+            text = text[:start] + text[start + length :]
+    return text
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _harmless(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z_]{1,60}", name) else ""
 
 
 def _timezone(common: Mapping[str, Any]) -> str:

@@ -28,7 +28,6 @@ class ChatSettings:
     allowed_users: tuple[str, ...]
     certs_url: str
     agent: str
-    public_url: str
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], settings: Settings) -> "ChatSettings":
@@ -43,7 +42,6 @@ class ChatSettings:
                 "AUTH_CERTS_URL", CHAT_CERTS_URL if auth is ChatAuth.PROJECT_NUMBER else GOOGLE_CERTS_URL, http_url
             ),
             agent=read.text("CHAT_AGENT"),
-            public_url=read.parsed("PUBLIC_URL", "", http_url),
         )
         if auth is ChatAuth.PROJECT_NUMBER and settings.auth.mode is AuthMode.PLATFORM:
             read.problems["CHAT_AUTH"] = (

@@ -4,21 +4,20 @@ import hashlib
 import logging
 import queue
 import threading
-import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from cards import EXAMPLES, Cards, note, unpacked
 from chat_event import Event, Kind
 from chat_reply import Reply, says, shows
 from phrases import NotUnderstood, Order, understand
-from shared.chat_agent import AgentContext, as_message, load_agent
-from shared.errors import InvalidInput
-from shared.job import Job, Status
+from shared.chat_agent import AgentContext, as_message, load_agent, log_failure
+from shared.errors import InvalidInput, InvalidSettings
+from shared.job import Job, NotPossible, Status, iso
 from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
 from shared.logs import hashed
 
@@ -27,11 +26,11 @@ log = logging.getLogger("watchkeeper.chat")
 LISTED = 8
 OPEN = (Status.PENDING, Status.RUNNING, Status.PAUSED, Status.FAILED)
 DONE = {
-    "run": "It runs with the next tick.",
+    "run": "It runs within a minute.",
     "pause": "It is paused.",
     "resume": "It goes on.",
     "cancel": "It is cancelled.",
-    "retry": "It is tried again with the next tick.",
+    "retry": "It is tried again within a minute.",
 }
 SORRY = "I am sorry, that did not work. Whoever looks after me finds the reason in the log, under {}."
 LATER = "This takes longer than Chat waits for an answer. I will post the answer here."
@@ -68,35 +67,40 @@ class Conversation:
     def _answer_text(self, text: str) -> Reply | None:
         word, _, rest = text.partition(" ")
         match word.lower():
-            case "help" | "" if not rest:
+            case "help" | "" if not rest or self.event.is_command:
                 return self._help("This is what I can do")
-            case "jobs" if not rest:
-                return shows(self._list(after=""))
-            case "job" if rest and " " not in rest.strip():
+            case "jobs" if not rest or self.event.is_command:
+                return shows(self._list(first=0))
+            case "job" if not rest:
+                return self._help("Say which job: job ID. The list of jobs shows their ids")
+            case "job" if " " not in rest.strip():
                 return shows(self.cards.job(self._job(rest.strip())))
-        try:
-            order = understand(text, now=self.now, timezone=self.timezone)
-        except NotUnderstood as exc:
-            return shows(self.cards.examples(str(exc), "The nearest that I can do:", exc.suggestions or EXAMPLES))
-        return self._ask_agent(text) if order is None else self._confirm(order, text, self._new_id(text))
+        understood = self._understood(text)
+        if isinstance(understood, Order):
+            return self._confirm(understood, text, self._new_id(text), user=self.event.user)
+        if understood is None and not self.event.is_command:
+            return self._ask_agent(text)
+        return understood or self._help("I do not understand that")
 
     def _help(self, heading: str) -> Reply:
-        about = "Write to me, or tap an example. Nothing is scheduled before you confirm it; `jobs` lists what is."
+        about = "Write to me, or tap an example. Nothing is scheduled before you confirm it; jobs lists what is."
         return shows(self.cards.examples(heading, about, EXAMPLES))
 
     def _answer_click(self, given: Mapping[str, str]) -> Reply | None:
         action = given.get("action", "")
         match action:
             case "say":
-                return replace(self, event=replace(self.event, kind=Kind.MESSAGE))._answer_text(given.get("text", ""))
+                return self._answer_text(given.get("text", ""))
             case "list":
-                return shows(self._list(after=given.get("after", "")), replaces=True)
+                return shows(
+                    self._list(first=int(given["first"]) if given.get("first", "").isdecimal() else 0), replaces=True
+                )
             case "confirm":
                 return self._schedule(given)
             case "change":
                 return self._change(given)
             case "discard":
-                return shows(note("Discarded; nothing is scheduled"), replaces=True)
+                return self._confirmed_before(given) or shows(note("Discarded; nothing is scheduled."), replaces=True)
             case "show":
                 return shows(self.cards.job(self._job(given.get("id", ""))))
             case _ if action in DONE:
@@ -106,19 +110,29 @@ class Conversation:
 
     # -- making a job --------------------------------------------------------------------------------------------------
 
-    def _confirm(self, order: Order, phrase: str, job_id: str, *, replaces: bool = False) -> Reply:
-        card = self.cards.confirm(order, job_id=job_id, user=self.event.user, phrase=phrase)
-        return shows(card, replaces=replaces)
+    def _understood(self, phrase: str) -> Order | Reply | None:
+        """Read a phrase as an order, or say what can be said instead; None where it is no request for a schedule."""
+        try:
+            return understand(phrase, now=self.now, timezone=self.timezone)
+        except NotUnderstood as exc:
+            return shows(self.cards.examples(str(exc), "You can say, for example:", exc.suggestions or EXAMPLES))
+
+    def _confirm(self, order: Order, phrase: str, job_id: str, *, user: str, replaces: bool = False) -> Reply:
+        return shows(self.cards.confirm(order, job_id=job_id, user=user, phrase=phrase), replaces=replaces)
 
     def _change(self, given: Mapping[str, str]) -> Reply:
         phrase = self.event.inputs.get("phrase", "").strip()
+        understood = self._understood(phrase)
+        if isinstance(understood, Order):
+            return self._confirm(understood, phrase, given.get("id", ""), user=given.get("user", ""), replaces=True)
+        return understood or self._help("I do not understand that as something to schedule")
+
+    def _confirmed_before(self, given: Mapping[str, str]) -> Reply | None:
+        """Show the job of a card whose confirmation came first, perhaps another person's."""
         try:
-            order = understand(phrase, now=self.now, timezone=self.timezone)
-        except NotUnderstood as exc:
-            return shows(self.cards.examples(str(exc), "The nearest that I can do:", exc.suggestions or EXAMPLES))
-        if order is None:
-            return self._help("I do not understand that as something to schedule")
-        return self._confirm(order, phrase, given.get("id", ""), replaces=True)
+            return shows(self.cards.job(self._job(given.get("id", "")), "This was confirmed before."), replaces=True)
+        except UnknownJob:
+            return None
 
     def _schedule(self, given: Mapping[str, str]) -> Reply:
         try:
@@ -126,9 +140,8 @@ class Conversation:
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
             raise InvalidInput("this card cannot be confirmed any more; say it again") from None
         if order.at is not None and order.at < self.now - timedelta(minutes=1):
-            return shows(
-                note("That time is over; nothing is scheduled", "Say it again with another time."), replaces=True
-            )
+            over = shows(note("That time is over; nothing is scheduled. Say it again."), replaces=True)
+            return self._confirmed_before(given) or over
         job_type, payload = self._payload(order, given.get("user", ""))
         try:
             scheduled = self.jobs().schedule(
@@ -142,9 +155,11 @@ class Conversation:
                 by=self._by,
             )
         except AlreadyScheduled:
-            raise InvalidInput("this was confirmed before, in another form; `jobs` shows it") from None
+            raise InvalidInput("This was confirmed before, in another form; jobs shows it.") from None
         if scheduled.outcome == "created":
             self._log("job_created", scheduled.job.id)
+        elif scheduled.job.status not in OPEN:
+            return shows(self.cards.job(scheduled.job, "This was confirmed before."), replaces=True)
         return shows(self.cards.scheduled(scheduled.job), replaces=True)
 
     def _payload(self, order: Order, user: str) -> tuple[str, dict[str, Any]]:
@@ -158,20 +173,26 @@ class Conversation:
         return {"space": self.event.space, **({"thread": self.event.thread} if self.event.thread else {})}
 
     def _new_id(self, text: str) -> str:
-        """Derive a job's id from the message that asks for it: the same however often Chat delivers it."""
-        return hashlib.sha256(f"{self.event.message}\n{text}".encode()).hexdigest()[:10]
+        """Derive a job's id from the message or the click that asks for it: the same however often Chat delivers it."""
+        click = self.event.sent_at if self.event.kind is Kind.CLICKED else ""  # a card may be tapped again, and anew
+        return hashlib.sha256(f"{self.event.message}\n{click}\n{text}".encode()).hexdigest()[:10]
 
     # -- managing jobs -------------------------------------------------------------------------------------------------
 
-    def _list(self, *, after: str) -> dict[str, Any]:
-        found = self.jobs().list(space=self.event.space, after=after, page_size=100)
-        listed = [*islice((job for job in found if isinstance(job, Job) and job.status in OPEN), LISTED + 1)]
-        following = listed[LISTED - 1].id if len(listed) > LISTED else ""
-        return self.cards.jobs(listed[:LISTED], following=following)
+    def _list(self, *, first: int) -> dict[str, Any]:
+        """List the jobs of the space, the next to run first, from the given place on."""
+        found = self.jobs().list(space=self.event.space, page_size=100)
+        listed = [job for job in found if isinstance(job, Job) and job.status in OPEN]
+        listed.sort(key=lambda job: (job.ready_at is None, job.ready_at or job.schedule_at, job.id))
+        first = first if first < len(listed) else 0
+        more = first + LISTED if len(listed) > first + LISTED else None
+        return self.cards.jobs(
+            listed[first : first + LISTED], back=max(first - LISTED, 0) if first else None, more=more
+        )
 
     def _job(self, job_id: str) -> Job:
         """Give a job of this space; one of another space does not exist here."""
-        unknown = UnknownJob(f"There is no job {job_id[:200]} in this space; `jobs` lists those there are")
+        unknown = UnknownJob(f"There is no job {job_id[:200]} in this space; jobs lists those there are.")
         try:
             job = self.jobs().get(job_id)
         except UnknownJob:
@@ -181,8 +202,16 @@ class Conversation:
         return job
 
     def _command(self, action: str, job_id: str) -> Reply:
-        self._job(job_id)
-        job: Job = getattr(self.jobs(), action)(job_id, by=self._by)
+        job = self._job(job_id)
+        if self.event.sent_at is not None and job.updated_at is not None and self.event.sent_at <= job.updated_at:
+            # The click itself, delivered again, or one that was overtaken by another.
+            return shows(
+                self.cards.job(job, "Nothing changed: the job was changed after this was tapped."), replaces=True
+            )
+        try:
+            job = getattr(self.jobs(), action)(job_id, by=self._by)
+        except NotPossible:
+            return shows(self.cards.job(self._job(job_id), "Nothing changed: that is not possible now."), replaces=True)
         self._log(f"job_{action}", job_id)
         return shows(self.cards.job(job, DONE[action]), replaces=True)
 
@@ -197,23 +226,23 @@ class Conversation:
     # -- the agent -----------------------------------------------------------------------------------------------------
 
     def _ask_agent(self, text: str) -> Reply:
-        agent = load_agent(self.agent)
-        if agent is None:
+        if not self.agent:
             return self._help("I do not understand that")
-        key = self._new_id(text)
+        job_id, asked_at = self._new_id(text), self.event.sent_at or self.now
         context = AgentContext(
             space=self.event.space,
             thread=self.event.thread or None,
             user=self.event.email,
             timezone=self.timezone,
-            idempotency_key=key,
+            idempotency_key=f"{job_id}@{iso(asked_at)}",  # that of the job, if the answer becomes one
             now=self.now,
         )
         answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
         def ask() -> None:
             try:
-                answers.put(as_message(agent(text, context)))
+                agent = load_agent(self.agent)
+                answers.put(as_message(agent(text, context)) if agent else None)
             except BaseException as exc:  # the user's code: whatever it raises must not cost the reply
                 answers.put(exc)
 
@@ -221,16 +250,14 @@ class Conversation:
         try:
             answer = answers.get(timeout=self.agent_limit.total_seconds())
         except queue.Empty:
-            self.jobs().schedule("agent", {"prompt": text, **self._place}, id=key, space=self.event.space, by=self._by)
-            self._log("agent_put_off", key)
+            prompt = {"prompt": text, **self._place}
+            with suppress(AlreadyScheduled):  # by the same message, which was delivered twice
+                self.jobs().schedule("agent", prompt, id=job_id, at=asked_at, space=self.event.space, by=self._by)
+            self._log("agent_put_off", job_id)
             return says(LATER)
+        if isinstance(answer, InvalidSettings):
+            raise answer
         if isinstance(answer, BaseException):
             log_failure("The agent", answer)
             return says(SORRY.format(self.trace_id))
         return Reply(message=answer)
-
-
-def log_failure(who: str, exc: BaseException) -> None:
-    """Log where something failed, and not the text of the error: it may quote what a person wrote."""
-    fields = {"action": "chat_failed", "stack": "".join(traceback.format_tb(exc.__traceback__))}
-    log.error("%s raised %s", who, type(exc).__name__, extra={"fields": fields})

@@ -16,10 +16,12 @@ from chat_access import authenticate_chat, may_speak
 from chat_event import Event, Kind, parse_event
 from chat_reply import Reply, rendered, says
 from chat_settings import ChatSettings
-from conversation import SORRY, Conversation, log_failure
+from conversation import SORRY, Conversation
 from shared.auth import Certificates
+from shared.chat_agent import log_failure
 from shared.endpoint import http_function
 from shared.errors import InvalidInput, InvalidSettings, StoreUnavailable, TooLarge, WrongMediaType
+from shared.failure_notice import ANY_FUNCTION
 from shared.jobs import open_jobs
 from shared.logs import hashed, trace_id
 from shared.settings import Settings
@@ -51,7 +53,7 @@ def respond(request: flask.Request, settings: Settings, now: datetime) -> Mappin
     event = parse_event(_json(request))
     authenticate_chat(event, request.headers, settings.auth, chat, certificates=certificates, now=now)
     fields = {"action": "chat_event", "kind": event.kind, "space": event.space, "user": hashed(event.email)}
-    log.info("Chat event: %s", event.kind, extra={"fields": fields})
+    log.info("Chat event: %s %s", event.kind, event.name, extra={"fields": fields})
     if event.kind in (Kind.UNKNOWN, Kind.QUIET) or not event.is_person:
         return {}
     if not may_speak(event, chat):
@@ -63,7 +65,7 @@ def _reply(event: Event, chat: ChatSettings, settings: Settings, now: datetime) 
     timezone = event.timezone or settings.timezone
     conversation = Conversation(
         event=event,
-        cards=Cards(function=chat.public_url or "watchkeeper", timezone=timezone, now=now),
+        cards=Cards(function=settings.public_url or ANY_FUNCTION, timezone=timezone, now=now),
         now=now,
         timezone=timezone,
         jobs=open_jobs,

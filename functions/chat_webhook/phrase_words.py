@@ -80,6 +80,7 @@ NAMES_DAY = re.compile(rf"(?:{'|'.join(DAYS)}|today|tomorrow|tonight|(?!mar|may)
 TYPED = (
     (r"[’‘]", "'"),  # noqa: RUF001 - telephones type them
     (r"\b([ap])\.m\.?", r"\1m"),
+    (r"\b([0-9]+)([hm])\b", lambda match: f"{match[1]} {'hours' if match[2] == 'h' else 'minutes'}"),
     (r"\bin (?:a|one|1) second\b", "in 1 seconds"),  # elsewhere it is an ordinal
     (r"\btonight\b", "today night"),
     (r"\b(?:working|work|business)[ -]?day(s?)\b", r"weekday\1"),

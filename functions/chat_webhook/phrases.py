@@ -191,7 +191,7 @@ def _order(request: _Request, now: datetime, timezone: str) -> Order:
     if not request.when:
         raise Refused("Say whom to remind (me or us), when, and of what: remind me WHEN to TEXT.")
     if not request.text:
-        raise Refused(f"Say what to {request.kind}.")
+        raise Refused("Say of what to remind you." if request.kind == "remind" else f"Say what to {request.kind}.")
     if len(request.text) > LONGEST_TEXT:
         raise NotUnderstood(f"The text has {len(request.text)} characters; at most {LONGEST_TEXT:,} are possible.")
     schedule = _expression(request.when) if request.is_cron else read_when(request.when, now, timezone)

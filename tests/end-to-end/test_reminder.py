@@ -150,7 +150,7 @@ def test_a_reminder_that_gives_up_is_told_of_and_can_be_retried(world: World) ->
     assert failed.status is Status.FAILED
     assert (notice.space, notice.thread) == (world.space, world.thread)
     assert notice.text.startswith(f"Job {job.id} (chat_message) failed for good: Chat said 403")
-    assert "It is tried again with the next tick." in words_of(retried)
+    assert "It is tried again within a minute." in words_of(retried)
     assert again.status is Status.PENDING
     assert world.job().status is Status.COMPLETED
     assert [message.text for message in world.posted()] == [notice.text, "<users/104> stretch"]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 
 from chat_access import CHAT
 from shared.chat_agent import AgentContext
-from shared.job import Job, Status
+from shared.job import Job, Status, iso
 from shared.jobs import open_jobs
 from shared.logs import hashed
 from tests.chatting import AddOn, Classic, button, buttons_of, checked, from_person, message_of, words_of
@@ -75,7 +76,8 @@ class Chat:
         return self.function.call(headers={**JSON, **(headers or {})}, body=json.dumps(event).encode())
 
     def ask(self, event: Any) -> Any:
-        """Send an event that is answered, and give the reply, checked as Chat does."""
+        """Send an event that is answered, as of now, and give the reply, checked as Chat does."""
+        event.get("chat", event)["eventTime"] = iso(datetime.now(UTC))
         status, reply = self.send(event)
         assert status == 200, reply
         assert ("hostAppDataAction" in reply) is ("chat" in event)
@@ -308,7 +310,7 @@ def test_a_job_is_managed_in_its_space(stored: Chat, space: str, app: App) -> No
     )
     assert "stretch" in words_of(listed)
     assert states == [Status.PAUSED, Status.PENDING, Status.PENDING, Status.CANCELLED]
-    assert buttons_of(card) == []
+    assert [each["text"] for each in buttons_of(card)] == ["All jobs"]
     assert after.updated_by == "chat:ada@example.com"
     actions = [line["action"] for line in stored.function.log_lines() if line.get("job_id") == job.id]
     assert actions == ["job_created", "job_pause", "job_resume", "job_run", "job_cancel"]

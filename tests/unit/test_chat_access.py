@@ -61,9 +61,7 @@ class Door:
     ) -> None:
         """Ask to be let in. The audience is that of the kind, unless others are given."""
         own = NUMBER if kind is ChatAuth.PROJECT_NUMBER else URL
-        chat = ChatSettings(
-            auth=kind, audiences=audiences or (own,), allowed_users=(), certs_url="", agent="", public_url=""
-        )
+        chat = ChatSettings(auth=kind, audiences=audiences or (own,), allowed_users=(), certs_url="", agent="")
         policy = AuthPolicy(mode=mode, audiences=("elsewhere",), callers=frozenset(callers), cron_secret=SECRET)
         event = parse_event(AddOn.message("jobs", authorizationEventObject={"systemIdToken": in_body}))
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -315,7 +313,6 @@ def test_the_settings_are_read() -> None:
         ALLOWED_USERS="Ada@example.com,*@example.org",
         AUTH_CERTS_URL="http://127.0.0.1:1/certs",
         CHAT_AGENT="agent.chat:answer",
-        PUBLIC_URL=URL,
     )
 
     assert chat == ChatSettings(
@@ -324,7 +321,6 @@ def test_the_settings_are_read() -> None:
         allowed_users=("ada@example.com", "*@example.org"),
         certs_url="http://127.0.0.1:1/certs",
         agent="agent.chat:answer",
-        public_url=URL,
     )
 
 
@@ -344,7 +340,7 @@ def test_each_kind_has_its_certificates() -> None:
             ("ALLOWED_USERS", "CHAT_AUDIENCE", "AUTH_CALLERS"),
         ),
         ({"CHAT_AUTH": "endpoint", "CHAT_AUDIENCE": "", "AUTH_MODE": "platform"}, ("CHAT_AUDIENCE",)),
-        ({"CHAT_AUTH": "none", "PUBLIC_URL": "example.com"}, ("CHAT_AUTH", "PUBLIC_URL")),
+        ({"CHAT_AUTH": "none", "ALLOWED_USERS": "ada"}, ("CHAT_AUTH", "ALLOWED_USERS")),
         ({"ALLOWED_USERS": "*"}, ("ALLOWED_USERS",)),
         ({"ALLOWED_USERS": "*@*"}, ("ALLOWED_USERS",)),
         ({"ALLOWED_USERS": "ada@example.com bob@example.com"}, ("ALLOWED_USERS",)),

@@ -130,9 +130,14 @@ def test_the_example_answers() -> None:
         ),
         pytest.param({"text": "hello"}, {"text": "hello"}, id="message"),
         pytest.param(
-            {"cardsV2": [{"cardId": "x", "card": CARD}], "accessoryWidgets": []},
-            {"cardsV2": [{"cardId": "x", "card": CARD}], "accessoryWidgets": []},
-            id="message-with-cards",
+            {"cardsV2": [{"cardId": "x", "card": CARD}], "thread": {"name": "spaces/OTHER/threads/T"}},
+            {"cardsV2": [{"cardId": "x", "card": CARD}]},
+            id="message-with-more-than-it-may-say",
+        ),
+        pytest.param(
+            {"cardsV2": [{"cardId": "x", "card": {"header": {2: "two"}}}]},
+            {"cardsV2": [{"cardId": "x", "card": {"header": {"2": "two"}}}]},
+            id="a-name-that-is-no-text",
         ),
     ],
 )

@@ -1,6 +1,8 @@
 """What Google Chat sends, in both generations, as one typed event."""
 
 from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -30,7 +32,9 @@ def test_a_message_is_read_whole(app: App) -> None:
     """Who wrote what, where, in which thread and time zone; the mention is left out, the address in lower case."""
     event = parse_event(app.message("what is new?", name="M7.M7"))
 
-    assert event == Event(
+    assert event.sent_at is not None
+    assert event.sent_at.replace(microsecond=0) == datetime(2026, 11, 21, 9, tzinfo=UTC)
+    assert replace(event, sent_at=None) == Event(
         kind=Kind.MESSAGE,
         is_add_on=app.is_add_on,
         user="users/104",
@@ -72,6 +76,32 @@ def test_a_quick_command_needs_no_message(app: App) -> None:
     event = parse_event(app.quick_command("jobs"))
 
     assert (event.kind, event.text, event.space, event.thread) == (Kind.MESSAGE, "jobs", SPACE, THREAD)
+
+
+@both
+def test_a_bare_mention_says_nothing(app: App) -> None:
+    """Chat then leaves out the text without mentions, and the name that was mentioned is no word to the app."""
+    body = app.message("")
+    message = (body["chat"]["messagePayload"] if app.is_add_on else body)["message"]
+    del message["argumentText"]
+    message["text"] = "@Watch Keeper"
+    message["annotations"] = [{"type": "USER_MENTION", "startIndex": 0, "length": 13}]
+
+    assert parse_event(body).text == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"type": "WIDGET_UPDATED"}, "WIDGET_UPDATED"),
+        ({"type": "a secret\nline"}, ""),
+        ({"chat": {"widgetUpdatedPayload": {}}}, "widgetUpdatedPayload"),
+        ({"chat": {"odd Payload": {}}}, ""),
+    ],
+)
+def test_an_unknown_event_is_named_for_the_log(body: Any, name: str) -> None:
+    """As far as that is harmless."""
+    assert parse_event(body).name == name
 
 
 @both

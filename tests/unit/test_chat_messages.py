@@ -18,7 +18,7 @@ from local.chat import Chat
 from local.google_oauth import GoogleOAuth
 from shared import chat_messages
 from shared.chat_agent import MAX_BYTES, AgentContext
-from shared.chat_messages import NotPosted, agent, chat_message
+from shared.chat_messages import AgentFailed, NotPosted, agent, chat_message
 from shared.errors import InvalidSettings
 from shared.handlers import Context, InvalidPayload, Later, NeverAgain, Payload, check_payload, load_handlers
 
@@ -421,8 +421,8 @@ def test_without_an_agent_there_is_nobody_to_ask(google: Google) -> None:
 @pytest.mark.parametrize(
     ("name", "error", "says"),
     [
-        pytest.param("my_agent:fail", RuntimeError, "boom", id="raises"),
-        pytest.param("my_agent:say_nothing", TypeError, "not NoneType", id="nothing"),
+        pytest.param("my_agent:fail", AgentFailed, "^the agent raised RuntimeError; the log has where$", id="raises"),
+        pytest.param("my_agent:say_nothing", AgentFailed, "the agent raised TypeError", id="nothing"),
         pytest.param("my_agent:other", InvalidSettings, "my_agent has no other", id="not-there"),
     ],
 )
@@ -430,7 +430,7 @@ def test_without_an_agent_there_is_nobody_to_ask(google: Google) -> None:
 def test_an_agent_that_fails_fails_its_job(
     google: Google, monkeypatch: pytest.MonkeyPatch, name: str, error: type[Exception], says: str
 ) -> None:
-    """Nothing is posted, and the job is tried again."""
+    """Nothing is posted, and the job is tried again; what the agent quotes of a person's words is told nowhere."""
     monkeypatch.setenv("CHAT_AGENT", name)
 
     with pytest.raises(error, match=says):

@@ -896,7 +896,7 @@ def test_occurrences_are_local_times(run: Terminal) -> None:
     result = run("cron", "30 2 * * *", "--timezone", "Europe/Berlin", "--from", "2026-03-28T02:30", "--count", "3")
 
     assert result.stdout.splitlines() == [
-        "At 02:30 (Europe/Berlin)",
+        "At 02:30, every day (Europe/Berlin)",
         "2026-03-28 02:30:00+01:00  Saturday",
         "2026-03-29 03:00:00+02:00  Sunday    the clocks change on this day, from +01:00 to +02:00",
         "2026-03-30 02:30:00+02:00  Monday",

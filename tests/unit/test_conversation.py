@@ -17,7 +17,7 @@ from conversation import LISTED, Conversation
 from shared.chat_agent import AgentContext
 from shared.errors import InvalidInput
 from shared.handlers import load_handlers
-from shared.job import Job, Result, Status
+from shared.job import Job, Result, Status, iso
 from shared.jobs import Jobs, UnknownJob
 from shared.store import Change, Store, Won
 from shared.store_json import JsonStore
@@ -28,6 +28,7 @@ ELSEWHERE = "spaces/elsewhere"
 REMIND = "remind me in 20 minutes to stretch"
 WEEKDAYS = 'every weekday at 9:00 post "stand-up"'
 HOUR = timedelta(hours=1)
+MOMENT = timedelta(microseconds=1)
 
 
 @dataclass
@@ -44,15 +45,16 @@ class Chat:
 
     def say(self, text: str, **given: Any) -> Any:
         """Write a message to the app; each has a name of its own."""
-        self.count += 1
         return self.send(self.app.message(text, **{"name": f"M{self.count}", **given}))
 
     def tap(self, reply: Any, label: str, *, inputs: dict[str, str] | None = None, **given: Any) -> Any:
         """Tap the first button of that label in a reply."""
         return self.send(self.app.click(button(reply, label), inputs=inputs, **{"name": "card", **given}))
 
-    def send(self, body: Any) -> Any:
-        """Send an event, and look at the form of the answer."""
+    def send(self, body: Any, *, at: datetime | None = None) -> Any:
+        """Send an event, by default a moment after the one before, and look at the form of the answer."""
+        self.count += 1
+        (body["chat"] if self.app.is_add_on else body)["eventTime"] = iso(at or self.now + self.count * MOMENT)
         event = parse_event(body)
         timezone = event.timezone or "UTC"
         conversation = Conversation(
@@ -157,7 +159,7 @@ def test_the_same_event_or_click_twice_makes_one_job(chat: Chat) -> None:
     chat.tap(other, "Confirm")
 
     assert len(chat.all()) == 2
-    assert replies[0] == replies[1] == replies[2]
+    assert all("Scheduled: stretch" in words_of(reply) for reply in replies)
 
 
 def test_a_discarded_request_leaves_nothing(chat: Chat) -> None:
@@ -202,6 +204,32 @@ def test_a_confirmation_that_comes_too_late_is_told(chat: Chat) -> None:
 
     assert "That time is over" in words_of(late)
     assert chat.all() == []
+
+
+@pytest.mark.parametrize("label", ["Confirm", "Discard"])
+def test_a_card_that_was_confirmed_shows_its_job(chat: Chat, label: str) -> None:
+    """Another person taps it, or Chat delivers the click again, when it is late: nothing says that there is no job."""
+    asked = chat.say(REMIND)
+    chat.tap(asked, "Confirm")
+    chat.now += HOUR
+
+    again = chat.tap(asked, label)
+
+    assert "This was confirmed before." in words_of(again)
+    assert "nothing is scheduled" not in words_of(again)
+    assert len(chat.all()) == 1
+
+
+def test_an_example_can_be_tapped_again(chat: Chat) -> None:
+    """Each tap asks for a job of its own; one that is delivered twice does not."""
+    told = chat.say("help")
+    body = chat.app.click(button(told, EXAMPLES[0]))
+
+    asked = [chat.send(body, at=chat.now + number * HOUR) for number in (1, 2, 2)]
+    for each in asked:
+        chat.tap(each, "Confirm")
+
+    assert len(chat.all()) == 2
 
 
 @pytest.mark.parametrize("order", ["", "[]", "{}", '{"at": null}', '{"at": "soon", "kind": "post"}', "[" * 3])
@@ -259,15 +287,38 @@ def test_help_shows_examples_that_can_be_tapped(chat: Chat, text: str) -> None:
         assert "Shall I do this?" in words_of(chat.tap(told, label))
 
 
-@pytest.mark.parametrize("text", ["dance!", "help me write a letter", "jobs are hard to find", "job", "job a b"])
+@pytest.mark.parametrize("text", ["dance!", "help me write a letter", "jobs are hard to find", "job a b"])
 def test_what_is_no_command_is_answered_with_help_where_there_is_no_agent(chat: Chat, text: str) -> None:
     """A friendly one."""
     assert "I do not understand that" in words_of(chat.say(text))
 
 
+@pytest.mark.parametrize(
+    ("word", "argument", "says"),
+    [
+        ("job", "", "Say which job"),
+        ("help", "me", "This is what I can do"),
+        ("every", "", "I do not understand that"),
+        ("every", "now and then", "I do not understand that"),
+        ("jobs", "all", "nothing scheduled in this space"),
+    ],
+)
+def test_a_slash_command_is_never_for_the_agent(chat: Chat, word: str, argument: str, says: str) -> None:
+    """Whatever stands behind it."""
+    chat.agent = f"{AGENT}:answering"
+
+    assert says in words_of(chat.send(chat.app.command(word, argument)))
+
+
 def test_being_added_is_answered_with_a_greeting(chat: Chat) -> None:
     """With the examples."""
     assert words_of(chat.send(chat.app.added())).startswith("Hello!")
+
+
+def ended(job: Job, now: datetime) -> Job:
+    """Run a due job to its end."""
+    held = job.claim(now=now, token="t", lease=HOUR, retention=HOUR)
+    return held.finish(Result(started_at=now, ended_at=now, by="schedule"), retention=HOUR)
 
 
 # -- managing jobs -----------------------------------------------------------------------------------------------------
@@ -293,7 +344,7 @@ def test_the_jobs_of_the_space_are_listed(chat: Chat, tea: Job) -> None:
 
     assert words_of(listed).splitlines() == [
         "What is scheduled in this space",
-        "pending",
+        "pending, tea",
         "tea",
         "At 09:00, Monday through Friday (UTC). It is not due until Mon 23 Nov 2026, 10:00.",
         "Run now",
@@ -330,7 +381,7 @@ def test_a_long_list_has_pages(chat: Chat) -> None:
 @pytest.mark.parametrize(
     ("label", "status", "says"),
     [
-        ("Run now", Status.PENDING, "It runs with the next tick."),
+        ("Run now", Status.PENDING, "It runs within a minute."),
         ("Pause", Status.PAUSED, "It was paused by ada@example.com at Sat 21 Nov 2026, 10:00"),
         ("Cancel", Status.CANCELLED, "It was cancelled by ada@example.com at Sat 21 Nov 2026, 10:00"),
     ],
@@ -366,7 +417,7 @@ def test_a_paused_job_is_resumed_and_a_failed_one_retried(chat: Chat, tea: Job) 
 
     assert "It goes on." in words_of(resumed)
     assert "It gave up after 1 attempt, because: no milk." in words_of(failed)
-    assert "It is tried again with the next tick." in words_of(retried)
+    assert "It is tried again within a minute." in words_of(retried)
     assert chat.jobs.get("once").status is Status.PENDING
 
 
@@ -421,8 +472,28 @@ def test_a_command_that_is_not_possible_says_why(chat: Chat, tea: Job) -> None:
     listed = chat.say("jobs")
     chat.jobs.pause("tea")
 
-    with pytest.raises(InvalidInput, match="paused"):
-        chat.tap(listed, "Pause")
+    old = chat.tap(listed, "Pause")
+
+    assert replaces(old)
+    assert "Nothing changed: that is not possible now." in words_of(old)
+    assert "It was paused" in words_of(old)
+
+
+def test_a_click_that_is_delivered_again_changes_nothing(chat: Chat, tea: Job) -> None:
+    """Not even after the job has run: it is not run once more."""
+    run = chat.app.click(button(chat.say("jobs"), "Run now"))
+    tapped_at = chat.now + 9 * MOMENT
+    chat.now += timedelta(seconds=1)
+    chat.send(run, at=tapped_at)
+    asked_for = chat.jobs.get("tea")
+    chat.put(asked_for, ended(asked_for, chat.now))
+    chat.now += timedelta(seconds=40)
+    before = chat.jobs.get("tea")
+
+    again = chat.send(run, at=tapped_at)
+
+    assert "Nothing changed" in words_of(again)
+    assert chat.jobs.get("tea") == before
 
 
 @pytest.mark.parametrize("parameters", [{}, {"action": "fly"}, {"action": "delete", "id": "tea"}, {"action": "get"}])
@@ -439,6 +510,7 @@ def test_a_button_that_is_not_known_does_nothing(chat: Chat, tea: Job, parameter
 
 AGENT = "tests.unit.test_conversation"
 asked: list[tuple[str, AgentContext]] = []
+slow_keys: list[str] = []
 
 
 def answering(text: str, context: AgentContext) -> str:
@@ -459,6 +531,7 @@ def raising(text: str, context: AgentContext) -> str:
 
 def slow(text: str, context: AgentContext) -> str:
     """Take longer than anybody waits."""
+    slow_keys.append(context.idempotency_key)
     time.sleep(0.5)
     return "too late"
 
@@ -505,13 +578,16 @@ def test_an_agent_that_fails_is_apologised_for(chat: Chat, caplog: pytest.LogCap
 def test_an_agent_that_takes_long_answers_by_a_job(chat: Chat) -> None:
     """It is due at once, for this place; the same message again makes no second one."""
     chat.agent, chat.agent_limit = f"{AGENT}:slow", timedelta(milliseconds=50)
+    slow_keys.clear()
 
     replies = [chat.say("think hard", name="M") for _ in range(2)]
 
     (job,) = chat.all()
     assert "I will post the answer here" in message_of(replies[0])["text"]
-    assert (job.job_type, job.schedule_at) == ("agent", chat.now)
+    assert job.job_type == "agent"
+    assert chat.now <= job.schedule_at < chat.now + timedelta(seconds=1)
     assert job.payload == {"prompt": "think hard", "space": SPACE, "thread": THREAD}
+    assert slow_keys[0] == job.execution_key
 
 
 def test_an_agent_that_cannot_be_found_does_not_hinder_the_commands(chat: Chat, tea: Job) -> None:

@@ -367,6 +367,15 @@ def test_a_partial_renewal_answers_with_what_did_work(ask: Ask, answers: Answers
     }
 
 
+def test_what_a_stranger_can_do_is_no_error_of_ours(ask: Ask, answers: Answers, lines: Lines) -> None:
+    """It is logged as a warning, and wakes nobody."""
+    answers.outcome = InvalidInput("odd")
+
+    ask()
+
+    assert ("WARNING", "odd") in [(line["severity"], line["message"]) for line in lines()]
+
+
 @pytest.mark.parametrize("exc", [StoreUnavailable("no store"), InvalidSettings("LOG_LEVEL is odd")])
 def test_an_error_that_is_our_trouble_is_logged_as_one(
     ask: Ask, answers: Answers, lines: Lines, exc: Exception

@@ -1,6 +1,7 @@
 """Schedules and jobs in plain words: what a person is told of when a job runs, and why it does not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -48,6 +49,14 @@ def ended(job: Job, now: datetime, error: str | None = None, later: timedelta | 
             lambda job, now: job.pause(now=now),
             "It was paused at Sat 21 Nov 2026, 10:00, and waits to be resumed.",
             id="paused-by-nobody",
+        ),
+        pytest.param(
+            lambda job, now: job.pause(now=now).run(now=now), "It is paused, and runs once now.", id="paused-and-run"
+        ),
+        pytest.param(
+            lambda job, now: replace(ended(job.edit(now=now, max_attempts=1), now, error="5 holders died"), attempts=0),
+            "It gave up, because: 5 holders died. Retry tries it again.",
+            id="given-up",
         ),
         pytest.param(
             lambda job, now: job.cancel(now=now, retention=DAY, by="cli:bob"),
@@ -109,10 +118,19 @@ def test_people_are_named_without_the_way_they_came(by: str | None, name: str) -
 
 @pytest.mark.parametrize(
     ("cron", "words"),
-    [("0 9 * * 1-5", "At 09:00, Monday through Friday"), ("@daily", "Daily"), ("*/5 * * * *", "Every 5 minutes")],
+    [
+        ("0 9 * * 1-5", "At 09:00, Monday through Friday"),
+        ("@daily", "Daily"),
+        ("*/5 * * * *", "Every 5 minutes"),
+        ("0 9 * * *", "At 09:00, every day"),
+        ("*/7 * * * *", ""),
+        ("0 */5 * * *", ""),
+        ("0 9 * * 1,5#2", ""),
+        ("0 9 1,L * *", ""),
+    ],
 )
 def test_a_schedule_is_put_into_words(cron: str, words: str) -> None:
-    """With the clock of 24 hours."""
+    """With the clock of 24 hours; not at all where the words would say something else than what runs."""
     assert in_words(cron) == words
 
 

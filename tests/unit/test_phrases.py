@@ -472,7 +472,7 @@ def test_suggestions_mean_what_comes_nearest(command: str, crons: list[str]) -> 
     [
         pytest.param("remind", "Say whom to remind", id="nothing"),
         pytest.param("remind me", "Say whom to remind", id="no-when-no-text"),
-        pytest.param("remind me tomorrow", "Say what to remind", id="no-text"),
+        pytest.param("remind me tomorrow", "Say of what to remind you", id="no-text"),
         pytest.param("remind me to call Anna", "when", id="no-when"),
         pytest.param("remind me to call on friday Anna at 9", "when", id="a-part-of-when-is-not-text"),
         pytest.param("remind me to call on dec 24 in Rome at 9", "when", id="a-date-further-up-is-not-text"),

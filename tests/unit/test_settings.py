@@ -62,6 +62,7 @@ def test_nothing_has_to_be_set() -> None:
         handler_modules=(),
         log_level="INFO",
         certs_url=GOOGLE_CERTS_URL,
+        public_url="",
         auth=AuthPolicy(mode=AuthMode.VERIFY, audiences=(), callers=frozenset(), cron_secret=""),
     )
 
