@@ -85,7 +85,7 @@ def _row(session: Session, job: Job | Unreadable) -> Row:
     if isinstance(job, Unreadable):
         job_type = text_of(job.document.get("job_type") or "", session.settings.timezone)
         return job.id, job_type, "unreadable", "", "", job.reason
-    schedule = f"{job.cron} {job.timezone}" if job.cron else "once"
+    schedule = f"{job.cron} {job.timezone or 'UTC'}" if job.cron else "once"
     return job.id, job.job_type, job.status, next_run(session, job), schedule, job.error or ""
 
 

@@ -114,7 +114,7 @@ class Cards:
         return f"{self._schedule(job)} {why(job, self._now, self._timezone)}".strip()
 
     def _schedule(self, job: Job) -> str:
-        return "" if job.cron is None else f"{in_words(job.cron) or job.cron} ({job.timezone})."
+        return "" if job.cron is None else f"{in_words(job.cron) or job.cron} ({job.timezone or 'UTC'})."
 
     def _summary(self, job: Job) -> Widget:
         says = {"topLabel": f"{job.status}, {job.id}", "text": escape(title(job)), "bottomLabel": self._next(job)}
