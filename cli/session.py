@@ -71,7 +71,7 @@ class Session:
 def open_session() -> Session:
     """Begin a session on the environment, completed by the `.env` of the current folder. Raises InvalidSettings."""
     try:
-        load_dotenv(Path.cwd() / ".env")
+        load_dotenv(Path.cwd() / ".env", interpolate=False)
     except (OSError, UnicodeDecodeError) as exc:
         raise InvalidSettings(f"the file .env cannot be read: {exc}") from exc
     return Session(env=os.environ, clock=partial(datetime.now, UTC), user=_user_name())
