@@ -28,6 +28,7 @@ check: .venv/made ## Check format, style, imports and types
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/lint-imports --no-logo
+	.venv/bin/shellcheck deploy_functions.sh .ci/run
 	.venv/bin/mypy
 	@for folder in functions/*/; do \
 		echo "mypy $$folder"; MYPYPATH="$$folder" .venv/bin/mypy "$$folder" || exit 1; \

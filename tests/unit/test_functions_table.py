@@ -1,40 +1,136 @@
 """The table of functions, and how it is read."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from local.functions_table import Function, SchedulerJob, read_functions
+from local.functions_table import Account, Function, Retry, SchedulerJob, Secret, read_deployment, read_functions
 from shared.errors import InvalidSettings
 from shared.recurrence import Recurrence
+from shared.settings import PROJECT_FOLDER
 
 TABLE = """
+prefix = "watchkeeper-"
+runtime = "python313"
+apis = ["run.googleapis.com"]
+settings = ["LOG_LEVEL"]
+
+[firestore]
+database = "(default)"
+location = ""
+collection = "jobs"
+ttl_field = "expire_at"
+unindexed_fields = ["payload"]
+
+[accounts.scheduler]
+id = "caller"
+roles = []
+
+[accounts.build]
+id = "builder"
+roles = ["roles/logging.logWriter"]
+
+[secrets.CRON_SECRET]
+name = "cron-secret"
+
 [functions.tick]
 entry_point = "tick"
+memory = "512Mi"
+cpu = "1"
 timeout_seconds = 60
+concurrency = 1
+min_instances = 0
+max_instances = 1
+with_agent = true
+account = "ticker"
+roles = ["roles/datastore.user"]
+requires = ["ONE", "THIS|THAT"]
+settings = ["ONE", "THIS"]
+secrets = ["CRON_SECRET"]
 
 [functions.tick.scheduler]
 name = "watchkeeper-tick"
 schedule = "${SCHEDULER_CADENCE:-* * * * *}"
 time_zone = "UTC"
 """
+# Settings of one machine, of the deployment itself, or that the deployment works out.
+NOT_PASSED_ON = {
+    *("AIRTABLE_REFRESH_SCHEDULE", "AUTH_AUDIENCE", "AUTH_CALLERS", "CHAT_AUDIENCE", "DEV_PORT", "FIRESTORE_LOCATION"),
+    *("GMAIL_WATCH_SCHEDULE", "GOOGLE_CLOUD_PROJECT", "PUBLIC_URL"),
+}
 
 
 def test_the_tick_runs_every_minute_and_has_time_for_its_longest_handler() -> None:
     """The shipped table: budget 50 s + longest handler 120 s + 10 s is the timeout, and the attempt deadline too."""
     three_minutes = timedelta(seconds=180)
 
-    functions = read_functions({})
+    tick = read_functions({})[0]
 
-    assert functions[0] == Function(
-        name="tick",
-        entry_point="tick",
-        timeout=three_minutes,
-        scheduler_job=SchedulerJob(
-            name="watchkeeper-tick", recurrence=Recurrence("* * * * *", "UTC"), attempt_deadline=three_minutes
-        ),
+    assert (tick.name, tick.entry_point, tick.timeout) == ("tick", "tick", three_minutes)
+    assert tick.scheduler_job == SchedulerJob(
+        name="watchkeeper-tick",
+        recurrence=Recurrence("* * * * *", "UTC"),
+        attempt_deadline=three_minutes,
+        retry=Retry(count=0),
     )
+
+
+def test_renewals_are_tried_again_within_the_hour() -> None:
+    """The shipped table: both renewals have three more attempts, 1 to 10 minutes apart, and three doublings."""
+    jobs = [function.scheduler_job for function in read_functions({}) if function.scheduler_job is not None][1:]
+
+    assert [job.name for job in jobs] == ["gmail-watch-renewal", "airtable-webhook-refresh"]
+    for job in jobs:
+        assert job.retry == Retry(count=3, max_duration="3600s", min_backoff="60s", max_backoff="600s", max_doublings=3)
+
+
+def test_every_function_has_an_account_of_its_own_with_no_right_but_to_the_jobs() -> None:
+    """The shipped table: no two functions share a service account, and none may do more than use Firestore."""
+    deployment = read_deployment({})
+
+    accounts = [function.account for function in deployment.functions]
+
+    assert len({account.id for account in accounts}) == len(accounts) == 4
+    assert {account.roles for account in accounts} == {("roles/datastore.user",)}
+    assert deployment.scheduler_account == Account(id="watchkeeper-scheduler", roles=())
+
+
+def test_every_setting_is_described_and_passed_on() -> None:
+    """What .env.example describes reaches a function, is a secret, or is known to stay behind; nothing else is."""
+    described = set(re.findall(r"^#([A-Z_]+)=", (PROJECT_FOLDER / ".env.example").read_text(), re.MULTILINE))
+
+    functions = read_functions({})
+    passed_on = {name for function in functions for name in (*function.settings, *function.secrets)}
+
+    assert passed_on | NOT_PASSED_ON == described
+    assert not passed_on & NOT_PASSED_ON
+
+
+def test_whatever_is_required_is_passed_on() -> None:
+    """The shipped table asks for no setting that its function would not be told."""
+    for function in read_functions({}):
+        required = {name for names in function.requires for name in names}
+
+        assert required <= {*function.settings, *function.secrets}
+
+
+def test_a_table_is_read_into_values(tmp_path: Path) -> None:
+    """A function has the common settings and its own; alternatives of what is required stand side by side."""
+    path = tmp_path / "functions.toml"
+    path.write_text(TABLE)
+
+    deployment = read_deployment({}, path)
+
+    function: Function = deployment.functions[0]
+    assert function.settings == ("LOG_LEVEL", "ONE", "THIS")
+    assert function.requires == (("ONE",), ("THIS", "THAT"))
+    assert function.account == Account(id="ticker", roles=("roles/datastore.user",))
+    assert (function.runtime, function.with_agent, function.apis) == ("python313", True, ())
+    assert deployment.secrets == {"CRON_SECRET": Secret(setting="CRON_SECRET", name="cron-secret", mounted_at="")}
+    assert function.scheduler_job is not None
+    assert function.scheduler_job.retry == Retry()
 
 
 @pytest.mark.parametrize(
@@ -56,14 +152,20 @@ def test_a_setting_in_the_table_comes_from_the_environment(cadence: str, cron: s
     ("old", "new", "says"),
     [
         pytest.param('entry_point = "tick"', "", "tick: entry_point must be text", id="missing"),
-        pytest.param("60", '"60"', "tick: timeout_seconds must be a whole number", id="wrong-type"),
+        pytest.param("= 60", '= "60"', "tick: timeout_seconds must be a whole number", id="wrong-type"),
+        pytest.param("= 60", "= true", "tick: timeout_seconds must be a whole number", id="truth-as-number"),
+        pytest.param("with_agent = true", "with_agent = 1", "tick: with_agent must be true or false", id="number"),
+        pytest.param('["payload"]', "[1]", "firestore: unindexed_fields must be a list of texts", id="wrong-list"),
         pytest.param("tick.scheduler", "tick.schedule", "tick: there is no table schedule", id="misspelt-table"),
+        pytest.param("memory =", "memmory =", "tick: there is no key memmory", id="misspelt-key"),
+        pytest.param('secrets = ["CRON', 'secrets = ["CORN', "tick: secrets: there is no secret CORN", id="no-secret"),
         pytest.param('"UTC"', '"Mars"', "scheduler: schedule or time_zone cannot be used: .*'Mars'", id="bad-zone"),
-        pytest.param("[functions.tick]", "[functions.tick", "cannot be read: .*line 2", id="no-toml"),
+        pytest.param("[functions.tick]", "[functions.tick", "cannot be read: .*line", id="no-toml"),
     ],
 )
 def test_what_is_wrong_in_the_table_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
     """An unusable table is one error that names the file and the key."""
+    assert old in TABLE
     path = tmp_path / "functions.toml"
     path.write_text(TABLE.replace(old, new))
 

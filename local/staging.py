@@ -1,0 +1,138 @@
+"""Staging: a function in a folder of its own, as it is uploaded, and a trial of that folder.
+
+    python -m local.staging NAME FOLDER
+
+puts everything that the function needs into the folder, and imports it from there, with the settings of .env. Only a
+function's own folder is uploaded, and a link in it to a folder would be left out without a word; so all is copied.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from dotenv import dotenv_values
+
+from local.functions_table import Function, read_functions
+from shared.errors import InvalidSettings, WatchkeeperError
+from shared.settings import PROJECT_FOLDER
+
+IMPORT_SECONDS = 120
+# Nothing that is not needed, and nothing that a person keeps for the own machine. `.*` is .env, too.
+_LEFT_OUT = shutil.ignore_patterns(
+    ".*", "__pycache__", "*.pyc", "tests", "test_*.py", "conftest.py", "requirements.in", "*service-account*.json"
+)
+# Python in isolated mode, without its site module, sees no package and no .pth file, by which an editable install
+# would put the checkout on the path, where a file that is missing from the folder would be found after all. The
+# framework adds the folder to the end of the path, as it does where the function is deployed.
+_TRIAL = """
+import os, sys, traceback
+folder, entry_point, with_agent, *packages = sys.argv[1:]
+sys.path.extend(packages)
+try:
+    import functions_framework
+    functions_framework.create_app(target=entry_point, source=os.path.join(folder, "main.py"))
+    from shared.settings import Settings
+    settings = Settings.from_env(os.environ)
+    if with_agent:
+        from shared.chat_agent import load_agent
+        from shared.handlers import load_handlers
+        from shared.tick import check_limits
+        handlers = load_handlers(settings.handler_modules)
+        if entry_point == "tick":
+            check_limits(settings, handlers)
+        load_agent(os.environ.get("CHAT_AGENT", "").strip())
+except BaseException as exc:
+    own = [frame for frame in traceback.extract_tb(exc.__traceback__) if frame.filename.startswith(folder)]
+    place = f" ({os.path.relpath(own[-1].filename, folder)}, line {own[-1].lineno})" if own else ""
+    sys.stderr.write(f"\\n{type(exc).__name__}: {exc}{place}\\n")
+    sys.exit(1)
+"""
+
+
+class StagingFailed(WatchkeeperError):
+    """A function cannot be staged, or cannot be imported from where it is staged; the message says why."""
+
+
+def read_settings(path: Path) -> dict[str, str]:
+    """Read a settings file; values are taken as they stand. Raises InvalidSettings."""
+    try:
+        with path.open(encoding="utf-8") as lines:
+            values = dotenv_values(stream=lines, interpolate=False)
+    except (OSError, ValueError) as exc:
+        raise InvalidSettings(f"the settings file {path} cannot be read: {exc}") from exc
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def stage(function: Function, folder: Path, project: Path = PROJECT_FOLDER) -> None:
+    """Copy all that is uploaded of the function into `folder`, which must be new or empty. Raises StagingFailed."""
+    source = project / "functions" / function.name
+    packages = ("shared", "agent") if function.with_agent else ("shared",)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise StagingFailed(f"{folder} is not empty: name another folder for the {function.name} function")
+        shutil.copytree(source, folder, ignore=_LEFT_OUT, dirs_exist_ok=True)
+        for package in packages:
+            shutil.copytree(project / package, folder / package, ignore=_LEFT_OUT)
+        # Without this file gcloud would make one, from a .gitignore or of its own.
+        (folder / ".gcloudignore").write_text(".gcloudignore\n", encoding="utf-8")
+    except (OSError, shutil.Error) as exc:
+        raise StagingFailed(f"the {function.name} function cannot be staged: {exc}") from exc
+    for needed in ("main.py", "requirements.txt"):
+        if not (folder / needed).is_file():
+            raise StagingFailed(f"the {function.name} function cannot be staged: {source / needed} is missing")
+
+
+def try_import(function: Function, folder: Path, env: Mapping[str, str]) -> None:
+    """Import the staged function, its handlers and its agent from its folder alone, with these settings and no others.
+
+    The packages are those of this environment. Raises StagingFailed, which says what the import said.
+    """
+    folder = folder.resolve()
+    packages = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
+    with_agent = "with agent" if function.with_agent else ""
+    command = [sys.executable, "-I", "-S", "-B", "-c", _TRIAL, str(folder), function.entry_point, with_agent, *packages]
+    deployed = {"K_SERVICE": function.name, "CLOUD_RUN_TIMEOUT_SECONDS": f"{function.timeout.total_seconds():.0f}"}
+    try:
+        run = subprocess.run(
+            command,
+            cwd=folder,
+            env={"PATH": os.defpath, **env, **deployed},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=IMPORT_SECONDS,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise StagingFailed(f"the {function.name} function was not imported within {IMPORT_SECONDS} s") from exc
+    if run.returncode:
+        said = run.stderr.strip().rpartition("\n")[2] or f"exit code {run.returncode}"
+        raise StagingFailed(f"the {function.name} function cannot be imported as it would be uploaded: {said}")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--settings", "file", type=click.Path(path_type=Path), help="The settings file; .env if there is one.")
+def main(name: str, folder: Path, file: Path | None) -> None:
+    """Stage the function NAME into FOLDER, and import it from there."""
+    try:
+        default = Path(".env")
+        settings = read_settings(file or default) if file or default.exists() else {}
+        functions = {function.name: function for function in read_functions(settings)}
+        if name not in functions:
+            raise StagingFailed(f"there is no function {name}; there are {', '.join(functions)}")
+        stage(functions[name], folder)
+        try_import(functions[name], folder, functions[name].passed_on(settings))
+    except WatchkeeperError as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""A function in a folder of its own, and its trial there."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from local.functions_table import Function, read_functions
+from local.staging import StagingFailed, main, read_settings, stage, try_import
+from shared.errors import InvalidSettings
+from shared.settings import PROJECT_FOLDER
+
+FUNCTIONS = {function.name: function for function in read_functions({})}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what is deployed of this project, to be changed at will."""
+    for name in ("functions", "shared", "agent"):
+        shutil.copytree(
+            PROJECT_FOLDER / name, tmp_path / "project" / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def tick() -> Function:
+    """The function that runs jobs."""
+    return FUNCTIONS["tick"]
+
+
+def files(folder: Path) -> set[str]:
+    """Name every file in a folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_can_be_imported_from_its_staged_folder(tmp_path: Path, name: str) -> None:
+    """All that a function needs is in its folder, and the trial leaves nothing behind there."""
+    stage(FUNCTIONS[name], tmp_path / "staged")
+    before = files(tmp_path / "staged")
+
+    try_import(FUNCTIONS[name], tmp_path / "staged", {"CHAT_AGENT": "agent.chat:answer"})
+
+    assert files(tmp_path / "staged") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "folders"),
+    [
+        pytest.param("tick", {"shared", "agent"}, id="with-agent"),
+        pytest.param("gmail_watch", {"shared"}, id="without-agent"),
+    ],
+)
+def test_a_staged_folder_holds_what_is_needed_and_nothing_else(
+    project: Path, tmp_path: Path, name: str, folders: set[str]
+) -> None:
+    """Siblings, packages and locked requirements go along; tests, caches, settings, keys and links do not."""
+    source = project / "functions" / name
+    for unwanted in (".env", ".env.production", "test_main.py", "tests/test_it.py", "__pycache__/main.pyc"):
+        (source / unwanted).parent.mkdir(exist_ok=True)
+        (source / unwanted).write_text("unwanted")
+    (project / "shared" / "my-service-account.json").write_text("unwanted")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "prompts.txt").write_text("linked")
+    (source / "data").symlink_to(tmp_path / "elsewhere")
+
+    stage(FUNCTIONS[name], tmp_path / "staged", project)
+
+    staged = files(tmp_path / "staged")
+    own = {path.name for path in (PROJECT_FOLDER / "functions" / name).glob("*.py")}
+    assert {path for path in staged if "/" not in path} == own | {"requirements.txt", ".gcloudignore"}
+    assert {path.partition("/")[0] for path in staged if "/" in path} == folders | {"data"}
+    assert "unwanted" not in {path.read_text() for path in (tmp_path / "staged").rglob("*") if path.is_file()}
+    assert (tmp_path / "staged" / ".gcloudignore").read_text() == ".gcloudignore\n"
+    assert (tmp_path / "staged" / "data" / "prompts.txt").read_text() == "linked"
+    assert not [path for path in (tmp_path / "staged").rglob("*") if path.is_symlink()]
+
+
+def test_a_file_that_is_missing_is_not_found_in_the_checkout(tick: Function, tmp_path: Path) -> None:
+    """The trial sees the folder alone, although this very environment has the checkout on its path."""
+    stage(tick, tmp_path / "staged")
+    (tmp_path / "staged" / "shared" / "open_store.py").unlink()
+
+    with pytest.raises(StagingFailed, match=r"the tick function .*No module named 'shared.open_store'.*main.py, line"):
+        try_import(tick, tmp_path / "staged", {})
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        pytest.param({"JOB_HANDLERS": "my_jobs"}, "JOB_HANDLERS: my_jobs cannot be imported", id="handlers"),
+        pytest.param({"CHAT_AGENT": "agent.chat:reply"}, "CHAT_AGENT.*agent.chat has no reply", id="agent"),
+        pytest.param({"SCHEDULER_STORAGE": "json"}, "SCHEDULER_STORAGE is 'json' in the cloud", id="json-in-the-cloud"),
+        pytest.param({"AUTH_MODE": "off"}, "AUTH_MODE is 'off' in the cloud", id="nobody-checked"),
+        pytest.param({"SCHEDULER_TICK_BUDGET_SECONDS": "100"}, "SCHEDULER_TICK_BUDGET_SECONDS", id="too-long"),
+    ],
+)
+def test_settings_that_would_fail_in_the_cloud_fail_here(
+    tick: Function, tmp_path: Path, env: dict[str, str], says: str
+) -> None:
+    """The configured handlers and agent are imported too, with the settings as the function will read them."""
+    stage(tick, tmp_path / "staged")
+
+    with pytest.raises(StagingFailed, match=f"the tick function cannot be imported.*{says}"):
+        try_import(tick, tmp_path / "staged", env)
+
+
+def test_a_mistake_in_a_users_handlers_is_named(tick: Function, project: Path, tmp_path: Path) -> None:
+    """What the import of somebody's own code said is told, with the function's name."""
+    (project / "agent" / "handlers.py").write_text("import no_such_package\n")
+    stage(tick, tmp_path / "staged", project)
+
+    with pytest.raises(StagingFailed, match=r"the tick function .*agent.handlers cannot be imported.*no_such_package"):
+        try_import(tick, tmp_path / "staged", {})
+
+
+def test_an_environment_of_ones_own_has_no_influence(
+    tick: Function, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is set in the shell that deploys is not what the function will be told."""
+    monkeypatch.setenv("JOB_HANDLERS", "my_jobs")
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT_FOLDER))
+    stage(tick, tmp_path / "staged")
+
+    try_import(tick, tmp_path / "staged", {})
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param(
+            lambda project: (project / "functions/tick/requirements.txt").unlink(), "txt is missing", id="lock"
+        ),
+        pytest.param(lambda project: shutil.rmtree(project / "agent"), "No such file", id="agent"),
+    ],
+)
+def test_what_is_missing_is_named(tick: Function, project: Path, tmp_path: Path, change: object, says: str) -> None:
+    """A checkout that lacks something is found out before anything is uploaded."""
+    assert callable(change)
+    change(project)
+
+    with pytest.raises(StagingFailed, match=f"the tick function cannot be staged.*{says}"):
+        stage(tick, tmp_path / "staged", project)
+
+
+def test_a_folder_that_is_not_empty_is_left_alone(tick: Function, tmp_path: Path) -> None:
+    """What lies around would be uploaded too."""
+    (tmp_path / "notes.txt").write_text("mine")
+
+    with pytest.raises(StagingFailed, match="is not empty"):
+        stage(tick, tmp_path)
+
+    assert files(tmp_path) == {"notes.txt"}
+
+
+def test_settings_are_taken_as_they_stand(tmp_path: Path) -> None:
+    """No command and no variable in a settings file is ever expanded; a name without a value counts as not set."""
+    (tmp_path / "settings").write_text('A="$(id) $HOME ${HOME}"\nB=\nC\nexport D=d # comment\n')
+
+    settings = read_settings(tmp_path / "settings")
+
+    assert settings == {"A": "$(id) $HOME ${HOME}", "B": "", "D": "d"}
+
+
+def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A misspelt name never means the defaults."""
+    with pytest.raises(InvalidSettings, match=r"the settings file .*staging.env cannot be read"):
+        read_settings(tmp_path / "staging.env")
+
+
+def test_the_command_stages_and_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a command it uses .env, and ends with an error that names the function."""
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+
+    fine = runner.invoke(main, ["tick", "first"])
+    (tmp_path / ".env").write_text("JOB_HANDLERS=my_jobs\n")
+    broken = runner.invoke(main, ["tick", "second"])
+    unknown = runner.invoke(main, ["tock", "third"])
+
+    assert (fine.exit_code, fine.output) == (0, "")
+    assert (tmp_path / "first" / "main.py").exists()
+    assert (broken.exit_code, unknown.exit_code) == (1, 1)
+    assert broken.output.startswith("Error: the tick function cannot be imported")
+    assert "there is no function tock; there are tick, gmail_watch" in unknown.output
