@@ -1,0 +1,88 @@
+"""The build on merge: a build as Cloud Build takes it, whose commands exist and whose steps wait for each other."""
+
+import json
+import re
+import subprocess
+from email.message import Message
+from typing import Any
+
+import pytest
+import yaml
+
+from local.discovery import Discovery
+from local.functions_table import read_functions
+from local.stand_in import Request, json_response
+from shared.settings import PROJECT_FOLDER
+
+BUILD: dict[str, Any] = yaml.safe_load((PROJECT_FOLDER / "cloudbuild.yaml").read_text(encoding="utf-8"))
+STEPS: dict[str, dict[str, Any]] = {step["id"]: step for step in BUILD["steps"]}
+USAGE = (PROJECT_FOLDER / "deploy_functions.sh").read_text(encoding="utf-8").partition("\nTEXT\n")[0]
+FUNCTIONS = [function.name for function in read_functions({})]
+BUILT_IN = {"PROJECT_ID"}
+
+
+def waits_for(step: str) -> set[str]:
+    """Name every step that has ended before this one begins."""
+    first = {name for name in STEPS[step]["waitFor"] if name != "-"}
+    return first.union(*(waits_for(name) for name in first))
+
+
+def test_it_is_a_build() -> None:
+    """As the discovery document of Cloud Build describes it; what is not known there is refused."""
+    discovery = Discovery("cloudbuild", "v1", lambda code, status, message, reason: json_response(message, code))
+    request = Request(
+        method="POST", path="/v1/projects/demo/builds", query={}, headers=Message(), body=json.dumps(BUILD).encode()
+    )
+    method = discovery.method_of(request, played=("cloudbuild.projects.builds.create",))
+
+    assert discovery.checked_body(request, method)["steps"]
+
+
+def test_every_substitution_is_declared_and_used() -> None:
+    """Cloud Build refuses a build that has one too many, or too few."""
+    used = set(re.findall(r"\$\{?(_?[A-Z][A-Z_]+)\}?", json.dumps(BUILD))) - {"BASH_SOURCE"}
+
+    assert used == BUILD["substitutions"].keys() | BUILT_IN
+
+
+def test_an_account_of_its_own_has_a_choice_of_logging() -> None:
+    """Cloud Build asks for one."""
+    assert BUILD["serviceAccount"].startswith("projects/${PROJECT_ID}/serviceAccounts/")
+    assert BUILD["options"]["logging"] == "CLOUD_LOGGING_ONLY"
+
+
+def test_nothing_is_deployed_untested() -> None:
+    """Functions wait for the check and the settings, Scheduler jobs for all functions."""
+    deployments = [name for name in STEPS if name.startswith("deploy-")]
+
+    assert sorted(deployments) == sorted(f"deploy-{name}" for name in FUNCTIONS)
+    assert all(waits_for(name) == {"check", "settings"} for name in deployments)
+    assert waits_for("schedules") == {"check", "settings", *deployments}
+
+
+def test_every_step_has_a_time_out_within_that_of_the_build() -> None:
+    """The longest way through the steps fits."""
+    seconds = {name: int(step["timeout"].removesuffix("s")) for name, step in STEPS.items()}
+    longest = seconds["check"] + max(seconds[f"deploy-{name}"] for name in FUNCTIONS) + seconds["schedules"]
+
+    assert longest <= int(BUILD["timeout"].removesuffix("s"))
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_the_script_of_a_step_can_be_read_by_bash(name: str) -> None:
+    """Before Cloud Build is the first to try."""
+    said = subprocess.run(["bash", "-n"], input=STEPS[name]["script"], capture_output=True, text=True, check=False)
+
+    assert said.stderr == ""
+
+
+@pytest.mark.parametrize("name", [name for name, step in STEPS.items() if "./deploy_functions.sh" in step["script"]])
+def test_the_script_of_a_step_calls_what_there_is(name: str) -> None:
+    """Verbs and options are those of the usage text, functions those of the table."""
+    (words,) = re.findall(r"\./deploy_functions\.sh (.+)", STEPS[name]["script"])
+    verb, *rest = words.split()
+    options = [word for word in rest if word.startswith("--")]
+
+    assert re.search(rf"^  {verb} ", USAGE, re.MULTILINE)
+    assert all(re.search(rf"^  {option} ", USAGE, re.MULTILINE) for option in options)
+    assert name not in {f"deploy-{function}" for function in FUNCTIONS} or words.endswith(f"--only {name[7:]}")
