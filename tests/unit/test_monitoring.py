@@ -1,0 +1,521 @@
+"""Monitoring as code: each file is what its API takes, and each filter finds what the code really logs.
+
+The lines come from the code itself: a tick in which everything happens that can, and both kinds of renewals. So an
+alert cannot lose its field or its action unnoticed.
+"""
+
+import json
+import logging
+import re
+import shlex
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from airtable_settings import AirtableSettings
+from airtable_webhooks import renew_webhooks
+from cli.main import watchkeeper
+from local.airtable import API_KEY, BASE, Airtable, webhook
+from local.discovery import Discovery
+from local.functions_table import FUNCTIONS_TABLE, read_functions
+from local.stand_in import Request, json_response
+from shared.errors import RenewalFailed
+from shared.handlers import Context, Handler, Payload, load_handlers
+from shared.job import Job, Status, iso
+from shared.logs import JsonFormatter
+from shared.settings import PROJECT_FOLDER, Settings
+from shared.store import Change, Outcome, Refused, Won
+from shared.store_json import JsonStore
+from shared.subscriptions import CHECK, NotRenewed, Renewals, Renewed, Subscription
+from shared.tick import run_tick
+
+FOLDER = PROJECT_FOLDER / "monitoring"
+TABLE = tomllib.loads(FUNCTIONS_TABLE.read_text(encoding="utf-8"))
+GIVEN = {"PREFIX": TABLE["prefix"], "PROJECT": "demo", "REGION": "europe-west1"}
+SERVICES = {f"{TABLE['prefix']}{function.name.replace('_', '-')}" for function in read_functions({})}
+SCHEDULER_JOBS = {function.scheduler_job.name for function in read_functions({}) if function.scheduler_job}
+SCRIPT = (PROJECT_FOLDER / "deploy_functions.sh").read_text(encoding="utf-8")
+VERBS = set(re.findall(r"^  ([a-z]+) {2,}\S", SCRIPT, re.MULTILINE))  # as its usage lists them
+
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+SETTINGS = Settings.from_env({"CLOUD_RUN_TIMEOUT_SECONDS": "3600"})
+LATE = timedelta(seconds=150)
+
+Entry = dict[str, Any]
+
+
+def read(path: Path) -> Any:
+    """Read a file as it is applied, with the placeholders filled in."""
+    text = path.read_text(encoding="utf-8")
+    for name, value in GIVEN.items():
+        text = text.replace(f"${{{name}}}", value)
+    return json.loads(text)
+
+
+def contents(kind: str) -> dict[str, Any]:
+    return {path.stem.removeprefix(f"{kind}-"): read(path) for path in sorted(FOLDER.glob(f"{kind}*.json"))}
+
+
+FILES = sorted(FOLDER.glob("*.json"))
+METRICS, ALERTS, DASHBOARD = contents("metric"), contents("alert"), contents("dashboard")["dashboard"]
+WIDGETS = [tile["widget"] for tile in DASHBOARD["mosaicLayout"]["tiles"]]
+TEXTS = {
+    "README.md": (FOLDER / "README.md").read_text(encoding="utf-8"),
+    **{name: alert["documentation"]["content"] for name, alert in ALERTS.items()},
+}
+
+
+def found(content: Any, key: str) -> Iterator[Any]:
+    """Find the values of a key, however deep it stands."""
+    if isinstance(content, dict):
+        if key in content:
+            yield content[key]
+        for value in content.values():
+            yield from found(value, key)
+    if isinstance(content, list):
+        for value in content:
+            yield from found(value, key)
+
+
+# -- filters: comparisons that are joined by AND, which is all that is used here ---------------------------------------
+
+TERM = re.compile(r'(?P<field>[\w.]+)(?P<sign>=~|>=|=)(?P<value>"[^"]*"|\w+|\w+\(.*\))')
+SEVERITIES = ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
+
+
+def terms(filter_text: str) -> list[tuple[str, str, str]]:
+    """Take a filter apart into field, sign and value."""
+    parts = [(part, TERM.fullmatch(part)) for part in filter_text.split(" AND ")]
+    assert all(term for _, term in parts), [part for part, term in parts if not term]
+    return [(term["field"], term["sign"], term["value"].strip('"')) for _, term in parts if term]
+
+
+def value_of(entry: Entry, field: str) -> Any:
+    value: Any = entry
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def matches(filter_text: str, entry: Entry) -> bool:
+    """Tell whether Cloud Logging would find this entry."""
+    return all(_holds(value_of(entry, field), sign, value) for field, sign, value in terms(filter_text))
+
+
+def _holds(present: Any, sign: str, value: str) -> bool:
+    if not isinstance(present, str):
+        return False
+    if sign == ">=":
+        return SEVERITIES.index(present) >= SEVERITIES.index(value)
+    return present == value if sign == "=" else re.search(value, present) is not None
+
+
+def log_filters() -> list[tuple[str, str]]:
+    """Give every filter over log entries with where it stands, those of the commands in the texts too."""
+    return [
+        *((name, metric["filter"]) for name, metric in METRICS.items()),
+        *((name, match["filter"]) for name, alert in ALERTS.items() for match in found(alert, "conditionMatchedLog")),
+        *(("dashboard", panel["filter"]) for panel in found(DASHBOARD, "logsPanel")),
+        *((name, told) for name, text in TEXTS.items() for told in re.findall(r"gcloud logging read '([^']*)'", text)),
+    ]
+
+
+# -- what is really logged ---------------------------------------------------------------------------------------------
+
+
+class Lines(logging.Handler):
+    """Keeps what is logged as Cloud Logging keeps the lines of a function."""
+
+    def __init__(self, function: str, entries: list[Entry]) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter())
+        labels = {"service_name": f"{TABLE['prefix']}{function.replace('_', '-')}"}
+        self._resource = {"type": "cloud_run_revision", "labels": labels}
+        self._entries = entries
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = json.loads(self.format(record))
+        self._entries.append({"resource": self._resource, "severity": line.pop("severity"), "jsonPayload": line})
+
+
+@contextmanager
+def logged_by(function: str, entries: list[Entry]) -> Iterator[None]:
+    own, lines = logging.getLogger("watchkeeper"), Lines(function, entries)
+    level = own.level
+    own.addHandler(lines)
+    own.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        own.setLevel(level)
+        own.removeHandler(lines)
+
+
+class TroubledStore(JsonStore):
+    """Another tick is faster with the jobs `taken-*`; what is to be stored of the jobs `refused-*` is refused."""
+
+    def swap(self, changes: Sequence[Change]) -> list[Outcome]:
+        super().swap([change for change in changes if change.job_id.startswith("taken")])
+        return [self._swap_one(change) for change in changes]
+
+    def _swap_one(self, change: Change) -> Outcome:
+        is_end = isinstance(change.before, Job) and change.before.status is Status.RUNNING
+        if change.job_id == "refused-claim" or (change.job_id == "refused-result" and is_end):
+            return Refused("too large")
+        return super().swap([change])[0]
+
+
+def fail(payload: Payload, context: Context) -> None:
+    raise RuntimeError("boom")
+
+
+def due(job_id: str, job_type: str = "log", **given: Any) -> Job:
+    return Job.create(job_id, job_type, **{"now": NOW - LATE, "payload": {"message": "hello"}, **given})
+
+
+def tick(folder: Path) -> None:
+    """Run one tick in which jobs come to every end there is."""
+    store = JsonStore(folder / "jobs.json", lambda: NOW)
+    expiring = {"subscription": "the Gmail watch of a", "expires_at": iso(NOW + timedelta(hours=20))}
+    jobs = [
+        *(due(f"good-{number}") for number in range(5)),
+        *(due(f"bad-{number}", "fail", max_attempts=1) for number in range(2)),
+        *(due(f"again-{number}", "fail") for number in range(3)),
+        *(due(f"taken-{number}") for number in range(4)),
+        *(due(job_id) for job_id in ("odd", "refused-claim", "refused-result")),
+        due("subscription:gmail:a@example.com", CHECK, payload=expiring),
+    ]
+    assert all(isinstance(outcome, Won) for outcome in store.swap([Change(None, job) for job in jobs]))
+    content = json.loads((folder / "jobs.json").read_text())
+    del content["jobs"]["odd"]["job_type"]
+    (folder / "jobs.json").write_text(json.dumps(content))
+    handlers = {**load_handlers(()), "fail": Handler(job_type="fail", run=fail)}
+    run_tick(TroubledStore(folder / "jobs.json", lambda: NOW), handlers, settings=SETTINGS, clock=lambda: NOW)
+
+
+def renew_gmail(folder: Path) -> None:
+    """Renew two mailboxes, one of them in vain."""
+    good, bad = (Subscription(id=f"subscription:gmail:{name}@example.com", title=name) for name in ("good", "bad"))
+
+    def renew(subscription: Subscription) -> Renewed:
+        if subscription is bad:
+            raise NotRenewed("Gmail said 403 no; do something")
+        return Renewed(expires_at=NOW + timedelta(days=7))
+
+    store = JsonStore(folder / "gmail.json", lambda: NOW)
+    Renewals(store, SETTINGS, now=NOW, clock=lambda: NOW, by="scheduler").renew_all([good, bad], renew)
+
+
+def renew_airtable(folder: Path) -> None:
+    """Refresh two webhooks: one never expires and notifies nobody, the other has expired."""
+    webhooks = [webhook("achSilent", expires_at=None, notifies=False), webhook("achExpired", expires_at=NOW)]
+    with Airtable(bases={BASE: webhooks}) as airtable:
+        env = {"AIRTABLE_API_KEY": API_KEY, "AIRTABLE_BASE_ID": BASE, "AIRTABLE_API_ENDPOINT": airtable.url}
+        store = JsonStore(folder / "airtable.json", lambda: NOW)
+        renewals = Renewals(store, SETTINGS, now=NOW, clock=lambda: NOW, by="scheduler")
+        with pytest.raises(RenewalFailed):
+            renew_webhooks(AirtableSettings.from_env(env), renewals)
+
+
+@pytest.fixture(scope="module")
+def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+    """What the functions log, and a failed attempt as Cloud Scheduler logs it."""
+    folder = tmp_path_factory.mktemp("monitoring")
+    attempt = {"status": "UNAVAILABLE", "debugInfo": "URL_UNREACHABLE-UNREACHABLE_5xx"}
+    resource = {"type": "cloud_scheduler_job", "labels": {"job_id": "watchkeeper-tick"}}
+    logged: list[Entry] = [{"resource": resource, "severity": "ERROR", "jsonPayload": attempt}]
+    for function, work in (("tick", tick), ("gmail_watch", renew_gmail), ("airtable_refresh", renew_airtable)):
+        with logged_by(function, logged):
+            work(folder)
+    return logged
+
+
+# -- the files ---------------------------------------------------------------------------------------------------------
+
+APIS = {
+    "metric": ("logging", "v2", "/v2/projects/demo/metrics", "logging.projects.metrics.create"),
+    "dashboard": ("monitoring", "v1", "/v1/projects/demo/dashboards", "monitoring.projects.dashboards.create"),
+    "alert": ("monitoring", "v3", "/v3/projects/demo/alertPolicies", "monitoring.projects.alertPolicies.create"),
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_api_takes_the_file(path: Path) -> None:
+    """It has no field that the discovery document does not know, and no value of another type or enumeration."""
+    api, version, target, method_id = APIS[path.stem.partition("-")[0]]
+    discovery = Discovery(api, version, lambda status, code, message, reason: json_response(message, status))
+    body = json.dumps(read(path)).encode()
+    request = Request(method="POST", path=target, query={}, headers=Message(), body=body)
+
+    checked = discovery.checked_body(request, discovery.method_of(request, played=[method_id]))
+
+    assert checked == read(path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_nothing_of_one_project_stands_in_a_file(path: Path) -> None:
+    """Only three placeholders are to be filled in, and whom to notify is left to the project."""
+    text = path.read_text(encoding="utf-8")
+
+    assert set(re.findall(r"\$\{([A-Z_]+)\}", text)) <= GIVEN.keys()
+    assert not re.search(r"notificationChannels|@|\.iam\.|projects/(?!\$\{PROJECT\})", text)
+
+
+def test_what_is_there_is_found_again_by_its_name() -> None:
+    """The name of a metric follows from its file, and no two alerts have one name."""
+    assert {name: metric["name"] for name, metric in METRICS.items()} == {
+        name: f"watchkeeper_{name}" for name in METRICS
+    }
+    titles = [alert["displayName"] for alert in ALERTS.values()]
+    assert len(set(titles)) == len(titles)
+    assert all(title.startswith("Watchkeeper: ") for title in titles)
+    assert DASHBOARD["name"] == "projects/demo/dashboards/watchkeeper"
+
+
+# -- what the filters find ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "filter_text",
+    [pytest.param(filter_text, id=f"{place}-{number}") for number, (place, filter_text) in enumerate(log_filters())],
+)
+def test_a_filter_finds_what_is_logged(filter_text: str, entries: list[Entry]) -> None:
+    """It finds a line, and where it names alternatives, a line for each of them."""
+    lines = [entry for entry in entries if matches(filter_text, entry)]
+
+    assert lines
+    for field, sign, value in terms(filter_text):
+        if sign == "=~" and (group := re.search(r"\(([^)]*)\)", value)):
+            seen = {re.search(value, value_of(line, field))[1] for line in lines}  # type: ignore[index]  # it matches
+            assert seen == set(group[1].split("|"))
+
+
+def test_the_metrics_count_what_happens(entries: list[Entry]) -> None:
+    """Counters count lines, by their label where they have one; distributions add up the field of the report."""
+    measured = {name: measure(metric, entries) for name, metric in METRICS.items()}
+
+    assert measured == {
+        "ticks": {"": 1},
+        "jobs_executed": 12,
+        "jobs_succeeded": 5,
+        "jobs_failed": 2,
+        "jobs_retried": 4,
+        "jobs_lost": 1,
+        "jobs_skipped": 4,
+        "lateness": LATE.total_seconds(),
+        "renewals": {"renewed": 2, "renewal_failed": 2},
+        "scheduler_failures": {"": 1},
+    }
+
+
+def measure(metric: Any, entries: list[Entry]) -> Any:
+    lines = [entry for entry in entries if matches(metric["filter"], entry)]
+    if "valueExtractor" in metric:
+        return sum(extracted(metric["valueExtractor"], line) for line in lines)
+    labels = list(metric.get("labelExtractors", {}).values())
+    return dict(Counter(",".join(extracted(label, line) for label in labels) for line in lines))
+
+
+def extracted(extractor: str, entry: Entry) -> Any:
+    call = re.fullmatch(r"EXTRACT\((\S+)\)", extractor)
+    assert call, extractor
+    return value_of(entry, call[1])
+
+
+@pytest.mark.parametrize(
+    ("alert", "job_ids"),
+    [
+        ("job_given_up", {"bad-0", "bad-1", "odd", "refused-claim", "refused-result"}),
+        ("renewal_failing", {"subscription:gmail:bad@example.com", f"subscription:airtable:{BASE}:achExpired"}),
+        ("subscription_expiring", {"subscription:gmail:a@example.com"}),
+        ("webhook_problem", {f"subscription:airtable:{BASE}:achSilent"}),
+    ],
+)
+def test_an_alert_names_each_job_that_it_is_about(alert: str, job_ids: set[str], entries: list[Entry]) -> None:
+    """It is raised for these jobs and for no other."""
+    (match,) = found(ALERTS[alert], "conditionMatchedLog")
+
+    raised = {
+        extracted(match["labelExtractors"]["job_id"], entry) for entry in entries if matches(match["filter"], entry)
+    }
+
+    assert raised == job_ids
+
+
+# -- what charts and thresholds are made of ----------------------------------------------------------------------------
+
+# Metrics of Google's own, each with the labels that are used here.
+GOOGLES: dict[str, dict[str, Any]] = {
+    "run.googleapis.com/request_count": {"type": "INT64", "labels": {"response_code_class"}},
+    "run.googleapis.com/request_latencies": {"type": "DISTRIBUTION", "labels": set()},
+    "logging.googleapis.com/log_entry_count": {"type": "INT64", "labels": {"severity"}},
+}
+OURS = {
+    f"logging.googleapis.com/user/{metric['name']}": {
+        "type": metric["metricDescriptor"]["valueType"],
+        "labels": {label["key"] for label in metric["metricDescriptor"].get("labels", [])},
+        "resource": {field: value for field, _, value in terms(metric["filter"])}["resource.type"],
+    }
+    for metric in METRICS.values()
+}
+RESOURCE_LABELS = {
+    "cloud_run_revision": {"resource.label.service_name": SERVICES},
+    "cloud_scheduler_job": {"resource.label.job_id": SCHEDULER_JOBS},
+}
+THRESHOLDS = [condition for alert in ALERTS.values() for condition in found(alert, "conditionThreshold")]
+SERIES = [
+    *((threshold["filter"], threshold["aggregations"][0]) for threshold in THRESHOLDS),
+    *((chart["filter"], chart["aggregation"]) for chart in found(DASHBOARD, "timeSeriesFilter")),
+    *(
+        (ratio[part]["filter"], ratio[part]["aggregation"])
+        for ratio in found(DASHBOARD, "timeSeriesFilterRatio")
+        for part in ("numerator", "denominator")
+    ),
+]
+QUERIES = list(found(DASHBOARD, "prometheusQuery"))
+
+
+@pytest.mark.parametrize(("filter_text", "aggregation"), SERIES)
+def test_a_series_is_one_that_there_is(filter_text: str, aggregation: Any) -> None:
+    """Metric, resource, labels and names exist, and the aligner can deal with the metric's type."""
+    compared = {field: value for field, _, value in terms(filter_text)}
+    metric = {**GOOGLES, **OURS}[compared.pop("metric.type")]
+    resource = compared.pop("resource.type")
+    own_labels = {f"metric.label.{label}" for label in metric["labels"]}
+
+    assert resource == metric.get("resource", "cloud_run_revision")
+    assert set(aggregation.get("groupByFields", [])) <= RESOURCE_LABELS[resource].keys() | own_labels
+    is_distribution = metric["type"] == "DISTRIBUTION"
+    assert aggregation["perSeriesAligner"].startswith("ALIGN_PERCENTILE_") == is_distribution
+    # A function has a series for each revision, so without a reducer a deployment would look like silence.
+    assert aggregation["crossSeriesReducer"] == ("REDUCE_MAX" if is_distribution else "REDUCE_SUM")
+    for field, value in compared.items():
+        if field in own_labels:
+            continue
+        names = RESOURCE_LABELS[resource][field]
+        if beginning := re.fullmatch(r'starts_with\("([^"]*)"\)', value):
+            assert all(name.startswith(beginning[1]) for name in names)
+        else:
+            assert set(re.findall(r"[\w-]+", value.removeprefix("one_of"))) <= names
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_is_over_a_metric_that_there_is(query: str) -> None:
+    """PromQL knows the sum of a distribution by a name that follows from the metric's."""
+    (name,) = re.findall(r"logging_googleapis_com:user_(\w+)_sum\{", query)
+    metric = OURS[f"logging.googleapis.com/user/{name}"]
+
+    assert metric["type"] == "DISTRIBUTION"
+    assert f'{{monitored_resource="{metric["resource"]}"}}' in query
+
+
+def test_every_metric_is_looked_at() -> None:
+    """None is collected that is on no chart and in no alert."""
+    looked_at = " ".join([*QUERIES, *(filter_text for filter_text, _ in SERIES)])
+
+    assert [name for name in METRICS if not re.search(rf"watchkeeper_{name}\b|watchkeeper_{name}_sum", looked_at)] == []
+
+
+def test_the_lateness_of_the_alarm_is_a_limit_between_buckets() -> None:
+    """A percentile is interpolated within its bucket: 119 s must not pass for 121."""
+    (threshold,) = found(ALERTS["lateness"], "conditionThreshold")
+
+    assert threshold["thresholdValue"] in METRICS["lateness"]["bucketOptions"]["explicitBuckets"]["bounds"]
+
+
+def test_a_renewal_is_given_up_when_no_attempt_is_left() -> None:
+    """The alarm comes with the failure of the last attempt that functions.toml allows."""
+    (threshold,) = found(ALERTS["renewal_given_up"], "conditionThreshold")
+    retries = {TABLE["functions"][name]["scheduler"]["retry_count"] for name in ("gmail_watch", "airtable_refresh")}
+
+    assert {threshold["thresholdValue"]} == retries
+
+
+def test_the_tiles_of_the_dashboard_lie_side_by_side() -> None:
+    """None lies on another or beyond the last column."""
+    layout = DASHBOARD["mosaicLayout"]
+
+    blocks = Counter(
+        (tile.get("xPos", 0) + x, tile.get("yPos", 0) + y)
+        for tile in layout["tiles"]
+        for x in range(tile["width"])
+        for y in range(tile["height"])
+    )
+
+    assert max(blocks.values()) == 1
+    assert max(x for x, _ in blocks) < layout["columns"]
+
+
+# -- what the texts tell people to do ----------------------------------------------------------------------------------
+
+
+def commands(start: str) -> list[str]:
+    """Give what stands in backticks and begins so, from all texts."""
+    quoted = [span for text in TEXTS.values() for span in re.findall(r"`([^`]+)`", text)]
+    return sorted({span for span in quoted if span.startswith(f"{start} ")})
+
+
+@pytest.mark.parametrize("command", commands("watchkeeper"))
+def test_a_command_is_one_that_there_is(command: str) -> None:
+    """The command line takes it, with its options and choices."""
+    _, *words = shlex.split(re.sub(r"\$\{[^}]*\}", "job", command))
+    found_command: click.Command = watchkeeper
+
+    while isinstance(found_command, click.Group):
+        name, resolved, words = found_command.resolve_command(click.Context(found_command), words)
+        assert name
+        assert resolved
+        found_command = resolved
+
+    assert found_command.make_context("", words)  # raises UsageError
+
+
+@pytest.mark.parametrize("command", commands("./deploy_functions.sh"))
+def test_a_verb_of_the_deployment_is_one_that_there_is(command: str) -> None:
+    """It is called with a verb that it has, in a project and a region."""
+    _, verb, *options = shlex.split(command)
+
+    assert verb in VERBS
+    assert options in ([], ["--project", GIVEN["PROJECT"], "--region", GIVEN["REGION"]])
+
+
+@pytest.mark.parametrize("command", commands("gcloud"))
+def test_a_command_of_gcloud_names_what_there_is(command: str) -> None:
+    """It reads the log (its filter is tested above) or calls one of the Scheduler jobs, in the project."""
+    words = shlex.split(command)
+
+    assert words[-2:] == ["--project", GIVEN["PROJECT"]]
+    assert words[1:3] == ["logging", "read"] or (
+        words[1:4] == ["scheduler", "jobs", "run"] and words[4] in SCHEDULER_JOBS
+    )
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text_leads_to_what_there_is(name: str) -> None:
+    """Its pages have the headings that it names, and the files that it names are there."""
+    text = TEXTS[name]
+
+    for page, heading in re.findall(r'(docs/\w+\.md)(?:, "([^"]*)")?', text):
+        assert f"## {heading}" in (PROJECT_FOLDER / page).read_text(encoding="utf-8")
+    assert set(re.findall(r"(?:alert|metric)-[a-z_]+\.json", text)) <= {path.name for path in FILES}
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_says_what_happened_and_what_to_do(name: str) -> None:
+    """Its variables are ones that its conditions give."""
+    alert = ALERTS[name]
+    labels = {label for match in found(alert, "labelExtractors") for label in match}
+    groups = {group for fields in found(alert, "groupByFields") for group in fields}
+
+    variables = set(re.findall(r"\$\{([^}]*)\}", TEXTS[name]))
+
+    assert re.search(r"\*\*What happened\.\*\*.*\*\*What to do\b", TEXTS[name], re.DOTALL)
+    assert variables <= {f"log.extracted_label.{label}" for label in labels} | groups
