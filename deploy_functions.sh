@@ -14,6 +14,7 @@ Verbs that deploy; each may be run any number of times, creates what is missing 
   all        setup, functions, schedules
 
 Verbs that operate:
+  smoke      have Cloud Scheduler run each of its jobs once, and wait for the answer
   status     what is deployed, and when each Scheduler job ran last (status 0 or none is well)
   pause      pause the Scheduler jobs; the functions stay, and a deployment does not wake the jobs
   resume     let the Scheduler jobs run again
@@ -50,6 +51,8 @@ STEPS=()      # what is to be done, each a verb, a step and a function or "-"
 STEPS_DONE=0
 FLAGS=()      # what read_flags has read
 REPLY=""      # what look has found
+SMOKE_TRIES=60
+SMOKE_PAUSE=5 # seconds
 POLICY=""     # who has which role, as grant has found it,
 POLICY_OF=""  # and on what
 
@@ -274,6 +277,32 @@ turn_job() {
     fi
 }
 
+# Have a job run as Cloud Scheduler runs it, and wait until its attempt is answered.
+smoke_function() {
+    local job service before after="" code="" tries
+    job="$(read_line "$1/job")"
+    service="$(read_line "$1/service")"
+    look scheduler jobs describe "$job" --location="$REGION" --project="$PROJECT" --format='value(lastAttemptTime)' ||
+        [[ -n $DRY_RUN ]] || fail "there is no Scheduler job $job"
+    before="$REPLY"
+    run scheduler jobs run "$job" --location="$REGION" --project="$PROJECT" --format=none
+    [[ -z $DRY_RUN ]] || return 0
+    for ((tries = 0; tries < SMOKE_TRIES; tries++)); do
+        look scheduler jobs describe "$job" --location="$REGION" --project="$PROJECT" \
+            --format='value[separator="|"](lastAttemptTime,status.code)' || true
+        IFS='|' read -r after code <<<"$REPLY"
+        [[ $after == "$before" ]] || break
+        sleep "$SMOKE_PAUSE"
+    done
+    [[ $after != "$before" ]] || fail "$job was told to run, and no attempt was seen; look into its log"
+    [[ -n $code && $code != 0 ]] || return 0
+    look logging read "resource.labels.service_name=\"$service\" AND jsonPayload.reason:\"signature removed\"" \
+        --project="$PROJECT" --freshness=10m --limit=1 --format='value(jsonPayload.reason)' || true
+    [[ -z $REPLY ]] || fail "$job was refused: Cloud Run removes the signature of its token here. Set" \
+        "AUTH_MODE=platform in the settings file, and deploy the functions again"
+    fail "the attempt of $job failed with status $code; the log of $service says why"
+}
+
 status_function() {
     local service job
     service="$(read_line "$1/service")"
@@ -367,7 +396,7 @@ add_steps() {
             STEPS+=("functions stage_functions -")
             while IFS= read -r name; do STEPS+=("functions deploy_function $name"); done <"$WORK/functions"
             ;;
-        schedules | pause | resume)
+        schedules | smoke | pause | resume)
             step="${1/schedules/schedule}_function"
             while IFS= read -r name; do
                 [[ ! -s $WORK/$name/job ]] || STEPS+=("$1 $step $name")
@@ -462,7 +491,7 @@ read_command_line() {
         shift
     done
     case "$VERB" in
-        setup | functions | schedules | all | status | pause | resume | rollback | destroy) ;;
+        setup | functions | schedules | all | smoke | status | pause | resume | rollback | destroy) ;;
         "") misused "a verb is missing" ;;
         *) misused "there is no verb $VERB" ;;
     esac

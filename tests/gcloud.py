@@ -25,7 +25,7 @@ PROJECT = "demo-proj"
 NUMBER = "123456789012"
 APIS = (
     *("CLOUDFUNCTIONS", "CLOUDSCHEDULER", "SERVICEUSAGE", "CLOUDRESOURCEMANAGER", "CLOUDBUILD", "IAM", "SECRETMANAGER"),
-    *("FIRESTORE", "PUBSUB", "STORAGE", "ARTIFACTREGISTRY"),
+    *("FIRESTORE", "PUBSUB", "STORAGE", "ARTIFACTREGISTRY", "LOGGING"),
 )
 # gcloud puts the region before the host of Cloud Run, so that is no address but a name, and this server its proxy.
 RUN = "run.fake"
@@ -70,6 +70,8 @@ class GoogleCloud:
         self.archives: list[bytes] = []
         self.refusals: dict[str, Refused] = {}
         self.failing_builds: set[str] = set()
+        self.attempt = 0  # the status code with which every run of a Scheduler job ends
+        self.log: list[Resource] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.address = f"127.0.0.1:{self._server.server_port}"
@@ -159,6 +161,13 @@ class GoogleCloud:
                 "uploadUrl": f"http://{self.address}/uploaded",
                 "storageSource": {"bucket": "uploads", "object": f"source-{len(self.archives)}.zip"},
             }
+        if verb == "run" and resource in self.resources:
+            count = int(self.resources[resource].get("lastAttemptTime", "0000-00-00T00:00:00Z")[17:19]) + 1
+            self.resources[resource]["lastAttemptTime"] = f"2026-11-21T09:00:{count:02}Z"
+            self.resources[resource]["status"] = {"code": self.attempt} if self.attempt else {}
+            return self.resources[resource]
+        if (resource, verb) == ("entries", "list"):
+            return {"entries": self.log}
         if verb in ("pause", "resume") and resource in self.resources:
             self.resources[resource]["state"] = {"pause": "PAUSED", "resume": "ENABLED"}[verb]
             return self.resources[resource]

@@ -573,6 +573,36 @@ def test_jobs_are_paused_and_resumed(deployed: Operator) -> None:
     assert len(deployed.cloud.changes) == 3
 
 
+def test_the_smoke_test_runs_every_job_once(deployed: Operator) -> None:
+    """As Cloud Scheduler runs it; each attempt is seen and was answered well."""
+    deployed.run("smoke")
+
+    runs = [change for change in deployed.cloud.changes if change.endswith(":run")]
+    assert sorted(run.rpartition("/")[2] for run in runs) == [
+        "airtable-webhook-refresh:run",
+        "gmail-watch-renewal:run",
+        "watchkeeper-tick:run",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        ([], "the attempt of watchkeeper-tick failed with status 16; the log of watchkeeper-tick says why"),
+        ([{"jsonPayload": {"reason": "signature removed by the platform"}}], "Set AUTH_MODE=platform in the settings"),
+    ],
+)
+def test_a_smoke_test_that_fails_says_what_to_do(deployed: Operator, log: list[dict[str, object]], says: str) -> None:
+    """A token whose signature Cloud Run removed has a remedy of its own."""
+    deployed.cloud.attempt = 16
+    deployed.cloud.log = log
+
+    code, said = deployed.attempt("smoke", "--only", "tick")
+
+    assert code == 1
+    assert says in said
+
+
 def test_a_rollback_gives_the_traffic_back(deployed: Operator) -> None:
     """The revision before has all the traffic; a function that has none before it stays as it is."""
     service = f"namespaces/{PROJECT}/services/watchkeeper-tick"
@@ -671,7 +701,18 @@ def test_the_help_names_every_verb(tmp_path: Path) -> None:
     said = subprocess.run([str(SCRIPT), "--help"], capture_output=True, encoding="utf-8", check=True).stdout
 
     verbs = {line.split()[0] for line in said.splitlines() if line.startswith("  ") and line[2:3].isalpha()}
-    assert verbs == {"setup", "functions", "schedules", "all", "status", "pause", "resume", "rollback", "destroy"}
+    assert verbs == {
+        "setup",
+        "functions",
+        "schedules",
+        "all",
+        "smoke",
+        "status",
+        "pause",
+        "resume",
+        "rollback",
+        "destroy",
+    }
 
 
 def test_the_script_is_clean() -> None:

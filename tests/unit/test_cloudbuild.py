@@ -52,18 +52,20 @@ def test_an_account_of_its_own_has_a_choice_of_logging() -> None:
 
 
 def test_nothing_is_deployed_untested() -> None:
-    """Functions wait for the check and the settings, Scheduler jobs for all functions."""
+    """Functions wait for the check and the settings, Scheduler jobs for all functions, the smoke test for all."""
     deployments = [name for name in STEPS if name.startswith("deploy-")]
 
     assert sorted(deployments) == sorted(f"deploy-{name}" for name in FUNCTIONS)
     assert all(waits_for(name) == {"check", "settings"} for name in deployments)
     assert waits_for("schedules") == {"check", "settings", *deployments}
+    assert waits_for("smoke") == {*STEPS} - {"smoke"}
 
 
 def test_every_step_has_a_time_out_within_that_of_the_build() -> None:
     """The longest way through the steps fits."""
     seconds = {name: int(step["timeout"].removesuffix("s")) for name, step in STEPS.items()}
-    longest = seconds["check"] + max(seconds[f"deploy-{name}"] for name in FUNCTIONS) + seconds["schedules"]
+    longest = seconds["check"] + max(seconds[f"deploy-{name}"] for name in FUNCTIONS)
+    longest += seconds["schedules"] + seconds["smoke"]
 
     assert longest <= int(BUILD["timeout"].removesuffix("s"))
 
