@@ -28,6 +28,7 @@ ALARM_BEFORE = timedelta(hours=24)
 ALARM_EVERY = timedelta(hours=1)
 RESERVE = timedelta(seconds=90)  # for the longest single renewal, and to store what it came to
 TRIES = 5
+MOST_RECORDS = 50  # Airtable allows ten webhooks to a base; cancelled records stay for a while
 LAST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -153,7 +154,7 @@ class Renewals:
 
     def recorded(self, prefix: str) -> list[Subscription]:
         """Give the subscriptions on record whose id begins so, but for those that a person has cancelled."""
-        page = self._store.page(after=prefix)
+        page = self._store.page(after=prefix, limit=MOST_RECORDS)  # behind the last one follow all other jobs
         on_record = [job for job in page if isinstance(job, Job) and job.id.startswith(prefix)]
         return [
             Subscription(id=job.id, title=str(job.payload.get("subscription", job.id)))
@@ -241,21 +242,19 @@ class Renewals:
 
 
 def _renew_one(renew: Renew, subscription: Subscription) -> Renewed | Failed:
-    fields = {"job_id": subscription.id}
+    fields = {"action": "renewal_failed", "job_id": subscription.id}
     try:
         renewed = renew(subscription)
     except NotRenewed as exc:
-        fields["action"] = "renewal_failed"
         log.error("Could not renew %s: %s", subscription.title, exc, extra={"fields": fields})
         return Failed(str(exc), exc.has_lapsed)
     except Exception as exc:
         # Like a handler's: what is unexpected in one subscription must not keep the others from being renewed.
-        fields["action"] = "renewal_failed"
         log.exception("Could not renew %s", subscription.title, extra={"fields": fields})
         return Failed(f"an unexpected {type(exc).__name__}; the log has it")
-    fields["action"] = "renewed"
     expiry = iso(renewed.expires_at.replace(microsecond=0)) if renewed.expires_at else "never"
-    log.info("Renewed %s; it expires %s", subscription.title, expiry, extra={"fields": {**fields, "expires": expiry}})
+    fields |= {"action": "renewed", "expires": expiry}
+    log.info("Renewed %s; it expires %s", subscription.title, expiry, extra={"fields": fields})
     return renewed
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import queue
+import re
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -92,9 +93,8 @@ class Conversation:
             case "say":
                 return self._answer_text(given.get("text", ""))
             case "list":
-                return shows(
-                    self._list(first=int(given["first"]) if given.get("first", "").isdecimal() else 0), replaces=True
-                )
+                first = given.get("first", "")
+                return shows(self._list(first=int(first) if re.fullmatch("[0-9]{1,6}", first) else 0), replaces=True)
             case "confirm":
                 return self._schedule(given)
             case "change":

@@ -354,6 +354,15 @@ def test_the_jobs_of_the_space_are_listed(chat: Chat, tea: Job) -> None:
     ]
 
 
+@pytest.mark.parametrize("first", ["", "99", "-1", "x", "9" * 5000])
+def test_a_page_that_is_not_there_is_the_first(chat: Chat, tea: Job, first: str) -> None:
+    """The list was longer once, or the button is made up."""
+    parameters = [{"key": "action", "value": "list"}, {"key": "first", "value": first}]
+    more = {"text": "More", "onClick": {"action": {"function": "x", "parameters": parameters}}}
+
+    assert "tea" in words_of(chat.send(chat.app.click(more)))
+
+
 def test_an_empty_list_says_what_to_do(chat: Chat) -> None:
     """With examples."""
     told = chat.say("jobs")

@@ -18,6 +18,7 @@ from shared.store_firestore import FirestoreStore
 from shared.subscriptions import (
     ALARM_EVERY,
     CHECK,
+    MOST_RECORDS,
     Failed,
     NotRenewed,
     Renewals,
@@ -452,6 +453,25 @@ def test_those_on_record_are_known_by_their_prefix(
 
     assert renewals().recorded("subscription:gmail:") == [AGENT]
     assert renewals().recorded("subscription:airtable:") == []
+
+
+def test_looking_for_records_does_not_read_all_jobs(
+    renewals: Callable[..., Renewals], store: Store, clock: Clock, job_factory: Callable[..., Job]
+) -> None:
+    """Each document that is read is paid for, and the ids of other jobs follow on those of subscriptions."""
+    read: list[Job | Unreadable] = []
+
+    class Counting:
+        def page(self, **given: Any) -> list[Job | Unreadable]:
+            page = store.page(**given)
+            read.extend(page)
+            return page
+
+    store.swap([Change(None, job_factory(f"task-{number:03}")) for number in range(200)])
+    renewals().renew_all([AGENT], for_a_week(clock))
+
+    assert renewals(Counting()).recorded("subscription:gmail:") == [AGENT]
+    assert len(read) == MOST_RECORDS
 
 
 # -- time --------------------------------------------------------------------------------------------------------------
