@@ -64,5 +64,9 @@ class IntakeReport:
             least, most = span(min(self.overdue)), span(max(self.overdue))
             late = most if least == most else f"{least} to {most}"
             yield f"Overdue: {len(self.overdue)}, by {late}; the next tick runs them."
+        yield from self.unhandled_remarks()
+
+    def unhandled_remarks(self) -> Iterator[str]:
+        """Name the job types that nobody would run, and the remedy."""
         for job_type, count in sorted(self.unhandled.items()):
             yield f"No handler for {job_type}: {count} paused; {ADD_HANDLER}, then `watchkeeper jobs resume ID...`"

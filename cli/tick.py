@@ -1,19 +1,12 @@
 """`watchkeeper tick`: one tick in this process, or a look at what it would run."""
 
-from datetime import datetime, timedelta
-
 import click
 
-from cli.display import Row, print_json_list, print_table, to_json, warn
+from cli.display import print_table, to_json
+from cli.outlook import print_outlook
 from cli.running import interrupts, logs_on_stderr
-from cli.session import ADD_HANDLER, Session
-from cli.times import shown, span
-from shared.document import Unreadable
-from shared.job import Job
-from shared.store import PAGE
+from cli.session import Session
 from shared.tick import check_limits, run_tick
-
-OUTLOOK = timedelta(hours=1)
 
 
 @click.command()
@@ -27,12 +20,15 @@ def tick(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
     started, and what was not begun is given back. The exit code is 1 when the store cannot be used; jobs that fail
     do not make the tick fail.
 
+    --dry-run writes nothing at all. It shows jobs of the former system too, as they would be once taken over: in its
+    jobs.json, named by SCHEDULER_JSON_PATH, or in its Firestore collection.
+
     \b
     Example:
       watchkeeper tick --dry-run
     """
     if dry_run:
-        _print_due(ctx.obj, as_json=as_json)
+        print_outlook(ctx.obj, as_json=as_json)
     elif interrupted := _run(ctx.obj, as_json=as_json):
         ctx.exit(128 + interrupted)
 
@@ -50,39 +46,3 @@ def _run(session: Session, *, as_json: bool) -> int:
     else:
         print_table(("", ""), [(name, to_json(value)) for name, value in report.metrics().items()])
     return caught[0] if caught else 0
-
-
-def _print_due(session: Session, *, as_json: bool) -> None:
-    now = session.clock()
-    found = session.store.due(now + OUTLOOK, limit=PAGE)
-    due = [job for job in found if isinstance(job, Unreadable) or _is_to_run(job, now)]
-    if as_json:
-        print_json_list(due)
-    elif due:
-        print_table(("ID", "TYPE", "DUE", "", "REMARK"), [_row(session, job, now) for job in due])
-    else:
-        click.echo("Nothing is due now, or within the next hour.")
-    if len(found) == PAGE:
-        warn(f"there may be more: these are the first {PAGE}")
-    unhandled = {job.job_type for job in due if isinstance(job, Job)} - session.handlers.keys()
-    if unhandled:
-        warn(f"no handler for {', '.join(sorted(unhandled))} can be found here; {ADD_HANDLER}")
-
-
-def _is_to_run(job: Job, now: datetime) -> bool:
-    """Leave out what runs at present: it comes back only if its holder dies."""
-    return job.is_due(now) or job.lease_until is None
-
-
-def _row(session: Session, job: Job | Unreadable, now: datetime) -> Row:
-    if isinstance(job, Unreadable):
-        return job.id, "", "", "", f"cannot be read and will be set aside: {job.reason}"
-    at = job.ready_at or now
-    lateness = f"{span(now - at)} late" if at <= now else f"in {span(at - now)}"
-    return job.id, job.job_type, shown(at, session.settings.timezone), lateness, _remark(job)
-
-
-def _remark(job: Job) -> str:
-    if job.lease_until is not None:
-        return "its holder died"
-    return f"attempt {job.attempts + 1} of {job.max_attempts}" if job.attempts else ""

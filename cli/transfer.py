@@ -37,11 +37,11 @@ def import_jobs(session: Session, file: str, dry_run: bool) -> None:
     Example:
       watchkeeper jobs import jobs.json --dry-run
     """
-    objects = _read_objects(file)
+    objects = read_objects(file)
     if not objects:
         click.echo(f"{file} holds no jobs; nothing was done.")
         return
-    conversion = _conversion(session)
+    conversion = conversion_of(session)
     _take_in(session.store, conversion, conversion.from_file(objects), dry_run=dry_run)
 
 
@@ -64,7 +64,7 @@ def upgrade_jobs(session: Session, dry_run: bool) -> None:
     if not unreadable:
         click.echo("Every job can be read; there is nothing to upgrade.")
         return
-    conversion = _conversion(session)
+    conversion = conversion_of(session)
     _take_in(session.store, conversion, [conversion.from_store(document) for document in unreadable], dry_run=dry_run)
 
 
@@ -93,7 +93,8 @@ def export_jobs(session: Session, file: Path | None, force: bool) -> None:
     warn_of_unreadable(jobs)
 
 
-def _read_objects(file: str) -> list[Any]:
+def read_objects(file: str) -> list[Any]:
+    """Read a JSON list (- is standard input). Raises InvalidInput for anything else, and OSError."""
     try:
         with click.open_file(file, "rb") as stream:
             objects = json.loads(stream.read())
@@ -106,7 +107,8 @@ def _read_objects(file: str) -> list[Any]:
     return objects
 
 
-def _conversion(session: Session) -> Conversion:
+def conversion_of(session: Session) -> Conversion:
+    """Give the conversion as of now, with the handlers that can be found here."""
     return Conversion(now=session.clock(), retention=session.settings.retention, job_types=session.handlers.keys())
 
 

@@ -46,6 +46,11 @@ class Collection:
         """Read a document as it stands."""
         return self.client.collection(self.name).document(job_id).get(retry=None, timeout=10).to_dict()
 
+    def versions(self) -> dict[str, Any]:
+        """Give when each document was last written."""
+        found = self.client.collection(self.name).get(retry=None, timeout=10)
+        return {document.id: document.update_time for document in found}
+
     def job(self, job_id: str) -> Job:
         """Read a job."""
         job = self.store.get([job_id])[job_id]
@@ -54,7 +59,7 @@ class Collection:
 
     def run(self, *args: str) -> Result:
         """Call `watchkeeper` in this process."""
-        session = Session(env={}, clock=lambda: self.now, user="ada")
+        session = Session(env={"SCHEDULER_STORAGE": "firestore"}, clock=lambda: self.now, user="ada")
         vars(session)["store"] = self.store
         return CliRunner().invoke(watchkeeper, args, obj=session)
 
@@ -114,6 +119,28 @@ def test_an_upgraded_job_runs_in_the_next_tick(collection: Collection) -> None:
 
     assert due_before == []
     assert [job.id for job in collection.store.due(collection.now)] == ["waiting"]
+
+
+def test_a_shadow_run_only_reads(collection: Collection, now: datetime) -> None:
+    """It shows, in the order of time, what a tick sees only after the upgrade; every document keeps its version."""
+    collection.put(
+        soon=former("soon", schedule_at="2026-11-21T09:20:00"),
+        stamped=former("stamped", schedule_at=now, created_at=now),
+        gone=former("gone", status="running", lease_until=now - timedelta(hours=1)),
+        held=former("held", status="running", lease_until=now + timedelta(minutes=1)),
+        later=former("later", schedule_at="2026-11-21T10:00:01"),
+        done=former("done", status="completed"),
+    )
+    before = collection.versions()
+
+    result = collection.run("tick", "--dry-run")
+
+    after = collection.versions()
+    collection.run("jobs", "upgrade")
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["ID", "gone", "stamped", "soon"]
+    assert "not taken: job held: it is still being run" in result.stderr
+    assert after == before
+    assert collection.run("tick", "--dry-run").stdout == result.stdout
 
 
 def test_an_import_takes_more_jobs_than_one_call(collection: Collection, tmp_path: Path) -> None:
