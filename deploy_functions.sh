@@ -7,20 +7,22 @@ usage() {
 usage: ./deploy_functions.sh VERB --project P --region R [options]
 
 Verbs that deploy; each may be run any number of times, creates what is missing and updates what is there:
-  setup      APIs, Firestore database, TTL, index exemptions, service accounts, roles, secrets, Gmail's topic and
-             delegation, and who may call the functions that are deployed already
-  functions  stage and import every function, then deploy them one after the other, and let its caller call each
-  schedules  the Cloud Scheduler jobs
-  all        setup, functions, schedules
+  setup       APIs, Firestore database, TTL, index exemptions, service accounts, roles, secrets, Gmail's topic and
+              delegation, and who may call the functions that are deployed already
+  functions   stage and import every function, then deploy them one after the other, and let its caller call each
+  schedules   the Cloud Scheduler jobs
+  monitoring  the log-based metrics, dashboard and alerts of monitoring/; whom an alert notifies, its labels, and
+              that it is switched off stay as they are
+  all         setup, functions, schedules, monitoring
 
 Verbs that operate:
-  smoke      have Cloud Scheduler run each of its jobs once, and wait for the answer
-  status     what is deployed, and when each Scheduler job ran last (status 0 or none is well)
-  pause      pause the Scheduler jobs; the functions stay, and a deployment does not wake the jobs
-  resume     let the Scheduler jobs run again
-  rollback   give the traffic of each function back to the revision before the one that has it now; the next
-             deployment takes it again
-  destroy    delete functions and Scheduler jobs, after a question; Firestore, secrets, topics and accounts stay
+  smoke       have Cloud Scheduler run each of its jobs once, and wait for the answer
+  status      what is deployed, and when each Scheduler job ran last (status 0 or none is well)
+  pause       pause the Scheduler jobs; the functions stay, and a deployment does not wake the jobs
+  resume      let the Scheduler jobs run again
+  rollback    give the traffic of each function back to the revision before the one that has it now; the next
+              deployment takes it again
+  destroy     delete functions and Scheduler jobs, after a question; whatever else was set up stays
 
 Options:
   --project P      the Google Cloud project
@@ -53,6 +55,8 @@ FLAGS=()      # what read_flags has read
 REPLY=""      # what look has found
 SMOKE_TRIES=60
 SMOKE_PAUSE=5 # seconds
+ALERT_TRIES=5 # after the first
+ALERT_PAUSE=120
 POLICY=""     # who has which role, as grant has found it,
 POLICY_OF=""  # and on what
 
@@ -153,6 +157,9 @@ setup_accounts() {
         grep -Fqx -- "$id@$PROJECT.iam.gserviceaccount.com" <<<"$REPLY" ||
             run iam service-accounts create "$id" --display-name="$id" --project="$PROJECT"
     done 3<"$WORK/accounts"
+    # Google makes this one when it is first used, and whoever is not there yet can be granted nothing.
+    ! grep -Fq @gcp-sa-gsuiteaddons. "$WORK"/*/invoker ||
+        run beta services identity create --service=gsuiteaddons.googleapis.com --project="$PROJECT" --format=none
 }
 
 setup_roles() {
@@ -259,22 +266,108 @@ schedule_function() {
     fi
 }
 
+# -- Monitoring --------------------------------------------------------------------------------------------------------
+
+# Put a file of monitoring/ into the plan, with its placeholders filled in.
+fill() {
+    sed "s/[$]{PREFIX}/$(read_line prefix)/g; s/[$]{PROJECT}/$PROJECT/g; s/[$]{REGION}/$REGION/g" \
+        "$HERE/monitoring/$1" >"$WORK/$1"
+}
+
+apply_metrics() {
+    local path name verb
+    look logging metrics list --project="$PROJECT" --format='value(name)' || true
+    [[ -z $DRY_RUN ]] || echo "# or update, where a metric is there"
+    for path in "$HERE"/monitoring/metric-*.json; do
+        fill "${path##*/}"
+        name="${path##*/metric-}"
+        name="watchkeeper_${name%.json}"
+        verb=create
+        ! grep -Fqx -- "$name" <<<"$REPLY" || verb=update
+        run logging metrics "$verb" "$name" --config-from-file="$WORK/${path##*/}" --project="$PROJECT" --format=none
+    done
+}
+
+apply_dashboard() {
+    local file="$WORK/dashboard.json" text
+    fill dashboard.json
+    if look monitoring dashboards describe watchkeeper --project="$PROJECT" --format='value(etag)'; then
+        # An update names the state that it replaces.
+        text="$(cat -- "$file")"
+        printf '{"etag": "%s",%s\n' "$REPLY" "${text#\{}" >"$file"
+        run monitoring dashboards update watchkeeper --config-from-file="$file" --project="$PROJECT" --format=none
+    else
+        [[ -z $DRY_RUN ]] || echo "# or update, if the dashboard is there"
+        run monitoring dashboards create --config-from-file="$file" --project="$PROJECT" --format=none
+    fi
+}
+
+# The name of a policy is chosen by Google, so it is found again by its title. An update replaces all of it: what
+# people have added is given again.
+apply_alerts() {
+    local path title found name enabled channels labels
+    look alpha monitoring policies list --project="$PROJECT" \
+        --format='value[separator="|"](name,displayName,enabled,notificationChannels.list(),userLabels.list())' || true
+    [[ -z $DRY_RUN ]] || echo "# or update, where a policy is there"
+    for path in "$HERE"/monitoring/alert-*.json; do
+        fill "${path##*/}"
+        title="$(sed -n 's/^  "displayName": "\(.*\)",$/\1/p' "$path")"
+        if found="$(grep -F -- "|$title|" <<<"$REPLY")"; then
+            IFS='|' read -r name _ enabled channels labels <<<"$found"
+            [[ $found != *$'\n'* ]] || echo "there is more than one alert policy \"$title\"; $name is brought up to date"
+            [[ $enabled == False ]] && enabled=--no-enabled || enabled=--enabled
+            apply_alert "$title" update "$name" --policy-from-file="$WORK/${path##*/}" "$enabled" \
+                --set-notification-channels="$channels" --update-user-labels="$labels"
+        else
+            apply_alert "$title" create --policy-from-file="$WORK/${path##*/}"
+        fi
+    done
+}
+
+# An alert on a metric is refused until the metric has become known, which takes up to ten minutes.
+apply_alert() {
+    local title="$1"
+    shift
+    until run alpha monitoring policies "$@" --project="$PROJECT" --format=none 2>"$WORK/said"; do
+        cat "$WORK/said" >&2
+        grep -Eq 'Cannot find metric|metric referenced by the provided filter is unknown' "$WORK/said" || return 1
+        ((ALERT_TRIES-- > 0)) || fail "the metrics of \"$title\" are not known yet; go on in some minutes"
+        echo "the metrics of \"$title\" are new; trying again in $ALERT_PAUSE s"
+        sleep "$ALERT_PAUSE"
+    done
+    cat "$WORK/said" >&2
+}
+
 # -- Operating ---------------------------------------------------------------------------------------------------------
+
+# Find a function's Scheduler job, and leave its state in REPLY. Two have the names that they had in the former system:
+# whatever calls another address is not ours.
+find_job() {
+    local job state uri
+    job="$(read_line "$1/job")"
+    if ! look scheduler jobs describe "$job" --location="$REGION" --project="$PROJECT" \
+        --format='value[separator="|"](state,httpTarget.uri)'; then
+        [[ -z $DRY_RUN ]] || return 0
+        echo "there is no Scheduler job $job"
+        return 1
+    fi
+    IFS='|' read -r state uri <<<"$REPLY"
+    REPLY="$state"
+    [[ $uri == "$(read_line "$1/url")" ]] || {
+        echo "$job calls ${uri:-no URL}, which is not ours; it stays as it is"
+        return 1
+    }
+}
 
 pause_function() { turn_job "$1" pause PAUSED; }
 
 resume_function() { turn_job "$1" resume ENABLED; }
 
-# A job that is not there keeps nobody from pausing the others.
+# A job that is not there, or not ours, keeps nobody from pausing the others.
 turn_job() {
-    local job
-    job="$(read_line "$1/job")"
-    if look scheduler jobs describe "$job" --location="$REGION" --project="$PROJECT" --format='value(state)' ||
-        [[ -n $DRY_RUN ]]; then
-        [[ $REPLY == "$3" ]] || run scheduler jobs "$2" "$job" --location="$REGION" --project="$PROJECT"
-    else
-        echo "there is no Scheduler job $job"
-    fi
+    find_job "$1" || return 0
+    [[ $REPLY == "$3" ]] ||
+        run scheduler jobs "$2" "$(read_line "$1/job")" --location="$REGION" --project="$PROJECT"
 }
 
 # Have a job run as Cloud Scheduler runs it, and wait until its attempt is answered.
@@ -344,8 +437,7 @@ destroy_function() {
     local service job
     service="$(read_line "$1/service")"
     job="$(read_line "$1/job")"
-    if [[ -n $job ]] && { look scheduler jobs describe "$job" --location="$REGION" --project="$PROJECT" \
-        --format='value(state)' || [[ -n $DRY_RUN ]]; }; then
+    if [[ -n $job ]] && find_job "$1"; then
         run scheduler jobs delete "$job" --location="$REGION" --project="$PROJECT" --quiet
     fi
     if look functions describe "$service" --gen2 --region="$REGION" --project="$PROJECT" --format='value(state)' ||
@@ -358,7 +450,7 @@ confirm_destroy() {
     [[ -z $YES && -z $DRY_RUN ]] || return 0
     local answer=""
     echo "This deletes functions and Scheduler jobs in $PROJECT ($REGION): $(tr '\n' ' ' <"$WORK/functions")"
-    read -r -p "The jobs, secrets and accounts stay. Type the project's id to go on: " answer || true
+    read -r -p "Whatever else was set up stays. Type the project's id to go on: " answer || true
     [[ $answer == "$PROJECT" ]] || fail "nothing was deleted"
 }
 
@@ -395,6 +487,9 @@ add_steps() {
         functions)
             STEPS+=("functions stage_functions -")
             while IFS= read -r name; do STEPS+=("functions deploy_function $name"); done <"$WORK/functions"
+            ;;
+        monitoring)
+            for step in metrics dashboard alerts; do STEPS+=("monitoring apply_$step -"); done
             ;;
         schedules | smoke | pause | resume)
             step="${1/schedules/schedule}_function"
@@ -491,7 +586,7 @@ read_command_line() {
         shift
     done
     case "$VERB" in
-        setup | functions | schedules | all | smoke | status | pause | resume | rollback | destroy) ;;
+        setup | functions | schedules | monitoring | all | smoke | status | pause | resume | rollback | destroy) ;;
         "") misused "a verb is missing" ;;
         *) misused "there is no verb $VERB" ;;
     esac
@@ -520,7 +615,7 @@ main() {
     WORK="$(mktemp -d)"
     plan plan
     case "$VERB" in
-        all) verbs=(setup functions schedules) ;;
+        all) verbs=(setup functions schedules monitoring) ;;
         *) verbs=("$VERB") ;;
     esac
     [[ $VERB != destroy ]] || confirm_destroy

@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from local.functions_table import Deployment, Function, SchedulerJob, Secret, read_deployment
+from local.functions_table import Account, Deployment, Function, SchedulerJob, Secret, read_deployment
 from local.staging import read_settings, stage, try_import
 from shared.errors import InvalidSettings, WatchkeeperError
 from shared.settings import PROJECT_FOLDER, Environment
@@ -86,6 +86,17 @@ class Target:
         """Say whether the project's number is part of what is deployed."""
         return self.chat_auth != "endpoint" and any(function.scheduler_job is None for function in self.functions)
 
+    @property
+    def apis(self) -> list[str]:
+        """Name the APIs that the functions need."""
+        return sorted({*self.table.apis, *(api for function in self.functions for api in function.apis)})
+
+    @property
+    def accounts(self) -> list[Account]:
+        """Give the service accounts: that of the Scheduler jobs, that of the builds, and each function's own."""
+        own = [function.account for function in self.functions]
+        return [self.table.scheduler_account, self.table.build_account, *own]
+
     def environment(self, function: Function) -> dict[str, str]:
         """Give the environment of a deployed function, but for its secrets."""
         env = {
@@ -110,6 +121,13 @@ class Target:
         """Give the version that is used: the one that the setting names, as in secret:3, or the latest."""
         kept = KEPT.fullmatch(self.settings[secret.setting].strip())
         return kept[1] if kept else "latest"
+
+    def secret_references(self, function: Function) -> list[str]:
+        """Give where a function is told which version of which secret, as gcloud writes it: PLACE=NAME:VERSION."""
+        return [
+            f"{secret.mounted_at or secret.setting}={secret.name}:{self.secret_version(secret)}"
+            for secret in self.secrets(function)
+        ]
 
     def secret_value(self, secret: Secret) -> bytes | None:
         """Give what is to be kept in Secret Manager, or None if it is there already. Raises InvalidSettings."""
@@ -140,10 +158,7 @@ class Target:
 def deploy_flags(target: Target, function: Function, env_file: Path) -> list[str]:
     """Give every flag of `gcloud functions deploy` but the source: what is not given would stay as it was."""
     resources = function.resources
-    secrets = [
-        f"{secret.mounted_at or secret.setting}={secret.name}:{target.secret_version(secret)}"
-        for secret in target.secrets(function)
-    ]
+    secrets = target.secret_references(function)
     return [
         *("--gen2", f"--runtime={function.runtime}", f"--entry-point={function.entry_point}", "--trigger-http"),
         f"--service-account={target.email(function.account.id)}",
@@ -180,8 +195,9 @@ def write_plan(target: Target, folder: Path) -> None:
     """Write what the script reads."""
     names = [function.name for function in target.functions]
     _write_lines(folder / "functions", names)
+    _write_lines(folder / "prefix", [target.table.prefix])
     _write_lines(folder / "needs_number", ["yes"] if target.needs_number else [])
-    _write_lines(folder / "apis", sorted({*target.table.apis, *_each(target, lambda function: function.apis)}))
+    _write_lines(folder / "apis", target.apis)
     _write_setup(target, folder)
     for function in target.functions:
         own = folder / function.name
@@ -191,6 +207,7 @@ def write_plan(target: Target, folder: Path) -> None:
         env_file.write_text(json.dumps(target.environment(function), indent=1) + "\n", encoding="utf-8")
         _write_flags(own / "deploy", deploy_flags(target, function, env_file))
         _write_lines(own / "service", [target.service(function)])
+        _write_lines(own / "url", [target.url(function)])
         _write_lines(own / "invoker", [target.invoker(function)])
         job = function.scheduler_job
         _write_lines(own / "job", [job.name] if job else [])
@@ -199,12 +216,10 @@ def write_plan(target: Target, folder: Path) -> None:
 
 def _write_setup(target: Target, folder: Path) -> None:
     """Write what setup sees to."""
-    table, firestore = target.table, target.table.firestore
-    accounts = [table.scheduler_account, table.build_account, *(function.account for function in target.functions)]
-    _write_lines(folder / "accounts", [account.id for account in accounts])
-    _write_lines(
-        folder / "roles", [f"{target.email(account.id)}\t{role}" for account in accounts for role in account.roles]
-    )
+    firestore = target.table.firestore
+    roles = [f"{target.email(account.id)}\t{role}" for account in target.accounts for role in account.roles]
+    _write_lines(folder / "accounts", [account.id for account in target.accounts])
+    _write_lines(folder / "roles", roles)
     place = (firestore.database, firestore.location or target.region, firestore.collection, firestore.ttl_field)
     _write_lines(folder / "firestore", ["\t".join(place)])
     _write_lines(folder / "unindexed", firestore.unindexed_fields)

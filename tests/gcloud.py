@@ -25,7 +25,7 @@ PROJECT = "demo-proj"
 NUMBER = "123456789012"
 APIS = (
     *("CLOUDFUNCTIONS", "CLOUDSCHEDULER", "SERVICEUSAGE", "CLOUDRESOURCEMANAGER", "CLOUDBUILD", "IAM", "SECRETMANAGER"),
-    *("FIRESTORE", "PUBSUB", "STORAGE", "ARTIFACTREGISTRY", "LOGGING"),
+    *("FIRESTORE", "PUBSUB", "STORAGE", "ARTIFACTREGISTRY", "LOGGING", "MONITORING"),
 )
 # gcloud puts the region before the host of Cloud Run, so that is no address but a name, and this server its proxy.
 RUN = "run.fake"
@@ -71,6 +71,7 @@ class GoogleCloud:
         self.refusals: dict[str, Refused] = {}
         self.failing_builds: set[str] = set()
         self.attempt = 0  # the status code with which every run of a Scheduler job ends
+        self.unknown_metrics = 0  # so often an alert on a log-based metric is refused, as while the metric is new
         self.log: list[Resource] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -140,7 +141,9 @@ class GoogleCloud:
                 "items": [each for each in self._revisions() if each["metadata"]["name"].startswith(service)],
             }
         if call.name == f"projects/{PROJECT}/serviceAccounts":
-            return {"accounts": [value for name, value in self.resources.items() if name.startswith(f"{call.name}/")]}
+            return {"accounts": self.within(call.name)}
+        if call.name in (f"projects/{PROJECT}/metrics", f"projects/{PROJECT}/alertPolicies"):
+            return {call.name.rpartition("/")[2]: self.within(call.name)}
         if "/collectionGroups/" in call.name:
             return self.resources.get(call.name, {"name": call.name, "indexConfig": {"usesAncestorConfig": True}})
         name = call.name.replace("projects/-/", f"projects/{PROJECT}/")
@@ -156,6 +159,10 @@ class GoogleCloud:
             return self.policies[resource]
         if verb == "batchEnable":
             return self._done("services", {})
+        if verb == "generateServiceIdentity":
+            api = resource.rpartition("/")[2].partition(".")[0]
+            email = f"service-{NUMBER}@gcp-sa-{api}.iam.gserviceaccount.com"
+            return self._done("services", {"email": email, "uniqueId": "1"})
         if verb == "generateUploadUrl":
             return {
                 "uploadUrl": f"http://{self.address}/uploaded",
@@ -198,6 +205,9 @@ class GoogleCloud:
             "serviceAccounts": self._account,
             "secrets": lambda call: self._store(f"{call.name}/{call.query['secretId']}", call.body),
             "databases": self._database,
+            "metrics": self._metric,
+            "dashboards": self._dashboard,
+            "alertPolicies": self._alert,
         }
         kind = call.name.rpartition("/")[2]
         if call.method == "POST" and kind in makers:
@@ -209,6 +219,10 @@ class GoogleCloud:
             return self._done(call.name, resource, "google.firestore.admin.v1.Field")
         if call.method == "PATCH" and "/functions/" in call.name:
             return self._deploy(call)
+        if call.method == "PATCH" and "/dashboards/" in call.name:
+            return self._dashboard(call)
+        if call.method == "PATCH" and "/alertPolicies/" in call.name and "updateMask" not in call.query:
+            return self._alert(call)
         if call.method == "PUT" and call.name.startswith("namespaces/"):
             call.body["status"]["traffic"] = call.body["spec"]["traffic"]
         if call.method in ("PATCH", "PUT"):
@@ -245,6 +259,32 @@ class GoogleCloud:
     def _database(self, call: Call) -> Resource:
         resource = self._store(f"{call.name}/{call.query['databaseId']}", call.body)
         return self._done(call.name, resource, "google.firestore.admin.v1.Database")
+
+    def within(self, collection: str) -> list[Resource]:
+        """Give what a collection holds, such as all service accounts of the project."""
+        return [value for name, value in self.resources.items() if name.startswith(f"{collection}/")]
+
+    def _metric(self, call: Call) -> Resource:
+        name = call.body["name"]
+        self._store(f"{call.name}/{name}", call.body)["name"] = name
+        return self.resources[f"{call.name}/{name}"]
+
+    def _dashboard(self, call: Call) -> Resource:
+        """Make one, or replace the very one that the caller has seen."""
+        name = call.body["name"]
+        if call.body.get("etag") != self.resources.get(name, {}).get("etag"):
+            raise Refused(409, "ABORTED", f"{name} is not what it was")
+        self.resources[name] = {**call.body, "etag": f"etag-{len(self.calls)}"}
+        return self.resources[name]
+
+    def _alert(self, call: Call) -> Resource:
+        """Make one under a name that is chosen here, or replace all of one but its name."""
+        if self.unknown_metrics and "logging.googleapis.com/user/" in json.dumps(call.body):
+            self.unknown_metrics -= 1
+            raise Refused(404, "NOT_FOUND", "Cannot find metric(s) that match type. It could take up to 10 minutes.")
+        name = call.name if call.method == "PATCH" else f"{call.name}/{len(self.within(call.name)) + 1}"
+        self.resources[name] = {"enabled": True, **call.body, "name": name}
+        return self.resources[name]
 
     def _deploy(self, call: Call) -> Resource:
         name = call.name if call.method == "PATCH" else f"{call.name}/{call.query['functionId']}"

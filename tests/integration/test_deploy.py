@@ -1,9 +1,7 @@
 """Deploying with the real gcloud, to a Google Cloud on this machine that records what it is told."""
 
 import io
-import os
 import shlex
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,92 +12,23 @@ from pathlib import Path
 import pytest
 
 from local.deployment import Target, deploy_flags, read_target, schedule_flags, write_plan, write_secrets
-from local.functions_table import read_functions
 from local.staging import stage
 from shared.errors import InvalidSettings
-from shared.settings import PROJECT_FOLDER
+from tests.deploying import DELEGATE, FUNCTIONS, REGION, SCHEDULER, SCRIPT, SERVICES, SETTINGS, Operator, needs, url
 from tests.gcloud import NUMBER, PROJECT, GoogleCloud, Refused
 
-SCRIPT = PROJECT_FOLDER / "deploy_functions.sh"
-REGION = "us-central1"
 PLACE = f"projects/{PROJECT}/locations/{REGION}"
-FUNCTIONS = {function.name: function for function in read_functions({})}
-SERVICES = {name: f"watchkeeper-{name.replace('_', '-')}" for name in FUNCTIONS}
-SCHEDULER = f"watchkeeper-scheduler@{PROJECT}.iam.gserviceaccount.com"
-DELEGATE = f"delegate@{PROJECT}.iam.gserviceaccount.com"
+DEPLOYING = ("setup", "functions", "schedules")
 ADDON = f"service-{NUMBER}@gcp-sa-gsuiteaddons.iam.gserviceaccount.com"
-PATIENCE = 180  # seconds for one run of the script
-SETTINGS = f"""
-ALLOWED_USERS=*@example.com
-CHAT_AGENT=agent.chat:answer
-LOG_LEVEL="INFO"
-SCHEDULER_CADENCE="*/2 * * * *"
-SCHEDULER_CONCURRENCY=8
-GMAIL_USER_EMAIL=agent@example.com
-GMAIL_WATCH_TOPIC=projects/{PROJECT}/topics/gmail
-GMAIL_DELEGATE={DELEGATE}
-AIRTABLE_API_KEY=pat$(id).s3cret
-AIRTABLE_BASE_ID=appAAAAAAAAAAAAAA
-CRON_SECRET=secret:3
-AUTH_CALLERS=somebody@else.iam.gserviceaccount.com
-DEV_PORT=9000
-"""
-
-
-def needs(program: str) -> str:
-    """Give the path of a program, or skip the test where it is not installed; in CI that is a failure."""
-    places = [str(Path(sys.executable).parent), *os.get_exec_path()]
-    if path := shutil.which(program, path=os.pathsep.join(places)):
-        return path
-    message = f"{program} is not installed"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
-
-
-def url(name: str) -> str:
-    """Give the address of a deployed function."""
-    return f"https://{REGION}-{PROJECT}.cloudfunctions.net/{SERVICES[name]}"
-
-
-class Operator:
-    """Somebody who runs the script with a settings file, on this cloud."""
-
-    def __init__(self, cloud: GoogleCloud, folder: Path) -> None:
-        self.cloud = cloud
-        self.folder = folder
-        self.settings = folder / "production.env"
-        self.settings.write_text(SETTINGS)
-
-    def run(self, *arguments: str, place: tuple[str, ...] = ("--project", PROJECT, "--region", REGION)) -> str:
-        """Run the script, and give all it said."""
-        code, said = self.attempt(*arguments, place=place)
-        assert code == 0, said
-        assert not self.cloud.unknown
-        return said
-
-    def attempt(
-        self, *arguments: str, place: tuple[str, ...] = ("--project", PROJECT, "--region", REGION)
-    ) -> tuple[int, str]:
-        """Run the script, and give its exit code and all it said."""
-        run = subprocess.run(
-            [str(SCRIPT), *arguments, *place, "--settings", str(self.settings)],
-            env={**self.cloud.env(self.folder), "PYTHON": sys.executable, "JOB_HANDLERS": "not.of.the.shell"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            timeout=PATIENCE,
-        )
-        return run.returncode, run.stdout
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GoogleCloud, str]]:
-    """A cloud to which everything was deployed once, and what the script said."""
+    """A cloud to which everything but monitoring was deployed once, and what the script said."""
     needs("gcloud")
     with GoogleCloud() as cloud:
-        yield cloud, Operator(cloud, tmp_path_factory.mktemp("first")).run("all")
+        operator = Operator(cloud, tmp_path_factory.mktemp("first"))
+        yield cloud, "".join(operator.run(verb) for verb in DEPLOYING)
 
 
 @pytest.fixture
@@ -276,6 +205,25 @@ def test_exactly_its_caller_may_call_a_function(first: tuple[GoogleCloud, str]) 
     }
 
 
+def test_the_account_of_add_ons_is_there_before_it_is_let_in(first: tuple[GoogleCloud, str]) -> None:
+    """Google would make it when it is first used, and Cloud Run lets nobody in whom there is not."""
+    made = f"POST projects/{PROJECT}/services/gsuiteaddons.googleapis.com:generateServiceIdentity"
+    let_in = f"POST {PLACE}/services/{SERVICES['chat_webhook']}:setIamPolicy"
+
+    changes = first[0].changes
+
+    assert changes.index(made) < changes.index(let_in)
+
+
+def test_no_other_kind_of_chat_needs_the_account_of_add_ons(operator: Operator) -> None:
+    """With CHAT_AUTH=endpoint it is not made."""
+    operator.settings.write_text(f"{SETTINGS}CHAT_AUTH=endpoint\n")
+
+    said = operator.run("setup", "--dry-run")
+
+    assert "services identity create" not in said
+
+
 def test_every_account_has_its_roles_and_no_more(first: tuple[GoogleCloud, str]) -> None:
     """Functions may use Firestore, builds may build; the caller has no role in the project at all."""
     roles = {
@@ -360,7 +308,8 @@ def test_a_second_deployment_creates_nothing(deployed: Operator) -> None:
     """Everything is found and brought up to date; who may call is left alone, since it is right."""
     before = deepcopy(deployed.cloud.resources)
 
-    deployed.run("all", "--only", "tick")
+    for verb in DEPLOYING:
+        deployed.run(verb, "--only", "tick")
 
     names = {name for name in deployed.cloud.resources if "/operations/" not in name and "/revisions/" not in name}
     assert names <= set(before)
@@ -489,6 +438,7 @@ def test_a_dry_run_prints_every_command_and_calls_nothing(operator: Operator) ->
     deployments = [command[3] for command in commands if command[1:3] == ["functions", "deploy"]]
     assert deployments == list(SERVICES.values())
     assert "--schedule=*/2 * * * *" in [flag for command in commands for flag in command]
+    assert ["monitoring", "dashboards", "create"] in [command[1:4] for command in commands]
     assert "s3cret" not in said
 
 
@@ -571,6 +521,18 @@ def test_jobs_are_paused_and_resumed(deployed: Operator) -> None:
     assert "there is no Scheduler job gmail-watch-renewal" in said
     assert [deployed.cloud.resources[job]["state"] for job in jobs] == ["ENABLED", "PAUSED"]
     assert len(deployed.cloud.changes) == 3
+
+
+def test_a_job_of_the_former_system_stays_as_it_is(deployed: Operator) -> None:
+    """It has the name of ours, and calls another address."""
+    name, former = f"{PLACE}/jobs/gmail-watch-renewal", "https://former.run.app/renew"
+    deployed.cloud.resources[name]["httpTarget"]["uri"] = former
+
+    said = [deployed.run(verb, "--only", "gmail_watch", "--yes") for verb in ("pause", "destroy")]
+
+    line = f"gmail-watch-renewal calls {former}, which is not ours; it stays as it is\n"
+    assert [line in each for each in said] == [True, True]
+    assert deployed.cloud.changes == [f"DELETE {PLACE}/functions/watchkeeper-gmail-watch"]
 
 
 def test_the_smoke_test_runs_every_job_once(deployed: Operator) -> None:
@@ -705,6 +667,7 @@ def test_the_help_names_every_verb(tmp_path: Path) -> None:
         "setup",
         "functions",
         "schedules",
+        "monitoring",
         "all",
         "smoke",
         "status",

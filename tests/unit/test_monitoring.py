@@ -277,6 +277,11 @@ def test_what_is_there_is_found_again_by_its_name() -> None:
     titles = [alert["displayName"] for alert in ALERTS.values()]
     assert len(set(titles)) == len(titles)
     assert all(title.startswith("Watchkeeper: ") for title in titles)
+    # This is how the script finds the title within a file.
+    files = [path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("alert-*.json"))]
+    assert [re.findall(r'^  "displayName": "(.*)",$', text, re.MULTILINE) for text in files] == [
+        [title] for title in titles
+    ]
     assert DASHBOARD["name"] == "projects/demo/dashboards/watchkeeper"
 
 
