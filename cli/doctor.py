@@ -1,8 +1,9 @@
-"""`watchkeeper doctor`: whether settings, store, handlers, limits and clock are well, and what to do if not."""
+"""`watchkeeper doctor`: whether an installation, or a deployment, is well, and what to do if not."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 import click
@@ -31,19 +32,44 @@ class Finding(NamedTuple):
 
 
 @click.command()
+@click.option("--project", help="Examine the deployment in this Google Cloud project.")
+@click.option("--region", help="The region of the deployment.")
+@click.option(
+    "--settings",
+    "file",
+    type=click.Path(path_type=Path),
+    help="The settings file of the deployment; if not given, .env of the project's folder, if there is one.",
+)
+@click.option("--only", multiple=True, help="A function of the deployment; every one if none is named.")
 @click.pass_context
-def doctor(ctx: click.Context) -> None:
-    """Examine settings, store, handlers, limits and clock.
+def doctor(
+    ctx: click.Context, project: str | None, region: str | None, file: Path | None, only: tuple[str, ...]
+) -> None:
+    """Examine this installation: settings, store, handlers, limits and clock; or a deployment.
 
     What is wrong is shown with its remedy, and the exit code is then 1. The store is read from end to end, to count
     its jobs.
 
+    With --project a deployment is examined instead, and nothing in it is changed. gcloud, with the account that it is
+    signed in with, is asked for APIs, service accounts, roles, the Firestore database, secrets, functions and their
+    settings, who may call them, Gmail's topic and the Scheduler jobs. Then the deployment's store is asked, with
+    application default credentials, for the subscriptions of the mailboxes and bases in the settings file.
+
     \b
-    Example:
+    Examples:
       watchkeeper doctor
+      watchkeeper doctor --project my-project --region us-central1 --settings ../prod.env
     """
+    if project and region:
+        from cli.doctor_deployment import examine_deployment
+
+        findings = examine_deployment(ctx.obj, project=project, region=region, file=file, only=only)
+    elif project or region or file or only:
+        raise click.UsageError("to examine a deployment, give both --project and --region")
+    else:
+        findings = examine(ctx.obj)
     is_well = True
-    for finding in examine(ctx.obj):
+    for finding in findings:
         is_well = is_well and finding.state != "wrong"
         click.echo(
             f"{click.style(f'{finding.state:<8}', fg=STYLES[finding.state])} {finding.subject:<9} {finding.says}"
@@ -58,7 +84,7 @@ def examine(session: Session) -> Iterator[Finding]:
     except InvalidSettings as exc:
         yield Finding("wrong", "settings", str(exc))
         return
-    yield Finding("ok", "settings", _place(settings, session.env.get("FIRESTORE_EMULATOR_HOST", "")))
+    yield Finding("ok", "settings", place_of_jobs(settings, session.env.get("FIRESTORE_EMULATOR_HOST", "")))
     try:
         documents = list(session.jobs.list(with_subscriptions=True))
     except StoreUnavailable as exc:
@@ -70,7 +96,8 @@ def examine(session: Session) -> Iterator[Finding]:
     yield _clock(session)
 
 
-def _place(settings: Settings, emulator: str) -> str:
+def place_of_jobs(settings: Settings, emulator: str) -> str:
+    """Say where the jobs are kept."""
     if settings.storage == "json":
         return f"jobs are kept in {settings.json_path}"
     where = f"the emulator at {emulator}" if emulator else f"project {settings.project or 'of the credentials'}"

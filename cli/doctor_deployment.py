@@ -1,0 +1,178 @@
+"""What `watchkeeper doctor --project` finds: a deployment as gcloud and its store show it."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from cli.deployment_checks import CannotAsk, Plan, checks, remedy
+from cli.doctor import Finding, place_of_jobs
+from cli.session import Session
+from cli.times import distance
+from local.deployment import UNKNOWN_NUMBER, read_target
+from shared.document import Unreadable
+from shared.errors import InvalidSettings, StoreUnavailable
+from shared.job import Job, Status
+from shared.settings import PROJECT_FOLDER, Environment
+from shared.subscriptions import ALARM_BEFORE, MOST_RECORDS, PREFIX, recorded_time
+
+ASKED_AT_ONCE = 4
+PATIENCE = 60  # seconds for an answer of gcloud
+# The settings that name what is subscribed to, and the service, as it stands in the id of a record.
+SUBSCRIBED = {"GMAIL_USER_EMAIL": "gmail", "AIRTABLE_BASE_ID": "airtable"}
+
+
+class NoGcloud(CannotAsk):
+    """No question at all can be asked; the message says what to do."""
+
+
+def examine_deployment(
+    session: Session, *, project: str, region: str, file: Path | None, only: Sequence[str]
+) -> Iterator[Finding]:
+    """Give what is found, one thing after the other; what cannot be examined any more is left out."""
+    default = PROJECT_FOLDER / ".env"  # as deploy_functions.sh finds it
+    used = file or (default if default.exists() else None)
+    try:
+        target = read_target(project=project, region=region, number=UNKNOWN_NUMBER, only=only, file=used)
+        plan = Plan(target=target, file=file, only=only)
+        env = {**target.settings, "SCHEDULER_STORAGE": "firestore", "GOOGLE_CLOUD_PROJECT": project}
+        deployed = replace(session, env=env)
+        place = place_of_jobs(deployed.settings, session.env.get("FIRESTORE_EMULATOR_HOST", ""))
+        needs_number = target.needs_number
+    except InvalidSettings as exc:
+        yield Finding("wrong", "settings", str(exc))
+        return
+    try:
+        target.refuse_missing()
+        yield Finding("ok", "settings", place)
+    except InvalidSettings as exc:
+        yield Finding("wrong", "settings", str(exc))
+    yield from _cloud(plan, session.env, needs_number=needs_number)
+    yield from _subscriptions(plan, deployed)
+
+
+# -- gcloud ------------------------------------------------------------------------------------------------------------
+
+
+def _cloud(plan: Plan, env: Mapping[str, str], *, needs_number: bool) -> Iterator[Finding]:
+    """Ask for the project, whose number is part of the plan; then ask side by side all that the checks ask."""
+    target = plan.target
+    project = _ask(env, ("projects", "describe", target.project))
+    if isinstance(project, NoGcloud):
+        yield Finding("wrong", "gcloud", str(project))
+        return
+    if project is None:
+        yield Finding("wrong", "project", f"there is no project {target.project}, or it may not be seen")
+        return
+    if not isinstance(project, CannotAsk):
+        target = replace(target, number=project["projectNumber"])
+    else:
+        left_out = "; what Chat calls is left out, since it depends on the project's number" if needs_number else ""
+        yield Finding("wrong", "project", f"{target.project} cannot be looked at: {project}{left_out}")
+        if needs_number:
+            target = replace(target, functions=[each for each in target.functions if each.scheduler_job])
+    asked = list(checks(replace(plan, target=target)))
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        answers = pool.map(lambda check: _ask(env, (*check.question, f"--project={target.project}")), asked)
+        for check, answer in zip(asked, answers, strict=True):
+            yield from check.findings(answer)
+
+
+def _ask(env: Mapping[str, str], question: Sequence[str]) -> Any:
+    """Give what gcloud shows, None for what is not there, or CannotAsk."""
+    try:
+        run = subprocess.run(
+            ["gcloud", *question, "--format=json"],
+            env={**env, "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PATIENCE,
+        )
+    except FileNotFoundError:
+        return NoGcloud("it is not installed: https://cloud.google.com/sdk/docs/install")
+    except subprocess.TimeoutExpired:
+        return CannotAsk(f"gcloud gave no answer within {PATIENCE} s")
+    if run.returncode == 0:
+        return json.loads(run.stdout)
+    if "gcloud auth login" in run.stderr:
+        return NoGcloud(f"it is not signed in; {remedy('gcloud', 'auth', 'login')}")
+    if re.search(r"^ERROR: .*(NOT_FOUND|not found|\[404\])", run.stderr, re.IGNORECASE | re.MULTILINE):
+        return None
+    return CannotAsk(last_error(run.stderr))
+
+
+def last_error(said: str) -> str:
+    """Give the last line that is an error, or else the last one: the details of an error follow it."""
+    lines = [line for line in said.splitlines() if line.strip()] or ["gcloud failed and did not say why"]
+    errors = [line for line in lines if line.startswith("ERROR: ")] or lines
+    return re.sub(r"^ERROR: (\(gcloud[^)]*\) )?", "", errors[-1])[:300]
+
+
+# -- Subscriptions -----------------------------------------------------------------------------------------------------
+
+
+def _subscriptions(plan: Plan, session: Session) -> Iterator[Finding]:
+    """Read the records of the deployment, where something is subscribed to, and judge them."""
+    settings = Environment(plan.target.settings)
+    told = {name for function in plan.target.functions for name in function.settings}
+    wanted = [
+        (service, name.lower() if service == "gmail" else name)  # as the record of a mailbox has it
+        for setting, service in SUBSCRIBED.items()
+        for name in dict.fromkeys(settings.words(setting))
+        if setting in told
+    ]
+    if not wanted:
+        return
+    try:
+        following = session.jobs.list(after=PREFIX, page_size=MOST_RECORDS, with_subscriptions=True)
+        records = list(takewhile(lambda job: job.id.startswith(PREFIX), following))
+    except StoreUnavailable as exc:
+        yield Finding("wrong", "store", str(exc))
+        return
+    for service, name in wanted:
+        yield from judge_subscription(service, name, records, session.clock())
+
+
+def judge_subscription(
+    service: str, name: str, records: Sequence[Job | Unreadable], now: datetime
+) -> Iterator[Finding]:
+    """Judge what is on record of a mailbox, or of every webhook of a base."""
+    own = [job for job in records if f"{job.id}:".startswith(f"{PREFIX}{service}:{name}:")]
+    wanted = [job for job in own if isinstance(job, Unreadable) or job.status is not Status.CANCELLED]
+    renew = remedy("watchkeeper", "renew", service)
+    if not own:
+        yield Finding("wrong", service, f"there is no subscription of {name}; {renew}")
+    elif not wanted:
+        delete = remedy("watchkeeper", "jobs", "delete", own[0].id)
+        yield Finding("warning", service, f"{own[0].id} is cancelled: there is no alarm; {delete}, then {renew}")
+    for job in wanted:
+        yield _judge(service, job, renew, now)
+
+
+def _judge(service: str, job: Job | Unreadable, renew: str, now: datetime) -> Finding:
+    if isinstance(job, Unreadable):
+        upgrade = f"repair it, then {remedy('watchkeeper', 'jobs', 'upgrade')}"
+        return Finding("wrong", service, f"{job.id} cannot be read ({job.reason}); {upgrade}")
+    expires_at = recorded_time(job.payload, "expires_at")
+    if job.payload.get("expires_at", "") is None:
+        stands, is_well = "never expires", True
+    elif expires_at is None:
+        stands, is_well = "has never been renewed", False
+    else:
+        stands = f"{'expires' if expires_at > now else 'lapsed'} {distance(expires_at, now)}"
+        is_well = expires_at - now > ALARM_BEFORE
+    if not is_well:
+        error = f"; last error: {job.payload['error']}" if "error" in job.payload else ""
+        return Finding("wrong", service, f"{job.id} {stands}{error}; {renew}")
+    if job.status is Status.PAUSED:
+        resume = remedy("watchkeeper", "jobs", "resume", job.id)
+        return Finding("warning", service, f"{job.id} is paused: there is no alarm; {resume}")
+    return Finding("ok", service, f"{job.id} {stands}")

@@ -1,0 +1,238 @@
+"""`watchkeeper doctor --project` with the real gcloud, on what the script deployed to a cloud on this machine."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+from google.cloud import firestore
+
+from cli.main import watchkeeper
+from cli.session import Session
+from local.functions_table import read_deployment
+from shared.job import Job, iso
+from shared.store import Change, Won
+from shared.store_firestore import FirestoreStore
+from tests.deploying import DELEGATE, REGION, SCHEDULER, Operator, needs
+from tests.gcloud import NUMBER, PROJECT, GoogleCloud, Refused
+
+pytestmark = pytest.mark.emulator
+
+PLACE = f"projects/{PROJECT}/locations/{REGION}"
+ONLY = ("tick", "gmail_watch", "chat_webhook")  # an agent without Airtable
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+WATCH = "subscription:gmail:agent@example.com"
+Findings = list[tuple[str, str, str]]
+
+
+def account(name: str) -> str:
+    """Give the address of a service account."""
+    return f"{name}@{PROJECT}.iam.gserviceaccount.com"
+
+
+def set_up(cloud: GoogleCloud, collection: str) -> None:
+    """Leave behind what setup leaves behind, as the API shows it."""
+    table, project = read_deployment({}), f"projects/{PROJECT}"
+    apis = {*table.apis, *(api for function in table.functions for api in function.apis)}
+    own = [account(f"watchkeeper-{name.replace('_', '-')}") for name in ONLY]
+    database = f"{project}/databases/(default)"
+    exempt = [f"{database}/collectionGroups/{collection}/fields/{name}" for name in ("payload", "recent_runs", "error")]
+    expiry = f"{database}/collectionGroups/{collection}/fields/expire_at"
+    key = f"{project}/secrets/watchkeeper-cron-secret"
+    cloud.resources |= {
+        f"{project}/services": {"services": [{"name": f"projects/{NUMBER}/services/{api}"} for api in apis]},
+        database: {"name": database, "type": "FIRESTORE_NATIVE"},
+        f"{database}/collectionGroups/{collection}/fields": {
+            "fields": [
+                *({"name": name, "indexConfig": {}} for name in exempt),
+                {"name": expiry, "indexConfig": {}, "ttlConfig": {"state": "ACTIVE"}},
+            ]
+        },
+        **{
+            f"{project}/serviceAccounts/{email}": {"email": email}
+            for email in (SCHEDULER, account("watchkeeper-build"), *own)
+        },
+        f"{key}/versions/3": {"name": f"{key}/versions/3", "state": "ENABLED"},
+    }
+    build = ("roles/artifactregistry.writer", "roles/logging.logWriter", "roles/storage.objectViewer")
+    cloud.policies |= {
+        project: policy(**{"roles/datastore.user": own}, **{role: [account("watchkeeper-build")] for role in build}),
+        key: policy(**{"roles/secretmanager.secretAccessor": own[:2]}),
+        f"{project}/topics/gmail": policy(**{"roles/pubsub.publisher": ["gmail-api-push@system.gserviceaccount.com"]}),
+        f"{project}/serviceAccounts/{DELEGATE}": policy(**{"roles/iam.serviceAccountTokenCreator": own[1:2]}),
+    }
+
+
+def policy(**roles: list[str]) -> dict[str, object]:
+    """Give a policy that gives these roles to service accounts."""
+    bindings = [
+        {"role": role, "members": [f"serviceAccount:{email}" for email in emails]} for role, emails in roles.items()
+    ]
+    return {"bindings": bindings, "etag": "AA=="}
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """An operator who has deployed all but Airtable's function, and whose Scheduler jobs have run."""
+    needs("gcloud")
+    collection = f"jobs-{uuid.uuid4().hex}"
+    with GoogleCloud() as cloud:
+        operator = Operator(cloud, tmp_path_factory.mktemp("deployed"))
+        with operator.settings.open("a") as settings:
+            settings.write(f"SCHEDULER_COLLECTION={collection}\n")
+        operator.run("functions", "--only", *ONLY)
+        operator.run("schedules", "--only", *ONLY)
+        set_up(cloud, collection)
+        for job in ("watchkeeper-tick", "gmail-watch-renewal"):
+            cloud.resources[f"{PLACE}/jobs/{job}"]["lastAttemptTime"] = iso(NOW)
+        yield operator
+
+
+@pytest.fixture(scope="module")
+def watched(deployed: Operator, firestore_emulator: str) -> Operator:
+    """The operator, in whose Firestore it is on record that the mailbox is watched for seven days."""
+    client = firestore.Client(project=PROJECT)
+    collection = deployed.settings.read_text().rpartition("SCHEDULER_COLLECTION=")[2].strip()
+    payload = {"subscription": "the Gmail watch", "expires_at": iso(NOW + timedelta(days=7))}
+    job = Job.create(WATCH, "subscription_check", now=NOW, payload=payload)
+    assert isinstance(FirestoreStore(client, collection).swap([Change(None, job)])[0], Won)
+    client.close()  # type: ignore[no-untyped-call]  # the library's own
+    return deployed
+
+
+@pytest.fixture
+def doctor(watched: Operator) -> Iterator[Callable[..., tuple[int, Findings]]]:
+    """Call `watchkeeper doctor` for the deployment; what a test breaks is whole again afterwards."""
+    cloud = watched.cloud
+    resources, policies = deepcopy(cloud.resources), deepcopy(cloud.policies)
+
+    def call(at: datetime = NOW, **env: str) -> tuple[int, Findings]:
+        place = ("--project", PROJECT, "--region", REGION, "--settings", str(watched.settings))
+        only = (word for name in ONLY for word in ("--only", name))
+        session = Session(env={**cloud.env(watched.folder), **env}, clock=lambda: at, user="ada")
+        result = CliRunner().invoke(watchkeeper, ["doctor", *place, *only], obj=session)
+        lines = [line.split(maxsplit=2) for line in result.output.splitlines()]
+        return result.exit_code, [(state, subject, says) for state, subject, says in lines]
+
+    yield call
+    cloud.resources, cloud.policies = resources, policies
+    cloud.refusals.clear()
+
+
+def test_a_deployment_as_the_script_made_it_is_well(
+    doctor: Callable[..., tuple[int, Findings]], watched: Operator
+) -> None:
+    """Every line is good, in order; nothing is changed, and nothing was asked that is not known."""
+    watched.cloud.calls.clear()
+
+    code, found = doctor()
+
+    assert [finding for finding in found if finding[0] != "ok"] == []
+    assert code == 0
+    assert [subject for _, subject, _ in found] == [
+        *("settings", "apis", "database", "database", "accounts", "roles", "secret", "secret"),
+        *("function", "caller", "schedule"),
+        *("delegate", "topic", "function", "caller", "schedule"),
+        *("function", "caller"),
+        "gmail",
+    ]
+    assert ("ok", "gmail", f"{WATCH} expires in 7 days") in found
+    assert watched.cloud.changes == []
+    assert watched.cloud.unknown == []
+
+
+def test_everything_that_is_broken_is_named_with_its_remedy(
+    doctor: Callable[..., tuple[int, Findings]], watched: Operator
+) -> None:
+    """Several things at once; what cannot be asked is said, and the rest is examined all the same."""
+    cloud = watched.cloud
+    project, invoker = f"projects/{PROJECT}", f"{PLACE}/services/watchkeeper-gmail-watch"
+    services = cloud.resources[f"{project}/services"]
+    services["services"] = [each for each in services["services"] if "cloudscheduler" not in each["name"]]
+    datastore = cloud.policies[project]["bindings"][0]
+    datastore["members"].remove(f"serviceAccount:{account('watchkeeper-tick')}")
+    cloud.policies[invoker]["bindings"][0]["members"].append("allUsers")
+    job = cloud.resources[f"{PLACE}/jobs/gmail-watch-renewal"]
+    job["httpTarget"]["oidcToken"]["audience"] = "https://old.run.app"
+    job["state"] = "PAUSED"
+    cloud.resources[f"{PLACE}/jobs/watchkeeper-tick"]["status"] = {"code": 16}
+    del cloud.resources[f"{project}/secrets/watchkeeper-cron-secret/versions/3"]
+    del cloud.resources[f"{PLACE}/functions/watchkeeper-chat-webhook"]
+    told = cloud.resources[f"{PLACE}/functions/watchkeeper-tick"]["serviceConfig"]["environmentVariables"]
+    told["AUTH_AUDIENCE"] = "https://old.run.app"
+    denied = Refused(403, "PERMISSION_DENIED", "Permission 'pubsub.topics.getIamPolicy' denied")
+    cloud.refusals[f"GET {project}/topics/gmail:getIamPolicy"] = denied
+
+    code, found = doctor(NOW + timedelta(days=6, hours=1))
+
+    def run(verb: str, *only: str) -> str:
+        place = f"--project {PROJECT} --region {REGION} --settings {watched.settings}"
+        return f"run `./deploy_functions.sh {verb} {place} --only {' '.join(only or ONLY)}`"
+
+    assert code == 1
+    assert [finding for finding in found if finding[0] != "ok"] == [
+        ("wrong", "apis", f"not enabled: cloudscheduler.googleapis.com; {run('setup')}"),
+        ("wrong", "roles", f"watchkeeper-tick has not roles/datastore.user; {run('setup')}"),
+        (
+            *("wrong", "secret"),
+            "version 3 of watchkeeper-cron-secret is not there; put its value into the settings file, as CRON_SECRET; "
+            + run("setup"),
+        ),
+        (
+            *("wrong", "function"),
+            f"watchkeeper-tick was deployed with another AUTH_AUDIENCE; {run('functions', 'tick')}",
+        ),
+        (
+            *("wrong", "schedule"),
+            f"the last attempt of watchkeeper-tick, at {iso(NOW)}, failed with status 16 (401); the log of "
+            f"watchkeeper-tick says why, docs/OPERATIONS.md what to do; then {run('smoke', 'tick')}",
+        ),
+        (
+            *("wrong", "topic"),
+            f"{project}/topics/gmail cannot be looked at: PERMISSION_DENIED: Permission 'pubsub.topics.getIamPolicy' "
+            "denied. This command is unauthenticated because the [auth/disable_credentials] property is True",
+        ),
+        ("wrong", "caller", f"watchkeeper-gmail-watch may be called by allUsers; {run('setup', 'gmail_watch')}"),
+        ("warning", "schedule", f"gmail-watch-renewal is paused; {run('resume', 'gmail_watch')}"),
+        (
+            *("wrong", "schedule"),
+            f"gmail-watch-renewal has another oidc-token-audience; {run('schedules', 'gmail_watch')}",
+        ),
+        ("wrong", "function", f"watchkeeper-chat-webhook is not deployed; {run('functions', 'chat_webhook')}"),
+        ("wrong", "gmail", f"{WATCH} expires in 23 h; run `watchkeeper renew gmail`"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        pytest.param({"PATH": ""}, "it is not installed: https://cloud.google.com/sdk/docs/install", id="missing"),
+        pytest.param(
+            {"CLOUDSDK_AUTH_DISABLE_CREDENTIALS": ""}, "it is not signed in; run `gcloud auth login`", id="signed-out"
+        ),
+    ],
+)
+def test_without_gcloud_the_subscriptions_are_examined_all_the_same(
+    doctor: Callable[..., tuple[int, Findings]], env: dict[str, str], says: str
+) -> None:
+    """That nothing can be asked is said once, with what to do."""
+    code, found = doctor(**env)
+
+    assert code == 1
+    assert ("wrong", "gcloud", says) == found[1]
+    assert [finding[:2] for finding in found] == [("ok", "settings"), ("wrong", "gcloud"), ("ok", "gmail")]
+
+
+def test_a_project_that_is_not_there_is_the_only_finding_of_its_kind(
+    doctor: Callable[..., tuple[int, Findings]], watched: Operator
+) -> None:
+    """There is nothing to ask of it."""
+    del watched.cloud.resources[f"projects/{PROJECT}"]
+
+    code, found = doctor()
+
+    assert code == 1
+    assert found[1] == ("wrong", "project", f"there is no project {PROJECT}, or it may not be seen")
+    assert len(found) == 3
