@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from cli.console import console
 from cli.cron import show_cron
 from cli.doctor import doctor
 from cli.jobs import jobs
@@ -60,12 +61,18 @@ def watchkeeper(ctx: click.Context) -> None:
 
 
 @click.command()
+@click.option(
+    "--storage",
+    type=click.Choice(["json", "firestore"]),
+    help="Where jobs are kept, instead of SCHEDULER_STORAGE; firestore is its emulator, which is started.",
+)
 @click.pass_context
-def dev(ctx: click.Context) -> None:
-    """Run every function on this machine, until Ctrl-C.
+def dev(ctx: click.Context, storage: str | None) -> None:
+    """Run every function on this machine, and a page to see them, until Ctrl-C.
 
-    A stand-in for Cloud Scheduler calls each function at once, and then on its schedule in functions.toml. Gmail and
-    Airtable are played by stand-ins as long as none of their settings is made.
+    A stand-in for Cloud Scheduler calls each function at once, and then on its schedule in functions.toml. Gmail,
+    Airtable and Chat are played by stand-ins as long as none of their settings is made. A function whose code changes
+    is loaded again.
 
     \b
     Example:
@@ -73,10 +80,10 @@ def dev(ctx: click.Context) -> None:
     """
     from local.dev import run
 
-    ctx.exit(run(ctx.obj.env))
+    ctx.exit(run(ctx.obj.env, storage))
 
 
-for command in (jobs, tick, renew, show_cron, doctor, dev):
+for command in (jobs, tick, renew, show_cron, doctor, dev, console):
     watchkeeper.add_command(command)
 
 

@@ -1,0 +1,100 @@
+// Elements, times, and the way to the server. All text becomes text nodes: what jobs and messages contain is shown and
+// never run.
+
+export const $ = (selector, within = document) => within.querySelector(selector);
+
+/** Make an element: h("button.primary", {onclick}, "Text", child). Absent attributes and children are left out. */
+export function h(tag, attributes = {}, ...children) {
+  const [name, ...classes] = tag.split(".");
+  const element = document.createElement(name);
+  element.classList.add(...classes);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (value !== undefined && value !== false) element.setAttribute(key, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter(child => child || child === 0));
+  return element;
+}
+
+/** Fill a parent with an element for each item. One whose item is as before stays, with its focus and its input. */
+export function fill(parent, items, make) {
+  const present = new Map([...parent.children].map(child => [child.dataset.item, child]));
+  const held = document.activeElement?.dataset.focus;
+  const wanted = items.map(item => {
+    const key = JSON.stringify(item);
+    const element = present.get(key) ?? make(item);
+    present.delete(key);
+    element.dataset.item = key;
+    return element;
+  });
+  for (const child of [...parent.children]) if (!wanted.includes(child)) child.remove();
+  wanted.forEach((element, at) => {
+    if (parent.children[at] !== element) parent.insertBefore(element, parent.children[at] ?? null);
+  });
+  if (held && document.activeElement?.dataset.focus !== held) $(`[data-focus="${CSS.escape(held)}"]`, parent)?.focus();
+  countTimes();
+}
+
+export const link = (href, ...children) => h("a", { href, target: "_blank", rel: "noopener noreferrer" }, ...children);
+
+export function show(element, text) {
+  element.textContent = text;
+  element.hidden = !text;
+}
+
+// -- times ------------------------------------------------------------------------------------------------------------
+
+let ahead = 0; // of the server's clock
+
+export const now = () => Date.now() + ahead;
+export const setNow = iso => (ahead = Date.parse(iso) - Date.now());
+
+/** A time that counts by itself: "in 42 s", "3 min ago". */
+export const counting = (iso, title) => h("time", { datetime: iso, title, "data-counts": "" }, distance(iso));
+
+export function distance(iso) {
+  const seconds = Math.round((Date.parse(iso) - now()) / 1000);
+  const length = span(Math.abs(seconds));
+  return seconds > 0 ? `in ${length}` : seconds === 0 ? "now" : `${length} ago`;
+}
+
+function span(seconds) {
+  for (const [unit, size] of [["days", 86400], ["h", 3600], ["min", 60]]) {
+    if (seconds >= 2 * size) return `${Math.floor(seconds / size)} ${unit}`;
+  }
+  return `${seconds} s`;
+}
+
+export function countTimes() {
+  for (const time of document.querySelectorAll("[data-counts]")) time.textContent = distance(time.dateTime);
+}
+
+// -- the server -------------------------------------------------------------------------------------------------------
+
+export const get = path => ask(path, {});
+export const post = (path, body = {}) =>
+  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+async function ask(path, options) {
+  let response, body;
+  try {
+    response = await fetch(path, options);
+    body = await response.json();
+  } catch {
+    throw new Error("The console does not answer. If it was stopped, start it again; this page goes on by itself.");
+  }
+  if (response.ok) return body;
+  throw Object.assign(new Error(body.error ?? `HTTP ${response.status}`), { errors: body.errors });
+}
+
+/** Do something with a button that is busy meanwhile; what goes wrong is given to `fails`. */
+export async function busy(button, act, fails) {
+  button.disabled = true;
+  try {
+    await act();
+  } catch (problem) {
+    fails(problem);
+  } finally {
+    button.disabled = false;
+  }
+}

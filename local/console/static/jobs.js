@@ -1,0 +1,120 @@
+// The table of jobs, and the form that makes one.
+
+import { $, busy, counting, fill, get, h, post, show } from "./dom.js";
+import * as panel from "./panel.js";
+
+const STATUSES = ["all", "pending", "running", "paused", "failed", "completed", "cancelled"];
+let about;
+let refresh;
+let status = "";
+let after = "";
+
+export const path = () => `/api/jobs?${new URLSearchParams({ status, after })}`;
+
+export function start(given, again) {
+  [about, refresh] = [given, again];
+  $("#filters").append(...STATUSES.map(name => h("label", {},
+    h("input", { type: "radio", name: "status", checked: name === "all", onchange: () => turn(name === "all" ? "" : name, "") }),
+    h("span", {}, name),
+  )));
+  $("#first-page").addEventListener("click", () => turn(status, ""));
+  $("#new-job").addEventListener("click", () => maker.showModal());
+  startMaker();
+}
+
+function turn(toStatus, toAfter) {
+  [status, after] = [toStatus, toAfter];
+  return refresh();
+}
+
+export function update({ jobs, more }) {
+  fill($("#rows"), jobs, row);
+  $("#rows").parentElement.hidden = !jobs.length;
+  $("#no-jobs").hidden = jobs.length > 0;
+  $("#no-jobs").textContent = status || after ? "There is no such job." : about.is_read_only
+    ? "There is no job yet. People make them in Chat, and you with: watchkeeper jobs add"
+    : "There is no job yet. New job makes one; so does a reminder in Chat.";
+  $("#first-page").hidden = !after;
+  $("#more").hidden = !more;
+  $("#more").onclick = () => turn(status, more);
+  const bound = more || after ? `${about.page} a page, by id` : "";
+  const pace = about.is_read_only ? `read every ${about.poll_seconds} s while you look, since reads are billed` : "";
+  $("#jobs-note").textContent = [bound, pace].filter(Boolean).join("; ");
+}
+
+function row({ id, title, type, status, schedule, ready_at, next, attempts, lease_until, error }) {
+  const open = h("button.name", { "data-focus": `row ${id}`, onclick: () => panel.open(id) }, title);
+  const coming = ready_at ? [counting(ready_at, next), h("small", {}, next)] : lease_until ? ["running", h("small", {}, "lease ends ", counting(lease_until))] : "–";
+  return h("tr", { onclick: event => event.target.closest("button") || panel.open(id) },
+    h("td", {}, open, h("small", {}, [id, type].filter(Boolean).join(" · ")), error && h("small.problem", {}, error)),
+    h("td.wide", {}, schedule), h("td", {}, coming),
+    h("td.wide", {}, attempts.startsWith("0") ? h("span.soft", {}, "none") : attempts), h("td", {}, h(`span.status.${status}`, {}, status)),
+  );
+}
+
+// -- the form ---------------------------------------------------------------------------------------------------------
+
+const maker = $("#maker");
+const form = $("form", maker);
+const field = name => form.elements[name];
+
+function startMaker() {
+  field("type").append(...about.types.map(({ name }) => h("option", { value: name, selected: name === "log" }, name)));
+  field("timezone").value = about.timezone;
+  $("#zones").append(...Intl.supportedValuesOf("timeZone").map(value => h("option", { value })));
+  field("type").addEventListener("change", () => {
+    field("payload").value = about.types.find(({ name }) => name === field("type").value).example;
+    arrange();
+  });
+  form.addEventListener("input", arrange);
+  $(".close", maker).addEventListener("click", () => maker.close());
+  form.addEventListener("submit", event => {
+    event.preventDefault();
+    busy(event.submitter, make, problem => complain(problem.errors ?? {}, problem.errors ? "" : problem.message));
+  });
+  arrange();
+}
+
+function values() {
+  const all = Object.fromEntries(new FormData(form));
+  delete all[all.type === "log" ? "payload" : "message"];
+  return all;
+}
+
+async function make() {
+  const { id } = await post("/api/jobs", values());
+  complain({});
+  maker.close();
+  field("id").value = "";
+  await turn("", "");
+  $(`[data-focus="${CSS.escape(`row ${id}`)}"]`)?.focus();
+}
+
+/** Show the fields that matter, and the runs that they mean. */
+async function arrange() {
+  const { type, when } = Object.fromEntries(new FormData(form));
+  const needed = { message: type === "log", payload: type !== "log", timezone: when === "at" || when === "cron" };
+  for (const label of form.querySelectorAll("[data-for]")) {
+    label.hidden = !(needed[label.dataset.for] ?? label.dataset.for === when);
+  }
+  const asked = values();
+  const query = new URLSearchParams(["when", "in", "at", "cron", "timezone"].map(name => [name, asked[name] ?? ""]));
+  try {
+    const { words, runs, errors } = await get(`/api/preview?${query}`);
+    if (JSON.stringify(asked) !== JSON.stringify(values())) return; // typed on meanwhile
+    complain(errors);
+    fill($("#preview"), [...(words ? [{ words }] : []), ...runs], ({ words, says, change }) =>
+      words ? h("strong", {}, words) : h("span", {}, says, change && h("em", {}, change)));
+  } catch (problem) {
+    complain({}, problem.message);
+  }
+}
+
+function complain(errors, otherwise = "") {
+  for (const place of form.querySelectorAll("label small")) {
+    const control = $("input, select, textarea", place.parentElement);
+    show(place, errors[control.name] ?? "");
+    control.setAttribute("aria-invalid", control.name in errors);
+  }
+  show($("#maker-problem"), otherwise);
+}

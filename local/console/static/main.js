@@ -1,0 +1,66 @@
+// Which view is shown, and when it asks the server again.
+
+import * as chat from "./chat.js";
+import { $, countTimes, get, setNow, show } from "./dom.js";
+import * as jobs from "./jobs.js";
+import * as now from "./now.js";
+import * as panel from "./panel.js";
+
+const views = { now, jobs, chat };
+let about;
+let timer;
+let turn = 0;
+
+const named = () => location.hash.slice(1);
+const current = () => (Object.hasOwn(views, named()) && (named() !== "chat" || about?.has_chat) ? named() : "now");
+
+/** Show what the server says now. Of two that are under way the later one counts. */
+export async function refresh() {
+  const mine = ++turn;
+  clearTimeout(timer);
+  try {
+    if (!about) {
+      about = start(await get("/api/about"));
+      turnTo();
+    }
+    const view = views[current()];
+    const [data, job] = await Promise.all([get(view.path()), panel.load()]);
+    if (mine !== turn) return;
+    if (data.now) setNow(data.now);
+    view.update(data);
+    if (job) panel.update(job);
+    show($("#trouble"), "");
+  } catch (problem) {
+    if (mine !== turn) return;
+    show($("#trouble"), problem.message);
+  }
+  if (!document.hidden) timer = setTimeout(refresh, (about?.poll_seconds ?? 2) * 1000);
+}
+
+function start(about) {
+  $("#place").textContent = `Jobs ${about.place}`;
+  $("#read-only").hidden = !about.is_read_only;
+  $("nav [href='#chat']").hidden = !about.has_chat;
+  for (const element of document.querySelectorAll("[data-changes]")) element.hidden = about.is_read_only;
+  for (const view of [...Object.values(views), panel]) view.start(about, refresh);
+  return about;
+}
+
+function turnTo() {
+  for (const section of document.querySelectorAll("[data-view]")) section.hidden = section.dataset.view !== current();
+  for (const tab of document.querySelectorAll("nav a")) {
+    tab.hash.slice(1) === current() ? tab.setAttribute("aria-current", "page") : tab.removeAttribute("aria-current");
+  }
+}
+
+addEventListener("hashchange", async () => {
+  turnTo();
+  await refresh();
+});
+document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : refresh()));
+setInterval(() => {
+  countTimes();
+  now.place();
+}, 1000);
+turnTo();
+await refresh();

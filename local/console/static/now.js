@@ -1,0 +1,142 @@
+// The view of the present: the latest tick, the timeline, the subscriptions, and what is real.
+
+import { $, busy, counting, fill, h, link, now, post, show } from "./dom.js";
+import * as panel from "./panel.js";
+
+const HOUR = 3_600_000;
+const OUTCOMES = ["completed", "failed", "retried", "later", "died", "missed", "running", "upcoming"];
+let about;
+let refresh;
+
+export const path = () => "/api/now";
+
+export function start(given, again) {
+  [about, refresh] = [given, again];
+  $("#tick-now").addEventListener("click", event =>
+    busy(event.target, () => post("/api/call/tick").then(refresh), problem => show($("#tick-problem"), problem.message)),
+  );
+  $("#legend").append(...OUTCOMES.map(name => h("span", {}, h(`i.mark.${name}`), name)), h("span", {}, h("i.late"), "late"));
+  const rows = [...about.services, ...about.functions.map(each => ({ ...each, state: "real" }))];
+  $("#services").append(...rows.map(service));
+  for (let minutes = -60; minutes <= 60; minutes += 30) $("#axis").append(h("span", { "data-minutes": minutes }));
+  const lanes = $("#lanes");
+  lanes.addEventListener("keydown", walk);
+  for (const kind of ["focusin", "pointerover"]) lanes.addEventListener(kind, explain);
+  for (const kind of ["focusout", "pointerleave"]) lanes.addEventListener(kind, () => ($("#mark-says").hidden = true));
+}
+
+function service({ name, address, state, schedule }) {
+  const shown = state === "stand-in" ? link(`${address}/stand-in`, address) : address || "as configured";
+  return h("div", {}, h("dt", {}, name), h("dd", {}, h(`span.tag.${state}`, {}, state), " ", shown, schedule && h("small", {}, schedule)));
+}
+
+export function update(data) {
+  showTick(data.tick);
+  fill($("#lanes"), data.lanes, lane);
+  if (!data.lanes.length) fill($("#lanes"), [0], () => h("p.empty", {}, `Nothing ran in the last hour, and nothing is to run in the next.${about.is_read_only ? "" : " A new job, under Jobs, changes that."}`));
+  const notes = [
+    data.left_out && `${data.left_out} more jobs are not shown`,
+    data.is_partial && `of the first ${about.page} jobs by id`,
+    about.is_read_only && `read every ${about.poll_seconds} s, since reads are billed`,
+  ];
+  $("#timeline-note").textContent = notes.filter(Boolean).join("; ");
+  fill($("#subscriptions"), data.subscriptions, subscription);
+  if (!data.subscriptions.length) fill($("#subscriptions"), [0], () => h("p.empty", {}, "No subscription is recorded. The first renewal makes one: gmail_watch and airtable_refresh do it, each on its schedule."));
+  place();
+}
+
+// -- tick -------------------------------------------------------------------------------------------------------------
+
+function showTick({ last, next }) {
+  const state = $("#tick-state");
+  const problem = last?.problem ?? "";
+  if (about.is_read_only) return fill(state, ["Cloud Scheduler ticks there; the log of the function has the metrics."], text => h("span", {}, text));
+  if (!last) fill(state, ["There was none yet"], text => h("span", {}, text));
+  else fill(state, [last.began_at, `, took ${last.took}`, next], part => (part.includes("took") || !part ? h("span", {}, part) : part === next ? h("span", {}, "; the next one ", counting(part)) : counting(part)));
+  show($("#tick-problem"), problem);
+  fill($("#metrics"), Object.entries(last?.metrics ?? {}), ([name, value]) =>
+    h(value ? "div" : "div.zero", {}, h("dt", {}, words(name)), h("dd", {}, figure(value))));
+}
+
+const figure = value => (typeof value === "boolean" ? (value ? "yes" : "no") : Number.isInteger(value) ? String(value) : value.toFixed(1));
+const WORDS = { max_lateness_seconds: "s late", execution_time_ms: "ms" };
+const words = name => WORDS[name] ?? name.replace(/^jobs_/, "").replaceAll("_", " ");
+
+// -- timeline ---------------------------------------------------------------------------------------------------------
+
+function lane({ id, title, marks }) {
+  const first = marks.findIndex(mark => mark.outcome === "upcoming");
+  return h("div.lane", { role: "listitem" },
+    h("button.name", { title, "data-focus": `lane ${id}`, onclick: () => panel.open(id) }, title),
+    h("div.track", {}, marks.map((mark, at) => bar(mark, `mark ${id} ${mark.at}`, at === Math.max(first - 1, 0)))),
+  );
+}
+
+function bar({ due, at, until, local, outcome, says }, focus, isEntry) {
+  const label = [`${outcome}, ${local}`, says].filter(Boolean).join("; ");
+  const mark = h(`span.mark.${outcome}`, { tabindex: isEntry ? 0 : -1, role: "img", "aria-label": label, "data-focus": focus });
+  const times = [due, at, until].map(iso => (iso ? Date.parse(iso) : NaN));
+  const late = times[1] - times[0] >= 1000 && h("span.late", {});
+  return Object.assign(h("span.run", {}, late, mark), { times });
+}
+
+/** Put everything on the timeline where it belongs at this moment. */
+export function place() {
+  const share = moment => Math.min(Math.max((moment - now() + HOUR) / (2 * HOUR), 0), 1) * 100;
+  for (const run of document.querySelectorAll(".run")) {
+    const [due, at, until] = run.times;
+    const [mark, late] = [$(".mark", run), $(".late", run)];
+    mark.style.left = `${share(at)}%`;
+    mark.style.width = `${share(Number.isNaN(until) ? now() : until) - share(at)}%`;
+    if (late) [late.style.left, late.style.width] = [`${share(due)}%`, `${share(at) - share(due)}%`];
+  }
+  const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: about?.timezone });
+  for (const tick of document.querySelectorAll("#axis span")) {
+    const minutes = Number(tick.dataset.minutes);
+    tick.textContent = minutes ? clock.format(now() + minutes * 60_000) : `now ${clock.format(now())}`;
+    tick.style.left = `${share(now() + minutes * 60_000)}%`;
+  }
+}
+
+/** The arrow keys go from mark to mark. */
+function walk(event) {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  const lane = event.target.closest(".lane");
+  if (!step || !lane) return;
+  const stops = [...lane.querySelectorAll(".name, .mark")];
+  stops[stops.indexOf(event.target) + step]?.focus();
+  event.preventDefault();
+}
+
+function explain({ target }) {
+  if (!target.matches(".mark")) return ($("#mark-says").hidden = true);
+  show($("#mark-says"), target.getAttribute("aria-label"));
+  const [spot, card] = [target.getBoundingClientRect(), $("#timeline").parentElement.getBoundingClientRect()];
+  const says = $("#mark-says");
+  says.style.left = `${Math.min(Math.max(spot.left - card.left - 20, 8), card.width - says.offsetWidth - 8)}px`;
+  says.style.top = `${spot.bottom - card.top + 8}px`;
+}
+
+// -- subscriptions ----------------------------------------------------------------------------------------------------
+
+function subscription({ title, left, function: renewer, expires_at, renewed_at, renewed, error, status }) {
+  const level = left > 2 / 7 ? "good" : left > 1 / 7 ? "warn" : "bad";
+  const bar = h(`div.left.${level}`, { role: "meter", "aria-label": `Time left of ${title}`, "aria-valuemin": 0, "aria-valuemax": 7, "aria-valuenow": (left * 7).toFixed(1) }, h("span"));
+  bar.firstChild.style.width = `${left * 100}%`;
+  const problem = h("p.problem", {}, error);
+  problem.hidden = !error;
+  const renew = h("button", {
+    "data-focus": `renew ${title}`,
+    onclick: event => busy(event.target, async () => {
+      const called = await post(`/api/call/${renewer}`);
+      await refresh();
+      if (called.problem) throw new Error(called.problem);
+    }, failed => show(problem, failed.message)),
+  }, "Renew now");
+  const ends = expires_at ? ["expires ", counting(expires_at, expires_at)] : [renewed_at ? "never expires" : "expiry not known"];
+  const again = renewed_at ? ["renewed ", counting(renewed_at, renewed)] : ["never renewed"];
+  return h("div.subscription", {},
+    h("div", {}, h("strong", {}, title), h("p.soft", {}, ends, ", ", again, status === "cancelled" && ", cancelled")),
+    renewer && !about.is_read_only && renew, bar, problem,
+  );
+}

@@ -1,0 +1,148 @@
+"""A headless Chromium, driven over WebDriver's own JSON protocol.
+
+    with Browser() as browser:
+        browser.open("http://127.0.0.1:8080/")
+        browser.click("Jobs", within="nav")
+        browser.wait_for("return document.querySelectorAll('tr').length > 1")
+
+https://www.w3.org/TR/webdriver2/
+"""
+
+import base64
+import json
+import shutil
+import socket
+import subprocess
+import time
+from http.client import HTTPConnection
+from typing import Any, Self
+
+DRIVER, BROWSER = "chromedriver", "chromium"
+ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
+PATIENCE = 30.0  # seconds for whatever is waited for
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name that the protocol gives to a reference
+VISIBLE = "const shown = [...document.querySelectorAll(arguments[0])].filter(each => each.checkVisibility());"
+
+
+class BrowserMissing(Exception):
+    """There is no browser to test with; on Debian: apt-get install chromium chromium-driver."""
+
+
+def find_browser() -> None:
+    """See that there is a browser. Raises BrowserMissing."""
+    if not (shutil.which(DRIVER) and shutil.which(BROWSER)):
+        raise BrowserMissing(BrowserMissing.__doc__)
+
+
+class Browser:
+    """One browser with one page, for as long as it is entered. An element is named by a selector and its text."""
+
+    def __enter__(self) -> Self:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self._port = server.getsockname()[1]
+        self._driver = subprocess.Popen(
+            [DRIVER, f"--port={self._port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self._session = ""
+        try:
+            self._wait_for_driver()
+            options = {"binary": shutil.which(BROWSER), "args": ARGUMENTS}
+            wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+            session = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
+            self._session = f"/session/{session['sessionId']}"
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        try:
+            if self._session:
+                self._ask("DELETE", "")
+        finally:
+            self._driver.terminate()
+            self._driver.wait(PATIENCE)
+
+    def open(self, url: str) -> None:
+        """Open an address, and wait until it is there."""
+        self._ask("POST", "/url", {"url": url})
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """Run the body of a function in the page, and give what it returns."""
+        return self._ask("POST", "/execute/sync", {"script": script, "args": arguments})
+
+    def wait_for(self, script: str, *arguments: Any, seconds: float = PATIENCE) -> Any:
+        """Wait until a function in the page returns what is true, and give it."""
+        deadline = time.monotonic() + seconds
+        while not (value := self.run(script, *arguments)):
+            assert time.monotonic() < deadline, f"not within {seconds} s: {script} {arguments}\n{self.text('body')}"
+            time.sleep(0.1)
+        return value
+
+    def see(self, text: str, *, within: str = "body", seconds: float = PATIENCE) -> None:
+        """Wait until this text is to be seen."""
+        self.wait_for(
+            VISIBLE + "return shown.some(e => e.innerText.includes(arguments[1]))", within, text, seconds=seconds
+        )
+
+    def text(self, selector: str) -> str:
+        """Give the text of the first such element that is to be seen."""
+        return str(self.run(VISIBLE + "return shown[0]?.innerText ?? ''", selector))
+
+    def click(self, text: str = "", *, within: str) -> None:
+        """Click what has this text, the last of such: `within` selects it itself, or what it stands in."""
+        find = "return shown.filter(e => e.innerText.includes(arguments[1]) && !e.disabled).at(-1)"
+        element = self.wait_for(VISIBLE + find, within, text)[ELEMENT]
+        self._ask("POST", f"/element/{element}/click", {})
+
+    def type(self, text: str, *, into: str) -> None:
+        """Replace what stands in a field."""
+        element = self.wait_for(VISIBLE + "return shown[0]", into)[ELEMENT]
+        self._ask("POST", f"/element/{element}/clear", {})
+        self._ask("POST", f"/element/{element}/value", {"text": text})
+
+    def press(self, key: str) -> None:
+        """Press a key wherever the focus is, by its code in the protocol: \ue007 is Enter, \ue00c is Escape."""
+        strokes = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
+        self._ask("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]})
+
+    def size(self, width: int, height: int) -> None:
+        """Show the page at this size; a window of a desktop could not be as narrow as a phone."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._ask("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})
+
+    def prefer(self, scheme: str) -> None:
+        """Prefer the `light` or the `dark` colours."""
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self._ask("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": media})
+
+    def errors(self) -> list[str]:
+        """Give what the browser has logged as an error since it was asked last."""
+        entries = self._ask("POST", "/se/log", {"type": "browser"})
+        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
+
+    def screenshot(self) -> bytes:
+        """Give a picture of what is to be seen, as PNG."""
+        return base64.b64decode(self._ask("GET", "/screenshot"))
+
+    def _wait_for_driver(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._ask("GET", "/status")
+                return
+            except OSError:
+                assert self._driver.poll() is None, f"{DRIVER} ended"
+                assert time.monotonic() < deadline, f"{DRIVER} does not answer"
+                time.sleep(0.05)
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=2 * PATIENCE)
+        try:
+            content = None if body is None else json.dumps(body).encode()
+            connection.request(method, self._session + path, content, {"Content-Type": "application/json"})
+            value = json.loads(connection.getresponse().read())["value"]
+        finally:
+            connection.close()
+        assert not (isinstance(value, dict) and "error" in value), f"{path}: {value['error']}: {value['message'][:500]}"
+        return value

@@ -1,0 +1,727 @@
+"""The console without a browser: what it shows, who may ask, and what a person in Chat says to the function."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from chat_event import Kind, parse_event
+from local.console import views
+from local.console.app import create_console
+from local.console.chat_markup import card, card_text, message_text, safe_link
+from local.console.chat_person import NoReply, Person, Room
+from local.console.orders import Form, InvalidForm, preview
+from local.console.system import Call, Service, System
+from local.functions_table import SchedulerJob
+from shared.document import Unreadable
+from shared.errors import InvalidInput, StoreUnavailable
+from shared.handlers import load_handlers
+from shared.job import Job, Result
+from shared.jobs import Jobs
+from shared.recurrence import Recurrence
+from shared.store import Change
+from shared.store_json import JsonStore
+from shared.subscriptions import CHECK
+
+HERE = "http://127.0.0.1:8080"
+OURS = {"Origin": HERE}
+HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">'
+STATIC = Path(views.__file__).parent / "static"
+RETENTION = timedelta(days=30)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def jobs(json_store: JsonStore, now: datetime) -> Jobs:
+    """No jobs yet."""
+    return Jobs(json_store, clock=lambda: now, handlers=load_handlers([]), retention=RETENTION)
+
+
+@pytest.fixture
+def system(jobs: Jobs, now: datetime) -> System:
+    """A local run whose functions all answer that they are well."""
+    every_minute = SchedulerJob(
+        name="tick", recurrence=Recurrence("* * * * *", "UTC"), attempt_deadline=timedelta(minutes=3)
+    )
+    answered = Call(
+        began_at=now, duration=timedelta(milliseconds=40), status=200, body={"metrics": {"jobs_executed": 2}}
+    )
+    return System(
+        jobs=jobs,
+        handlers=load_handlers([]),
+        clock=lambda: now,
+        timezone="Europe/Berlin",
+        place="in a file",
+        functions={"tick": "http://127.0.0.1:1", "chat_webhook": "http://127.0.0.1:1"},
+        headers={},
+        schedules={"tick": every_minute},
+        services=[Service(name="Gmail", address="", is_stand_in=False)],
+        last_call=lambda name: answered,
+        call=lambda name: answered,
+        is_read_only=False,
+    )
+
+
+@pytest.fixture
+def read_only(system: System) -> System:
+    """What is deployed somewhere else."""
+    return replace(system, functions={}, schedules={}, is_read_only=True)
+
+
+def get(system: System, path: str, **headers: str) -> TestResponse:
+    """Ask for something as the page does."""
+    sent = {"Sec-Fetch-Site": "same-origin", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return create_console(system).test_client().get(path, base_url=HERE, headers=sent, buffered=True)
+
+
+def post(
+    system: System, path: str, body: Any = None, headers: Mapping[str, str] = OURS, mimetype: str = "application/json"
+) -> TestResponse:
+    """Change something as the page does."""
+    client = create_console(system).test_client()
+    content = json.dumps({} if body is None else body)
+    return client.post(path, base_url=HERE, data=content, content_type=mimetype, headers=headers)
+
+
+# -- who may ask -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", "/static/main.js", "/api/about", "/api/jobs"])
+@pytest.mark.parametrize("host", ["evil.example:8080", "127.0.0.1", "127.0.0.1:9090", "localhost.evil.example:8080"])
+def test_another_host_name_is_refused(system: System, path: str, host: str) -> None:
+    """A name that another site lets lead here (DNS rebinding) gets nothing at all."""
+    answer = get(system, path, Host=host)
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080"])
+def test_its_own_names_are_served(system: System, host: str) -> None:
+    """The page is there under both names of this machine."""
+    assert get(system, "/", Host=host).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "mimetype"),
+    [
+        pytest.param({"Origin": "https://evil.example"}, "application/json", id="other-origin"),
+        pytest.param({"Origin": "http://127.0.0.1:9090"}, "application/json", id="other-port"),
+        pytest.param({"Origin": "null"}, "application/json", id="hidden-origin"),
+        pytest.param({"Sec-Fetch-Site": "cross-site"}, "application/json", id="other-site"),
+        pytest.param({"Sec-Fetch-Site": "same-site"}, "application/json", id="neighbour"),
+        pytest.param({"Sec-Fetch-Site": "none"}, "application/json", id="nobody"),
+        pytest.param({}, "application/json", id="no-browser"),
+        pytest.param(OURS, "text/plain", id="form-text"),
+        pytest.param(OURS, "application/x-www-form-urlencoded", id="form"),
+    ],
+)
+def test_a_change_that_the_page_did_not_ask_for_is_refused(
+    system: System, headers: Mapping[str, str], mimetype: str
+) -> None:
+    """Only our own origin may change anything, and only with JSON, which no form of another site can send."""
+    answer = post(system, "/api/jobs", {"type": "log", "message": "hello"}, headers, mimetype)
+
+    assert answer.status_code == 403
+    assert list(system.jobs.list()) == []
+
+
+@pytest.mark.parametrize("headers", [OURS, {"Sec-Fetch-Site": "same-origin"}])
+def test_a_change_that_the_page_asks_for_is_made(system: System, headers: Mapping[str, str]) -> None:
+    """Either header proves that it was our own page."""
+    answer = post(system, "/api/jobs", {"type": "log", "message": "hello", "id": "greeting"}, headers)
+
+    assert (answer.status_code, answer.get_json()) == (201, {"id": "greeting", "outcome": "created"})
+    assert system.jobs.get("greeting").payload == {"message": "hello"}
+
+
+def test_another_site_cannot_make_us_read(system: System) -> None:
+    """Each read of the real Firestore costs, so a page of another site may not ask for one."""
+    assert get(system, "/api/jobs", Sec_Fetch_Site="cross-site").status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/static/console.css", "/api/jobs", "/nowhere"])
+def test_every_answer_carries_the_guards(system: System, path: str) -> None:
+    """The browser is told to run nothing but our own files, in no frame, and to tell nobody where it was."""
+    headers = get(system, path).headers
+
+    assert headers["Content-Security-Policy"].startswith("default-src 'self';")
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert ("no-store" in headers.get("Cache-Control", "")) == path.startswith("/api/")
+
+
+def test_nothing_is_written_as_markup_or_inline(system: System) -> None:
+    """The page has no inline script or style, and its scripts know no way to turn text into elements."""
+    page = get(system, "/").get_data(as_text=True)
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in STATIC.glob("*.js"))
+
+    assert page.count("<script") == page.count('<script type="module" src="/static/')
+    assert not any(word in page for word in ("<style", " style=", " onclick="))
+    assert not any(
+        word in scripts for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(")
+    )
+    assert "//" not in page.replace("http://127.0.0.1", "")
+
+
+def test_a_body_beyond_all_reason_is_refused(system: System) -> None:
+    """It is not read to its end."""
+    assert post(system, "/api/jobs", {"message": "x" * 300_000}).status_code == 413
+
+
+# -- read-only ---------------------------------------------------------------------------------------------------------
+
+
+def test_read_only_refuses_every_change(read_only: System) -> None:
+    """Not one route that changes something is left out."""
+    read_only.jobs.schedule("log", {"message": "hello"}, id="job")
+    rules = create_console(read_only).url_map.iter_rules()
+    changing = [rule.rule for rule in rules if "POST" in (rule.methods or ())]
+
+    paths = [rule.replace("<job_id>", "job").replace("<command>", "cancel") for rule in changing]
+    answers = {path: post(read_only, path.replace("<function>", "tick")).status_code for path in paths}
+
+    assert len(answers) >= 5
+    assert set(answers.values()) == {403}
+    assert read_only.jobs.get("job").status == "pending"
+
+
+def test_read_only_says_what_it_is(read_only: System) -> None:
+    """The page hides what cannot be done, and looks seldom, since each look may be billed."""
+    about = get(read_only, "/api/about").get_json()
+
+    assert (about["is_read_only"], about["has_chat"], about["poll_seconds"]) == (True, False, 30)
+    assert get(read_only, "/api/chat").status_code == 404
+    assert get(read_only, "/api/now").get_json()["tick"] == {"next": "", "last": None}
+
+
+class Counting:
+    """Jobs that count the documents which are read for a listing."""
+
+    def __init__(self, store: JsonStore) -> None:
+        self.read = 0
+        self._store = store
+
+    def page(self, **asked: Any) -> list[Job | Unreadable]:
+        page = self._store.page(**asked)
+        self.read += len(page)
+        return page
+
+
+def test_one_look_reads_one_page(read_only: System, json_store: JsonStore, job_factory: Callable[..., Job]) -> None:
+    """However many jobs there are, subscriptions among them: 200 documents, and the page behind is named."""
+    json_store.swap([Change(None, job_factory(f"job-{number:04}")) for number in range(450)])
+    json_store.swap([Change(None, job_factory("a", CHECK)), Change(None, job_factory("subscription:x:y", CHECK))])
+    counting: Any = Counting(json_store)
+    jobs = Jobs(counting, clock=read_only.clock, handlers={}, retention=RETENTION)
+
+    first = get(replace(read_only, jobs=jobs), "/api/jobs").get_json()
+    read_first = counting.read
+    second = get(replace(read_only, jobs=jobs), f"/api/jobs?after={first['more']}").get_json()
+
+    assert (read_first, counting.read) == (200, 400)
+    assert first["more"] < second["jobs"][0]["id"]
+    assert len(second["jobs"]) == 200
+
+
+class Away:
+    """A store that cannot be reached."""
+
+    def page(self, **asked: Any) -> list[Job | Unreadable]:
+        raise StoreUnavailable("Firestore does not answer")
+
+
+def test_a_store_that_is_away_is_said(read_only: System) -> None:
+    """The page gets the reason, to show it, rather than a traceback."""
+    away: Any = Away()
+    jobs = Jobs(away, clock=read_only.clock, handlers={}, retention=RETENTION)
+
+    answer = get(replace(read_only, jobs=jobs), "/api/jobs")
+
+    assert (answer.status_code, answer.get_json()) == (503, {"error": "Firestore does not answer"})
+
+
+# -- jobs --------------------------------------------------------------------------------------------------------------
+
+
+def test_jobs_are_listed_as_they_run_next(jobs: Jobs, now: datetime) -> None:
+    """What runs comes first, then what is next; times are those of the job's own clocks."""
+    jobs.schedule("log", {"message": "later"}, id="a", at=now + 5 * MINUTE)
+    jobs.schedule("log", {"message": "sooner"}, id="b", cron="*/2 * * * *", timezone="Asia/Tokyo")
+    jobs.schedule("log", {"message": "done"}, id="c")
+    jobs.cancel("c")
+
+    rows = views.listing(list(jobs.list()), now, "UTC")["jobs"]
+
+    assert [(row["id"], row["status"], row["next"]) for row in rows] == [
+        ("b", "pending", "Sat 21 Nov 2026, 18:00"),
+        ("a", "pending", "Sat 21 Nov 2026, 09:05"),
+        ("c", "cancelled", ""),
+    ]
+    assert rows[0]["schedule"] == "Every 2 minutes (Asia/Tokyo)"
+
+
+def test_what_a_job_says_is_given_as_it_stands(system: System) -> None:
+    """Markup is text: it comes as JSON that no browser takes for a page."""
+    system.jobs.schedule("log", {"message": HOSTILE}, id="job")
+
+    listed, opened = get(system, "/api/jobs"), get(system, "/api/jobs/job")
+
+    assert listed.mimetype == opened.mimetype == "application/json"
+    assert listed.get_json()["jobs"][0]["title"] == HOSTILE
+    assert json.loads(opened.get_json()["payload"]) == {"message": HOSTILE}
+
+
+def test_a_document_that_cannot_be_read_is_listed(now: datetime) -> None:
+    """With the reason."""
+    (row,) = views.listing([Unreadable(id="odd", reason="no job_type", document={})], now, "UTC")["jobs"]
+
+    assert (row["id"], row["status"], row["error"]) == ("odd", "unreadable", "no job_type")
+
+
+def waiting(job: Job, now: datetime) -> Job:
+    return job
+
+
+def held(job: Job, now: datetime) -> Job:
+    return job.claim(now=now, token="t", lease=5 * MINUTE, retention=RETENTION)
+
+
+def failed(job: Job, now: datetime) -> Job:
+    return held(job, now).finish(
+        Result(started_at=now, ended_at=now, by="schedule", error="no luck", final=True), retention=RETENTION
+    )
+
+
+def paused(job: Job, now: datetime) -> Job:
+    return job.pause(now=now)
+
+
+def cancelled(job: Job, now: datetime) -> Job:
+    return job.cancel(now=now, retention=RETENTION)
+
+
+@pytest.mark.parametrize(
+    ("state", "commands"),
+    [
+        (waiting, ["run", "pause", "cancel"]),
+        (held, ["pause", "cancel"]),
+        (failed, ["run", "retry", "cancel"]),
+        (paused, ["run", "resume", "cancel"]),
+        (cancelled, []),
+    ],
+)
+def test_only_possible_commands_are_offered(
+    job_factory: Callable[..., Job], now: datetime, state: Callable[[Job, datetime], Job], commands: list[str]
+) -> None:
+    """What the job itself would refuse has no button."""
+    assert views.detail(state(job_factory(), now), now, "UTC")["commands"] == commands
+
+
+def test_a_refused_command_says_why(system: System) -> None:
+    """The job may have changed since the button was drawn."""
+    system.jobs.schedule("log", {"message": "hello"}, id="job")
+
+    answer = post(system, "/api/jobs/job/resume")
+
+    assert answer.status_code == 409
+    assert "it must be paused" in answer.get_json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/api/jobs/nobody/run", 404), ("/api/jobs/job/delete", 404), ("/api/call/chat_webhook", 404)],
+)
+def test_what_is_not_there_is_not_found(system: System, path: str, status: int) -> None:
+    """Neither other jobs, nor other commands, nor functions that have no schedule."""
+    assert post(system, path).status_code == status
+
+
+def test_a_command_answers_with_the_job(system: System) -> None:
+    """So that the page shows at once what became of it."""
+    system.jobs.schedule("log", {"message": "hello"}, id="job", cron="0 9 * * *")
+
+    answer = post(system, "/api/jobs/job/pause").get_json()
+
+    assert answer["status"] == "paused"
+    assert answer["why"].startswith("It was paused by console at")
+
+
+# -- the form ----------------------------------------------------------------------------------------------------------
+
+
+def form(now: datetime, **fields: str) -> Form:
+    """A form in which this was typed."""
+    return Form(fields, now=now, timezone="Europe/Berlin")
+
+
+def test_the_preview_marks_a_change_of_clocks() -> None:
+    """Five runs, with a word where the clocks change on that day."""
+    friday = datetime(2027, 3, 26, 12, tzinfo=UTC)
+
+    shown = preview(form(friday, when="cron", cron="30 2 * * *"), friday)
+
+    assert shown["words"] == "At 02:30, every day"
+    assert [run["says"] for run in shown["runs"]] == [
+        "Sat 27 Mar 2027, 02:30",
+        "Sun 28 Mar 2027, 03:00",
+        "Mon 29 Mar 2027, 02:30",
+        "Tue 30 Mar 2027, 02:30",
+        "Wed 31 Mar 2027, 02:30",
+    ]
+    assert [bool(run["change"]) for run in shown["runs"]] == [False, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("fields", "errors"),
+    [
+        pytest.param({"when": "cron", "cron": "61 * * * *"}, {"cron": "61"}, id="cron"),
+        pytest.param({"when": "cron", "cron": ""}, {"cron": "empty"}, id="no-cron"),
+        pytest.param({"when": "at", "at": "2027-03-28T02:30"}, {"at": "does not exist"}, id="skipped-by-the-clocks"),
+        pytest.param({"when": "at", "at": "soon"}, {"at": "soon"}, id="no-time"),
+        pytest.param({"when": "in", "in": "a while"}, {"in": "length of time"}, id="no-duration"),
+        pytest.param({"timezone": "Berlin"}, {"timezone": "Berlin"}, id="timezone"),
+        pytest.param({"message": ""}, {"message": "log job needs"}, id="refused-by-its-handler"),
+        pytest.param({"type": "nothing"}, {"type": "choose"}, id="type"),
+    ],
+)
+def test_each_error_stands_beside_its_field(now: datetime, fields: dict[str, str], errors: dict[str, str]) -> None:
+    """What cannot be used is named where it was typed."""
+    given = {"type": "log", "message": "hello", **fields}
+
+    with pytest.raises(InvalidForm) as refused:
+        form(now, **given).definition(load_handlers([]))
+
+    assert refused.value.errors.keys() == errors.keys()
+    assert all(words in refused.value.errors[name] for name, words in errors.items())
+
+
+@pytest.mark.parametrize(("payload", "says"), [('{"url": }', "not JSON"), ("[]", "JSON object"), ("[" * 9999, "")])
+def test_a_payload_that_is_no_object_is_refused(system: System, payload: str, says: str) -> None:
+    """The place of the mistake is named where there is one."""
+    answer = post(system, "/api/jobs", {"type": "http_request", "payload": payload})
+
+    assert answer.status_code == 422
+    assert says in answer.get_json()["errors"]["payload"]
+
+
+def test_a_taken_id_is_said_beside_it(system: System) -> None:
+    """With the difference to the job that has it."""
+    system.jobs.schedule("log", {"message": "hello"}, id="job")
+
+    answer = post(system, "/api/jobs", {"type": "log", "message": "good bye", "id": "job"})
+
+    assert "another definition" in answer.get_json()["errors"]["id"]
+
+
+# -- timeline ----------------------------------------------------------------------------------------------------------
+
+
+def marks(job: Job, now: datetime) -> list[tuple[str, str, str]]:
+    """Give what stands in the lane of a job: outcome, when it was due, when it began."""
+    lanes = views.timeline([job], now, "UTC")["lanes"]
+    return [(mark["outcome"], mark["due"][11:16], mark["at"][11:16]) for lane in lanes for mark in lane["marks"]]
+
+
+def test_lateness_and_another_try_are_told_apart(job_factory: Callable[..., Job], now: datetime) -> None:
+    """A run is late against the time when it was due, and another try against the time that was set for it."""
+    job = job_factory(at=now - 20 * MINUTE)
+    began = now - 15 * MINUTE
+    job = held(job, began).finish(
+        Result(started_at=began, ended_at=began, by="schedule", error="no luck"), retention=RETENTION
+    )
+    again = began + 4 * MINUTE
+    job = held(job, again).finish(Result(started_at=again, ended_at=again, by="schedule"), retention=RETENTION)
+
+    assert marks(job, now) == [("retried", "08:40", "08:45"), ("completed", "08:46", "08:49")]
+
+
+def test_what_was_missed_and_what_comes_are_marked(job_factory: Callable[..., Job], now: datetime) -> None:
+    """A pause leaves one mark for all that was left out; the runs to come end with the hour."""
+    job = job_factory(now=now - 40 * MINUTE, cron="*/20 * * * *")
+    job = held(job, now).finish(Result(started_at=now, ended_at=now, by="schedule"), retention=RETENTION)
+
+    assert marks(job, now) == [
+        ("missed", "08:20", "08:20"),
+        ("completed", "09:00", "09:00"),
+        ("upcoming", "09:20", "09:20"),
+        ("upcoming", "09:40", "09:40"),
+        ("upcoming", "10:00", "10:00"),
+    ]
+
+
+def test_a_run_under_way_is_open_at_its_end(job_factory: Callable[..., Job], now: datetime) -> None:
+    """It is drawn up to this moment; its next look (the end of its lease) is no run to come."""
+    assert marks(held(job_factory(), now), now + MINUTE) == [("running", "09:00", "09:00")]
+
+
+def test_jobs_with_nothing_in_the_window_are_left_out(job_factory: Callable[..., Job], now: datetime) -> None:
+    """And of the others no more than there is place for; the rest is counted."""
+    idle = [job_factory(f"idle-{number}", at=now + timedelta(days=1)) for number in range(5)]
+    busy = [job_factory(f"busy-{number:02}") for number in range(views.LANES + 3)]
+
+    shown = views.timeline([*idle, *busy], now, "UTC")
+
+    assert [lane["id"] for lane in shown["lanes"]] == [f"busy-{number:02}" for number in range(views.LANES)]
+    assert shown["left_out"] == 3
+
+
+# -- tick and subscriptions --------------------------------------------------------------------------------------------
+
+
+def test_the_latest_tick_is_shown(system: System) -> None:
+    """With its metrics, and the time of the next one."""
+    shown = get(system, "/api/now").get_json()["tick"]
+
+    assert shown["next"] == "2026-11-21T09:01:00Z"
+    assert shown["last"]["took"] == "40 ms"
+    assert shown["last"]["metrics"] == {"jobs_executed": 2}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "failure", "problem"),
+    [
+        pytest.param(503, {"error": {"message": "no store"}}, "", "HTTP 503: no store", id="error"),
+        pytest.param(500, "oops", "", "HTTP 500: its log says why", id="no-json"),
+        pytest.param(None, None, "refused", "no answer: refused", id="no-answer"),
+    ],
+)
+def test_a_call_that_failed_says_why(now: datetime, status: int | None, body: Any, failure: str, problem: str) -> None:
+    """Also when the function said nothing."""
+    call = Call(began_at=now, duration=MINUTE, status=status, body=body, failure=failure)
+
+    assert views.called(call)["problem"] == problem
+
+
+def test_a_subscription_shows_the_time_that_is_left(system: System, json_store: JsonStore, now: datetime) -> None:
+    """Against the seven days that it is given; jobs beside it are none."""
+    payload = {
+        "subscription": "the Gmail watch of a@example.com",
+        "renewed_at": "2026-11-21T08:00:00Z",
+        "expires_at": "2026-11-25T21:00:00Z",
+        "error": HOSTILE,
+    }
+    record = Job.create("subscription:gmail:a@example.com", CHECK, now=now, payload=payload)
+    json_store.swap([Change(None, record)])
+    system.jobs.schedule("log", {"message": "hello"}, id="z")
+
+    (shown,) = get(system, "/api/now").get_json()["subscriptions"]
+
+    assert shown["left"] == pytest.approx(4.5 / 7)
+    assert (shown["function"], shown["error"]) == ("gmail_watch", HOSTILE)
+
+
+# -- what Chat shows ---------------------------------------------------------------------------------------------------
+
+
+def test_simple_markup_becomes_pieces() -> None:
+    """Styles, links, mentions and code; what is none of it stays as it is."""
+    text = "*Hi* <users/7>, see <https://a.example/x|the _page_> or `*x*`; 2*3*4 https://b.example <b>"
+
+    pieces = message_text(text, {"users/7": "Ada"})
+
+    assert [(piece["text"], *piece["styles"], piece["href"]) for piece in pieces if piece["text"].strip(" ,;")] == [
+        ("Hi", "bold", ""),
+        ("@Ada", "mention", ""),
+        (", see ", ""),
+        ("the _page_", "https://a.example/x"),
+        (" or ", ""),
+        ("*x*", "code", ""),
+        ("; 2*3*4 ", ""),
+        ("https://b.example", "https://b.example"),
+        (" <b>", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["javascript:alert(1)", " javascript:alert(1)", "JaVaScRiPt://x", "data:text/html,x", "//evil", "https://"],
+)
+def test_no_other_link_can_be_opened(address: str) -> None:
+    """Neither in a text, nor in a card, nor behind a button."""
+    button = {"text": "Tap", "onClick": {"openLink": {"url": address}}}
+    value = {"card": {"sections": [{"widgets": [{"buttonList": {"buttons": [button]}}]}]}}
+
+    assert safe_link(address) == ""
+    assert not any(piece["href"] for piece in message_text(f"<{address}|Tap>", {}))
+    assert not any(piece["href"] for piece in card_text(f'<a href="{address}">Tap</a>'))
+    assert card(value)["sections"][0]["widgets"][0]["buttons"][0]["href"] == ""
+
+
+def test_cards_know_a_few_tags_only() -> None:
+    """Those become styles; any other is text, down to the last character."""
+    pieces = card_text(f'<b>Bold</b><br><a href="https://a.example">x</a> &lt;i&gt; {HOSTILE}')
+
+    assert (pieces[0]["text"], pieces[0]["styles"]) == ("Bold", ["bold"])
+    assert ("x", "https://a.example") in [(piece["text"], piece["href"]) for piece in pieces]
+    assert "".join(piece["text"] for piece in pieces) == f"Bold\nx <i> {HOSTILE}"
+
+
+@pytest.mark.parametrize(
+    "value", [None, 7, [], {"card": 7}, {"card": {"sections": [7, {"widgets": [7, {"map": {}}]}]}}]
+)
+def test_a_card_of_any_shape_is_shown(value: Any) -> None:
+    """What is not understood is named; nothing that a job posts can take the page down."""
+    assert card(value).keys() == {"title", "subtitle", "sections"}
+
+
+# -- a person in Chat --------------------------------------------------------------------------------------------------
+
+
+class Webhook:
+    """Plays the function: keeps the events, and answers what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.reply: Any = {}
+
+    def __call__(self, event: dict[str, Any]) -> Any:
+        self.events.append(event)
+        return self.reply
+
+
+@pytest.fixture
+def webhook() -> Webhook:
+    """A function that has nothing to say."""
+    return Webhook()
+
+
+@pytest.fixture
+def posts() -> list[dict[str, Any]]:
+    """What jobs have posted."""
+    return []
+
+
+@pytest.fixture
+def room(webhook: Webhook, posts: list[dict[str, Any]], now: datetime) -> Room:
+    """An empty space."""
+    return Room(ask=webhook, posted=lambda: posts, clock=lambda: now, timezone="Europe/Berlin")
+
+
+@pytest.fixture(params=[False, True], ids=["classic", "add-on"])
+def person(request: pytest.FixtureRequest) -> Person:
+    """Ada, under either generation of events."""
+    return Person(email="ada@example.com", is_add_on=request.param)
+
+
+def reply_of(person: Person, message: dict[str, Any], *, replaces: bool = False) -> dict[str, Any]:
+    """Give the reply in the form of the person's generation."""
+    if not person.is_add_on:
+        return message | ({"actionResponse": {"type": "UPDATE_MESSAGE"}} if replaces else {})
+    action = "updateMessageAction" if replaces else "createMessageAction"
+    return {"hostAppDataAction": {"chatDataAction": {action: {"message": message}}}}
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "is_command"),
+    [
+        ("remind me in 5 minutes to *x*", "remind me in 5 minutes to *x*", False),
+        ("/jobs", "jobs", True),
+        ("/x", "/x", False),
+    ],
+)
+def test_the_function_hears_what_is_said(
+    room: Room, webhook: Webhook, person: Person, now: datetime, said: str, heard: str, is_command: bool
+) -> None:
+    """A text, or a slash command, read by the function's own parser."""
+    room.say(said, person=person)
+    event = parse_event(webhook.events[0])
+
+    assert (event.kind, event.text, event.is_command) == (Kind.MESSAGE, heard, is_command)
+    assert (event.is_add_on, event.email, event.timezone) == (person.is_add_on, "ada@example.com", "Europe/Berlin")
+    assert (event.space, event.sent_at) == ("spaces/console", now)
+    assert event.thread.startswith("spaces/console/threads/")
+
+
+def test_a_reply_stands_in_the_thread(room: Room, webhook: Webhook, person: Person) -> None:
+    """The next message in that thread as well."""
+    webhook.reply = reply_of(person, {"text": "You said: hello"})
+
+    room.say("hello", person=person)
+    thread = room.messages()[0]["thread"]
+    room.say("again", person=person, thread=thread)
+
+    assert [message["who"] for message in room.messages()] == ["Ada", "Watchkeeper"] * 2
+    assert {message["thread"] for message in room.messages()} == {thread}
+
+
+def test_a_tapped_button_replaces_its_card(room: Room, webhook: Webhook, person: Person) -> None:
+    """The function gets the action with the fields of the card, and its answer takes the place of the message."""
+    action = {"function": "https://example.com", "parameters": [{"key": "action", "value": "confirm"}]}
+    shown = {"header": {"title": "Shall I?"}, "sections": []}
+    webhook.reply = reply_of(person, {"cardsV2": [{"cardId": "c", "card": shown}]})
+    room.say("hello", person=person)
+    webhook.reply = reply_of(person, {"text": "Done"}, replaces=True)
+
+    room.tap(room.messages()[1]["name"], action, {"phrase": "later"}, person=person)
+    event = parse_event(webhook.events[1])
+
+    assert (event.kind, event.parameters, event.inputs) == (Kind.CLICKED, {"action": "confirm"}, {"phrase": "later"})
+    assert event.thread == room.messages()[0]["thread"]
+    said = [("".join(piece["text"] for piece in message["text"]), message["cards"]) for message in room.messages()]
+    assert said == [("hello", []), ("Done", [])]
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        pytest.param(NoReply("chat_webhook answered 500"), "chat_webhook answered 500", id="no-answer"),
+        pytest.param([], "has not the form", id="no-object"),
+    ],
+)
+def test_an_answer_that_chat_would_not_show_is_named(
+    room: Room, webhook: Webhook, person: Person, reply: Any, says: str
+) -> None:
+    """A developer sees what a person would miss."""
+    webhook.reply = reply
+
+    room.say("hello", person=person)
+
+    assert says in room.messages()[1]["failure"]
+
+
+def test_the_form_of_the_other_generation_is_named(room: Room, webhook: Webhook, person: Person) -> None:
+    """Chat shows no message for it."""
+    other = replace(person, is_add_on=not person.is_add_on)
+    webhook.reply = reply_of(other, {"text": "hello"})
+
+    room.say("hello", person=person)
+
+    assert "has not the form" in room.messages()[1]["failure"]
+
+
+def test_posts_of_jobs_are_seen(room: Room, posts: list[dict[str, Any]], webhook: Webhook, person: Person) -> None:
+    """In their place in time, those for another space too, which is named; their buttons work."""
+    room.say("hello", person=person)
+    common = {
+        "sender": {"type": "BOT"},
+        "createTime": "2026-11-21T09:00:01Z",
+        "thread": {"name": "spaces/console/threads/T"},
+    }
+    posts.append({"name": "spaces/console/messages/M1", "space": {"name": "spaces/console"}, "text": "*Now*", **common})
+    posts.append({"name": "spaces/x/messages/M2", "space": {"name": "spaces/x"}, "text": "There", **common})
+
+    room.tap("spaces/console/messages/M1", {"function": "f", "parameters": []}, {}, person=person)
+
+    assert [message["elsewhere"] for message in room.messages()] == ["", "", "spaces/x"]
+    assert room.messages()[1]["text"] == [{"text": "Now", "styles": ["bold"], "href": ""}]
+    assert parse_event(webhook.events[1]).message == "spaces/console/messages/M1"
+
+
+def test_a_button_of_a_message_that_is_gone_is_refused(room: Room, person: Person) -> None:
+    """The page may be older than the run."""
+    with pytest.raises(InvalidInput, match="not there any more"):
+        room.tap("spaces/console/messages/C9", {}, {}, person=person)
+
+
+def test_a_function_that_is_away_is_said_in_the_chat(system: System) -> None:
+    """The person sees it where the answer would stand."""
+    messages = post(system, "/api/chat/say", {"text": "hello", "generation": "classic"}).get_json()["messages"]
+
+    assert [message["failure"][:27] for message in messages] == ["", "chat_webhook did not answer"]
