@@ -1,10 +1,10 @@
 # ARGS reaches the program behind a target, as in: make test ARGS="-k json"
 PYTHON ?= python3
 
-.PHONY: help setup run test check format lock clean
+.PHONY: help setup run test soak bench check format lock screenshots clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/made ## Make .venv with everything that is needed (PYTHON=python3.12 chooses the interpreter)
 
@@ -18,11 +18,17 @@ setup: .venv/made ## Make .venv with everything that is needed (PYTHON=python3.1
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: .venv/made ## Run all functions on this machine, with stand-ins for the services around them
-	@.venv/bin/watchkeeper dev $(ARGS)
+run: .venv/made ## Run the whole system on this machine (STORAGE=firestore keeps the jobs in the emulator)
+	@.venv/bin/watchkeeper dev $(if $(STORAGE),--storage "$(STORAGE)") $(ARGS)
 
-test: .venv/made ## Run the tests
-	.venv/bin/python -m pytest $(ARGS)
+test: .venv/made ## Run the tests, some at a time
+	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+soak: .venv/made ## Inject faults with fresh seeds (SECONDS=600), or with one that broke a promise (SEED=123)
+	@.venv/bin/python -m tests.faults.soak "$(or $(SECONDS),300)" $(SEED)
+
+bench: .venv/made ## Measure everything beside a bare client, and fail when a budget is missed (10 minutes)
+	@.venv/bin/python -m bench $(ARGS)
 
 check: .venv/made ## Check format, style, imports and types
 	.venv/bin/ruff format --check
@@ -48,6 +54,9 @@ lock: .venv/made ## Pin what the requirements.in files and pyproject.toml name
 		.venv/bin/uv pip compile --quiet $(ARGS) "$${folder}requirements.in" --constraints requirements-dev.txt \
 			--output-file "$${folder}requirements.txt" || exit 1; \
 	done
+
+screenshots: .venv/made ## Take the pictures in docs/images anew, with a headless Chromium
+	.venv/bin/python -m tests.screenshots
 
 clean: ## Remove the environment and all caches; .env and .data stay
 	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

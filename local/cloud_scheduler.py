@@ -1,16 +1,20 @@
 """A stand-in for Cloud Scheduler: calls one function on its schedule, as the real one would.
 
-What the real one promises is kept: one call at a time, the same headers, an attempt deadline. It makes no second
-attempt, like a Scheduler job whose retry count is 0.
+What the real one promises is kept: one call at a time, the same headers, an attempt deadline, and after a failure
+further attempts as the Scheduler job's retry says.
 """
 
+import json
 import logging
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 
-from local.functions_table import SchedulerJob
+from local.console.system import Call
+from local.functions_table import Retry, SchedulerJob
 from shared.job import iso
 
 log = logging.getLogger("watchkeeper.scheduler")
@@ -20,10 +24,10 @@ LONGEST_WAIT = timedelta(seconds=10)
 
 
 class CloudScheduler:
-    """One Scheduler job at work.
+    """One Scheduler job at work; `last_call` is the last one that it made.
 
-    `address` is the `host:port` of the function, and `headers` go with every call. `clock` gives aware times;
-    `wait(seconds)` waits that long and says whether to stop.
+    `address` is the `host:port` of the function, and `headers` go with every call, which `until_ready` may hold back.
+    `clock` gives aware times; `wait(seconds)` waits that long and says whether to stop.
     """
 
     def __init__(
@@ -34,12 +38,15 @@ class CloudScheduler:
         headers: Mapping[str, str],
         clock: Callable[[], datetime],
         wait: Callable[[float], bool],
+        until_ready: Callable[[], object] = lambda: None,
     ) -> None:
+        self.last_call: Call | None = None
         self._job = job
         self._address = address
         self._headers = headers
         self._clock = clock
         self._wait = wait
+        self._until_ready = until_ready
         self._call_is_out = threading.Lock()
 
     def run(self) -> None:
@@ -49,12 +56,12 @@ class CloudScheduler:
         """
         scheduled = self._job.recurrence.after(self._clock())
         while not self._wait_until(scheduled):
-            began = self._call({"X-CloudScheduler-ScheduleTime": iso(scheduled)})
-            scheduled = self._job.recurrence.after(began)
+            last = self._call_with_retries({"X-CloudScheduler-ScheduleTime": iso(scheduled)})
+            scheduled = self._job.recurrence.after(last.began_at)
 
-    def run_now(self) -> None:
-        """Call once, beside the schedule, when no other call is out. Such a call has no schedule time."""
-        self._call({})
+    def run_now(self) -> Call:
+        """Call once, beside the schedule, as soon as no other call is out. Such a call has no schedule time."""
+        return self._call({})
 
     def _wait_until(self, moment: datetime) -> bool:
         while (left := moment - self._clock()) > timedelta():
@@ -62,29 +69,46 @@ class CloudScheduler:
                 return True
         return self._wait(0)
 
-    def _call(self, headers: Mapping[str, str]) -> datetime:
-        """Make one attempt and tell when it began; a failure goes to the log."""
-        with self._call_is_out:
-            began = self._clock()
-            failure = self._attempt(headers)
-        if failure:
-            log.warning("Cloud Scheduler's call of %s failed: %s", self._job.name, failure)
-        return began
+    def _call_with_retries(self, headers: Mapping[str, str]) -> Call:
+        """Call until that succeeds or there is no retry left, and give the last call."""
+        call = self._call(headers)
+        for pause in _pauses(self._job.retry):
+            if call.has_succeeded or self._wait_until(self._clock() + pause):
+                break
+            call = self._call(headers)
+        return call
 
-    def _attempt(self, headers: Mapping[str, str]) -> str | None:
-        """POST to the function, and say why it failed, if it did."""
+    def _call(self, headers: Mapping[str, str]) -> Call:
+        """Make one attempt; a failure goes to the log."""
+        with self._call_is_out:
+            self._until_ready()
+            call = self.last_call = self._attempt(headers)
+        if not call.has_succeeded:
+            log.warning(
+                "Cloud Scheduler's call of %s failed: %s", self._job.name, call.failure or f"HTTP {call.status}"
+            )
+        return call
+
+    def _attempt(self, headers: Mapping[str, str]) -> Call:
+        began, body, status, failure = self._clock(), None, None, ""
         deadline = self._job.attempt_deadline.total_seconds()
         connection = HTTPConnection(self._address, timeout=deadline)
         try:
             connection.request("POST", "/", body=b"", headers={**self._own_headers(), **headers})
-            status = connection.getresponse().status
+            response = connection.getresponse()
+            with suppress(ValueError):
+                body = json.loads(response.read())
+            status = response.status
         except TimeoutError:
-            return f"no answer within the attempt deadline of {deadline:g} s; the function may still be at work"
+            failure = f"no answer within the attempt deadline of {deadline:g} s; the function may still be at work"
+        except ConnectionRefusedError:
+            failure = f"nobody listens at {self._address}; the function may just be starting"
         except (OSError, HTTPException) as exc:
-            return f"{type(exc).__name__}: {exc}"
+            failure = f"{type(exc).__name__}: {exc}"
         finally:
             connection.close()
-        return None if 200 <= status < 300 else f"HTTP {status}"
+        duration = self._clock() - began
+        return Call(began_at=began, duration=duration, status=status, body=body, failure=failure)
 
     def _own_headers(self) -> dict[str, str]:
         return {
@@ -94,3 +118,15 @@ class CloudScheduler:
             "X-CloudScheduler": "true",
             "X-CloudScheduler-JobName": self._job.name,
         }
+
+
+def _pauses(retry: Retry) -> Iterator[timedelta]:
+    """Give the pause before each retry. Their count decides; a limit of their duration is not looked at."""
+    for number in range(retry.count):
+        yield min(_duration(retry.min_backoff) * 2 ** min(number, retry.max_doublings), _duration(retry.max_backoff))
+
+
+def _duration(text: str) -> timedelta:
+    """Read a duration as gcloud does: 60s, 1h30m."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+    return timedelta(seconds=sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)([smhd])", text)))

@@ -2,61 +2,43 @@
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from local.function_process import FunctionProcess
-from local.functions_table import Function
-from local.stand_ins import Services
+from local.console.system import System
 from shared.auth import AuthMode
 from shared.settings import Settings
 
 
-def introduction(
-    processes: Sequence[FunctionProcess], settings: Settings, env: Mapping[str, str], services: Services
-) -> str:
-    """Introduce the run to a person who sees it for the first time."""
-    rows = [("jobs", _storage(settings, env)), ("access", _access(settings))]
-    for process in processes:
-        rows.append(
-            (process.function.name, f"the real function: http://{process.address}{_schedule(process.function)}")
-        )
-    rows.append(("scheduler", "a STAND-IN for Cloud Scheduler makes these calls; a failed one it does not repeat"))
-    for service in ("Google OAuth", "Gmail", "Airtable", "Chat"):
-        address = services.addresses.get(service)
-        rows.append((service, f"a STAND-IN, {address}/stand-in tells of it" if address else f"the REAL {service}"))
+def introduction(system: System, console: int, settings: Settings, env: Mapping[str, str]) -> str:
+    """Introduce the run to a person who sees it for the first time; `console` is its port."""
+    rows = [("jobs", system.place), ("access", _access(settings))]
+    rows += [(name, f"the real function: {url}{_schedule(system, name)}") for name, url in system.functions.items()]
+    rows.append(("scheduler", "a STAND-IN for Cloud Scheduler makes these calls, and repeats a failed renewal"))
+    for service in system.services:
+        stand_in = f"a STAND-IN, {service.address}/stand-in tells of it"
+        rows.append((service.name, stand_in if service.is_stand_in else f"the REAL {service.name}"))
     table = "\n".join(f"  {name:<16} {text}" for name, text in rows)
+    command = f"{_store(settings, env)}{_command()}"
     return f"""
-Watchkeeper runs on this machine. Ctrl-C stops it.
+Watchkeeper runs on this machine. Ctrl-C stops it. To see it, open http://127.0.0.1:{console}
 
 {table}
 
-To add a job, run in another terminal, in this folder:
+To add a job, use that page, or run in another terminal, in this folder:
 
-  {_command()} jobs add log --payload '{{"message": "Good morning"}}'
+  {command} jobs add log --payload '{{"message": "Good morning"}}'
 
 To see the subscriptions, or to renew them once more:
 
-  {_command()} renew --status
-{_renew(processes, settings)}
+  {command} renew --status
+{_renew(system, settings)}
 
 """
 
 
-def _schedule(function: Function) -> str:
-    if function.scheduler_job is None:
-        return ""
-    recurrence = function.scheduler_job.recurrence
-    return f", called now and on {recurrence.cron} ({recurrence.timezone})"
-
-
-def _renew(processes: Sequence[FunctionProcess], settings: Settings) -> str:
-    secret = ' -H "Authorization: Bearer $CRON_SECRET"' if settings.auth.mode is not AuthMode.OFF else ""
-    renewing = [process for process in processes if process.function.name in ("gmail_watch", "airtable_refresh")]
-    return "\n".join(f"  curl -X POST{secret} http://{process.address}" for process in renewing)
-
-
-def _storage(settings: Settings, env: Mapping[str, str]) -> str:
+def place_of_jobs(settings: Settings, env: Mapping[str, str]) -> str:
+    """Say where the jobs are."""
     if settings.storage == "json":
         return f"in the file {settings.json_path}"
     if emulator := env.get("FIRESTORE_EMULATOR_HOST"):
@@ -65,10 +47,31 @@ def _storage(settings: Settings, env: Mapping[str, str]) -> str:
     return f"in the REAL Firestore: project {project}, database {settings.database}, collection {settings.collection}"
 
 
+def _schedule(system: System, function: str) -> str:
+    if function not in system.schedules:
+        return ""
+    recurrence = system.schedules[function].recurrence
+    return f", called now and on {recurrence.cron} ({recurrence.timezone})"
+
+
+def _renew(system: System, settings: Settings) -> str:
+    secret = ' -H "Authorization: Bearer $CRON_SECRET"' if settings.auth.mode is not AuthMode.OFF else ""
+    renewing = [url for name, url in system.functions.items() if name in ("gmail_watch", "airtable_refresh")]
+    return "\n".join(f"  curl -X POST{secret} {url}" for url in renewing)
+
+
 def _access(settings: Settings) -> str:
     if settings.auth.mode is AuthMode.OFF:
         return "for everybody on this machine (AUTH_MODE=off)"
     return "with the CRON_SECRET as bearer token"
+
+
+def _store(settings: Settings, env: Mapping[str, str]) -> str:
+    """Give the settings by which another command finds the emulator."""
+    if settings.storage == "json" or not (emulator := env.get("FIRESTORE_EMULATOR_HOST")):
+        return ""
+    project = f"GOOGLE_CLOUD_PROJECT={settings.project} " if settings.project else ""
+    return f"SCHEDULER_STORAGE=firestore {project}FIRESTORE_EMULATOR_HOST={emulator} "
 
 
 def _command() -> str:

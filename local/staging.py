@@ -8,20 +8,26 @@ function's own folder is uploaded, and a link in it to a folder would be left ou
 
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
+from tempfile import TemporaryFile
 
 import click
 from dotenv import dotenv_values
 
 from local.functions_table import Function, read_functions
+from local.guard import guarded
 from shared.errors import InvalidSettings, WatchkeeperError
 from shared.settings import PROJECT_FOLDER
 
 IMPORT_SECONDS = 120
+# Where the packages of this environment are.
+INSTALLED = tuple(dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib")))
 # Nothing that is not needed, and nothing that a person keeps for the own machine. `.*` is .env, too.
 _LEFT_OUT = shutil.ignore_patterns(
     ".*", "__pycache__", "*.pyc", "tests", "test_*.py", "conftest.py", "requirements.in", "*service-account*.json"
@@ -47,8 +53,14 @@ try:
             check_limits(settings, handlers)
         load_agent(os.environ.get("CHAT_AGENT", "").strip())
 except BaseException as exc:
-    own = [frame for frame in traceback.extract_tb(exc.__traceback__) if frame.filename.startswith(folder)]
-    place = f" ({os.path.relpath(own[-1].filename, folder)}, line {own[-1].lineno})" if own else ""
+    cause = exc
+    while cause.__cause__:
+        cause = cause.__cause__
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(cause.__traceback__)]
+    if isinstance(cause, SyntaxError):
+        places.append((cause.filename or "", cause.lineno))
+    own = [(file, line) for file, line in places if file.startswith(folder)]
+    place = f" ({os.path.relpath(own[-1][0], folder)}, line {own[-1][1]})" if own else ""
     sys.stderr.write(f"\\n{type(exc).__name__}: {exc}{place}\\n")
     sys.exit(1)
 """
@@ -70,15 +82,14 @@ def read_settings(path: Path) -> dict[str, str]:
 
 def stage(function: Function, folder: Path, project: Path = PROJECT_FOLDER) -> None:
     """Copy all that is uploaded of the function into `folder`, which must be new or empty. Raises StagingFailed."""
-    source = project / "functions" / function.name
-    packages = ("shared", "agent") if function.with_agent else ("shared",)
+    source, *packages = _sources(function, project)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise StagingFailed(f"{folder} is not empty: name another folder for the {function.name} function")
         shutil.copytree(source, folder, ignore=_LEFT_OUT, dirs_exist_ok=True)
         for package in packages:
-            shutil.copytree(project / package, folder / package, ignore=_LEFT_OUT)
+            shutil.copytree(package, folder / package.name, ignore=_LEFT_OUT)
         # Without this file gcloud would make one, from a .gitignore or of its own.
         (folder / ".gcloudignore").write_text(".gcloudignore\n", encoding="utf-8")
     except (OSError, shutil.Error) as exc:
@@ -88,31 +99,81 @@ def stage(function: Function, folder: Path, project: Path = PROJECT_FOLDER) -> N
             raise StagingFailed(f"the {function.name} function cannot be staged: {source / needed} is missing")
 
 
+class StagedCode:
+    """The code of a function, staged into `folder`, which is a new one under `root` each time."""
+
+    def __init__(self, function: Function, root: Path, project: Path = PROJECT_FOLDER) -> None:
+        self.function = function
+        self._project = project
+        self._folders = (root / f"{function.name}-{number}" for number in count(1))
+        self.stage()
+
+    def stage(self) -> None:
+        """Stage what there is now. Raises StagingFailed."""
+        # Before the copy, so that what changes meanwhile counts as a change.
+        self._seen = _fingerprints(self.function, self._project)
+        self.folder = next(self._folders)
+        stage(self.function, self.folder, self._project)
+
+    def changes(self) -> str:
+        """Say in words what has changed since it was staged; nothing where nothing has."""
+        now = _fingerprints(self.function, self._project)
+        names = sorted(name for name in {*now, *self._seen} if now.get(name) != self._seen.get(name))
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        return f"{names[0]}{more} changed" if names else ""
+
+
+def with_sources(text: str, function: Function, folder: Path, project: Path = PROJECT_FOLDER) -> str:
+    """Replace each path of a staged file in the text by that of the file it was copied from."""
+    source, *packages = _sources(function, project)
+    for package in packages:
+        text = text.replace(f"{folder / package.name}/", f"{package}/")
+    return text.replace(f"{folder}/", f"{source}/")
+
+
+def _fingerprints(function: Function, project: Path) -> dict[str, tuple[int, int]]:
+    """Tell when each file that `stage` copies was written, and its size; names are relative to the project."""
+    found = {}
+    for source in _sources(function, project):
+        for place, folders, files in os.walk(source):
+            folders[:] = set(folders) - _LEFT_OUT(place, folders)
+            for path in (Path(place, name) for name in set(files) - _LEFT_OUT(place, files)):
+                with suppress(OSError):  # it has just been deleted
+                    found[str(path.relative_to(project))] = (path.stat().st_mtime_ns, path.stat().st_size)
+    return found
+
+
+def _sources(function: Function, project: Path) -> list[Path]:
+    packages = ("shared", "agent") if function.with_agent else ("shared",)
+    return [project / "functions" / function.name, *(project / package for package in packages)]
+
+
 def try_import(function: Function, folder: Path, env: Mapping[str, str]) -> None:
     """Import the staged function, its handlers and its agent from its folder alone, with these settings and no others.
 
     The packages are those of this environment. Raises StagingFailed, which says what the import said.
     """
-    folder = folder.resolve()
-    packages = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
-    with_agent = "with agent" if function.with_agent else ""
-    command = [sys.executable, "-I", "-S", "-B", "-c", _TRIAL, str(folder), function.entry_point, with_agent, *packages]
     deployed = {"K_SERVICE": function.name, "CLOUD_RUN_TIMEOUT_SECONDS": f"{function.timeout.total_seconds():.0f}"}
-    try:
-        run = subprocess.run(
-            command,
-            cwd=folder,
-            env={"PATH": os.defpath, **env, **deployed},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=IMPORT_SECONDS,
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise StagingFailed(f"the {function.name} function was not imported within {IMPORT_SECONDS} s") from exc
-    if run.returncode:
-        said = run.stderr.strip().rpartition("\n")[2] or f"exit code {run.returncode}"
+    try_import_from(INSTALLED, function, folder.resolve(), {"PATH": os.defpath, **env, **deployed})
+
+
+def try_import_from(path: Sequence[str], function: Function, folder: Path, env: Mapping[str, str]) -> None:
+    """Do as `try_import`, with this very path and environment. Raises StagingFailed."""
+    with_agent = "with agent" if function.with_agent else ""
+    command = [sys.executable, "-I", "-S", "-B", "-c", _TRIAL, str(folder), function.entry_point, with_agent, *path]
+    with (
+        TemporaryFile() as output,
+        Popen(
+            guarded(command), cwd=folder, env=env, stdin=PIPE, stdout=DEVNULL, stderr=output, start_new_session=True
+        ) as trial,
+    ):
+        try:
+            code = trial.wait(IMPORT_SECONDS)
+        except TimeoutExpired as exc:
+            raise StagingFailed(f"the {function.name} function was not imported within {IMPORT_SECONDS} s") from exc
+        output.seek(0)
+        said = output.read().decode(errors="replace").strip().rpartition("\n")[2] or f"exit code {code}"
+    if code:
         raise StagingFailed(f"the {function.name} function cannot be imported as it would be uploaded: {said}")
 
 

@@ -18,11 +18,13 @@ import click
 
 from local.airtable import API_KEY, BASE, Airtable
 from local.chat import Chat
+from local.console.system import Service
 from local.gmail import PROJECT, Gmail
 from local.google_oauth import GoogleOAuth
 from shared.settings import Environment
 
-STAND_INS = 4  # so many ports are needed at most
+SERVICES = ("Google OAuth", "Gmail", "Airtable", "Chat")
+STAND_INS = len(SERVICES)  # so many ports are needed at most
 GMAIL = ("GMAIL_USER_EMAIL", "GMAIL_WATCH_TOPIC", "GMAIL_DELEGATE", "GCP_SERVICE_ACCOUNT_JSON_PATH")
 AIRTABLE = ("AIRTABLE_API_KEY", "AIRTABLE_BASE_ID")
 CHAT = ("CHAT_AUDIENCE", "CHAT_API_ENDPOINT", "GOOGLE_APPLICATION_CREDENTIALS")
@@ -34,6 +36,11 @@ class Services:
 
     addresses: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
+
+    def told(self) -> list[Service]:
+        """Say of every outside service whether it is real."""
+        given = self.addresses
+        return [Service(name=name, address=given.get(name, ""), is_stand_in=name in given) for name in SERVICES]
 
 
 @contextmanager

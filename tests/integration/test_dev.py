@@ -3,6 +3,7 @@
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,9 @@ from pathlib import Path
 import pytest
 
 from local.airtable import BASE, WEBHOOK
-from local.dev import EXAMPLE_JOB, STOP_SECONDS
+from local.dev import EXAMPLE_JOB
+from local.firestore_emulator import EmulatorMissing, find_emulator
+from local.function_process import STOP_SECONDS
 from local.functions_table import read_functions
 from local.stand_ins import STAND_INS
 from shared.job import Status
@@ -28,6 +31,7 @@ from shared.settings import PROJECT_FOLDER
 from shared.store_json import JsonStore
 
 PATIENCE = 20  # seconds for whatever is waited for
+EMULATOR_PATIENCE = 60
 HELLO = "Hello! I am an example"
 SUBSCRIPTIONS = ("subscription:gmail:agent@example.com", f"subscription:airtable:{BASE}:{WEBHOOK}")
 FUNCTIONS = len(read_functions({}))
@@ -46,30 +50,59 @@ def deaf(payload, context):
     logging.getLogger("watchkeeper.test").info("deaf has begun")
     time.sleep(30)
 """
+# A job type that tells where it runs, and what it sees of the project there.
+CURIOUS_HANDLERS = """
+import importlib.util, logging, os, sys
+import shared
+from shared.handlers import handler
+
+@handler("curious")
+def curious(payload, context):
+    here = os.getcwd()
+    is_staged = sys.path[0] == here and shared.__file__.startswith(here)
+    is_alone = not any(map(importlib.util.find_spec, ("cli", "local", "tests")))
+    logging.getLogger("watchkeeper.test").info("runs in %s staged=%s alone=%s", here, is_staged, is_alone)
+"""
+NEW_HANDLERS = """
+import logging
+from shared.handlers import handler
+
+@handler("new")
+def new(payload, context):
+    logging.getLogger("watchkeeper.test").info("%s")
+"""
 
 
 class Run:
-    """A local run, a process of its own in `folder`, with a job file there."""
+    """A local run of a project, a process of its own in `folder`, with a job file and the temporary files there."""
 
-    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, project: Path, storage: str | None, settings: dict[str, str]) -> None:
+        self.console = free_port()
+        self.port = self.console + 1  # of the first function
         self.output = ""
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir(exist_ok=True)
         env = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join([str(PROJECT_FOLDER), str(folder)]),
+            "PYTHONPATH": str(folder),
             "SCHEDULER_JSON_PATH": str(folder / "jobs.json"),
-            "DEV_PORT": str(self.port),
+            "DEV_PORT": str(self.console),
+            "TMPDIR": str(self.temporary),
             **settings,
         }
-        code = "import os, sys; from local.dev import run; sys.exit(run(os.environ))"
+        code = f"import os, sys; sys.path.insert(0, {str(project)!r}); from local.dev import run"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [sys.executable, "-c", f"{code}; sys.exit(run(os.environ, {storage!r}))"],
+            cwd=folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, seconds: float = PATIENCE) -> None:
         """Read its output until it says `text`."""
         assert self.process.stdout is not None
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + seconds
         while text not in self.output:
             ready, _, _ = select.select([self.process.stdout], [], [], max(deadline - time.monotonic(), 0))
             news = os.read(self.process.stdout.fileno(), 65536).decode() if ready else ""
@@ -86,9 +119,9 @@ class Run:
         rest, _ = self.process.communicate(timeout=PATIENCE)
         return self.output + rest.decode()
 
-    def call(self, method: str, path: str, **headers: str) -> int:
-        """Call the tick function and give the status."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+    def call(self, method: str, path: str, *, port: int = 0, **headers: str) -> int:
+        """Call the tick function, or what is at another port, and give the status."""
+        connection = HTTPConnection("127.0.0.1", port or self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, headers=headers)
             return connection.getresponse().status
@@ -112,8 +145,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     """Start a local run with the given settings; what still runs at the end of the test is killed."""
     runs: list[Run] = []
 
-    def start(**settings: str) -> Run:
-        runs.append(Run(tmp_path, settings))
+    def start(project: Path = PROJECT_FOLDER, storage: str | None = None, **settings: str) -> Run:
+        runs.append(Run(tmp_path, project, storage, settings))
         return runs[-1]
 
     yield start
@@ -129,12 +162,22 @@ def jobs(tmp_path: Path) -> Jobs:
     return Jobs(JsonStore(tmp_path / "jobs.json", clock), clock=clock, handlers={}, retention=timedelta(days=1))
 
 
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of this project, to be changed at will."""
+    for name in ("agent", "functions", "local", "shared"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(PROJECT_FOLDER / name, tmp_path / "project" / name, ignore=ignore)
+    shutil.copy(PROJECT_FOLDER / "functions.toml", tmp_path / "project")
+    return tmp_path / "project"
+
+
 def free_port() -> int:
     """Give the first of as many free ports as a run needs, below those that the system hands out by itself."""
     for _ in range(100):
         port = random.randrange(20_000, 32_000)
         with suppress(OSError), ExitStack() as stack:
-            for following in range(port, port + FUNCTIONS + STAND_INS):
+            for following in range(port, port + 1 + FUNCTIONS + STAND_INS):
                 stack.enter_context(socket.create_server(("127.0.0.1", following)))
             return port
     raise AssertionError("there are no free ports")
@@ -192,6 +235,7 @@ def test_the_first_start_runs_an_example_until_it_is_told_to_end(
     assert code == 0
     assert len(groups) == FUNCTIONS
     assert until(partial(nothing_is_left, groups, run.port))
+    assert list(run.temporary.iterdir()) == []
 
 
 def test_a_run_that_is_killed_leaves_nothing_behind(start: Callable[..., Run]) -> None:
@@ -229,14 +273,123 @@ def test_the_secret_opens_the_functions(start: Callable[..., Run], jobs: Jobs) -
 
 
 def test_a_newcomer_sees_subscriptions_renewed(start: Callable[..., Run], jobs: Jobs) -> None:
-    """Without any setting both services are played by stand-ins, says the terminal, and are renewed at once."""
+    """Without any setting all services are played by stand-ins, says the terminal, and renewals come at once."""
     run = start()
 
     run.wait_for("Renewed the Gmail watch of agent@example.com")
     run.wait_for(f"Renewed the Airtable webhook {WEBHOOK} of {BASE}")
 
-    assert "Gmail            a STAND-IN" in run.output
+    assert [f"{service:<16} a STAND-IN" in run.output for service in ("Gmail", "Airtable", "Chat")] == [True] * 3
     assert until(lambda: all(jobs.get(job_id).status is Status.PENDING for job_id in SUBSCRIPTIONS))
+
+
+def test_the_console_is_where_the_terminal_says(start: Callable[..., Run]) -> None:
+    """The page is on the first port, and calls a function by the stand-in for Cloud Scheduler, let in like that."""
+    run = start(CRON_SECRET="hush")
+    run.wait_for(f"open http://127.0.0.1:{run.console}\n")
+    own = {"origin": f"http://127.0.0.1:{run.console}", "content-type": "application/json"}
+
+    page = run.call("GET", "/", port=run.console)
+    call = run.call("POST", "/api/call/gmail_watch", port=run.console, **own)
+
+    assert (page, call) == (200, 200)
+    run.wait_for("Renewed the Gmail watch of agent@example.com")
+
+
+def test_a_function_runs_as_it_would_be_deployed(start: Callable[..., Run], jobs: Jobs, tmp_path: Path) -> None:
+    """Its folder is a temporary one that holds what is uploaded, and it sees nothing else of the project."""
+    (tmp_path / "curiosity.py").write_text(CURIOUS_HANDLERS)
+    jobs.schedule("curious")
+    run = start(JOB_HANDLERS="curiosity")
+
+    run.wait_for(f"runs in {run.temporary.resolve()}/watchkeeper-")
+    run.wait_for("staged=True alone=True")
+
+
+def test_files_that_the_settings_name_are_found_from_there(
+    start: Callable[..., Run], project: Path, jobs: Jobs
+) -> None:
+    """What is relative to the project in the settings stays so."""
+    (project / "key.json").write_text("{}")
+    jobs.schedule("log", {"message": "Good morning"})
+    run = start(project, SCHEDULER_JSON_PATH="../jobs.json", GCP_SERVICE_ACCOUNT_JSON_PATH="key.json")
+
+    run.wait_for("Good morning")
+    run.wait_for("it must be the key file of a service account, as Google made it")
+
+
+def test_a_function_is_loaded_again_when_its_code_changes(start: Callable[..., Run], project: Path, jobs: Jobs) -> None:
+    """Code that cannot be imported is told of and not run; no other function is touched, and none seems to die."""
+    handlers = project / "agent" / "handlers.py"
+    run = start(project, SCHEDULER_CADENCE="0 0 1 1 *")
+    run.wait_for(f"Job {EXAMPLE_JOB} completed")
+
+    handlers.write_text("def oops(:\n")
+    run.wait_for("The tick function goes on with its old code (agent/handlers.py changed): ")
+    run.wait_for("SyntaxError: invalid syntax (handlers.py, line 1) (agent/handlers.py, line 1)\n")
+    status_meanwhile = run.call("POST", "/")
+    handlers.write_text(NEW_HANDLERS % "Brand new")
+    run.wait_for("The tick function was reloaded (agent/handlers.py changed)")
+    run.wait_for("The chat_webhook function was reloaded (agent/handlers.py changed)")
+    jobs.schedule("new")
+    status = run.call("POST", "/")
+    run.wait_for("Brand new")
+
+    assert (status_meanwhile, status) == (200, 200)
+    assert "gmail_watch function was" not in run.output
+    assert "function ended" not in run.output
+    assert until(lambda: len(list(run.temporary.glob("watchkeeper-*/tick-*"))) == 1)
+
+
+def test_a_job_that_runs_is_let_finish_before_its_function_is_loaded_again(
+    start: Callable[..., Run], project: Path, jobs: Jobs
+) -> None:
+    """The old process ends as on Cloud Run, and the call that it was at is answered."""
+    (project / "agent" / "handlers.py").write_text(SLOW_HANDLERS)
+    jobs.schedule("patient", id="slow")
+    run = start(project)
+    run.wait_for("patient has begun")
+
+    with (project / "functions" / "tick" / "main.py").open("a") as code:
+        code.write("# changed\n")
+    run.wait_for("The tick function was reloaded (functions/tick/main.py changed)")
+
+    assert jobs.get("slow").status is Status.COMPLETED
+    assert "Cloud Scheduler's call of watchkeeper-tick failed" not in run.output
+    assert run.is_healthy()
+
+
+@pytest.mark.emulator
+def test_jobs_are_kept_in_the_emulator_when_asked_for(start: Callable[..., Run]) -> None:
+    """The emulator is started, used by the functions and named to the person, and ends with the run."""
+    try:
+        find_emulator()
+    except EmulatorMissing as exc:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(exc))
+    run = start(storage="firestore")
+    run.wait_for("in the Firestore emulator at 127.0.0.1:", EMULATOR_PATIENCE)
+    run.wait_for("SCHEDULER_STORAGE=firestore GOOGLE_CLOUD_PROJECT=demo FIRESTORE_EMULATOR_HOST=127.0.0.1:")
+    run.wait_for(f"Job {EXAMPLE_JOB} completed")
+    groups = run.function_groups()
+
+    code = run.end(signal.SIGINT)
+
+    assert code == 0
+    assert len(groups) == FUNCTIONS + 1
+    assert until(partial(nothing_is_left, groups, run.port))
+
+
+def test_an_emulator_that_is_not_installed_is_an_error(start: Callable[..., Run], tmp_path: Path) -> None:
+    """One line says what is missing and where to get it."""
+    run = start(storage="firestore", PATH=str(tmp_path))
+
+    output = run.rest()
+
+    assert run.process.returncode == 1
+    assert output.startswith("error: the Firestore emulator needs gcloud: https://")
+    assert output.count("\n") == 1
 
 
 def test_a_function_that_dies_is_started_again(start: Callable[..., Run]) -> None:
@@ -289,11 +442,12 @@ def test_a_second_ctrl_c_ends_a_job_that_does_not_listen(start: Callable[..., Ru
     assert jobs.get("slow").status is Status.RUNNING
 
 
-def test_a_port_that_is_taken_is_named(start: Callable[..., Run]) -> None:
+@pytest.mark.parametrize("offset", [pytest.param(0, id="console"), pytest.param(FUNCTIONS + STAND_INS, id="last")])
+def test_a_port_that_is_taken_is_named(start: Callable[..., Run], offset: int) -> None:
     """The error names the port and the setting that chooses another; nothing is started."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        run = start(DEV_PORT=str(port))
+    port = (first := free_port()) + offset
+    with socket.create_server(("127.0.0.1", port)):
+        run = start(DEV_PORT=str(first))
         output = run.rest()
 
     assert run.process.returncode == 1

@@ -1056,16 +1056,17 @@ def test_the_clock_is_compared_with_the_stores(
 
 def test_dev_hands_over_the_environment(run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the local run returns is the exit code."""
-    given: list[Mapping[str, str]] = []
+    given: list[tuple[Mapping[str, str], str | None]] = []
 
-    def local_run(env: Mapping[str, str]) -> int:
-        given.append(env)
+    def local_run(env: Mapping[str, str], storage: str | None) -> int:
+        given.append((env, storage))
         return 3
 
     monkeypatch.setattr("local.dev.run", local_run)
 
     assert run("dev").exit_code == 3
-    assert given == [{"SCHEDULER_JSON_PATH": str(run.path)}]
+    assert run("dev", "--storage", "firestore").exit_code == 3
+    assert given == [({"SCHEDULER_JSON_PATH": str(run.path)}, storage) for storage in (None, "firestore")]
 
 
 # -- as a process ------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -11,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from local.cloud_scheduler import LONGEST_WAIT, CloudScheduler
-from local.functions_table import SchedulerJob
+from local.console.system import Call
+from local.functions_table import Retry, SchedulerJob
 from shared.recurrence import Recurrence
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -40,6 +42,7 @@ class Function:
     """A function on a real server: it notes time and headers of each call, and answers with the status of `work()`."""
 
     address: str = ""
+    body: bytes = b""
     began: list[datetime] = field(default_factory=list)
     calls: list[dict[str, str]] = field(default_factory=list)
     work: Callable[[], int] = lambda: HTTPStatus.OK
@@ -62,7 +65,9 @@ def function(clock: Clock) -> Iterator[Function]:
             function.began.append(clock.now)
             function.calls.append(dict(self.headers))
             self.send_response(function.work())
-            self.end_headers()
+            with suppress(ConnectionError):  # nobody may wait for it any more
+                self.end_headers()
+                self.wfile.write(function.body)
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -77,15 +82,23 @@ def function(clock: Clock) -> Iterator[Function]:
 
 
 def make_scheduler(
-    function: Function, clock: Clock, cron: str = "* * * * *", *, timezone: str = "UTC", deadline: float = PATIENCE
+    function: Function,
+    clock: Clock,
+    cron: str = "* * * * *",
+    *,
+    timezone: str = "UTC",
+    deadline: float = PATIENCE,
+    retry: Retry = Retry(),  # noqa: B008  # it is frozen
+    until_ready: Callable[[], object] = lambda: None,
 ) -> CloudScheduler:
     job = SchedulerJob(
         name="watchkeeper-tick",
         recurrence=Recurrence(cron, timezone),
         attempt_deadline=timedelta(seconds=deadline),
+        retry=retry,
     )
     headers = {"Authorization": "Bearer s3cret"}
-    return CloudScheduler(job, function.address, headers=headers, clock=clock, wait=clock.wait)
+    return CloudScheduler(job, function.address, headers=headers, clock=clock, wait=clock.wait, until_ready=until_ready)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +228,7 @@ def test_an_attempt_is_given_up_at_its_deadline(
         pytest.param(HTTPStatus.SERVICE_UNAVAILABLE, ["HTTP 503"], id="unavailable"),
     ],
 )
-def test_whatever_is_not_2xx_is_a_failure_and_is_not_tried_again(
+def test_whatever_is_not_2xx_is_a_failure_and_without_retries_not_tried_again(
     function: Function, clock: Clock, caplog: pytest.LogCaptureFixture, status: HTTPStatus, warnings: list[str]
 ) -> None:
     """A failed call is told to the log; the next try is the next occurrence."""
@@ -236,7 +249,99 @@ def test_a_function_that_is_not_there_does_not_end_the_schedule(clock: Clock, ca
 
     make_scheduler(Function(address=f"127.0.0.1:{port}"), clock).run()
 
-    assert ["ConnectionRefusedError" in record.getMessage() for record in caplog.records] == [True, True]
+    failure = f"nobody listens at 127.0.0.1:{port}; the function may just be starting"
+    assert [record.getMessage().partition(" failed: ")[2] for record in caplog.records] == [failure, failure]
+
+
+@pytest.mark.parametrize(
+    ("failures", "minutes"),
+    [
+        pytest.param(0, [], id="none"),
+        pytest.param(2, [1, 3], id="until-it-succeeds"),
+        pytest.param(9, [1, 3, 6, 9], id="until-the-retries-are-used-up"),
+    ],
+)
+def test_a_failed_call_is_made_again_as_the_job_says(
+    function: Function, clock: Clock, failures: int, minutes: list[int]
+) -> None:
+    """The pause doubles up to its limit, and the retries are of the same occurrence."""
+
+    def work() -> int:
+        return HTTPStatus.OK if len(function.calls) > failures else HTTPStatus.INTERNAL_SERVER_ERROR
+
+    function.work = work
+    retry = Retry(count=4, min_backoff="60s", max_backoff="3m", max_doublings=5)
+
+    make_scheduler(function, clock, "0 18 * * *", retry=retry).run()
+
+    due = NOON + timedelta(hours=6)
+    assert function.began == [due, *(due + timedelta(minutes=after) for after in minutes)]
+    assert set(function.schedule_times()) == {"2026-11-21T18:00:00Z"}
+
+
+def test_the_end_does_not_wait_for_a_retry(function: Function, clock: Clock) -> None:
+    """When it is time to stop, a call that failed stays as it is."""
+    function.work = lambda: HTTPStatus.INTERNAL_SERVER_ERROR
+    clock.end = NOON + timedelta(seconds=90)
+
+    make_scheduler(function, clock, retry=Retry(count=5, min_backoff="1h")).run()
+
+    assert len(function.calls) == 1
+
+
+def test_a_call_waits_until_the_function_is_ready(function: Function, clock: Clock) -> None:
+    """While a function is loaded again its call is held back, and begins afterwards."""
+
+    def until_ready() -> None:
+        clock.now += timedelta(seconds=2)
+
+    scheduler = make_scheduler(function, clock, until_ready=until_ready)
+
+    scheduler.run_now()
+
+    assert function.began == [NOON + timedelta(seconds=2)]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param(b'{"status": "success"}', {"status": "success"}, id="json"),
+        pytest.param(b"<html>", None, id="something-else"),
+    ],
+)
+def test_the_last_call_is_kept_with_its_answer(
+    function: Function, clock: Clock, body: bytes, expected: dict[str, str] | None
+) -> None:
+    """Who makes a call gets it, and it can be looked up later: when it was, how long it took, what came of it."""
+
+    def work() -> int:
+        clock.now += timedelta(seconds=3)
+        return HTTPStatus.SERVICE_UNAVAILABLE
+
+    function.work, function.body = work, body
+    scheduler = make_scheduler(function, clock)
+    before = scheduler.last_call
+
+    call = scheduler.run_now()
+
+    assert before is None
+    assert (
+        scheduler.last_call
+        == call
+        == Call(began_at=NOON, duration=timedelta(seconds=3), status=HTTPStatus.SERVICE_UNAVAILABLE, body=expected)
+    )
+    assert not call.has_succeeded
+
+
+def test_a_call_without_an_answer_says_why(clock: Clock) -> None:
+    """There is no status then, and the failure is in words."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    call = make_scheduler(Function(address=f"127.0.0.1:{port}"), clock).run_now()
+
+    assert (call.status, call.body, call.has_succeeded) == (None, None, False)
+    assert call.failure.startswith("nobody listens")
 
 
 def test_the_clock_is_looked_at_now_and_then(function: Function, clock: Clock) -> None:

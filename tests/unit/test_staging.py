@@ -1,13 +1,14 @@
 """A function in a folder of its own, and its trial there."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from local.functions_table import Function, read_functions
-from local.staging import StagingFailed, main, read_settings, stage, try_import
+from local.staging import StagedCode, StagingFailed, main, read_settings, stage, try_import, with_sources
 from shared.errors import InvalidSettings
 from shared.settings import PROJECT_FOLDER
 
@@ -114,6 +115,88 @@ def test_a_mistake_in_a_users_handlers_is_named(tick: Function, project: Path, t
 
     with pytest.raises(StagingFailed, match=r"the tick function .*agent.handlers cannot be imported.*no_such_package"):
         try_import(tick, tmp_path / "staged", {})
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        pytest.param("agent/handlers.py", 2, id="handlers"),
+        pytest.param("functions/tick/main.py", 2, id="main"),
+    ],
+)
+def test_a_mistake_in_the_syntax_is_located(
+    tick: Function, project: Path, tmp_path: Path, file: str, line: int
+) -> None:
+    """The file and the line of the mistake are named, not those that import it."""
+    (project / file).write_text("fine = 1\ndef oops(:\n")
+    stage(tick, tmp_path / "staged", project)
+
+    place = file.removeprefix("functions/tick/")
+    with pytest.raises(StagingFailed, match=rf"SyntaxError.*\({place}, line {line}\)$"):
+        try_import(tick, tmp_path / "staged", {})
+
+
+@pytest.mark.parametrize(
+    ("staged", "source"),
+    [
+        pytest.param("main.py", "functions/tick/main.py", id="own"),
+        pytest.param("shared/tick.py", "shared/tick.py", id="shared"),
+        pytest.param("agent/handlers.py", "agent/handlers.py", id="agent"),
+    ],
+)
+def test_a_staged_path_leads_to_its_source(tick: Function, tmp_path: Path, staged: str, source: str) -> None:
+    """What a person is shown names the file to edit."""
+    text = with_sources(f'File "{tmp_path}/{staged}", line 3', tick, tmp_path, Path("/project"))
+
+    assert text == f'File "/project/{source}", line 3'
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param(lambda project: None, "", id="nothing"),
+        pytest.param(
+            lambda project: (project / "agent/chat.py").write_text("answer = None"),
+            "agent/chat.py changed",
+            id="edited",
+        ),
+        pytest.param(lambda project: (project / "shared/new.py").touch(), "shared/new.py changed", id="added"),
+        pytest.param(
+            lambda project: (project / "functions/tick/main.py").unlink(),
+            "functions/tick/main.py changed",
+            id="deleted",
+        ),
+        pytest.param(
+            lambda project: [(project / "agent" / name).write_text("") for name in ("chat.py", "handlers.py")],
+            "agent/chat.py and 1 more changed",
+            id="several",
+        ),
+        pytest.param(lambda project: (project / "functions/gmail_watch/new.py").touch(), "", id="another-function"),
+        pytest.param(lambda project: (project / "agent/.chat.py.swp").touch(), "", id="not-staged"),
+    ],
+)
+def test_what_has_changed_since_it_was_staged_is_named(
+    tick: Function, project: Path, tmp_path: Path, change: Callable[[Path], object], says: str
+) -> None:
+    """Only what is part of the function counts."""
+    code = StagedCode(tick, tmp_path / "staged", project)
+
+    change(project)
+
+    assert code.changes() == says
+
+
+def test_code_is_staged_again_in_a_folder_of_its_own(tick: Function, project: Path, tmp_path: Path) -> None:
+    """What runs in the former folder is not touched, and nothing has changed any more."""
+    code = StagedCode(tick, tmp_path / "staged", project)
+    former = code.folder
+    (project / "agent" / "chat.py").write_text("answer = None")
+
+    code.stage()
+
+    assert code.changes() == ""
+    assert (code.folder / "agent" / "chat.py").read_text() == "answer = None"
+    assert (former / "agent" / "chat.py").read_text() != "answer = None"
 
 
 def test_an_environment_of_ones_own_has_no_influence(

@@ -3,14 +3,21 @@
 import io
 import json
 import logging
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from local.introduction import introduction
+from local.console.system import Call, System
+from local.functions_table import read_functions
+from local.introduction import introduction, place_of_jobs
 from local.stand_ins import STAND_INS, Services, stand_ins
 from local.terminal import Terminal
+from shared.jobs import Jobs
 from shared.settings import Settings
+from shared.store_json import JsonStore
 
 AT = datetime(2026, 11, 21, 12, 30, 5, tzinfo=UTC)
 LOCAL_TIME = f"{AT.astimezone():%H:%M:%S}"
@@ -24,6 +31,30 @@ def stream() -> io.StringIO:
 @pytest.fixture
 def terminal(stream: io.StringIO) -> Terminal:
     return Terminal(stream, colour=False)
+
+
+def introduced(env: Mapping[str, str], services: Services) -> str:
+    """Give the introduction of a run with the tick function alone."""
+    settings = Settings.from_env(env)
+    clock = partial(datetime.now, UTC)
+    store = JsonStore(Path("nowhere.json"), clock)
+    tick = read_functions(env)[0].scheduler_job
+    assert tick is not None
+    system = System(
+        jobs=Jobs(store, clock=clock, handlers={}, retention=settings.retention),
+        handlers={},
+        clock=clock,
+        timezone="UTC",
+        place=place_of_jobs(settings, env),
+        functions={"tick": "http://127.0.0.1:8081", "chat_webhook": "http://127.0.0.1:8084"},
+        headers={},
+        schedules={"tick": tick},
+        services=services.told(),
+        last_call=lambda function: None,
+        call=lambda function: Call(began_at=AT, duration=timedelta(), status=200),
+        is_read_only=False,
+    )
+    return introduction(system, 8080, settings, env)
 
 
 def log_line(**fields: object) -> str:
@@ -113,7 +144,7 @@ def test_a_terminal_that_is_gone_is_no_error(terminal: Terminal, stream: io.Stri
 )
 def test_the_introduction_says_what_is_real(env: dict[str, str], says: str) -> None:
     """Where the jobs are and who may call the functions is said at the start, and no secret with it."""
-    text = introduction([], Settings.from_env(env), env, Services())
+    text = introduced(env, Services())
 
     assert says in text
     assert "hush" not in text
@@ -124,8 +155,42 @@ def test_the_introduction_says_which_services_are_real() -> None:
     env = {"AIRTABLE_API_KEY": "hush", "AUTH_MODE": "off"}
 
     with stand_ins(env, [0] * STAND_INS) as services:
-        text = introduction([], Settings.from_env(env), env, services)
+        text = introduced(env, services)
 
     assert f"Gmail            a STAND-IN, {services.addresses['Gmail']}/stand-in" in text
     assert "Airtable         the REAL Airtable" in text
     assert "hush" not in text
+
+
+def test_the_introduction_tells_where_to_look() -> None:
+    """The page comes first, then every function with its schedule."""
+    text = introduced({"AUTH_MODE": "off"}, Services())
+
+    assert "To see it, open http://127.0.0.1:8080\n" in text
+    assert "the real function: http://127.0.0.1:8081, called now and on * * * * * (UTC)\n" in text
+    assert "the real function: http://127.0.0.1:8084\n" in text
+
+
+@pytest.mark.parametrize(
+    ("env", "command"),
+    [
+        pytest.param({}, "", id="json"),
+        pytest.param({"SCHEDULER_STORAGE": "firestore"}, "", id="real-firestore"),
+        pytest.param(
+            {
+                "SCHEDULER_STORAGE": "firestore",
+                "GOOGLE_CLOUD_PROJECT": "demo",
+                "FIRESTORE_EMULATOR_HOST": "127.0.0.1:8899",
+            },
+            "SCHEDULER_STORAGE=firestore GOOGLE_CLOUD_PROJECT=demo FIRESTORE_EMULATOR_HOST=127.0.0.1:8899 ",
+            id="emulator",
+        ),
+    ],
+)
+def test_the_commands_it_shows_reach_the_same_jobs(env: dict[str, str], command: str) -> None:
+    """An emulator that the run has started is not in anybody's settings, so the command line names it."""
+    text = introduced(env, Services())
+
+    [line] = [line for line in text.splitlines() if "jobs add" in line]
+    assert line.startswith(f"  {command}")
+    assert ("FIRESTORE" in line) == bool(command)

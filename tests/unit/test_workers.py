@@ -108,6 +108,28 @@ def test_a_job_whose_lease_was_lost_before_it_began_does_not_run(
     assert (returned, result, gate.began) == (lost, None, [])
 
 
+BEFORE, AT_THE_EDGE = pytest.param(-1, ["a"], id="before"), pytest.param(0, [], id="at-the-edge")
+
+
+@pytest.mark.parametrize(("late", "began"), [BEFORE, AT_THE_EDGE])
+def test_a_job_begins_only_under_its_lease(
+    gate: Gate, job_factory: JobFactory, now: datetime, late: int, began: list[str]
+) -> None:
+    """A process that stood still for longer than the lease begins nothing that another one may have by now."""
+    before = threads()
+    clock = now + LEASE + timedelta(seconds=late)
+    workers = Workers(1, {"log": Handler(job_type="log", run=gate)}, lambda: clock)
+    gate.is_open.set()
+
+    workers.start(held(job_factory("a"), now))
+    _, result = workers.results.get(timeout=10)
+    workers.close()
+    end(before)
+
+    assert gate.began == began
+    assert (result is not None) == bool(began)
+
+
 # -- what is due -------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,244 @@
+"""The console as a person uses it: a real local run, looked at with a headless Chromium."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+import requests
+from google.cloud import firestore
+
+from shared.handlers import load_handlers
+from shared.jobs import Jobs
+from shared.store_firestore import FirestoreStore
+from shared.store_json import JsonStore
+from tests.browser import Browser, BrowserMissing, find_browser
+from tests.local_run import local_run
+
+NEXT_TICK = 90  # seconds: the stand-in for Cloud Scheduler ticks every minute
+ENTER, ESCAPE = "\ue007", "\ue00c"
+HOSTILE = '<img src="x" onerror="window.wasRun = true"><script>window.wasRun = true</script>'
+VIEWS = {"now": "Latest tick", "jobs": "New job", "chat": "Send"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the run has its job file."""
+    return tmp_path_factory.mktemp("console")
+
+
+@pytest.fixture(scope="module")
+def jobs(folder: Path) -> Jobs:
+    """The jobs of the run."""
+    clock = partial(datetime.now, UTC)
+    store = JsonStore(folder / "jobs.json", clock)
+    return Jobs(store, clock=clock, handlers=load_handlers([]), retention=timedelta(days=1))
+
+
+@pytest.fixture(scope="module")
+def console(folder: Path) -> Iterator[tuple[Browser, str]]:
+    """A browser, and the address of the console. Without a browser the test is skipped; in CI that is a failure."""
+    try:
+        find_browser()
+    except BrowserMissing as exc:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(exc))
+    with local_run(folder) as address, Browser() as browser:
+        yield browser, address
+
+
+@pytest.fixture
+def page(console: tuple[Browser, str]) -> Iterator[Browser]:
+    """The console, just opened at the size of a desktop. Whatever a test does, the browser has logged no error."""
+    browser, address = console
+    browser.size(1280, 900)
+    browser.prefer("light")
+    browser.open("about:blank")
+    browser.open(address)
+    browser.see("Latest tick")
+    yield browser
+    assert browser.errors() == []
+
+
+def turn_to(page: Browser, view: str) -> None:
+    """Go to a view by its tab."""
+    page.click(view.title(), within="nav a")
+    page.see(VIEWS[view])
+
+
+def test_a_job_of_the_form_runs_by_itself(page: Browser) -> None:
+    """Made for in some seconds, it is run by the next tick, and the table says so without a click."""
+    turn_to(page, "jobs")
+    page.click("New job", within="button")
+    page.type("from-the-form", into="[name=id]")
+    page.type("good morning", into="[name=message]")
+    page.click("In", within="#maker .chips label")
+    page.type("3s", into="[name=in]")
+
+    page.click("Make the job", within="button")
+
+    page.see("from-the-form", within="#rows")
+    page.wait_for(
+        "return [...document.querySelectorAll('#rows tr')].some("
+        "row => row.innerText.includes('from-the-form') && row.innerText.includes('completed'))",
+        seconds=NEXT_TICK,
+    )
+
+
+def test_the_form_shows_the_next_runs_as_one_types(page: Browser) -> None:
+    """Five of them, and what is wrong stands beside its field."""
+    turn_to(page, "jobs")
+    page.click("New job", within="button")
+    page.click("Again and again", within="#maker label")
+
+    page.type("30 7 * * *", into="[name=cron]")
+    page.see("At 07:30, every day", within="#preview")
+    runs = page.run("return document.querySelectorAll('#preview span').length")
+    page.type("30 77 * * *", into="[name=cron]")
+    page.see("77", within="[data-for=cron] .problem")
+
+    assert runs == 5
+    assert page.run("return document.querySelector('[name=cron]').getAttribute('aria-invalid')") == "true"
+
+
+def test_a_job_is_cancelled_by_its_button(page: Browser, jobs: Jobs) -> None:
+    """The panel shows at once that it is, and offers nothing more."""
+    jobs.schedule("log", {"message": "to be cancelled"}, id="cancel-me", at=datetime.now(UTC) + timedelta(days=1))
+    turn_to(page, "jobs")
+    page.click("to be cancelled", within="#rows button")
+
+    page.click("Cancel", within="#panel button")
+    page.see("It was cancelled by console", within="#panel")
+
+    assert jobs.get("cancel-me").status == "cancelled"
+    assert page.run("return document.querySelector('#panel').contains(document.activeElement)")
+    assert "Cancel" not in page.text("#panel .actions")
+
+
+def test_the_keyboard_alone_opens_and_closes_a_job(page: Browser, jobs: Jobs) -> None:
+    """Enter opens, Escape closes, and the focus is where it was."""
+    jobs.schedule("log", {"message": "by keyboard"}, id="keys", at=datetime.now(UTC) + timedelta(minutes=9))
+    names = "[...document.querySelectorAll('.lane .name')]"
+    page.wait_for(f"const name = {names}.find(e => e.innerText == 'by keyboard'); name?.focus(); return name")
+
+    page.press(ENTER)
+    page.see("It is not due until", within="#panel")
+    page.press(ESCAPE)
+    page.wait_for("return !document.querySelector('#panel').open")
+
+    assert page.run("return document.activeElement.innerText") == "by keyboard"
+
+
+@pytest.mark.parametrize("generation", ["Classic", "Add-on"])
+def test_a_reminder_is_confirmed_and_comes(page: Browser, generation: str) -> None:
+    """The card changes in its place when it is confirmed, and what the job posts is seen in the chat."""
+    turn_to(page, "chat")
+    page.click(generation, within="#generation label")
+    page.type(f"remind me in 20 minutes to try {generation}", into="#words")
+    page.click("Send", within="button")
+    page.click("Confirm", within=".chat-card button")
+    page.see(f"Scheduled: try {generation}")
+
+    page.click("Run now", within=".chat-card button")
+    page.see("It runs within a minute.")
+    turn_to(page, "now")
+    page.click("Tick now", within="button")
+    turn_to(page, "chat")
+
+    page.see(f"@Ada try {generation}", seconds=NEXT_TICK)
+    assert "Shall I do this?" not in page.text("#threads")
+
+
+def test_a_subscription_is_renewed(page: Browser) -> None:
+    """The time of its last renewal is a new one."""
+    renewed = "return document.querySelectorAll('.subscription time')[1]?.dateTime"
+    before = page.wait_for(renewed)
+
+    page.click("Renew now", within=".subscription:first-child button")
+
+    page.wait_for(f"const now = (() => {{{renewed}}})(); return now && now != arguments[0]", before)
+
+
+def test_what_jobs_and_messages_contain_is_never_run(page: Browser, jobs: Jobs) -> None:
+    """Wherever it is shown, it is shown as it was written."""
+    jobs.schedule("log", {"message": HOSTILE}, id="hostile", at=datetime.now(UTC) + timedelta(minutes=5))
+
+    page.see(HOSTILE[:30], within=".lane")
+    turn_to(page, "jobs")
+    page.click(HOSTILE[:30], within="#rows button")
+    page.see("onerror", within="#panel pre")
+    page.press(ESCAPE)
+    turn_to(page, "chat")
+    page.type(f"{HOSTILE} <javascript:alert(1)|tap>", into="#words")
+    page.click("Send", within="button")
+    page.see(f"You said: {HOSTILE}")
+
+    assert page.run("return [window.wasRun, document.scripts.length, document.images.length]") == [None, 1, 1]
+    assert page.run("return [...document.links].every(link => link.protocol == 'http:')")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_fits(page: Browser, view: str, width: int, scheme: str) -> None:
+    """On a desk and on a phone, by day and by night, nothing has to be scrolled sideways."""
+    page.size(width, 844)
+    page.prefer(scheme)
+
+    turn_to(page, view)
+    red, _, _ = page.run("return getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).map(Number)")
+
+    assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+    assert (red > 128) == (scheme == "light")
+
+
+@pytest.mark.emulator
+def test_the_command_line_shows_a_deployed_system(firestore_client: firestore.Client, tmp_path: Path) -> None:
+    """`watchkeeper console` reads the jobs of a project, changes none, and ends with Ctrl-C."""
+    collection = f"jobs-{uuid.uuid4().hex}"
+    clock = partial(datetime.now, UTC)
+    store = FirestoreStore(firestore_client, collection)
+    Jobs(store, clock=clock, handlers={}, retention=timedelta(days=1)).schedule("log", {"message": "hello"}, id="job")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    arguments = ["--project", "test", "--collection", collection, "--port", str(port)]
+    command = [sys.executable, "-c", "from cli.main import main; main()", "console", *arguments]
+    console = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        assert console.stdout is not None
+        said = console.stdout.readline()
+        page = f"http://127.0.0.1:{port}"
+        listed = requests.get(f"{page}/api/jobs", timeout=30).json()
+        refused = requests.post(f"{page}/api/jobs/job/cancel", json={}, headers={"Origin": page}, timeout=30)
+        console.send_signal(signal.SIGINT)
+        code = console.wait(30)
+    finally:
+        console.kill()
+        console.communicate()
+
+    assert page in said
+    assert [job["id"] for job in listed["jobs"]] == ["job"]
+    assert refused.status_code == 403
+    assert code == 0
+
+
+@pytest.mark.emulator
+def test_a_taken_port_is_said_in_one_line(firestore_emulator: str, tmp_path: Path) -> None:
+    """With the way out."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        arguments = ["--project", "test", "--port", str(server.getsockname()[1])]
+        command = [sys.executable, "-c", "from cli.main import main; main()", "console", *arguments]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: port ")
+    assert ended.stderr.count("\n") == 1
+    assert "--port" in ended.stderr
