@@ -68,6 +68,7 @@ class RunOutcome(StrEnum):
 
 
 PUT_OFF = (RunOutcome.RETRIED, RunOutcome.LATER)
+UNENDED = (*PUT_OFF, RunOutcome.DIED)  # the occurrence is still to end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -552,7 +553,11 @@ class Job:
         return replace(self, updated_at=now, updated_by=by, **changes)
 
     def _waits_for_another_try(self) -> bool:
-        return self.attempts > 0 or (self.ready_at is not None and self.ready_at != self.schedule_at)
+        if self.attempts > 0 or (self.ready_at is not None and self.ready_at != self.schedule_at):
+            return True
+        # A paused job has no `ready_at` to tell by.
+        last = self.recent_runs[-1] if self.recent_runs else None
+        return last is not None and last.schedule_at == self.schedule_at and last.outcome in UNENDED
 
     def _refuse_unless(self, *allowed: Status, to: str) -> None:
         if self.status not in allowed:

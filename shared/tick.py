@@ -286,8 +286,10 @@ class Tick:
     def _take_back(self, held: Held, result: Result | None) -> None:
         if held.is_abandoned:
             _log(logging.WARNING, "late_result", held.job, "ended after its time limit; its result is refused")
-        elif result is None:
+        elif result is None and held.is_lost:
             self._drop(held)
+        elif result is None:
+            held.is_given_back = True
         else:
             if result.error is not None and not result.final and held.stop_reason in ("shutting down", "paused"):
                 # It did as it was told, which is no failure.
@@ -397,7 +399,7 @@ class Tick:
     def _ended_well(self, held: Held, job: Job) -> None:
         self._drop(held)
         if held.result is not None:
-            self._count(held, job)
+            self._count(held, held.result, job)
 
     def _read_doubtful(self) -> None:
         """Look at jobs whose swap was lost: what still carries our token is still ours, however it was changed."""
@@ -433,8 +435,10 @@ class Tick:
     def _drop(self, held: Held) -> None:
         del self._held[held.job.id]
 
-    def _count(self, held: Held, job: Job) -> None:
-        run = job.recent_runs[-1]
+    def _count(self, held: Held, result: Result, job: Job) -> None:
+        # Since an unheard finish, a person's command may have added to the history.
+        own = (run for run in reversed(job.recent_runs) if run.started_at == result.started_at)
+        run = next(own, job.recent_runs[-1])
         match run.outcome:
             case RunOutcome.COMPLETED:
                 self.report.jobs_succeeded += 1

@@ -34,6 +34,10 @@ class Held:
         """Say whether its handler is still to begin or to end."""
         return self.result is None and not self.is_given_back
 
+    def may_begin(self, now: datetime) -> bool:
+        """Say whether its lease is in force, as far as is known: a process can stand still for longer than that."""
+        return not self.is_lost and self.job.lease_until is not None and now < self.job.lease_until
+
     @property
     def stop_reason(self) -> str | None:
         """Say why its handler was asked to stop, if it was."""
@@ -49,7 +53,7 @@ class Workers:
     """Daemon threads that run held jobs one after another; one that hangs is replaced, never waited for.
 
     `results` is the queue on which each job comes back, with None instead of a result where its lease was lost
-    before it was begun.
+    or over before it was begun.
     """
 
     def __init__(self, most: int, handlers: Handlers, clock: Callable[[], datetime]) -> None:
@@ -88,12 +92,14 @@ class Workers:
 
     def _work(self) -> None:
         while held := self._waiting.get():
-            self.results.put((held, None if held.is_lost else self._run(held)))
+            self.results.put((held, self._run(held)))
             if held.is_abandoned:
                 return  # another thread has taken its place
 
-    def _run(self, held: Held) -> Result:
+    def _run(self, held: Held) -> Result | None:
         started_at = self._clock()
+        if not held.may_begin(started_at):
+            return None
         job = held.job
         held.context = Context(
             job_id=job.id,

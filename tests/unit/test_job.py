@@ -509,6 +509,15 @@ def test_a_pause_does_not_shorten_the_wait_for_another_try(daily: Job, now: date
     assert claim(resumed, now + timedelta(days=3)).schedule_at == now
 
 
+def test_run_on_a_paused_job_that_was_put_off_keeps_its_occurrence(waiting: Job, now: datetime) -> None:
+    """Whoever has seen its execution key sees the same one again."""
+    later = finish(claim(waiting, now), now, error="busy", later=MINUTE).pause(now=now)
+    released = claim(waiting, now).pause(now=now).release(now=now)
+
+    for paused in (later, released):
+        assert paused.run(now=now + MINUTE).execution_key == waiting.execution_key
+
+
 @pytest.mark.parametrize("said", [{}, {"error": "boom"}, {"error": "busy", "later": MINUTE}])
 def test_a_job_cancelled_while_it_runs_stays_cancelled(daily: Job, now: datetime, said: dict[str, Any]) -> None:
     """History says that it ran meanwhile; nothing is ready, and it still expires."""

@@ -690,6 +690,33 @@ def test_a_handler_that_outlives_its_lease_changes_nothing(
     assert logged(caplog, "lease_lost")[0].levelno == logging.WARNING
 
 
+def test_a_job_that_waited_for_a_thread_longer_than_its_lease_is_given_back(
+    world: World, job_factory: JobFactory, now: datetime
+) -> None:
+    """A process that stood still must not begin what another one may have taken over by then."""
+
+    def stand_still_in_the_second(payload: Payload, context: Context) -> None:
+        if context.job_id == "b":
+            world.clock.turn(LEASE)
+
+    def unrenewed(changes: Sequence[Change]) -> list[Outcome] | None:
+        if len(world.runs) < 2 or all(isinstance(job, Job) and job.lease_until is None for _, job in changes):
+            return None
+        world.clock.turn(SECOND)
+        return [Unheard("away") for _ in changes]
+
+    world.env |= {"SCHEDULER_CONCURRENCY": "1", "SCHEDULER_TICK_BUDGET_SECONDS": "3000"}
+    world.on("log", stand_still_in_the_second)
+    world.add(*(job_factory(name, at=now) for name in "abc"))
+    world.store.answer = unrenewed
+
+    report = world.tick()
+
+    assert [key[0] for key in world.runs] == ["a", "b"]
+    assert report.metrics()["jobs_executed"] == 2
+    assert (world.job("c").status, world.job("c").lease_until, world.job("c").reclaims) == (Status.PENDING, None, 0)
+
+
 def test_a_dead_holders_job_is_recovered(world: World, job_factory: JobFactory, now: datetime) -> None:
     """It runs when its lease is over, and is counted as recovered."""
     world.add(job_factory(at=now).claim(now=now, token="dead", lease=LEASE, retention=DAY))
@@ -1055,6 +1082,28 @@ def test_a_finish_that_was_applied_unheard_is_recognised(world: World, job_facto
 
     assert (report.jobs_succeeded, report.jobs_lost, len(world.runs)) == (1, 0, 1)
     assert [run.outcome for run in world.job().recent_runs] == ["completed"]
+
+
+def test_an_unheard_finish_counts_as_what_it_was(world: World, job_factory: JobFactory, now: datetime) -> None:
+    """Even when a person's command has made another entry in the history before the job is read again."""
+    answered: list[str] = []
+
+    def unheard_once(changes: Sequence[Change]) -> list[Outcome] | None:
+        if any(is_claim(change) for change in changes) or answered:
+            return None
+        answered.append("unheard")
+        world.store.store.swap(changes)
+        world.clock.turn(6 * MINUTE)
+        world.jobs().run("job", by="ana")
+        return [Unheard("cut after it was applied") for _ in changes]
+
+    world.store.answer = unheard_once
+    world.add(job_factory(cron="*/5 * * * *", at=now))
+
+    report = world.tick()
+
+    assert [run.outcome for run in world.job().recent_runs] == ["completed", "missed"]
+    assert (report.jobs_succeeded, report.jobs_retried) == (1, 0)
 
 
 def test_results_that_cannot_be_stored_fail_the_tick_in_time(
