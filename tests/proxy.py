@@ -1,4 +1,4 @@
-"""A TCP proxy that can lose what the server answers: the fault in which a write is applied and nobody hears of it."""
+"""A TCP proxy that can lose what the server answers (a write is applied and nobody hears of it), or be away."""
 
 import socket
 import threading
@@ -18,6 +18,7 @@ class Proxy:
         self._lets_through = threading.Event()
         self._lets_through.set()
         self._allowance: int | None = None
+        self._is_refusing = False
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -39,6 +40,15 @@ class Proxy:
             connection.close()
         self._lets_through.set()
 
+    def refuse(self) -> None:
+        """Cut all connections, and every new one at once."""
+        self._is_refusing = True
+        self.cut()
+
+    def accept(self) -> None:
+        """Let connections through again."""
+        self._is_refusing = False
+
     def close(self) -> None:
         """End it."""
         with suppress(OSError):
@@ -50,6 +60,9 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if self._is_refusing:
+                    client.close()
+                    continue
                 server = socket.create_connection(self._target)
                 with self._lock:
                     self._open += [client, server]

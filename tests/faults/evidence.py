@@ -1,0 +1,174 @@
+"""What is written down while faults are injected, for the checker to judge: by the handlers, and beneath the ticks.
+
+The `Ledger` stands between a store and all that can go wrong above it, so it knows what the store really did, whatever
+a tick came to hear. Each fact is a line, appended whole, so that a process may be killed between any two.
+"""
+
+import json
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from shared.document import Unreadable, from_document, read_time, to_document, with_times
+from shared.job import Job, iso
+from shared.store import PAGE, Change, Lost, Outcome, Store, Won
+
+PEOPLE = "people"  # begins the names of those who are no ticks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write:
+    """One change and what the store said of it: "tried" (nothing, so far), "won", "lost" or "unheard"."""
+
+    by: str
+    number: int
+    said: str
+    clock: datetime  # of who wrote, when it was tried
+    before: Job | None
+    before_version: str | None
+    after: Job | None
+    after_version: str | None = None
+
+    @property
+    def is_a_persons(self) -> bool:
+        """Say whether it is no tick's."""
+        return self.by.startswith(PEOPLE)
+
+    @property
+    def job_id(self) -> str:
+        """Name the job."""
+        subject = self.after or self.before
+        assert subject is not None
+        return subject.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Began:
+    """A handler's first line."""
+
+    by: str
+    key: str
+    clock: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A handler's last line: "completed", "failed", "final" or "later"."""
+
+    by: str
+    key: str
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """The metrics of a tick that came to its end."""
+
+    by: str
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Injected:
+    """A fault of the store, as somebody met it."""
+
+    by: str
+    method: str
+    fault: str
+
+
+Fact = Write | Began | Ended | Reported | Injected
+Note = Callable[[Fact], None]
+KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in (Write, Began, Ended, Reported, Injected)}
+
+
+class Ledger(Store):
+    """Passes everything on to the store, and notes each write before and after."""
+
+    def __init__(self, store: Store, by: str, clock: Callable[[], datetime], note: Note) -> None:
+        self._store = store
+        self._by = by
+        self._clock = clock
+        self._note = note
+        self._numbers = count()
+
+    def get(self, job_ids: Collection[str]) -> dict[str, Job | Unreadable]:
+        return self._store.get(job_ids)
+
+    def due(self, now: datetime, limit: int = PAGE) -> list[Job | Unreadable]:
+        return self._store.due(now, limit)
+
+    def page(self, **query: Any) -> list[Job | Unreadable]:
+        return self._store.page(**query)
+
+    def now(self) -> datetime:
+        return self._store.now()
+
+    def swap(self, changes: Sequence[Change]) -> list[Outcome]:
+        writes = [self._tried(change) for change in changes]
+        for write in writes:
+            self._note(write)
+        outcomes = self._store.swap(changes)
+        for write, outcome in zip(writes, outcomes, strict=True):
+            self._note(_answered(write, outcome))
+        return outcomes
+
+    def _tried(self, change: Change) -> Write:
+        before, after = change
+        assert not isinstance(before, Unreadable)
+        assert not isinstance(after, Unreadable)
+        return Write(
+            by=self._by,
+            number=next(self._numbers),
+            said="tried",
+            clock=self._clock(),
+            before=before,
+            before_version=None if before is None else version_of(before),
+            after=after,
+        )
+
+
+def _answered(write: Write, outcome: Outcome) -> Write:
+    if isinstance(outcome, Won):
+        return replace(write, said="won", after_version=version_of(outcome.job) if outcome.job else None)
+    return replace(write, said="lost" if isinstance(outcome, Lost) else "unheard")
+
+
+def version_of(job: Job | Unreadable) -> str:
+    """Write a version as text; Firestore's has nanoseconds that `str` leaves out."""
+    version = job.version
+    return str(version.rfc3339() if hasattr(version, "rfc3339") else version)
+
+
+def to_file(path: Path) -> Note:
+    """Give the function that appends facts to a file; appending is atomic between processes and threads."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def note(fact: Fact) -> None:
+        names = {**vars(fact), "kind": type(fact).__name__}
+        os.write(descriptor, (json.dumps(names, default=_plain) + "\n").encode())
+
+    return note
+
+
+def _plain(value: Any) -> Any:
+    return to_document(value) if isinstance(value, Job) else iso(value)
+
+
+def from_file(path: Path) -> list[Fact]:
+    """Read all facts."""
+    return [_fact(json.loads(line)) for line in path.read_text().splitlines()]
+
+
+def _fact(names: dict[str, Any]) -> Fact:
+    kind = KINDS[names.pop("kind")]
+    for name in ("before", "after"):
+        if names.get(name) is not None:
+            names[name] = from_document(names[name]["id"], with_times(names[name]))
+    if "clock" in names:
+        names["clock"] = read_time(names["clock"])
+    return kind(**names)

@@ -1,0 +1,296 @@
+"""One round of faults, over real processes: what is done to them, and what the checker says of it afterwards.
+
+The seed draws who is killed, ended or frozen, when the store is away, what people do and which calls fail. It repeats
+that plan; how the processes share the machine is never the same twice.
+"""
+
+import math
+import os
+import random
+import signal
+import subprocess
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from shared.job import Job
+from shared.jobs import Jobs
+from shared.tick import run_tick
+from tests.faults.checker import violations
+from tests.faults.evidence import PEOPLE, Began, Fact, Injected, Ledger, Reported, Write, from_file, to_file
+from tests.faults.worker import RETENTION, SETTINGS, Plan, add_job, handlers
+from tests.proxy import Proxy, proxy_to
+
+RATES = {"swap": 0.05, "due": 0.05, "get": 0.1, "page": 0.05}
+FIRST_JOBS = 40
+WORKERS = 3
+TIME_APART = 30.0
+LONGEST_OUTAGE = 3.0
+FIRST_SECONDS = 1.5  # undisturbed: a process takes a while to start
+ROOT = Path(__file__).parents[2]
+END_SECONDS = 30.0  # for processes that were told to end: a call to the store may take ten
+
+
+@dataclass
+class Round:
+    """What a round came to: broken promises, what happened, and where all of it is written down."""
+
+    broken: list[str]
+    figures: Counter[str]
+    evidence: Path
+
+
+@dataclass
+class Outage:
+    """A way in which a store is away for a while, without losing what it has."""
+
+    begin: Callable[[], object]
+    end: Callable[[], object]
+
+
+class Calm(random.Random):
+    """A draw by which nothing goes wrong that need not."""
+
+    def random(self) -> float:
+        return 0.999
+
+
+class Process:
+    """A process of the round, begun anew whenever it has ended."""
+
+    def __init__(self, plan: Plan, env: Mapping[str, str]) -> None:
+        self._plan = plan
+        self._env = env
+        self._lives = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Start it."""
+        self._lives += 1
+        self._thaw_at = 0.0
+        self.is_told_to_end = False
+        seed, name = f"{self._plan.seed} {self._plan.name} {self._lives}", f"{self._plan.name}-{self._lives}"
+        plan = replace(self._plan, name=name, seed=seed)
+        self._popen = subprocess.Popen(plan.command(), env=self._env, stdin=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        """Kill it, frozen or not."""
+        self.is_told_to_end = True
+        self._popen.kill()
+
+    def terminate(self) -> None:
+        """Tell it to end."""
+        self.is_told_to_end = True
+        self._popen.terminate()
+
+    def freeze(self, seconds: float) -> None:
+        """Let it stand still, as a processor that is taken away does."""
+        self._popen.send_signal(signal.SIGSTOP)
+        self._thaw_at = time.monotonic() + seconds
+
+    def thaw(self, *, now: float = math.inf) -> None:
+        """Let it go on, when it is time."""
+        if 0 < self._thaw_at <= now:
+            self._popen.send_signal(signal.SIGCONT)
+            self._thaw_at = 0.0
+
+    @property
+    def code(self) -> int | None:
+        """Give its exit code when it has ended."""
+        return self._popen.poll()
+
+    def wait(self) -> bool:
+        """Wait for its end, and say whether it came by itself."""
+        try:
+            self._popen.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._popen.wait()
+            return False
+        return True
+
+
+class Supervisor:
+    """Starts the processes of a round and sees to it that they have no easy life."""
+
+    def __init__(self, plan: Plan, env: Mapping[str, str], outages: Sequence[Outage]) -> None:
+        self._draw = random.Random(plan.seed)
+        self._outages = outages
+        self._outage: Outage | None = None
+        self._outage_ends_at = 0.0
+        half = TIME_APART / 2
+        names = [*(f"tick-{number}" for number in range(WORKERS)), PEOPLE]
+        offsets = [-half, half, *(self._draw.uniform(-half, half) for _ in names[2:])]
+        plans = [replace(plan, name=name, offset=at, rates=RATES) for name, at in zip(names, offsets, strict=True)]
+        self._processes = [Process(each, env) for each in plans]
+        self.figures: Counter[str] = Counter()
+        self.broken: list[str] = []
+
+    def run(self, seconds: float) -> None:
+        """Disturb the processes for so long, and end them."""
+        try:
+            now = time.monotonic()
+            until, disturb_at = now + seconds, now + FIRST_SECONDS
+            while (now := time.monotonic()) < until:
+                self._look_after(now)
+                if now >= disturb_at:
+                    self._disturb(now)
+                    disturb_at += self._draw.uniform(0.2, 0.8)
+                time.sleep(0.02)
+        finally:
+            self._end()
+
+    def _look_after(self, now: float) -> None:
+        for process in self._processes:
+            process.thaw(now=now)
+            if process.code is not None:
+                if not process.is_told_to_end:
+                    self.broken.append(f"a process ended by itself, with {process.code}")
+                process.begin()
+        if self._outage and now >= self._outage_ends_at:
+            self._end_outage()
+
+    def _disturb(self, now: float) -> None:
+        what = self._draw.choice(["kill", "terminate", "freeze", "outage"])
+        seconds = self._draw.choice([0.2, 1.0, 3.0, 6.0])
+        process, outage = self._draw.choice(self._processes), self._draw.choice(self._outages)
+        if what == "outage":
+            self._end_outage()
+            self._outage, self._outage_ends_at = outage, now + min(seconds, LONGEST_OUTAGE)
+            outage.begin()
+        elif what == "freeze":
+            process.freeze(seconds)
+        else:
+            getattr(process, what)()
+        self.figures[what] += 1
+
+    def _end_outage(self) -> None:
+        if self._outage:
+            self._outage.end()
+        self._outage = None
+
+    def _end(self) -> None:
+        self._end_outage()
+        for process in self._processes:
+            process.thaw()
+            process.terminate()
+        for process in self._processes:
+            if not process.wait():
+                self.broken.append("a process did not end when it was told to")
+
+
+def run_round(seed: int, *, seconds: float, emulator: str | None, folder: Path) -> Round:
+    """Run a round of so many seconds on the emulator at an address, or on a file; it takes a few seconds longer."""
+    plan = Plan(
+        name="calm",
+        seed=f"{seed} {'firestore' if emulator else 'json'}",
+        evidence=str(folder / "evidence"),
+        json_path="" if emulator else str(folder / "jobs.json"),
+        collection=f"jobs-{uuid.uuid4().hex}",
+        began=time.monotonic(),
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    begin(plan)
+    with ExitStack() as stack:
+        outages = [_locked(plan)]
+        if emulator:
+            proxy = stack.enter_context(proxy_to(emulator))
+            env["FIRESTORE_EMULATOR_HOST"] = proxy.address
+            outages = _outages(proxy, emulator)
+        supervisor = Supervisor(plan, env, outages)
+        supervisor.run(seconds)
+    broken, figures = calm_down(plan)
+    return Round(sorted(supervisor.broken + broken), supervisor.figures + figures, Path(plan.evidence))
+
+
+def begin(plan: Plan) -> None:
+    """Add the first jobs."""
+    draw = random.Random(plan.seed)
+    ledger = Ledger(plan.store(), f"{PEOPLE}-first", plan.clock, to_file(Path(plan.evidence)))
+    jobs = Jobs(ledger, clock=plan.clock, handlers={}, retention=RETENTION)
+    for number in range(FIRST_JOBS):
+        add_job(jobs, draw, f"first-{number}")
+
+
+def calm_down(plan: Plan) -> tuple[list[str], Counter[str]]:
+    """Run ticks without faults, hours apart, until nothing is left to do; judge what has happened."""
+    note = to_file(Path(plan.evidence))
+    store = plan.store()
+    last_look = plan.clock()
+    for number in range(12):  # more than an occurrence can have attempts and dead holders
+        by = f"calm.{number}"
+        later = timedelta(hours=2 * number + 2)
+        last_look = plan.clock() + later
+        clock = partial(_later, plan, later)
+        made = handlers(by, note, Calm())
+        report = run_tick(Ledger(store, by, clock, note), made, settings=SETTINGS, clock=clock)
+        note(Reported(by=by, metrics=report.metrics()))
+        stored = {job.id: job for job in store.page(limit=100_000) if isinstance(job, Job)}
+        if not any(job.ready_at and (job.cron is None or job.is_due(last_look)) for job in stored.values()):
+            break
+    facts = from_file(Path(plan.evidence))
+    return violations(facts, stored, last_look), _figures(facts) + Counter(jobs=len(stored))
+
+
+def _later(plan: Plan, by: timedelta) -> datetime:
+    return plan.clock() + by
+
+
+def _figures(facts: Sequence[Fact]) -> Counter[str]:
+    figures: Counter[str] = Counter()
+    for fact in facts:
+        match fact:
+            case Began():
+                figures["runs"] += 1
+            case Reported():
+                figures["ticks"] += 1
+                figures["lost runs"] += fact.metrics["jobs_lost"]
+                figures["recovered"] += fact.metrics["jobs_recovered"]
+            case Injected():
+                figures["faults"] += 1
+            case Write(said="won", is_a_persons=True):
+                figures["commands"] += 1
+            case Write(said="unheard"):
+                figures["unheard writes"] += 1
+    return figures
+
+
+# -- how a store is away -----------------------------------------------------------------------------------------------
+
+
+def _locked(plan: Plan) -> Outage:
+    """Somebody else holds the lock of the file."""
+    lock = FileLock(f"{plan.json_path}.lock", timeout=0.5)  # whoever is frozen may hold it for longer
+
+    def begin() -> None:
+        with suppress(Timeout):
+            lock.acquire()
+
+    return Outage(begin, lock.release)
+
+
+def _outages(proxy: Proxy, emulator: str) -> list[Outage]:
+    """Connections are refused; answers are kept back and then cut off; the emulator stands still."""
+    found = subprocess.run(
+        ["pgrep", "-f", f"java.*--port={emulator.rpartition(':')[2]}"], capture_output=True, text=True
+    )
+    java = [int(line) for line in found.stdout.split()]
+    assert java, "the emulator must run on this machine, to be stopped for a while"
+
+    def send(number: signal.Signals) -> None:
+        for pid in java:
+            os.kill(pid, number)
+
+    return [
+        Outage(proxy.refuse, proxy.accept),
+        Outage(proxy.hold, proxy.cut),
+        Outage(partial(send, signal.SIGSTOP), partial(send, signal.SIGCONT)),
+    ]

@@ -1,0 +1,353 @@
+"""The checker itself: it finds nothing in a good story, and each broken promise in one that breaks it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import pytest
+
+from shared.job import Job, Result, Run, RunOutcome, Status
+from shared.store import Change, Won
+from tests.faults.checker import violations
+from tests.faults.evidence import PEOPLE, Began, Ended, Fact, Ledger, Reported, Write, from_file, to_file
+from tests.faults.memory_store import MemoryStore
+
+START = datetime(2026, 11, 21, 9, tzinfo=UTC)
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+NONE = {"jobs_executed": 0, "jobs_succeeded": 0, "jobs_failed": 0, "jobs_retried": 0, "jobs_lost": 0}
+
+
+class Story:
+    """A job's life, told by whoever acts on it; each act is written to the store and noted, sensible or not."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.facts: list[Fact] = []
+        self.store = MemoryStore()
+        self.ledgers: dict[str, Ledger] = {}
+
+    def insert(self, **given: Any) -> None:
+        self._swap(PEOPLE, Change(None, Job.create("job", "work", **{"now": START, **given})))
+
+    @property
+    def job(self) -> Job:
+        return self.store.jobs["job"]
+
+    def write(self, by: str, job: Job) -> None:
+        self._swap(by, Change(self.job, job))
+
+    def claim(self, by: str) -> None:
+        self.write(by, self.job.claim(now=self.now, token=by, lease=MINUTE, retention=DAY))
+
+    def begin(self, by: str) -> None:
+        self.facts.append(Began(by=by, key=self.job.execution_key, clock=self.now))
+
+    def end(self, by: str, outcome: str = "completed", *, key: str = "") -> None:
+        self.facts.append(Ended(by=by, key=key or self.job.execution_key, outcome=outcome))
+
+    def finish(self, by: str, **said: Any) -> None:
+        result = Result(started_at=self.now, ended_at=self.now, by="schedule", **said)
+        self.write(by, self.job.finish(result, retention=DAY))
+
+    def run(self, by: str, outcome: str = "completed", **said: Any) -> None:
+        self.claim(by)
+        self.begin(by)
+        self.end(by, outcome)
+        self.finish(by, **said)
+
+    def report(self, by: str, **metrics: int) -> None:
+        self.facts.append(Reported(by=by, metrics={**NONE, **metrics}))
+
+    def broken(self) -> list[str]:
+        return violations(self.facts, self.store.jobs, self.now)
+
+    def _swap(self, by: str, change: Change) -> None:
+        ledger = self.ledgers.setdefault(by, Ledger(self.store, by, lambda: self.now, self.facts.append))
+        assert isinstance(ledger.swap([change])[0], Won)
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
+
+
+# -- good stories ------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_fails_and_is_tried_again(story: Story) -> None:
+    """Nothing is wrong with it, and the metrics agree."""
+    story.insert()
+    story.run("a", "failed", error="boom")
+    story.report("a", jobs_executed=1, jobs_retried=1)
+    story.now += 2 * MINUTE
+    story.run("b")
+    story.report("b", jobs_executed=1, jobs_succeeded=1)
+
+    assert story.broken() == []
+
+
+def test_a_holder_that_dies_and_one_that_comes_too_late(story: Story) -> None:
+    """Runs overlap when a lease was lost; the late result counts as lost."""
+    story.insert()
+    story.claim("a")
+    story.begin("a")
+    story.now += MINUTE
+    story.claim("b")
+    story.begin("b")
+    story.end("a")
+    story.report("a", jobs_executed=1, jobs_lost=1)
+    story.end("b")
+    story.finish("b")
+
+    assert story.broken() == []
+
+
+def test_occurrences_that_were_missed(story: Story) -> None:
+    """History says so, and that is a reason."""
+    story.insert(cron="* * * * *")
+    story.now += 10 * MINUTE
+    story.run("a")
+
+    assert story.broken() == []
+
+
+def is_of_a(fact: Fact) -> TypeGuard[Write]:
+    return isinstance(fact, Write) and fact.by == "a"
+
+
+def test_a_write_that_nobody_heard_of(story: Story) -> None:
+    """It stands in the chain where a later reader found what it had made; what was not applied does not matter."""
+    story.insert()
+    story.run("a")
+    story.facts = [replace(fact, said="tried", after_version=None) if is_of_a(fact) else fact for fact in story.facts]
+    never = next(fact for fact in story.facts if is_of_a(fact))
+    story.facts.append(replace(never, by="b", after=replace(story.job, error="never applied")))
+
+    assert story.broken() == []
+
+
+def test_what_is_read_from_a_file_is_what_was_noted(story: Story, tmp_path: Path) -> None:
+    """Every kind of fact, jobs with their history included."""
+    story.insert(payload={"seconds": 1})
+    story.run("a", "failed", error="boom")
+    story.report("a", jobs_executed=1, jobs_retried=1)
+    note = to_file(tmp_path / "evidence")
+
+    for fact in story.facts:
+        note(fact)
+
+    assert from_file(tmp_path / "evidence") == story.facts
+
+
+# -- bad stories -------------------------------------------------------------------------------------------------------
+
+
+def two_winners(story: Story) -> None:
+    story.run("a")
+    won = [fact for fact in story.facts if isinstance(fact, Write) and fact.said == "won"][-1]
+    story.facts.append(replace(won, by="b", number=99, after_version="99"))
+
+
+def a_lost_write(story: Story) -> None:
+    story.run("a")
+    won = [fact for fact in story.facts if isinstance(fact, Write) and fact.said == "won"][-1]
+    assert won.before is not None
+    story.store.jobs["job"] = replace(won.before, version=won.before_version, status=Status.CANCELLED, ready_at=None)
+
+
+def a_write_from_nowhere(story: Story) -> None:
+    story.run("a")
+    won = [fact for fact in story.facts if isinstance(fact, Write) and fact.said == "won"][-1]
+    story.facts.append(replace(won, by="b", number=99, before_version="98", after_version="99"))
+
+
+def a_lost_job(story: Story) -> None:
+    del story.store.jobs["job"]
+
+
+def taken_under_a_lease(story: Story) -> None:
+    story.claim("a")
+    story.now += 59 * SECOND
+    story.write("b", replace(story.job.claim(now=story.now + SECOND, token="b", lease=MINUTE, retention=DAY)))
+    story.finish("b", error="given up: by hand", final=True)
+
+
+def taken_before_its_time(story: Story) -> None:
+    story.write(PEOPLE, replace(story.job, ready_at=START + MINUTE, schedule_at=START + MINUTE))
+    story.write("a", story.job.claim(now=START + MINUTE, token="a", lease=MINUTE, retention=DAY))
+    story.finish("a", error="given up: by hand", final=True)
+
+
+def taken_from_one_who_does_not_count(story: Story) -> None:
+    story.claim("a")
+    story.now += MINUTE
+    after = story.job.claim(now=story.now, token="b", lease=MINUTE, retention=DAY)
+    story.write("b", replace(after, reclaims=0))
+    story.begin("b")
+    story.end("b")
+    story.finish("b")
+
+
+def taken_while_paused(story: Story) -> None:
+    story.claim("a")
+    story.write(PEOPLE, story.job.pause(now=story.now))
+    story.write("a", replace(story.job, ready_at=story.now))
+    story.now += MINUTE
+    story.run("b")
+
+
+def taken_after_a_cancel(story: Story) -> None:
+    story.write(PEOPLE, story.job.cancel(now=story.now, retention=DAY))
+    story.write("a", replace(story.job, ready_at=story.now, lease_token="a"))
+    story.store.jobs["job"] = replace(story.job, ready_at=None)
+
+
+def finished_by_another(story: Story) -> None:
+    story.claim("a")
+    story.begin("b")
+    story.end("b")
+    story.finish("b")
+
+
+def woken_from_a_pause(story: Story) -> None:
+    story.claim("a")
+    story.write(PEOPLE, story.job.pause(now=story.now))
+    story.begin("a")
+    story.end("a", "failed")
+    story.write("a", replace(story.job, status=Status.RUNNING))
+    story.finish("a", error="boom", final=True)
+
+
+def ran_twice_under_one_claim(story: Story) -> None:
+    story.claim("a")
+    story.begin("a")
+    story.begin("a")
+    story.end("a")
+    story.finish("a")
+
+
+def ran_without_a_claim(story: Story) -> None:
+    story.begin("b")
+    story.run("a")
+
+
+def began_after_its_lease(story: Story) -> None:
+    story.claim("a")
+    story.now += MINUTE
+    story.begin("a")
+    story.end("a")
+    story.finish("a")
+
+
+def began_while_another_was_at_work(story: Story) -> None:
+    story.claim("a")
+    story.begin("a")
+    key = story.job.execution_key
+    story.finish("a", error="boom")
+    story.now += 2 * MINUTE
+    story.run("b")
+    story.end("a", "failed", key=key)
+
+
+def completed_without_a_run(story: Story) -> None:
+    story.claim("a")
+    story.finish("a")
+
+
+def failed_against_its_handler(story: Story) -> None:
+    story.run("a", "completed", error="boom", final=True)
+
+
+def completed_and_failed(story: Story) -> None:
+    story.run("a")
+    entry = Run(schedule_at=START, outcome=RunOutcome.FAILED, error="given up: 5 holders died")
+    story.write("a", replace(story.job, recent_runs=(*story.job.recent_runs, entry)))
+
+
+def tried_too_often(story: Story) -> None:
+    story.claim("a")
+    story.begin("a")
+    story.end("a", "failed")
+    story.write("a", replace(story.job, attempts=5))
+    story.finish("a", error="boom", final=True)
+
+
+def lost_its_result(story: Story) -> None:
+    story.claim("a")
+    story.begin("a")
+    story.end("a")
+    story.report("a", jobs_executed=1, jobs_lost=1)
+    story.write(PEOPLE, story.job.cancel(now=story.now, retention=DAY))
+
+
+def passed_over_one(story: Story) -> None:
+    story.write(PEOPLE, replace(story.job, cron="* * * * *", timezone="UTC"))
+    story.run("a")
+    story.write("a", replace(story.job, schedule_at=START + 5 * MINUTE, ready_at=START + 5 * MINUTE))
+
+
+def changed_its_key(story: Story) -> None:
+    story.run("a", "later", error="later", later=SECOND)
+    story.now += MINUTE
+    story.write(PEOPLE, replace(story.job, schedule_at=story.now, ready_at=story.now))
+    story.run("b")
+
+
+def still_due(story: Story) -> None:
+    story.write(PEOPLE, replace(story.job, cron="* * * * *", timezone="UTC"))
+
+
+def still_waiting(story: Story) -> None:
+    story.run("a", "failed", error="boom")
+
+
+def miscounted_runs(story: Story) -> None:
+    story.run("a")
+    story.report("a", jobs_executed=2, jobs_succeeded=1, jobs_lost=1)
+
+
+def miscounted_results(story: Story) -> None:
+    story.run("a")
+    story.report("a", jobs_executed=1, jobs_retried=1, jobs_lost=1)
+
+
+@pytest.mark.parametrize(
+    ("tell", "said"),
+    [
+        (two_winners, "2 writes replaced version"),
+        (a_lost_write, "the store holds version 2, the last known write made 3"),
+        (a_write_from_nowhere, "a write of b was won, and is lost"),
+        (a_lost_job, "the store holds version None"),
+        (taken_under_a_lease, "b took it at 2026-11-21T09:00:59Z, leased until"),
+        (taken_before_its_time, "a took it at 2026-11-21T09:00:00Z, ready at"),
+        (taken_from_one_who_does_not_count, "a dead holder who does not count"),
+        (taken_while_paused, "although it was paused"),
+        (taken_after_a_cancel, "although it was cancelled"),
+        (finished_by_another, "b changed it while a was its holder"),
+        (woken_from_a_pause, "a made it running, a person had it paused"),
+        (ran_twice_under_one_claim, "a ran it 2 times"),
+        (ran_without_a_claim, "b ran it without a claim"),
+        (began_after_its_lease, "after its lease"),
+        (began_while_another_was_at_work, "b began it while a was at work"),
+        (completed_without_a_run, "recorded it as completed, its handler says None"),
+        (failed_against_its_handler, "recorded failed, its handler says completed"),
+        (completed_and_failed, "it ended twice, the second time failed"),
+        (tried_too_often, "6 attempts"),
+        (lost_its_result, "what it came to under a is lost"),
+        (passed_over_one, "2026-11-21T09:02:00Z: a passed over it"),
+        (changed_its_key, "people moved on, and it has not ended (later)"),
+        (still_due, "it is still due"),
+        (still_waiting, "it still waits"),
+        (miscounted_runs, "2 executed, 1 handlers began"),
+        (miscounted_results, "jobs_retried 1, 0 in the store"),
+    ],
+)
+def test_a_broken_promise_is_found(story: Story, tell: Callable[[Story], None], said: str) -> None:
+    """Each rule has a story that it condemns."""
+    story.insert()
+
+    tell(story)
+
+    assert any(said in line for line in story.broken()), story.broken()

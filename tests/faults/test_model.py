@@ -1,0 +1,286 @@
+"""The tick and the job's rules, interleaved by hypothesis: several ticks, people, time and a store that fails.
+
+Ticks are cranked by hand, one call to the store at a time, over a store in memory; between a tick's read and its
+write anybody else may come first. What was done is judged by the same checker as the runs with real processes.
+"""
+
+import queue
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from shared.errors import StoreUnavailable
+from shared.handlers import Context, Handler
+from shared.job import NotPossible, Result
+from shared.jobs import Jobs
+from shared.settings import Settings
+from shared.store import Change, Outcome
+from shared.tick import Tick
+from shared.workers import Held, Workers
+from tests.faults.checker import violations
+from tests.faults.evidence import PEOPLE, Began, Ended, Fact, Ledger, Reported
+from tests.faults.faulty_store import Fault, FaultyStore
+from tests.faults.memory_store import MemoryStore
+
+START = datetime(2026, 11, 21, 9, tzinfo=UTC)
+SETTINGS = Settings.from_env(
+    {"SCHEDULER_LEASE_SECONDS": "60", "SCHEDULER_CONCURRENCY": "2", "CLOUD_RUN_TIMEOUT_SECONDS": "600"}
+)
+HANDLERS = {"work": Handler(job_type="work", run=lambda payload, context: None, timeout=timedelta(seconds=90))}
+COMMANDS = ("pause", "resume", "cancel", "run", "retry", "release")
+OUTCOMES: dict[str, dict[str, Any]] = {
+    "completed": {},
+    "failed": {"error": "boom"},
+    "final": {"error": "never again", "final": True},
+    "later": {"error": "later", "later": timedelta(seconds=20)},
+}
+
+
+class Interrupted(Ledger):
+    """A ledger that lets something else happen just before the next write."""
+
+    first: Callable[[], None] | None = None
+
+    def swap(self, changes: Sequence[Change]) -> list[Outcome]:
+        first, self.first = self.first, None
+        if first:
+            first()
+        return super().swap(changes)
+
+
+class Results(queue.SimpleQueue[Any]):
+    """A queue on which nobody waits."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        return super().get(block=False)
+
+
+class HandWorkers(Workers):
+    """Workers without threads: each run begins and ends when it is told to."""
+
+    def __init__(self, by: str, clock: Callable[[], datetime], note: Callable[[Fact], None]) -> None:
+        super().__init__(0, HANDLERS, clock)
+        self.results = Results()
+        self.running: list[Held] = []
+        self._by = by
+        self._note = note
+
+    def add_thread(self) -> None:
+        """Have none."""
+
+    def begin(self) -> None:
+        """Begin what waits longest, if anything waits."""
+        with suppress(queue.Empty):
+            held = self._waiting.get_nowait()
+            if held is not None and held.may_begin(self._clock()):
+                self._begin(held)
+            elif held is not None:
+                self.results.put((held, None))
+
+    def _begin(self, held: Held) -> None:
+        held.context = Context(
+            job_id=held.job.id,
+            job_type=held.job.job_type,
+            execution_key=held.job.execution_key,
+            attempt=held.job.attempts + 1,
+            schedule_at=held.job.schedule_at,
+            started_at=self._clock(),
+            deadline=self._clock() + held.limit,
+        )
+        self._note(Began(by=self._by, key=held.job.execution_key, clock=self._clock()))
+        self.running.append(held)
+
+    def end(self, outcome: str, which: int = 0) -> None:
+        """End a run, if one runs."""
+        if not self.running:
+            return
+        held = self.running.pop(which % len(self.running))
+        assert held.context is not None
+        self._note(Ended(by=self._by, key=held.context.execution_key, outcome=outcome))
+        result = Result(
+            started_at=held.context.started_at,
+            ended_at=self._clock(),
+            by=held.found.requested_by,
+            **OUTCOMES[outcome],
+        )
+        self.results.put((held, result))
+
+
+class HandTick(Tick):
+    """A tick that makes one step when it is told to."""
+
+    def __init__(
+        self, store: Interrupted, by: str, clock: Callable[[], datetime], note: Callable[[Fact], None], wait: Any
+    ) -> None:
+        self.ledger = store
+        self.fault: Fault | None = None
+        self.faulty = FaultyStore(store, lambda method: self.fault, seconds=20, wait=wait)
+        self.is_told_to_end = False
+        super().__init__(self.faulty, HANDLERS, settings=SETTINGS, clock=clock, is_stopping=lambda: self.is_told_to_end)
+        self.workers = self._workers = HandWorkers(by, clock, note)
+        self._by = by
+        self._note = note
+        self._now = clock()
+        self.is_over = False
+
+    def crank(self) -> None:
+        """Make one step; report after the last."""
+        self._now = max(self._now, self._clock())
+        self.is_over = not super()._step(self._now)
+        if self.is_over:
+            with suppress(StoreUnavailable):
+                self.run()
+                self._note(Reported(by=self._by, metrics=self.report.metrics()))
+            self.fault = None
+            self.faulty.write_late()
+
+    def _step(self, now: datetime) -> bool:
+        return not self.is_over
+
+
+class Model(RuleBasedStateMachine):
+    """Everything that can happen to a few jobs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = START
+        self.facts: list[Fact] = []
+        self.store = MemoryStore()
+        self.ticks: list[HandTick] = []
+        self.numbers = count()
+        ledger = Ledger(self.store, PEOPLE, lambda: self.now, self.facts.append)
+        self.people = Jobs(ledger, clock=lambda: self.now, handlers=HANDLERS, retention=timedelta(days=30))
+
+    @initialize(recurring=st.integers(0, 2), once=st.integers(0, 3))
+    def begin(self, recurring: int, once: int) -> None:
+        for _ in range(recurring):
+            self.add("* * * * *", "coalesce", 1)
+        for _ in range(once):
+            self.add(None, "coalesce", 2)
+
+    @rule(
+        cron=st.sampled_from([None, "* * * * *", "*/5 * * * *"]),
+        misfire=st.sampled_from(["coalesce", "skip"]),
+        max_attempts=st.integers(1, 3),
+    )
+    def add(self, cron: str | None, misfire: str, max_attempts: int) -> None:
+        name = f"job-{next(self.numbers)}"
+        self.people.schedule("work", id=name, cron=cron, misfire=misfire, max_attempts=max_attempts)
+
+    @precondition(lambda self: len(self.ticks) < 3)
+    @rule(offset=st.sampled_from([-15, 0, 15]))
+    def start(self, offset: int) -> None:
+        def clock() -> datetime:
+            return self.now + timedelta(seconds=offset)
+
+        by = f"tick-{next(self.numbers)}"
+        ledger = Interrupted(self.store, by, clock, self.facts.append)
+        tick = HandTick(ledger, by, clock, self.facts.append, self.pass_time)
+        self.ticks.append(tick)
+        self.crank(-1)
+
+    @precondition(lambda self: self.ticks)
+    @rule(
+        which=st.integers(0, 2), fault=st.sampled_from([None, None, None, *Fault]), begins=st.sampled_from([1, 1, 0, 2])
+    )
+    def crank(self, which: int, fault: Fault | None = None, begins: int = 1) -> None:
+        tick = self.ticks[which % len(self.ticks)]
+        tick.fault = fault
+        tick.crank()
+        tick.fault = None
+        for _ in range(begins):
+            tick.workers.begin()
+        self.ticks = [tick for tick in self.ticks if not tick.is_over]
+
+    @precondition(lambda self: len(self.ticks) > 1)
+    @rule(which=st.integers(0, 2))
+    def crank_two_at_once(self, which: int) -> None:
+        first, second = self.ticks[which % len(self.ticks)], self.ticks[(which + 1) % len(self.ticks)]
+        first.ledger.first = second.crank
+        self.crank(which)
+        first.ledger.first = None
+
+    @precondition(lambda self: self.ticks and self.store.jobs)
+    @rule(which=st.integers(0, 2), job=st.integers(0, 5), command=st.sampled_from(COMMANDS))
+    def command_between_read_and_write(self, which: int, job: int, command: str) -> None:
+        tick = self.ticks[which % len(self.ticks)]
+        tick.ledger.first = lambda: self.command(job, command)
+        self.crank(which)
+        tick.ledger.first = None
+
+    @precondition(lambda self: any(tick.workers.running for tick in self.ticks))
+    @rule(which=st.integers(0, 2), run=st.integers(0, 3), outcome=st.sampled_from(sorted(OUTCOMES)))
+    def end_run(self, which: int, run: int, outcome: str) -> None:
+        self.ticks[which % len(self.ticks)].workers.end(outcome, run)
+
+    @rule(seconds=st.sampled_from([0.2, 1, 10, 25, 70, 700]))
+    def pass_time(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @precondition(lambda self: self.store.jobs)
+    @rule(job=st.integers(0, 5), command=st.sampled_from(COMMANDS))
+    def command(self, job: int, command: str) -> None:
+        names = sorted(self.store.jobs)
+        with suppress(NotPossible):
+            getattr(self.people, command)(names[job % len(names)], by="ana")
+
+    @precondition(lambda self: self.ticks)
+    @rule(which=st.integers(0, 2), is_killed=st.booleans())
+    def end_process(self, which: int, is_killed: bool) -> None:
+        self.ticks[which % len(self.ticks)].is_told_to_end = True
+        if is_killed:
+            self.ticks.pop(which % len(self.ticks))
+
+    def teardown(self) -> None:
+        for tick in self.ticks:
+            self._finish(tick)
+        self.ticks = []
+        jobs = self.store.jobs
+        for _ in range(10):  # more than an occurrence can have attempts and dead holders
+            self.now += timedelta(hours=2)
+            last_look = self.now
+            self.start(0)
+            for tick in self.ticks:
+                self._finish(tick)
+            if not any(
+                job.is_due(last_look if job.cron else datetime.max.replace(tzinfo=UTC)) for job in jobs.values()
+            ):
+                break
+        broken = violations(self.facts, self.store.jobs, last_look)
+        assert not broken, "\n".join(broken)
+
+    def _finish(self, tick: HandTick) -> None:
+        for _ in range(1000):
+            if tick.is_over:
+                return
+            tick.workers.begin()
+            tick.workers.end("completed")
+            tick.crank()
+            self.pass_time(0.1)
+        raise AssertionError("a tick does not end")
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tick that meets another one looks again at once."""
+    monkeypatch.setattr("shared.due_jobs.LONGEST_WAIT", 0)
+
+
+SETTINGS_OF_THE_MODEL = settings(
+    max_examples=500,
+    stateful_step_count=60,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+)
+TestModel = Model.TestCase
+TestModel.settings = SETTINGS_OF_THE_MODEL
