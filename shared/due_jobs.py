@@ -24,10 +24,14 @@ class DueJobs:
     It looks at the store again only where that can bring something new: after a full page of which something was
     won, once after a page that was lost altogether, and every ten seconds while handlers run. A job with two dead
     holders is kept for the end, to run alone: if it is the one that kills its process, nothing else dies with it.
+
+    It also reads what falls due until the `horizon`, and hands that out at its time. Until then nobody holds it, so
+    that whoever pauses or cancels it meanwhile is heard.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, horizon: datetime = NEVER) -> None:
         self._store = store
+        self._horizon = horizon
         self._page: deque[Due] = deque()
         self._alone: deque[Job] = deque()
         self._handed_out: set[tuple[str, datetime | None]] = set()
@@ -49,8 +53,10 @@ class DueJobs:
         while not self._page and (self._should_look() or is_time):
             self._look(now)
             is_time = False
-        taken = [self._page.popleft() for _ in range(min(most, len(self._page)))]
-        if not taken and is_idle and self._alone:
+        taken: list[Due] = []
+        while self._page and len(taken) < most and _is_due(self._page[0], now):
+            taken.append(self._page.popleft())
+        if not taken and is_idle and self._alone and _is_due(self._alone[0], now):
             taken = [self._alone.popleft()]
         return taken
 
@@ -67,9 +73,13 @@ class DueJobs:
             self._size = max(self._size // 2, SMALLEST_PAGE)
 
     @property
-    def is_exhausted(self) -> bool:
-        """Say whether nothing is known, or likely, to be left."""
-        return not self._page and not self._alone and not self._has_more
+    def has_waiting(self) -> bool:
+        """Say whether anything was read that is still to be handed out."""
+        return bool(self._page or self._alone)
+
+    def is_exhausted(self, now: datetime) -> bool:
+        """Say whether nothing due is known, or likely, to be left."""
+        return not self._has_more and not any(_is_due(due, now) for due in (*self._page, *self._alone))
 
     def _should_look(self) -> bool:
         if self._won:
@@ -84,7 +94,7 @@ class DueJobs:
             time.sleep(random.uniform(0, LONGEST_WAIT))
         self._looked_at = now
         size = self._size + len(self._alone)  # those are still due, and stand before the others
-        found = self._store.due(now, size)
+        found = self._store.due(max(now, self._horizon), size)
         self.documents += len(found)
         self.jobs += sum(isinstance(due, Job) for due in found)
         fresh = [due for due in found if _occurrence(due) not in self._handed_out]
@@ -98,6 +108,10 @@ class DueJobs:
                 self._won += 1  # the next page can bring something new
             else:
                 self._page.append(due)
+
+
+def _is_due(due: Due, now: datetime) -> bool:
+    return isinstance(due, Unreadable) or due.is_due(now)
 
 
 def _occurrence(due: Due) -> tuple[str, datetime | None]:

@@ -107,6 +107,7 @@ class Settings:
     lease: timedelta
     concurrency: int
     budget: timedelta
+    lookahead: timedelta
     retention: timedelta
     function_timeout: timedelta
     handler_modules: tuple[str, ...]
@@ -131,6 +132,7 @@ class Settings:
             lease=read.seconds("SCHEDULER_LEASE_SECONDS", 300, least=1, most=86_400),
             concurrency=read.number("SCHEDULER_CONCURRENCY", 16, least=1, most=500),
             budget=read.seconds("SCHEDULER_TICK_BUDGET_SECONDS", 50, least=1, most=3_000),
+            lookahead=read.seconds("SCHEDULER_LOOKAHEAD_SECONDS", 0, least=0, most=3_000),
             retention=timedelta(days=read.number("SCHEDULER_RETENTION_DAYS", 30, least=1, most=3_650)),
             function_timeout=read.seconds("CLOUD_RUN_TIMEOUT_SECONDS", 180, least=1, most=3_600),
             handler_modules=read.words("JOB_HANDLERS"),

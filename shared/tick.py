@@ -118,7 +118,6 @@ class Tick:
         self._settings = settings
         self._clock = clock
         self._is_stopping = is_stopping
-        self._due = DueJobs(store)
         self._workers = Workers(settings.concurrency, handlers, clock)
         self._held: dict[str, Held] = {}
         self._doubtful: list[Held] = []
@@ -130,6 +129,7 @@ class Tick:
         self._batch = 0
         self._is_slow = False  # a batch took longer than a second: claim no more than can begin
         self._began = self._claimed_at = clock()
+        self._due = DueJobs(store, self._began + min(settings.lookahead, settings.budget))
         self._notices_try_at = self._began  # no insert before this time, since the store did not answer
         self._ends_at = self._began + settings.function_timeout - STOP_GRACE
         self._is_open = True  # new handlers may start
@@ -162,7 +162,8 @@ class Tick:
             self._store_all(moves)
             return True
         is_out_of_time = self._trouble or now - self._began >= self._settings.budget
-        if not self._held and (is_out_of_time or not self._notices):
+        is_waiting = self._notices or (self._is_open and self._due.has_waiting)
+        if not self._held and (is_out_of_time or not is_waiting):
             return False
         self._wait()
         return True
@@ -326,7 +327,7 @@ class Tick:
         withdrawn = self._workers.withdraw()
         for held in withdrawn:
             held.is_given_back = True
-        self.report.truncated |= bool(withdrawn) or not self._due.is_exhausted
+        self.report.truncated |= bool(withdrawn) or not self._due.is_exhausted(self._clock())
 
     def _give_up(self, reason: str) -> None:
         self._trouble = reason

@@ -35,6 +35,7 @@ SETTINGS = Settings.from_env(
         "SCHEDULER_LEASE_SECONDS": "60",
         "SCHEDULER_CONCURRENCY": "4",
         "SCHEDULER_TICK_BUDGET_SECONDS": "50",
+        "SCHEDULER_LOOKAHEAD_SECONDS": "10",
         "CLOUD_RUN_TIMEOUT_SECONDS": "180",
     }
 )

@@ -630,6 +630,88 @@ def test_limits_that_do_not_fit_are_refused_at_start() -> None:
     check_limits(settings, {"fits": replace(handlers["long"], timeout=timedelta(seconds=120))})
 
 
+# -- looking ahead -----------------------------------------------------------------------------------------------------
+
+
+class Going(Clock):
+    """A clock that goes on by a quarter of a second whenever it is read."""
+
+    def __call__(self) -> datetime:
+        self.turn(SECOND / 4)
+        return self.now
+
+
+def later(job_factory: JobFactory, now: datetime, *seconds: int) -> list[Job]:
+    """Make a job for each of so many seconds from now."""
+    return [job_factory(f"in-{after}", at=now + after * SECOND) for after in seconds]
+
+
+@pytest.fixture
+def looking_ahead(world: World, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world whose ticks look a minute ahead, and whose clock goes on by itself."""
+    monkeypatch.setattr("shared.tick.POLL_SECONDS", 0.001)
+    world.clock = Going(now)
+    world.env["SCHEDULER_LOOKAHEAD_SECONDS"] = "60"
+    return world
+
+
+def test_each_job_starts_at_its_second(looking_ahead: World, job_factory: JobFactory, now: datetime) -> None:
+    """The tick stays for what falls due within its budget of 50 s, and for nothing else; each is read once."""
+    looking_ahead.add(*later(job_factory, now, 0, 10, 11, 45, 55))
+
+    report = looking_ahead.tick()
+
+    assert [key.partition("@")[0] for key in looking_ahead.runs] == ["in-0", "in-10", "in-11", "in-45"]
+    for after in (10, 11, 45):
+        started_at = looking_ahead.job(f"in-{after}").recent_runs[0].started_at
+        assert started_at is not None
+        assert timedelta() <= started_at - (now + after * SECOND) <= 3 * SECOND
+    assert looking_ahead.job("in-55").started_at is None
+    assert report.jobs_checked == 4
+    assert not report.truncated
+
+
+def test_without_a_look_ahead_the_tick_ends_at_once(world: World, job_factory: JobFactory, now: datetime) -> None:
+    """What is not due is not read."""
+    world.clock = Going(now)
+    world.add(*later(job_factory, now, 10))
+
+    report = world.tick()
+
+    assert (report.jobs_checked, world.runs) == (0, [])
+    assert world.clock.now < now + 5 * SECOND
+
+
+def test_a_job_is_nobodys_until_its_second(looking_ahead: World, job_factory: JobFactory, now: datetime) -> None:
+    """Whoever pauses it while the tick waits is heard; it is not run and not changed."""
+    looking_ahead.on("pause", lambda payload, context: looking_ahead.jobs().pause("in-10"))
+    looking_ahead.add(job_factory("first", "pause", at=now), *later(job_factory, now, 10, 20))
+
+    report = looking_ahead.tick()
+
+    assert [key.partition("@")[0] for key in looking_ahead.runs] == ["first", "in-20"]
+    assert looking_ahead.job("in-10").status is Status.PAUSED
+    assert report.jobs_skipped == 1
+
+
+def test_a_tick_that_looks_ahead_ends_when_it_is_told_to(
+    looking_ahead: World, job_factory: JobFactory, now: datetime
+) -> None:
+    """The next one finds what was left."""
+
+    def stop(payload: Payload, context: Context) -> None:
+        looking_ahead.is_stopping = True
+
+    looking_ahead.on("stop", stop)
+    looking_ahead.add(job_factory("first", "stop", at=now), *later(job_factory, now, 30))
+
+    report = looking_ahead.tick()
+
+    assert looking_ahead.clock.now < now + 20 * SECOND
+    assert looking_ahead.job("in-30").ready_at == now + 30 * SECOND
+    assert not report.truncated
+
+
 # -- leases ------------------------------------------------------------------------------------------------------------
 
 

@@ -178,4 +178,4 @@ def test_a_page_is_used_up_before_the_next_one(pages: Pages, now: datetime) -> N
 
     assert pages.asked == [500]
     assert ids(second)[0] == "job-1-16"
-    assert not due.is_exhausted
+    assert not due.is_exhausted(now)
