@@ -1,0 +1,77 @@
+"""The bare client: what any program must do to find, claim and finish jobs in Firestore, and nothing more.
+
+One query, one batch that claims, one that finishes. Each write carries the fields that a tick changes too, and the
+condition that nobody else has written meanwhile.
+"""
+
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from google.cloud import firestore
+from google.cloud.firestore_v1.base_query import FieldFilter
+from google.cloud.firestore_v1.bulk_batch import BulkWriteBatch
+
+from bench.worker import client, clock
+from shared.store import PAGE
+
+CALL_SECONDS = 30.0
+
+
+def bare_tick(collection: str) -> float:
+    """Claim and finish a page of due jobs; give the seconds it took."""
+    began = time.perf_counter()
+    found = _due(collection)
+    times = _update(collection, [(job.id, job.update_time, claim_fields()) for job in found])
+    finishes = [finish_fields(job.get("schedule_at")) for job in found]
+    _update(collection, [(job.id, time, fields) for job, time, fields in zip(found, times, finishes, strict=True)])
+    return time.perf_counter() - began
+
+
+def bare_query(collection: str) -> float:
+    """Look for due jobs once; give the seconds it took."""
+    began = time.perf_counter()
+    _due(collection)
+    return time.perf_counter() - began
+
+
+def _due(collection: str) -> list[firestore.DocumentSnapshot[Any]]:
+    is_due = FieldFilter("ready_at", "<=", clock())
+    query = client().collection(collection).where(filter=is_due).order_by("ready_at").limit(PAGE)
+    return list(query.get(timeout=CALL_SECONDS))
+
+
+def _update(collection: str, updates: Sequence[tuple[str, Any, dict[str, Any]]]) -> list[Any]:
+    """Write the fields of each job where its version still stands; give the new versions."""
+    batch = BulkWriteBatch(client=client())
+    for job_id, version, fields in updates:
+        reference = client().collection(collection).document(job_id)
+        batch.update(reference, fields, option=client().write_option(last_update_time=version))
+    response = batch.commit(timeout=CALL_SECONDS)
+    if any(status.code for status in response.status):
+        raise RuntimeError("the emulator did not take all writes")
+    return [result.update_time for result in response.write_results]
+
+
+def claim_fields() -> dict[str, Any]:
+    """Give what a claim changes."""
+    now = clock()
+    until = now + timedelta(minutes=5)
+    held = {"ready_at": until, "lease_until": until, "lease_token": uuid.uuid4().hex}
+    return {"status": "running", "started_at": now, **held}
+
+
+def finish_fields(schedule_at: Any) -> dict[str, Any]:
+    """Give what a finish changes."""
+    now = clock()
+    run = {"schedule_at": schedule_at, "started_at": now, "ended_at": now, "outcome": "completed", "by": "schedule"}
+    return {
+        "status": "completed",
+        "ready_at": firestore.DELETE_FIELD,
+        "lease_until": firestore.DELETE_FIELD,
+        "completed_at": now,
+        "expire_at": now + timedelta(days=30),
+        "recent_runs": [run],
+    }

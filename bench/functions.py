@@ -1,0 +1,213 @@
+"""The functions as they are deployed, each a process of functions-framework: how they start and how they answer."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection
+from statistics import median, quantiles
+from typing import NamedTuple
+
+from bench.bare import bare_query
+from bench.figure import ROUNDS, Figure, milliseconds
+from bench.jobs import due_jobs
+from bench.site import Site
+from bench.worker import HANDLERS, PROJECT, clock
+from local.guard import guarded
+from local.stand_ins import STAND_INS, stand_ins
+from shared.job import Job
+from shared.settings import PROJECT_FOLDER
+from shared.store import Change
+
+REQUESTS = 100
+POLL_SECONDS = 0.002
+ANSWER_SECONDS = 60
+SPACE = "spaces/bench"
+
+FIRESTORE = ("google.cloud.firestore",)
+GMAIL = (
+    *("google.auth.transport.requests", "google.oauth2.service_account"),
+    *("google_auth_httplib2", "googleapiclient.discovery"),
+)
+SDKS = {"tick": FIRESTORE, "gmail_watch": (*FIRESTORE, *GMAIL), "airtable_refresh": (*FIRESTORE, "pyairtable")}
+
+
+class Start(NamedTuple):
+    """The seconds of one start: to the first answer, and for the same when warm; and those of a bare process."""
+
+    first: float
+    warm: float
+    imports: float
+    connection: float
+
+
+def cold_starts(site: Site) -> Iterator[Figure]:
+    """Time each function from the start of its process to its first answer."""
+    hello: list[float] = []
+    chat: list[float] = []
+    starts: dict[str, list[Start]] = {name: [] for name in SDKS}
+    with stand_ins({}, [0] * STAND_INS) as services:
+        env = environment(site, **services.settings)
+        for _ in range(ROUNDS * 2):
+            hello.append(started("hello", env)[0])
+            chat.append(started("chat_webhook", env, said_in_chat("help"))[0])
+            for name, modules in SDKS.items():
+                starts[name].append(Start(*started(name, env), *bare_start(modules, env)))
+    bare = milliseconds(hello)
+    yield Figure(name="cold start: chat_webhook, help", unit="ms", runs=milliseconds(chat), bare=bare, budget=1.5)
+    for name in SDKS:
+        yield cold_start(name, starts[name], hello)
+
+
+def cold_start(name: str, starts: Sequence[Start], hello: Sequence[float]) -> Figure:
+    """Compare the start of a function that needs SDKs with hello world and what they cost a bare process.
+
+    What its calls to the store and to other services take is not the start's: the same answer takes it when warm too.
+    """
+    first, warm, imports, connection = (median(each) * 1000 for each in zip(*starts, strict=True))
+    without = (first - warm) / (median(hello) * 1000 + imports)
+    limits = zip(hello, starts, strict=True)
+    return Figure(
+        name=f"cold start: {name}",
+        unit="ms",
+        runs=milliseconds(start.first - start.warm for start in starts),
+        bare=milliseconds(plain + start.imports + start.connection for plain, start in limits),
+        budget=1.0,
+        note=f"first answer after {first:,.0f} ms, when warm {warm:,.0f} ms; to a bare process the import costs "
+        f"{imports:,.0f} ms and connecting to the store {connection:,.0f} ms; without the latter {without:.2f} x",
+    )
+
+
+def memory(site: Site) -> Iterator[Figure]:
+    """Weigh the worker of the tick function after it has run 500 jobs."""
+    peaks = []
+    for _ in range(ROUNDS):
+        collection = site.filled(due_jobs(500, now=clock()))
+        file = site.folder / collection
+        env = environment(site, SCHEDULER_COLLECTION=collection, JOB_HANDLERS=HANDLERS)
+        with running("tick", env) as port:
+            first_answer(port, b"")
+            weigh = Job.create("weigh", "bench_memory", now=clock(), payload={"file": str(file)})
+            site.store(collection).swap([Change(None, weigh)])
+            answer(port, b"")
+        peaks.append(float(file.read_text()))
+    yield Figure(name="resident memory of the worker, 500-job tick, peak", unit="MiB", runs=tuple(peaks), budget=150)
+
+
+def chat(site: Site) -> Iterator[Figure]:
+    """Time warm answers in Chat."""
+    collection = site.filled(
+        Job.create(f"report-{number}", "log", now=clock(), cron="0 9 * * *", space=SPACE) for number in range(20)
+    )
+    env = environment(site, SCHEDULER_COLLECTION=collection, ALLOWED_USERS="*@example.com")
+    percentiles: dict[str, list[tuple[float, float]]] = {"hello": [], "help": [], "query": [], "jobs": []}
+    with running("hello", env) as hello, running("chat_webhook", env) as chat_webhook:
+        first_answer(hello, b"")
+        first_answer(chat_webhook, said_in_chat("jobs"))
+        for _ in range(ROUNDS):
+            percentiles["hello"].append(_percentiles(answer(hello, b"") for _ in range(REQUESTS)))
+            percentiles["query"].append(_percentiles(site.measure(bare_query, collection) for _ in range(REQUESTS)))
+            for word in ("help", "jobs"):
+                said = said_in_chat(word)
+                percentiles[word].append(_percentiles(answer(chat_webhook, said) for _ in range(REQUESTS)))
+    for word, bare, what in (("help", "hello", "hello world over HTTP"), ("jobs", "query", "one query")):
+        for rank, name in enumerate(("p50", "p99")):
+            yield Figure(
+                name=f"chat {word}, warm, {name}",
+                unit="ms",
+                runs=tuple(each[rank] for each in percentiles[word]),
+                bare=tuple(each[rank] for each in percentiles[bare]),
+                note=f"the bare limit is {what}",
+            )
+
+
+@contextmanager
+def running(name: str, env: Mapping[str, str]) -> Iterator[int]:
+    """Start a function, or the bare one, and give its port at once; end it."""
+    folder = (
+        PROJECT_FOLDER / "bench" / "hello.py" if name == "hello" else PROJECT_FOLDER / "functions" / name / "main.py"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    framework = [sys.executable, "-P", "-m", "functions_framework", "--host=127.0.0.1", f"--port={port}"]
+    command = guarded([*framework, f"--target={name}", f"--source={folder}"])
+    output = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=env, start_new_session=True
+    ):
+        yield port
+
+
+def environment(site: Site, **more: str) -> dict[str, str]:
+    """Give the environment of a function, and nothing of the caller's own settings."""
+    return {
+        **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+        "PYTHONPATH": str(PROJECT_FOLDER),
+        "AUTH_MODE": "off",
+        "SCHEDULER_STORAGE": "firestore",
+        "SCHEDULER_COLLECTION": "cold",
+        "GOOGLE_CLOUD_PROJECT": PROJECT,
+        "FIRESTORE_EMULATOR_HOST": site.proxy,
+        **more,
+    }
+
+
+def started(name: str, env: Mapping[str, str], body: bytes = b"") -> tuple[float, float]:
+    """Start a function; give the seconds from there to its first answer, and those that the same one takes then."""
+    began = time.perf_counter()
+    with running(name, env) as port:
+        first_answer(port, body)
+        return time.perf_counter() - began, answer(port, body)
+
+
+def first_answer(port: int, body: bytes) -> None:
+    """Wait for the answer of a function that is about to start."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            answer(port, body)
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_SECONDS)
+
+
+def answer(port: int, body: bytes) -> float:
+    """Call a function; give the seconds that its answer took. Raises RuntimeError when it is not a good one."""
+    began = time.perf_counter()
+    connection = HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+    connection.request("POST", "/", body, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    said = response.read()
+    connection.close()
+    if response.status != HTTPStatus.OK:
+        raise RuntimeError(f"a function answered {response.status}: {said[:300]!r}")
+    return time.perf_counter() - began
+
+
+def bare_start(modules: Sequence[str], env: Mapping[str, str]) -> tuple[float, float]:
+    """Give the seconds that a bare process takes to import the SDKs, and to connect to the store."""
+    command = [sys.executable, "-P", str(PROJECT_FOLDER / "bench" / "bare_start.py"), *modules]
+    imports, connection = subprocess.run(command, env=env, capture_output=True, check=True).stdout.split()
+    return float(imports), float(connection)
+
+
+def said_in_chat(text: str) -> bytes:
+    """Write the event of a message to the app."""
+    person = {"name": "users/1", "displayName": "Ada", "email": "ada@example.com", "type": "HUMAN"}
+    space = {"name": SPACE, "type": "ROOM", "spaceType": "SPACE"}
+    place = {"space": space, "thread": {"name": f"{SPACE}/threads/1"}}
+    message = {"name": f"{SPACE}/messages/1.1", "sender": person, "text": text, "argumentText": text, **place}
+    event = {"type": "MESSAGE", "eventTime": "2026-11-22T09:00:00Z", "user": person, "space": space, "message": message}
+    return json.dumps(event).encode()
+
+
+def _percentiles(seconds: Iterator[float]) -> tuple[float, float]:
+    cuts = quantiles(seconds, n=100)
+    return cuts[49] * 1000, cuts[98] * 1000

@@ -1,0 +1,10 @@
+"""The bare function: what functions-framework itself takes to start and to answer."""
+
+import flask
+import functions_framework
+
+
+@functions_framework.http
+def hello(request: flask.Request) -> str:
+    """Answer."""
+    return "hello"

@@ -1,0 +1,32 @@
+"""The jobs to measure with, made by the project's own rules."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from shared.job import Job, Result
+
+RETENTION = timedelta(days=30)
+
+
+def due_jobs(count: int, *, now: datetime, job_type: str = "log") -> list[Job]:
+    """Make so many jobs that are due, the oldest for an hour."""
+    return [
+        _job(number, now=now, at=now - timedelta(hours=1) * (count - number) / count, job_type=job_type)
+        for number in range(count)
+    ]
+
+
+def finished_jobs(count: int, *, now: datetime) -> list[Job]:
+    """Make so many jobs that ran well, as a tick leaves them behind."""
+    return list(_finished(due_jobs(count, now=now), now))
+
+
+def _job(number: int, *, now: datetime, at: datetime, job_type: str) -> Job:
+    payload = {"message": f"order {number} is to be looked at"}
+    return Job.create(f"job-{number:05}", job_type, now=now, payload=payload, at=at, by="bench")
+
+
+def _finished(jobs: Iterable[Job], now: datetime) -> Iterable[Job]:
+    for job in jobs:
+        held = job.claim(now=now, token=f"{job.id:032}", lease=timedelta(minutes=5), retention=RETENTION)
+        yield held.finish(Result(started_at=now, ended_at=now, by="schedule"), retention=RETENTION)

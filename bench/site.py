@@ -1,0 +1,84 @@
+"""The place of a run: a Firestore emulator, the slow proxy before it, and the processes that measure."""
+
+import multiprocessing
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import ParamSpec, TypeVar
+
+from google.cloud import firestore
+
+from bench.slow_proxy import slow_proxy
+from bench.worker import PROJECT, begin
+from local.firestore_emulator import running_emulator
+from shared.job import Job
+from shared.store import Change, Won
+from shared.store_firestore import FirestoreStore
+
+DELAY = 0.020  # seconds, on every call to the emulator
+WORKERS = 8
+
+Given = ParamSpec("Given")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is prepared and checked goes to the `emulator` itself; what is measured goes through the `proxy`."""
+
+    emulator: str
+    proxy: str
+    folder: Path
+    client: firestore.Client
+    workers: tuple[ProcessPoolExecutor, ...]
+
+    def measure(self, function: Callable[Given, T], *args: Given.args, **kwargs: Given.kwargs) -> T:
+        """Run a function in the first of the measuring processes."""
+        return self.workers[0].submit(function, *args, **kwargs).result()
+
+    def start(self, worker: int, function: Callable[Given, T], *args: Given.args, **kwargs: Given.kwargs) -> Future[T]:
+        """Start a function in one of the measuring processes."""
+        return self.workers[worker].submit(function, *args, **kwargs)
+
+    def store(self, collection: str) -> FirestoreStore:
+        """Open a store beside the proxy."""
+        return FirestoreStore(self.client, collection)
+
+    def filled(self, jobs: Iterable[Job]) -> str:
+        """Put jobs into a new collection, and give its name."""
+        collection = f"jobs-{uuid.uuid4().hex[:8]}"
+        outcomes = self.store(collection).swap([Change(None, job) for job in jobs])
+        if not all(isinstance(outcome, Won) for outcome in outcomes):
+            raise RuntimeError(f"the emulator did not take all jobs: {outcomes[0]}")
+        return collection
+
+    def clear(self) -> None:
+        """Empty the emulator, so that no figure pays for what another left behind."""
+        connection = HTTPConnection(self.emulator)
+        connection.request("DELETE", f"/emulator/v1/projects/{PROJECT}/databases/(default)/documents")
+        connection.getresponse().read()
+        connection.close()
+
+
+@contextmanager
+def open_site() -> Iterator[Site]:
+    """Start everything, and end it. Raises EmulatorMissing or EmulatorFailed."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        emulator = stack.enter_context(running_emulator())
+        proxy = stack.enter_context(slow_proxy(emulator, seconds=DELAY))
+        os.environ["FIRESTORE_EMULATOR_HOST"] = emulator
+        workers = tuple(stack.enter_context(_worker(proxy)) for _ in range(WORKERS))
+        yield Site(emulator, proxy, folder, firestore.Client(project=PROJECT), workers)
+
+
+def _worker(address: str) -> ProcessPoolExecutor:
+    # A forked process could not use gRPC.
+    spawned = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, spawned, initializer=begin, initargs=(address,))

@@ -1,0 +1,62 @@
+"""What a measuring process is set up with: the client of the slow store, and the log that a function writes.
+
+Everything here runs in a process of its own, so that neither the preparation nor the proxy takes part in a figure.
+"""
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+
+from google.cloud import firestore
+
+from shared.handlers import Handlers, load_handlers
+from shared.logs import set_up_logs
+from shared.settings import Settings
+from shared.store_firestore import FirestoreStore
+
+PROJECT = "bench"
+HANDLERS = "bench.work"
+
+clock = partial(datetime.now, UTC)
+
+
+def begin(address: str) -> None:
+    """Set this process up for the store at `address`. The log is written as in a function, and leads nowhere."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["FIRESTORE_EMULATOR_HOST"] = address
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for the life of the process
+    set_up_logs("INFO")
+    open_store("warm").due(clock())
+
+
+@lru_cache(maxsize=1)
+def client() -> firestore.Client:
+    """Give this process's client."""
+    return firestore.Client(project=PROJECT)
+
+
+def open_store(collection: str) -> FirestoreStore:
+    """Open the project's own store on it."""
+    return FirestoreStore(client(), collection)
+
+
+@lru_cache(maxsize=1)
+def handlers() -> Handlers:
+    """Import the handlers, those to measure with too."""
+    return load_handlers([HANDLERS])
+
+
+def settings(given: Mapping[str, str]) -> Settings:
+    """Give the settings of a tick, the defaults but for what is given."""
+    return Settings.from_env(given)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

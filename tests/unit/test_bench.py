@@ -1,0 +1,210 @@
+"""The benchmarks' arithmetic, their table, and the proxy that slows calls down. Nothing here is a measurement."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from google.cloud.firestore_v1.types import Document, RunQueryResponse
+
+from bench.bare import claim_fields, finish_fields
+from bench.billing import Cashier
+from bench.figure import Figure, exit_code
+from bench.functions import Start, cold_start
+from bench.jobs import RETENTION, due_jobs, finished_jobs
+from bench.slow_proxy import slow_proxy
+from bench.table import row_of
+from bench.ticks import without_scan
+from shared.document import changed_fields, to_document
+from shared.job import Result, Status
+
+PATIENCE = 10  # seconds for what another thread is to do
+
+
+@pytest.fixture
+def echo() -> Iterator[str]:
+    """The `host:port` of a server that sends back what it is sent."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_echo, args=[server])
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        thread.join(PATIENCE)
+
+
+def _echo(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        while data := connection.recv(65_536):
+            connection.sendall(data)
+
+
+def _connect(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=PATIENCE)
+
+
+def _say(connection: socket.socket, data: bytes) -> None:
+    connection.sendall(data)
+    connection.shutdown(socket.SHUT_WR)
+
+
+def _figure(*runs: float, **given: Any) -> Figure:
+    return Figure(name="tick", unit="s", runs=runs, **given)
+
+
+def test_a_figure_is_the_median_of_its_runs_with_their_spread() -> None:
+    """One slow run does not move the figure, and is seen in the spread."""
+    figure = _figure(1.0, 9.0, 2.0, 1.5, 2.5)
+
+    assert figure.value == 2.0
+    assert figure.spread == (1.0, 9.0)
+
+
+def test_the_ratio_is_that_of_the_medians() -> None:
+    """Measured and bare runs are compared by their medians, not run by run."""
+    figure = _figure(3.0, 4.0, 50.0, bare=(1.0, 2.0, 10.0))
+
+    assert figure.limit == 2.0
+    assert figure.ratio == 2.0
+
+
+@pytest.mark.parametrize(
+    ("figure", "is_held"),
+    [
+        pytest.param(_figure(9.0), True, id="without-a-budget"),
+        pytest.param(_figure(3.0, bare=(1.5,), budget=2.0), True, id="ratio-at-the-edge"),
+        pytest.param(_figure(3.1, bare=(1.5,), budget=2.0), False, id="ratio-over-it"),
+        pytest.param(_figure(150.0, budget=150), True, id="value-at-the-edge"),
+        pytest.param(_figure(150.1, budget=150), False, id="value-over-it"),
+        pytest.param(_figure(1.0, budget=0), False, id="nothing-allowed"),
+    ],
+)
+def test_a_budget_bounds_the_ratio_or_the_value(figure: Figure, is_held: bool) -> None:
+    """Beside a bare limit the budget is one of times, else one of the unit; a figure may be equal to it."""
+    assert figure.is_held is is_held
+    assert exit_code([_figure(1.0), figure]) == (0 if is_held else 1)
+
+
+def test_json_tells_runs_and_what_follows_from_them() -> None:
+    """Whoever reads the JSON needs no arithmetic, and can do it again."""
+    told = _figure(3.0, 5.0, 4.0, bare=(2.0,), budget=1.5, note="so it is").as_object()
+
+    assert told == {
+        "name": "tick",
+        "unit": "s",
+        "median": 4.0,
+        "spread": (3.0, 5.0),
+        "runs": (3.0, 5.0, 4.0),
+        "bare_median": 2.0,
+        "bare_runs": (2.0,),
+        "ratio": 2.0,
+        "budget": 1.5,
+        "held": False,
+        "note": "so it is",
+    }
+
+
+@pytest.mark.parametrize(
+    ("figure", "cells"),
+    [
+        pytest.param(
+            _figure(3.0, 5.1, 4.0, bare=(2.0,), budget=1.5),
+            ("tick", "4 s", "3 .. 5.10", "2", "2.00", "1.50 x", "NO"),
+            id="beside-a-bare-limit",
+        ),
+        pytest.param(_figure(74.96, budget=150), ("tick", "75.0 s", "", "", "", "150", "yes"), id="by-itself"),
+        pytest.param(_figure(12_345.6), ("tick", "12,346 s", "", "", "", "", ""), id="for-information"),
+    ],
+)
+def test_a_row_shows_what_there_is(figure: Figure, cells: tuple[str, ...]) -> None:
+    """A cell is empty where there is nothing to say; numbers have the digits that count."""
+    assert row_of(figure) == cells
+
+
+def test_the_emulators_scan_is_taken_off_round_by_round() -> None:
+    """An idle tick is not blamed for what the bare query waits for too; the note tells what was taken off."""
+    figure = without_scan("idle", (65.0, 95.0, 64.0), (34.0, 35.0, 36.0), scans=(30.0, 60.0, 30.0))
+
+    assert figure.runs == (35.0, 35.0, 34.0)
+    assert figure.ratio == 1.0
+    assert "65.0 ms, 1.86 x" in figure.note
+
+
+def test_a_cold_start_is_held_to_hello_world_and_the_import() -> None:
+    """The calls that the first answer makes are taken off, as the warm answer tells them."""
+    starts = [
+        Start(first=0.8, warm=0.2, imports=0.2, connection=0.1),
+        Start(first=0.9, warm=0.3, imports=0.3, connection=0.1),
+    ]
+
+    figure = cold_start("tick", starts, [0.4, 0.3])
+
+    assert figure.runs == pytest.approx((600, 600))
+    assert figure.bare == pytest.approx((700, 700))
+    assert figure.is_held
+
+
+def test_bills_are_counted_as_firestore_counts() -> None:
+    """Each document is a read, a query that finds nothing is one too, and each write of a batch counts."""
+    cashier = Cashier()
+    found = [RunQueryResponse(document=Document(name=name)) for name in ("a", "b")]
+    for answers in ([*found, RunQueryResponse()], [RunQueryResponse()]):
+        query = SimpleNamespace(method="/google.firestore.v1.Firestore/RunQuery")
+        heard = cashier.intercept_unary_stream(lambda details, request, given=answers: given, query, object())
+        assert list(heard) == answers
+    batch = SimpleNamespace(method="/google.firestore.v1.Firestore/BatchWrite")
+    answer = cashier.intercept_unary_unary(
+        lambda details, request: "answer", batch, SimpleNamespace(writes=["one", "two", "three"])
+    )
+
+    assert answer == "answer"
+    assert cashier.bill == ({"RunQuery": 2, "BatchWrite": 1}, 3, 3)
+
+
+def test_jobs_to_measure_with_are_due_or_done(now: datetime) -> None:
+    """What is to run is due, each at a time of its own; what has run is never found again."""
+    due, finished = due_jobs(500, now=now), finished_jobs(3, now=now)
+
+    assert all(job.is_due(now) for job in due)
+    assert len({job.schedule_at for job in due}) == 500
+    assert [(job.status, job.ready_at) for job in finished] == [(Status.COMPLETED, None)] * 3
+
+
+def test_the_bare_client_writes_what_a_tick_writes(now: datetime) -> None:
+    """Otherwise the comparison would flatter one of them."""
+    (due,) = due_jobs(1, now=now)
+    held = due.claim(now=now, token="token", lease=timedelta(minutes=5), retention=RETENTION)
+    finished = held.finish(Result(started_at=now, ended_at=now, by="schedule"), retention=RETENTION)
+
+    assert claim_fields().keys() == changed_fields(due, held).keys()
+    assert finish_fields(now).keys() == changed_fields(held, finished).keys()
+    assert finish_fields(now)["recent_runs"][0].keys() == to_document(finished)["recent_runs"][0].keys()
+
+
+def test_the_proxy_delays_each_answer(echo: str) -> None:
+    """A call through the proxy takes at least the delay longer; nobody waits for the first byte to be sent."""
+    with slow_proxy(echo, seconds=0.01) as address, _connect(address) as client:
+        began = time.monotonic()
+        client.sendall(b"hello")
+        heard = client.recv(100)
+        took = time.monotonic() - began
+
+    assert heard == b"hello"
+    assert took >= 0.01
+
+
+def test_the_proxy_passes_everything_on_in_order(echo: str) -> None:
+    """However long an answer is, it arrives whole, and the end of the connection after it."""
+    sent = b"".join(number.to_bytes(4) for number in range(250_000))
+
+    with slow_proxy(echo, seconds=0.001) as address, _connect(address) as client:
+        sender = threading.Thread(target=_say, args=[client, sent])
+        sender.start()
+        heard = b"".join(iter(lambda: client.recv(65_536), b""))
+        sender.join(PATIENCE)
+
+    assert heard == sent
