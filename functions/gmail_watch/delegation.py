@@ -57,11 +57,7 @@ def acting_for(mailbox: str, gmail: GmailSettings, source: "Credentials | None",
     if source is not None and not source.valid:
         _refresh(source, fetch, lambda said: SIGN_IN)
     if gmail.key is not None:
-        from google.oauth2 import service_account
-
-        credentials = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
-            gmail.key, scopes=[SCOPE], subject=mailbox
-        )
+        credentials = gmail.key.with_scopes([SCOPE]).with_subject(mailbox)
     else:
         from google.auth import impersonated_credentials
 

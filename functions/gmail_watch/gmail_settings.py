@@ -1,15 +1,17 @@
 """What gmail_watch is told by its environment."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from shared.errors import InvalidInput
 from shared.job import ID
 from shared.settings import PROJECT_FOLDER, Environment, http_url
 from shared.subscriptions import PREFIX
+
+if TYPE_CHECKING:
+    from google.oauth2.service_account import Credentials
 
 ENDPOINT = "https://gmail.googleapis.com"
 
@@ -18,14 +20,14 @@ ENDPOINT = "https://gmail.googleapis.com"
 class GmailSettings:
     """Which mailboxes are watched, for what, and as whom.
 
-    `key` is the content of a service account's key file; without one, `delegate` is the address of the service
-    account that acts for the mailboxes.
+    `key` is what a service account's key file holds, without a scope; without one, `delegate` is the address of the
+    service account that acts for the mailboxes.
     """
 
     mailboxes: tuple[str, ...]
     topic: str
     labels: tuple[str, ...]
-    key: Mapping[str, Any] | None = field(repr=False)
+    key: "Credentials | None" = field(repr=False)
     delegate: str
     endpoint: str
 
@@ -64,14 +66,15 @@ def _topic(text: str) -> str:
     return text
 
 
-def _key(path: str) -> Mapping[str, Any]:
-    from google.oauth2 import service_account
+def _key(path: str) -> "Credentials":
+    from google.oauth2.service_account import Credentials
 
     if path.startswith("{"):
         raise InvalidInput("it must be the path of a key file, not its content")
     try:
-        key: dict[str, Any] = json.loads((PROJECT_FOLDER / path).read_text(encoding="utf-8"))
-        service_account.Credentials.from_service_account_info(key)  # type: ignore[no-untyped-call]  # the library's own
+        key: Credentials = Credentials.from_service_account_file(  # type: ignore[no-untyped-call]  # the library's own
+            PROJECT_FOLDER / path
+        )
     except OSError as exc:
         raise InvalidInput(f"it cannot be read: {exc.strerror}") from exc
     except (ValueError, LookupError, TypeError, AttributeError):
