@@ -142,12 +142,13 @@ setup_firestore() {
     while IFS= read -r field <&3; do
         # Of a field that is exempt already nothing is left to show.
         look firestore indexes fields describe "$field" "${at[@]}" \
-            --format='value(indexConfig.usesAncestorConfig,indexConfig.indexes[0].state)' || true
-        [[ -z $DRY_RUN && $REPLY =~ ^[[:space:]]*$ ]] ||
+            --format='value(indexConfig.usesAncestorConfig,indexConfig.indexes[0].state)' &&
+            [[ $REPLY =~ ^[[:space:]]*$ ]] ||
             run firestore indexes fields update "$field" "${at[@]}" --disable-indexes --format=none
     done 3<"$WORK/unindexed"
     look firestore indexes fields describe "$ttl_field" "${at[@]}" --format='value(ttlConfig.state)' || true
-    [[ -n $REPLY ]] || run firestore fields ttls update "$ttl_field" "${at[@]}" --enable-ttl --async --format=none
+    [[ $REPLY == ACTIVE || $REPLY == CREATING ]] ||
+        run firestore fields ttls update "$ttl_field" "${at[@]}" --enable-ttl --async --format=none
 }
 
 setup_accounts() {
@@ -222,6 +223,8 @@ deploy_function() {
     local service
     service="$(read_line "$1/service")"
     read_flags "$WORK/$1/deploy"
+    # The file is gone when somebody looks at what is printed.
+    [[ -z $DRY_RUN ]] || sed 's/^/# /' "$WORK/$1/env.yaml"
     # Not being asked, gcloud makes a new function private, and leaves the callers of an old one to allow_caller.
     run functions deploy "$service" --project="$PROJECT" --region="$REGION" "${FLAGS[@]}" \
         --source="$WORK/$1/source" --quiet --format='value(state,serviceConfig.revision)'
@@ -372,7 +375,7 @@ turn_job() {
 
 # Have a job run as Cloud Scheduler runs it, and wait until its attempt is answered.
 smoke_function() {
-    local job service before after="" code="" tries
+    local job service before after="" code="" tries removed
     job="$(read_line "$1/job")"
     service="$(read_line "$1/service")"
     look scheduler jobs describe "$job" --location="$REGION" --project="$PROJECT" --format='value(lastAttemptTime)' ||
@@ -389,9 +392,11 @@ smoke_function() {
     done
     [[ $after != "$before" ]] || fail "$job was told to run, and no attempt was seen; look into its log"
     [[ -n $code && $code != 0 ]] || return 0
-    look logging read "resource.labels.service_name=\"$service\" AND jsonPayload.reason:\"signature removed\"" \
-        --project="$PROJECT" --freshness=10m --limit=1 --format='value(jsonPayload.reason)' || true
-    [[ -z $REPLY ]] || fail "$job was refused: Cloud Run removes the signature of its token here. Set" \
+    # Whoever deploys may not be allowed to read the log; that the attempt failed is to be said all the same.
+    removed="resource.labels.service_name=\"$service\" AND jsonPayload.reason:\"signature removed\""
+    removed="$(gcloud logging read "$removed" --project="$PROJECT" --freshness=10m --limit=1 \
+        --format='value(jsonPayload.reason)')" || true
+    [[ -z $removed ]] || fail "$job was refused: Cloud Run removes the signature of its token here. Set" \
         "AUTH_MODE=platform in the settings file, and deploy the functions again"
     fail "the attempt of $job failed with status $code; the log of $service says why"
 }
@@ -409,9 +414,10 @@ status_function() {
     [[ -n $DRY_RUN ]] || printf '%-10s %-30s %s\n' schedule "$job" "$REPLY"
 }
 
-# Revisions come newest first; the one to go back to stands behind the one that has the traffic.
+# Revisions come newest first; the one to go back to stands behind the one that has the traffic. One that never became
+# ready can take none.
 rollback_function() {
-    local service percent revision serving="" before="" is_behind=""
+    local service percent revision is_ready serving="" before="" is_behind=""
     service="$(read_line "$1/service")"
     look run services describe "$service" --region="$REGION" --project="$PROJECT" --flatten='status.traffic[]' \
         --format='value(status.traffic.percent,status.traffic.revisionName)' || true
@@ -419,14 +425,15 @@ rollback_function() {
         if [[ $percent == 100 ]]; then serving="$revision"; fi
     done <<<"$REPLY"
     look run revisions list --service="$service" --region="$REGION" --project="$PROJECT" \
-        --sort-by='~metadata.creationTimestamp' --format='value(metadata.name)' || true
-    while IFS= read -r revision; do
-        if [[ -n $is_behind && -z $before ]]; then before="$revision"; fi
+        --flatten='status.conditions[]' --filter='status.conditions.type=Ready' \
+        --sort-by='~metadata.creationTimestamp' --format='value(metadata.name,status.conditions.status)' || true
+    while IFS=$'\t' read -r revision is_ready; do
+        if [[ -n $is_behind && -z $before && $is_ready == True ]]; then before="$revision"; fi
         if [[ -n $serving && $revision == "$serving" ]]; then is_behind=yes; fi
     done <<<"$REPLY"
     [[ -z $DRY_RUN ]] || before=THE_REVISION_BEFORE
     if [[ -z $before ]]; then
-        echo "$service has no revision before ${serving:-one that has all the traffic}; it stays as it is" >&2
+        echo "$service has no working revision before ${serving:-one with all the traffic}; it stays as it is" >&2
         return 0
     fi
     run run services update-traffic "$service" --region="$REGION" --project="$PROJECT" --to-revisions="$before=100" \
@@ -464,8 +471,7 @@ plan() {
     [[ -z $SETTINGS ]] || given+=("--settings=$SETTINGS")
     [[ -z $NUMBER ]] || given+=("--number=$NUMBER")
     for name in ${ONLY[@]+"${ONLY[@]}"}; do given+=("--only=$name"); done
-    (cd -- "$HERE" && "$python" -m local.deployment "$1" "$WORK" --project="$PROJECT" --region="$REGION" \
-        ${given[@]+"${given[@]}"})
+    "$python" -m local.deployment "$1" "$WORK" --project="$PROJECT" --region="$REGION" ${given[@]+"${given[@]}"}
 }
 
 # Plan anew with the number of the project, where that is part of what is deployed.
@@ -517,11 +523,11 @@ described() {
     if [[ $name == - ]]; then echo "${step/_/: }"; else echo "${step%_function}: $name"; fi
 }
 
-# Whatever ended it: remove the plan, and after a failure say how far it came and how to go on.
+# Whatever ended it, a signal too: remove the plan, and where steps are left say how far it came and how to go on.
 finish() {
     local status=$? number
     [[ -z $WORK ]] || rm -rf -- "$WORK"
-    if ((status != 0 && ${#STEPS[@]} > 0)); then
+    if ((STEPS_DONE < ${#STEPS[@]})); then
         {
             echo
             for number in "${!STEPS[@]}"; do
@@ -559,7 +565,7 @@ print_command() {
     local verb="$1"
     shift
     [[ $verb != setup ]] || set -- ${ONLY[@]+"${ONLY[@]}"}
-    printf '  ./deploy_functions.sh %q --project %q --region %q' "$verb" "$PROJECT" "$REGION"
+    printf '  %q %q --project %q --region %q' "$HERE/deploy_functions.sh" "$verb" "$PROJECT" "$REGION"
     [[ -z $SETTINGS ]] || printf ' --settings %q' "$SETTINGS"
     (($# == 0)) || { printf ' --only'; printf ' %q' "$@"; }
     printf '%s\n' "${DRY_RUN:+ --dry-run}"
@@ -606,6 +612,7 @@ main() {
     local verb verbs
     read_command_line "$@"
     find_settings
+    cd -- "$HERE"
     [[ -n $DRY_RUN ]] || command -v gcloud >/dev/null ||
         fail "gcloud is not installed: https://cloud.google.com/sdk/docs/install"
     # Nothing is to wait for an answer that nobody gives.
@@ -621,6 +628,7 @@ main() {
     [[ $VERB != destroy ]] || confirm_destroy
     case "$VERB" in setup | functions | all) plan_number ;; esac
     for verb in "${verbs[@]}"; do add_steps "$verb"; done
+    ((${#STEPS[@]})) || fail "there is nothing to do: no Cloud Scheduler job calls ${ONLY[*]}"
     run_steps
     [[ -n $DRY_RUN || $VERB == status ]] || echo "== done"
 }

@@ -16,6 +16,7 @@ from local.functions_table import Function, SchedulerJob, Secret
 from shared.errors import WatchkeeperError
 
 GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com"
+UNLOCKED = "run.googleapis.com/invoker-iam-disabled"
 SET_BY_THE_PLATFORM = {"LOG_EXECUTION_ID"}
 
 # A flag of a Scheduler job, and where its value is in the job as gcloud shows it.
@@ -84,6 +85,15 @@ class Plan:
             *(("--only", *names) if names else ()),
         )
 
+    def jobs(self, *words: str) -> str:
+        """Give a remedy: a command on the deployment's jobs, whatever the environment of the shell says of a store."""
+        firestore = self.target.table.firestore
+        return remedy(
+            *("env", "SCHEDULER_STORAGE=firestore", f"GOOGLE_CLOUD_PROJECT={self.target.project}"),
+            *(f"FIRESTORE_DATABASE={firestore.database}", f"SCHEDULER_COLLECTION={firestore.collection}"),
+            *("watchkeeper", "jobs", *words),
+        )
+
     def gcloud(self, *words: str) -> str:
         """Give a remedy: a command of gcloud."""
         return remedy("gcloud", *words, "--project", self.target.project)
@@ -104,7 +114,7 @@ def checks(plan: Plan) -> Iterator[Check]:
             yield _delegate(plan, function)
         if function.topic:
             yield _topic(plan, function)
-        yield from (_function(plan, function), _caller(plan, function))
+        yield from (_function(plan, function), _caller(plan, function), _lock(plan, function))
         if function.scheduler_job is not None:
             yield _schedule(plan, function, function.scheduler_job)
 
@@ -299,6 +309,20 @@ def _caller(plan: Plan, function: Function) -> Check:
     question = ("run", "services", "get-iam-policy", service, f"--region={plan.target.region}")
     well = f"{service} may be called by {wanted}, and nobody else"
     return Check("caller", f"who may call {service}", question, well, judge)
+
+
+def _lock(plan: Plan, function: Function) -> Check:
+    service, region = plan.target.service(function), f"--region={plan.target.region}"
+
+    def judge(found: Any) -> Iterator[Problem]:
+        if found is None:
+            yield Problem(f"there is no service {service}", plan.deploy("functions", function.name))
+        elif _at(found, ("metadata", "annotations", UNLOCKED)) == "true":
+            lock = plan.gcloud("run", "services", "update", service, "--invoker-iam-check", region)
+            yield Problem(f"Cloud Run lets everybody in to {service}, whoever may call it", lock)
+
+    question = ("run", "services", "describe", service, region)
+    return Check("caller", f"the lock of {service}", question, f"Cloud Run checks who calls {service}", judge)
 
 
 def _schedule(plan: Plan, function: Function, job: SchedulerJob) -> Check:

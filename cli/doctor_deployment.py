@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cli.deployment_checks import CannotAsk, Plan, checks, remedy
 from cli.doctor import Finding, place_of_jobs
@@ -25,7 +25,15 @@ from shared.subscriptions import ALARM_BEFORE, MOST_RECORDS, PREFIX, recorded_ti
 ASKED_AT_ONCE = 4
 PATIENCE = 60  # seconds for an answer of gcloud
 # The settings that name what is subscribed to, and the service, as it stands in the id of a record.
-SUBSCRIBED = {"GMAIL_USER_EMAIL": "gmail", "AIRTABLE_BASE_ID": "airtable"}
+SERVICES = {"GMAIL_USER_EMAIL": "gmail", "AIRTABLE_BASE_ID": "airtable"}
+
+
+class Subscribed(NamedTuple):
+    """What should be on record: a mailbox or a base, of which service, and the remedy if it is not renewed."""
+
+    service: str
+    name: str
+    renew: str
 
 
 class NoGcloud(CannotAsk):
@@ -122,12 +130,13 @@ def last_error(said: str) -> str:
 def _subscriptions(plan: Plan, session: Session) -> Iterator[Finding]:
     """Read the records of the deployment, where something is subscribed to, and judge them."""
     settings = Environment(plan.target.settings)
-    told = {name for function in plan.target.functions for name in function.settings}
     wanted = [
-        (service, name.lower() if service == "gmail" else name)  # as the record of a mailbox has it
-        for setting, service in SUBSCRIBED.items()
+        # The record of a mailbox has its address in small letters. To renew from this machine would take secrets.
+        Subscribed(service, name.lower() if service == "gmail" else name, plan.deploy("smoke", function.name))
+        for function in plan.target.functions
+        for setting, service in SERVICES.items()
+        if setting in function.settings
         for name in dict.fromkeys(settings.words(setting))
-        if setting in told
     ]
     if not wanted:
         return
@@ -137,29 +146,30 @@ def _subscriptions(plan: Plan, session: Session) -> Iterator[Finding]:
     except StoreUnavailable as exc:
         yield Finding("wrong", "store", str(exc))
         return
-    for service, name in wanted:
-        yield from judge_subscription(service, name, records, session.clock())
+    for subscribed in wanted:
+        yield from judge_subscription(subscribed, records, plan=plan, now=session.clock())
 
 
 def judge_subscription(
-    service: str, name: str, records: Sequence[Job | Unreadable], now: datetime
+    subscribed: Subscribed, records: Sequence[Job | Unreadable], *, plan: Plan, now: datetime
 ) -> Iterator[Finding]:
     """Judge what is on record of a mailbox, or of every webhook of a base."""
+    service, name, renew = subscribed
     own = [job for job in records if f"{job.id}:".startswith(f"{PREFIX}{service}:{name}:")]
     wanted = [job for job in own if isinstance(job, Unreadable) or job.status is not Status.CANCELLED]
-    renew = remedy("watchkeeper", "renew", service)
     if not own:
         yield Finding("wrong", service, f"there is no subscription of {name}; {renew}")
     elif not wanted:
-        delete = remedy("watchkeeper", "jobs", "delete", own[0].id)
+        delete = plan.jobs("delete", own[0].id)
         yield Finding("warning", service, f"{own[0].id} is cancelled: there is no alarm; {delete}, then {renew}")
     for job in wanted:
-        yield _judge(service, job, renew, now)
+        yield _judge(subscribed, job, plan, now)
 
 
-def _judge(service: str, job: Job | Unreadable, renew: str, now: datetime) -> Finding:
+def _judge(subscribed: Subscribed, job: Job | Unreadable, plan: Plan, now: datetime) -> Finding:
+    service = subscribed.service
     if isinstance(job, Unreadable):
-        upgrade = f"repair it, then {remedy('watchkeeper', 'jobs', 'upgrade')}"
+        upgrade = f"repair it, then {plan.jobs('upgrade')}"
         return Finding("wrong", service, f"{job.id} cannot be read ({job.reason}); {upgrade}")
     expires_at = recorded_time(job.payload, "expires_at")
     if job.payload.get("expires_at", "") is None:
@@ -171,8 +181,7 @@ def _judge(service: str, job: Job | Unreadable, renew: str, now: datetime) -> Fi
         is_well = expires_at - now > ALARM_BEFORE
     if not is_well:
         error = f"; last error: {job.payload['error']}" if "error" in job.payload else ""
-        return Finding("wrong", service, f"{job.id} {stands}{error}; {renew}")
+        return Finding("wrong", service, f"{job.id} {stands}{error}; {subscribed.renew}")
     if job.status is Status.PAUSED:
-        resume = remedy("watchkeeper", "jobs", "resume", job.id)
-        return Finding("warning", service, f"{job.id} is paused: there is no alarm; {resume}")
+        return Finding("warning", service, f"{job.id} is paused: there is no alarm; {plan.jobs('resume', job.id)}")
     return Finding("ok", service, f"{job.id} {stands}")

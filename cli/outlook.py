@@ -45,6 +45,8 @@ def print_outlook(session: Session, *, as_json: bool) -> None:
         _print_former(session, conversion, intakes, command="upgrade", as_json=as_json)
     else:
         _print_due(session, [], now, as_json=as_json)
+        if session.settings.storage == "json" and not session.settings.json_path.exists():
+            warn(f"there is no job file {session.settings.json_path}")
 
 
 def _former_file(settings: Settings) -> list[Any] | None:

@@ -18,7 +18,7 @@ from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from tempfile import TemporaryFile
 
 import click
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from local.functions_table import Function, read_functions
 from local.guard import guarded
@@ -71,13 +71,18 @@ class StagingFailed(WatchkeeperError):
 
 
 def read_settings(path: Path) -> dict[str, str]:
-    """Read a settings file; values are taken as they stand. Raises InvalidSettings."""
+    """Read a settings file; values are taken as they stand. Raises InvalidSettings.
+
+    A line that cannot be read, such as one whose quotes are not closed, is refused: left out it would be missed later.
+    """
     try:
         with path.open(encoding="utf-8") as lines:
-            values = dotenv_values(stream=lines, interpolate=False)
+            settings = list(parse_stream(lines))
     except (OSError, ValueError) as exc:
         raise InvalidSettings(f"the settings file {path} cannot be read: {exc}") from exc
-    return {name: value for name, value in values.items() if value is not None}
+    if wrong := [str(setting.original.line) for setting in settings if setting.error]:
+        raise InvalidSettings(f"the settings file {path} cannot be read: look at line {', '.join(wrong)}")
+    return {setting.key: setting.value for setting in settings if setting.key and setting.value is not None}
 
 
 def stage(function: Function, folder: Path, project: Path = PROJECT_FOLDER) -> None:

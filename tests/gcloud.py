@@ -304,16 +304,21 @@ class GoogleCloud:
         )
         return self._done(name, function, "google.cloud.functions.v2.Function")
 
-    def add_revision(self, service: str) -> str:
-        """Make a revision of a service that takes all its traffic, as each deployment does."""
+    def add_revision(self, service: str, *, is_ready: bool = True) -> str:
+        """Make a revision of a service, which takes all its traffic if it is ready, as each deployment does."""
         count = sum(each["metadata"]["name"].startswith(service) for each in self._revisions())
         revision = f"{service}-{count + 1:05}-abc"
         traffic = [{"revisionName": revision, "percent": 100, "latestRevision": True}]
         metadata = {"namespace": PROJECT, "creationTimestamp": f"2026-11-22T00:00:{count:02}Z"}
         self.resources[f"namespaces/{PROJECT}/revisions/{revision}"] = {
-            **{"apiVersion": "serving.knative.dev/v1", "kind": "Revision", "spec": {}, "status": {}},
+            **{"apiVersion": "serving.knative.dev/v1", "kind": "Revision", "spec": {}},
             "metadata": {**metadata, "name": revision, "labels": {"serving.knative.dev/service": service}},
+            "status": {
+                "conditions": [{"type": "Active", "status": "True"}, {"type": "Ready", "status": str(is_ready)}],
+            },
         }
+        if not is_ready:
+            return revision
         self.resources[f"namespaces/{PROJECT}/services/{service}"] = {
             **{"apiVersion": "serving.knative.dev/v1", "kind": "Service"},
             "metadata": {**metadata, "name": service},

@@ -1,7 +1,9 @@
 """Deploying with the real gcloud, to a Google Cloud on this machine that records what it is told."""
 
 import io
+import os
 import shlex
+import signal
 import subprocess
 import sys
 import zipfile
@@ -14,7 +16,19 @@ import pytest
 from local.deployment import Target, deploy_flags, read_target, schedule_flags, write_plan, write_secrets
 from local.staging import stage
 from shared.errors import InvalidSettings
-from tests.deploying import DELEGATE, FUNCTIONS, REGION, SCHEDULER, SCRIPT, SERVICES, SETTINGS, Operator, needs, url
+from tests.deploying import (
+    DELEGATE,
+    FUNCTIONS,
+    PATIENCE,
+    REGION,
+    SCHEDULER,
+    SCRIPT,
+    SERVICES,
+    SETTINGS,
+    Operator,
+    needs,
+    url,
+)
 from tests.gcloud import NUMBER, PROJECT, GoogleCloud, Refused
 
 PLACE = f"projects/{PROJECT}/locations/{REGION}"
@@ -383,7 +397,7 @@ def test_a_failed_build_stops_it_and_says_how_to_go_on(deployed: Operator) -> No
         "FAILED    deploy: tick\n"
         "not done  deploy: chat_webhook\n"
         "To go on:\n"
-        f"  ./deploy_functions.sh functions --project {PROJECT} --region {REGION} --settings {deployed.settings} "
+        f"  {SCRIPT} functions --project {PROJECT} --region {REGION} --settings {deployed.settings} "
         "--only tick chat_webhook\n"
     )
     assert f"PATCH {PLACE}/functions/watchkeeper-chat-webhook" not in deployed.cloud.changes
@@ -403,6 +417,36 @@ def test_without_the_right_to_set_callers_it_says_whom_to_ask(deployed: Operator
     assert "error: watchkeeper-tick is deployed, but who may call it could not be set" in said
     assert "roles/run.admin" in said
     assert f"--settings {deployed.settings} --only tick\n" in said
+
+
+def test_an_interruption_says_how_to_go_on(operator: Operator, tmp_path: Path) -> None:
+    """As a failure does; nothing of the plan is left behind."""
+    (tmp_path / "work").mkdir()
+    gcloud = tmp_path / "bin" / "gcloud"
+    gcloud.parent.mkdir()
+    gcloud.write_text("#!/bin/sh\necho begun\nexec sleep 60\n")
+    gcloud.chmod(0o755)
+    path = f"{gcloud.parent}{os.pathsep}{os.environ['PATH']}"
+    with subprocess.Popen(
+        [str(SCRIPT), "setup", "--project", PROJECT, "--region", REGION, "--settings", str(operator.settings)],
+        env={"PATH": path, "PYTHON": sys.executable, "TMPDIR": str(tmp_path / "work")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,
+    ) as run:
+        assert run.stdout
+        while "begun" not in run.stdout.readline():
+            pass
+
+        os.killpg(run.pid, signal.SIGTERM)
+        said = run.communicate(timeout=PATIENCE)[0]
+
+    assert run.returncode == -signal.SIGTERM
+    assert "FAILED    setup: apis\nnot done  setup: firestore\n" in said
+    assert f"To go on:\n  {SCRIPT} setup --project {PROJECT}" in said
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -428,7 +472,7 @@ def test_what_would_not_run_is_not_uploaded(operator: Operator, setting: str, sa
 
 
 def test_a_dry_run_prints_every_command_and_calls_nothing(operator: Operator) -> None:
-    """Each command can be pasted into a shell as it stands; no secret is among them."""
+    """A shell can read each; what a function is told stands before its deployment, and no secret anywhere."""
     said = operator.run("all", "--dry-run")
 
     lines = [line for line in said.splitlines() if not line.startswith("#")]
@@ -439,6 +483,7 @@ def test_a_dry_run_prints_every_command_and_calls_nothing(operator: Operator) ->
     assert deployments == list(SERVICES.values())
     assert "--schedule=*/2 * * * *" in [flag for command in commands for flag in command]
     assert ["monitoring", "dashboards", "create"] in [command[1:4] for command in commands]
+    assert f'#  "GMAIL_WATCH_TOPIC": "projects/{PROJECT}/topics/gmail"' in said
     assert "s3cret" not in said
 
 
@@ -566,8 +611,9 @@ def test_a_smoke_test_that_fails_says_what_to_do(deployed: Operator, log: list[d
 
 
 def test_a_rollback_gives_the_traffic_back(deployed: Operator) -> None:
-    """The revision before has all the traffic; a function that has none before it stays as it is."""
+    """The revision before that works has all of it; a function that has none before it stays as it is."""
     service = f"namespaces/{PROJECT}/services/watchkeeper-tick"
+    deployed.cloud.add_revision("watchkeeper-tick", is_ready=False)
     deployed.cloud.add_revision("watchkeeper-tick")
 
     deployed.run("rollback", "--only", "tick")
@@ -575,7 +621,7 @@ def test_a_rollback_gives_the_traffic_back(deployed: Operator) -> None:
     said = deployed.run("rollback", "--only", "tick")
 
     assert [(each["revisionName"], each["percent"]) for each in once] == [("watchkeeper-tick-00001-abc", 100)]
-    assert "no revision before watchkeeper-tick-00001-abc; it stays as it is" in said
+    assert "no working revision before watchkeeper-tick-00001-abc; it stays as it is" in said
     assert deployed.cloud.resources[service]["status"]["traffic"] == once
 
 
@@ -624,6 +670,7 @@ def test_destroying_asks_and_keeps_data(deployed: Operator) -> None:
         pytest.param([], 2, "a verb is missing", id="no-verb"),
         pytest.param(["all", "--force"], 2, "there is no option --force", id="option"),
         pytest.param(["all", "--only"], 2, "--only needs the names of functions", id="only"),
+        pytest.param(["pause", "--only", "chat_webhook"], 1, "no Cloud Scheduler job calls chat_webhook", id="no-job"),
         pytest.param(["all", "--only", "tock"], 1, "there is no function tock; there are tick, gmail_watch", id="name"),
         pytest.param(["all", "--project", "No Such"], 1, "--project is 'No Such'", id="project"),
         pytest.param(["all", "--settings", "no.env"], 1, "there is no settings file no.env", id="settings"),

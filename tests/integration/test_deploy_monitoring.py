@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.settings import PROJECT_FOLDER
-from tests.deploying import REGION, Operator, needs
+from tests.deploying import REGION, SCRIPT, Operator, needs
 from tests.gcloud import PROJECT, GoogleCloud, Resource
 
 FOLDER = PROJECT_FOLDER / "monitoring"
@@ -125,7 +125,7 @@ def test_an_alert_that_stays_refused_is_an_error_with_its_remedy(operator: Opera
         "done      apply: dashboard\n"
         "FAILED    apply: alerts\n"
         "To go on:\n"
-        f"  ./deploy_functions.sh monitoring --project {PROJECT} --region {REGION} --settings {operator.settings}\n"
+        f"  {SCRIPT} monitoring --project {PROJECT} --region {REGION} --settings {operator.settings}\n"
     )
 
 

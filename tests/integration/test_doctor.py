@@ -133,9 +133,9 @@ def test_a_deployment_as_the_script_made_it_is_well(
     assert code == 0
     assert [subject for _, subject, _ in found] == [
         *("settings", "apis", "database", "database", "accounts", "roles", "secret", "secret"),
-        *("function", "caller", "schedule"),
-        *("delegate", "topic", "function", "caller", "schedule"),
-        *("function", "caller"),
+        *("function", "caller", "caller", "schedule"),
+        *("delegate", "topic", "function", "caller", "caller", "schedule"),
+        *("function", "caller", "caller"),
         "gmail",
     ]
     assert ("ok", "gmail", f"{WATCH} expires in 7 days") in found
@@ -201,7 +201,7 @@ def test_everything_that_is_broken_is_named_with_its_remedy(
             f"gmail-watch-renewal has another oidc-token-audience; {run('schedules', 'gmail_watch')}",
         ),
         ("wrong", "function", f"watchkeeper-chat-webhook is not deployed; {run('functions', 'chat_webhook')}"),
-        ("wrong", "gmail", f"{WATCH} expires in 23 h; run `watchkeeper renew gmail`"),
+        ("wrong", "gmail", f"{WATCH} expires in 23 h; {run('smoke', 'gmail_watch')}"),
     ]
 
 

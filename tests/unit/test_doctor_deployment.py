@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from cli.deployment_checks import CannotAsk, Check, Plan, checks
 from cli.doctor import Finding
-from cli.doctor_deployment import judge_subscription, last_error
+from cli.doctor_deployment import Subscribed, judge_subscription, last_error
 from cli.main import watchkeeper
 from cli.session import Session
 from local.deployment import Target
@@ -398,6 +398,29 @@ def test_exactly_the_caller_may_call_a_function(answer: Any, expected: list[tupl
 
 
 @pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param({"metadata": {}}, ("ok", "Cloud Run checks who calls watchkeeper-tick"), id="well"),
+        pytest.param(
+            {"metadata": {"annotations": {"run.googleapis.com/invoker-iam-disabled": "true"}}},
+            (
+                "wrong",
+                "Cloud Run lets everybody in to watchkeeper-tick, whoever may call it; run `gcloud run services update "
+                "watchkeeper-tick --invoker-iam-check --region=eu --project demo`",
+            ),
+            id="switched-off",
+        ),
+        pytest.param(
+            None, ("wrong", f"there is no service watchkeeper-tick; {run('functions', 'tick')}"), id="not-deployed"
+        ),
+    ],
+)
+def test_cloud_run_must_check_callers_at_all(found: Any, expected: tuple[str, str]) -> None:
+    """With AUTH_MODE=platform nobody else would, whatever the list of callers says."""
+    assert judged("caller", "the lock of watchkeeper-tick", found) == [expected]
+
+
+@pytest.mark.parametrize(
     ("chat_auth", "wanted"),
     [
         ("addon", "serviceAccount:service-42@gcp-sa-gsuiteaddons.iam.gserviceaccount.com"),
@@ -578,7 +601,7 @@ def test_without_a_right_every_question_is_a_line(tmp_path: Path) -> None:
     )
     assert [line.split()[:2] for line in others] == [
         ["wrong", subject]
-        for subject in ("apis", "database", "database", "accounts", "roles", "function", "caller", "schedule")
+        for subject in ("apis", "database", "database", "accounts", "roles", "function", "caller", "caller", "schedule")
     ]
 
 
@@ -626,7 +649,12 @@ def test_a_deployment_has_a_project_and_a_region(arguments: tuple[str, ...]) -> 
 # -- Subscriptions -----------------------------------------------------------------------------------------------------
 
 WATCH = "subscription:gmail:agent@example.com"
-RENEW = "run `watchkeeper renew gmail`"
+RENEW = run("smoke", "gmail_watch")
+MAILBOX = Subscribed("gmail", "agent@example.com", RENEW)
+JOBS = (
+    "env SCHEDULER_STORAGE=firestore GOOGLE_CLOUD_PROJECT=demo 'FIRESTORE_DATABASE=(default)' "
+    "SCHEDULER_COLLECTION=scheduler_jobs watchkeeper jobs"
+)
 Record = Callable[..., Job]
 
 
@@ -662,7 +690,7 @@ def test_a_subscription_needs_more_than_a_day(
     record: Record, now: datetime, left: timedelta | None, payload: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     """With less the renewals have failed for days, or nobody calls them."""
-    found = list(judge_subscription("gmail", "agent@example.com", [record(left, **payload)], now))
+    found = list(judge_subscription(MAILBOX, [record(left, **payload)], plan=plan(), now=now))
 
     assert found == [Finding(expected[0], "gmail", f"{WATCH} {expected[1]}")]
 
@@ -673,7 +701,7 @@ def test_a_subscription_needs_more_than_a_day(
         pytest.param(
             Status.PAUSED,
             6,
-            ("warning", f"{WATCH} is paused: there is no alarm; run `watchkeeper jobs resume {WATCH}`"),
+            ("warning", f"{WATCH} is paused: there is no alarm; run `{JOBS} resume {WATCH}`"),
             id="paused",
         ),
         pytest.param(Status.PAUSED, -2, ("wrong", f"{WATCH} lapsed 2 days ago; {RENEW}"), id="paused-and-lapsed"),
@@ -682,7 +710,7 @@ def test_a_subscription_needs_more_than_a_day(
             6,
             (
                 "warning",
-                f"{WATCH} is cancelled: there is no alarm; run `watchkeeper jobs delete {WATCH}`, then {RENEW}",
+                f"{WATCH} is cancelled: there is no alarm; run `{JOBS} delete {WATCH}`, then {RENEW}",
             ),
             id="cancelled",
         ),
@@ -694,7 +722,7 @@ def test_a_subscription_without_an_alarm_is_a_warning(
     """It is renewed, but nobody would hear of it if it were not."""
     records = [record(timedelta(days=days), status=status)]
 
-    found = list(judge_subscription("gmail", "agent@example.com", records, now))
+    found = list(judge_subscription(MAILBOX, records, plan=plan(), now=now))
 
     assert found == [Finding(expected[0], "gmail", expected[1])]
 
@@ -703,7 +731,7 @@ def test_a_subscription_without_a_record_is_wrong(record: Record, now: datetime)
     """That of a mailbox whose address only begins alike is another one."""
     records = [record(DAY * 6, id=f"{WATCH}.au")]
 
-    found = list(judge_subscription("gmail", "agent@example.com", records, now))
+    found = list(judge_subscription(MAILBOX, records, plan=plan(), now=now))
 
     assert found == [Finding("wrong", "gmail", f"there is no subscription of agent@example.com; {RENEW}")]
 
@@ -712,10 +740,10 @@ def test_a_record_that_cannot_be_read_is_wrong(now: datetime) -> None:
     """It is repaired first."""
     unreadable = Unreadable(id=WATCH, version=1, reason="no status", document={})
 
-    (found,) = judge_subscription("gmail", "agent@example.com", [unreadable], now)
+    (found,) = judge_subscription(MAILBOX, [unreadable], plan=plan(), now=now)
 
     assert found.state == "wrong"
-    assert found.says.endswith("cannot be read (no status); repair it, then run `watchkeeper jobs upgrade`")
+    assert found.says.endswith(f"cannot be read (no status); repair it, then run `{JOBS} upgrade`")
 
 
 def test_every_webhook_of_a_base_is_judged(record: Record, now: datetime) -> None:
@@ -728,9 +756,9 @@ def test_every_webhook_of_a_base_is_judged(record: Record, now: datetime) -> Non
         record(-DAY, id="subscription:airtable:appB:ach4"),
     ]
 
-    found = list(judge_subscription("airtable", "appA", records, now))
+    found = list(judge_subscription(Subscribed("airtable", "appA", "renew it"), records, plan=plan(), now=now))
 
     assert found == [
         Finding("ok", "airtable", f"{base}:ach1 expires in 6 days"),
-        Finding("wrong", "airtable", f"{base}:ach2 expires in 12 h; run `watchkeeper renew airtable`"),
+        Finding("wrong", "airtable", f"{base}:ach2 expires in 12 h; renew it"),
     ]

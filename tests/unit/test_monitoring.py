@@ -485,11 +485,16 @@ def test_a_command_is_one_that_there_is(command: str) -> None:
 
 @pytest.mark.parametrize("command", commands("./deploy_functions.sh"))
 def test_a_verb_of_the_deployment_is_one_that_there_is(command: str) -> None:
-    """It is called with a verb that it has, in a project and a region."""
+    """It has the verb, and is told project and region, and the settings where they decide what is deployed."""
     _, verb, *options = shlex.split(command)
+    place, more = options[:4], options[4:]
 
     assert verb in VERBS
-    assert options in ([], ["--project", GIVEN["PROJECT"], "--region", GIVEN["REGION"]])
+    assert place in ([], ["--project", GIVEN["PROJECT"], "--region", GIVEN["REGION"]])
+    if verb in ("setup", "functions", "schedules"):
+        assert more == ["--settings", "FILE"]
+    else:
+        assert more == [] or (more[0] == "--only" and set(more[1:]) <= TABLE["functions"].keys())
 
 
 @pytest.mark.parametrize("command", commands("gcloud"))

@@ -163,6 +163,14 @@ def test_it_shows_what_is_due_after_an_import(shadow: Shadow, tmp_path: Path, fo
     assert all(job_id in result.stdout for job_id in DUE)
 
 
+def test_a_file_that_is_not_there_is_named(shadow: Shadow) -> None:
+    """A misspelt path never passes for a system with nothing to do."""
+    result = shadow("tick", "--dry-run")
+
+    assert result.stdout == "Nothing is due now, or within the next hour.\n"
+    assert f"there is no job file {shadow.path}" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "code", "says"),
     [

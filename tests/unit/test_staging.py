@@ -253,6 +253,14 @@ def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_settings(tmp_path / "staging.env")
 
 
+def test_a_line_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """A setting whose quotes are not closed is never left out in silence; what stands in the line is not shown."""
+    (tmp_path / "settings").write_text('A=a\nNO SETTING\nCRON_SECRET="s3cret\nB=b\n')
+
+    with pytest.raises(InvalidSettings, match=r"the settings file .*settings cannot be read: look at line 2, 3$"):
+        read_settings(tmp_path / "settings")
+
+
 def test_the_command_stages_and_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a command it uses .env, and ends with an error that names the function."""
     monkeypatch.chdir(tmp_path)
