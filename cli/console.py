@@ -26,7 +26,7 @@ def console(session: Session, project: str, port: int, database: str | None, col
     """See the jobs of a deployed system on a page of this machine, until Ctrl-C.
 
     They are read with your own credentials (`gcloud auth application-default login`); nothing can be changed. While
-    the page is looked at, each look reads up to 200 documents every 30 seconds, which is billed. To live in a system
+    the page is looked at, up to 250 documents are read every 30 seconds, which is billed. To live in a system
     and change it, there is `watchkeeper dev`.
 
     \b
@@ -67,6 +67,7 @@ def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None
         last_call=lambda name: None,
         call=_refuse_call,
         is_read_only=True,
+        is_billed=True,
     )
     next(iter(jobs.list(page_size=1)), None)  # so that missing credentials are an error here, not a page in trouble
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would tell of each request

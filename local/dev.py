@@ -22,7 +22,7 @@ from local.function_process import POLL_SECONDS, STOP_SECONDS, FunctionProcess
 from local.functions_table import Function, read_functions
 from local.interrupts import Wait, catch_interrupts
 from local.introduction import introduction, place_of_jobs
-from local.reload import reload_on_change
+from local.reload import load_handlers_again, reload_on_change
 from local.staging import StagedCode
 from local.stand_ins import STAND_INS, Services, stand_ins
 from local.terminal import Terminal
@@ -130,7 +130,10 @@ def _surroundings(
         for process in processes:
             process.keep_running()
         threads = [_start(_call_now_and_on_schedule, scheduler) for scheduler in schedulers.values()]
-        threads += [_start(reload_on_change, process, stopping.wait) for process in processes]
+        for process in processes:
+            is_tick = process.function.name == "tick"  # it has the handlers; once is enough
+            then = partial(load_handlers_again, plan.settings.handler_modules) if is_tick else lambda: None
+            threads.append(_start(reload_on_change, process, stopping.wait, then))
         try:
             yield
         finally:
@@ -171,6 +174,7 @@ def _system(plan: Plan, processes: Sequence[FunctionProcess], schedulers: Mappin
         last_call=lambda name: schedulers[name].last_call if name in schedulers else None,
         call=lambda name: schedulers[name].run_now(),
         is_read_only=False,
+        is_billed=plan.settings.storage == "firestore" and not plan.env.get(EMULATOR),
     )
 
 
@@ -246,7 +250,7 @@ def _open_jobs(settings: Settings, handlers: Handlers, env: Mapping[str, str]) -
     jobs = Jobs(store, clock=clock, handlers=handlers, retention=settings.retention, timezone=settings.timezone)
     is_new = not settings.json_path.exists() if settings.storage == "json" else is_empty and bool(env.get(EMULATOR))
     if is_new:
-        message = f"Hello! I am an example and run every minute; `watchkeeper jobs cancel {EXAMPLE_JOB}` ends me"
+        message = "Hello! I am an example, and run every minute until I am cancelled"
         jobs.schedule("log", {"message": message}, id=EXAMPLE_JOB, cron="* * * * *", by=USER)
         jobs.run(EXAMPLE_JOB, by=USER)
     return jobs

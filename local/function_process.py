@@ -47,6 +47,8 @@ class FunctionProcess:
         self.function = code.function
         self.folder = code.folder
         self._port = port
+        self._runtime = code.folder.parent / str(port)
+        self._runtime.mkdir(exist_ok=True)
         self._given_env = env
         self._show = show
         self._starts_and_stops = threading.Lock()
@@ -179,6 +181,9 @@ class FunctionProcess:
             **{name: value for name, value in self._given_env.items() if name != "DEBUG"},
             "PYTHONPATH": os.pathsep.join(self._path(folder)),
             "PYTHONUNBUFFERED": "1",
+            # gunicorn has a control socket, else in the home folder, where the functions would fight for one name. The
+            # path is short, since that of a socket is bounded.
+            "XDG_RUNTIME_DIR": str(self._runtime),
             "CLOUD_RUN_TIMEOUT_SECONDS": f"{self.function.timeout.total_seconds():.0f}",
         }
 

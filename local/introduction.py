@@ -40,7 +40,7 @@ To see the subscriptions, or to renew them once more:
 def place_of_jobs(settings: Settings, env: Mapping[str, str]) -> str:
     """Say where the jobs are."""
     if settings.storage == "json":
-        return f"in the file {settings.json_path}"
+        return f"in the file {_from_here(settings.json_path)}"
     if emulator := env.get("FIRESTORE_EMULATOR_HOST"):
         return f"in the Firestore emulator at {emulator}, collection {settings.collection}"
     project = settings.project or "of your credentials"
@@ -77,5 +77,8 @@ def _store(settings: Settings, env: Mapping[str, str]) -> str:
 def _command() -> str:
     if shutil.which("watchkeeper"):
         return "watchkeeper"
-    script = Path(sys.executable).with_name("watchkeeper")
-    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)
+    return str(_from_here(Path(sys.executable).with_name("watchkeeper")))
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -31,9 +31,10 @@ def main() -> None:
     """Take the pictures."""
     logging.disable()
     with tempfile.TemporaryDirectory() as name, HttpServer({"/invoices": reply(404)}) as service:
-        folder = Path(name)
-        play_an_hour(folder / "jobs.json", service)
-        with local_run(folder, SCHEDULER_TIMEZONE=ZONE) as address, Browser() as browser:
+        folder = Path(name).resolve()
+        (path := folder / ".data" / "scheduler_jobs.json").parent.mkdir()
+        play_an_hour(path, service)
+        with local_run(folder, SCHEDULER_JSON_PATH=str(path), SCHEDULER_TIMEZONE=ZONE) as address, Browser() as browser:
             for picture in take_pictures(browser, address):
                 (IMAGES / picture).parent.mkdir(exist_ok=True)
                 (IMAGES / picture).write_bytes(browser.screenshot())

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from itertools import islice, takewhile
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ from local.console.system import System
 from local.stand_in import CONTROL_PATH
 from shared.errors import InvalidInput, StoreUnavailable, WatchkeeperError
 from shared.job import NotPossible
-from shared.jobs import UnknownJob
+from shared.jobs import AlreadyScheduled, UnknownJob
 from shared.subscriptions import PREFIX
 
 BY = "console"
@@ -73,7 +74,7 @@ def create_console(system: System) -> flask.Flask:
         app.add_url_rule(rule, f"{method} {rule}", answer, methods=[method])
     app.before_request(lambda: _refuse(flask.request, is_read_only=system.is_read_only))
     app.after_request(_with_headers)
-    app.register_error_handler(WatchkeeperError, _error)
+    app.register_error_handler(WatchkeeperError, lambda exc: _error(exc, system.place))
     app.register_error_handler(Refusal, lambda exc: ({"error": exc.description}, exc.code))
     return app
 
@@ -102,24 +103,27 @@ def _with_headers(response: flask.Response) -> flask.Response:
     return response
 
 
-def _error(exc: WatchkeeperError) -> Answer:
+def _error(exc: WatchkeeperError, place: str) -> Answer:
     errors = {"errors": exc.errors} if isinstance(exc, InvalidForm) else {}
     status = next((status for kind, status in STATUS.items() if isinstance(exc, kind)), 500)
-    return {"error": str(exc), **errors}, status
+    is_away = isinstance(exc, StoreUnavailable)
+    advice = f". The jobs are {place}; once they can be read again, this page goes on by itself." if is_away else ""
+    return {"error": f"{exc}{advice}", **errors}, status
 
 
 class _Console:
-    """What the routes answer. Each look reads one page of documents, since reads of the real Firestore are billed."""
+    """What the routes answer. Each look reads few documents, since reads of the real Firestore are billed."""
 
     def __init__(self, system: System) -> None:
         self._system = system
+        self._run = token_hex(8)
         self._room: Room | None = None
         if "chat_webhook" in system.functions and not system.is_read_only:
             self._room = Room(ask=self._ask, posted=self._posted, clock=system.clock, timezone=system.timezone)
         self._stand_in = next((each.address for each in system.services if each.name == "Chat"), "")
 
     def about(self) -> Answer:
-        return {**views.about(self._system), "sees_posts": bool(self._stand_in), "person": PERSON}
+        return {**views.about(self._system), "run": self._run, "sees_posts": bool(self._stand_in), "person": PERSON}
 
     def now(self) -> Answer:
         system, now = self._system, self._system.clock()
@@ -128,7 +132,7 @@ class _Console:
         return {
             **views.timeline(self._page(), now, system.timezone),
             "tick": views.tick(system, now),
-            "subscriptions": views.subscriptions(own, now, system.timezone),
+            "subscriptions": views.subscriptions(own, system, now),
         }
 
     def jobs(self) -> Answer:
@@ -152,7 +156,7 @@ class _Console:
         definition = self._form(_body()).definition(self._system.handlers)
         try:
             scheduled = self._system.jobs.schedule(**definition, by=BY)
-        except InvalidInput as exc:
+        except AlreadyScheduled as exc:
             raise InvalidForm({"id": str(exc)}) from exc
         return {"id": scheduled.job.id, "outcome": scheduled.outcome}, 201
 

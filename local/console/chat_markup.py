@@ -111,8 +111,8 @@ def card(value: Any) -> Shown:
     content = _object(_object(value).get("card"))
     header = _object(content.get("header"))
     sections = [
-        {"header": card_text(_text(each, "header")), "widgets": [_widget(widget) for widget in _list(each, "widgets")]}
-        for each in _list(content, "sections")
+        {"header": card_text(_text(each, "header")), "widgets": [_widget(widget) for widget in listed(each, "widgets")]}
+        for each in listed(content, "sections")
     ]
     return {"title": _text(header, "title"), "subtitle": _text(header, "subtitle"), "sections": sections}
 
@@ -125,14 +125,14 @@ def _widget(value: Any, *, is_inner: bool = False) -> Shown:
             return {"kind": "text", "text": card_text(_text(content, "text"))}
         case "decoratedText":
             lines = {name: card_text(_text(content, name)) for name in ("topLabel", "text", "bottomLabel")}
-            return {"kind": "decorated", **lines, "buttons": [_button(each) for each in _list(content, "button")]}
+            return {"kind": "decorated", **lines, "buttons": [_button(each) for each in listed(content, "button")]}
         case "buttonList":
-            return {"kind": "buttons", "buttons": [_button(each) for each in _list(content, "buttons")]}
+            return {"kind": "buttons", "buttons": [_button(each) for each in listed(content, "buttons")]}
         case "textInput":
             return {"kind": "input", **{name: _text(content, name) for name in ("name", "label", "value")}}
         case "columns" if not is_inner:
-            columns = _list(content, "columnItems")
-            inner = [[_widget(each, is_inner=True) for each in _list(item, "widgets")] for item in columns]
+            columns = listed(content, "columnItems")
+            inner = [[_widget(each, is_inner=True) for each in listed(item, "widgets")] for item in columns]
             return {"kind": "columns", "columns": inner}
         case "divider":
             return {"kind": "divider"}
@@ -160,6 +160,7 @@ def _text(value: Any, name: str) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _list(value: Any, name: str) -> list[Any]:
-    listed = _object(value).get(name, [])
-    return listed if isinstance(listed, list) else [listed]
+def listed(value: Any, name: str) -> list[Any]:
+    """Give the list of this name in an object; anything else as a list of one."""
+    found = _object(value).get(name, [])
+    return found if isinstance(found, list) else [found]

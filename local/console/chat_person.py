@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from zlib import crc32
 
-from local.console.chat_markup import card, message_text
+from local.console.chat_markup import card, listed, message_text
 from shared.errors import InvalidInput
 from shared.job import iso
 from shared.recurrence import load_timezone
@@ -70,9 +70,9 @@ class Person:
         self, message: Message, action: Mapping[str, Any], inputs: Mapping[str, str], now: datetime, timezone: str
     ) -> Event:
         """Give the event of a button that is tapped, with what stands in the fields of its card."""
-        pairs = [pair for pair in action.get("parameters", []) if isinstance(pair, Mapping)]
+        pairs = [pair for pair in listed(action, "parameters") if isinstance(pair, Mapping)]
         filled = {name: {"stringInputs": {"value": [str(value)]}} for name, value in inputs.items()}
-        common = {"parameters": {pair.get("key"): pair.get("value") for pair in pairs}, "formInputs": filled}
+        common = {"parameters": {str(pair.get("key")): pair.get("value") for pair in pairs}, "formInputs": filled}
         if self.is_add_on:
             payload = {"space": message["space"], "message": message, "isDialogEvent": False}
             return self._add_on(now, timezone, common, buttonClickedPayload=payload)
@@ -193,7 +193,7 @@ class Room:
             "is_private": "privateMessageViewer" in message,
             "at": message.get("createTime", ""),
             "text": message_text(str(message.get("text", "")), self._people),
-            "cards": [card(each) for each in message.get("cardsV2", [])],
+            "cards": [card(each) for each in listed(message, "cardsV2")],
             "failure": message.get("failure", ""),
         }
 

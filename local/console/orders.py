@@ -13,6 +13,7 @@ from shared.errors import InvalidInput
 from shared.explain import clock_change, in_words, local_time, occurrences
 from shared.handlers import Handlers, check_payload
 from shared.recurrence import Recurrence, load_timezone
+from shared.subscriptions import CHECK, PREFIX
 
 SHOWN = 5  # of the runs to come
 T = TypeVar("T")
@@ -56,11 +57,11 @@ class Form:
     def definition(self, handlers: Handlers) -> dict[str, Any]:
         """Give the arguments of `Jobs.schedule`. Raises InvalidForm."""
         job_type = self.text("type")
-        if job_type not in handlers:
+        if job_type not in handlers or job_type == CHECK:
             self.errors["type"] = "choose one of the types; a handler in agent/handlers.py adds one"
         field = "payload" if self._fields.get("message") is None else "message"
         payload = self._read(field, lambda: self._payload(handlers, job_type))
-        given = {"id": self.text("id") or None, "timezone": self.timezone, **self.time()}
+        given = {"id": self._read("id", self._id), "timezone": self.timezone, **self.time()}
         self.refuse_errors()
         return {"job_type": job_type, "payload": payload, **given}
 
@@ -68,6 +69,11 @@ class Form:
         """Raise InvalidForm, if anything is wrong."""
         if self.errors:
             raise InvalidForm(self.errors)
+
+    def _id(self) -> str | None:
+        if (job_id := self.text("id")).startswith(PREFIX):
+            raise InvalidInput(f"only the record of a subscription has an id that begins with {PREFIX}")
+        return job_id or None
 
     def _payload(self, handlers: Handlers, job_type: str) -> dict[str, Any]:
         if self._fields.get("message") is not None:
@@ -110,5 +116,6 @@ def preview(form: Form, now: datetime) -> dict[str, Any]:
         {"says": local_time(moment, form.timezone), "change": clock_change(moment.astimezone(zone))}
         for moment in moments
     ]
-    words = in_words(cron) if cron else "" if "at" in time else "With the next tick, within a minute"
+    is_due = not cron and moments[0] <= now
+    words = in_words(cron) if cron else "With the next tick, within a minute" if is_due else ""
     return {"words": words, "runs": runs, "errors": {}}

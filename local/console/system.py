@@ -45,7 +45,7 @@ class System:
     `place` says in words where the jobs are kept. `functions` are addresses by name ("tick": "http://127.0.0.1:8081"),
     and `headers` let in there; where the functions are somewhere else both are empty. `schedules` are by the name of
     the function too. `last_call` gives what a scheduled function answered last, or None; `call` calls it now, as soon
-    as no other call is out, and gives what it answered.
+    as no other call is out, and gives what it answered. `is_billed` says whether each look at the jobs costs.
     """
 
     jobs: Jobs
@@ -60,3 +60,4 @@ class System:
     last_call: Callable[[str], Call | None]
     call: Callable[[str], Call]
     is_read_only: bool
+    is_billed: bool = False

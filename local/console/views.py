@@ -25,7 +25,7 @@ LANES = 30
 MOST_UPCOMING = 60  # of one job, in an hour of minutes
 WINDOW = timedelta(hours=1)  # of the timeline, to either side
 LIFE = timedelta(days=7)  # of a subscription at Gmail, and of one at Airtable
-POLL_SECONDS = {False: 2, True: 30}  # by whether each look may be billed
+POLL_SECONDS = {False: 2, True: 30}  # by whether each look is billed
 COMMANDS: Mapping[str, Callable[..., Job]] = {
     "run": Job.run,
     "retry": Job.retry,
@@ -56,12 +56,15 @@ def about(system: System) -> View:
         {"name": name, "address": address, "schedule": _schedule_of(system, name)}
         for name, address in system.functions.items()
     ]
+    if system.schedules:
+        services.append({"name": "Cloud Scheduler", "address": "", "state": "stand-in"})
     types = [name for name in sorted(system.handlers) if name != CHECK]
     return {
         "is_read_only": system.is_read_only,
+        "is_billed": system.is_billed,
         "place": system.place,
         "timezone": system.timezone,
-        "poll_seconds": POLL_SECONDS[system.is_read_only],
+        "poll_seconds": POLL_SECONDS[system.is_billed],
         "page": PAGE,
         "types": [{"name": name, "example": _pretty(EXAMPLES.get(name, {}))} for name in types],
         "services": services,
@@ -249,9 +252,19 @@ def called(call: Call) -> View:
     }
 
 
-def subscriptions(found: Iterable[Job | Unreadable], now: datetime, timezone: str) -> list[View]:
-    """The subscriptions at Gmail and Airtable: how much of their time is left, and how the last renewal went."""
-    return [_subscription(job, now, timezone) for job in found]
+def subscriptions(found: Iterable[Job | Unreadable], system: System, now: datetime) -> list[View]:
+    """The subscriptions at Gmail and Airtable: how much of their time is left, and how the last renewal went.
+
+    A function that has recorded none stands for those that it is to renew, with what became of its last call.
+    """
+    shown = [_subscription(job, now, system.timezone) for job in found]
+    silent = (name for name in RENEWED_BY.values() if name not in {view["function"] for view in shown})
+    return shown + [_unrecorded(name, system.last_call(name)) for name in silent if name in system.schedules]
+
+
+def _unrecorded(function: str, last: Call | None) -> View:
+    problem = called(last)["problem"] if last else ""
+    return {"id": function, "title": function, "function": function, "left": 0, "expires_at": "", "error": problem}
 
 
 def _subscription(job: Job | Unreadable, now: datetime, timezone: str) -> View:

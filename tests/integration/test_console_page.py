@@ -185,6 +185,27 @@ def test_what_jobs_and_messages_contain_is_never_run(page: Browser, jobs: Jobs) 
     assert page.run("return [...document.links].every(link => link.protocol == 'http:')")
 
 
+def test_a_word_that_is_too_long_is_broken(page: Browser, jobs: Jobs) -> None:
+    """In a card it does not push what stands beside it out of sight, and an error in the table has three lines."""
+    long = "W" * 500
+    card = {"header": {"title": long, "subtitle": long}, "sections": [{"header": long, "widgets": []}]}
+    jobs.schedule("chat_message", {"space": "spaces/console", "cardsV2": [{"cardId": "long", "card": card}]})
+    jobs.schedule(long[:100], id="long-error", max_attempts=1)
+    page.click("Tick now", within="button")
+
+    turn_to(page, "jobs")
+    page.see("no handler is registered", within="#rows .problem")
+    lines = page.run(
+        "const e = document.querySelector('#rows .problem');"
+        "return e.offsetHeight / parseFloat(getComputedStyle(e).lineHeight)"
+    )
+    turn_to(page, "chat")
+    page.see(long, within=".chat-card", seconds=NEXT_TICK)
+
+    assert lines <= 3.1
+    assert page.run("const e = document.querySelector('#threads'); return e.scrollWidth <= e.clientWidth")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("view", VIEWS)

@@ -18,6 +18,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+import requests
 
 from local.airtable import BASE, WEBHOOK
 from local.dev import EXAMPLE_JOB
@@ -223,10 +224,12 @@ def nothing_is_left(groups: set[int], port: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_start_runs_an_example_until_it_is_told_to_end(
-    start: Callable[..., Run], number: signal.Signals
+    start: Callable[..., Run], tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Whatever asks it to end, it ends with success and takes its processes along."""
-    run = start()
+    """Whatever asks it to end, it ends with success, takes its processes along, and leaves no file anywhere."""
+    home = tmp_path / "home"
+    home.mkdir()
+    run = start(HOME=str(home))
     run.wait_for(HELLO)
     groups = run.function_groups()
 
@@ -235,7 +238,7 @@ def test_the_first_start_runs_an_example_until_it_is_told_to_end(
     assert code == 0
     assert len(groups) == FUNCTIONS
     assert until(partial(nothing_is_left, groups, run.port))
-    assert list(run.temporary.iterdir()) == []
+    assert [*run.temporary.iterdir(), *home.iterdir()] == []
 
 
 def test_a_run_that_is_killed_leaves_nothing_behind(start: Callable[..., Run]) -> None:
@@ -276,6 +279,7 @@ def test_a_newcomer_sees_subscriptions_renewed(start: Callable[..., Run], jobs: 
     """Without any setting all services are played by stand-ins, says the terminal, and renewals come at once."""
     run = start()
 
+    run.wait_for("in the file jobs.json\n")
     run.wait_for("Renewed the Gmail watch of agent@example.com")
     run.wait_for(f"Renewed the Airtable webhook {WEBHOOK} of {BASE}")
 
@@ -331,11 +335,13 @@ def test_a_function_is_loaded_again_when_its_code_changes(start: Callable[..., R
     handlers.write_text(NEW_HANDLERS % "Brand new")
     run.wait_for("The tick function was reloaded (agent/handlers.py changed)")
     run.wait_for("The chat_webhook function was reloaded (agent/handlers.py changed)")
+    types = requests.get(f"http://127.0.0.1:{run.console}/api/about", timeout=PATIENCE).json()["types"]
     jobs.schedule("new")
     status = run.call("POST", "/")
     run.wait_for("Brand new")
 
     assert (status_meanwhile, status) == (200, 200)
+    assert "new" in [each["name"] for each in types]  # the console offers it
     assert "gmail_watch function was" not in run.output
     assert "function ended" not in run.output
     assert until(lambda: len(list(run.temporary.glob("watchkeeper-*/tick-*"))) == 1)

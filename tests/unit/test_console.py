@@ -70,7 +70,7 @@ def system(jobs: Jobs, now: datetime) -> System:
 @pytest.fixture
 def read_only(system: System) -> System:
     """What is deployed somewhere else."""
-    return replace(system, functions={}, schedules={}, is_read_only=True)
+    return replace(system, functions={}, schedules={}, is_read_only=True, is_billed=True)
 
 
 def get(system: System, path: str, **headers: str) -> TestResponse:
@@ -192,11 +192,19 @@ def test_read_only_refuses_every_change(read_only: System) -> None:
     assert read_only.jobs.get("job").status == "pending"
 
 
+@pytest.mark.parametrize(("is_billed", "seconds"), [(False, 2), (True, 30)])
+def test_where_reads_are_billed_the_page_looks_seldom(system: System, is_billed: bool, seconds: int) -> None:
+    """A local run may well be over the real Firestore."""
+    about = get(replace(system, is_billed=is_billed), "/api/about").get_json()
+
+    assert (about["is_read_only"], about["poll_seconds"]) == (False, seconds)
+
+
 def test_read_only_says_what_it_is(read_only: System) -> None:
-    """The page hides what cannot be done, and looks seldom, since each look may be billed."""
+    """The page hides what cannot be done."""
     about = get(read_only, "/api/about").get_json()
 
-    assert (about["is_read_only"], about["has_chat"], about["poll_seconds"]) == (True, False, 30)
+    assert (about["is_read_only"], about["has_chat"]) == (True, False)
     assert get(read_only, "/api/chat").status_code == 404
     assert get(read_only, "/api/now").get_json()["tick"] == {"next": "", "last": None}
 
@@ -238,13 +246,21 @@ class Away:
 
 
 def test_a_store_that_is_away_is_said(read_only: System) -> None:
-    """The page gets the reason, to show it, rather than a traceback."""
+    """The page gets the reason and what to look after, to show it, rather than a traceback."""
     away: Any = Away()
     jobs = Jobs(away, clock=read_only.clock, handlers={}, retention=RETENTION)
 
     answer = get(replace(read_only, jobs=jobs), "/api/jobs")
 
-    assert (answer.status_code, answer.get_json()) == (503, {"error": "Firestore does not answer"})
+    assert answer.status_code == 503
+    assert answer.get_json()["error"].startswith("Firestore does not answer. The jobs are in a file; ")
+
+
+def test_cloud_scheduler_stands_in_here_only(system: System, read_only: System) -> None:
+    """The page says so, since it calls the functions of a local run."""
+    services = [views.about(each)["services"] for each in (system, read_only)]
+
+    assert [[service["name"] for service in each] for each in services] == [["Gmail", "Cloud Scheduler"], ["Gmail"]]
 
 
 # -- jobs --------------------------------------------------------------------------------------------------------------
@@ -389,6 +405,8 @@ def test_the_preview_marks_a_change_of_clocks() -> None:
         pytest.param({"timezone": "Berlin"}, {"timezone": "Berlin"}, id="timezone"),
         pytest.param({"message": ""}, {"message": "log job needs"}, id="refused-by-its-handler"),
         pytest.param({"type": "nothing"}, {"type": "choose"}, id="type"),
+        pytest.param({"type": CHECK}, {"type": "choose"}, id="not-for-people"),
+        pytest.param({"id": "subscription:x"}, {"id": "only the record of a subscription"}, id="not-for-jobs"),
     ],
 )
 def test_each_error_stands_beside_its_field(now: datetime, fields: dict[str, str], errors: dict[str, str]) -> None:
@@ -409,6 +427,21 @@ def test_a_payload_that_is_no_object_is_refused(system: System, payload: str, sa
 
     assert answer.status_code == 422
     assert says in answer.get_json()["errors"]["payload"]
+
+
+@pytest.mark.parametrize("fields", [{"id": "a/b"}, {"message": "x" * 70_000}, {"message": "\ud800"}])
+def test_what_no_job_can_be_is_said_below_the_form(system: System, fields: dict[str, str]) -> None:
+    """What the job itself refuses is beside no field that may be the wrong one."""
+    answer = post(system, "/api/jobs", {"type": "log", "message": "hello", **fields})
+
+    assert answer.status_code == 422
+    assert answer.get_json().keys() == {"error"}
+
+
+@pytest.mark.parametrize("fields", [{"when": "now"}, {"when": "at", "at": "2020-01-01T00:00"}])
+def test_the_preview_says_that_a_time_has_come(now: datetime, fields: dict[str, str]) -> None:
+    """A time that is over means now."""
+    assert preview(form(now, **fields), now)["words"] == "With the next tick, within a minute"
 
 
 def test_a_taken_id_is_said_beside_it(system: System) -> None:
@@ -515,6 +548,18 @@ def test_a_subscription_shows_the_time_that_is_left(system: System, json_store: 
 
     assert shown["left"] == pytest.approx(4.5 / 7)
     assert (shown["function"], shown["error"]) == ("gmail_watch", HOSTILE)
+
+
+def test_a_function_that_has_recorded_nothing_stands_for_its_subscriptions(system: System) -> None:
+    """With what its last call said: it can be called from the page, and a mistake in its settings is seen there."""
+    failed = replace(system.call("tick"), status=500, body={"error": {"message": "no such setting"}})
+    renewals = {"tick": system.schedules["tick"], "gmail_watch": system.schedules["tick"]}
+
+    views = get(replace(system, schedules=renewals, last_call=lambda name: failed), "/api/now").get_json()
+
+    assert [(view["function"], view["error"]) for view in views["subscriptions"]] == [
+        ("gmail_watch", "HTTP 500: no such setting")
+    ]
 
 
 # -- what Chat shows ---------------------------------------------------------------------------------------------------
@@ -712,6 +757,18 @@ def test_posts_of_jobs_are_seen(room: Room, posts: list[dict[str, Any]], webhook
     assert [message["elsewhere"] for message in room.messages()] == ["", "", "spaces/x"]
     assert room.messages()[1]["text"] == [{"text": "Now", "styles": ["bold"], "href": ""}]
     assert parse_event(webhook.events[1]).message == "spaces/console/messages/M1"
+
+
+def test_an_agent_may_answer_anything(room: Room, webhook: Webhook, person: Person) -> None:
+    """Neither a list nor parameters in an odd shape take the page down."""
+    webhook.reply = reply_of(person, {"text": 7, "cardsV2": 7})
+    room.say("hello", person=person)
+
+    for parameters in (7, [7], [{"key": [1]}]):
+        room.tap(room.messages()[1]["name"], {"parameters": parameters}, {}, person=person)
+
+    assert room.messages()[1]["cards"] == [{"title": "", "subtitle": "", "sections": []}]
+    assert len(webhook.events) == 4
 
 
 def test_a_button_of_a_message_that_is_gone_is_refused(room: Room, person: Person) -> None:

@@ -24,12 +24,13 @@ export function start(about, again) {
 async function send(button, verb, said) {
   const generation = $("#generation input:checked").value;
   let isSaid = true;
+  show($("#say-problem"), "");
   await busy(button, async () => {
     await post(`/api/chat/${verb}`, { ...said, generation, email: $("#say").elements.email.value });
     await refresh();
   }, problem => {
     isSaid = false;
-    show($("#trouble"), problem.message);
+    show($("#say-problem"), problem.message);
   });
   return isSaid;
 }

@@ -84,7 +84,7 @@ async function ask(path, options) {
     throw new Error("The console does not answer. If it was stopped, start it again; this page goes on by itself.");
   }
   if (response.ok) return body;
-  throw Object.assign(new Error(body.error ?? `HTTP ${response.status}`), { errors: body.errors });
+  throw Object.assign(new Error(body.error ?? `HTTP ${response.status}`), { status: response.status, errors: body.errors });
 }
 
 /** Do something with a button that is busy meanwhile; what goes wrong is given to `fails`. */

@@ -18,7 +18,7 @@ export function start(given, again) {
     h("span", {}, name),
   )));
   $("#first-page").addEventListener("click", () => turn(status, ""));
-  $("#new-job").addEventListener("click", () => maker.showModal());
+  $("#new-job").addEventListener("click", openMaker);
   startMaker();
 }
 
@@ -38,8 +38,8 @@ export function update({ jobs, more }) {
   $("#more").hidden = !more;
   $("#more").onclick = () => turn(status, more);
   const bound = more || after ? `${about.page} a page, by id` : "";
-  const pace = about.is_read_only ? `read every ${about.poll_seconds} s while you look, since reads are billed` : "";
-  $("#jobs-note").textContent = [bound, pace].filter(Boolean).join("; ");
+  const pace = about.is_billed && `read every ${about.poll_seconds} s while you look, since reads are billed`;
+  $("#jobs-note").textContent = [bound, pace, `times in ${about.timezone}, or as the schedule says`].filter(Boolean).join("; ");
 }
 
 function row({ id, title, type, status, schedule, ready_at, next, attempts, lease_until, error }) {
@@ -59,7 +59,7 @@ const form = $("form", maker);
 const field = name => form.elements[name];
 
 function startMaker() {
-  field("type").append(...about.types.map(({ name }) => h("option", { value: name, selected: name === "log" }, name)));
+  showTypes();
   field("timezone").value = about.timezone;
   $("#zones").append(...Intl.supportedValuesOf("timeZone").map(value => h("option", { value })));
   field("type").addEventListener("change", () => {
@@ -73,6 +73,21 @@ function startMaker() {
     busy(event.submitter, make, problem => complain(problem.errors ?? {}, problem.errors ? "" : problem.message));
   });
   arrange();
+}
+
+function showTypes() {
+  fill(field("type"), about.types.map(({ name }) => name), name => h("option", { value: name, selected: name === "log" }, name));
+}
+
+/** Show the form. Code that was changed meanwhile may have brought new types. */
+async function openMaker() {
+  maker.showModal();
+  try {
+    about.types = (await get("/api/about")).types;
+    showTypes();
+  } catch (problem) {
+    complain({}, problem.message);
+  }
 }
 
 function values() {

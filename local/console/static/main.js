@@ -8,6 +8,7 @@ import * as panel from "./panel.js";
 
 const views = { now, jobs, chat };
 let about;
+let isAway = true; // or not greeted yet
 let timer;
 let turn = 0;
 
@@ -19,10 +20,7 @@ export async function refresh() {
   const mine = ++turn;
   clearTimeout(timer);
   try {
-    if (!about) {
-      about = start(await get("/api/about"));
-      turnTo();
-    }
+    if (isAway) await greet();
     const view = views[current()];
     const [data, job] = await Promise.all([get(view.path()), panel.load()]);
     if (mine !== turn) return;
@@ -31,10 +29,20 @@ export async function refresh() {
     if (job) panel.update(job);
     show($("#trouble"), "");
   } catch (problem) {
+    isAway ||= !problem.status;
     if (mine !== turn) return;
     show($("#trouble"), problem.message);
   }
   if (!document.hidden) timer = setTimeout(refresh, (about?.poll_seconds ?? 2) * 1000);
+}
+
+/** Hear what there is to show. Where another run has taken the place of the one before, begin anew. */
+async function greet() {
+  const told = await get("/api/about");
+  if (about && about.run !== told.run) return location.reload();
+  about ??= start(told);
+  isAway = false;
+  turnTo();
 }
 
 function start(about) {

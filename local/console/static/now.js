@@ -16,7 +16,7 @@ export function start(given, again) {
     busy(event.target, () => post("/api/call/tick").then(refresh), problem => show($("#tick-problem"), problem.message)),
   );
   $("#legend").append(...OUTCOMES.map(name => h("span", {}, h(`i.mark.${name}`), name)), h("span", {}, h("i.late"), "late"));
-  const rows = [...about.services, ...about.functions.map(each => ({ ...each, state: "real" }))];
+  const rows = [{ name: "Jobs", address: about.place }, ...about.services, ...about.functions.map(each => ({ ...each, state: "real" }))];
   $("#services").append(...rows.map(service));
   for (let minutes = -60; minutes <= 60; minutes += 30) $("#axis").append(h("span", { "data-minutes": minutes }));
   const lanes = $("#lanes");
@@ -26,8 +26,9 @@ export function start(given, again) {
 }
 
 function service({ name, address, state, schedule }) {
-  const shown = state === "stand-in" ? link(`${address}/stand-in`, address) : address || "as configured";
-  return h("div", {}, h("dt", {}, name), h("dd", {}, h(`span.tag.${state}`, {}, state), " ", shown, schedule && h("small", {}, schedule)));
+  const other = state === "stand-in" ? "part of this run" : "as configured";
+  const shown = state === "stand-in" && address ? link(`${address}/stand-in`, address) : address || other;
+  return h("div", {}, h("dt", {}, name), h("dd", {}, state && h(`span.tag.${state}`, {}, state), " ", shown, schedule && h("small", {}, schedule)));
 }
 
 export function update(data) {
@@ -37,7 +38,8 @@ export function update(data) {
   const notes = [
     data.left_out && `${data.left_out} more jobs are not shown`,
     data.is_partial && `of the first ${about.page} jobs by id`,
-    about.is_read_only && `read every ${about.poll_seconds} s, since reads are billed`,
+    about.is_billed && `read every ${about.poll_seconds} s, since reads are billed`,
+    `times in ${about.timezone}`,
   ];
   $("#timeline-note").textContent = notes.filter(Boolean).join("; ");
   fill($("#subscriptions"), data.subscriptions, subscription);
@@ -58,7 +60,8 @@ function showTick({ last, next }) {
     h(value ? "div" : "div.zero", {}, h("dt", {}, words(name)), h("dd", {}, figure(value))));
 }
 
-const figure = value => (typeof value === "boolean" ? (value ? "yes" : "no") : Number.isInteger(value) ? String(value) : value.toFixed(1));
+const figure = value => (typeof value === "boolean" ? (value ? "yes" : "no") : value < 1e5 ? value.toFixed(Number.isInteger(value) ? 0 : 1) : COMPACT.format(value));
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact" });
 const WORDS = { max_lateness_seconds: "s late", execution_time_ms: "ms" };
 const words = name => WORDS[name] ?? name.replace(/^jobs_/, "").replaceAll("_", " ");
 
@@ -90,7 +93,7 @@ export function place() {
     mark.style.width = `${share(Number.isNaN(until) ? now() : until) - share(at)}%`;
     if (late) [late.style.left, late.style.width] = [`${share(due)}%`, `${share(at) - share(due)}%`];
   }
-  const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: about?.timezone });
+  const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: about?.timezone });
   for (const tick of document.querySelectorAll("#axis span")) {
     const minutes = Number(tick.dataset.minutes);
     tick.textContent = minutes ? clock.format(now() + minutes * 60_000) : `now ${clock.format(now())}`;
