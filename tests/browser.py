@@ -10,11 +10,13 @@ https://www.w3.org/TR/webdriver2/
 
 import base64
 import json
+import os
 import shutil
 import socket
 import subprocess
 import time
 from http.client import HTTPConnection
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 DRIVER, BROWSER = "chromedriver", "chromium"
@@ -40,8 +42,13 @@ class Browser:
     def __enter__(self) -> Self:
         with socket.create_server(("127.0.0.1", 0)) as server:
             self._port = server.getsockname()[1]
+        # The browser leaves files behind.
+        self._folder = TemporaryDirectory(ignore_cleanup_errors=True)
         self._driver = subprocess.Popen(
-            [DRIVER, f"--port={self._port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [DRIVER, f"--port={self._port}"],
+            env={**os.environ, "TMPDIR": self._folder.name},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         self._session = ""
         try:
@@ -62,6 +69,7 @@ class Browser:
         finally:
             self._driver.terminate()
             self._driver.wait(PATIENCE)
+            self._folder.cleanup()
 
     def open(self, url: str) -> None:
         """Open an address, and wait until it is there."""
