@@ -9,7 +9,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
@@ -140,6 +140,10 @@ class Jobs:
             if len(page) < page_size:
                 return
             after = page[-1].id
+
+    def upcoming(self, within: timedelta, *, limit: int) -> Sequence[Job | Unreadable]:
+        """Give what is ready now or within a while, the earliest first: `limit` documents are read at most."""
+        return self._store.due(self._clock() + within, limit)
 
     def edit(self, job_id: str, *, by: str | None = None, **changes: Any) -> Job:
         """Change what is given of payload, at, cron, timezone, misfire, max_attempts; see `Job.edit`."""

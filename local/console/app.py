@@ -129,8 +129,13 @@ class _Console:
         system, now = self._system, self._system.clock()
         records = system.jobs.list(after=PREFIX, page_size=views.SUBSCRIPTIONS, with_subscriptions=True)
         own = takewhile(lambda job: job.id.startswith(PREFIX), islice(records, views.SUBSCRIPTIONS))
+        page = self._page()
+        is_partial = len(page) == views.PAGE
+        soon = system.jobs.upcoming(views.WINDOW, limit=views.LANES) if is_partial else []
+        found = {job.id: job for job in [*soon, *page]}
         return {
-            **views.timeline(self._page(), now, system.timezone),
+            **views.timeline(found.values(), now, system.timezone),
+            "is_partial": is_partial,
             "tick": views.tick(system, now),
             "subscriptions": views.subscriptions(own, system, now),
         }

@@ -153,7 +153,7 @@ def _pretty(payload: Mapping[str, Any]) -> str:
 # -- timeline ----------------------------------------------------------------------------------------------------------
 
 
-def timeline(found: Found, now: datetime, timezone: str) -> View:
+def timeline(found: Iterable[Job | Unreadable], now: datetime, timezone: str) -> View:
     """What ran in the last hour and will run in the next, a lane for each job that has anything there."""
     lanes: list[View] = []
     left_out = 0
@@ -168,7 +168,7 @@ def timeline(found: Found, now: datetime, timezone: str) -> View:
             left_out += 1
             continue
         lanes.append({"id": job.id, "title": _title(job), "marks": [first, *marks]})
-    return {"now": iso(now), "lanes": lanes, "left_out": left_out, "is_partial": len(found) == PAGE}
+    return {"now": iso(now), "lanes": lanes, "left_out": left_out}
 
 
 def _marks(job: Job, timezone: str) -> Iterator[tuple[Run, View]]:

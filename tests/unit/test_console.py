@@ -505,6 +505,19 @@ def test_jobs_with_nothing_in_the_window_are_left_out(job_factory: Callable[...,
     assert shown["left_out"] == 3
 
 
+def test_with_many_jobs_the_next_to_run_are_still_shown(system: System, now: datetime) -> None:
+    """The page reads the first ones by id, which may all be finished, and what runs within the hour."""
+    for number in range(views.PAGE):
+        system.jobs.schedule("log", {"message": "hi"}, id=f"a-{number:03}", at=now + timedelta(days=1))
+    for minutes in (50, 20, 70):
+        system.jobs.schedule("log", {"message": "hi"}, id=f"z-{minutes}", at=now + minutes * MINUTE)
+
+    shown = get(system, "/api/now").get_json()
+
+    assert [lane["id"] for lane in shown["lanes"]] == ["z-20", "z-50"]
+    assert shown["is_partial"]
+
+
 # -- tick and subscriptions --------------------------------------------------------------------------------------------
 
 

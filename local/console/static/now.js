@@ -37,7 +37,7 @@ export function update(data) {
   if (!data.lanes.length) fill($("#lanes"), [0], () => h("p.empty", {}, `Nothing ran in the last hour, and nothing is to run in the next.${about.is_read_only ? "" : " A new job, under Jobs, changes that."}`));
   const notes = [
     data.left_out && `${data.left_out} more jobs are not shown`,
-    data.is_partial && `of the first ${about.page} jobs by id`,
+    data.is_partial && `the next ones to run, and the past of the first ${about.page} jobs by id`,
     about.is_billed && `read every ${about.poll_seconds} s, since reads are billed`,
     `times in ${about.timezone}`,
   ];
