@@ -26,7 +26,7 @@ class DueJobs:
     holders is kept for the end, to run alone: if it is the one that kills its process, nothing else dies with it.
 
     It also reads what falls due until the `horizon`, and hands that out at its time. Until then nobody holds it, so
-    that whoever pauses or cancels it meanwhile is heard.
+    that whoever pauses or cancels it meanwhile is heard. What another tick holds until then is left to that one.
     """
 
     def __init__(self, store: Store, horizon: datetime = NEVER) -> None:
@@ -65,8 +65,9 @@ class DueJobs:
         self._handed_out.update(_occurrence(due) for due in won)
         self._won += len(won)
         self._lost += lost
-        if lost > len(won):
-            # Another tick works on the same page: leave the rest to it, take less, and look a random moment later.
+        if lost > max(len(won), 1):
+            # Another tick works on the same page (a single loss may be a person's doing): leave the rest to it, take
+            # less, and look a random moment later.
             self._is_contended = True
             self._has_more = self._has_more or bool(self._page)
             self._page.clear()
@@ -79,7 +80,8 @@ class DueJobs:
 
     def is_exhausted(self, now: datetime) -> bool:
         """Say whether nothing due is known, or likely, to be left."""
-        return not self._has_more and not any(_is_due(due, now) for due in (*self._page, *self._alone))
+        is_left = any(_is_due(due, now) for due in (*self._page, *self._alone))
+        return not is_left and (bool(self._page) or not self._has_more)  # what was not read stands behind the page
 
     def _should_look(self) -> bool:
         if self._won:
@@ -97,7 +99,7 @@ class DueJobs:
         found = self._store.due(max(now, self._horizon), size)
         self.documents += len(found)
         self.jobs += sum(isinstance(due, Job) for due in found)
-        fresh = [due for due in found if _occurrence(due) not in self._handed_out]
+        fresh = [due for due in found if _occurrence(due) not in self._handed_out and not _is_held(due, now)]
         self._has_more = len(found) == size and bool(fresh)
         self._won = self._lost = 0
         self._is_contended = False
@@ -112,6 +114,10 @@ class DueJobs:
 
 def _is_due(due: Due, now: datetime) -> bool:
     return isinstance(due, Unreadable) or due.is_due(now)
+
+
+def _is_held(due: Due, now: datetime) -> bool:
+    return isinstance(due, Job) and due.lease_until is not None and not due.is_due(now)
 
 
 def _occurrence(due: Due) -> tuple[str, datetime | None]:

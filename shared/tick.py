@@ -162,7 +162,8 @@ class Tick:
             self._store_all(moves)
             return True
         is_out_of_time = self._trouble or now - self._began >= self._settings.budget
-        is_waiting = self._notices or (self._is_open and self._due.has_waiting)
+        is_put_back = self._clock() < now  # nobody knows for how long
+        is_waiting = self._notices or (self._is_open and self._due.has_waiting and not is_put_back)
         if not self._held and (is_out_of_time or not is_waiting):
             return False
         self._wait()

@@ -21,4 +21,5 @@ def test_a_round_of_faults_breaks_no_promise(
     done = run_round(seed, seconds=12 if emulator else 8, emulator=emulator, folder=tmp_path)
 
     assert done.broken == []
-    assert min(done.figures[name] for name in ("runs", "commands", "kill", "terminate", "freeze", "outage")) > 0
+    happened = ("runs", "ticks", "commands", "faults", "kill", "terminate", "freeze", "outage")
+    assert min(done.figures[name] for name in happened) > 0

@@ -712,6 +712,71 @@ def test_a_tick_that_looks_ahead_ends_when_it_is_told_to(
     assert not report.truncated
 
 
+def test_a_look_ahead_does_not_wait_for_a_clock_that_was_put_back(
+    looking_ahead: World, job_factory: JobFactory, now: datetime
+) -> None:
+    """Nobody knows how long that would take: the next tick starts what was left."""
+
+    def put_back(payload: Payload, context: Context) -> None:
+        looking_ahead.clock.turn(-60 * MINUTE)
+
+    looking_ahead.on("put_back", put_back)
+    looking_ahead.add(job_factory("first", "put_back", at=now), *later(job_factory, now, 30))
+
+    looking_ahead.tick()
+
+    assert looking_ahead.clock.now < now - 50 * MINUTE
+    assert looking_ahead.job("in-30").ready_at == now + 30 * SECOND
+
+
+def test_a_look_ahead_goes_on_after_lost_claims(looking_ahead: World, job_factory: JobFactory, now: datetime) -> None:
+    """Two jobs that people changed are no sign of another tick: what was read is started, and not read again."""
+
+    def pause_first(changes: Sequence[Change]) -> None:
+        for _, job in changes:
+            if isinstance(job, Job) and job.id in ("in-10", "in-20"):
+                looking_ahead.jobs().pause(job.id)
+
+    looking_ahead.store.answer = pause_first
+    looking_ahead.add(*later(job_factory, now, 10, 20, 30))
+
+    report = looking_ahead.tick()
+
+    assert [key.partition("@")[0] for key in looking_ahead.runs] == ["in-30"]
+    assert (report.jobs_checked, report.jobs_skipped) == (3, 2)
+
+
+def test_a_look_ahead_does_not_wait_for_a_job_that_another_tick_holds(
+    looking_ahead: World, job_factory: JobFactory, now: datetime
+) -> None:
+    """Its lease is renewed before it ends; if not, the next tick takes it over."""
+    held = job_factory(at=now).claim(now=now, token="other", lease=30 * SECOND, retention=DAY)
+    looking_ahead.add(held)
+
+    report = looking_ahead.tick()
+
+    assert looking_ahead.clock.now < now + 10 * SECOND
+    assert (report.jobs_skipped, report.jobs_recovered) == (0, 0)
+
+
+def test_a_full_page_that_is_not_due_yet_is_no_work_left(
+    looking_ahead: World, job_factory: JobFactory, now: datetime
+) -> None:
+    """A tick that is told to end while it waits is not truncated, however much it has read."""
+
+    def stop(payload: Payload, context: Context) -> None:
+        looking_ahead.is_stopping = True
+
+    looking_ahead.on("stop", stop)
+    looking_ahead.add(job_factory("first", "stop", at=now))
+    looking_ahead.add(*(job_factory(f"job-{n}", at=now + 40 * SECOND) for n in range(PAGE)))
+
+    report = looking_ahead.tick()
+
+    assert report.jobs_checked == PAGE
+    assert not report.truncated
+
+
 # -- leases ------------------------------------------------------------------------------------------------------------
 
 
