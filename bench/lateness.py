@@ -6,7 +6,6 @@ their own pace: nothing waits for a minute to pass, and nothing is scaled.
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from datetime import datetime, timedelta
 from statistics import quantiles
 
@@ -14,7 +13,6 @@ from bench.figure import ROUNDS, Figure
 from bench.site import Site
 from bench.worker import clock, handlers, open_store, settings
 from shared.job import Job
-from shared.settings import Settings
 from shared.tick import run_tick
 
 JOBS = 120
@@ -23,10 +21,9 @@ MINUTE = timedelta(minutes=1)
 
 
 def lateness(site: Site) -> Iterator[Figure]:
-    """Measure the lateness of the jobs of one minute, with a look-ahead too where there is such a setting."""
+    """Measure the lateness of the jobs of one minute, with and without a look-ahead."""
     yield from _figures(site, "no look-ahead", "0")
-    if "lookahead" in {field.name for field in fields(Settings)}:
-        yield from _figures(site, f"look-ahead {LOOKAHEAD} s", str(LOOKAHEAD))
+    yield from _figures(site, f"look-ahead {LOOKAHEAD} s", str(LOOKAHEAD))
 
 
 def _figures(site: Site, name: str, lookahead: str) -> Iterator[Figure]:
