@@ -137,8 +137,8 @@ def test_the_emulators_scan_is_taken_off_round_by_round() -> None:
 def test_a_cold_start_is_held_to_hello_world_and_the_import() -> None:
     """The calls that the first answer makes are taken off, as the warm answer tells them."""
     starts = [
-        Start(first=0.8, warm=0.2, imports=0.2, connection=0.1),
-        Start(first=0.9, warm=0.3, imports=0.3, connection=0.1),
+        Start(first=0.8, warm=0.2, imports=0.2, use=0.1),
+        Start(first=0.9, warm=0.3, imports=0.3, use=0.1),
     ]
 
     figure = cold_start("tick", starts, [0.4, 0.3])
