@@ -237,7 +237,7 @@ class Conversation:
             idempotency_key=f"{job_id}@{iso(asked_at)}",  # that of the job, if the answer becomes one
             now=self.now,
         )
-        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        answers: queue.Queue[Any] = queue.Queue()  # see shared.workers
 
         def ask() -> None:
             try:

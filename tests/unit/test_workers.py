@@ -1,6 +1,10 @@
 """The threads of a tick, and what a tick is handed to claim."""
 
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +15,7 @@ from shared.document import Unreadable
 from shared.due_jobs import DueJobs
 from shared.handlers import Context, Handler, Payload
 from shared.job import Job
+from shared.settings import PROJECT_FOLDER
 from shared.store_json import JsonStore
 from shared.workers import Held, Workers
 
@@ -128,6 +133,40 @@ def test_a_job_begins_only_under_its_lease(
 
     assert gate.began == began
     assert (result is not None) == bool(began)
+
+
+LISTENING = """
+import queue, signal
+from datetime import UTC, datetime
+from shared.workers import Workers
+told = []
+signal.signal(signal.SIGTERM, lambda *_: told.append(True))
+workers = Workers(1, {}, lambda: datetime.now(UTC))
+print("listening", flush=True)
+while not told:
+    try:
+        workers.results.get(timeout=0.05)
+    except queue.Empty:
+        pass
+"""
+
+
+def test_a_process_that_stood_still_hears_that_it_is_to_end() -> None:
+    """A signal that comes when the wait for results is long over ends that wait."""
+    command = [sys.executable, "-c", LISTENING]
+    with subprocess.Popen(command, cwd=PROJECT_FOLDER, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        process.terminate()
+        process.send_signal(signal.SIGCONT)
+        try:
+            code = process.wait(10)
+        finally:
+            process.kill()
+
+    assert code == 0
 
 
 # -- what is due -------------------------------------------------------------------------------------------------------
