@@ -62,8 +62,8 @@ class Workers:
         self._clock = clock
         self._threads = 0
         self._waiting: queue.SimpleQueue[Held | None] = queue.SimpleQueue()
-        # No SimpleQueue: when a signal interrupts its `get` after the timeout is over, it waits for ever. A process that
-        # stood still meanwhile sees just that, and would never hear that it is to end.
+        # No SimpleQueue: when a signal interrupts its `get` after the timeout is over, it waits for ever. A process
+        # that stood still meanwhile sees just that, and would never hear that it is to end.
         self.results: queue.Queue[tuple[Held, Result | None]] = queue.Queue()
 
     def start(self, held: Held) -> None:

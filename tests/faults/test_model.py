@@ -55,7 +55,7 @@ class Interrupted(Ledger):
         return super().swap(changes)
 
 
-class Results(queue.SimpleQueue[Any]):
+class Results(queue.Queue[Any]):
     """A queue on which nobody waits."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
