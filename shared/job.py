@@ -20,6 +20,7 @@ from shared.recurrence import InvalidSchedule, Recurrence
 ID = r"[A-Za-z0-9][A-Za-z0-9._:@+'-]{0,199}"
 JOB_TYPE = r"[A-Za-z0-9_.:-]{1,100}"
 MAX_PAYLOAD_BYTES = 64 * 1024
+MAX_DEPTH = 100  # a store that keeps all jobs in one JSON text cannot read it again when one is nested too deep
 MAX_ERROR_CHARACTERS = 1000
 MAX_RECENT_RUNS = 10
 MAX_RECLAIMS = 5
@@ -117,9 +118,10 @@ class Job:
     """One scheduled job. All times are aware UTC; an absent time is None.
 
     `schedule_at` names the occurrence. `ready_at` is the one indexed time: when the job waits, the time to run it;
-    while it runs, the end of its lease; None when there is nothing to do. `lease_until` is set as long as a holder
-    has not finished, whatever the status, and `lease_token` (the fence) outlives the finish, so that a holder that
-    did not hear of its own finish can recognise it.
+    while it runs, the end of its lease; None when there is nothing to do. `regular_at` is set while a recurring job
+    has an extra occurrence, which a person asked for: it is the regular one that follows. `lease_until` is set as
+    long as a holder has not finished, whatever the status, and `lease_token` (the fence) outlives the finish, so that
+    a holder that did not hear of its own finish can recognise it.
     """
 
     id: str
@@ -128,6 +130,7 @@ class Job:
     status: Status = Status.PENDING
     schedule_at: datetime
     ready_at: datetime | None = None
+    regular_at: datetime | None = None
     cron: str | None = None
     timezone: str | None = None
     misfire: Misfire = Misfire.COALESCE
@@ -211,6 +214,8 @@ class Job:
                 raise self._invalid(name, type(value).__name__, "text of at most 500 characters")
         if self.cron is not None:
             self._recurrence()
+        elif self.regular_at is not None:
+            raise self._invalid("regular_at", iso(self.regular_at), "absent, since it has no cron expression")
         if self.ready_at is None and self.status in (Status.PENDING, Status.RUNNING):
             raise self._invalid("ready_at", None, f"a time, since it is {self.status}; `jobs upgrade` sets it")
         if self.ready_at is not None and self.status not in (Status.PENDING, Status.RUNNING, Status.PAUSED):
@@ -219,6 +224,9 @@ class Job:
     def _check_payload(self) -> None:
         if not isinstance(self.payload, Mapping):
             raise self._invalid("payload", type(self.payload).__name__, "an object")
+        for name, value in {**self.extra, "payload": self.payload}.items():
+            if _is_deeper_than(MAX_DEPTH, value):
+                raise self._invalid(name, "nested deeper", f"nested at most {MAX_DEPTH} levels deep")
         try:
             size = len(json.dumps(self.payload, allow_nan=False, ensure_ascii=False).encode())
         except (TypeError, ValueError, RecursionError) as exc:
@@ -251,9 +259,10 @@ class Job:
         return self.updated_by or "unknown" if self.ready_at == self.updated_at else "schedule"
 
     @property
-    def is_first_attempt(self) -> bool:
-        """Say whether nothing has been tried yet for this occurrence."""
-        return self.deaths == self.attempts == 0 and self.ready_at == self.schedule_at
+    def is_subject_to_misfire(self) -> bool:
+        """Return whether the misfire rule applies: to a regular occurrence of which nothing has been tried yet."""
+        is_untried = self.deaths == self.attempts == 0 and self.ready_at == self.schedule_at
+        return self.cron is not None and self.regular_at is None and is_untried
 
     def is_due(self, now: datetime) -> bool:
         """Say whether it may be claimed: to run, or because its holder let the lease end."""
@@ -291,7 +300,7 @@ class Job:
                     self._run(RunOutcome.FAILED, now, f"given up: {died.reclaims} holders died"), retention
                 )
             return died._held(now, token, lease)
-        caught_up = self._caught_up(now) if self.cron is not None and self.is_first_attempt else self
+        caught_up = self._caught_up(now) if self.is_subject_to_misfire else self
         return caught_up._held(now, token, lease) if caught_up.is_due(now) else caught_up
 
     def _held(self, now: datetime, token: str, lease: timedelta) -> Self:
@@ -318,13 +327,12 @@ class Job:
             newest = recurrence.last_until(now)
             if newest <= self.schedule_at:
                 return self
-        return replace(self._missed(until=newest), schedule_at=newest, ready_at=newest)
+        return replace(self._missed(self.schedule_at, newest), schedule_at=newest, ready_at=newest)
 
-    def _missed(self, *, until: datetime) -> Self:
-        """Note the occurrences from `schedule_at` to the last one before `until` as left out."""
-        last = max(self.schedule_at, self._recurrence().last_until(until - timedelta(microseconds=1)))
-        entry = Run(schedule_at=self.schedule_at, until=last, outcome=RunOutcome.MISSED)
-        return replace(self, recent_runs=self._history(entry))
+    def _missed(self, first: datetime, until: datetime) -> Self:
+        """Note the regular occurrences from `first` to the last one before `until` as left out."""
+        last = max(first, self._recurrence().last_until(until - timedelta(microseconds=1)))
+        return replace(self, recent_runs=self._history(Run(schedule_at=first, until=last, outcome=RunOutcome.MISSED)))
 
     def renew(self, *, now: datetime, lease: timedelta) -> Self:
         """Extend the lease. A paused or cancelled job keeps no `ready_at`: nobody is to take it up."""
@@ -340,8 +348,9 @@ class Job:
     def finish(self, result: Result, *, retention: timedelta) -> Self:
         """Record what a run came to, whatever was asked of the job meanwhile.
 
-        A success or a final failure ends the occurrence: a recurring job goes on to the first occurrence after it
-        (even one already due), a one-shot job is completed or failed. Another failure waits for its retry.
+        A success or a final failure ends the occurrence: a recurring job goes on to the first regular occurrence
+        that has not ended (even one already due), a one-shot job is completed or failed. Another failure waits for
+        its retry.
         A cancelled job stays cancelled, a paused one paused.
         """
         run = self._ran(result)
@@ -420,16 +429,16 @@ class Job:
             return over
         following = self._following()
         if following is not None:
-            over = replace(over, schedule_at=following, attempts=0, reclaims=0)
+            over = replace(over, schedule_at=following, regular_at=None, attempts=0, reclaims=0)
             return over if self.status is Status.PAUSED else replace(over, status=Status.PENDING, ready_at=following)
         if run.outcome is RunOutcome.FAILED:
             return replace(over, status=Status.FAILED)
         return replace(over, status=Status.COMPLETED, expire_at=run.ended_at and run.ended_at + retention)
 
     def _following(self) -> datetime | None:
-        """Give the occurrence after this one, or None: for a one-shot job, and at the end of time (year 9999)."""
+        """Return the regular occurrence that is next, or None: for a one-shot job, and at the end of year 9999."""
         try:
-            return None if self.cron is None else self._recurrence().after(self.schedule_at)
+            return None if self.cron is None else self.regular_at or self._recurrence().after(self.schedule_at)
         except InvalidSchedule:
             return None
 
@@ -461,20 +470,35 @@ class Job:
     def run(self, *, now: datetime, by: str | None = None) -> Self:
         """Make it ready now: the same occurrence when it waits for another try, else an extra one.
 
-        The regular occurrence of a recurring job is kept; if it is overdue, the extra one stands in for it and
-        history says so. A one-shot job has one occurrence, which moves to now. A paused job stays paused.
+        The extra occurrence of a recurring job has a key of its own; the regular one is kept, even if it is overdue.
+        A one-shot job has one occurrence, which moves to now. A paused job stays paused.
         """
         self._refuse_while_held(now, "run")
         self._refuse_if_cancelled("run")
         if self.is_due(now) and self.ready_at == self.updated_at:
             return self  # asked for already: a second click is no second run
         status = self.status if self.status is Status.PAUSED else Status.PENDING
-        if self.status in (Status.PENDING, Status.PAUSED) and self._waits_for_another_try():
+        is_waiting = self.status in (Status.PENDING, Status.PAUSED)
+        if is_waiting and (self.regular_at is not None or self._waits_for_another_try()):
             return self._asked(now, by, status=status, ready_at=now)
-        extra = self._missed(until=now) if self.cron is not None and self.schedule_at <= now else self
-        return extra._asked(
-            now, by, status=status, schedule_at=now, ready_at=now, attempts=0, reclaims=0, expire_at=None
+        return self._asked(
+            now,
+            by,
+            status=status,
+            schedule_at=self._unused_time(now),
+            ready_at=now,
+            regular_at=None if self.cron is None else self.schedule_at,
+            attempts=0,
+            reclaims=0,
+            expire_at=None,
         )
+
+    def _unused_time(self, now: datetime) -> datetime:
+        """Return `now`, or microseconds later, so that no other occurrence has the same time, and thus the same key."""
+        used = {self.schedule_at, *(run.schedule_at for run in self.recent_runs)}
+        while now in used or (self.cron is not None and self._recurrence().last_until(now) == now):
+            now += timedelta(microseconds=1)
+        return now
 
     def retry(self, *, now: datetime, by: str | None = None) -> Self:
         """Try the failed occurrence again now, with its attempts counted from zero and the same execution key."""
@@ -513,7 +537,8 @@ class Job:
         """Change what is given and keep the rest, the history included.
 
         A new `at` or `cron` starts a new occurrence and wakes a finished job; `at` alone makes a recurring job
-        a one-shot. While it runs, only what concerns later occurrences can change.
+        a one-shot. While it runs, only what concerns later occurrences can change. An extra occurrence that waits is
+        kept as long as the job recurs.
         """
         cron_kept = _given(cron, self.cron if at is None else None)
         as_new = type(self).create(
@@ -532,22 +557,36 @@ class Job:
         edited = self._asked(now, by, **{name: getattr(as_new, name) for name in names})
         if at is None and cron is None and as_new.timezone == self.timezone:
             return edited
-        if self.lease_until is not None or self.status is Status.RUNNING:
-            if as_new.cron is None or self.status is Status.CANCELLED:
-                raise NotPossible(f"{self._held_since()}; its time can be changed when that run has ended")
+        is_held = self.lease_until is not None or self.status is Status.RUNNING
+        if is_held and (as_new.cron is None or self.status is Status.CANCELLED):
+            raise NotPossible(f"{self._held_since()}; its time can be changed when that run has ended")
+        first, ended = as_new.schedule_at, self._last_ended()
+        if as_new.cron is not None and ended is not None and first <= ended:
+            first = as_new._recurrence().after(ended)  # by a clock that is behind
+        regular = self.regular_at or (self.schedule_at if self.status is Status.PENDING else None)
+        if self.cron is not None and regular is not None and regular <= now:
+            edited = replace(edited, recent_runs=self._missed(regular, now).recent_runs)
+        if self.regular_at is not None and as_new.cron is not None:
+            return replace(edited, regular_at=first)
+        if is_held:
             return edited
         paused = self.status is Status.PAUSED
-        is_behind = self.cron is not None and self.status is Status.PENDING and self.schedule_at <= now
         return replace(
             edited,
-            recent_runs=self._missed(until=now).recent_runs if is_behind else self.recent_runs,
             status=Status.PAUSED if paused else Status.PENDING,
-            schedule_at=as_new.schedule_at,
-            ready_at=None if paused else as_new.ready_at,
+            schedule_at=first,
+            ready_at=None if paused else first,
+            regular_at=None,
             attempts=0,
             reclaims=0,
             expire_at=None,
         )
+
+    def _last_ended(self) -> datetime | None:
+        """Return the latest regular occurrence that history knows to be over."""
+        over = (RunOutcome.COMPLETED, RunOutcome.FAILED, RunOutcome.MISSED)
+        ends = [run.until or run.schedule_at for run in self.recent_runs if run.outcome in over]
+        return max((end for end in ends if end <= (self.regular_at or self.schedule_at)), default=None)
 
     def _asked(self, now: datetime, by: str | None, **changes: Any) -> Self:
         return replace(self, updated_at=now, updated_by=by, **changes)
@@ -579,6 +618,19 @@ class Job:
     def _held_since(self) -> str:
         since = iso(self.started_at) if self.started_at else "an unknown time"
         return f"job {self.id} has been running since {since}"
+
+
+def _is_deeper_than(most: int, value: Any) -> bool:
+    """Return whether lists and objects are nested more than `most` levels deep; found without recursion."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, Mapping | list | tuple)
+            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
+        ]
+    return bool(level)
 
 
 def _given(value: Any, otherwise: Any) -> Any:

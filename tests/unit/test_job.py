@@ -13,6 +13,7 @@ from shared.job import MAX_RECLAIMS, Job, Misfire, NotPossible, Result, RunOutco
 
 LEASE = timedelta(minutes=5)
 RETENTION = timedelta(days=30)
+SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)
 JobFactory = Callable[..., Job]
@@ -368,13 +369,98 @@ def test_run_makes_an_extra_occurrence_and_keeps_the_regular_one(daily: Job, now
     assert done.ready_at == now + timedelta(days=1)
 
 
-def test_run_on_an_overdue_recurring_job_says_what_it_stands_for(daily: Job, now: datetime) -> None:
-    """The overdue occurrence is not run beside the extra one, and does not vanish: history names it."""
+def test_run_on_an_overdue_recurring_job_keeps_the_overdue_occurrence(daily: Job, now: datetime) -> None:
+    """Both run, the extra one first, each under its own key."""
     extra = daily.run(now=now + MINUTE)
 
-    (missed,) = extra.recent_runs
-    assert (missed.schedule_at, missed.until) == (now, now)
-    assert extra.schedule_at == now + MINUTE
+    after = finish(claim(extra, now + MINUTE), now + MINUTE)
+
+    assert extra.execution_key != daily.execution_key == after.execution_key
+    assert (after.ready_at, len(after.recent_runs)) == (now, 1)
+
+
+def test_an_extra_run_by_a_clock_that_is_behind_repeats_nothing(daily: Job, now: datetime) -> None:
+    """An occurrence that ended a second ago is not begun again, although that clock has not reached it."""
+    ended = finish(claim(daily, now + SECOND), now + SECOND)
+
+    extra = claim(ended.run(now=now - 2 * SECOND), now + MINUTE)
+
+    assert (extra.schedule_at, extra.recent_runs) == (now - 2 * SECOND, ended.recent_runs)
+    assert finish(extra, now + MINUTE).schedule_at == now + timedelta(days=1)
+
+
+@pytest.mark.parametrize("misfire", list(Misfire))
+@pytest.mark.parametrize("late", [10 * SECOND, timedelta(days=3)], ids=["next-tick", "after-days"])
+def test_no_misfire_rule_swallows_an_extra_run(
+    job_factory: JobFactory, now: datetime, misfire: Misfire, late: timedelta
+) -> None:
+    """Asked for ten seconds before the regular occurrence and taken up after it, it runs first; both run."""
+    job = job_factory(cron="0 9 * * *", at=now, misfire=misfire)
+
+    extra = claim(job.run(now=now - 10 * SECOND), now + late)
+    done = finish(extra, now + late)
+
+    assert (extra.schedule_at, extra.recent_runs) == (now - 10 * SECOND, ())
+    assert (done.schedule_at, done.ready_at) == (now, now)
+
+
+def test_an_extra_run_at_the_very_time_of_a_regular_one_has_its_own_key(daily: Job, now: datetime) -> None:
+    """A click at 09:00:00.000000 must not take the key of the occurrence at 09:00, nor that of another click."""
+    tomorrow = finish(claim(daily, now), now)
+
+    first = finish(claim(tomorrow.run(now=now), now), now)
+    second = finish(claim(first.run(now=now), now), now)
+
+    assert len({run.schedule_at for run in second.recent_runs}) == 3
+    assert second.schedule_at == now + timedelta(days=1)
+
+
+def test_a_one_shot_that_is_run_again_at_once_has_another_key(waiting: Job, now: datetime) -> None:
+    """Even by a clock that stands at the time of the occurrence that ended."""
+    again = finish(claim(waiting, now), now).run(now=now)
+
+    assert again.execution_key != waiting.execution_key
+
+
+def test_a_failed_extra_run_is_tried_again_under_its_key(daily: Job, now: datetime) -> None:
+    """It is one occurrence like any other: attempts, backoff, and then the regular one."""
+    extra = daily.run(now=now - MINUTE)
+
+    failed = finish(claim(extra, now), now, error="boom")
+    again = claim(failed, now + timedelta(days=2))
+
+    assert (again.execution_key, again.attempts) == (extra.execution_key, 1)
+    assert finish(again, now).schedule_at == daily.schedule_at
+
+
+def test_an_extra_run_is_kept_when_the_schedule_changes(daily: Job, now: datetime) -> None:
+    """Waiting or running, it ends first; then the new schedule begins."""
+    extra = daily.run(now=now - MINUTE)
+
+    waiting = extra.edit(now=now - MINUTE, cron="0 20 * * *")
+    running = claim(extra, now - MINUTE).edit(now=now - MINUTE, cron="0 20 * * *")
+
+    assert waiting.execution_key == running.execution_key == extra.execution_key
+    for job in (claim(waiting, now), running):
+        assert finish(job, now).schedule_at == now + timedelta(hours=11)
+
+
+def test_an_edit_by_a_clock_that_is_behind_repeats_nothing(daily: Job, now: datetime) -> None:
+    """A schedule that includes an occurrence which has just ended begins with the one after it."""
+    ended = finish(claim(daily, now), now + SECOND)
+
+    edited = ended.edit(now=now - 2 * SECOND, cron="0 9 * * 0-6")
+
+    assert edited.schedule_at == now + timedelta(days=1)
+
+
+def test_an_edit_to_a_one_shot_drops_the_regular_occurrence(daily: Job, now: datetime) -> None:
+    """Nothing of the old schedule follows, not even after an extra run."""
+    once = daily.run(now=now).edit(now=now, at=now + MINUTE)
+
+    done = finish(claim(once, now + MINUTE), now + MINUTE)
+
+    assert (once.regular_at, done.status) == (None, Status.COMPLETED)
 
 
 def test_run_twice_is_one_run(daily: Job, now: datetime) -> None:

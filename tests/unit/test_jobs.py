@@ -101,8 +101,8 @@ def test_a_space_that_is_not_asked_for_is_no_difference(jobs: Jobs) -> None:
 
 def test_replacing_changes_schedule_and_payload_and_keeps_the_history(jobs: Jobs, store: Store, now: datetime) -> None:
     """The job goes on under its new definition; what it did stays on record."""
-    job = jobs.schedule("log", HELLO, cron="0 9 * * *", id="report").job
-    ran = replace(job, ready_at=now).claim(now=now, token="t", lease=MINUTE, retention=DAY)
+    job = jobs.schedule("log", HELLO, cron="0 9 * * *", at=now - DAY, id="report").job
+    ran = job.claim(now=now, token="t", lease=MINUTE, retention=DAY)
     ran = ran.finish(Result(started_at=now, ended_at=now, by="schedule"), retention=DAY)
     store.swap([Change(job, ran)])
 

@@ -1241,7 +1241,7 @@ def test_an_unheard_finish_counts_as_what_it_was(world: World, job_factory: JobF
         answered.append("unheard")
         world.store.store.swap(changes)
         world.clock.turn(6 * MINUTE)
-        world.jobs().run("job", by="ana")
+        world.jobs().edit("job", cron="*/10 * * * *", by="ana")
         return [Unheard("cut after it was applied") for _ in changes]
 
     world.store.answer = unheard_once
