@@ -32,6 +32,11 @@ class Unreadable:
     document: Document = field(repr=False)
     version: Any = field(default=None, repr=False, compare=False)
 
+    @classmethod
+    def broken_by(cls, job: Job, exc: Exception) -> "Unreadable":
+        """Return a job that was read, but breaks a rule when it is worked on."""
+        return cls(id=job.id, reason=_reason(exc), document=to_document(job), version=job.version)
+
     def set_aside(self) -> "Unreadable":
         """Take it out of the way of due jobs: drop `ready_at`, note the reason in `error`, keep all else."""
         kept = {name: value for name, value in self.document.items() if name != "ready_at"}
@@ -60,9 +65,15 @@ def from_document(job_id: str, document: Document, version: Any = None) -> Job |
     try:
         job = _read(job_id, document, version)
         job.check()
-    except InvalidInput as exc:
-        return Unreadable(id=job_id, reason=str(exc), document=document, version=version)
+    except Exception as exc:
+        # InvalidInput names the fault. Anything else is one that no rule thought of: it must not hide the documents
+        # beside this one.
+        return Unreadable(id=job_id, reason=_reason(exc), document=document, version=version)
     return job
+
+
+def _reason(exc: Exception) -> str:
+    return str(exc) if isinstance(exc, InvalidInput) else f"{type(exc).__name__}: {exc}"
 
 
 def with_times(document: Document, *, naive: tzinfo | None = None) -> dict[str, Any]:
@@ -155,9 +166,10 @@ def _runs(job_id: str, value: Any) -> tuple[Run, ...]:
 
 
 def _run(job_id: str, entry: Any) -> Run:
-    if not isinstance(entry, Mapping) or not {"schedule_at", "outcome"} <= entry.keys():
+    names = RUN_FIELDS if isinstance(entry, Mapping) else ()
+    own = {name: entry[name] for name in names if entry.get(name) is not None}
+    if not {"schedule_at", "outcome"} <= own.keys():
         raise InvalidJob(f"job {job_id!r}: recent_runs has an entry that is not a run")
-    own = {name: entry[name] for name in RUN_FIELDS if entry.get(name) is not None}
     if not all(isinstance(own.get(name, ""), str) for name in ("by", "error")):
         raise InvalidJob(f"job {job_id!r}: recent_runs has an entry whose `by` or `error` is not text")
     times = {name: _time(job_id, f"recent_runs.{name}", own[name]) for name in RUN_TIMES if name in own}

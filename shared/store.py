@@ -68,7 +68,8 @@ class Store(Protocol):
     def due(self, now: datetime, limit: int = PAGE) -> list[Job | Unreadable]:
         """Read at most `limit` documents whose `ready_at <= now`, oldest first.
 
-        These are the jobs whose time has come and the jobs whose holder let its lease end.
+        These are the jobs whose time has come and the jobs whose holder let its lease end. Behind them come
+        documents whose `ready_at` is no time, as far as the store sees them without another read in an idle call.
         """
 
     def page(

@@ -42,7 +42,8 @@ class JsonStore:
         content = self._read()
         ready = {job_id: read_time(document.get("ready_at")) for job_id, document in content["jobs"].items()}
         due = sorted((at, job_id) for job_id, at in ready.items() if isinstance(at, datetime) and at <= now)
-        return [self._job(content, job_id) for _, job_id in due[:limit]]
+        stray = [job_id for job_id, at in ready.items() if at is not None and not isinstance(at, datetime)]
+        return [self._job(content, job_id) for job_id in [*(job_id for _, job_id in due), *stray][:limit]]
 
     def page(
         self, *, after: str = "", limit: int = PAGE, status: str | None = None, space: str | None = None

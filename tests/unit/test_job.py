@@ -31,6 +31,14 @@ def outcomes(job: Job) -> list[str]:
     return [run.outcome.value for run in job.recent_runs]
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """Return an object of so many levels."""
+    inner: Any = 1
+    for _ in range(levels):
+        inner = {"x": inner}
+    return {"x": inner} if levels == 0 else inner
+
+
 @pytest.fixture
 def waiting(job_factory: JobFactory, now: datetime) -> Job:
     """A one-shot job that is due now."""
@@ -753,6 +761,8 @@ def test_a_recurring_job_starts_with_its_first_occurrence(job_factory: JobFactor
         pytest.param({"payload": []}, "payload", id="list"),
         pytest.param({"payload": {"x": float("nan")}}, "payload", id="NaN"),
         pytest.param({"payload": {"x": object()}}, "payload", id="no JSON"),
+        pytest.param({"payload": nested(101)}, "payload.*100 levels", id="nested too deep"),
+        pytest.param({"payload": nested(20_000)}, "payload.*100 levels", id="nested without end"),
         pytest.param({"payload": {"x": "y" * 65536}}, "65536 bytes of JSON", id="large payload"),
         pytest.param({"max_attempts": 0}, "max_attempts", id="no attempts"),
         pytest.param({"max_attempts": True}, "max_attempts", id="bool"),

@@ -291,6 +291,11 @@ BROKEN: dict[str, dict[str, Any]] = {
     "attempts that are no number": {"attempts": "3"},
     "a history that is no list": {"recent_runs": {"a": 1}},
     "a run without outcome": {"recent_runs": [{"schedule_at": datetime(2026, 1, 1, tzinfo=UTC)}]},
+    "a run with an empty time": {"recent_runs": [{"schedule_at": None, "outcome": "failed"}]},
+    "a run with an empty outcome": {
+        "recent_runs": [{"schedule_at": datetime(2026, 1, 1, tzinfo=UTC), "outcome": None}]
+    },
+    "an extra run of a one-shot": {"regular_at": datetime(2026, 1, 1, tzinfo=UTC)},
 }
 
 
@@ -312,6 +317,50 @@ def test_a_document_that_is_no_job_is_shown_and_set_aside(
     assert isinstance(listed, Unreadable)
     kept = {name: value for name, value in found.document.items() if name != "ready_at"}
     assert listed.document == {**kept, "error": f"unreadable: {found.reason}"}
+
+
+@pytest.mark.parametrize("ready_at", ["2026-11-21 at nine", ""], ids=["words", "empty"])
+def test_a_ready_time_that_is_text_is_set_aside_by_the_next_tick_that_works(
+    store: Store, job_factory: JobFactory, now: datetime, ready_at: str
+) -> None:
+    """No comparison with a time finds it; it comes behind what is due, and leaves by the same swap."""
+    insert(store, job_factory("good", at=now))
+    write_raw(store, "stray", {**to_document(job_factory("stray", at=now)), "ready_at": ready_at})
+
+    first, stray = store.due(now)
+    assert isinstance(stray, Unreadable)
+    store.swap([Change(stray, stray.set_aside())])
+
+    assert (first.id, stray.id) == ("good", "stray")
+    assert "ready_at" in stray.reason
+    assert [job.id for job in store.due(now)] == ["good"]
+
+
+def test_looking_for_text_costs_an_idle_tick_nothing(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One query where nothing is due or the page is full, and one more at most every hour where something is."""
+    queries: list[object] = []
+    query = FirestoreStore._query
+    hour, counts = timedelta(hours=1), []
+
+    def noted(store: FirestoreStore, asked: object) -> list[Job | Unreadable]:
+        queries.append(asked)
+        return query(store, asked)
+
+    def look(at: datetime, limit: int = 500) -> None:
+        queries.clear()
+        firestore_store.due(at, limit)
+        counts.append(len(queries))
+
+    monkeypatch.setattr(FirestoreStore, "_query", noted)
+
+    look(now)
+    insert(firestore_store, job_factory(at=now))
+    for at, limit in ((now, 1), (now, 2), (now + hour / 2, 2), (now + hour, 2)):
+        look(at, limit)
+
+    assert counts == [1, 1, 2, 1, 2]
 
 
 def test_a_finished_job_that_is_ready_is_put_right(store: Store, job_factory: JobFactory, now: datetime) -> None:
