@@ -5,6 +5,7 @@ their own pace: nothing waits for a minute to pass, and nothing is scaled.
 """
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from statistics import quantiles
@@ -52,7 +53,7 @@ def two_ticks(collection: str, minute: datetime, lookahead: str) -> None:
     """Run, in this process, the tick of a full minute and that of the next."""
     given = settings({"SCHEDULER_LOOKAHEAD_SECONDS": lookahead})
     for begin in (minute, minute + MINUTE):
-        run_tick(open_store(collection), handlers(), settings=given, clock=_clock_from(begin))
+        run_tick(open_store(collection), handlers(), settings=given, clock=_clock_from(begin), monotonic=time.monotonic)
 
 
 def _clock_from(begin: datetime) -> Callable[[], datetime]:

@@ -33,7 +33,7 @@ def tick(collection: str, *, begins_at: float = 0.0, **given: str) -> Ticked:
     store, limits = open_store(collection), settings(given)
     time.sleep(max(begins_at - time.time(), 0))
     began = begins_at or time.time()
-    report = run_tick(store, handlers(), settings=limits, clock=clock)
+    report = run_tick(store, handlers(), settings=limits, clock=clock, monotonic=time.monotonic)
     return Ticked(time.time() - began, report.metrics(), list(work.ran))
 
 

@@ -1,5 +1,7 @@
 """`watchkeeper tick`: one tick in this process, or a look at what it would run."""
 
+import time
+
 import click
 
 from cli.display import print_table, to_json
@@ -39,7 +41,12 @@ def _run(session: Session, *, as_json: bool) -> int:
     check_limits(settings, handlers)
     with logs_on_stderr(settings.log_level), interrupts() as caught:
         report = run_tick(
-            session.store, handlers, settings=settings, clock=session.clock, is_stopping=lambda: bool(caught)
+            session.store,
+            handlers,
+            settings=settings,
+            clock=session.clock,
+            monotonic=time.monotonic,
+            is_stopping=lambda: bool(caught),
         )
     if as_json:
         click.echo(to_json(report.metrics(), indent=2))

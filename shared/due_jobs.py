@@ -12,7 +12,7 @@ from shared.store import PAGE, Store
 SMALLEST_PAGE = 32
 LONGEST_WAIT = 0.2  # seconds
 LOOK_AGAIN = timedelta(seconds=10)
-NEVER = datetime.min.replace(tzinfo=UTC)
+NEVER = datetime.min.replace(tzinfo=UTC)  # no look-ahead
 DEATHS_TO_RUN_ALONE = 2
 
 Due = Job | Unreadable
@@ -40,17 +40,18 @@ class DueJobs:
         self._won = self._lost = 0  # of the present page
         self._fruitless = 0
         self._is_contended = False
-        self._looked_at = NEVER
+        self._looked_after = timedelta()
         self.documents = 0
         self.jobs = 0
 
-    def take(self, most: int, now: datetime, *, is_idle: bool) -> list[Due]:
-        """Give at most `most` documents, or, to a tick that holds nothing, one job that is to run alone.
+    def take(self, most: int, now: datetime, *, elapsed: timedelta, is_idle: bool) -> list[Due]:
+        """Return at most `most` documents, or, to a tick that holds nothing, one job that is to run alone.
 
-        Raises StoreUnavailable.
+        `elapsed` is how long ago the tick began. Raises StoreUnavailable.
         """
-        is_time = not is_idle and now - self._looked_at >= LOOK_AGAIN
+        is_time = not is_idle and elapsed - self._looked_after >= LOOK_AGAIN
         while not self._page and (self._should_look() or is_time):
+            self._looked_after = elapsed
             self._look(now)
             is_time = False
         taken: list[Due] = []
@@ -94,7 +95,6 @@ class DueJobs:
     def _look(self, now: datetime) -> None:
         if self._is_contended:
             time.sleep(random.uniform(0, LONGEST_WAIT))
-        self._looked_at = now
         size = self._size + len(self._alone)  # those are still due, and stand before the others
         found = self._store.due(max(now, self._horizon), size)
         self.documents += len(found)

@@ -31,6 +31,7 @@ QUICK_BATCH = timedelta(seconds=1)
 STOP_GRACE = timedelta(seconds=5)  # from "stop" to the record that the handler timed out
 END_GRACE = timedelta(seconds=6)  # for what runs when the process is told to end; Cloud Run kills it after 10 s
 TRY_AGAIN = timedelta(seconds=1)
+PUT_BACK = timedelta(seconds=1)  # less is what two clocks differ by
 MARGIN = timedelta(seconds=10)
 
 
@@ -84,15 +85,18 @@ def run_tick(
     *,
     settings: Settings,
     clock: Callable[[], datetime],
+    monotonic: Callable[[], float],
     is_stopping: Callable[[], bool] = lambda: False,
 ) -> TickReport:
     """Run what is due and report what was done.
 
-    `clock` gives aware UTC times; `is_stopping` says that the process has been told to end. A failing job never
-    fails the tick. Raises StoreUnavailable when the store could not be read, or results could not be stored.
+    `clock` returns aware UTC times, by which jobs are due and leases end; `monotonic` returns seconds, by which
+    budget and limits are measured, since a wall clock may be put forward or back meanwhile. `is_stopping` returns
+    whether the process has been told to end. A failing job never fails the tick. Raises StoreUnavailable when the
+    store could not be read, or results could not be stored.
     """
     log.info("Running scheduler tick", extra={"fields": {"action": "tick_started"}})
-    tick = Tick(store, handlers, settings=settings, clock=clock, is_stopping=is_stopping)
+    tick = Tick(store, handlers, settings=settings, clock=clock, monotonic=monotonic, is_stopping=is_stopping)
     try:
         tick.run()
     finally:
@@ -111,6 +115,7 @@ class Tick:
         *,
         settings: Settings,
         clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
         is_stopping: Callable[[], bool],
     ) -> None:
         self._store = store
@@ -118,7 +123,9 @@ class Tick:
         self._settings = settings
         self._clock = clock
         self._is_stopping = is_stopping
-        self._workers = Workers(settings.concurrency, handlers, clock)
+        self._monotonic = monotonic
+        self._began = monotonic()
+        self._workers = Workers(settings.concurrency, handlers, clock, self._elapsed)
         self._held: dict[str, Held] = {}
         self._doubtful: list[Held] = []
         self._notices: dict[str, Job] = {}  # of jobs that were given up, to be inserted
@@ -128,41 +135,48 @@ class Tick:
         self._unheard = ""
         self._batch = 0
         self._is_slow = False  # a batch took longer than a second: claim no more than can begin
-        self._began = self._claimed_at = clock()
-        self._due = DueJobs(store, self._began + min(settings.lookahead, settings.budget))
-        self._notices_try_at = self._began  # no insert before this time, since the store did not answer
-        self._ends_at = self._began + settings.function_timeout - STOP_GRACE
+        self._began_at = clock()
+        self._due = DueJobs(store, self._began_at + min(settings.lookahead, settings.budget))
+        # Measured from the beginning of the tick.
+        self._claimed_after = timedelta()
+        self._notices_try_after = timedelta()  # no insert earlier, since the store did not answer
+        self._ends_after = settings.function_timeout - STOP_GRACE
         self._is_open = True  # new handlers may start
         self.report = TickReport()
 
     def run(self) -> None:
         """Run the tick to its end. Raises StoreUnavailable."""
         try:
-            now = self._began
+            now = self._began_at
             while self._step(now):
-                now = max(now, self._clock())  # a clock that is put back must not make due jobs undue
+                # A clock that is put back must not make due jobs undue, nor keep leases from being renewed.
+                now = max(self._clock(), self._began_at + self._elapsed())
         finally:
             self._workers.close()
             self._note_lost_notices()
             self.report.jobs_checked, self.report.jobs_due = self._due.documents, self._due.jobs
-            self.report.execution_time_ms = round((self._clock() - self._began).total_seconds() * 1000)
+            self.report.execution_time_ms = round(self._elapsed() / timedelta(milliseconds=1))
         if self._trouble:
             raise StoreUnavailable(self._trouble)
+
+    def _elapsed(self) -> timedelta:
+        """Return how long ago the tick began."""
+        return timedelta(seconds=self._monotonic() - self._began)
 
     def _step(self, now: datetime) -> bool:
         """Make one call to the store, or wait a moment; say whether there is more to do."""
         self._collect()
-        self._watch(now)
-        if now >= self._ends_at:
+        self._watch()
+        if self._elapsed() >= self._ends_after:
             self._end_late(now)
             return False
         claims = self._claims(now)
-        moves = [*claims, *self._endings(now, at_once=bool(claims)), *self._renewals(now), *self._inserts(now)]
+        moves = [*claims, *self._endings(now, at_once=bool(claims)), *self._renewals(now), *self._inserts()]
         if moves:
             self._store_all(moves)
             return True
-        is_out_of_time = self._trouble or now - self._began >= self._settings.budget
-        is_put_back = self._clock() < now  # nobody knows for how long
+        is_out_of_time = self._trouble or self._elapsed() >= self._settings.budget
+        is_put_back = self._clock() < now - PUT_BACK  # nobody knows for how long
         is_waiting = self._notices or (self._is_open and self._due.has_waiting and not is_put_back)
         if not self._held and (is_out_of_time or not is_waiting):
             return False
@@ -173,7 +187,8 @@ class Tick:
         """Store what can be stored, leave what still runs to its lease; a result left behind is an error."""
         if moves := self._endings(now, at_once=True):
             self._store_all(moves)
-        if moves := self._inserts(max(now, self._notices_try_at)):
+        self._notices_try_after = timedelta()
+        if moves := self._inserts():
             self._store_all(moves)
         self.report.truncated = True
         for held in self._held.values():
@@ -198,11 +213,11 @@ class Tick:
     # -- claiming --------------------------------------------------------------------------------------------------
 
     def _claims(self, now: datetime) -> list[Move]:
-        room = self._room(now) if self._is_open else 0
+        room = self._room() if self._is_open else 0
         if not room:
             return []
         try:
-            taken = self._due.take(room, now, is_idle=not self._held)
+            taken = self._due.take(room, now, elapsed=self._elapsed(), is_idle=not self._held)
         except StoreUnavailable as exc:
             self._give_up(str(exc))
             return []
@@ -210,15 +225,15 @@ class Tick:
         for due in taken:
             self._notices.pop(due.id, None)  # it is stored, although that was not heard
         if taken:
-            self._batch, self._claimed_at = room, now
+            self._batch, self._claimed_after = room, self._elapsed()
         return [self._claim(due, now) for due in taken]
 
-    def _room(self, now: datetime) -> int:
+    def _room(self) -> int:
         """Size the next batch: twice the last one if that was done within a second, else the free threads."""
         running = [held for held in self._held.values() if held.is_busy]
         if any(held.found.deaths >= DEATHS_TO_RUN_ALONE for held in running):
             return 0
-        busy, age = len(running), now - self._claimed_at
+        busy, age = len(running), self._elapsed() - self._claimed_after
         if busy:
             self._is_slow = self._is_slow or age > QUICK_BATCH
             return max(self._settings.concurrency - busy, 0) if self._is_slow and age >= FLUSH_AFTER else 0
@@ -230,8 +245,11 @@ class Tick:
         if isinstance(due, Unreadable):
             return Move(Change(due, due.set_aside()), partial(self._settle_aside, due))
         token = uuid.uuid4().hex
-        after = due.claim(now=now, token=token, lease=self._settings.lease, retention=self._settings.retention)
-        return Move(Change(due, after), partial(self._settle_claim, due, token, now))
+        try:
+            after = due.claim(now=now, token=token, lease=self._settings.lease, retention=self._settings.retention)
+        except Exception as exc:  # no rule thought of it; the jobs beside it must run
+            return self._claim(Unreadable.broken_by(due, exc), now)
+        return Move(Change(due, after), partial(self._settle_claim, due, token))
 
     def _settle_aside(self, due: Unreadable, outcome: Outcome) -> None:
         if isinstance(outcome, Won):
@@ -243,12 +261,12 @@ class Tick:
         else:
             self._lost += 1
 
-    def _settle_claim(self, found: Job, token: str, now: datetime, outcome: Outcome) -> None:
+    def _settle_claim(self, found: Job, token: str, outcome: Outcome) -> None:
         match outcome:
             case Won(Job() as job):
                 self._won.append(job)
                 if job.lease_token == token and job.lease_until is not None:
-                    self._begin(found, job, now)
+                    self._begin(found, job)
                 else:
                     _log_not_run(job)
                     self._announce(job)
@@ -263,12 +281,12 @@ class Tick:
                 self.report.jobs_skipped += 1
                 _log(logging.INFO, "job_skipped", found, "already claimed")
 
-    def _begin(self, found: Job, job: Job, now: datetime) -> None:
+    def _begin(self, found: Job, job: Job) -> None:
         self.report.jobs_recovered += found.deaths > found.reclaims
         log.info("Claimed job %s", job.id, extra={"fields": {"action": "job_claimed", **job.log_context()}})
-        held = Held(found=found, job=job, limit=time_limit(self._handlers, job), renewed_at=now)
+        held = Held(found=found, job=job, limit=time_limit(self._handlers, job))
         self._held[job.id] = held
-        if self._clock() - self._began < self._settings.budget:
+        if self._elapsed() < self._settings.budget:
             self._workers.start(held)
         else:  # the claim itself took too long
             held.is_given_back = self.report.truncated = True
@@ -300,27 +318,29 @@ class Tick:
 
     def _note_result(self, held: Held, result: Result) -> None:
         held.result = result
-        lateness = (result.started_at - (held.found.ready_at or result.started_at)).total_seconds()
+        started_at = result.started_at if held.context is None else held.context.started_at
+        lateness = (started_at - (held.found.ready_at or started_at)).total_seconds()
         self.report.max_lateness_seconds = max(self.report.max_lateness_seconds, lateness)
         if held.is_lost:
             self._refuse_result(held)
 
-    def _watch(self, now: datetime) -> None:
+    def _watch(self) -> None:
         """Close the tick when its time is up or the process ends; stop handlers at their limits."""
-        is_stopping = self._is_stopping()
-        if self._is_open and (is_stopping or now - self._began >= self._settings.budget):
+        is_stopping, elapsed = self._is_stopping(), self._elapsed()
+        if self._is_open and (is_stopping or elapsed >= self._settings.budget):
             self._close()
         if is_stopping:
-            self._ends_at = min(self._ends_at, now + END_GRACE)
+            self._ends_after = min(self._ends_after, elapsed + END_GRACE)
         for held in [held for held in self._held.values() if held.is_busy]:
             if held.context is None:
                 continue
             if is_stopping:
                 held.ask_to_stop("shutting down")
-            if now >= held.context.deadline:
+            ran = elapsed - held.began_after
+            if ran >= held.limit:
                 held.ask_to_stop("time limit")
-            if now >= held.context.deadline + STOP_GRACE:
-                self._abandon(held, held.context.started_at, now)
+            if ran >= held.limit + STOP_GRACE:
+                self._abandon(held)
 
     def _close(self) -> None:
         """Start nothing more, and give back what was claimed and not begun."""
@@ -337,31 +357,33 @@ class Tick:
             log.error("The job store cannot be used: %s", reason, extra={"fields": fields})
             self._close()
 
-    def _abandon(self, held: Held, started_at: datetime, now: datetime) -> None:
+    def _abandon(self, held: Held) -> None:
         _log(logging.ERROR, "handler_abandoned", held.job, "did not stop at its time limit; its thread is left behind")
         held.is_abandoned = True
         self._workers.add_thread()
         error = f"timed out after {held.limit.total_seconds():.0f} s"
-        self._note_result(held, Result(started_at=started_at, ended_at=now, by=held.found.requested_by, error=error))
+        self._note_result(held, held.result_of(self._clock(), self._elapsed(), error=error))
 
     # -- renewing --------------------------------------------------------------------------------------------------
 
     def _renewals(self, now: datetime) -> list[Move]:
+        """Renew what is held for a third of its lease: by the wall clock, which leases are compared with."""
         lease = self._settings.lease
+        held_jobs = [held for held in self._held.values() if held.is_busy and not held.is_lost and self._may_try(held)]
         return [
             Move(Change(held.job, held.job.renew(now=now, lease=lease)), partial(self._settle_renewal, held, now))
-            for held in self._held.values()
-            if held.is_busy and not held.is_lost and now - held.renewed_at >= lease / 3 and _may_try(held, now)
+            for held in held_jobs
+            if held.job.lease_until is not None and now >= held.job.lease_until - lease * 2 / 3
         ]
 
     def _settle_renewal(self, held: Held, now: datetime, outcome: Outcome) -> None:
         match outcome:
             case Won(Job() as job):
-                held.job, held.renewed_at = job, now
+                held.job = job
             case Lost():
                 self._doubtful.append(held)
             case _:
-                held.try_at = now + TRY_AGAIN
+                held.try_after = self._elapsed() + TRY_AGAIN
                 if held.job.lease_until is not None and now >= held.job.lease_until:
                     held.ask_to_stop("lease lost")
 
@@ -369,22 +391,32 @@ class Tick:
 
     def _endings(self, now: datetime, *, at_once: bool) -> list[Move]:
         """Store results with the next claims, or when nothing runs any more, but never more than 0.25 s late."""
-        ready = [held for held in self._held.values() if not held.is_busy and _may_try(held, now)]
+        ready = [held for held in self._held.values() if not held.is_busy and self._may_try(held)]
         is_idle = not any(held.is_busy for held in self._held.values())
-        is_late = any(held.result is not None and now - held.result.ended_at >= FLUSH_AFTER for held in ready)
+        elapsed, try_after = self._elapsed(), self._elapsed() + TRY_AGAIN
+        is_late = any(held.result is not None and elapsed - held.ended_after >= FLUSH_AFTER for held in ready)
         if not (at_once or is_idle or is_late):
             return []
-        return [Move(Change(held.job, self._ended(held, now)), partial(self._settle_end, held, now)) for held in ready]
+        return [
+            Move(Change(held.job, self._ended(held, now)), partial(self._settle_end, held, try_after)) for held in ready
+        ]
 
-    def _ended(self, held: Held, now: datetime) -> Job:
-        if held.result is None:
-            return held.job.give_back(now=now)
-        return held.job.finish(held.result, retention=self._settings.retention)
+    def _ended(self, held: Held, now: datetime) -> Job | Unreadable:
+        try:
+            if held.result is None:
+                return held.job.give_back(now=now)
+            return held.job.finish(held.result, retention=self._settings.retention)
+        except Exception as exc:  # no rule thought of it; the results beside it must be stored
+            return Unreadable.broken_by(held.job, exc).set_aside()
 
-    def _settle_end(self, held: Held, now: datetime, outcome: Outcome) -> None:
+    def _settle_end(self, held: Held, try_after: timedelta, outcome: Outcome) -> None:
         match outcome:
             case Won(Job() as job):
                 self._ended_well(held, job)
+            case Won():
+                self._drop(held)
+                self.report.jobs_lost += held.result is not None
+                _log(logging.ERROR, "job_set_aside", held.job, "ended, but its end breaks a rule; it is set aside")
             case Lost():
                 self._doubtful.append(held)
             case Refused(reason) if held.result is not None and not held.is_refused:
@@ -396,7 +428,7 @@ class Tick:
                 self._drop(held)
                 self.report.jobs_lost += held.result is not None
             case _:
-                held.try_at = now + TRY_AGAIN
+                held.try_after = try_after
 
     def _ended_well(self, held: Held, job: Job) -> None:
         self._drop(held)
@@ -410,7 +442,7 @@ class Tick:
             found = self._store.get([held.job.id for held in doubtful])
         except StoreUnavailable:
             for held in doubtful:
-                held.try_at = self._clock() + TRY_AGAIN
+                held.try_after = self._elapsed() + TRY_AGAIN
             return
         for held in doubtful:
             self._reconsider(held, found.get(held.job.id))
@@ -433,6 +465,9 @@ class Tick:
         if held.result is not None:
             self.report.jobs_lost += 1
             _log(logging.WARNING, "lease_lost", held.job, "lost its lease; its result is refused")
+
+    def _may_try(self, held: Held) -> bool:
+        return self._elapsed() >= held.try_after
 
     def _drop(self, held: Held) -> None:
         del self._held[held.job.id]
@@ -460,20 +495,26 @@ class Tick:
     def _announce(self, job: Job) -> None:
         """Have the job's space told that it was given up. The insert of the message goes with the next swap."""
         function = self._settings.public_url or ANY_FUNCTION
-        notice = failure_notice(job, now=self._clock(), function=function, timezone=self._settings.timezone)
+        try:
+            notice = failure_notice(job, now=self._clock(), function=function, timezone=self._settings.timezone)
+        except Exception as exc:  # no rule thought of it; the tick must go on
+            _log(logging.ERROR, "notice_refused", job, "failed, and no message about it can be made", exc)
+            return
         if notice is not None and notice.id not in self._held:
             self._notices[notice.id] = notice
 
-    def _inserts(self, now: datetime) -> list[Move]:
-        if now < self._notices_try_at:
+    def _inserts(self) -> list[Move]:
+        elapsed = self._elapsed()
+        if elapsed < self._notices_try_after:
             return []
         return [
-            Move(Change(None, notice), partial(self._settle_insert, notice, now)) for notice in self._notices.values()
+            Move(Change(None, notice), partial(self._settle_insert, notice, elapsed + TRY_AGAIN))
+            for notice in self._notices.values()
         ]
 
-    def _settle_insert(self, notice: Job, now: datetime, outcome: Outcome) -> None:
+    def _settle_insert(self, notice: Job, try_after: timedelta, outcome: Outcome) -> None:
         if isinstance(outcome, Unheard):
-            self._notices_try_at = now + TRY_AGAIN
+            self._notices_try_after = try_after
             return
         del self._notices[notice.id]  # stored, now or earlier
         if isinstance(outcome, Refused):
@@ -483,10 +524,6 @@ class Tick:
         for notice in self._notices.values():
             _log(logging.ERROR, "notice_lost", notice, "was not stored for sure, so maybe nobody is told")
             self._trouble = self._trouble or "messages about failed jobs could not be stored"
-
-
-def _may_try(held: Held, now: datetime) -> bool:
-    return held.try_at is None or now >= held.try_at
 
 
 def _log_not_run(job: Job) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.handlers import DEFAULT_TIMEOUT, Context, Handlers, Later, NeverAgain
-from shared.job import Job, Result
+from shared.job import MAX_ERROR_CHARACTERS, Job, Result
 
 
 @dataclass(eq=False)
@@ -19,15 +20,16 @@ class Held:
     found: Job  # as it was before the claim
     job: Job  # the newest version that this holder wrote or read
     limit: timedelta
-    renewed_at: datetime
     context: Context | None = None
+    began_after: timedelta = timedelta()  # how long after the tick its handler began
+    ended_after: timedelta = timedelta()  # and had a result
     exception: BaseException | None = None
     result: Result | None = None
     is_given_back: bool = False  # it was not begun, and another tick shall run it
     is_lost: bool = False  # the lease is another's, or nobody's: whatever comes will be refused
     is_refused: bool = False  # the store cannot hold its result
     is_abandoned: bool = False  # the handler outlived its limit; its thread is left behind
-    try_at: datetime | None = None  # no write before this time, since the store did not answer
+    try_after: timedelta = timedelta()  # no write earlier in the tick, since the store did not answer
 
     @property
     def is_busy(self) -> bool:
@@ -43,6 +45,16 @@ class Held:
         """Say why its handler was asked to stop, if it was."""
         return None if self.context is None else self.context.stop_reason
 
+    def result_of(self, now: datetime, elapsed: timedelta, **said: Any) -> Result:
+        """Return the result of its handler, which ends now, so long after the tick began.
+
+        The next try is reckoned from the end, so that is a time of the wall clock. The start is as long before it as
+        the handler ran, since that clock may have been put forward or back meanwhile.
+        """
+        self.ended_after = elapsed
+        ran = elapsed - self.began_after
+        return Result(started_at=now - ran, ended_at=now, by=self.found.requested_by, **said)
+
     def ask_to_stop(self, reason: str) -> None:
         """Tell the handler to stop, if it has begun."""
         if self.context is not None:
@@ -53,13 +65,16 @@ class Workers:
     """Daemon threads that run held jobs one after another; one that hangs is replaced, never waited for.
 
     `results` is the queue on which each job comes back, with None instead of a result where its lease was lost
-    or over before it was begun.
+    or over before it was begun. `clock` returns the time, `elapsed` how long ago the tick began.
     """
 
-    def __init__(self, most: int, handlers: Handlers, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, most: int, handlers: Handlers, clock: Callable[[], datetime], elapsed: Callable[[], timedelta]
+    ) -> None:
         self._most = most
         self._handlers = handlers
         self._clock = clock
+        self._elapsed = elapsed
         self._threads = 0
         self._waiting: queue.SimpleQueue[Held | None] = queue.SimpleQueue()
         # No SimpleQueue: when a signal interrupts its `get` after the timeout is over, it waits for ever. A process
@@ -103,6 +118,7 @@ class Workers:
         if not held.may_begin(started_at):
             return None
         job = held.job
+        held.began_after = self._elapsed()
         held.context = Context(
             job_id=job.id,
             job_type=job.job_type,
@@ -117,31 +133,33 @@ class Workers:
         error, final, later = None, False, None
         try:
             run_handler(self._handlers, job, held.context)
-        except Later as exc:
-            error, later = _told(exc), getattr(exc, "delay", timedelta())
-        except NeverAgain as exc:
-            held.exception, error, final = exc, _told(exc), True
         # A handler is the user's code: whatever it raises is a failure of its job and of nothing else.
         except BaseException as exc:
-            held.exception, error = exc, _told(exc, type(exc).__name__)
-        return Result(
-            started_at=started_at,
-            ended_at=self._clock(),
-            by=held.found.requested_by,
-            error=error,
-            final=final,
-            later=later,
-        )
+            error, final, later = _judged(exc)
+            held.exception = exc if later is None else None
+        return held.result_of(self._clock(), self._elapsed(), error=error, final=final, later=later)
 
 
-def _told(exc: BaseException, prefix: str = "") -> str:
-    """Give the text of a handler's error as it can be stored: even an error can fail to say what it is."""
+def _judged(exc: BaseException) -> tuple[str, bool, timedelta | None]:
+    """Return what a handler's exception means: the error as it can be stored, whether it is final, or the pause."""
+    name, text = type(exc).__name__, _attempted(lambda: str(exc), "an error without a text that can be read")
+    text = text[:MAX_ERROR_CHARACTERS].encode("utf-8", "replace").decode()
+    if isinstance(exc, Later):
+        delay = _attempted(lambda: exc.delay, None)
+        if isinstance(delay, timedelta):
+            return text or name, False, delay
+        return f"{name} needs a timedelta as its delay, not {type(delay).__name__}", False, None
+    if isinstance(exc, NeverAgain):
+        return text or name, True, None
+    return f"{name}: {text}" if text else name, False, None
+
+
+def _attempted(read: Callable[[], Any], otherwise: Any) -> Any:
+    """Return what is read of a handler's exception, which may raise another one."""
     try:
-        text = str(exc)
-    except Exception:
-        text = "an error that cannot be told"
-    told = f"{prefix}: {text}" if prefix and text else text or type(exc).__name__
-    return told.encode("utf-8", "replace").decode()
+        return read()
+    except BaseException:
+        return otherwise
 
 
 def run_handler(handlers: Handlers, job: Job, context: Context) -> None:

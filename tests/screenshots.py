@@ -6,6 +6,7 @@ A real local run is started over jobs of which the last hour has been played in 
 import logging
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,13 +75,13 @@ def play_an_hour(path: Path, service: HttpServer) -> None:
     settings = Settings.from_env({"SCHEDULER_JSON_PATH": str(path), "SCHEDULER_TIMEZONE": ZONE})
     store, handlers = JsonStore(path, clock), load_handlers([])
     jobs = Jobs(store, clock=clock, handlers=handlers, retention=settings.retention, timezone=ZONE)
-    for job_id, job_type, payload, time in _definitions(begin, service):
-        jobs.schedule(job_type, payload, id=job_id, by="cli:ada", **time)
+    for job_id, job_type, payload, when in _definitions(begin, service):
+        jobs.schedule(job_type, payload, id=job_id, by="cli:ada", **when)
     for minute in range(60):
         moment = begin + timedelta(minutes=minute, seconds=2)
         service.answers["/inventory"] = reply(503 if minute in DOWN else 200)
         if minute not in PAUSE:
-            run_tick(store, handlers, settings=settings, clock=clock)
+            run_tick(store, handlers, settings=settings, clock=clock, monotonic=time.monotonic)
     jobs.pause("newsletter", by="cli:ada")
 
 

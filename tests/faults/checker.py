@@ -147,7 +147,9 @@ def _fence(chain: Iterable[Write]) -> Iterator[str]:
             holder = write.by
         elif not write.is_a_persons and write.before is not None:
             is_given_up = write.before.deaths > write.before.reclaims >= MAX_RECLAIMS - 1
-            is_moved = write.before.lease_until is None and write.before.is_first_attempt  # a misfire that is skipped
+            is_moved = (
+                write.before.lease_until is None and write.before.is_subject_to_misfire
+            )  # a misfire that is skipped
             if write.by != holder and not is_given_up and not is_moved:
                 yield f"{write.job_id}: {write.by} changed it while {holder or 'nobody'} was its holder"
 

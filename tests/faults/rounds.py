@@ -231,7 +231,9 @@ def calm_down(plan: Plan) -> tuple[list[str], Counter[str]]:
         last_look = plan.clock() + later
         clock = partial(_later, plan, later)
         made = handlers(by, note, Calm())
-        report = run_tick(Ledger(store, by, clock, note), made, settings=SETTINGS, clock=clock)
+        report = run_tick(
+            Ledger(store, by, clock, note), made, settings=SETTINGS, clock=clock, monotonic=plan.monotonic
+        )
         note(Reported(by=by, metrics=report.metrics()))
         stored = {job.id: job for job in store.page(limit=100_000) if isinstance(job, Job)}
         if not any(job.ready_at and (job.cron is None or job.is_due(last_look)) for job in stored.values()):

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from shared.errors import StoreUnavailable
 from shared.handlers import Context, Handler
-from shared.job import NotPossible, Result
+from shared.job import NotPossible
 from shared.jobs import Jobs
 from shared.settings import Settings
 from shared.store import Change, Outcome
@@ -65,8 +65,14 @@ class Results(queue.Queue[Any]):
 class HandWorkers(Workers):
     """Workers without threads: each run begins and ends when it is told to."""
 
-    def __init__(self, by: str, clock: Callable[[], datetime], note: Callable[[Fact], None]) -> None:
-        super().__init__(0, HANDLERS, clock)
+    def __init__(
+        self,
+        by: str,
+        clock: Callable[[], datetime],
+        elapsed: Callable[[], timedelta],
+        note: Callable[[Fact], None],
+    ) -> None:
+        super().__init__(0, HANDLERS, clock, elapsed)
         self.results = Results()
         self.running: list[Held] = []
         self._by = by
@@ -85,6 +91,7 @@ class HandWorkers(Workers):
                 self.results.put((held, None))
 
     def _begin(self, held: Held) -> None:
+        held.began_after = self._elapsed()
         held.context = Context(
             job_id=held.job.id,
             job_type=held.job.job_type,
@@ -104,13 +111,7 @@ class HandWorkers(Workers):
         held = self.running.pop(which % len(self.running))
         assert held.context is not None
         self._note(Ended(by=self._by, key=held.context.execution_key, outcome=outcome))
-        result = Result(
-            started_at=held.context.started_at,
-            ended_at=self._clock(),
-            by=held.found.requested_by,
-            **OUTCOMES[outcome],
-        )
-        self.results.put((held, result))
+        self.results.put((held, held.result_of(self._clock(), self._elapsed(), **OUTCOMES[outcome])))
 
 
 class HandTick(Tick):
@@ -123,8 +124,15 @@ class HandTick(Tick):
         self.fault: Fault | None = None
         self.faulty = FaultyStore(store, lambda method: self.fault, seconds=20, wait=wait)
         self.is_told_to_end = False
-        super().__init__(self.faulty, HANDLERS, settings=SETTINGS, clock=clock, is_stopping=lambda: self.is_told_to_end)
-        self.workers = self._workers = HandWorkers(by, clock, note)
+        super().__init__(
+            self.faulty,
+            HANDLERS,
+            settings=SETTINGS,
+            clock=clock,
+            monotonic=lambda: (clock() - START).total_seconds(),
+            is_stopping=lambda: self.is_told_to_end,
+        )
+        self.workers = self._workers = HandWorkers(by, clock, self._elapsed, note)
         self._by = by
         self._note = note
         self._now = clock()

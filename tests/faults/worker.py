@@ -64,8 +64,12 @@ class Plan:
     rates: dict[str, float] = field(default_factory=dict)
 
     def clock(self) -> datetime:
-        """Tell this process's time."""
-        return START + timedelta(seconds=(time.monotonic() - self.began) * self.speed + self.offset)
+        """Return the time of this process."""
+        return START + timedelta(seconds=self.monotonic() + self.offset)
+
+    def monotonic(self) -> float:
+        """Return the seconds since the round began, as fast as its clocks run."""
+        return (time.monotonic() - self.began) * self.speed
 
     def store(self) -> Store:
         """Open the store."""
@@ -114,6 +118,7 @@ class Worker:
                     handlers(by, self._note, self._random),
                     settings=SETTINGS,
                     clock=self._plan.clock,
+                    monotonic=self._plan.monotonic,
                     is_stopping=self._must_end,
                 )
                 self._note(Reported(by=by, metrics=report.metrics()))

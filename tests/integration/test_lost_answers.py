@@ -1,6 +1,7 @@
 """Writes that Firestore applied and whose answers were lost: each is recognised as one's own, and happens once."""
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -92,7 +93,7 @@ def utc_now() -> datetime:
 
 def tick(store: Store, run: Callable[[Payload, Context], object], **env: str) -> TickReport:
     handlers = {"log": Handler(job_type="log", run=run, timeout=timedelta(seconds=20))}
-    return run_tick(store, handlers, settings=Settings.from_env(env), clock=utc_now)
+    return run_tick(store, handlers, settings=Settings.from_env(env), clock=utc_now, monotonic=time.monotonic)
 
 
 def is_claim(change: Change) -> bool:

@@ -90,6 +90,7 @@ class World:
             handlers or {name: Handler(job_type=name, run=handler) for name, handler in own.items()},
             settings=Settings.from_env({"SCHEDULER_TIMEZONE": "Europe/Berlin", **self.env}),
             clock=lambda: self.now,
+            monotonic=lambda: self.now.timestamp(),
         )
 
     def notices(self) -> list[Job]:

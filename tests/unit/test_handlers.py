@@ -99,7 +99,7 @@ def held(job_factory: JobFactory, now: datetime) -> Held:
     """A claimed job of type `greet`."""
     found = job_factory(job_type="greet", space="spaces/A", by="ada")
     job = found.claim(now=now, token="token", lease=5 * MINUTE, retention=RETENTION)
-    return Held(found=found, job=job, limit=MINUTE, renewed_at=now)
+    return Held(found=found, job=job, limit=MINUTE)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def run(held: Held, now: datetime) -> Run:
     """Return a function that runs `held` with these handlers, as a tick does, and gives the result."""
 
     def run(handlers: Handlers) -> Result:
-        workers = Workers(1, handlers, lambda: now)
+        workers = Workers(1, handlers, lambda: now, timedelta)
         workers.start(held)
         workers.close()
         _, result = workers.results.get(timeout=1)
@@ -435,6 +435,59 @@ def test_a_payload_that_the_check_refuses_is_never_run(run: Run) -> None:
 
     assert (result.error, result.final) == ("name: it must be text", True)
     assert calls == []
+
+
+class Busy(Later):
+    """Says "later" in a way of its own."""
+
+    delay: Any
+
+    def __init__(self, delay: object) -> None:
+        Exception.__init__(self, "busy")
+        self.delay = delay
+
+
+class Nasty(Later):
+    """Raises another error whenever it is looked at."""
+
+    def __init__(self) -> None:
+        """Have nothing."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "delay":
+            raise KeyError(name)
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize(
+    "raised", [Busy(60), Busy("1h"), Busy(None), Nasty()], ids=["seconds", "text", "none", "nasty"]
+)
+def test_a_later_without_a_pause_is_a_failure(run: Run, raised: Later) -> None:
+    """It names what is missing, and is tried again as any failure."""
+
+    def handle(payload: Payload, context: Context) -> None:
+        raise raised
+
+    result = run(greeting(handle))
+
+    assert (result.later, result.final) == (None, False)
+    assert result.error is not None
+    assert "needs a timedelta" in result.error
+
+
+def test_an_error_text_without_end_is_cut(run: Run) -> None:
+    """No more of it is kept than is stored."""
+
+    def handle(payload: Payload, context: Context) -> None:
+        raise RuntimeError("x" * 20_000_000)
+
+    result = run(greeting(handle))
+
+    assert result.error is not None
+    assert len(result.error) < 1100
 
 
 # -- what a handler is told --------------------------------------------------------------------------------------------

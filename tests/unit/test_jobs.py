@@ -1,7 +1,6 @@
 """The Python interface to jobs, on both stores."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import shlex
+import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -198,7 +199,13 @@ def tick(folder: Path) -> None:
     del content["jobs"]["odd"]["job_type"]
     (folder / "jobs.json").write_text(json.dumps(content))
     handlers = {**load_handlers(()), "fail": Handler(job_type="fail", run=fail)}
-    run_tick(TroubledStore(folder / "jobs.json", lambda: NOW), handlers, settings=SETTINGS, clock=lambda: NOW)
+    run_tick(
+        TroubledStore(folder / "jobs.json", lambda: NOW),
+        handlers,
+        settings=SETTINGS,
+        clock=lambda: NOW,
+        monotonic=time.monotonic,
+    )
 
 
 def renew_gmail(folder: Path) -> None:

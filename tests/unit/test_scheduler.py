@@ -6,14 +6,15 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 import pytest
 
 from shared.document import Unreadable
 from shared.errors import InvalidSettings, StoreUnavailable
 from shared.handlers import Context, Handler, Handlers, InvalidPayload, Later, NeverAgain, Payload
-from shared.job import Job, NotPossible, Status
+from shared.job import Job, NotPossible, Result, Status
 from shared.jobs import Jobs
 from shared.settings import Settings
 from shared.store import PAGE, Change, Lost, Outcome, Refused, Store, Unheard, Won
@@ -28,15 +29,25 @@ JobFactory = Callable[..., Job]
 
 
 class Clock:
-    """A clock that stands still until it is turned."""
+    """A wall clock and a monotonic one, which stand still until they are turned."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
+        self.elapsed = timedelta()
 
     def __call__(self) -> datetime:
         return self.now
 
+    def monotonic(self) -> float:
+        return self.elapsed.total_seconds()
+
     def turn(self, by: timedelta) -> None:
+        """Let time pass."""
+        self.now += by
+        self.elapsed += by
+
+    def put(self, by: timedelta) -> None:
+        """Put the wall clock forward or back."""
         self.now += by
 
 
@@ -117,6 +128,7 @@ class World:
             self.handlers,
             settings=Settings.from_env(self.env),
             clock=self.clock,
+            monotonic=self.clock.monotonic,
             is_stopping=lambda: self.is_stopping,
         )
         metrics = report.metrics()
@@ -611,9 +623,79 @@ def test_a_clock_that_is_put_back_stops_nothing(world: World, job_factory: JobFa
     """Time does not run backwards within a tick."""
 
     def put_back(payload: Payload, context: Context) -> None:
-        world.clock.turn(-timedelta(hours=1))
+        world.clock.put(-timedelta(hours=1))
 
     world.on("log", put_back)
+    world.env["SCHEDULER_CONCURRENCY"] = "1"
+    world.add(*(job_factory(f"job-{n}", at=now) for n in range(3)))
+
+    assert world.tick().jobs_succeeded == 3
+
+
+def test_a_clock_that_is_put_forward_ends_no_handler(world: World, job_factory: JobFactory, now: datetime) -> None:
+    """A laptop wakes hours later: the handler still has its whole limit, and its lease is renewed at once."""
+
+    def wake(payload: Payload, context: Context) -> None:
+        world.clock.put(timedelta(hours=8))
+        until(lambda: world.job().lease_until == world.clock.now + LEASE)
+        assert not context.stop.wait(0.3)
+
+    world.on("log", wake, timeout=10 * SECOND)
+    world.add(job_factory(at=now))
+
+    report = world.tick()
+
+    assert (report.jobs_succeeded, report.execution_time_ms) == (1, 0)
+
+
+@pytest.mark.parametrize("hours", [-3, 3], ids=["back", "forward"])
+def test_a_run_is_as_long_as_it_took_whatever_becomes_of_the_clock(
+    world: World, job_factory: JobFactory, now: datetime, hours: int
+) -> None:
+    """Metrics and history hold the time that passed, and the next try is reckoned from the clock in force."""
+
+    def fail_after_a_while(payload: Payload, context: Context) -> None:
+        world.clock.put(timedelta(hours=hours))
+        world.clock.turn(2 * SECOND)
+        raise Later(MINUTE)
+
+    world.on("log", fail_after_a_while)
+    world.add(job_factory(at=now))
+
+    report = world.tick()
+
+    (run,) = world.job().recent_runs
+    assert run.started_at is not None
+    assert run.ended_at == run.started_at + 2 * SECOND == world.clock.now
+    assert world.job().ready_at == world.clock.now + MINUTE
+    assert (report.execution_time_ms, report.max_lateness_seconds) == (2000, 0)
+
+
+def test_a_lease_is_renewed_although_the_clock_was_put_back(
+    world: World, job_factory: JobFactory, now: datetime
+) -> None:
+    """To ticks on other machines, whose clocks are right, the lease must not end under a handler."""
+
+    def is_leased_until(moment: datetime) -> bool:
+        return world.job().lease_until == moment
+
+    def long(payload: Payload, context: Context) -> None:
+        world.clock.put(-timedelta(hours=1))
+        for third in (1, 2, 3):
+            world.clock.turn(LEASE / 3)
+            until(partial(is_leased_until, now + LEASE + third * LEASE / 3))
+
+    world.on("log", long, timeout=2 * LEASE)
+    world.add(job_factory(at=now))
+
+    assert world.tick().jobs_succeeded == 1
+
+
+def test_the_budget_is_not_spent_by_a_clock_that_is_put_forward(
+    world: World, job_factory: JobFactory, now: datetime
+) -> None:
+    """What is due is run within the same tick."""
+    world.on("log", lambda payload, context: world.clock.put(MINUTE))
     world.env["SCHEDULER_CONCURRENCY"] = "1"
     world.add(*(job_factory(f"job-{n}", at=now) for n in range(3)))
 
@@ -718,7 +800,7 @@ def test_a_look_ahead_does_not_wait_for_a_clock_that_was_put_back(
     """Nobody knows how long that would take: the next tick starts what was left."""
 
     def put_back(payload: Payload, context: Context) -> None:
-        looking_ahead.clock.turn(-60 * MINUTE)
+        looking_ahead.clock.put(-60 * MINUTE)
 
     looking_ahead.on("put_back", put_back)
     looking_ahead.add(job_factory("first", "put_back", at=now), *later(job_factory, now, 30))
@@ -1142,6 +1224,45 @@ def test_a_page_of_nothing_but_unreadable_documents(world: World, job_factory: J
     report = world.tick()
 
     assert (report.jobs_checked, report.jobs_succeeded) == (PAGE + 11, 1)
+
+
+class Explosive(Job):
+    """A job that breaks a rule which nobody thought of, in the transition that its payload names."""
+
+    def claim(self, **given: Any) -> Self:
+        return self._unless("claim", super().claim(**given))
+
+    def finish(self, result: Result, **given: Any) -> Self:
+        return self._unless("finish", super().finish(result, **given))
+
+    def _unless(self, transition: str, after: Self) -> Self:
+        if self.payload["message"] == transition:
+            raise OverflowError("date value out of range")
+        return after
+
+
+@pytest.mark.parametrize("transition", ["claim", "finish"])
+def test_a_job_that_breaks_a_rule_is_set_aside_alone(
+    world: World, job_factory: JobFactory, now: datetime, caplog: pytest.LogCaptureFixture, transition: str
+) -> None:
+    """The last guard: one ERROR names it, its companions are stored as completed, and the next tick is idle."""
+    good = [job_factory(f"good-{n}", at=now) for n in range(5)]
+    bad = Explosive(**{**vars(job_factory("bad", at=now)), "payload": {"message": transition}})
+    world.add(bad, *good)
+    due = world.store.store.due
+
+    def explosive(now: datetime, limit: int = PAGE) -> list[Job | Unreadable]:
+        return [Explosive(**vars(job)) if job.id == "bad" and isinstance(job, Job) else job for job in due(now, limit)]
+
+    world.store.due = explosive  # type: ignore[method-assign]  # the store would make a plain job of it
+
+    report = world.tick()
+    again = world.tick()
+
+    assert (report.jobs_succeeded, again.jobs_checked) == (5, 0)
+    assert [line.levelno for line in logged(caplog, "job_set_aside")] == [logging.ERROR]
+    found = world.store.store.get(["bad"])["bad"]
+    assert "OverflowError" in str(found.document["error"] if isinstance(found, Unreadable) else found.error)
 
 
 # -- the store, when it fails ------------------------------------------------------------------------------------------

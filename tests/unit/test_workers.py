@@ -45,12 +45,12 @@ def gate() -> Gate:
 @pytest.fixture
 def workers(gate: Gate, now: datetime) -> Workers:
     """One thread, whose handler is the gate."""
-    return Workers(1, {"log": Handler(job_type="log", run=gate)}, lambda: now)
+    return Workers(1, {"log": Handler(job_type="log", run=gate)}, lambda: now, timedelta)
 
 
 def held(job: Job, now: datetime) -> Held:
     claimed = job.claim(now=now, token="token", lease=LEASE, retention=LEASE)
-    return Held(found=job, job=claimed, limit=LEASE, renewed_at=now)
+    return Held(found=job, job=claimed, limit=LEASE)
 
 
 def threads() -> list[threading.Thread]:
@@ -123,7 +123,7 @@ def test_a_job_begins_only_under_its_lease(
     """A process that stood still for longer than the lease begins nothing that another one may have by now."""
     before = threads()
     clock = now + LEASE + timedelta(seconds=late)
-    workers = Workers(1, {"log": Handler(job_type="log", run=gate)}, lambda: clock)
+    workers = Workers(1, {"log": Handler(job_type="log", run=gate)}, lambda: clock, timedelta)
     gate.is_open.set()
 
     workers.start(held(job_factory("a"), now))
@@ -137,11 +137,11 @@ def test_a_job_begins_only_under_its_lease(
 
 LISTENING = """
 import queue, signal
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from shared.workers import Workers
 told = []
 signal.signal(signal.SIGTERM, lambda *_: told.append(True))
-workers = Workers(1, {}, lambda: datetime.now(UTC))
+workers = Workers(1, {}, lambda: datetime.now(UTC), timedelta)
 print("listening", flush=True)
 while not told:
     try:
@@ -199,9 +199,9 @@ def test_a_page_that_others_are_working_on_is_left_to_them(pages: Pages, now: da
     due = DueJobs(pages)
 
     for _ in range(6):
-        taken = due.take(16, now, is_idle=True)
+        taken = due.take(16, now, elapsed=timedelta(), is_idle=True)
         due.note(taken[:1], lost=15)
-    after = due.take(16, now, is_idle=True)
+    after = due.take(16, now, elapsed=timedelta(), is_idle=True)
 
     assert pages.asked == [500, 250, 125, 62, 32, 32, 32]
     assert ids(after)[0] == "job-7-0"
@@ -211,9 +211,9 @@ def test_a_page_is_used_up_before_the_next_one(pages: Pages, now: datetime) -> N
     """Losing a few is no reason to look again."""
     due = DueJobs(pages)
 
-    first = due.take(16, now, is_idle=True)
+    first = due.take(16, now, elapsed=timedelta(), is_idle=True)
     due.note(first[:10], lost=6)
-    second = due.take(16, now, is_idle=False)
+    second = due.take(16, now, elapsed=timedelta(), is_idle=False)
 
     assert pages.asked == [500]
     assert ids(second)[0] == "job-1-16"
