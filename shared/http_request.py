@@ -28,6 +28,10 @@ LONGEST_SECONDS = 120
 LONGEST_WAIT = timedelta(days=1)
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
+FRAMING = (
+    *("connection", "content-length", "expect", "host", "http2-settings", "keep-alive"),
+    *("te", "trailer", "transfer-encoding", "upgrade"),
+)
 
 
 class RequestFailed(Exception):
@@ -104,12 +108,22 @@ def _check_headers(request: Request) -> None:
         raise InvalidPayload(
             "http_request: headers must be an object of header names and texts, each one line of ASCII"
         )
+    if framing := sorted(name for name in headers if _is_framing(name)):
+        raise InvalidPayload(
+            f"http_request: headers must not have {', '.join(framing)}; how a request is sent is not up to the payload"
+        )
     names = {name.lower() for name in headers}
     ways = ("authorization" in names, request.oidc_audience is not None, "@" in urlsplit(request.url).netloc)
     if sum(ways) > 1:
         raise InvalidPayload(
             "http_request: give one of oidc_audience, an Authorization header, or a user name in the url, not several"
         )
+
+
+def _is_framing(name: str) -> bool:
+    """Return whether the header says where a request goes or ends. Some servers take an underscore for a hyphen."""
+    plain = name.lower().replace("_", "-")
+    return plain in FRAMING or plain.startswith("proxy-")
 
 
 def _is_header(name: Any, value: Any) -> bool:

@@ -759,6 +759,24 @@ def test_headers_that_are_none_are_refused(headers: Any) -> None:
         parse_request({"url": URL, "headers": headers})
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Content-Length", "content-length", "Transfer-Encoding", "Host", "HOST", "Connection", "Keep-Alive", "TE"),
+        *("Trailer", "Upgrade", "Expect", "Proxy-Authorization", "Proxy-Connection", "Proxy-X", "HTTP2-Settings"),
+        *("Content_Length", "Transfer_Encoding"),
+    ],
+)
+def test_a_header_that_says_how_a_request_is_sent_is_refused(server: HttpServer, name: str) -> None:
+    """With it the body could pass for a second request; the error names the header, and nothing is sent."""
+    body = "GET /smuggled HTTP/1.1\r\nHost: inside\r\n\r\n"
+
+    with pytest.raises(InvalidPayload, match=f"headers must not have {name};"):
+        http_request({"url": server.url(), "headers": {"X-Own": "1", name: "0"}, "body": body}, new_context())
+
+    assert server.received == []
+
+
 @pytest.mark.parametrize("body", [5, 1.5, True, False, "\ud800"])
 def test_a_body_that_cannot_be_sent_is_refused(body: Any) -> None:
     """A body is text that UTF-8 can write, or an object or a list; the error names `body`."""
