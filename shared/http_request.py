@@ -1,23 +1,26 @@
 """The `http_request` handler: calls a URL when a job is due.
 
 2xx is success; 408, 429, 5xx and network errors are tried again (a 429 when its Retry-After says); the rest is final.
+How a request is sent, and ended in time, stands in outbound.py.
 """
 
 import base64
 import json
 import logging
 import re
-import ssl
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from typing import Any, NamedTuple
+from http.client import HTTPException
+from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
+from shared.google_tokens import NoToken, identity_token
 from shared.handlers import Context, InvalidPayload, Later, NeverAgain, Payload, handler
+from shared.outbound import Head, InvalidUrl, Target, exchange, read_target
 
 # Its warnings quote whole URLs, and a URL may hold a secret.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -40,10 +43,7 @@ class RequestFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A payload that makes sense. `timeout_seconds` is for the whole exchange, redirects included.
-
-    What no socket timeout can bound, such as an answer in drips, the tick ends as it ends any handler at its limit.
-    """
+    """A payload that makes sense. `timeout_seconds` is for the whole exchange: tokens, names and redirects included."""
 
     url: str
     method: str = "POST"
@@ -54,16 +54,8 @@ class Request:
 
     @property
     def has_credentials(self) -> bool:
-        """Say whether anything is sent that only this server may see."""
+        """Return whether anything is sent that only this server may see."""
         return bool(self.headers or self.oidc_audience or self.body is not None or "@" in urlsplit(self.url).netloc)
-
-
-class Answer(NamedTuple):
-    """The head of an answer, as far as it matters."""
-
-    status: int
-    location: str | None
-    retry_after: str | None
 
 
 def parse_request(payload: Payload) -> Request:
@@ -112,8 +104,11 @@ def _check_headers(request: Request) -> None:
         raise InvalidPayload(
             f"http_request: headers must not have {', '.join(framing)}; how a request is sent is not up to the payload"
         )
-    names = {name.lower() for name in headers}
-    ways = ("authorization" in names, request.oidc_audience is not None, "@" in urlsplit(request.url).netloc)
+    ways = (
+        request.oidc_audience is not None,
+        "authorization" in {name.lower() for name in headers},
+        "@" in urlsplit(request.url).netloc,
+    )
     if sum(ways) > 1:
         raise InvalidPayload(
             "http_request: give one of oidc_audience, an Authorization header, or a user name in the url, not several"
@@ -149,65 +144,53 @@ def http_request(payload: Payload, context: Context) -> None:
     """
     request = parse_request(payload)
     ends_at = time.monotonic() + request.timeout_seconds
-    headers = _headers(request, context)
+    headers = _headers(request, context, ends_at)
     url, method, body = request.url, request.method, _body(request)
     for _ in range(MAX_REDIRECTS + 1):
         if context.stop.is_set():
             raise RequestFailed(f"{method} {_server(url)}: stopped ({context.stop_reason})")
-        answer = _exchange(method, url, headers, body, seconds=ends_at - time.monotonic())
-        if answer.status not in REDIRECTS or answer.location is None:
-            return _judge(answer, f"{method} {_server(url)}: HTTP {answer.status}", context.started_at)
-        url = _followed(url, answer.location, request)
+        head = _exchange(method, url, headers, body, ends_at=ends_at)
+        if head.status not in REDIRECTS or head.location is None:
+            return _judge(head, f"{method} {_server(url)}: HTTP {head.status}", context.started_at)
+        url = _followed(url, head.location, request)
         # RFC 9110, 15.4: a 303 asks to fetch something else; after 301 and 302 a POST becomes a GET, as browsers do it.
-        if (answer.status == 303 and method != "HEAD") or (answer.status in (301, 302) and method == "POST"):
+        if (head.status == 303 and method != "HEAD") or (head.status in (301, 302) and method == "POST"):
             method, body = "GET", None
             headers.pop("content-type", None)
     raise NeverAgain(f"{_server(url)} redirects more than {MAX_REDIRECTS} times")
 
 
-def _exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, seconds: float) -> Answer:
-    """Send one request and read the head of the answer. Raises RequestFailed, or NeverAgain for an impossible URL."""
-    import urllib3
-
-    if seconds <= 0:
-        raise RequestFailed(f"{method} {_server(url)}: the time was spent on redirects")
-    with urllib3.PoolManager(ssl_context=_tls()) as pool:
-        try:
-            response = pool.request(
-                method,
-                url,
-                body=body,
-                headers=headers,
-                timeout=urllib3.Timeout(total=seconds),
-                redirect=False,
-                retries=False,
-                preload_content=False,  # the body of an answer is never read: it could be endless
-            )
-        except urllib3.exceptions.LocationValueError:
-            raise NeverAgain(f"{method} {_server(url)}: there can be no such server") from None
-        except urllib3.exceptions.HTTPError as exc:
-            # Its text may quote the whole URL, or what the server said.
-            raise RequestFailed(f"{method} {_server(url)}: {type(exc).__name__}") from None
-        response.close()
-        return Answer(response.status, response.headers.get("Location"), response.headers.get("Retry-After"))
+def _target(url: str) -> Target:
+    try:
+        return read_target(url)
+    except InvalidUrl:
+        raise NeverAgain(f"{_server(url)} is not a possible address of a server") from None
 
 
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    """Read the certificate authorities once: it takes 20 ms."""
-    import certifi
+def _exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, ends_at: float) -> Head:
+    """Send one request and read the head of the answer. Raises RequestFailed, or NeverAgain if it must not be sent."""
+    target = _target(url)
+    try:
+        return exchange(method, target, headers, body, ends_at=ends_at)
+    except (OSError, HTTPException) as exc:
+        # The text of an error may quote the whole URL, or what the server said.
+        raise RequestFailed(f"{method} {_server(url)}: {_reason(exc)}") from None
 
-    return ssl.create_default_context(cafile=certifi.where())
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, TimeoutError):
+        return "timed out"
+    return "could not resolve the host name" if isinstance(exc, socket.gaierror) else type(exc).__name__
 
 
 def _followed(url: str, location: str, request: Request) -> str:
-    """Give the address that a redirect leads to. Raises NeverAgain where it must not be followed."""
+    """Return the address that a redirect leads to. Raises NeverAgain where it must not be followed."""
     try:
         target = urljoin(url, location.encode("latin-1").decode())
     except ValueError:
         target = ""
     if not _is_address(target):
-        raise NeverAgain(f"{_server(url)} redirects to what is no address")
+        raise NeverAgain(f"{_server(url)} redirects to an invalid URL")
     if request.has_credentials and not is_same_server(url, target):
         raise NeverAgain(
             f"{_server(url)} redirects to {_server(target)}, which must not see this request; "
@@ -221,12 +204,12 @@ def _server(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _judge(answer: Answer, said: str, now: datetime) -> None:
-    if 200 <= answer.status < 300:
+def _judge(head: Head, said: str, now: datetime) -> None:
+    if 200 <= head.status < 300:
         return
-    if answer.status == 429 and (delay := parse_retry_after(answer.retry_after, now)) is not None:
+    if head.status == 429 and (delay := parse_retry_after(head.retry_after, now)) is not None:
         raise Later(delay, f"{said}, asked to wait {delay.total_seconds():.0f} s")
-    if answer.status in (408, 429) or answer.status >= 500:
+    if head.status in (408, 429) or head.status >= 500:
         raise RequestFailed(said)
     raise NeverAgain(said)
 
@@ -245,7 +228,7 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
     return min(max(aware - now, timedelta()), LONGEST_WAIT)
 
 
-def _headers(request: Request, context: Context) -> dict[str, str]:
+def _headers(request: Request, context: Context, ends_at: float) -> dict[str, str]:
     headers = {"idempotency-key": context.execution_key, "user-agent": "Watchkeeper"}
     if request.body is not None:
         headers["content-type"] = "text/plain; charset=utf-8" if isinstance(request.body, str) else "application/json"
@@ -253,9 +236,18 @@ def _headers(request: Request, context: Context) -> dict[str, str]:
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    if request.oidc_audience:
-        headers["authorization"] = f"Bearer {_identity_token(request.oidc_audience)}"
+    if token := _token(request, ends_at):
+        headers["authorization"] = f"Bearer {token}"
     return {**headers, **{name.lower(): value for name, value in request.headers.items()}}
+
+
+def _token(request: Request, ends_at: float) -> str | None:
+    if request.oidc_audience is None:
+        return None
+    try:
+        return identity_token(request.oidc_audience, ends_at)
+    except NoToken as exc:
+        raise RequestFailed(str(exc)) from None
 
 
 def _body(request: Request) -> bytes | None:
@@ -264,21 +256,8 @@ def _body(request: Request) -> bytes | None:
     return (request.body if isinstance(request.body, str) else json.dumps(request.body)).encode()
 
 
-def _identity_token(audience: str) -> str:
-    import urllib3
-    from google.auth.exceptions import GoogleAuthError
-    from google.auth.transport.urllib3 import Request as Transport
-    from google.oauth2.id_token import fetch_id_token
-
-    try:
-        token: str = fetch_id_token(Transport(urllib3.PoolManager()), audience)  # type: ignore[no-untyped-call]  # google-auth has no types
-    except (GoogleAuthError, LookupError, ValueError) as exc:  # the last two: an answer that is no token
-        raise RequestFailed(f"no identity token could be had ({type(exc).__name__})") from None
-    return token
-
-
 def is_same_server(url: str, target: str) -> bool:
-    """Say whether both addresses name one scheme, host and port, or its upgrade from http to https."""
+    """Return whether both addresses name one scheme, host and port, or its upgrade from http to https."""
     old, new = urlsplit(url), urlsplit(target)
     if old.hostname != new.hostname:
         return False

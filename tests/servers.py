@@ -10,6 +10,7 @@ the connection, or be slow.
 """
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -96,7 +97,7 @@ def head(status: int, headers: Mapping[str, str]) -> bytes:
 
 
 def metadata_answers() -> dict[str, Answer]:
-    """Give the answers of a Google Compute Engine metadata server that hands out identity tokens."""
+    """Return the answers of a Google Compute Engine metadata server that hands out identity tokens."""
     account = json.dumps({"email": EMAIL, "aliases": ["default"], "scopes": []}).encode()
     return {
         "/": reply(headers={"Metadata-Flavor": "Google"}),
@@ -122,15 +123,18 @@ class HttpServer:
     """Serves while it is entered, a thread for each connection.
 
     `answers` says what is answered on which path; any other path answers 200. It may be changed at any time.
-    `received` holds each request from before it is answered, in order of arrival.
+    `received` holds each request from before it is answered, in order of arrival. With `tls` it speaks https.
     """
 
-    def __init__(self, answers: Mapping[str, Answer] | None = None) -> None:
+    def __init__(self, answers: Mapping[str, Answer] | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.answers: dict[str, Answer] = dict(answers or {})
         self.received: list[Received] = []
         self._closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self.address = f"127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self._scheme = "http" if tls is None else "https"
 
     def __enter__(self) -> Self:
         # The interval bounds how long an end takes.
@@ -144,7 +148,7 @@ class HttpServer:
 
     def url(self, target: str = "/") -> str:
         """Give the full address of a path on this server."""
-        return f"http://{self.address}{target}"
+        return f"{self._scheme}://{self.address}{target}"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self

@@ -52,6 +52,22 @@ def certificate(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
+def server_certificate(key: rsa.RSAPrivateKey, name: str) -> str:
+    """Return a self-signed certificate of an https server of this name, with its key (PEM)."""
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateBuilder(
+        issuer_name=subject,
+        subject_name=subject,
+        public_key=key.public_key(),
+        serial_number=1,
+        not_valid_before=datetime(2020, 1, 1, tzinfo=UTC),
+        not_valid_after=datetime(2040, 1, 1, tzinfo=UTC),
+    ).add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    formats = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    certificate = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return (certificate + key.private_bytes(*formats)).decode()
+
+
 def rs256(key: rsa.RSAPrivateKey) -> Sign:
     """Sign as Google does."""
     return lambda signed: key.sign(signed, padding.PKCS1v15(), hashes.SHA256())

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,10 @@ from typing import Any
 import pytest
 from google.auth.compute_engine import _metadata
 
+from shared.google_tokens import NoToken, identity_token
 from shared.handlers import Context, InvalidPayload, Later, NeverAgain, check_payload, load_handlers
 from shared.http_request import MAX_REDIRECTS, METHODS, RequestFailed, http_request, is_same_server, parse_request
+from tests import servers
 from tests.servers import (
     IDENTITY_PATH,
     Answer,
@@ -28,7 +31,6 @@ from tests.servers import (
     drip,
     hang,
     head,
-    identity_token,
     metadata_answers,
     raw,
     redirect,
@@ -44,6 +46,8 @@ URL = "https://reports.example/daily"
 SECRET_PATH = "/private-path"
 SECRET_TARGET = f"{SECRET_PATH}?key=private-query#private-fragment"
 SECRETS = ("lovelace", "hunter2", "private-path", "private-query", "private-fragment")
+
+SLOW = ("/hang", "/hop", "/status", "/headers", "/interim", "/hop-to-drips")
 
 Fail = Callable[..., Exception]
 Send = Callable[..., Received]
@@ -163,17 +167,26 @@ def metadata() -> Iterator[HttpServer]:
 
 
 @pytest.fixture(scope="module")
-def slow_outcomes() -> dict[str, Exception | None]:
-    """What became of exchanges that take longer than the second they have, made side by side to wait only once."""
+def slow_outcomes() -> dict[str, Any]:
+    """What became of exchanges that take longer than the second they have, made side by side to wait only once.
+
+    "ended" is how long the longest took; each server would go on for three seconds.
+    """
     answers = {
         "/hang": hang,
         "/hop": drip([head(302, {"Location": "/end", "Content-Length": "0"})], pause=0.59),
         "/end": drip([head(200, {"Content-Length": "0"})], pause=0.59),
+        "/status": drip([head(200, {})[n : n + 1] for n in range(15)], pause=0.2),
+        "/headers": drip([b"HTTP/1.1 200 OK\r\n", *[b"X: 1\r\n"] * 15], pause=0.2),
+        "/interim": drip([b"HTTP/1.1 100 Continue\r\n\r\n"] * 15, pause=0.2),
+        "/hop-to-drips": drip([head(302, {"Location": "/headers", "Content-Length": "0"})], pause=0.3),
     }
-    paths = ("/hang", "/hop")
+    paths = SLOW
     with HttpServer(answers) as server, ThreadPoolExecutor(len(paths)) as pool:
         payloads = [{"url": server.url(path), "timeout_seconds": 1} for path in paths]
-        return dict(zip(paths, pool.map(outcome, payloads), strict=True))
+        began_at = time.monotonic()
+        outcomes = dict(zip(paths, pool.map(outcome, payloads), strict=True))
+        return {**outcomes, "ended": time.monotonic() - began_at}
 
 
 # -- what is sent ------------------------------------------------------------------------------------------------------
@@ -356,16 +369,16 @@ def test_a_refused_connection_is_tried_again(fail: Fail) -> None:
     assert f"GET http://{address}: " in str(error)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param("/hang", id="no-answer"),
-        pytest.param("/hop", id="two-hops-that-are-slow-together"),
-    ],
-)
-def test_the_time_limit_bounds_the_whole_exchange(slow_outcomes: dict[str, Exception | None], path: str) -> None:
+@pytest.mark.parametrize("path", SLOW)
+def test_the_time_limit_bounds_the_whole_exchange(slow_outcomes: dict[str, Any], path: str) -> None:
     """Whatever the time is spent on, it is over after `timeout_seconds`, and the attempt has failed."""
     assert isinstance(slow_outcomes[path], RequestFailed)
+    assert "timed out" in str(slow_outcomes[path])
+
+
+def test_the_handler_returns_at_its_time_limit(slow_outcomes: dict[str, Any]) -> None:
+    """A server that sends a byte now and then holds nobody."""
+    assert 1 <= slow_outcomes["ended"] < 2.5
 
 
 @pytest.mark.parametrize(
@@ -580,14 +593,14 @@ def test_a_handler_that_is_to_stop_follows_no_redirect(server: HttpServer) -> No
     assert len(server.received) == 1
 
 
-# -- identity tokens ---------------------------------------------------------------------------------------------------
+# -- tokens ------------------------------------------------------------------------------------------------------------
 
 
 def test_an_identity_token_is_sent_when_an_audience_is_given(send: Send, metadata: HttpServer) -> None:
     """The metadata server's token for exactly that audience is the bearer token."""
     received = send(oidc_audience=AUDIENCE)
 
-    assert received.headers.get_all("Authorization") == [f"Bearer {identity_token(AUDIENCE)}"]
+    assert received.headers.get_all("Authorization") == [f"Bearer {servers.identity_token(AUDIENCE)}"]
     assert metadata.received[-1].headers["Metadata-Flavor"] == "Google"
 
 
@@ -605,7 +618,7 @@ def test_the_identity_token_stays_on_a_redirect_to_the_same_server(server: HttpS
 
     http_request({"url": server.url("/start"), "oidc_audience": AUDIENCE}, new_context())
 
-    assert server.received[1].headers["Authorization"] == f"Bearer {identity_token(AUDIENCE)}"
+    assert server.received[1].headers["Authorization"] == f"Bearer {servers.identity_token(AUDIENCE)}"
 
 
 @pytest.mark.parametrize(
@@ -625,7 +638,7 @@ def test_a_metadata_server_that_gives_no_token_is_tried_again(
     """Without its token the request is not made; the next attempt may get one."""
     metadata.answers[path] = answer
 
-    with pytest.raises(RequestFailed, match="identity token") as caught:
+    with pytest.raises(RequestFailed, match="could not get an identity token") as caught:
         http_request({"url": server.url("/"), "oidc_audience": AUDIENCE}, new_context())
 
     assert server.received == []
@@ -640,6 +653,21 @@ def test_an_audience_that_is_a_whole_url_is_not_told_either(fail: Fail, metadata
     error = fail(RequestFailed, userinfo="", oidc_audience=audience)
 
     assert "identity token" in str(error)
+
+
+@pytest.mark.parametrize("get_token", [identity_token])
+def test_a_token_that_comes_in_drips_is_given_up_at_the_deadline(
+    metadata: HttpServer, get_token: Callable[[str, float], str]
+) -> None:
+    """The time of a request holds for what it needs beforehand too."""
+    slow = head(200, {"Metadata-Flavor": "Google"})
+    metadata.answers["/"] = drip([slow[n : n + 1] for n in range(30)], pause=0.1)
+    began_at = time.monotonic()
+
+    with pytest.raises(NoToken, match="could not get an"):
+        get_token(AUDIENCE, began_at + 0.25)
+
+    assert time.monotonic() - began_at < 2
 
 
 # -- payloads that make no sense ---------------------------------------------------------------------------------------

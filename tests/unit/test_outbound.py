@@ -1,0 +1,320 @@
+"""One request: it is over by its deadline, and nothing is left of it."""
+
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from stat import S_ISSOCK
+from typing import Any
+
+import pytest
+
+from shared import outbound
+from shared.outbound import MAX_INTERIM, Head, InvalidUrl, Target, TooManyInterimAnswers, exchange, read_target, within
+from tests.servers import Answer, Exchange, HttpServer, drip, hang, head, raw
+from tests.tokens import rsa_key, server_certificate
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+OK = head(200, {"Content-Length": "0"})
+SHORT = 0.25  # seconds that an exchange has which must end at its deadline
+MOMENT = 2.0  # seconds that it may take beyond, on a machine with other work to do
+DRIP = 4.0  # seconds that an answer takes which comes in drips
+
+
+def get(target: Target, *, seconds: float = 10, **given: Any) -> Head:
+    return exchange("GET", target, {}, None, ends_at=time.monotonic() + seconds, **given)
+
+
+def resolver(*answers: list[str]) -> Callable[..., list[tuple[Any, ...]]]:
+    """Make a resolver that gives these addresses, each answer once."""
+    rest = iter(answers)
+
+    def resolve(host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
+        return [
+            (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port))
+            for address in next(rest)
+        ]
+
+    return resolve
+
+
+def connections_to(port: int) -> int:
+    """Return how many open sockets of this process lead to that port of this machine."""
+    count = 0
+    for number in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):  # closed meanwhile, or not connected
+            if S_ISSOCK(os.fstat(number).st_mode):
+                with socket.socket(fileno=os.dup(number)) as sock:
+                    count += sock.family == socket.AF_INET and sock.getpeername()[1] == port
+    return count
+
+
+@contextmanager
+def over_in_time(port: int) -> Iterator[None]:
+    """Assert that what is done here ends in time, and leaves no connection to the port and no thread of its own."""
+    before, began_at = set(threading.enumerate()), time.monotonic()
+
+    yield
+
+    took = time.monotonic() - began_at
+    new = [thread.name for thread in set(threading.enumerate()) - before]
+    assert took < SHORT + MOMENT
+    assert connections_to(port) == 0
+    assert [name for name in new if "process_request" not in name] == []  # those are the server's
+
+
+def in_drips(data: bytes) -> Answer:
+    """Send the data byte by byte, so slowly that it takes DRIP seconds."""
+    return drip([data[n : n + 1] for n in range(len(data))], pause=DRIP / len(data))
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    with HttpServer() as server:
+        yield server
+
+
+@pytest.fixture
+def port(server: HttpServer) -> int:
+    return int(server.address.rpartition(":")[2])
+
+
+# -- it ends -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(hang, id="no-answer"),
+        pytest.param(in_drips(OK), id="the-status-line-in-drips"),
+        pytest.param(drip([b"HTTP/1.1 200 OK\r\n", *[b"X: 1\r\n"] * 40], pause=DRIP / 40), id="headers-in-drips"),
+        pytest.param(drip([b"HTTP/1.1 200 OK\r\nX: ", *[b"1"] * 40], pause=DRIP / 40), id="one-header-in-drips"),
+        pytest.param(drip([CONTINUE] * MAX_INTERIM, pause=DRIP / MAX_INTERIM), id="interim-answers-in-drips"),
+    ],
+)
+def test_an_answer_that_never_ends_is_cut_at_the_deadline(server: HttpServer, port: int, answer: Answer) -> None:
+    """However it comes: no read begins anew with the whole time."""
+    server.answers["/"] = answer
+
+    with over_in_time(port), pytest.raises(TimeoutError):
+        get(read_target(server.url()), seconds=SHORT)
+
+
+def test_many_answers_that_never_end_leave_nothing(server: HttpServer, port: int) -> None:
+    """A process with few file descriptors goes on working."""
+    server.answers["/"] = in_drips(OK)
+    target = read_target(server.url())
+
+    with over_in_time(port):
+        for _ in range(20):
+            with pytest.raises(TimeoutError):
+                get(target, seconds=SHORT / 20)
+
+
+@pytest.mark.parametrize("flood", [CONTINUE, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"], ids=["100", "103"])
+def test_endless_interim_answers_are_cut_off(server: HttpServer, port: int, flood: bytes) -> None:
+    """They do not keep a core busy until the deadline."""
+    ended = threading.Event()
+
+    def pour(exchange: Exchange) -> None:
+        try:
+            for _ in range(1000):
+                exchange.write(flood * 100)
+            exchange.write(OK)
+        finally:
+            ended.set()
+
+    server.answers["/"] = pour
+
+    with over_in_time(port), pytest.raises(TooManyInterimAnswers):
+        get(read_target(server.url()), seconds=60)
+    assert ended.wait(5)
+
+
+@pytest.mark.parametrize("count", [0, 1, MAX_INTERIM])
+def test_interim_answers_are_skipped(server: HttpServer, count: int) -> None:
+    """100 and 103 announce the answer; they are not it."""
+    early = [CONTINUE, b"HTTP/1.1 103 Early Hints\r\nLocation: /wrong\r\n\r\n"] * count
+    server.answers["/"] = raw(b"".join(early[:count]) + head(302, {"Location": "/right"}))
+
+    assert get(read_target(server.url())) == Head(302, "/right", None)
+
+
+def test_a_handshake_in_drips_is_cut_at_the_deadline() -> None:
+    """A server that speaks TLS byte by byte does not hold anybody either."""
+    record = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + bytes(100)
+
+    def serve() -> None:
+        with listener.accept()[0] as connection:
+            for n in range(len(record)):
+                if done.wait(DRIP / len(record)):
+                    return
+                connection.sendall(record[n : n + 1])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = threading.Event()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            with over_in_time(listener.getsockname()[1]), pytest.raises(TimeoutError):
+                get(read_target(f"https://127.0.0.1:{listener.getsockname()[1]}/"), seconds=SHORT)
+        finally:
+            done.set()
+            thread.join()
+
+
+def test_a_connection_that_nobody_accepts_is_given_up_at_the_deadline() -> None:
+    """A full queue is as silent as a firewall."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        with closing(socket.create_connection(("127.0.0.1", port))):
+            before = connections_to(port)
+            began_at = time.monotonic()
+
+            with pytest.raises(TimeoutError):
+                get(read_target(f"http://127.0.0.1:{port}/"), seconds=SHORT)
+
+            assert time.monotonic() - began_at < SHORT + MOMENT
+            assert connections_to(port) == before
+
+
+def test_a_request_that_nobody_reads_is_given_up_at_the_deadline() -> None:
+    """Sending waits no longer than reading does."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with over_in_time(port), pytest.raises(TimeoutError):
+            exchange(
+                "POST",
+                read_target(f"http://127.0.0.1:{port}/"),
+                {},
+                bytes(32 * 2**20),
+                ends_at=time.monotonic() + SHORT,
+            )
+
+
+def test_a_name_server_that_is_silent_does_not_hold_the_request() -> None:
+    """getaddrinfo cannot be interrupted; its thread ends when it does."""
+    answered = threading.Event()
+    began_at = time.monotonic()
+
+    def resolve(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
+        answered.wait(30)
+        return []
+
+    try:
+        with pytest.raises(TimeoutError):
+            get(read_target("http://reports.example/"), seconds=SHORT, resolve=resolve)
+    finally:
+        answered.set()
+
+    assert time.monotonic() - began_at < SHORT + MOMENT
+
+
+def test_a_deadline_that_is_past_sends_nothing(server: HttpServer) -> None:
+    """There is no request without time for its answer."""
+    with pytest.raises(TimeoutError):
+        get(read_target(server.url()), seconds=-1)
+
+    assert server.received == []
+
+
+def test_what_a_bounded_call_raises_is_raised() -> None:
+    """As if it had been called here."""
+    with pytest.raises(ZeroDivisionError):
+        within(time.monotonic() + 10, lambda: 1 / 0)
+    assert within(time.monotonic() + 10, lambda: "done") == "done"
+
+
+# -- whom it reaches ---------------------------------------------------------------------------------------------------
+
+
+def test_the_next_address_is_tried_when_one_does_not_answer(server: HttpServer, port: int) -> None:
+    """A name with several addresses works as long as one of them does."""
+    resolve = resolver(["127.0.0.3", "::1", "127.0.0.1"])
+
+    assert get(read_target(f"http://reports.example:{port}/"), resolve=resolve).status == 200
+    assert server.received[0].headers["Host"] == f"reports.example:{port}"
+
+
+# -- what it sends -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("http://A.example", Target("http", "a.example", 80, "a.example", "/")),
+        ("https://a.example:443/x?y#z", Target("https", "a.example", 443, "a.example", "/x?y")),
+        ("https://u:p@a.example:8443/", Target("https", "a.example", 8443, "a.example:8443", "/")),
+        ("http://[::1]:8080/", Target("http", "::1", 8080, "[::1]:8080", "/")),
+        ("http://[::1]/", Target("http", "::1", 80, "[::1]", "/")),
+        (
+            "https://bücher.example/straße",
+            Target("https", "xn--bcher-kva.example", 443, "xn--bcher-kva.example", "/stra%C3%9Fe"),
+        ),
+    ],
+)
+def test_a_url_is_read_as_it_is_called(url: str, target: Target) -> None:
+    """A default port is left out of the Host header, an IPv6 address keeps its brackets there alone."""
+    assert read_target(url) == target
+
+
+@pytest.mark.parametrize("url", ["http://a..b/", f"http://{'a' * 64}.example/", "http://.example/", "ftp://a.example/"])
+def test_a_url_that_no_server_can_have_is_refused(url: str) -> None:
+    """Before anybody is asked for its address."""
+    with pytest.raises(InvalidUrl):
+        read_target(url)
+
+
+@pytest.fixture
+def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpServer]:
+    """A server with a certificate for run.googleapis.com, of an authority that is trusted here."""
+    pem = tmp_path / "server.pem"
+    pem.write_text(server_certificate(rsa_key("server"), "run.googleapis.com"))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(pem)
+    monkeypatch.setattr("certifi.where", lambda: str(pem))
+    outbound._tls.cache_clear()
+    with HttpServer(tls=tls) as server:
+        yield server
+    outbound._tls.cache_clear()
+
+
+def test_https_reaches_a_server_with_the_right_certificate(https: HttpServer) -> None:
+    """The certificate is checked against the name, not against the address that it resolved to."""
+    port = https.address.rpartition(":")[2]
+    answer = get(read_target(f"https://run.googleapis.com:{port}/v2"), resolve=resolver(["127.0.0.1"]))
+
+    assert answer.status == 200
+    assert https.received[0].path == "/v2"
+
+
+def test_https_refuses_the_certificate_of_another_name(https: HttpServer) -> None:
+    """Nothing is sent to a server that cannot prove who it is."""
+    port = https.address.rpartition(":")[2]
+    with pytest.raises(ssl.SSLCertVerificationError):
+        get(read_target(f"https://compute.googleapis.com:{port}/"), resolve=resolver(["127.0.0.1"]))
+
+    assert https.received == []
+
+
+def test_a_server_that_answers_before_it_has_read_all_is_heard() -> None:
+    """A body that is refused is an answer, not a network error."""
+
+    def refuse() -> None:
+        with listener.accept()[0] as connection:
+            connection.recv(1)
+            connection.sendall(head(413, {"Content-Length": "0"}))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        target = read_target(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        body, ends_at = bytes(32 * 2**20), time.monotonic() + 10
+        answer = exchange("POST", target, {}, body, ends_at=ends_at)
+        thread.join()
+
+    assert answer.status == 413
