@@ -1,12 +1,13 @@
 """The `http_request` handler: calls a URL when a job is due.
 
 2xx is success; 408, 429, 5xx and network errors are tried again (a 429 when its Retry-After says); the rest is final.
-How a request is sent, and ended in time, stands in outbound.py.
+What a request may reach stands in reachable.py, how it is sent and ended in outbound.py.
 """
 
 import base64
 import json
 import logging
+import os
 import re
 import socket
 import time
@@ -21,6 +22,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from shared.google_tokens import NoToken, identity_token
 from shared.handlers import Context, InvalidPayload, Later, NeverAgain, Payload, handler
 from shared.outbound import Head, InvalidUrl, Target, exchange, read_target
+from shared.reachable import Reach
 
 # Its warnings quote whole URLs, and a URL may hold a secret.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -144,12 +146,14 @@ def http_request(payload: Payload, context: Context) -> None:
     """
     request = parse_request(payload)
     ends_at = time.monotonic() + request.timeout_seconds
+    reach = Reach.from_env(os.environ)
+    _check_tokens(request, reach)
     headers = _headers(request, context, ends_at)
     url, method, body = request.url, request.method, _body(request)
     for _ in range(MAX_REDIRECTS + 1):
         if context.stop.is_set():
             raise RequestFailed(f"{method} {_server(url)}: stopped ({context.stop_reason})")
-        head = _exchange(method, url, headers, body, ends_at=ends_at)
+        head = _exchange(method, url, headers, body, ends_at=ends_at, reach=reach)
         if head.status not in REDIRECTS or head.location is None:
             return _judge(head, f"{method} {_server(url)}: HTTP {head.status}", context.started_at)
         url = _followed(url, head.location, request)
@@ -160,6 +164,13 @@ def http_request(payload: Payload, context: Context) -> None:
     raise NeverAgain(f"{_server(url)} redirects more than {MAX_REDIRECTS} times")
 
 
+def _check_tokens(request: Request, reach: Reach) -> None:
+    """Raise NeverAgain if the request asks for a token that its server must not have."""
+    if request.oidc_audience is not None:
+        target = _target(request.url)
+        reach.check_audience(request.oidc_audience, scheme=target.scheme, host=target.host)
+
+
 def _target(url: str) -> Target:
     try:
         return read_target(url)
@@ -167,11 +178,13 @@ def _target(url: str) -> Target:
         raise NeverAgain(f"{_server(url)} is not a possible address of a server") from None
 
 
-def _exchange(method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, ends_at: float) -> Head:
+def _exchange(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, ends_at: float, reach: Reach
+) -> Head:
     """Send one request and read the head of the answer. Raises RequestFailed, or NeverAgain if it must not be sent."""
     target = _target(url)
     try:
-        return exchange(method, target, headers, body, ends_at=ends_at)
+        return exchange(method, target, headers, body, ends_at=ends_at, check=reach.check_address)
     except (OSError, HTTPException) as exc:
         # The text of an error may quote the whole URL, or what the server said.
         raise RequestFailed(f"{method} {_server(url)}: {_reason(exc)}") from None

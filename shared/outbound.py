@@ -1,7 +1,8 @@
-"""One HTTP request, over by its deadline.
+"""One HTTP request to a checked address, over by its deadline.
 
-Libraries bound each wait, so a server that sends a byte now and then holds them forever. Here every wait ends at one
-moment of the monotonic clock.
+Libraries bound each wait, so a server that sends a byte now and then holds them forever; and they resolve a name
+themselves, so a name can lead elsewhere than it did when it was checked. Here every wait ends at one moment of the
+monotonic clock, and the addresses that were checked are the ones that are connected to.
 """
 
 import io
@@ -23,6 +24,7 @@ PORTS = {"http": 80, "https": 443}
 
 T = TypeVar("T")
 Resolve = Callable[..., Sequence[tuple[Any, ...]]]  # socket.getaddrinfo
+CheckAddress = Callable[[str, str], None]  # raises when the host must not be reached at the address
 
 
 class InvalidUrl(Exception):
@@ -52,7 +54,7 @@ class Head(NamedTuple):
 
 
 def read_target(url: str) -> Target:
-    """Read a URL. Raises InvalidUrl."""
+    """Read a URL; the rules about a request go by what this returns. Raises InvalidUrl."""
     from urllib3.exceptions import LocationValueError
     from urllib3.util import parse_url
 
@@ -74,14 +76,18 @@ def exchange(
     body: bytes | None,
     *,
     ends_at: float,
+    check: CheckAddress,
     resolve: Resolve = socket.getaddrinfo,
 ) -> Head:
     """Send one request and read the head of the answer; the body could be endless, and is not read.
 
-    `ends_at` is a time of the monotonic clock. Raises OSError (TimeoutError, socket.gaierror and others)
-    and HTTPException. Whatever happens, the connection is closed.
+    `ends_at` is a time of the monotonic clock. Before anything is sent `check` sees each address that the host
+    resolves to, and what it raises passes through. Raises OSError (TimeoutError, socket.gaierror and others) and
+    HTTPException. Whatever happens, the connection is closed.
     """
     addresses = within(ends_at, lambda: resolve(target.host, target.port, type=socket.SOCK_STREAM))
+    for *_, address in addresses:
+        check(target.host, address[0])
     with _connection(target, addresses, ends_at) as sock:
         wire = _Wire(sock, ends_at)
         connection = HTTPConnection(target.host, target.port)

@@ -1,4 +1,4 @@
-"""One request: it is over by its deadline, and nothing is left of it."""
+"""One request: it is over by its deadline, nothing is left of it, and only checked addresses are reached."""
 
 import os
 import socket
@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from ipaddress import ip_address
 from pathlib import Path
 from stat import S_ISSOCK
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 
 from shared import outbound
+from shared.handlers import NeverAgain
 from shared.outbound import MAX_INTERIM, Head, InvalidUrl, Target, TooManyInterimAnswers, exchange, read_target, within
+from shared.reachable import Reach
 from tests.servers import Answer, Exchange, HttpServer, drip, hang, head, raw
 from tests.tokens import rsa_key, server_certificate
 
@@ -25,12 +28,12 @@ MOMENT = 2.0  # seconds that it may take beyond, on a machine with other work to
 DRIP = 4.0  # seconds that an answer takes which comes in drips
 
 
-def get(target: Target, *, seconds: float = 10, **given: Any) -> Head:
-    return exchange("GET", target, {}, None, ends_at=time.monotonic() + seconds, **given)
+def get(target: Target, *, seconds: float = 10, check: Any = lambda host, address: None, **given: Any) -> Head:
+    return exchange("GET", target, {}, None, ends_at=time.monotonic() + seconds, check=check, **given)
 
 
 def resolver(*answers: list[str]) -> Callable[..., list[tuple[Any, ...]]]:
-    """Make a resolver that gives these addresses, each answer once."""
+    """Make a resolver that gives these addresses, each answer once: what a hostile name server can do."""
     rest = iter(answers)
 
     def resolve(host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
@@ -193,6 +196,7 @@ def test_a_request_that_nobody_reads_is_given_up_at_the_deadline() -> None:
                 {},
                 bytes(32 * 2**20),
                 ends_at=time.monotonic() + SHORT,
+                check=lambda host, address: None,
             )
 
 
@@ -230,6 +234,48 @@ def test_what_a_bounded_call_raises_is_raised() -> None:
 
 
 # -- whom it reaches ---------------------------------------------------------------------------------------------------
+
+
+def only_loopback_2(host: str, address: str) -> None:
+    """Stand for the rules of the cloud, with 127.0.0.2 as the only public address."""
+    if ip_address(address) != ip_address("127.0.0.2"):
+        raise NeverAgain(f"{host} must not be reached")
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [["127.0.0.1"], ["127.0.0.2", "127.0.0.1"], ["127.0.0.1", "127.0.0.2"], ["127.0.0.2", "::ffff:127.0.0.1"]],
+    ids=["alone", "second", "first", "mapped"],
+)
+def test_each_address_of_a_name_is_checked_before_anything_is_sent(server: HttpServer, addresses: list[str]) -> None:
+    """One that must not be reached is enough: else a failing first address would lead to it."""
+    target = read_target(server.url())._replace(host="rebind.example")
+
+    with pytest.raises(NeverAgain, match=r"rebind\.example"):
+        get(target, check=only_loopback_2, resolve=resolver(addresses))
+
+    assert server.received == []
+
+
+def test_a_name_that_leads_elsewhere_after_the_check_gains_nothing(server: HttpServer, port: int) -> None:
+    """DNS rebinding: the second answer of the name server is never asked for; the checked address is connected to."""
+    target = read_target(f"http://rebind.example:{port}/")
+
+    with pytest.raises(ConnectionRefusedError):  # nobody listens on 127.0.0.2
+        get(target, check=only_loopback_2, resolve=resolver(["127.0.0.2"], ["127.0.0.1"]))
+
+    assert server.received == []
+
+
+def test_the_rules_of_the_cloud_see_the_resolved_address(server: HttpServer, port: int) -> None:
+    """A name of the outside world that leads to this machine is refused, and so is the metadata server's."""
+    check = Reach(in_cloud=True).check_address
+
+    for addresses in (["127.0.0.1"], ["169.254.169.254"], ["fd20:ce::254"], ["93.184.215.14", "127.0.0.1"]):
+        with pytest.raises(NeverAgain, match="HTTP_REQUEST_HOSTS"):
+            get(read_target(f"http://metadata.google.internal:{port}/"), check=check, resolve=resolver(addresses))
+
+    assert server.received == []
 
 
 def test_the_next_address_is_tried_when_one_does_not_answer(server: HttpServer, port: int) -> None:
@@ -314,7 +360,7 @@ def test_a_server_that_answers_before_it_has_read_all_is_heard() -> None:
         thread.start()
         target = read_target(f"http://127.0.0.1:{listener.getsockname()[1]}/")
         body, ends_at = bytes(32 * 2**20), time.monotonic() + 10
-        answer = exchange("POST", target, {}, body, ends_at=ends_at)
+        answer = exchange("POST", target, {}, body, ends_at=ends_at, check=lambda host, address: None)
         thread.join()
 
     assert answer.status == 413

@@ -1,0 +1,190 @@
+"""Whose an address is, and what may be sent where: the rules alone, without a connection."""
+
+import pytest
+
+from shared.errors import InvalidSettings
+from shared.handlers import NeverAgain
+from shared.reachable import Kind, Reach, kind_of
+
+CLOUD = {"K_SERVICE": "watchkeeper-tick"}
+
+PUBLIC = [
+    *(
+        "8.8.8.8",
+        "1.1.1.1",
+        "9.255.255.255",
+        "11.0.0.0",
+        "100.63.255.255",
+        "100.128.0.0",
+        "126.255.255.255",
+        "128.0.0.0",
+    ),
+    *(
+        "169.253.255.255",
+        "169.255.0.0",
+        "172.15.255.255",
+        "172.32.0.0",
+        "192.167.255.255",
+        "192.169.0.0",
+        "198.17.255.255",
+    ),
+    *(
+        "198.20.0.0",
+        "199.36.153.8",
+        "223.255.255.255",
+        "2001:4860:4860::8888",
+        "2600::",
+        "2a00:1450:4001::1",
+        "2001:200::",
+    ),
+    *("::ffff:8.8.8.8", "64:ff9b::8.8.8.8"),
+]
+PRIVATE = [
+    *("10.0.0.0", "10.255.255.255", "172.16.0.0", "172.31.255.255", "192.168.0.1", "192.168.255.255"),
+    *("100.64.0.0", "100.127.255.255", "fc00::1", "fd00::1", "fdff:ffff::", "::ffff:10.0.0.1", "::ffff:c0a8:1"),
+    *("64:ff9b::10.0.0.1", "64:ff9b::6440:1"),
+]
+INTERNAL = [
+    *(
+        "127.0.0.1",
+        "127.0.0.0",
+        "127.255.255.255",
+        "0.0.0.0",
+        "0.1.2.3",
+        "169.254.169.254",
+        "169.254.0.1",
+        "169.254.170.2",
+    ),
+    *("100.100.100.200", "168.63.129.16", "192.0.0.192", "192.0.2.1", "192.88.99.1", "198.18.0.1", "198.19.255.255"),
+    *("198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"),
+    *("::", "::1", "fe80::1", "fe80::1%lo", "febf::1", "fec0::1", "ff02::1", "fd00:ec2::254", "fd20:ce::254"),
+    *("::ffff:127.0.0.1", "::ffff:a9fe:a9fe", "::ffff:0.0.0.0", "64:ff9b::127.0.0.1", "64:ff9b::a9fe:a9fe"),
+    *("::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b:1::7f00:1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "2002:a00:1::"),
+    *("2001::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:2::1", "2001:db8::1", "3fff::1", "100::1", "5f00::1"),
+    *("4000::", "1fff:ffff::", "ffff::"),
+]
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        *((address, Kind.PUBLIC) for address in PUBLIC),
+        *((address, Kind.PRIVATE) for address in PRIVATE),
+        *((address, Kind.INTERNAL) for address in INTERNAL),
+    ],
+)
+def test_every_address_is_of_one_kind(address: str, kind: Kind) -> None:
+    """The ranges hold up to their edges, and an IPv4 address within an IPv6 one counts as what it is."""
+    assert kind_of(address) is kind
+
+
+# -- addresses ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", [*PUBLIC, *PRIVATE, *INTERNAL])
+def test_on_ones_own_machine_every_address_is_allowed(address: str) -> None:
+    """Only K_SERVICE makes it the cloud."""
+    Reach.from_env({}).check_address("anything", address)
+
+
+@pytest.mark.parametrize("address", INTERNAL)
+def test_in_the_cloud_an_internal_address_needs_its_host_named(address: str) -> None:
+    """HTTP_REQUEST_PRIVATE is not enough, another host neither; the error names the setting."""
+    others = Reach.from_env({**CLOUD, "HTTP_REQUEST_PRIVATE": "on", "HTTP_REQUEST_HOSTS": "other, host.example, [::2]"})
+    named = Reach.from_env({**CLOUD, "HTTP_REQUEST_HOSTS": "other,Host"})
+
+    with pytest.raises(NeverAgain, match=r"^host is a loopback.*HTTP_REQUEST_HOSTS"):
+        others.check_address("host", address)
+    named.check_address("host", address)
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_in_the_cloud_a_private_address_needs_a_setting(address: str) -> None:
+    """Either of the two will do, and the error names both."""
+    with pytest.raises(NeverAgain, match=r"^host is a private address.*HTTP_REQUEST_PRIVATE=on.*HTTP_REQUEST_HOSTS"):
+        Reach.from_env(CLOUD).check_address("host", address)
+    Reach.from_env({**CLOUD, "HTTP_REQUEST_PRIVATE": "on"}).check_address("host", address)
+    Reach.from_env({**CLOUD, "HTTP_REQUEST_HOSTS": "host"}).check_address("host", address)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_in_the_cloud_a_public_address_is_allowed(address: str) -> None:
+    """It needs no setting."""
+    Reach.from_env(CLOUD).check_address("host", address)
+
+
+# -- tokens ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "audience",
+    ["https://a.example", "https://a.example/", "https://A.Example/path?x=1", "a.example", "https://a.example:8443"],
+)
+def test_an_audience_of_the_own_host_is_allowed(audience: str) -> None:
+    """As an https URL, with any path, or as the host alone."""
+    Reach.from_env(CLOUD).check_audience(audience, scheme="https", host="a.example")
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [
+        *("https://b.example", "b.example", "http://a.example", "https://a.example.b.example", "https://b.a.example"),
+        *("https://a.example@b.example", "https://b.example/a.example", "https://[a.example", "", "//a.example"),
+        "32555940559.apps.googleusercontent.com",
+    ],
+)
+def test_an_audience_of_another_host_needs_to_be_listed(audience: str) -> None:
+    """The error names the setting; listed, exactly this audience is allowed."""
+    with pytest.raises(NeverAgain, match="HTTP_REQUEST_AUDIENCES"):
+        Reach.from_env(CLOUD).check_audience(audience, scheme="https", host="a.example")
+    if audience:
+        listed = Reach.from_env({**CLOUD, "HTTP_REQUEST_AUDIENCES": f"x,{audience}"})
+        listed.check_audience(audience, scheme="https", host="a.example")
+
+
+def test_no_identity_token_is_sent_in_clear_text() -> None:
+    """Not even for a listed audience to a named host."""
+    reach = Reach.from_env({**CLOUD, "HTTP_REQUEST_AUDIENCES": "http://a.example", "HTTP_REQUEST_HOSTS": "a.example"})
+
+    with pytest.raises(NeverAgain, match="clear text"):
+        reach.check_audience("http://a.example", scheme="http", host="a.example")
+
+
+def test_on_ones_own_machine_every_token_may_be_sent_anywhere() -> None:
+    """There it is the developer's own identity and network."""
+    reach = Reach.from_env({})
+
+    reach.check_audience("https://b.example", scheme="http", host="a.example")
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+def test_hosts_are_read_as_a_url_has_them() -> None:
+    """Case does not matter; an IPv6 address may stand in brackets."""
+    reach = Reach.from_env({**CLOUD, "HTTP_REQUEST_HOSTS": " Inventory.Internal, 127.0.0.1,[::1], fd00::5,a_b "})
+
+    assert reach.hosts == ("inventory.internal", "127.0.0.1", "::1", "fd00::5", "a_b")
+
+
+@pytest.mark.parametrize(
+    "host", ["http://a.example", "a.example:80", "a.example/", "*.example", "a b", "10.0.0.0/8", "."]
+)
+def test_a_host_that_is_none_is_named(host: str) -> None:
+    """It would never match, and the job would be refused without a hint."""
+    with pytest.raises(InvalidSettings, match=r"HTTP_REQUEST_HOSTS is .* without scheme, port or path"):
+        Reach.from_env({"HTTP_REQUEST_HOSTS": f"good,{host}"})
+
+
+@pytest.mark.parametrize("text", ["yes", "true", "1", "ON"])
+def test_private_is_on_or_off(text: str) -> None:
+    """Nothing else opens a network, or seems to."""
+    with pytest.raises(InvalidSettings, match=r"HTTP_REQUEST_PRIVATE is .* on, off"):
+        Reach.from_env({"HTTP_REQUEST_PRIVATE": text})
+
+
+def test_settings_that_are_empty_count_as_not_set() -> None:
+    """A line left empty in .env opens nothing."""
+    names = ("HTTP_REQUEST_HOSTS", "HTTP_REQUEST_PRIVATE", "HTTP_REQUEST_AUDIENCES")
+
+    assert Reach.from_env({**CLOUD, **dict.fromkeys(names, " ")}) == Reach(in_cloud=True)
