@@ -1,4 +1,4 @@
-"""Tokens of the identity that this runs as."""
+"""Tokens of the identity that this runs as: Google's default credentials, or the metadata server's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +15,20 @@ def identity_token(audience: str, ends_at: float) -> str:
     from google.oauth2.id_token import fetch_id_token
 
     return _token("an identity token", lambda fetch: fetch_id_token(fetch, audience), ends_at)  # type: ignore[no-untyped-call]  # google-auth has no types
+
+
+def access_token(scope: str, ends_at: float) -> str:
+    """Return an access token for the scopes, which a space separates. Raises NoToken, at the deadline at the latest."""
+    import google.auth
+
+    def get(fetch: Any) -> str:
+        credentials: Any
+        credentials, _ = google.auth.default(scopes=scope.split(" "), request=fetch)
+        credentials.refresh(fetch)
+        token: str = credentials.token
+        return token
+
+    return _token("an access token", get, ends_at)
 
 
 def _token(name: str, get: Callable[[Any], str], ends_at: float) -> str:

@@ -19,7 +19,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-from shared.google_tokens import NoToken, identity_token
+from shared.google_tokens import NoToken, access_token, identity_token
 from shared.handlers import Context, InvalidPayload, Later, NeverAgain, Payload, handler
 from shared.outbound import Head, InvalidUrl, Target, exchange, read_target
 from shared.reachable import Reach
@@ -53,11 +53,13 @@ class Request:
     body: Any = None
     timeout_seconds: float = DEFAULT_SECONDS
     oidc_audience: str | None = None
+    oauth_scope: str | None = None
 
     @property
     def has_credentials(self) -> bool:
         """Return whether anything is sent that only this server may see."""
-        return bool(self.headers or self.oidc_audience or self.body is not None or "@" in urlsplit(self.url).netloc)
+        has_token = self.oidc_audience or self.oauth_scope
+        return bool(self.headers or has_token or self.body is not None or "@" in urlsplit(self.url).netloc)
 
 
 def parse_request(payload: Payload) -> Request:
@@ -79,7 +81,17 @@ def parse_request(payload: Payload) -> Request:
         raise InvalidPayload(f"http_request: timeout_seconds is {seconds!r}; it must be from 1 to {LONGEST_SECONDS}")
     if request.oidc_audience is not None and not (isinstance(request.oidc_audience, str) and request.oidc_audience):
         raise InvalidPayload("http_request: oidc_audience must be text, the URL that the receiving service expects")
+    if request.oauth_scope is not None and not _is_scope(request.oauth_scope):
+        raise InvalidPayload(
+            "http_request: oauth_scope must be one or more scopes, separated by a space, "
+            "such as https://www.googleapis.com/auth/cloud-platform"
+        )
     return request
+
+
+def _is_scope(scope: Any) -> bool:
+    """Return whether this is a scope as of RFC 6749, 3.3."""
+    return isinstance(scope, str) and re.fullmatch(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*", scope) is not None
 
 
 def _check_url(url: Any) -> None:
@@ -108,12 +120,14 @@ def _check_headers(request: Request) -> None:
         )
     ways = (
         request.oidc_audience is not None,
+        request.oauth_scope is not None,
         "authorization" in {name.lower() for name in headers},
         "@" in urlsplit(request.url).netloc,
     )
     if sum(ways) > 1:
         raise InvalidPayload(
-            "http_request: give one of oidc_audience, an Authorization header, or a user name in the url, not several"
+            "http_request: give one of oidc_audience, oauth_scope, an Authorization header, "
+            "or a user name in the url, not several"
         )
 
 
@@ -166,9 +180,13 @@ def http_request(payload: Payload, context: Context) -> None:
 
 def _check_tokens(request: Request, reach: Reach) -> None:
     """Raise NeverAgain if the request asks for a token that its server must not have."""
+    if request.oidc_audience is None and request.oauth_scope is None:
+        return
+    target = _target(request.url)
     if request.oidc_audience is not None:
-        target = _target(request.url)
         reach.check_audience(request.oidc_audience, scheme=target.scheme, host=target.host)
+    else:
+        reach.check_scope(scheme=target.scheme, host=target.host)
 
 
 def _target(url: str) -> Target:
@@ -255,10 +273,10 @@ def _headers(request: Request, context: Context, ends_at: float) -> dict[str, st
 
 
 def _token(request: Request, ends_at: float) -> str | None:
-    if request.oidc_audience is None:
-        return None
     try:
-        return identity_token(request.oidc_audience, ends_at)
+        if request.oidc_audience is not None:
+            return identity_token(request.oidc_audience, ends_at)
+        return None if request.oauth_scope is None else access_token(request.oauth_scope, ends_at)
     except NoToken as exc:
         raise RequestFailed(str(exc)) from None
 

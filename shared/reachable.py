@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from shared.handlers import NeverAgain
 from shared.settings import Environment
 
+GOOGLE_APIS = ".googleapis.com"
+
 
 class Kind(StrEnum):
     """Whose an address is."""
@@ -113,6 +115,14 @@ class Reach:
         if audience not in self.audiences and host not in (audience.lower(), _https_host(audience)):
             raise NeverAgain(
                 f"http_request: oidc_audience must be an https URL on {host}, or be listed in HTTP_REQUEST_AUDIENCES"
+            )
+
+    def check_scope(self, *, scheme: str, host: str) -> None:
+        """Raise NeverAgain if an access token must not be sent to `host`."""
+        if self.in_cloud and not (scheme == "https" and host.endswith(GOOGLE_APIS)):
+            raise NeverAgain(
+                f"http_request: oauth_scope is only for https://*{GOOGLE_APIS}; "
+                f"use oidc_audience to authenticate to {host}"
             )
 
 

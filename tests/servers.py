@@ -24,6 +24,8 @@ from tests.tokens import encode
 
 EMAIL = "watchkeeper@example.iam.gserviceaccount.com"
 IDENTITY_PATH = "/computeMetadata/v1/instance/service-accounts/default/identity"
+ACCESS_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
+ACCESS_TOKEN = "the-access-token"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,14 +99,17 @@ def head(status: int, headers: Mapping[str, str]) -> bytes:
 
 
 def metadata_answers() -> dict[str, Answer]:
-    """Return the answers of a Google Compute Engine metadata server that hands out identity tokens."""
+    """Return the answers of a Google Compute Engine metadata server that hands out identity and access tokens."""
     account = json.dumps({"email": EMAIL, "aliases": ["default"], "scopes": []}).encode()
+    token = json.dumps({"access_token": ACCESS_TOKEN, "expires_in": 3599, "token_type": "Bearer"}).encode()
     return {
         "/": reply(headers={"Metadata-Flavor": "Google"}),
         "/computeMetadata/v1/instance/service-accounts/default/": reply(
             body=account, headers={"Content-Type": "application/json"}
         ),
+        "/computeMetadata/v1/project/project-id": reply(body=b"example", headers={"Content-Type": "application/text"}),
         IDENTITY_PATH: _identity,
+        ACCESS_PATH: reply(body=token, headers={"Content-Type": "application/json"}),
     }
 
 

@@ -15,17 +15,20 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from google.auth.compute_engine import _metadata
 
 from shared import outbound
 from shared.errors import InvalidSettings
-from shared.google_tokens import NoToken, identity_token
+from shared.google_tokens import NoToken, access_token, identity_token
 from shared.handlers import Context, InvalidPayload, Later, NeverAgain, check_payload, load_handlers
 from shared.http_request import MAX_REDIRECTS, METHODS, RequestFailed, http_request, is_same_server, parse_request
 from tests import servers
 from tests.servers import (
+    ACCESS_PATH,
+    ACCESS_TOKEN,
     IDENTITY_PATH,
     Answer,
     Exchange,
@@ -45,6 +48,7 @@ NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 KEY = "report@2026-11-21T09:00:00Z"
 AUDIENCE = "https://reports.example"
 URL = "https://reports.example/daily"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 # A URL may hold all of these, and no message any of them.
 SECRET_PATH = "/private-path"
@@ -179,6 +183,7 @@ def metadata() -> Iterator[HttpServer]:
         patch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
         patch.setenv("GCE_METADATA_HOST", server.address)
         patch.setenv("GCE_METADATA_IP", server.address)
+        patch.setenv("CLOUDSDK_CONFIG", os.devnull)  # no credentials of a developer
         importlib.reload(_metadata)  # it reads the environment when it is imported
         yield server
     importlib.reload(_metadata)
@@ -485,6 +490,7 @@ CREDENTIALS = [
     pytest.param("", {"body": {"password": "hunter2"}}, id="a-json-body"),
     pytest.param("", {"body": ""}, id="an-empty-body"),
     pytest.param("", {"oidc_audience": AUDIENCE}, id="an-identity-token"),
+    pytest.param("", {"oauth_scope": SCOPE}, id="an-access-token"),
     pytest.param("lovelace:hunter2@", {}, id="a-password-in-the-url"),
 ]
 
@@ -673,7 +679,34 @@ def test_an_audience_that_is_a_whole_url_is_not_told_either(fail: Fail, metadata
     assert "identity token" in str(error)
 
 
-@pytest.mark.parametrize("get_token", [identity_token])
+@pytest.mark.parametrize("scope", [SCOPE, f"{SCOPE} https://www.googleapis.com/auth/chat.bot", "openid"])
+def test_an_access_token_is_sent_when_a_scope_is_given(send: Send, metadata: HttpServer, scope: str) -> None:
+    """The metadata server's token for exactly those scopes is the bearer token."""
+    received = send(oauth_scope=scope)
+
+    assert received.headers.get_all("Authorization") == [f"Bearer {ACCESS_TOKEN}"]
+    (asked,) = [asked for asked in metadata.received if asked.path == ACCESS_PATH]
+    assert parse_qs(urlsplit(asked.target).query)["scopes"] == [scope.replace(" ", ",")]
+
+
+@pytest.mark.parametrize("path", ["/", ACCESS_PATH])
+@pytest.mark.parametrize(
+    "answer", [reply(403, b"hunter2"), reply(body=b"hunter2"), reply(404)], ids=["no", "text", "nothing"]
+)
+def test_an_access_token_that_cannot_be_had_is_tried_again(
+    server: HttpServer, metadata: HttpServer, path: str, answer: Answer
+) -> None:
+    """Without its token the request is not made; the next attempt may get one."""
+    metadata.answers[path] = answer
+
+    with pytest.raises(RequestFailed, match="could not get an access token") as caught:
+        http_request({"url": server.url("/"), "oauth_scope": SCOPE, "timeout_seconds": 2}, new_context())
+
+    assert server.received == []
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("get_token", [identity_token, access_token])
 def test_a_token_that_comes_in_drips_is_given_up_at_the_deadline(
     metadata: HttpServer, get_token: Callable[[str, float], str]
 ) -> None:
@@ -766,7 +799,7 @@ def test_a_setting_that_cannot_be_used_sends_nothing(server: HttpServer, cloud: 
     assert server.received == []
 
 
-@pytest.mark.parametrize("payload", [{"oidc_audience": AUDIENCE}], ids=["identity"])
+@pytest.mark.parametrize("payload", [{"oidc_audience": AUDIENCE}, {"oauth_scope": SCOPE}], ids=["identity", "access"])
 def test_in_the_cloud_no_token_is_sent_in_clear_text(
     server: HttpServer, metadata: HttpServer, cloud: Callable[..., None], payload: dict[str, Any]
 ) -> None:
@@ -815,6 +848,7 @@ def test_in_the_cloud_an_identity_token_goes_to_its_own_host(
     ("payload", "said"),
     [
         pytest.param({"oidc_audience": AUDIENCE}, "HTTP_REQUEST_AUDIENCES", id="an-audience-of-another-host"),
+        pytest.param({"oauth_scope": SCOPE}, "googleapis", id="an-access-token"),
     ],
 )
 def test_in_the_cloud_no_token_goes_to_a_host_that_it_is_not_for(
@@ -1001,10 +1035,22 @@ def test_an_audience_that_is_none_is_refused(audience: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "scope", [5, True, [SCOPE], "", " ", f"{SCOPE} ", f"{SCOPE}  openid", f"{SCOPE}\n", 'a"b', "é"]
+)
+def test_a_scope_that_is_none_is_refused(scope: Any) -> None:
+    """The error names `oauth_scope`, and shows one."""
+    with pytest.raises(InvalidPayload, match=r"oauth_scope must be .*/auth/cloud-platform"):
+        parse_request({"url": URL, "oauth_scope": scope})
+
+
+@pytest.mark.parametrize(
     "payload",
     [
         pytest.param({"url": URL, "headers": {"authorization": "x"}, "oidc_audience": AUDIENCE}, id="token-and-header"),
         pytest.param({"url": "http://a:b@reports.example", "oidc_audience": AUDIENCE}, id="token-and-password"),
+        pytest.param({"url": URL, "oauth_scope": SCOPE, "oidc_audience": AUDIENCE}, id="two-tokens"),
+        pytest.param({"url": URL, "headers": {"authorization": "x"}, "oauth_scope": SCOPE}, id="access-and-header"),
+        pytest.param({"url": "http://a:b@reports.example", "oauth_scope": SCOPE}, id="access-and-password"),
         pytest.param(
             {"url": "http://a:b@reports.example", "headers": {"Authorization": "x"}}, id="password-and-header"
         ),
@@ -1024,7 +1070,7 @@ def test_an_unknown_field_is_refused() -> None:
 
 def test_null_is_as_good_as_absent() -> None:
     """A program may write every field."""
-    names = ("method", "headers", "body", "timeout_seconds", "oidc_audience")
+    names = ("method", "headers", "body", "timeout_seconds", "oidc_audience", "oauth_scope")
 
     request = parse_request({"url": URL, **dict.fromkeys(names)})
 

@@ -1,5 +1,7 @@
 """Whose an address is, and what may be sent where: the rules alone, without a connection."""
 
+import re
+
 import pytest
 
 from shared.errors import InvalidSettings
@@ -150,11 +152,34 @@ def test_no_identity_token_is_sent_in_clear_text() -> None:
         reach.check_audience("http://a.example", scheme="http", host="a.example")
 
 
+@pytest.mark.parametrize("host", ["run.googleapis.com", "europe-west1-run.googleapis.com", "a.b.googleapis.com"])
+def test_an_access_token_is_for_googles_apis(host: str) -> None:
+    """Over https to any host below googleapis.com."""
+    Reach.from_env(CLOUD).check_scope(scheme="https", host=host)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host"),
+    [
+        ("http", "run.googleapis.com"),
+        *(("https", host) for host in ("googleapis.com", "evilgoogleapis.com", "run.googleapis.com.evil.example")),
+        *(("https", host) for host in ("run.googleapis.com.", "www.google.com", "svc-abc-uc.a.run.app", "127.0.0.1")),
+    ],
+)
+def test_an_access_token_is_for_nothing_else(scheme: str, host: str) -> None:
+    """The error says what would do."""
+    settings = {**CLOUD, "HTTP_REQUEST_HOSTS": host, "HTTP_REQUEST_AUDIENCES": host, "HTTP_REQUEST_PRIVATE": "on"}
+
+    with pytest.raises(NeverAgain, match=re.escape("oauth_scope is only for https://*.googleapis.com")):
+        Reach.from_env(settings).check_scope(scheme=scheme, host=host)
+
+
 def test_on_ones_own_machine_every_token_may_be_sent_anywhere() -> None:
     """There it is the developer's own identity and network."""
     reach = Reach.from_env({})
 
     reach.check_audience("https://b.example", scheme="http", host="a.example")
+    reach.check_scope(scheme="http", host="127.0.0.1")
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------
