@@ -10,11 +10,13 @@ import json
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import click
+
+from local.stand_in import LocalHandler
 
 
 @click.command()
@@ -80,7 +82,7 @@ class DeliveryServer(ThreadingHTTPServer):
             return {"requests": self._keys.total(), "occurrences": len(self._keys), "delivered_twice": repeated}
 
 
-class Delivery(BaseHTTPRequestHandler):
+class Delivery(LocalHandler):
     """One request: any POST is a delivery, GET asks for the figures."""
 
     server: DeliveryServer

@@ -19,9 +19,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from shared.loopback import foreign
 
 CONTROL_PATH = "/stand-in"
 FAULTS_PATH = f"{CONTROL_PATH}/faults"
@@ -204,7 +207,19 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class LocalHandler(BaseHTTPRequestHandler):
+    """Answers 403, before anything is done, to what a page of another website sends here."""
+
+    def parse_request(self) -> bool:
+        """Read the head of a request; False when it has been answered already."""
+        if not super().parse_request():
+            return False
+        if reason := foreign(self.headers):
+            self.send_error(HTTPStatus.FORBIDDEN, explain=f"Only this machine is answered, and {reason}")
+        return not reason
+
+
+class _Handler(LocalHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
 

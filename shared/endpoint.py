@@ -22,6 +22,7 @@ from shared import errors
 from shared.auth import Certificates, Headers, authenticate
 from shared.job import iso
 from shared.logs import hashed, set_up_logs, trace_id
+from shared.loopback import refuse_foreign
 from shared.settings import Settings
 
 log = logging.getLogger("watchkeeper.endpoint")
@@ -98,6 +99,7 @@ def http_function(
         trace = trace_of(request.headers)
         token = trace_id.set(trace)
         try:
+            refuse_foreign(request.headers, set_up().auth.mode)
             if request.method == "POST":
                 return dict(respond(request, set_up(), clock())), 200
             if request.method == "GET" and request.path.endswith("/health"):

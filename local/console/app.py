@@ -27,6 +27,7 @@ from local.stand_in import CONTROL_PATH
 from shared.errors import InvalidInput, StoreUnavailable, WatchkeeperError
 from shared.job import NotPossible
 from shared.jobs import AlreadyScheduled, UnknownJob
+from shared.loopback import is_cross_origin, is_loopback
 from shared.subscriptions import PREFIX
 
 BY = "console"
@@ -82,15 +83,15 @@ def create_console(system: System) -> flask.Flask:
 def _refuse(request: flask.Request, *, is_read_only: bool) -> None:
     """Answer 403 to what no page of ours asks for: another host name or origin, or a change where none is allowed."""
     port = request.environ["SERVER_PORT"]
-    if request.host not in (f"127.0.0.1:{port}", f"localhost:{port}"):
+    if not is_loopback(request.host) or request.host.rpartition(":")[2] != port:
         abort(403, f"open this page as http://127.0.0.1:{port}")
-    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    is_ours = origin == f"http://{request.host}" if origin is not None else site == "same-origin"
-    is_unknown = origin is None and site in (None, "none")  # typed by a person, or no browser
+    is_foreign = is_cross_origin(request.headers)
+    # Without these headers a person typed the address, or no browser asks.
+    is_ours = "Origin" in request.headers or request.headers.get("Sec-Fetch-Site") == "same-origin"
     changes = request.method not in ("GET", "HEAD", "OPTIONS")
-    if changes and not (is_ours and request.mimetype == "application/json"):
+    if changes and (is_foreign or not is_ours or request.mimetype != "application/json"):
         abort(403, "only this page itself may change anything")
-    if request.path.startswith("/api/") and not (is_ours or is_unknown):
+    if is_foreign and request.path.startswith("/api/"):
         abort(403, "only this page itself may ask for this")
     if changes and is_read_only:
         abort(403, "this console is read-only; use the command line to change anything")

@@ -300,6 +300,22 @@ def test_the_console_is_where_the_terminal_says(start: Callable[..., Run]) -> No
     run.wait_for("Renewed the Gmail watch of agent@example.com")
 
 
+def test_no_page_of_another_website_gets_in(start: Callable[..., Run]) -> None:
+    """A browser on this machine sends requests for any page, by another origin or a rebound name: nothing answers."""
+    run = start()
+    run.wait_for(HELLO)
+    ports = [run.console + offset for offset in range(1 + FUNCTIONS + STAND_INS)]
+    foreign: list[dict[str, str]] = [
+        {"origin": "https://evil.example", "content-type": "text/plain"},
+        {"host": "evil.example", "content-type": "application/json"},
+    ]
+
+    changes = {run.call("POST", "/", port=port, **headers) for port in ports for headers in foreign}
+    looks = {run.call("GET", "/health", port=port, **headers) for port in ports[1:] for headers in foreign}
+
+    assert (changes, looks) == ({403}, {403})
+
+
 def test_a_function_runs_as_it_would_be_deployed(start: Callable[..., Run], jobs: Jobs, tmp_path: Path) -> None:
     """Its folder is a temporary one that holds what is uploaded, and it sees nothing else of the project."""
     (tmp_path / "curiosity.py").write_text(CURIOUS_HANDLERS)

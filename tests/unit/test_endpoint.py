@@ -216,6 +216,40 @@ def test_any_other_method_is_not_allowed(ask: Ask, answers: Answers, method: str
         assert error_of(response) == {"code": "method_not_allowed", "message": f"{method} is not allowed; use POST"}
 
 
+# -- pages of other websites -------------------------------------------------------------------------------------------
+
+FOREIGN = [
+    pytest.param({"Host": "evil.example:8081"}, id="rebound-name"),
+    pytest.param({"Origin": "https://evil.example"}, id="other-origin"),
+    pytest.param({"Sec-Fetch-Site": "cross-site"}, id="other-site"),
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_without_authentication_no_other_website_is_answered(
+    ask: Ask, answers: Answers, lines: Lines, headers: Mapping[str, str]
+) -> None:
+    """A page in a browser on this machine can send requests here; with AUTH_MODE=off nothing else would stop it."""
+    called, health, preflight = (
+        ask(*asked, headers=headers) for asked in (("POST",), ("GET", "/health"), ("OPTIONS",))
+    )
+
+    assert [called.status_code, health.status_code, preflight.status_code] == [403, 403, 403]
+    assert error_of(called)["code"] == "forbidden"
+    assert "AUTH_MODE=off" in error_of(called)["message"]
+    assert answers.calls == []
+    assert "auth_refused" in [line.get("action") for line in lines()]
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_with_authentication_the_token_decides(ask: Ask, closed: Mapping[str, str], headers: Mapping[str, str]) -> None:
+    """In the cloud a function is called by its own name, and a page of another site has no token."""
+    assert ask("GET", "/health", headers=headers).status_code == 200
+    assert ask("POST", headers=headers).status_code == 401
+    authorized = {**headers, "Authorization": f"Bearer {closed['CRON_SECRET']}"}
+    assert ask("POST", headers=authorized).status_code == 200
+
+
 # -- authentication ----------------------------------------------------------------------------------------------------
 
 
