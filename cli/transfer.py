@@ -1,9 +1,9 @@
 """`watchkeeper jobs import`, `upgrade` and `export`: jobs in bulk, into the store, where they lie, and out of it."""
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import click
@@ -14,6 +14,7 @@ from cli.intake_report import IntakeReport
 from cli.session import Session
 from shared.document import Unreadable
 from shared.errors import InvalidInput, StoreUnavailable, WatchkeeperError
+from shared.private_files import create_private
 from shared.store import Change, Lost, Outcome, Store, Unheard, Won
 
 CHUNK = 2000  # for the JSON store, which writes its whole file each time; Firestore cuts its calls itself
@@ -152,14 +153,10 @@ def _print(report: IntakeReport, *, dry_run: bool) -> None:
 
 
 def _write_atomically(file: Path, pieces: Iterable[str]) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary = file.with_name(f".{file.name}.{token_hex(8)}")
     try:
         try:
-            temporary.touch(mode=0o600, exist_ok=False)  # payloads may hold secrets
-            with temporary.open("w", encoding="ascii") as stream:
-                stream.writelines(pieces)
-                stream.flush()
-                os.fsync(stream.fileno())
+            create_private(temporary, pieces)  # payloads may hold secrets
             temporary.replace(file)
         finally:
             temporary.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from shared.document import Unreadable, changed_fields, from_document, read_time, to_document, with_times
 from shared.errors import StoreUnavailable
 from shared.job import Job, iso
+from shared.private_files import create_private, make_private_folder
 from shared.store import PAGE, Change, Lost, Outcome, Unheard, Won
 
 LOCK_SECONDS = 10
@@ -32,7 +33,7 @@ class JsonStore:
     def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
         self._path = path
         self._clock = clock
-        self._lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS)
+        self._lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS, mode=0o600)
 
     def get(self, job_ids: Collection[str]) -> dict[str, Job | Unreadable]:
         content = self._read()
@@ -59,7 +60,7 @@ class JsonStore:
 
     def swap(self, changes: Sequence[Change]) -> list[Outcome]:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._path.parent)
             with self._lock:
                 content = self._read()
                 outcomes = [self._apply(content, change) for change in changes]
@@ -129,10 +130,8 @@ class JsonStore:
             if isinstance(expire_at, datetime) and expire_at <= now:
                 _drop(content, job_id)
         temporary = Path(f"{self._path}.tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(_text(content))
-            file.flush()
-            os.fsync(file.fileno())
+        temporary.unlink(missing_ok=True)  # what a killed process left behind, or a link that somebody planted
+        create_private(temporary, [_text(content)])
         temporary.replace(self._path)
         _sync_folder(self._path.parent)
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -754,6 +755,25 @@ def test_an_export_overwrites_only_when_told(run: Terminal, job_factory: JobFact
     assert (refused.exit_code, kept, forced.exit_code) == (1, "precious", 0)
     assert json.loads(backup.read_text())[0]["id"] == "job"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.json", "jobs.json", "jobs.json.lock"]
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022])
+def test_an_export_is_for_its_owner_alone(run: Terminal, job_factory: JobFactory, tmp_path: Path, mask: int) -> None:
+    """Payloads may hold secrets: a file that others could read is closed too, and no planted link is followed."""
+    run.put(job_factory("a"))
+    backup, precious = tmp_path / "backup.json", tmp_path / "precious"
+    precious.write_text("precious")
+    backup.write_text("old")
+    backup.chmod(0o666)
+    (tmp_path / f".backup.json.{os.getpid()}").symlink_to(precious)
+    before = os.umask(mask)
+
+    run("jobs", "export", str(backup), "--force")
+    os.umask(before)
+
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert [job["id"] for job in json.loads(backup.read_text())] == ["a"]
+    assert precious.read_text() == "precious"
 
 
 def test_an_export_to_nowhere_is_an_error(run: Terminal, tmp_path: Path) -> None:

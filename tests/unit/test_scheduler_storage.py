@@ -4,7 +4,8 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -533,6 +534,82 @@ def test_a_kill_in_the_middle_of_a_write_leaves_a_whole_file(
 
     assert process.exitcode == -signal.SIGKILL
     assert [job.id for job in store.page()] == expected
+
+
+# -- who can read the file ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077], ids=lambda mask: f"umask-{mask:03o}")
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A umask, from one that hides nothing to one that hides everything from others."""
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+@pytest.mark.usefixtures("umask")
+@pytest.mark.parametrize("before", [None, 0o666, 0o644])
+def test_the_job_file_is_for_its_owner_alone(
+    tmp_path: Path, job_factory: JobFactory, now: datetime, before: int | None
+) -> None:
+    """Payloads may hold secrets: every write keeps folder, file and lock closed, whatever they were before."""
+    path = tmp_path / ".data" / "jobs.json"
+    if before is not None:
+        path.parent.mkdir(mode=0o777)
+        path.write_text('{"counter": 0, "jobs": {}, "versions": {}}')
+        path.chmod(before)
+        path.parent.chmod(before | 0o111)
+    store = JsonStore(path, lambda: now)
+
+    insert(store, job_factory("a"))
+
+    assert [mode_of(each) for each in (path.parent, path, Path(f"{path}.lock"))] == [0o700, 0o600, 0o600]
+    path.chmod(0o666)
+    insert(store, job_factory("b"))
+    assert mode_of(path) == 0o600
+
+
+def test_a_folder_that_others_share_stays_as_it_is(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
+    """Only a new folder and our own one are closed: a job file may lie in any folder."""
+    for folder in (shared := tmp_path / "shared", new := tmp_path / "new" / "folder", linked := tmp_path / ".data"):
+        if folder is shared:
+            shared.mkdir()
+            shared.chmod(0o755)
+        if folder is linked:
+            linked.symlink_to(shared)
+        insert(JsonStore(folder / "jobs.json", lambda: now), job_factory(folder.name.strip(".")))
+
+    assert [mode_of(shared), mode_of(new)] == [0o755, 0o700]
+
+
+def test_a_planted_link_is_not_followed(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
+    """Who may write into the folder has no other file of ours overwritten by a link under the temporary name."""
+    path, precious = tmp_path / "jobs.json", tmp_path / "precious"
+    precious.write_text("precious")
+    Path(f"{path}.tmp").symlink_to(precious)
+
+    insert(JsonStore(path, lambda: now), job_factory("a"))
+
+    assert precious.read_text() == "precious"
+    assert not path.is_symlink()
+
+
+def test_a_job_file_that_is_a_link_is_replaced(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
+    """The jobs that it leads to are read; the first write puts a file in its place and leaves the other alone."""
+    path, elsewhere = tmp_path / "jobs.json", tmp_path / "elsewhere.json"
+    insert(JsonStore(elsewhere, lambda: now), job_factory("a"))
+    before = elsewhere.read_text()
+    path.symlink_to(elsewhere)
+    store = JsonStore(path, lambda: now)
+
+    insert(store, job_factory("b"))
+
+    assert [job.id for job in store.page()] == ["a", "b"]
+    assert (path.is_symlink(), mode_of(path), elsewhere.read_text()) == (False, 0o600, before)
 
 
 # -- Firestore only ----------------------------------------------------------------------------------------------------

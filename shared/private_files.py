@@ -1,0 +1,29 @@
+"""Files that their owner alone can read: jobs have payloads, and a payload may hold a secret."""
+
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+OWN_FOLDER = ".data"
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make the folder of a job file, for its owner alone. Of those that exist only `.data` is ours to close."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.name == OWN_FOLDER and stat.S_IMODE(folder.lstat().st_mode) & 0o077 and not folder.is_symlink():
+        with suppress(PermissionError):  # another person's folder; that person decides
+            folder.chmod(0o700)
+
+
+def create_private(path: Path, pieces: Iterable[str]) -> None:
+    """Write a new file, for its owner alone, and flush it to disk.
+
+    Raises FileExistsError when anything has this name already, a link included, and OSError.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(pieces)
+        file.flush()
+        os.fsync(file.fileno())
