@@ -2,10 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 
 from shared.job import Job, Status
 from shared.recurrence import Recurrence, load_timezone
+
+# Errors in our own words, which hold nothing but numbers.
+OWN_ERROR = re.compile(
+    "timed out after [0-9]+ s|given up: [0-9]+ holders died|its holder died, or could not renew its lease"
+    "|its lease was released"
+)
+EXCEPTION = re.compile("([A-Z][A-Za-z]{0,60}(?:Error|Exception)): ")
 
 
 def in_words(expression: str) -> str:
@@ -89,6 +97,27 @@ def why(job: Job, now: datetime, timezone: str) -> str:
     if job.error and job.ready_at != job.schedule_at:
         return f"It was put off until {at(job.ready_at)}: {job.error}."
     return f"It is not due until {at(job.ready_at)}."
+
+
+def for_space(job: Job) -> Job:
+    """Return the job as the people of its space may see it: of each error the kind, and no word of its text.
+
+    The text is whatever a handler raised. It may quote a key, or an answer that was meant for the operator.
+    """
+    runs = tuple(replace(run, error=run.error and kind_of_error(run.error)) for run in job.recent_runs)
+    return replace(job, error=job.error and kind_of_error(job.error), recent_runs=runs)
+
+
+def kind_of_error(error: str) -> str:
+    """Name the kind of an error by our own words or the name of an exception, else `an error`."""
+    if OWN_ERROR.fullmatch(error):
+        return error
+    return named[1] if (named := EXCEPTION.match(error)) else "an error"
+
+
+def where_to_look(job: Job) -> str:
+    """Say where the operator finds the text of an error."""
+    return f"`watchkeeper jobs show {job.id}` and the log show the whole error."
 
 
 def person(by: str | None) -> str:

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from shared.chat_messages import is_thread_of
-from shared.explain import why
-from shared.job import Job, RunOutcome, Status, iso
+from shared.explain import for_space, where_to_look, why
+from shared.job import MAX_RECENT_RUNS, Job, Run, RunOutcome, Status, iso
 
 ANY_FUNCTION = "watchkeeper"  # what a button calls where it need not be an address
 SUFFIX = ":failed"
 LONGEST_ID = 200  # see `shared.job.ID`
-LONGEST_ERROR = 300
+TRIED = (RunOutcome.RETRIED, RunOutcome.FAILED)
 
 
 def failure_notice(job: Job, *, now: datetime, function: str, timezone: str) -> Job | None:
@@ -29,17 +29,25 @@ def failure_notice(job: Job, *, now: datetime, function: str, timezone: str) -> 
         rf"{SUFFIX}(:[0-9]+)?$", job.id
     ):  # a notice that cannot be delivered is not told of by another one
         return None
-    # Pointed brackets could mention people: <users/all>.
-    error = " ".join((run.error or "").split()).replace("<", "< ")
-    error = error if len(error) <= LONGEST_ERROR else f"{error[: LONGEST_ERROR - 3]}..."
-    follows = "" if job.status is Status.FAILED else f"\n{why(job, now, job.timezone or timezone)}"
-    text = f"Job {job.id} ({job.job_type}) failed for good: {error}{follows}"
+    told = for_space(job)
+    follows = "" if job.status is Status.FAILED else f"\n{why(told, now, job.timezone or timezone)}"
+    text = (
+        f"Job {job.id} ({job.job_type}) failed for good{_attempt(job, run)}: {told.recent_runs[-1].error or 'an error'}"
+    )
+    text = f"{text}. {where_to_look(job)}{follows}"
     payload: dict[str, Any] = {"space": job.space, "text": text, "cardsV2": [_card(job, function)]}
     if is_thread_of(job.space, job.payload.get("thread")):
         payload["thread"] = job.payload["thread"]
     same = [each for each in job.recent_runs if each.outcome is run.outcome and each.schedule_at == run.schedule_at]
     notice_id = _notice_id(f"{job.id}@{iso(run.schedule_at)}", len(same))
     return Job.create(notice_id, "chat_message", now=now, payload=payload, space=job.space, by="tick")
+
+
+def _attempt(job: Job, last: Run) -> str:
+    """Say which attempt at the occurrence it was, unless the history, which is cut, does not hold them all."""
+    of_occurrence = [run for run in job.recent_runs if run.schedule_at == last.schedule_at]
+    number = sum(run.outcome in TRIED for run in of_occurrence)
+    return f" at attempt {number}" if len(of_occurrence) < MAX_RECENT_RUNS else ""
 
 
 def _notice_id(execution_key: str, count: int) -> str:

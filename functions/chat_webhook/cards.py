@@ -12,7 +12,7 @@ from html import escape as escape_html
 from typing import Any
 
 from phrases import Order
-from shared.explain import clock_change, in_words, local_time, occurrences, person, why
+from shared.explain import clock_change, for_space, in_words, local_time, occurrences, person, where_to_look, why
 from shared.job import Job, Run, Status, iso
 from shared.recurrence import Recurrence, load_timezone
 
@@ -68,13 +68,14 @@ class Cards:
 
     def scheduled(self, job: Job) -> Card:
         """Say that a job was made."""
+        job = for_space(job)
         return _card(f"Scheduled: {title(job)}", _text(f"{self._next(job)}\nIts id is {job.id}."), self._commands(job))
 
     def jobs(self, jobs: Sequence[Job], *, back: int | None, more: int | None) -> Card:
         """List jobs, each with its buttons; `back` and `more` are the places where other pages begin."""
         if not jobs:
             return self.examples("There is nothing scheduled in this space", "Try one of these:", EXAMPLES)
-        sections = [{"widgets": [self._summary(job), self._commands(job, "show")]} for job in jobs]
+        sections = [{"widgets": [self._summary(for_space(job)), self._commands(job, "show")]} for job in jobs]
         pages = {"Back": back, "More": more}
         if turns := [self._button(label, "list", first=str(at)) for label, at in pages.items() if at is not None]:
             sections.append({"widgets": [self._buttons(*turns)]})
@@ -82,8 +83,10 @@ class Cards:
 
     def job(self, job: Job, note: str = "") -> Card:
         """Show one job: why it runs or does not, and its last runs."""
+        job = for_space(job)
         now = max(self._now, job.updated_at or self._now)  # the job may have been changed a moment after
         lines = [note, why(job, now, self._timezone), self._schedule(job), f"Made by {person(job.created_by)}."]
+        lines.append(where_to_look(job) if any(run.error for run in job.recent_runs) else "")
         runs = "\n".join(self._run(run) for run in reversed(job.recent_runs)) or "It has not run yet."
         widgets = [_text("\n".join(filter(None, lines))), _text(f"Last runs:\n{runs}"), self._commands(job, "list")]
         return {
@@ -122,7 +125,7 @@ class Cards:
 
     def _run(self, run: Run) -> str:
         when = local_time(run.started_at or run.schedule_at, self._timezone)
-        return f"{when}: {run.outcome}{f', {_short(run.error, 150)}' if run.error else ''}"
+        return f"{when}: {run.outcome}{f', {run.error}' if run.error else ''}"
 
     def _commands(self, job: Job, *more: str) -> Widget:
         buttons = [self._button(LABELS[action], action, id=job.id) for action in BUTTONS[job.status]]

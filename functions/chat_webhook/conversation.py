@@ -18,7 +18,7 @@ from chat_reply import Reply, says, shows
 from phrases import NotUnderstood, Order, understand
 from shared.chat_agent import AgentContext, as_message, load_agent, log_failure
 from shared.errors import InvalidInput, InvalidSettings
-from shared.job import Job, NotPossible, Status, iso
+from shared.job import InvalidJob, Job, NotPossible, Status, iso
 from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
 from shared.logs import hashed
 
@@ -195,7 +195,7 @@ class Conversation:
         unknown = UnknownJob(f"There is no job {job_id[:200]} in this space; jobs lists those there are.")
         try:
             job = self.jobs().get(job_id)
-        except UnknownJob:
+        except (UnknownJob, InvalidJob):  # nobody knows whose a document is that cannot be read
             raise unknown from None
         if not self.event.space or job.space != self.event.space:
             raise unknown

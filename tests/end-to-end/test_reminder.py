@@ -125,7 +125,7 @@ def test_a_reminder_arrives_where_it_was_said_and_once(world: World) -> None:
     assert all("Scheduled: stretch" in words_of(reply) for reply in confirmed)
     assert [tick["jobs_executed"] for tick in (before, unheard, heard, after)] == [0, 1, 1, 0]
     assert (unheard["jobs_retried"], heard["jobs_succeeded"]) == (1, 1)
-    assert "Chat said nothing" in words_of(waiting)
+    assert "it failed 1 of 3 attempts, because: an error." in words_of(waiting)
     assert (message.space, message.thread, message.text) == (world.space, world.thread, "<users/104> stretch")
     assert world.job().status is Status.COMPLETED
     assert len({request.query["requestId"] for request in world.chat.requests}) == 1
@@ -149,7 +149,9 @@ def test_a_reminder_that_gives_up_is_told_of_and_can_be_retried(world: World) ->
     assert sum(tick["jobs_failed"] for tick in ticks) == 1
     assert failed.status is Status.FAILED
     assert (notice.space, notice.thread) == (world.space, world.thread)
-    assert notice.text.startswith(f"Job {job.id} (chat_message) failed for good: Chat said 403")
+    assert notice.text.startswith(f"Job {job.id} (chat_message) failed for good at attempt 1: an error.")
+    assert failed.error is not None
+    assert failed.error.startswith("Chat said 403")
     assert "It is tried again within a minute." in words_of(retried)
     assert again.status is Status.PENDING
     assert world.job().status is Status.COMPLETED

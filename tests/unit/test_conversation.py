@@ -15,6 +15,7 @@ from chat_event import parse_event
 from chat_reply import rendered
 from conversation import LISTED, Conversation
 from shared.chat_agent import AgentContext
+from shared.document import Unreadable, to_document
 from shared.errors import InvalidInput
 from shared.handlers import load_handlers
 from shared.job import Job, Result, Status, iso
@@ -425,7 +426,7 @@ def test_a_paused_job_is_resumed_and_a_failed_one_retried(chat: Chat, tea: Job) 
     retried = chat.tap(failed, "Retry")
 
     assert "It goes on." in words_of(resumed)
-    assert "It gave up after 1 attempt, because: no milk." in words_of(failed)
+    assert "It gave up after 1 attempt, because: an error." in words_of(failed)
     assert "It is tried again within a minute." in words_of(retried)
     assert chat.jobs.get("once").status is Status.PENDING
 
@@ -435,15 +436,42 @@ def test_one_job_tells_why_it_will_or_will_not_run(chat: Chat, tea: Job) -> None
     found = chat.put(tea, tea.run(now=chat.now))
     held = chat.put(found, found.claim(now=chat.now, token="t", lease=HOUR, retention=HOUR))
     running = words_of(chat.say("job tea"))
-    result = Result(started_at=chat.now, ended_at=chat.now, by="schedule", error="no milk")
+    result = Result(started_at=chat.now, ended_at=chat.now, by="schedule", error="RuntimeError: no milk, sk-hunter2")
     chat.put(held, held.finish(result, retention=HOUR))
     waiting = words_of(chat.say("job tea"))
 
     assert "It has been running since Sat 21 Nov 2026, 10:00 (leased until Sat 21 Nov 2026, 11:00)." in running
-    assert "It is tried again at Sat 21 Nov 2026, 10:01: it failed 1 of 3 attempts, because: no milk." in waiting
-    assert "Sat 21 Nov 2026, 10:00: retried, no milk" in waiting
+    assert "It is tried again at Sat 21 Nov 2026, 10:01: it failed 1 of 3 attempts, because: RuntimeError." in waiting
+    assert "Sat 21 Nov 2026, 10:00: retried, RuntimeError" in waiting
+    assert "`watchkeeper jobs show tea` and the log show the whole error." in waiting
     assert "At 09:00, Monday through Friday (UTC)." in waiting
     assert "Made by bob@example.com." in waiting
+
+
+@pytest.mark.parametrize("later", [None, HOUR], ids=["failed", "put-off"])
+@pytest.mark.parametrize("most", [1, 3], ids=["for-good", "to-be-tried-again"])
+def test_no_card_shows_the_text_of_an_error(chat: Chat, later: timedelta | None, most: int) -> None:
+    """A handler's error may quote a key: whatever is asked for, and after each button, the text is not there."""
+    job = chat.jobs.schedule("log", {"message": "hello"}, id="once", space=SPACE, max_attempts=most).job
+    held = chat.put(job, job.claim(now=chat.now, token="t", lease=HOUR, retention=HOUR))
+    error = "no key sk-hunter2 <users/all>"
+    result = Result(started_at=chat.now, ended_at=chat.now, by="schedule", error=error, later=later)
+    chat.put(held, held.finish(result, retention=HOUR))
+
+    shown = [words_of(chat.say("job once")), words_of(chat.say("jobs"))]
+    shown += [words_of(chat.tap(chat.say("job once"), "All jobs")), words_of(chat.tap(chat.say("job once"), "Cancel"))]
+
+    assert not [words for words in shown if "hunter2" in words or "users/all" in words]
+    assert chat.jobs.get("once").error == error
+
+
+def test_a_document_that_cannot_be_read_is_not_quoted(chat: Chat, tea: Job) -> None:
+    """The reason quotes what stands in it, and nobody knows whose it is: in a space it does not exist."""
+    broken = Unreadable(id="tea", reason="", document={**to_document(tea), "status": "sk-hunter2"})
+    assert isinstance(chat.store.swap([Change(tea, broken)])[0], Won)
+
+    with pytest.raises(UnknownJob, match="There is no job tea in this space"):
+        chat.say("job tea")
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shared.explain import clock_change, in_words, local_time, occurrences, person, why
-from shared.job import Job, Result
+from shared.explain import clock_change, for_space, in_words, kind_of_error, local_time, occurrences, person, why
+from shared.job import Job, Result, Run, RunOutcome, Status
 from shared.recurrence import Recurrence, load_timezone
 
 HOUR = timedelta(hours=1)
@@ -105,6 +107,40 @@ def test_a_recurring_job_that_failed_waits_for_its_next_time(job_factory: Callab
     job = ended(job_factory(cron="0 9 * * *", max_attempts=1), now, error="no milk")
 
     assert why(job, now, "UTC") == "It is not due until Sun 22 Nov 2026, 09:00."
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("RuntimeError: the key sk-hunter2", "RuntimeError"),
+        ("InvalidPayloadException: x", "InvalidPayloadException"),
+        ("timed out after 30 s", "timed out after 30 s"),
+        ("given up: 5 holders died", "given up: 5 holders died"),
+        ("its holder died, or could not renew its lease", "its holder died, or could not renew its lease"),
+        ("POST https://internal.example: HTTP 404", "an error"),
+        ("timed out after 30 s\nsk-hunter2", "an error"),
+        ("sk-hunter2: refused", "an error"),
+        ("Hunter2Error: refused", "an error"),
+        ("RuntimeError", "an error"),
+    ],
+)
+def test_a_kind_of_error_holds_no_word_of_its_text(error: str, kind: str) -> None:
+    """Only our own words and the names of exceptions are told to a space."""
+    assert kind_of_error(error) == kind
+
+
+@given(before=st.text(max_size=20), after=st.text(max_size=20), text=st.sampled_from(["sk-hunter2", "<users/all>"]))
+def test_a_space_is_shown_no_text_of_an_error(before: str, after: str, text: str) -> None:
+    """Whatever stands around it, in the job itself and in its history."""
+    now = datetime(2026, 11, 21, 9, tzinfo=UTC)
+    error = f"{before}{text}{after}"
+    run = Run(schedule_at=now, outcome=RunOutcome.FAILED, error=error)
+    job = replace(Job.create("job", "log", now=now), status=Status.FAILED, ready_at=None, error=error)
+
+    shown = for_space(replace(job, recent_runs=(run,)))
+
+    assert text not in repr(shown)
+    assert text not in why(shown, now, "UTC")
 
 
 @pytest.mark.parametrize(
