@@ -62,7 +62,7 @@ def _renew(system: System, settings: Settings) -> str:
 
 def _access(settings: Settings) -> str:
     if settings.auth.mode is AuthMode.OFF:
-        return "for everybody on this machine (AUTH_MODE=off)"
+        return "for everybody on this machine, no web page of another site (AUTH_MODE=off)"
     return "with the CRON_SECRET as bearer token"
 
 
