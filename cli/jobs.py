@@ -61,9 +61,9 @@ def definition_options(command: Command) -> Command:
 def add_job(session: Session, /, job_type: str, **options: Any) -> None:
     """Schedule a job, once or again and again.
 
-    It runs with the next tick, unless --at, --in or --cron say otherwise; with --cron, --at says from when on. With
-    --id the call can be repeated: the same definition changes nothing, another one is refused, or with --replace
-    taken over, and the history is kept.
+    It runs with the next tick (at once while `make run` is up), unless --at, --in or --cron say otherwise; with --cron,
+    --at says from when on. With --id the call can be repeated: the same definition changes nothing, another one is
+    refused, or with --replace taken over, and the history is kept.
 
     \b
     Examples:

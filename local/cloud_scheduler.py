@@ -63,6 +63,10 @@ class CloudScheduler:
         """Call once, beside the schedule, as soon as no other call is out. Such a call has no schedule time."""
         return self._call({})
 
+    def run_beside(self) -> Call:
+        """Call once, at once, even while another call is out, which would not find new work for up to ten seconds."""
+        return self._noted_attempt({})
+
     def _wait_until(self, moment: datetime) -> bool:
         while (left := moment - self._clock()) > timedelta():
             if self._wait(min(left, LONGEST_WAIT).total_seconds()):
@@ -79,10 +83,14 @@ class CloudScheduler:
         return call
 
     def _call(self, headers: Mapping[str, str]) -> Call:
-        """Make one attempt; a failure goes to the log."""
+        """Make one attempt when no other call is out."""
         with self._call_is_out:
-            self._until_ready()
-            call = self.last_call = self._attempt(headers)
+            return self._noted_attempt(headers)
+
+    def _noted_attempt(self, headers: Mapping[str, str]) -> Call:
+        """Make one attempt; a failure goes to the log."""
+        self._until_ready()
+        call = self.last_call = self._attempt(headers)
         if not call.has_succeeded:
             log.warning(
                 "Cloud Scheduler's call of %s failed: %s", self._job.name, call.failure or f"HTTP {call.status}"

@@ -23,6 +23,7 @@ from local.functions_table import Function, read_functions
 from local.interrupts import Wait, catch_interrupts
 from local.introduction import introduction, place_of_jobs
 from local.reload import load_handlers_again, reload_on_change
+from local.run_now import AskedFor, call_when_asked, watch_file
 from local.staging import StagedCode
 from local.stand_ins import STAND_INS, Services, stand_ins
 from local.terminal import Terminal
@@ -124,12 +125,15 @@ def _surroundings(
     When it ends, `stopping` is set already.
     """
     schedulers = _schedulers(plan, processes, stopping)
+    asked = AskedFor(plan.jobs, watch) if (watch := _store_watch(plan)) else None
     system = _system(plan, processes, schedulers)
     with _console(system, plan.console):
         terminal.write(introduction(system, plan.console, plan.settings, plan.env))
         for process in processes:
             process.keep_running()
         threads = [_start(_call_now_and_on_schedule, scheduler) for scheduler in schedulers.values()]
+        if asked is not None:
+            threads.append(_start(call_when_asked, asked, schedulers["tick"].run_beside, stopping.wait))
         for process in processes:
             is_tick = process.function.name == "tick"  # it has the handlers; once is enough
             then = partial(load_handlers_again, plan.settings.handler_modules) if is_tick else lambda: None
@@ -139,6 +143,16 @@ def _surroundings(
         finally:
             for thread in threads:
                 thread.join(JOIN_SECONDS)
+
+
+def _store_watch(plan: Plan) -> Callable[[], bool] | None:
+    """Choose how to see that a job was asked for: the file, or a query of the emulator, which costs nothing.
+
+    None for the real Firestore, where each look would be billed.
+    """
+    if plan.settings.storage == "json":
+        return watch_file(plan.settings.json_path)
+    return (lambda: True) if plan.env.get(EMULATOR) else None
 
 
 def _schedulers(

@@ -316,6 +316,35 @@ def test_no_page_of_another_website_gets_in(start: Callable[..., Run]) -> None:
     assert (changes, looks) == ({403}, {403})
 
 
+def test_what_is_asked_for_runs_within_a_second(start: Callable[..., Run], jobs: Jobs, tmp_path: Path) -> None:
+    """By a command, by Python and in the console, also beside a tick that is at work. No tick is scheduled here."""
+    (tmp_path / "slow.py").write_text(SLOW_HANDLERS)
+    run = start(JOB_HANDLERS="slow", SCHEDULER_CADENCE="0 0 1 1 *")
+    run.wait_for(f"Job {EXAMPLE_JOB} completed")
+    page = f"http://127.0.0.1:{run.console}"
+    jobs.schedule("log", {"message": "Later"}, id="later", after=timedelta(days=1))
+    jobs.schedule("log", {"message": "Again"}, id="again", cron="0 0 1 1 *")
+
+    jobs.schedule("patient", id="slow")
+    run.wait_for("patient has begun")
+    jobs.schedule("log", {"message": "Added"}, id="added")
+    run.wait_for("Job added completed")
+    env = {"SCHEDULER_JSON_PATH": str(tmp_path / "jobs.json"), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", "from cli.main import main; main()", "jobs", "run", "later"]
+    subprocess.run(command, cwd=PROJECT_FOLDER, env=env, check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL)
+    run.wait_for("Job later completed")
+    clicked = requests.post(f"{page}/api/jobs/again/run", json={}, headers={"Origin": page}, timeout=PATIENCE)
+    run.wait_for("Job again completed")
+
+    ran = [jobs.get(job_id).recent_runs[-1] for job_id in ("added", "later", "again")]
+    lateness = [each.started_at - each.schedule_at for each in ran if each.started_at is not None]
+    assert clicked.status_code == 200
+    assert len(lateness) == 3
+    assert sorted(lateness)[1] < timedelta(seconds=1)
+    assert max(lateness) < timedelta(seconds=5)  # on a busy machine
+    assert jobs.get("slow").status is Status.RUNNING
+
+
 def test_a_function_runs_as_it_would_be_deployed(start: Callable[..., Run], jobs: Jobs, tmp_path: Path) -> None:
     """Its folder is a temporary one that holds what is uploaded, and it sees nothing else of the project."""
     (tmp_path / "curiosity.py").write_text(CURIOUS_HANDLERS)

@@ -198,6 +198,31 @@ def test_two_calls_are_never_out_at_once(function: Function, clock: Clock) -> No
     assert len(function.calls) == 2
 
 
+def test_a_call_beside_does_not_wait_for_one_that_is_out(function: Function, clock: Clock) -> None:
+    """What somebody asks for now is not held up by a tick that runs for minutes."""
+    is_out, may_end = threading.Event(), threading.Event()
+
+    def work() -> int:
+        if len(function.calls) == 1:
+            is_out.set()
+            may_end.wait(PATIENCE)
+        return HTTPStatus.OK
+
+    function.work = work
+    scheduler = make_scheduler(function, clock)
+    first = threading.Thread(target=scheduler.run_now)
+    first.start()
+    assert is_out.wait(PATIENCE)
+
+    beside = scheduler.run_beside()
+    is_first_out = first.is_alive()
+    may_end.set()
+    first.join()
+
+    assert (beside.has_succeeded, is_first_out) == (True, True)
+    assert function.schedule_times() == [None, None]
+
+
 def test_an_attempt_is_given_up_at_its_deadline(
     function: Function, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,263 @@
+"""What is asked for now runs now, on one machine: jobs over both kinds of store, and a clock that is moved by hand."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from local.run_now import MOST_CALLS, AskedFor, call_when_asked, watch_file
+from shared.errors import StoreUnavailable
+from shared.handlers import Context, Handler, Later, Payload
+from shared.job import Job
+from shared.jobs import Jobs
+from shared.settings import Settings
+from shared.store import Change, Store, Won
+from shared.store_json import JsonStore
+from shared.tick import run_tick
+
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+PATIENCE = 10  # seconds for what another thread is to do
+
+
+class World:
+    """Jobs, a clock, and who watches for what is asked for. `work` is what the one handler does."""
+
+    def __init__(self, store: Store, now: datetime) -> None:
+        self.now = now
+        self.store = store
+        self.work: Callable[[Payload, Context], None] = lambda payload, context: None
+        self.handlers = {"work": Handler(job_type="work", run=lambda payload, context: self.work(payload, context))}
+        self.jobs = Jobs(store, clock=lambda: self.now, handlers=self.handlers, retention=HOUR)
+
+    def watch(self) -> AskedFor:
+        """Begin to watch, as a local run does at its start."""
+        return AskedFor(self.jobs, lambda: True)
+
+    def add(self, **given: object) -> Job:
+        return self.jobs.schedule("work", **{"id": "job", **given}).job  # type: ignore[arg-type]
+
+    def tick(self) -> None:
+        run_tick(self.store, self.handlers, settings=Settings.from_env({}), clock=lambda: self.now)
+
+    def hold(self, job_id: str = "job") -> None:
+        """Let a holder take the job, and vanish."""
+        job = self.jobs.get(job_id)
+        held = job.claim(now=self.now, token="t", lease=HOUR, retention=HOUR)
+        assert isinstance(self.store.swap([Change(job, held)])[0], Won)
+
+
+@pytest.fixture
+def world(store: Store, now: datetime) -> World:
+    return World(store, now)
+
+
+@pytest.fixture
+def on_file(json_store: JsonStore, now: datetime) -> World:
+    return World(json_store, now)
+
+
+def fail(payload: Payload, context: Context) -> None:
+    raise RuntimeError("boom")
+
+
+def fail_for_good(world: World) -> None:
+    world.work = fail
+    world.add(max_attempts=1)
+    world.tick()
+
+
+def pause_until_it_is_due(world: World) -> None:
+    world.add(after=MINUTE)
+    world.jobs.pause("job")
+    world.now += HOUR
+
+
+def hold_a_due_job(world: World) -> None:
+    world.add()
+    world.hold()
+
+
+@pytest.mark.parametrize(
+    ("before", "ask"),
+    [
+        pytest.param(lambda world: None, lambda world: world.add(), id="add"),
+        pytest.param(lambda world: None, lambda world: world.add(at=world.now - HOUR), id="add-for-the-past"),
+        pytest.param(lambda world: world.add(after=HOUR), lambda world: world.jobs.run("job"), id="run"),
+        pytest.param(lambda world: world.add(cron="0 7 * * *"), lambda world: world.jobs.run("job"), id="run-cron"),
+        pytest.param(
+            lambda world: world.add(cron="0 7 * * *") and world.jobs.pause("job"),
+            lambda world: world.jobs.run("job"),
+            id="run-paused",
+        ),
+        pytest.param(fail_for_good, lambda world: world.jobs.retry("job"), id="retry"),
+        pytest.param(pause_until_it_is_due, lambda world: world.jobs.resume("job"), id="resume"),
+        pytest.param(hold_a_due_job, lambda world: world.jobs.release("job"), id="release"),
+        pytest.param(
+            lambda world: world.add(after=HOUR), lambda world: world.jobs.edit("job", at=world.now), id="edit"
+        ),
+    ],
+)
+def test_whatever_makes_a_job_ready_now_is_news(
+    world: World, before: Callable[[World], object], ask: Callable[[World], object]
+) -> None:
+    """One rule for all commands, from wherever they come: it is heard at the next look, and once."""
+    before(world)
+    asked = world.watch()
+    world.now += SECOND
+    quiet = asked.has_news()
+
+    ask(world)
+    world.now += SECOND
+    heard, again = asked.has_news(), asked.has_news()
+
+    assert (quiet, heard, again) == (False, True, False)
+
+
+@pytest.mark.parametrize("given", [{"after": MINUTE}, {"cron": "1 9 * * *"}], ids=["once", "cron"])
+def test_what_is_scheduled_waits_for_the_tick(world: World, given: dict[str, object]) -> None:
+    """Its time comes between two ticks, as in the cloud; nor is the end of a lease anybody's request."""
+    asked = world.watch()
+    world.add(**given)
+    world.add(id="held")
+    asked.has_news()
+    world.hold("held")
+
+    looks = []
+    for _ in range(5):
+        world.now += HOUR / 2
+        looks.append(asked.has_news())
+
+    assert looks == [False] * 5
+
+
+def test_what_was_asked_for_before_the_start_is_no_news(on_file: World) -> None:
+    """A local run begins with a tick, which runs it: a second one beside it would be for nothing."""
+    on_file.add()
+
+    assert not on_file.watch().has_news()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("boom"), Later(timedelta())], ids=["failing", "put-off"])
+def test_a_job_that_does_not_succeed_makes_no_storm(on_file: World, error: Exception) -> None:
+    """Its further tries are scheduled: of 60 looks, each followed by a tick where there is news, one has news."""
+
+    def work(payload: Payload, context: Context) -> None:
+        raise error
+
+    on_file.work = work
+    asked = on_file.watch()
+    on_file.add(max_attempts=100)
+
+    news = 0
+    for _ in range(60):
+        on_file.now += SECOND
+        if asked.has_news():
+            news += 1
+            on_file.tick()
+
+    assert news == 1
+
+
+def test_a_job_that_no_tick_can_take_is_news_once(on_file: World) -> None:
+    """The call may fail, or find the store locked: the next regular tick is the next try."""
+    asked = on_file.watch()
+    on_file.add()
+    looks = []
+    for _ in range(5):
+        on_file.now += SECOND
+        looks.append(asked.has_news())
+
+    assert looks == [True, False, False, False, False]
+
+
+def test_it_is_asked_for_again(on_file: World) -> None:
+    """A later request is news of its own."""
+    on_file.add(cron="0 7 * * *")
+    asked = on_file.watch()
+    looks = []
+    for _ in range(3):
+        on_file.now += SECOND
+        on_file.jobs.run("job")
+        looks.append(asked.has_news())
+        on_file.tick()
+
+    assert looks == [True] * 3
+
+
+def test_nothing_is_read_while_the_file_stands_still(on_file: World, tmp_path: Path) -> None:
+    """A look costs a glance at the file; every change of it, also its first, is seen."""
+    reads: list[timedelta] = []
+
+    class Counting(Jobs):
+        def upcoming(self, within: timedelta, *, limit: int) -> list[Job]:
+            reads.append(within)
+            return [job for job in super().upcoming(within, limit=limit) if isinstance(job, Job)]
+
+    counting = Counting(on_file.store, clock=lambda: on_file.now, handlers=on_file.handlers, retention=HOUR)
+    asked = AskedFor(counting, watch_file(tmp_path / "jobs.json"))
+    looks = [asked.has_news() for _ in range(10)]
+    at_rest = len(reads)
+
+    on_file.add()
+    first = asked.has_news()
+    on_file.add(id="other")
+    second = [asked.has_news() for _ in range(10)]
+
+    assert (looks, at_rest) == ([False] * 10, 1)
+    assert (first, second, len(reads)) == (True, [True] + [False] * 9, 3)
+
+
+def test_a_store_that_cannot_be_read_is_no_news(
+    on_file: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is looked at again when it has changed; the watch goes on."""
+    asked = AskedFor(on_file.jobs, watch_file(tmp_path / "jobs.json"))
+    (tmp_path / "jobs.json").write_text("not JSON")
+    with pytest.raises(StoreUnavailable):
+        on_file.jobs.upcoming(timedelta(), limit=1)
+
+    broken = asked.has_news()
+    (tmp_path / "jobs.json").unlink()
+    on_file.add()
+
+    assert (broken, asked.has_news()) == (False, True)
+
+
+# -- the calls ---------------------------------------------------------------------------------------------------------
+
+
+class Asked(AskedFor):
+    """News at each of so many looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def has_news(self) -> bool:
+        self.looks -= 1
+        return True
+
+
+def test_a_long_tick_holds_up_no_other_request() -> None:
+    """Each request has a call of its own, up to a bound, and when one has ended there is room for another."""
+    asked, began, let_go = Asked(looks=20), threading.Semaphore(0), threading.Event()
+
+    def call() -> None:
+        began.release()
+        let_go.wait(PATIENCE)
+
+    call_when_asked(asked, call, lambda seconds: not asked.looks)
+
+    assert all(began.acquire(timeout=PATIENCE) for _ in range(MOST_CALLS))
+    assert not began.acquire(blocking=False)
+    let_go.set()
+
+
+def test_a_call_that_has_ended_makes_room() -> None:
+    """So there may be any number of calls, one after the other."""
+    asked, calls = Asked(looks=1_000_000), []
+
+    call_when_asked(asked, lambda: calls.append("called"), lambda seconds: len(calls) > 2 * MOST_CALLS)
+
+    assert len(calls) > 2 * MOST_CALLS
