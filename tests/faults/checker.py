@@ -72,6 +72,10 @@ def _chain(job_id: str, writes: Sequence[Write], stored: Job | None) -> tuple[li
     if stored is not None:
         seen[version_of(stored)] = stored
     for write in writes:
+        if write.said == "won" and any(
+            (write.by, write.after_version) == (known.by, known.after_version) for known in won[write.before_version]
+        ):
+            continue  # the same write, which its tick made again since it had not been heard
         (won if write.said == "won" else unsure)[write.before_version].append(write)
     chain: list[Write] = []
     version: str | None = None
@@ -212,8 +216,8 @@ def _endings(chain: Iterable[Write], evidence: Evidence) -> Iterator[str]:
     """What history says of a run is what its handler did; each occurrence ends once, unless a person reopens it."""
     over: set[datetime] = set()
     for write in chain:
-        if write.is_a_persons and write.after is not None:
-            over.discard(write.after.schedule_at)
+        if write.is_a_persons and write.before is not None and write.before.status is Status.FAILED:
+            over.discard(write.before.schedule_at)  # `retry` is the same occurrence again
         for run in added(write):
             key = f"{write.job_id}@{iso(run.schedule_at)}"
             ended = evidence.ended.get((write.by, key))
@@ -255,22 +259,35 @@ def _is_backed(run: Run, ended: Ended | None, has_begun: bool) -> bool:
 
 
 def _occurrences(chain: Sequence[Write]) -> Iterator[str]:
-    """No occurrence is passed over: it ended, or history says that it was missed; one that was begun keeps its key."""
+    """No occurrence is passed over: it ended, or history says that it was missed; one that was begun keeps its key.
+
+    An extra occurrence, which a person asked for, ends before the regular one that it holds up goes on.
+    """
     entries: list[Run] = []
     for write in chain:
         entries += added(write)
         if write.before is None or write.after is None or write.before.schedule_at == write.after.schedule_at:
             continue
-        left = write.before.schedule_at
+        left, extra = write.before.schedule_at, write.before.regular_at is not None
         key = f"{write.job_id}@{iso(left)}"
+        if write.after.regular_at is not None:
+            if write.after.regular_at != (write.before.regular_at if extra else left):
+                yield f"{key}: {write.by} asked for an extra run, and lost the regular one"
+            continue
+        if extra and write.after.schedule_at != write.before.regular_at:
+            yield f"{key}: {write.by} ended an extra run, and went on at {iso(write.after.schedule_at)}"
         touched = [run for run in entries if run.schedule_at == left]
         is_closed = any(run.outcome in (*OVER, RunOutcome.MISSED) for run in touched)
         if touched and not is_closed:
             yield f"{key}: {write.by} moved on, and it has not ended ({touched[-1].outcome})"
-        if write.before.cron is None or write.after.schedule_at < left:
+        if write.before.cron is None:
             continue
         if not touched:
             yield f"{key}: {write.by} moved on, and there is no word of it"
+        if extra:
+            continue
+        if write.after.schedule_at < left:
+            yield f"{key}: {write.by} went back to {iso(write.after.schedule_at)}"
         yield from _passed_over(write, write.before, write.after.schedule_at)
 
 

@@ -35,6 +35,9 @@ WORKERS = 3
 TIME_APART = 30.0
 LONGEST_OUTAGE = 3.0
 FIRST_SECONDS = 1.5  # undisturbed: a process takes a while to start
+MOST_SECONDS = 60.0  # more than asked for, on a machine that is slow
+DISTURBANCES = ["kill", "terminate", "freeze", "outage"]
+HAPPENED = ("runs", "ticks", "commands", "faults")  # at least one of each, in a round that shows something
 ROOT = Path(__file__).parents[2]
 END_SECONDS = 30.0  # for processes that were told to end: a call to the store may take ten
 
@@ -46,6 +49,12 @@ class Round:
     broken: list[str]
     figures: Counter[str]
     evidence: Path
+    seed: int
+
+    def __str__(self) -> str:
+        """Return what is broken, the command that runs the round again, and where the evidence is."""
+        count = f"{len(self.broken)} broken promises; `make soak SEED={self.seed}` runs this again"
+        return "\n".join([count, *self.broken, f"what happened is written down in {self.evidence}"])
 
 
 @dataclass
@@ -123,6 +132,7 @@ class Supervisor:
 
     def __init__(self, plan: Plan, env: Mapping[str, str], outages: Sequence[Outage]) -> None:
         self._draw = random.Random(plan.seed)
+        self._to_do = self._draw.sample(DISTURBANCES, len(DISTURBANCES))  # each once, whatever else is drawn later
         self._outages = outages
         self._outage: Outage | None = None
         self._outage_ends_at = 0.0
@@ -134,12 +144,13 @@ class Supervisor:
         self.figures: Counter[str] = Counter()
         self.broken: list[str] = []
 
-    def run(self, seconds: float) -> None:
-        """Disturb the processes for so long, and end them."""
+    def run(self, seconds: float, is_enough: Callable[[], bool]) -> None:
+        """Disturb the processes for so long, on a slow machine until enough has happened, and end them."""
         try:
             now = time.monotonic()
             until, disturb_at = now + seconds, now + FIRST_SECONDS
-            while (now := time.monotonic()) < until:
+            last = until + MOST_SECONDS
+            while (now := time.monotonic()) < until or (now < last and (self._to_do or not is_enough())):
                 self._look_after(now)
                 if now >= disturb_at:
                     self._disturb(now)
@@ -159,7 +170,7 @@ class Supervisor:
             self._end_outage()
 
     def _disturb(self, now: float) -> None:
-        what = self._draw.choice(["kill", "terminate", "freeze", "outage"])
+        what = self._to_do.pop() if self._to_do else self._draw.choice(DISTURBANCES)
         seconds = self._draw.choice([0.2, 1.0, 3.0, 6.0])
         process, outage = self._draw.choice(self._processes), self._draw.choice(self._outages)
         if what == "outage":
@@ -206,9 +217,14 @@ def run_round(seed: int, *, seconds: float, emulator: str | None, folder: Path) 
             env["FIRESTORE_EMULATOR_HOST"] = proxy.address
             outages = _outages(proxy, emulator)
         supervisor = Supervisor(plan, env, outages)
-        supervisor.run(seconds)
+        supervisor.run(seconds, partial(_has_happened, Path(plan.evidence)))
     broken, figures = calm_down(plan)
-    return Round(sorted(supervisor.broken + broken), supervisor.figures + figures, Path(plan.evidence))
+    return Round(
+        broken=sorted(supervisor.broken + broken),
+        figures=supervisor.figures + figures,
+        evidence=Path(plan.evidence),
+        seed=seed,
+    )
 
 
 def begin(plan: Plan) -> None:
@@ -240,6 +256,11 @@ def calm_down(plan: Plan) -> tuple[list[str], Counter[str]]:
             break
     facts = from_file(Path(plan.evidence))
     return violations(facts, stored, last_look), _figures(facts) + Counter(jobs=len(stored))
+
+
+def _has_happened(evidence: Path) -> bool:
+    figures = _figures(from_file(evidence))
+    return all(figures[name] for name in HAPPENED)
 
 
 def _later(plan: Plan, by: timedelta) -> datetime:

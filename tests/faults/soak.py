@@ -43,7 +43,7 @@ def soak(seeds: Iterator[int], seconds: float, emulator: str | None) -> bool:
             total += done.figures + Counter(rounds=1)
             say(f"  {'emulator' if address else 'file'}: {told(done.figures)}")
             if done.broken:
-                say("\n".join([f"{len(done.broken)} broken promises; see {done.evidence}", *done.broken]))
+                say(str(done))
                 return False
             shutil.rmtree(folder)
         if time.monotonic() > until:

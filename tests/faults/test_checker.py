@@ -113,6 +113,28 @@ def test_occurrences_that_were_missed(story: Story) -> None:
     assert story.broken() == []
 
 
+def test_an_extra_run_by_a_clock_that_is_behind(story: Story) -> None:
+    """It ends, and so do the regular occurrences before and after it."""
+    story.insert(cron="0 9 * * *")
+    story.run("a")
+    story.write(PEOPLE, story.job.run(now=START - SECOND))
+    story.run("b")
+    story.now += DAY
+    story.run("c")
+
+    assert story.broken() == []
+
+
+def test_a_finish_that_its_tick_makes_twice(story: Story) -> None:
+    """Not heard, made again, and recognised: both are noted as won, with one version."""
+    story.insert()
+    story.run("a")
+    finish = [fact for fact in story.facts if is_of_a(fact)][-1]
+    story.facts.append(replace(finish, number=99))
+
+    assert story.broken() == []
+
+
 def is_of_a(fact: Fact) -> TypeGuard[Write]:
     return isinstance(fact, Write) and fact.by == "a"
 
@@ -295,6 +317,35 @@ def changed_its_key(story: Story) -> None:
     story.run("b")
 
 
+def merged_an_extra_run(story: Story) -> None:
+    story.write(PEOPLE, replace(story.job, cron="* * * * *", timezone="UTC"))
+    story.write(PEOPLE, story.job.run(now=START - SECOND))
+    story.write("a", replace(story.job, schedule_at=START, ready_at=START, regular_at=None))
+
+
+def lost_the_regular_run(story: Story) -> None:
+    story.write(PEOPLE, replace(story.job, cron="* * * * *", timezone="UTC"))
+    story.write(PEOPLE, replace(story.job.run(now=START - SECOND), regular_at=START + MINUTE))
+
+
+def skipped_after_an_extra_run(story: Story) -> None:
+    story.write(PEOPLE, replace(story.job, cron="* * * * *", timezone="UTC"))
+    story.write(PEOPLE, story.job.run(now=START - SECOND))
+    story.run("a")
+    story.facts = [
+        replace(fact, after=replace(fact.after, schedule_at=START + MINUTE))
+        if isinstance(fact, Write) and fact.after and fact.after.status is Status.PENDING and fact.by == "a"
+        else fact
+        for fact in story.facts
+    ]
+
+
+def went_back(story: Story) -> None:
+    story.write(PEOPLE, replace(story.job, cron="* * * * *", timezone="UTC"))
+    story.run("a")
+    story.write("a", replace(story.job, schedule_at=START, ready_at=START))
+
+
 def still_due(story: Story) -> None:
     story.write(PEOPLE, replace(story.job, cron="* * * * *", timezone="UTC"))
 
@@ -338,6 +389,10 @@ def miscounted_results(story: Story) -> None:
         (lost_its_result, "what it came to under a is lost"),
         (passed_over_one, "2026-11-21T09:02:00Z: a passed over it"),
         (changed_its_key, "people moved on, and it has not ended (later)"),
+        (merged_an_extra_run, "a moved on, and there is no word of it"),
+        (lost_the_regular_run, "people asked for an extra run, and lost the regular one"),
+        (skipped_after_an_extra_run, "a ended an extra run, and went on at 2026-11-21T09:01:00Z"),
+        (went_back, "a went back to 2026-11-21T09:00:00Z"),
         (still_due, "it is still due"),
         (still_waiting, "it still waits"),
         (miscounted_runs, "2 executed, 1 handlers began"),

@@ -163,8 +163,12 @@ class Model(RuleBasedStateMachine):
         self.store = MemoryStore()
         self.ticks: list[HandTick] = []
         self.numbers = count()
-        ledger = Ledger(self.store, PEOPLE, lambda: self.now, self.facts.append)
-        self.people = Jobs(ledger, clock=lambda: self.now, handlers=HANDLERS, retention=timedelta(days=30))
+        ledger = Ledger(self.store, PEOPLE, self.persons_clock, self.facts.append)
+        self.persons_offset = timedelta()
+        self.people = Jobs(ledger, clock=self.persons_clock, handlers=HANDLERS, retention=timedelta(days=30))
+
+    def persons_clock(self) -> datetime:
+        return self.now + self.persons_offset
 
     @initialize(recurring=st.integers(0, 2), once=st.integers(0, 3))
     def begin(self, recurring: int, once: int) -> None:
@@ -233,9 +237,10 @@ class Model(RuleBasedStateMachine):
         self.now += timedelta(seconds=seconds)
 
     @precondition(lambda self: self.store.jobs)
-    @rule(job=st.integers(0, 5), command=st.sampled_from(COMMANDS))
-    def command(self, job: int, command: str) -> None:
+    @rule(job=st.integers(0, 5), command=st.sampled_from(COMMANDS), offset=st.sampled_from([0, 0, -15, 15]))
+    def command(self, job: int, command: str, offset: int = 0) -> None:
         names = sorted(self.store.jobs)
+        self.persons_offset = timedelta(seconds=offset)
         with suppress(NotPossible):
             getattr(self.people, command)(names[job % len(names)], by="ana")
 

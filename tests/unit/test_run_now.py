@@ -39,7 +39,9 @@ class World:
         return self.jobs.schedule("work", **{"id": "job", **given}).job  # type: ignore[arg-type]
 
     def tick(self) -> None:
-        run_tick(self.store, self.handlers, settings=Settings.from_env({}), clock=lambda: self.now)
+        run_tick(
+            self.store, self.handlers, settings=Settings.from_env({}), clock=lambda: self.now, monotonic=lambda: 0.0
+        )
 
     def hold(self, job_id: str = "job") -> None:
         """Let a holder take the job, and vanish."""
