@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from http.client import HTTPException
 from typing import Any, Protocol
 
 from shared.errors import CertificatesUnavailable, Forbidden, Unauthorized, WatchkeeperError
@@ -29,6 +28,7 @@ CLOCK_SKEW = timedelta(seconds=10)
 FETCH_INTERVAL = timedelta(seconds=10)
 # Certificates that are a little too old are better than a tick that does not run because one fetch failed.
 GRACE = timedelta(hours=1)
+MOST_CERTIFICATE_BYTES = 256 * 1024  # Google's are 5 KiB
 
 _LONGEST_TOKEN = 16 * 1024
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
@@ -67,7 +67,13 @@ class _Fetched:
     tried_at: datetime = _NEVER
     failed: bool = False
     by_key: Mapping[str, str] = field(default_factory=dict)
+    fetched_at: datetime = _NEVER
     fresh_until: datetime = _NEVER
+
+    def settles(self, key_id: str, now: datetime) -> bool:
+        """Whether no fetch is needed, or none is allowed yet. What lies in the future was noted by a wrong clock."""
+        is_fresh = key_id in self.by_key and self.fetched_at <= now < self.fresh_until
+        return is_fresh or abs(now - self.tried_at) < FETCH_INTERVAL
 
 
 class Certificates:
@@ -88,10 +94,12 @@ class Certificates:
 
         Raises `CertificatesUnavailable` when the key is not at hand and the last fetch failed.
         """
+        before = self._last
         # Without the lock, so that a slow fetch for an unknown key does not hold up the callers whose key is known.
-        if not self._is_settled(key_id, now):
+        if not before.settles(key_id, now):
+            # A fetch ends at its deadline, so nobody waits here for longer. Who waited takes what was fetched.
             with self._lock:
-                if not self._is_settled(key_id, now):
+                if self._last is before:
                     self._last = self._fetch(now)
         last = self._last
         if key_id in last.by_key and now < last.fresh_until + GRACE:
@@ -100,22 +108,20 @@ class Certificates:
             raise CertificatesUnavailable
         return None
 
-    def _is_settled(self, key_id: str, now: datetime) -> bool:
-        last = self._last
-        return (key_id in last.by_key and now < last.fresh_until) or now - last.tried_at < FETCH_INTERVAL
-
     def _fetch(self, now: datetime) -> _Fetched:
-        from urllib.request import urlopen  # here, because a cold start without a token needs none of it
+        from shared.fetch import fetch  # here, because a cold start without a token needs none of it
 
         try:
-            with urlopen(self._url, timeout=self._timeout.total_seconds()) as response:
-                by_key = _parsed_certificates(response.read())
-                max_age = _max_age(response.headers.get("Cache-Control", ""))
-        except (OSError, HTTPException, ValueError) as exc:
-            fields = {"action": "certificates_unavailable", "url": self._url, "error": f"{type(exc).__name__}: {exc}"}
+            answer = fetch(self._url, timeout=self._timeout, most_bytes=MOST_CERTIFICATE_BYTES)
+            by_key = _parsed_certificates(answer.body)
+            max_age = _max_age(answer.headers.get("Cache-Control", ""))
+        except Exception as exc:
+            # Whatever breaks here (even RecursionError) was a try: were it not noted, each request would try again.
+            error = f"{type(exc).__name__}: {exc}"[:500]
+            fields = {"action": "certificates_unavailable", "url": self._url, "error": error}
             log.warning("Certificates could not be fetched", extra={"fields": fields})
             return replace(self._last, tried_at=now, failed=True)
-        return _Fetched(tried_at=now, by_key=by_key, fresh_until=now + max_age)
+        return _Fetched(tried_at=now, by_key=by_key, fetched_at=now, fresh_until=now + max_age)
 
 
 def authenticate(headers: Headers, policy: AuthPolicy, *, certificates: Certificates, now: datetime) -> str:

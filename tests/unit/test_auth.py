@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 from werkzeug.datastructures import Headers
 
-from shared.auth import AuthMode, AuthPolicy, Certificates, authenticate, bearer_token, verified_claims
+from shared.auth import (
+    FETCH_INTERVAL,
+    AuthMode,
+    AuthPolicy,
+    Certificates,
+    authenticate,
+    bearer_token,
+    verified_claims,
+)
 from shared.errors import CertificatesUnavailable, Forbidden, Unauthorized
 from tests.tokens import (
     AUDIENCE,
@@ -47,6 +55,15 @@ def bearer(token: str) -> dict[str, str]:
 
 def seconds(moment: datetime) -> int:
     return int(moment.timestamp())
+
+
+def error_of(work: Callable[[], object]) -> Exception | None:
+    """Return what a piece of work raises."""
+    try:
+        work()
+    except Exception as exc:
+        return exc
+    return None
 
 
 @pytest.fixture
@@ -729,6 +746,8 @@ GARBAGE = [
     pytest.param({"body": b'{"keys": [{"kid": "key-1", "x5c": "BEGIN CERTIFICATE"}]}'}, id="json-web-keys"),
     pytest.param({"body": b'{"key-1": "no certificate"}'}, id="no-pem"),
     pytest.param({"withheld": 1}, id="cut-off"),
+    pytest.param({"body": b"[" * 100_000}, id="too-deep"),
+    pytest.param({"body": b" " * 300_000 + b'{"key-1": "BEGIN CERTIFICATE"}'}, id="too-large"),
 ]
 
 
@@ -752,6 +771,21 @@ def test_without_certificates_the_answer_is_unavailable(
     assert line == {"level": "WARNING", "action": "certificates_unavailable", "url": provider.url}
 
 
+@pytest.mark.parametrize("fault", GARBAGE)
+def test_no_kind_of_failure_is_repeated_at_every_request(
+    provider: IdentityProvider, certificates: Certificates, fault: dict[str, Any]
+) -> None:
+    """Whatever was wrong with the answer, the identity provider is asked once in ten seconds."""
+    for name, value in fault.items():
+        setattr(provider, name, value)
+
+    for offset in (0, 1, 9):
+        with pytest.raises(CertificatesUnavailable):
+            certificates.for_key("key-1", now=NOW + offset * SECOND)
+
+    assert provider.fetches == 1
+
+
 def test_a_server_that_is_down_is_unavailable() -> None:
     """A refused connection is one more way to have no certificates."""
     with IdentityProvider() as provider:
@@ -770,6 +804,76 @@ def test_a_server_that_hangs_is_unavailable(provider: IdentityProvider) -> None:
     with pytest.raises(CertificatesUnavailable):
         impatient.for_key("key-1", now=NOW)
     answer.set()
+
+
+def test_nobody_waits_longer_than_one_fetch(provider: IdentityProvider) -> None:
+    """Requests that arrive while a fetch hangs share its end; they do not queue up for fetches of their own."""
+    answer, together = threading.Event(), threading.Barrier(8)
+    provider.hold = lambda: answer.wait(5)
+    impatient = Certificates(provider.url, timeout=timedelta(milliseconds=200))
+
+    def look_up() -> Exception | None:
+        together.wait(5)
+        # Each request has a time of its own; these are further apart than the interval.
+        return error_of(lambda: impatient.for_key("key-1", now=NOW + next(apart) * FETCH_INTERVAL))
+
+    apart = iter(range(8))
+    with ThreadPoolExecutor(8) as threads:
+        errors = [look.result() for look in [threads.submit(look_up) for _ in range(8)]]
+    answer.set()
+
+    assert [type(error) for error in errors] == [CertificatesUnavailable] * 8
+    assert provider.fetches == 1
+
+
+def test_after_a_clock_that_was_hours_ahead_a_new_key_becomes_known(
+    provider: IdentityProvider, certificates: Certificates
+) -> None:
+    """A time in the future says nothing of when the last fetch was."""
+    ahead = NOW + timedelta(hours=5)
+    certificates.for_key("key-1", now=ahead)
+    provider.rotate()
+
+    assert certificates.for_key("key-2", now=NOW) is not None
+    assert certificates.for_key("key-3", now=NOW + SECOND) is None
+    assert provider.fetches == 2
+
+
+def test_after_a_clock_that_was_hours_ahead_a_failed_fetch_is_repeated(
+    provider: IdentityProvider, certificates: Certificates
+) -> None:
+    """An outage that was noted in the future ends when it ends."""
+    provider.status = 503
+    with pytest.raises(CertificatesUnavailable):
+        certificates.for_key("key-1", now=NOW + timedelta(hours=5))
+    provider.status = 200
+
+    assert certificates.for_key("key-1", now=NOW) is not None
+
+
+def test_after_a_clock_that_was_hours_ahead_certificates_become_old_in_time(
+    provider: IdentityProvider, certificates: Certificates
+) -> None:
+    """They are fetched again, since nobody knows how old they are, and count from then on."""
+    certificates.for_key("key-1", now=NOW + timedelta(hours=5))
+
+    fetches = []
+    for offset in (0, 1, 3599, 3600):
+        assert certificates.for_key("key-1", now=NOW + offset * SECOND) is not None
+        fetches.append(provider.fetches)
+
+    assert fetches == [2, 2, 2, 3]
+
+
+def test_a_clock_that_is_a_little_behind_causes_no_fetch(
+    provider: IdentityProvider, certificates: Certificates
+) -> None:
+    """Requests do not arrive in the order of their times."""
+    certificates.for_key("key-1", now=NOW)
+
+    assert certificates.for_key("key-1", now=NOW - SECOND) is not None
+    assert certificates.for_key("key-7", now=NOW - 9 * SECOND) is None
+    assert provider.fetches == 1
 
 
 def test_a_failed_fetch_is_repeated_after_ten_seconds(provider: IdentityProvider, certificates: Certificates) -> None:
