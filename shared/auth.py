@@ -31,6 +31,7 @@ GRACE = timedelta(hours=1)
 MOST_CERTIFICATE_BYTES = 256 * 1024  # Google's are 5 KiB
 
 _LONGEST_TOKEN = 16 * 1024
+_LONGEST_TOLD = 200  # characters of a claim
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
 _REMOVED_SIGNATURE = "SIGNATURE_REMOVED_BY_GOOGLE"
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -237,16 +238,26 @@ def _check_signature(token: str, key_id: object, *, certificates: Certificates, 
 def _check_claims(
     claims: Mapping[str, Any], *, audiences: tuple[str, ...], issuers: tuple[str, ...], now: datetime
 ) -> None:
-    if claims.get("iss") not in issuers:
-        raise _refused("wrong issuer")
-    if claims.get("aud") not in audiences:
-        raise _refused("wrong audience")
+    issuer, audience = claims.get("iss"), claims.get("aud")
+    if wrong := "issuer" if issuer not in issuers else "audience" if audience not in audiences else "":
+        raise _refused(
+            f"wrong {wrong}",
+            issuer=_told(issuer),
+            expected_issuers=", ".join(issuers),
+            audience=_told(audience),
+            expected_audiences=", ".join(audiences),
+        )
     # The skew is applied to `now`, because a claim may lie at the very end of what a datetime can hold.
     if now - CLOCK_SKEW > _moment(claims, "exp"):
         raise _refused("expired")
     starts = ("iat", "nbf") if "nbf" in claims else ("iat",)
     if any(now + CLOCK_SKEW < _moment(claims, name) for name in starts):
         raise _refused("not yet valid")
+
+
+def _told(claim: object) -> str:
+    """Return what of a claim may stand in the log: a text that is not too long, or else its type."""
+    return claim[:_LONGEST_TOLD] if isinstance(claim, str) else type(claim).__name__
 
 
 def _moment(claims: Mapping[str, Any], name: str) -> datetime:

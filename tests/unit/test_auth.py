@@ -219,6 +219,41 @@ def test_a_token_with_a_wrong_claim_is_refused(
     assert refuse(bearer(token), policy(mode)) == reason
 
 
+@pytest.mark.parametrize(
+    ("changes", "came"),
+    [
+        pytest.param({"aud": "https://other.example"}, {"audience": "https://other.example"}, id="audience"),
+        pytest.param({"iss": "https://other.example"}, {"issuer": "https://other.example"}, id="issuer"),
+        pytest.param({"aud": ["secret"]}, {"audience": "list"}, id="no-text"),
+        pytest.param({"aud": None}, {"audience": "NoneType"}, id="nothing"),
+        pytest.param({"aud": "x" * 5000}, {"audience": "x" * 200}, id="long"),
+    ],
+)
+def test_the_log_says_which_issuer_and_audience_came_and_which_were_expected(
+    issue: Issue,
+    mode: AuthMode,
+    certificates: Certificates,
+    logged: Logged,
+    changes: dict[str, Any],
+    came: dict[str, str],
+) -> None:
+    """So that a wrong setting is found from the log; no other claim stands there, and none at any length."""
+    with pytest.raises(Unauthorized):
+        authenticate(bearer(issue(google_claims(NOW, **changes))), policy(mode), certificates=certificates, now=NOW)
+
+    (line,) = logged()
+    assert line == {
+        "level": "WARNING",
+        "action": "auth_refused",
+        "reason": f"wrong {'issuer' if 'iss' in changes else 'audience'}",
+        "issuer": "https://accounts.google.com",
+        "expected_issuers": "accounts.google.com, https://accounts.google.com",
+        "audience": AUDIENCE,
+        "expected_audiences": AUDIENCE,
+        **came,
+    }
+
+
 NO_OBJECTS = [
     pytest.param([], "header or claims are not a JSON object", id="list"),
     pytest.param("text", "header or claims are not a JSON object", id="text"),
