@@ -6,6 +6,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TextIO
 
+from shared.logs import LONGEST_LINE, cut
+
 _RESET, _DIM = "\033[0m", "\033[2m"
 _COLOURS = {"DEBUG": _DIM, "INFO": "\033[32m", "WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[1;31m"}
 
@@ -35,13 +37,14 @@ class Terminal(logging.Handler):
             text = line
         else:
             text += f"\n{entry['stack_trace']}" if "stack_trace" in entry else ""
-        self.write(f"{text}\n")
+        self.write(f"{cut(text, LONGEST_LINE)}\n")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a log line of this process; its source is the last part of the logger's name."""
         moment = datetime.fromtimestamp(record.created).astimezone()
         source = record.name.rpartition(".")[2]
-        self.write(f"{self._short(moment, record.levelname, source, self.format(record))}\n")
+        text = self._short(moment, record.levelname, source, self.format(record))
+        self.write(f"{cut(text, LONGEST_LINE)}\n")
 
     def _short(self, moment: datetime, severity: str, source: str, message: str) -> str:
         time = f"{moment.astimezone():%H:%M:%S}"

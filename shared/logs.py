@@ -4,8 +4,22 @@ import hashlib
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+# Cloud Logging drops an entry of more than 256 KB, its alert with it. The framework adds to a line, too. All sizes are
+# bytes as JSON; the parts together are less than a line.
+LONGEST_LINE = 100_000
+LONGEST_MESSAGE = 16_000
+LONGEST_TRACEBACK = 40_000
+LONGEST_FIELD = 2_000
+LONGEST_NAME = 100
+MOST_FIELDS = 16
+
+_WIDEST = 12  # bytes as JSON of one character
 
 trace_id: ContextVar[str] = ContextVar("trace_id", default="")
 
@@ -18,31 +32,74 @@ class JsonFormatter(logging.Formatter):
         self._project = project
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
-            **getattr(record, "fields", {}),
+        fields, own = getattr(record, "fields", {}), self._own(record)
+        line = _written({**fields, **own})
+        return line if len(line) <= LONGEST_LINE else _written({**_shortened(fields), **own})
+
+    def _own(self, record: logging.LogRecord) -> dict[str, str]:
+        own = {
             "severity": record.levelname,
-            "message": _message(record),
+            "message": cut(_message(record), LONGEST_MESSAGE),
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "logger": record.name,
         }
         if trace := trace_id.get():
-            line["logging.googleapis.com/trace"] = (
-                f"projects/{self._project}/traces/{trace}" if self._project else trace
-            )
+            own["logging.googleapis.com/trace"] = f"projects/{self._project}/traces/{trace}" if self._project else trace
         if record.exc_info:
-            line["stack_trace"] = self.formatException(record.exc_info)
+            own["stack_trace"] = cut(self._traceback(record.exc_info), LONGEST_TRACEBACK)
+        return own
+
+    def _traceback(self, exc_info: Any) -> str:
         try:
-            return json.dumps(line, default=str, allow_nan=False)
+            return self.formatException(exc_info)
         except Exception:
-            # A value that JSON cannot say (NaN, a loop, a key that is no text) must not cost the line.
-            return json.dumps({str(name): _text(value) for name, value in line.items()})
+            return f"{exc_info[0].__name__}, whose traceback cannot be told"
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text that takes at most `most` bytes as JSON: a longer one keeps its head and its tail."""
+    # The first test spares nearly every text the second one.
+    if len(text) * _WIDEST <= most or (len(text) <= most and _size(text) <= most):
+        return text
+    room = (most - 60) // 2
+    head, tail = text[:room], text[-room:]
+    while (size := _size(head)) > room:
+        head = head[: len(head) * room // size]
+    while (size := _size(tail)) > room:
+        tail = tail[len(tail) - len(tail) * room // size :]
+    return f"{head} ... [{len(text) - len(head) - len(tail)} characters cut] ... {tail}"
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text)) - 2  # without the quotation marks
+
+
+def _shortened(fields: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the fields of a line that is too long: the first ones, each cut, and how many were left out."""
+    first = {name: fields[name] for name in ("action", *islice(fields, MOST_FIELDS)) if name in fields}
+    left_out = {"fields_left_out": len(fields) - len(first)} if len(first) < len(fields) else {}
+    return {cut(_text(name), LONGEST_NAME): _short(value) for name, value in first.items()} | left_out
+
+
+def _short(value: object) -> Any:
+    written = _written({"": value})
+    # What was written stays as short as it is, which the text of the value itself need not be.
+    return json.loads(written)[""] if len(written) <= LONGEST_FIELD else cut(_text(value), LONGEST_FIELD)
+
+
+def _written(line: Mapping[Any, Any]) -> str:
+    try:
+        return json.dumps(line, default=str, allow_nan=False)
+    except Exception:
+        # A value that JSON cannot say (NaN, a loop, a key that is no text) must not cost the line.
+        return json.dumps({_text(name): _text(value) for name, value in line.items()})
 
 
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception:
-        return f"{record.msg} {_text(record.args)}"  # arguments that do not fit must not cost the line
+        return f"{_text(record.msg)} {_text(record.args)}"  # arguments that do not fit must not cost the line
 
 
 def _text(value: object) -> str:

@@ -98,6 +98,18 @@ def test_what_is_no_log_line_is_shown_as_it_is(terminal: Terminal, stream: io.St
     assert stream.getvalue() == f"{line}\n"
 
 
+def test_a_long_line_is_cut(terminal: Terminal, stream: io.StringIO) -> None:
+    """Whether it is a log line, this process's own, or a print: a terminal is no place for megabytes."""
+    long = "x" * 300_000
+
+    terminal.show("tick", log_line(severity="ERROR", message=f"{long}end"))
+    terminal.show("tick", f"{long}end")
+    terminal.emit(logging.makeLogRecord({"msg": f"{long}end", "levelname": "INFO", "name": "watchkeeper.dev"}))
+
+    lines = stream.getvalue().splitlines()
+    assert [len(line) <= 100_000 and line.endswith("end") and "characters cut" in line for line in lines] == [True] * 3
+
+
 def test_colour_is_for_terminals(stream: io.StringIO) -> None:
     """With colour, the severity stands out and the rest of the line reads the same."""
     terminal = Terminal(stream, colour=True)
