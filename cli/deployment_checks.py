@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cli.doctor import Finding
-from local.deployment import KEPT, Target, schedule_flags
+from local.deployment import Target, schedule_flags
 from local.functions_table import Function, SchedulerJob, Secret
 from shared.errors import WatchkeeperError
+from shared.settings import KEPT
 
 GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com"
 UNLOCKED = "run.googleapis.com/invoker-iam-disabled"

@@ -23,12 +23,11 @@ import click
 from local.functions_table import Account, Deployment, Function, SchedulerJob, Secret, read_deployment
 from local.staging import read_settings, stage, try_import
 from shared.errors import InvalidSettings, WatchkeeperError
-from shared.settings import PROJECT_FOLDER, Environment
+from shared.settings import KEPT, PROJECT_FOLDER, Environment, parse_secret
 
 CHAT = "chat@system.gserviceaccount.com"
 EVERYBODY = "allUsers"
 UNKNOWN_NUMBER = "PROJECT_NUMBER"  # until the script has asked for it
-KEPT = re.compile(r"secret:(latest|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +272,9 @@ def stage_all(target: Target, folder: Path) -> None:
     for function in target.functions:
         stage(function, folder / function.name / "source")
     for function in target.functions:
-        secrets = {secret.setting: "a-secret" for secret in target.secrets(function) if not secret.mounted_at}
+        secrets = {
+            secret.setting: "the place of a secret" for secret in target.secrets(function) if not secret.mounted_at
+        }
         try_import(function, folder / function.name / "source", {**target.environment(function), **secrets})
 
 
@@ -283,6 +284,9 @@ def read_target(*, project: str, region: str, number: str, only: Sequence[str], 
         if not re.fullmatch(r"[a-z][a-z0-9-]*[a-z0-9]", value):
             raise InvalidSettings(f"--{name} is {value!r}, which is no {name}'s id")
     settings = read_settings(file) if file else {}
+    read = Environment(settings)
+    read.parsed("CRON_SECRET", "", parse_secret)
+    read.refuse_problems()
     table = read_deployment(settings)
     names = [function.name for function in table.functions]
     if unknown := sorted(set(only) - set(names)):

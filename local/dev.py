@@ -225,14 +225,13 @@ def _with_whole_paths(env: Mapping[str, str], settings: Settings) -> Mapping[str
 
 def _with_access(env: Mapping[str, str]) -> Mapping[str, str]:
     """Let the stand-ins in: by CRON_SECRET, or where nothing is asked for, without authentication."""
-    read = Environment(env)
-    if not read.text("AUTH_MODE") and not read.text("CRON_SECRET"):
-        return {**env, "AUTH_MODE": AuthMode.OFF}
     auth = Settings.from_env(env).auth
+    if not Environment(env).text("AUTH_MODE") and not auth.cron_secret:
+        return {**env, "AUTH_MODE": AuthMode.OFF}
     if auth.mode is not AuthMode.OFF and not auth.cron_secret:
         raise InvalidSettings(
             f"AUTH_MODE is {auth.mode}, and the stand-in for Cloud Scheduler cannot sign Google's tokens: "
-            "set CRON_SECRET too, to any secret word, or set AUTH_MODE=off"
+            "set CRON_SECRET too (make one with: openssl rand -hex 24), or set AUTH_MODE=off"
         )
     return env
 

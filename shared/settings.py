@@ -14,6 +14,9 @@ from shared.recurrence import Recurrence, load_timezone
 
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
+KEPT = re.compile(r"secret:(latest|[1-9][0-9]*)")  # in a settings file: a version in Secret Manager
+SHORTEST_SECRET = 16  # characters; strangers may try as many as they like
+
 T = TypeVar("T")
 
 
@@ -143,7 +146,7 @@ class Settings:
                 mode=AuthMode(read.one_of("AUTH_MODE", "verify", *AuthMode)),
                 audiences=read.words("AUTH_AUDIENCE"),
                 callers=frozenset(read.words("AUTH_CALLERS")),
-                cron_secret=read.parsed("CRON_SECRET", "", _secret),
+                cron_secret=read.parsed("CRON_SECRET", "", parse_secret),
             ),
         )
         if in_cloud and settings.storage == "json" and not read.text("SCHEDULER_JSON_PATH"):
@@ -157,9 +160,14 @@ class Settings:
         return settings
 
 
-def _secret(text: str) -> str:
-    if not re.fullmatch(r"[ -~]+", text):
-        raise ValueError("it must be one line of ASCII; make one with: openssl rand -hex 32")
+def parse_secret(text: str) -> str:
+    """Read a secret; where only its place is named there is none. Raises ValueError."""
+    if KEPT.fullmatch(text):
+        return ""
+    if not re.fullmatch(rf"[ -~]{{{SHORTEST_SECRET},}}", text):
+        raise ValueError(
+            f"it must be one line of ASCII, at least {SHORTEST_SECRET} characters; make one with: openssl rand -hex 24"
+        )
     return text
 
 

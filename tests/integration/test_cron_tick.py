@@ -136,11 +136,11 @@ def test_a_call_runs_what_is_due_and_answers_with_metrics(deployment: Deployment
 
 def test_health_and_methods(on_json: Deployment) -> None:
     """Health needs no token and tells no secret; anything but POST is refused."""
-    with on_json.tick(AUTH_MODE="verify", CRON_SECRET="s3cret") as tick:
+    with on_json.tick(AUTH_MODE="verify", CRON_SECRET="s3cret-of-the-tick") as tick:
         health = tick.call("/any/health", method="GET")
         get = tick.call("/", method="GET")
         stranger = tick.call()
-        known = tick.call(headers={"Authorization": "Bearer s3cret"})
+        known = tick.call(headers={"Authorization": "Bearer s3cret-of-the-tick"})
 
     assert health == (200, {"status": "ok", "function": "tick", "storage": "json"})
     assert (get[0], get[1]["error"]["code"]) == (405, "method_not_allowed")

@@ -264,12 +264,12 @@ def test_an_example_that_was_deleted_does_not_come_back(start: Callable[..., Run
 
 def test_the_secret_opens_the_functions(start: Callable[..., Run], jobs: Jobs) -> None:
     """With CRON_SECRET the stand-in and whoever else knows it gets in; a job that was added meanwhile is run."""
-    run = start(CRON_SECRET="hush", SCHEDULER_CADENCE="0 0 1 1 *")
+    run = start(CRON_SECRET="hush-hush-hush-hush", SCHEDULER_CADENCE="0 0 1 1 *")
     run.wait_for(f"Job {EXAMPLE_JOB} completed")
     jobs.schedule("log", {"message": "Good morning"})
 
     without_secret = run.call("POST", "/")
-    with_secret = run.call("POST", "/", authorization="Bearer hush")
+    with_secret = run.call("POST", "/", authorization="Bearer hush-hush-hush-hush")
 
     assert (without_secret, with_secret) == (401, 200)
     run.wait_for("Good morning")
@@ -289,7 +289,7 @@ def test_a_newcomer_sees_subscriptions_renewed(start: Callable[..., Run], jobs: 
 
 def test_the_console_is_where_the_terminal_says(start: Callable[..., Run]) -> None:
     """The page is on the first port, and calls a function by the stand-in for Cloud Scheduler, let in like that."""
-    run = start(CRON_SECRET="hush")
+    run = start(CRON_SECRET="hush-hush-hush-hush")
     run.wait_for(f"open http://127.0.0.1:{run.console}\n")
     own = {"origin": f"http://127.0.0.1:{run.console}", "content-type": "application/json"}
 

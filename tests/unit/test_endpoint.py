@@ -120,7 +120,7 @@ def closed(env: dict[str, str], provider: IdentityProvider) -> dict[str, str]:
         "AUTH_AUDIENCE": AUDIENCE,
         "AUTH_CALLERS": CALLER,
         "AUTH_CERTS_URL": provider.url,
-        "CRON_SECRET": "open-sesame",
+        "CRON_SECRET": "open-sesame-open-sesame",
     }
     return env
 
@@ -265,7 +265,7 @@ def test_the_caller_is_let_in(ask: Ask, answers: Answers, provider: IdentityProv
 @pytest.mark.usefixtures("closed")
 def test_the_secret_lets_in(ask: Ask, answers: Answers) -> None:
     """CRON_SECRET stands in for a token."""
-    response = ask(headers={"Authorization": "Bearer open-sesame"})
+    response = ask(headers={"Authorization": "Bearer open-sesame-open-sesame"})
 
     assert response.status_code == 200
     assert [call.caller for call in answers.calls] == ["cron-secret"]
@@ -350,13 +350,11 @@ def test_no_token_and_no_secret_is_logged(ask: Ask, lines: Lines, provider: Iden
     """Neither of a caller who is let in, nor of one who is not."""
     good, bad = provider.token(google_claims(now)), provider.token(google_claims(now - timedelta(days=1)))
 
-    for credentials in (good, bad, "open-sesame", "open-seasons"):
+    for credentials in (good, bad, "open-sesame-open-sesame", "open-seasons-open-seasons"):
         ask(headers={"Authorization": f"Bearer {credentials}"})
 
     logged = json.dumps(lines())
-    assert [
-        secret for secret in (*good.split("."), *bad.split("."), "open-sesame", "seasons") if secret in logged
-    ] == []
+    assert [secret for secret in (*good.split("."), *bad.split("."), "sesame", "seasons") if secret in logged] == []
 
 
 # -- errors ------------------------------------------------------------------------------------------------------------

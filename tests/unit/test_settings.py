@@ -117,7 +117,7 @@ def test_the_settings_of_authentication_are_read() -> None:
             "AUTH_MODE": "platform",
             "AUTH_AUDIENCE": "https://a.example, https://b.example",
             "AUTH_CALLERS": "tick@acme.iam.gserviceaccount.com,ops@acme.iam.gserviceaccount.com",
-            "CRON_SECRET": "open-sesame",
+            "CRON_SECRET": "open-sesame-open-sesame",
         }
     )
 
@@ -125,7 +125,7 @@ def test_the_settings_of_authentication_are_read() -> None:
         mode=AuthMode.PLATFORM,
         audiences=("https://a.example", "https://b.example"),
         callers=frozenset({"tick@acme.iam.gserviceaccount.com", "ops@acme.iam.gserviceaccount.com"}),
-        cron_secret="open-sesame",
+        cron_secret="open-sesame-open-sesame",
     )
 
 
@@ -263,26 +263,52 @@ def test_the_rules_of_the_cloud_are_told_with_the_other_problems() -> None:
 
 def test_no_secret_is_in_the_repr() -> None:
     """Settings may be logged."""
-    settings = Settings.from_env({"CRON_SECRET": "open-sesame"})
+    settings = Settings.from_env({"CRON_SECRET": "open-sesame-open-sesame"})
 
     assert "open-sesame" not in repr(settings)
     assert "open-sesame" not in repr(settings.auth)
-    assert settings.auth.cron_secret == "open-sesame"
+    assert settings.auth.cron_secret == "open-sesame-open-sesame"
 
 
-@pytest.mark.parametrize("secret", ["open sesame", "öffne-sesame"], ids=["good", "malformed"])
+@pytest.mark.parametrize(
+    "secret",
+    ["open sesame open sesame", "öffne-sesame-öffne-sesame", "open sesame"],
+    ids=["good", "malformed", "short"],
+)
 def test_no_secret_is_in_an_error(secret: str) -> None:
     """Errors are answered and logged."""
     assert "sesame" not in problem(CRON_SECRET=secret, LOG_LEVEL="LOUD")
 
 
-@pytest.mark.parametrize("secret", ["öffne-sesame", "open\nsesame", "open\x00sesame"])
+@pytest.mark.parametrize(
+    "secret", ["öffne-sesame-öffne-sesame", "open\nsesame-open-sesame", "open\x00sesame-open-sesame"]
+)
 def test_a_secret_that_no_header_can_carry_is_named(secret: str) -> None:
     """It would never match, or not everywhere."""
     assert "CRON_SECRET is malformed" in problem(CRON_SECRET=secret)
 
 
+@pytest.mark.parametrize("secret", ["a", "open-sesame", "fifteen-letters"])
+def test_a_secret_that_can_be_guessed_is_refused(secret: str) -> None:
+    """With the length and a command that makes one."""
+    told = problem(CRON_SECRET=secret)
+
+    assert "CRON_SECRET is malformed: it must be one line of ASCII, at least 16 characters" in told
+    assert "openssl rand -hex 24" in told
+
+
+def test_a_secret_of_sixteen_characters_is_long_enough() -> None:
+    """The limit itself is allowed; space around it does not count."""
+    assert Settings.from_env({"CRON_SECRET": " sixteen-letters! "}).auth.cron_secret == "sixteen-letters!"
+
+
+@pytest.mark.parametrize("text", ["", " ", "secret:latest", "secret:3"])
+def test_where_no_secret_stands_none_is_accepted(text: str) -> None:
+    """The name of a version in Secret Manager, as a settings file for the cloud has it, is no secret itself."""
+    assert Settings.from_env({"CRON_SECRET": text}).auth.cron_secret == ""
+
+
 def test_settings_can_be_a_key() -> None:
     """A function keeps what it set up for them, once."""
-    assert hash(Settings.from_env({"CRON_SECRET": "a"})) == hash(Settings.from_env({"CRON_SECRET": "a"}))
-    assert Settings.from_env({"CRON_SECRET": "a"}) != Settings.from_env({"CRON_SECRET": "b"})
+    assert hash(Settings.from_env({"CRON_SECRET": "a" * 16})) == hash(Settings.from_env({"CRON_SECRET": "a" * 16}))
+    assert Settings.from_env({"CRON_SECRET": "a" * 16}) != Settings.from_env({"CRON_SECRET": "b" * 16})

@@ -151,7 +151,7 @@ def test_a_terminal_that_is_gone_is_no_error(terminal: Terminal, stream: io.Stri
             id="real-firestore",
         ),
         pytest.param({"AUTH_MODE": "off"}, "AUTH_MODE=off", id="open"),
-        pytest.param({"CRON_SECRET": "hush"}, "with the CRON_SECRET", id="secret"),
+        pytest.param({"CRON_SECRET": "hush-hush-hush-hush"}, "with the CRON_SECRET", id="secret"),
     ],
 )
 def test_the_introduction_says_what_is_real(env: dict[str, str], says: str) -> None:
