@@ -3,46 +3,78 @@
 https://developers.google.com/workspace/chat/verify-requests-from-chat
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from chat_event import Event
 from chat_settings import ChatAuth, ChatSettings
 from shared.auth import (
+    GOOGLE_ISSUERS,
     AuthMode,
     AuthPolicy,
     Certificates,
     Headers,
     bearer_token,
+    claimed_issuer,
     verified_caller,
     verified_claims,
 )
 
 CHAT = "chat@system.gserviceaccount.com"
+ADD_ONS = "gcp-sa-gsuiteaddons.iam.gserviceaccount.com"
+ADD_ON_ACCOUNT = re.compile(rf"service-[0-9]+@{re.escape(ADD_ONS)}", re.I)
 
 
 def authenticate_chat(
-    event: Event, headers: Headers, policy: AuthPolicy, chat: ChatSettings, *, certificates: Certificates, now: datetime
-) -> None:
-    """Raise Unauthorized or Forbidden unless the event comes from Google Chat, or CertificatesUnavailable."""
+    headers: Headers,
+    in_body: Callable[[], str],
+    policy: AuthPolicy,
+    chat: ChatSettings,
+    *,
+    address: str,
+    certificates: Certificates,
+    add_on_certificates: Certificates,
+    now: datetime,
+) -> bool:
+    """Return whether an event is proved to be our own app's, or only to come from Google Chat, for any app.
+
+    Chat moves its apps to the tokens of add-ons, whatever they were set up as. The account in such a token is that of
+    the app's project, so it is accepted beside the app's own kind where that account is known. `in_body` reads the
+    token in the body, and is called only where that counts. `address` is the function's, the audience of add-ons.
+
+    Raises Unauthorized or Forbidden for anything else, or CertificatesUnavailable.
+    """
     if policy.mode is AuthMode.OFF:
-        return
-    if chat.auth is ChatAuth.PROJECT_NUMBER:
-        verified_claims(
-            bearer_token(headers, policy.mode),
-            mode=policy.mode,
-            audiences=chat.audiences,
-            issuers=(CHAT,),
-            certificates=certificates,
-            now=now,
-        )
-        return
-    token, mode = event.identity_token, AuthMode.VERIFY  # IAM has seen the header only, never the body
-    if chat.auth is ChatAuth.ENDPOINT or not token:
-        token, mode = bearer_token(headers, policy.mode), policy.mode
-    callers = frozenset([CHAT]) if chat.auth is ChatAuth.ENDPOINT else policy.callers
-    allowed = replace(policy, mode=mode, audiences=chat.audiences, callers=callers)
-    verified_caller(token, allowed, certificates=certificates, now=now)
+        return True
+    check = partial(verified_caller, certificates=add_on_certificates, now=now)
+    allowed = replace(policy, audiences=chat.audiences)
+    # IAM has seen the header only, never the body.
+    if chat.auth is ChatAuth.ADDON and (token := in_body()):
+        check(token, replace(allowed, mode=AuthMode.VERIFY))
+        return True
+    token = bearer_token(headers, policy.mode)
+    match chat.auth:
+        case ChatAuth.ADDON:
+            check(token, allowed)
+        case ChatAuth.ENDPOINT:
+            add_ons = filter(ADD_ON_ACCOUNT.fullmatch, policy.callers)
+            return check(token, replace(allowed, callers=frozenset([CHAT, *add_ons]))) != CHAT
+        case ChatAuth.PROJECT_NUMBER if address and claimed_issuer(token) in GOOGLE_ISSUERS:
+            accounts = frozenset(f"service-{number}@{ADD_ONS}" for number in chat.audiences if number.isdigit())
+            check(token, replace(policy, audiences=(address,), callers=accounts))
+        case ChatAuth.PROJECT_NUMBER:
+            verified_claims(
+                token,
+                mode=policy.mode,
+                audiences=chat.audiences,
+                issuers=(CHAT,),
+                certificates=certificates,
+                now=now,
+            )
+    return True
 
 
 def may_speak(event: Event, chat: ChatSettings) -> bool:

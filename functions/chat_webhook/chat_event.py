@@ -5,7 +5,7 @@ Add-on: https://developers.google.com/workspace/add-ons/concepts/event-objects#c
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -65,7 +65,11 @@ class Event:
     timezone: str = ""  # IANA
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     inputs: Mapping[str, str] = field(default_factory=dict, repr=False)
-    identity_token: str = field(default="", repr=False)
+
+
+def identity_token(body: Any) -> str:
+    """Return the token in the body of an add-on's event, "" where there is none. Nothing else is looked at."""
+    return _text(body, "authorizationEventObject", "systemIdToken")
 
 
 def parse_event(body: Any) -> Event:
@@ -114,7 +118,6 @@ def _event(
         timezone=_timezone(common),
         parameters=_parameters(payload, common),
         inputs=_inputs(common),
-        identity_token=_text(body, "authorizationEventObject", "systemIdToken"),
     )
 
 
@@ -138,13 +141,25 @@ def _command(message: Mapping[str, Any], payload: Mapping[str, Any]) -> Any:
 
 def _without_mentions(message: Mapping[str, Any]) -> str:
     """Give the text without the names that were mentioned; Chat leaves out `argumentText` where nothing else stands."""
-    text = _text(message, "text")
-    annotations = message.get("annotations")
-    for each in reversed(annotations if isinstance(annotations, list) else []):
+    text, annotations = _text(message, "text"), message.get("annotations")
+    kept, end = [], 0
+    for start, stop in sorted(_mentions(annotations if isinstance(annotations, list) else [])):
+        if stop > end:
+            kept.append(text[end:start])
+            end = stop
+    return "".join([*kept, text[end:]])
+
+
+def _mentions(annotations: list[Any]) -> Iterator[tuple[int, int]]:
+    for each in annotations:
         start, length = (_object(each).get(name) for name in ("startIndex", "length"))
-        if _text(each, "type") == "USER_MENTION" and isinstance(start, int) and isinstance(length, int) and start >= 0:
-            text = text[:start] + text[start + length :]
-    return text
+        if (
+            _text(each, "type") == "USER_MENTION"
+            and isinstance(start, int)
+            and isinstance(length, int)
+            and start >= 0 < length
+        ):
+            yield start, start + length
 
 
 def _time(text: str) -> datetime | None:

@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import flask
@@ -13,7 +13,7 @@ import functions_framework
 
 from cards import Cards
 from chat_access import authenticate_chat, may_speak
-from chat_event import Event, Kind, parse_event
+from chat_event import Event, Kind, identity_token, parse_event
 from chat_reply import Reply, rendered, says
 from chat_settings import ChatSettings
 from conversation import SORRY, Conversation
@@ -41,17 +41,35 @@ def clock() -> datetime:
 
 
 @lru_cache(maxsize=1)
-def set_up(settings: Settings) -> tuple[ChatSettings, Certificates]:
+def set_up(settings: Settings) -> ChatSettings:
     """Read this function's own settings, once for the life of the instance."""
-    chat = ChatSettings.from_env(os.environ, settings)
-    return chat, Certificates(chat.certs_url)
+    return ChatSettings.from_env(os.environ, settings)
+
+
+@lru_cache(maxsize=2)
+def certificates(url: str) -> Certificates:
+    """Return the certificates of an identity provider: there are two, Chat itself and Google."""
+    return Certificates(url)
 
 
 def respond(request: flask.Request, settings: Settings, now: datetime) -> Mapping[str, Any]:
-    """Answer one event in its own format."""
-    chat, certificates = set_up(settings)
-    event = parse_event(_json(request))
-    authenticate_chat(event, request.headers, settings.auth, chat, certificates=certificates, now=now)
+    """Answer one event in its own format.
+
+    Before the sender has proved who it is, no more is done than that takes: the body is not read unless the token may
+    be there, and not looked at beyond it.
+    """
+    chat, body = set_up(settings), cache(lambda: _json(request))
+    authenticate_chat(
+        request.headers,
+        lambda: identity_token(body()),
+        settings.auth,
+        chat,
+        address=settings.public_url,
+        certificates=certificates(chat.certs_url),
+        add_on_certificates=certificates(settings.certs_url),
+        now=now,
+    )
+    event = parse_event(body())
     fields = {"action": "chat_event", "kind": event.kind, "space": event.space, "user": hashed(event.email)}
     log.info("Chat event: %s %s", event.kind, event.name, extra={"fields": fields})
     if event.kind in (Kind.UNKNOWN, Kind.QUIET) or not event.is_person:

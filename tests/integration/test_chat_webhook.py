@@ -435,6 +435,25 @@ def test_only_chat_itself_is_let_in(provider: IdentityProvider, tmp_path: Path, 
     assert leaks == []
 
 
+@pytest.mark.parametrize("kind", ["endpoint", "project_number"])
+def test_the_token_of_an_add_on_opens_to_an_app_that_was_set_up_as_a_classic_one(
+    provider: IdentityProvider, tmp_path: Path, space: str, kind: str
+) -> None:
+    """Google moves such apps; the token proves that the app is ours, so its buttons need no mark."""
+    token = provider.token(google_claims(utc_now(), email=ADD_ON, aud=URL))
+    audience = {"endpoint": URL, "project_number": NUMBER}[kind]
+    env = {"AUTH_MODE": "verify", "CHAT_AUTH": kind, "CHAT_AUDIENCE": audience, "AUTH_CERTS_URL": provider.url}
+
+    with running_chat(tmp_path, in_file(tmp_path), **env, AUTH_CALLERS=ADD_ON) as chat:
+        status, asked = chat.send(AddOn.message(REMIND, space=space), {"Authorization": f"Bearer {token}"})
+        leaks = chat.leaks(*token.split("."))
+
+    assert status == 200
+    assert [each["text"] for each in buttons_of(checked(asked))] == ["Confirm", "Change", "Discard"]
+    assert "seal" not in json.dumps(asked)
+    assert leaks == []
+
+
 def test_settings_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     """Their names in the answer, their values in the log only."""
     env = {"AUTH_MODE": "verify", "ALLOWED_USERS": "nonsense"}

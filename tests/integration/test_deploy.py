@@ -536,7 +536,7 @@ def test_a_secret_that_is_no_longer_set_is_taken_away(tmp_path: Path) -> None:
 
 def test_a_secret_that_can_be_guessed_is_not_deployed(tmp_path: Path) -> None:
     """The functions would refuse it only when they run; one that is in Secret Manager already is not looked at."""
-    with pytest.raises(InvalidSettings, match="CRON_SECRET is malformed: .* at least 16 characters"):
+    with pytest.raises(InvalidSettings, match=r"CRON_SECRET is malformed: .* at least 16 characters"):
         target(tmp_path / "settings", "CRON_SECRET=hush")
 
     assert target(tmp_path / "settings", "CRON_SECRET=secret:3").settings == {"CRON_SECRET": "secret:3"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chat_access import CHAT, authenticate_chat, may_speak
-from chat_event import Event, Kind, parse_event
+from chat_event import Event, Kind, identity_token, parse_event
 from chat_settings import CHAT_CERTS_URL, ChatAuth, ChatSettings
 from shared.auth import GOOGLE_CERTS_URL, AuthMode, AuthPolicy, Certificates
 from shared.errors import Forbidden, InvalidSettings, Unauthorized, WatchkeeperError
@@ -20,6 +20,7 @@ NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 URL = "https://europe-west1-example.cloudfunctions.net/watchkeeper-chat-webhook"
 NUMBER = "123456789012"
 ADD_ON = f"service-{NUMBER}@gcp-sa-gsuiteaddons.iam.gserviceaccount.com"
+OTHER_ADD_ON = "service-999999999999@gcp-sa-gsuiteaddons.iam.gserviceaccount.com"
 PERSON = "mallory@example.com"
 SECRET = "open-sesame"
 
@@ -44,7 +45,7 @@ class Door:
     """The check as the webhook makes it. `token` goes into the header, `in_body` into the event of an add-on."""
 
     provider: IdentityProvider
-    logged: Callable[[], list[str]]
+    records: Callable[[], list[dict[str, Any]]]
 
     def __post_init__(self) -> None:
         self.certificates = Certificates(self.provider.url)
@@ -58,14 +59,33 @@ class Door:
         mode: AuthMode = AuthMode.VERIFY,
         audiences: tuple[str, ...] = (),
         callers: tuple[str, ...] = (ADD_ON,),
-    ) -> None:
-        """Ask to be let in. The audience is that of the kind, unless others are given."""
+        address: str = "",
+        certificates: Certificates | None = None,
+    ) -> bool:
+        """Ask to be let in, and return whether by our own app. The audience is the kind's, unless others are given."""
         own = NUMBER if kind is ChatAuth.PROJECT_NUMBER else URL
         chat = ChatSettings(auth=kind, audiences=audiences or (own,), allowed_users=(), certs_url="", agent="")
         policy = AuthPolicy(mode=mode, audiences=("elsewhere",), callers=frozenset(callers), cron_secret=SECRET)
-        event = parse_event(AddOn.message("jobs", authorizationEventObject={"systemIdToken": in_body}))
+        event = AddOn.message("jobs", authorizationEventObject={"systemIdToken": in_body})
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        authenticate_chat(event, headers, policy, chat, certificates=self.certificates, now=NOW)
+        return authenticate_chat(
+            headers,
+            lambda: identity_token(event),
+            policy,
+            chat,
+            address=address,
+            certificates=certificates or self.certificates,
+            add_on_certificates=self.certificates,
+            now=NOW,
+        )
+
+    def logged(self) -> list[str]:
+        """Return the reasons in the log."""
+        return [fields.get("reason", "") for fields in self.records()]
+
+    def fields(self) -> dict[str, Any]:
+        """Return what the last line of the log says."""
+        return self.records()[-1]
 
     def refused(self, kind: ChatAuth, error: type[WatchkeeperError] = Unauthorized, **given: Any) -> str:
         """Ask to be let in, in vain, and give the reason in the log."""
@@ -86,7 +106,7 @@ def provider() -> Iterator[IdentityProvider]:
 
 @pytest.fixture
 def door(provider: IdentityProvider, caplog: pytest.LogCaptureFixture) -> Door:
-    return Door(provider, lambda: [vars(record)["fields"].get("reason", "") for record in caplog.records])
+    return Door(provider, lambda: [vars(record)["fields"] for record in caplog.records])
 
 
 # -- the header's token ------------------------------------------------------------------------------------------------
@@ -203,8 +223,72 @@ def test_without_a_token_nothing_opens(door: Door, kind: ChatAuth, token: str) -
 def test_a_token_of_one_kind_does_not_open_another(
     door: Door, sent: ChatAuth, to: ChatAuth, error: type[WatchkeeperError], reason: str
 ) -> None:
-    """Even where its audience is allowed."""
-    assert door.refused(to, error, token=door.sign(sent), audiences=(URL, NUMBER)) == reason
+    """Even where its audience is allowed, unless it is an add-on's whose account is known to be that of the app."""
+    own = {"audiences": (URL, NUMBER), "callers": (OTHER_ADD_ON,)}
+
+    assert door.refused(to, error, token=door.sign(sent), **own) == reason
+
+
+@every_kind
+def test_only_a_token_of_our_own_app_proves_that_it_is_ours(door: Door, kind: ChatAuth) -> None:
+    """Chat's own account with the function's address stands for every app that is pointed there."""
+    assert door.enter(kind, token=door.sign(kind)) is (kind is not ChatAuth.ENDPOINT)
+
+
+@pytest.mark.parametrize("kind", [ChatAuth.ENDPOINT, ChatAuth.PROJECT_NUMBER])
+def test_a_classic_app_may_be_given_the_tokens_of_an_add_on(door: Door, kind: ChatAuth) -> None:
+    """Google does so without being asked; the account is that of the app's project, and proves the app."""
+    token = door.sign(ChatAuth.ADDON)
+
+    assert door.enter(kind, token=token, address=URL)
+    assert door.enter(kind, token=door.sign(kind), address=URL) is (kind is not ChatAuth.ENDPOINT)
+
+
+@pytest.mark.parametrize("kind", [ChatAuth.ENDPOINT, ChatAuth.PROJECT_NUMBER])
+@pytest.mark.parametrize(
+    ("changes", "error", "reason"),
+    [
+        ({"email": OTHER_ADD_ON}, Forbidden, "the caller is not on the list"),
+        ({"email": f"x{ADD_ON}"}, Forbidden, "the caller is not on the list"),
+        ({"email": f"{ADD_ON}.example"}, Forbidden, "the caller is not on the list"),
+        ({"email": CALLER}, Forbidden, "the caller is not on the list"),
+        ({"email_verified": False}, Unauthorized, "no verified e-mail address"),
+        ({"aud": f"{URL}/"}, Unauthorized, "wrong audience"),
+        ({"aud": "elsewhere"}, Unauthorized, "wrong audience"),
+        ({"iss": "https://accounts.example.com"}, Unauthorized, "wrong issuer"),
+        ({"exp": 1}, Unauthorized, "expired"),
+    ],
+)
+def test_an_add_ons_token_for_a_classic_app_has_to_be_its_own(
+    door: Door, kind: ChatAuth, changes: dict[str, Any], error: type[WatchkeeperError], reason: str
+) -> None:
+    """Account, audience, issuer and time are checked as for an add-on."""
+    token = door.sign(ChatAuth.ADDON, **changes)
+
+    assert door.refused(kind, error, token=token, address=URL, callers=(ADD_ON, CALLER)) == reason
+
+
+@pytest.mark.parametrize("kind", [ChatAuth.ENDPOINT, ChatAuth.PROJECT_NUMBER])
+def test_an_add_ons_token_for_a_classic_app_has_to_be_signed(door: Door, kind: ChatAuth) -> None:
+    """What it says of its issuer only chooses the check."""
+    forged = door.provider.token(claims(ChatAuth.ADDON), sign=rs256(rsa_key("mallory")))
+
+    assert door.refused(kind, token=forged, address=URL) == "bad signature"
+
+
+def test_an_add_ons_token_is_checked_with_googles_certificates(door: Door) -> None:
+    """Those of Chat do not have its key."""
+    with IdentityProvider() as elsewhere:
+        elsewhere.key_ids = ["key-of-chat"]
+        chats = Certificates(elsewhere.url)
+        door.enter(ChatAuth.PROJECT_NUMBER, token=door.sign(ChatAuth.ADDON), address=URL, certificates=chats)
+        reason = door.refused(ChatAuth.PROJECT_NUMBER, token=door.sign(ChatAuth.ADDON), certificates=chats)
+
+    assert reason == "unknown key"
+    assert door.fields()["issuer"] == "https://accounts.google.com"
+    assert door.fields()["expected_issuers"] == CHAT
+    assert door.fields()["audience"] == URL
+    assert door.fields()["expected_audiences"] == NUMBER
 
 
 @every_kind

@@ -1,5 +1,6 @@
 """What Google Chat sends, in both generations, as one typed event."""
 
+import time
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_event import Event, Kind, parse_event
+from chat_event import Event, Kind, identity_token, parse_event
 from shared.errors import InvalidInput
 from tests.chatting import NUMBERS, SPACE, THREAD, AddOn, Classic
 
@@ -90,6 +91,50 @@ def test_a_bare_mention_says_nothing(app: App) -> None:
     assert parse_event(body).text == ""
 
 
+def mention(start: Any, length: Any, kind: str = "USER_MENTION") -> dict[str, Any]:
+    return {"type": kind, "startIndex": start, "length": length}
+
+
+@pytest.mark.parametrize(
+    ("text", "annotations", "rest"),
+    [
+        pytest.param("@App jobs", [mention(0, 4)], "jobs", id="first"),
+        pytest.param("ask @App and @Ada now", [mention(4, 4), mention(13, 4)], "ask  and  now", id="two"),
+        pytest.param("ask @App and @Ada now", [mention(13, 4), mention(4, 4)], "ask  and  now", id="in-any-order"),
+        pytest.param("@App jobs", [mention(0, 4), mention(0, 4)], "jobs", id="the-same-twice"),
+        pytest.param("@App jobs", [mention(0, 5), mention(2, 2)], "jobs", id="one-in-another"),
+        pytest.param("@App jobs", [mention(5, 99)], "@App", id="past-the-end"),
+        pytest.param("@App jobs", [mention(99, 4)], "@App jobs", id="behind-the-end"),
+        pytest.param("@App jobs", [mention(-4, 4), mention(4, -2), mention(0, 0)], "@App jobs", id="no-part"),
+        pytest.param("@App jobs", [mention("0", 4), mention(0, None), 7], "@App jobs", id="no-numbers"),
+        pytest.param("/help now", [mention(0, 5, "SLASH_COMMAND")], "/help now", id="no-mention"),
+    ],
+)
+def test_every_mention_is_left_out(text: str, annotations: list[Any], rest: str) -> None:
+    """Where Chat has not left them out itself; what is no part of the text changes nothing."""
+    body = Classic.message("")
+    body["message"] = {"text": text, "annotations": annotations}
+
+    assert parse_event(body).text == rest
+
+
+def test_the_work_grows_with_the_event_and_not_with_its_square() -> None:
+    """Eight times the text with eight times the mentions takes about eight times as long, not 64 times."""
+
+    def cost(size: int) -> float:
+        body = Classic.message("")
+        body["message"] = {"text": "x" * 450 * size, "annotations": [mention(0, 1)] * size}
+
+        def once() -> float:
+            began = time.thread_time()
+            parse_event(body)
+            return time.thread_time() - began
+
+        return min(once() for _ in range(5))
+
+    assert cost(2_000) < 24 * cost(250)
+
+
 @pytest.mark.parametrize(
     ("body", "name"),
     [
@@ -164,9 +209,10 @@ def test_a_time_zone_that_is_none_is_left_out(name: Any) -> None:
 
 def test_the_add_on_identity_token_is_taken_along() -> None:
     """It is not shown by `repr`, and neither is what was written."""
-    event = parse_event(AddOn.message("my secret", authorizationEventObject={"systemIdToken": "a.b.c"}))
+    body = AddOn.message("my secret", authorizationEventObject={"systemIdToken": "a.b.c"})
+    event = parse_event(body)
 
-    assert event.identity_token == "a.b.c"
+    assert identity_token(body) == "a.b.c"
     assert "a.b.c" not in repr(event)
     assert "my secret" not in repr(event)
 

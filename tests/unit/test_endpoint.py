@@ -357,6 +357,15 @@ def test_no_token_and_no_secret_is_logged(ask: Ask, lines: Lines, provider: Iden
     assert [secret for secret in (*good.split("."), *bad.split("."), "sesame", "seasons") if secret in logged] == []
 
 
+@pytest.mark.usefixtures("closed")
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer e30.e30.e30"}], ids=["no-token", "forged"])
+def test_a_strangers_body_is_not_read(ask: Ask, headers: dict[str, str]) -> None:
+    """Whoever is refused costs no more than his headers."""
+    response = ask(headers=headers, environ_overrides={"wsgi.input": Unread(), "CONTENT_LENGTH": "1" * 12})
+
+    assert response.status_code == 401
+
+
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 
