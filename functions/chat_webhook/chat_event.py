@@ -127,6 +127,8 @@ def _argument(message: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
     number = _command(message, payload)
     if not isinstance(number, Mapping):
         return text
+    if _text(number, "appCommandType") == "MESSAGE_ACTION":
+        text = ""  # it was written by somebody else, and the person has only tapped on it
     word = COMMANDS.get(str(number.get("commandId", number.get("appCommandId"))), "help")
     if text.startswith("/"):
         text = text.partition(" ")[2]

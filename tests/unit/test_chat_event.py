@@ -150,6 +150,18 @@ def test_an_unknown_event_is_named_for_the_log(body: Any, name: str) -> None:
 
 
 @both
+@pytest.mark.parametrize("word", ["remind", "every", "help"])
+def test_what_somebody_else_has_written_is_no_command(app: App, word: str) -> None:
+    """An action on a message brings the words of whoever wrote it, under the name of the person who tapped."""
+    body = app.command(word, 'day at 9:00 ask "send it all"')
+    payload = body["chat"]["appCommandPayload"] if app.is_add_on else body
+    payload["appCommandMetadata"] = {"appCommandId": NUMBERS[word], "appCommandType": "MESSAGE_ACTION"}
+    payload["message"].pop("slashCommand", None)
+
+    assert parse_event(body).text == ("remind me" if word == "remind" else word)
+
+
+@both
 def test_an_unknown_command_is_a_call_for_help(app: App) -> None:
     """The app's configuration may hold more than this knows."""
     NUMBERS["dance"] = 99
