@@ -5,13 +5,15 @@ https://developers.google.com/workspace/chat/api/reference/rest/v1/cards
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from html import escape as escape_html
 from typing import Any
 
 from phrases import Order
+from seal import NAME as SEAL
+from seal import Seal
 from shared.explain import clock_change, for_space, in_words, local_time, occurrences, person, where_to_look, why
 from shared.job import Job, Run, Status, iso
 from shared.recurrence import Recurrence, load_timezone
@@ -43,28 +45,31 @@ LABELS = {"run": "Run now", "pause": "Pause", "resume": "Resume", "cancel": "Can
 
 
 class Cards:
-    """Makes cards whose buttons call `function` and whose times are those of `timezone`."""
+    """Makes cards whose buttons call `function` and whose times are those of `timezone`.
 
-    def __init__(self, *, function: str, timezone: str, now: datetime) -> None:
+    With a `seal` each button carries a mark, and only a button with its mark counts.
+    """
+
+    def __init__(self, *, function: str, timezone: str, now: datetime, seal: Seal | None = None) -> None:
         self._function = function
         self._timezone = timezone
         self._now = now
+        self._seal = seal
+
+    def made(self, parameters: Mapping[str, str]) -> bool:
+        """Say whether a button with these parameters is ours, as far as that is asked. Raises StoreUnavailable."""
+        return self._seal is None or self._seal.holds(parameters)
 
     def confirm(self, order: Order, *, job_id: str, user: str, phrase: str) -> Card:
         """Say what was understood, and ask; nothing is scheduled yet."""
-        asked = {"id": job_id, "user": user, "order": _packed(order)}
+        confirm = self._button("Confirm", "confirm", id=job_id, user=user, order=_packed(order))
+        discard = self._button("Discard", "discard", id=job_id)
         field = {"name": "phrase", "label": "Say it differently, then tap Change", "value": phrase}
-        return _card(
-            "Shall I do this?",
-            self._times(order),
-            _text(_doing(order)),
-            {"textInput": field},
-            self._buttons(
-                self._button("Confirm", "confirm", **asked),
-                self._button("Change", "change", id=job_id, user=user),
-                self._button("Discard", "discard", id=job_id),
-            ),
-        )
+        change = self._button("Change", "change", id=job_id, user=user)
+        says = (self._times(order), _text(_doing(order)))
+        if self._seal:  # no mark says who has filled in the field
+            return _card("Shall I do this?", *says, self._buttons(confirm, discard))
+        return _card("Shall I do this?", *says, {"textInput": field}, self._buttons(confirm, change, discard))
 
     def scheduled(self, job: Job) -> Card:
         """Say that a job was made."""
@@ -133,6 +138,8 @@ class Cards:
 
     def _button(self, label: str, action: str, **parameters: str) -> Widget:
         named = {"action": action, **parameters}
+        if self._seal:
+            named[SEAL] = self._seal.of(named)
         pairs = [{"key": name, "value": value} for name, value in named.items()]
         return {"text": _short(label, 60), "onClick": {"action": {"function": self._function, "parameters": pairs}}}
 

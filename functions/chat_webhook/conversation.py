@@ -34,6 +34,10 @@ DONE = {
     "retry": "It is tried again within a minute.",
 }
 SORRY = "I am sorry, that did not work. Whoever looks after me finds the reason in the log, under {}."
+NOT_OURS = (
+    "Nothing was done: I cannot tell whether that button is mine. Write to me instead; jobs lists what is scheduled, "
+    "with buttons that work."
+)
 LATER = "This takes longer than Chat waits for an answer. I will post the answer here."
 
 
@@ -89,6 +93,11 @@ class Conversation:
 
     def _answer_click(self, given: Mapping[str, str]) -> Reply | None:
         action = given.get("action", "")
+        if not self.cards.made(given):
+            log.warning(
+                "A button is refused: it is not shown to be ours", extra={"fields": {"action": "button_refused"}}
+            )
+            return says(NOT_OURS, for_one=True)
         match action:
             case "say":
                 return self._answer_text(given.get("text", ""))

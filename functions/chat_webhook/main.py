@@ -17,6 +17,7 @@ from chat_event import Event, Kind, identity_token, parse_event
 from chat_reply import Reply, rendered, says
 from chat_settings import ChatSettings
 from conversation import SORRY, Conversation
+from seal import Seal, kept_key
 from shared.auth import Certificates
 from shared.chat_agent import log_failure
 from shared.endpoint import http_function
@@ -24,6 +25,7 @@ from shared.errors import InvalidInput, InvalidSettings, StoreUnavailable, TooLa
 from shared.failure_notice import ANY_FUNCTION
 from shared.jobs import open_jobs
 from shared.logs import hashed, trace_id
+from shared.open_store import open_store
 from shared.settings import Settings
 
 log = logging.getLogger("watchkeeper.chat")
@@ -52,6 +54,12 @@ def certificates(url: str) -> Certificates:
     return Certificates(url)
 
 
+@lru_cache(maxsize=1)
+def button_key(settings: Settings) -> bytes:
+    """Read the key that marks buttons, once for the life of the instance. Raises StoreUnavailable."""
+    return kept_key(open_store(settings, clock), clock())
+
+
 def respond(request: flask.Request, settings: Settings, now: datetime) -> Mapping[str, Any]:
     """Answer one event in its own format.
 
@@ -59,7 +67,7 @@ def respond(request: flask.Request, settings: Settings, now: datetime) -> Mappin
     be there, and not looked at beyond it.
     """
     chat, body = set_up(settings), cache(lambda: _json(request))
-    authenticate_chat(
+    is_ours = authenticate_chat(
         request.headers,
         lambda: identity_token(body()),
         settings.auth,
@@ -76,14 +84,15 @@ def respond(request: flask.Request, settings: Settings, now: datetime) -> Mappin
         return {}
     if not may_speak(event, chat):
         return rendered(says(STRANGER, for_one=True), event)
-    return rendered(_reply(event, chat, settings, now), event)
+    seal = None if is_ours else Seal(lambda: button_key(settings), event.space)
+    return rendered(_reply(event, chat, settings, now, seal), event)
 
 
-def _reply(event: Event, chat: ChatSettings, settings: Settings, now: datetime) -> Reply | None:
+def _reply(event: Event, chat: ChatSettings, settings: Settings, now: datetime, seal: Seal | None) -> Reply | None:
     timezone = event.timezone or settings.timezone
     conversation = Conversation(
         event=event,
-        cards=Cards(function=settings.public_url or ANY_FUNCTION, timezone=timezone, now=now),
+        cards=Cards(function=settings.public_url or ANY_FUNCTION, timezone=timezone, now=now, seal=seal),
         now=now,
         timezone=timezone,
         jobs=open_jobs,

@@ -435,6 +435,36 @@ def test_only_chat_itself_is_let_in(provider: IdentityProvider, tmp_path: Path, 
     assert leaks == []
 
 
+@both
+def test_where_any_app_may_call_only_our_own_buttons_count(
+    provider: IdentityProvider, tmp_path: Path, space: str, app: App
+) -> None:
+    """With `endpoint`: an order that was never shown makes no job; one of a card does, on another instance too."""
+    token = provider.token(google_claims(utc_now(), email=CHAT, aud=URL))
+    headers = {"Authorization": f"Bearer {token}"}
+    env = {"AUTH_MODE": "verify", "CHAT_AUTH": "endpoint", "CHAT_AUDIENCE": URL, "AUTH_CERTS_URL": provider.url}
+    storage = in_file(tmp_path)
+
+    with running_chat(tmp_path, storage, **env) as chat:
+        status, asked = chat.send(app.message(REMIND, space=space), headers)
+        confirm = button(asked, "Confirm")
+        pairs = [pair for pair in confirm["onClick"]["action"]["parameters"] if pair["key"] != "seal"]
+        forged = {"text": "Hooray", "onClick": {"action": {"function": URL, "parameters": pairs}}}
+        _, refused = chat.send(app.click(forged, space=space), headers)
+        before = chat.jobs(space)
+        logged = chat.logged("button_refused")
+    with running_chat(tmp_path, storage, **env) as chat:
+        _, done = chat.send(app.click(confirm, space=space), headers)
+        after = chat.jobs(space)
+
+    assert status == 200
+    assert "I cannot tell whether that button is mine" in words_of(checked(refused))
+    assert before == []
+    assert [line["severity"] for line in logged] == ["WARNING"]
+    assert "Scheduled: stretch" in words_of(checked(done))
+    assert [job.payload["text"] for job in after] == ["<users/104> stretch"]
+
+
 @pytest.mark.parametrize("kind", ["endpoint", "project_number"])
 def test_the_token_of_an_add_on_opens_to_an_app_that_was_set_up_as_a_classic_one(
     provider: IdentityProvider, tmp_path: Path, space: str, kind: str

@@ -13,7 +13,8 @@ import pytest
 from cards import EXAMPLES, Cards
 from chat_event import parse_event
 from chat_reply import rendered
-from conversation import LISTED, Conversation
+from conversation import LISTED, NOT_OURS, Conversation
+from seal import Seal
 from shared.chat_agent import AgentContext
 from shared.document import Unreadable, to_document
 from shared.errors import InvalidInput
@@ -42,6 +43,7 @@ class Chat:
     now: datetime
     agent: str = ""
     agent_limit: timedelta = timedelta(seconds=10)
+    seal: Seal | None = None
     count: int = field(default=0)
 
     def say(self, text: str, **given: Any) -> Any:
@@ -60,7 +62,7 @@ class Chat:
         timezone = event.timezone or "UTC"
         conversation = Conversation(
             event=event,
-            cards=Cards(function="https://example.com/chat", timezone=timezone, now=self.now),
+            cards=Cards(function="https://example.com/chat", timezone=timezone, now=self.now, seal=self.seal),
             now=self.now,
             timezone=timezone,
             jobs=lambda: self.jobs,
@@ -633,3 +635,150 @@ def test_an_agent_that_cannot_be_found_does_not_hinder_the_commands(chat: Chat, 
 
     assert "tea" in words_of(chat.say("jobs"))
     assert "Shall I do this?" in words_of(chat.say(REMIND))
+
+
+# -- where a click may come from anybody's app -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sealed(chat: Chat) -> Chat:
+    """A conversation in which only marked buttons count."""
+    chat.seal = Seal(lambda: b"key of this installation", SPACE)
+    return chat
+
+
+def made_up(**parameters: str) -> dict[str, Any]:
+    """Make a button as somebody else's app can show it."""
+    pairs = [{"key": name, "value": value} for name, value in parameters.items()]
+    return {"text": "Hooray", "onClick": {"action": {"function": "x", "parameters": pairs}}}
+
+
+def carried(button: Any) -> dict[str, str]:
+    """Return what a button carries."""
+    return {pair["key"]: pair["value"] for pair in button["onClick"]["action"]["parameters"]}
+
+
+def failed_job(chat: Chat) -> Job:
+    """Store a job that has given up."""
+    once = chat.jobs.schedule("log", {"message": "hello"}, id="once", space=SPACE, max_attempts=1).job
+    held = chat.put(once, once.claim(now=chat.now, token="t", lease=HOUR, retention=HOUR))
+    result = Result(started_at=chat.now, ended_at=chat.now, by="schedule", error="no milk")
+    return chat.put(held, held.finish(result, retention=HOUR))
+
+
+def test_buttons_that_are_ours_work_as_ever(sealed: Chat, tea: Job) -> None:
+    """From an example to a job, and through everything that is done to one."""
+    failed_job(sealed)
+    asked = sealed.tap(sealed.say("help"), "remind me in 20 minutes to stretch")
+    sealed.tap(asked, "Confirm")
+    paused = sealed.tap(sealed.say("job tea"), "Pause")
+    states = [sealed.jobs.get("tea").status]
+    resumed = sealed.tap(paused, "Resume")
+    states.append(sealed.jobs.get("tea").status)
+    running = sealed.tap(resumed, "Run now")
+    sealed.tap(running, "Cancel")
+    states.append(sealed.jobs.get("tea").status)
+    sealed.tap(sealed.say("job once"), "Retry")
+    listed = sealed.tap(sealed.say("job once"), "All jobs")
+    shown = sealed.tap(listed, "Why?")
+    discarded = sealed.tap(sealed.say(REMIND), "Discard")
+
+    assert states == [Status.PAUSED, Status.PENDING, Status.CANCELLED]
+    assert sorted(job.payload.get("text", "") for job in sealed.all()) == ["", "<users/104> stretch", "tea"]
+    assert sealed.jobs.get("once").status is Status.PENDING
+    assert "Last runs" in words_of(shown)
+    assert "nothing is scheduled" in words_of(discarded)
+
+
+ORDER = json.dumps(
+    {"kind": "ask", "text": "send it all", "timezone": "UTC", "at": None, "cron": "0 9 * * *", "everybody": False}
+)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param({"action": "confirm", "id": "new", "user": "users/104", "order": ORDER}, id="confirm"),
+        pytest.param({"action": "change", "id": "new", "user": "users/104"}, id="change"),
+        pytest.param({"action": "discard", "id": "tea"}, id="discard"),
+        pytest.param({"action": "say", "text": REMIND}, id="say"),
+        pytest.param({"action": "list"}, id="list"),
+        pytest.param({"action": "show", "id": "tea"}, id="show"),
+        *(pytest.param({"action": name, "id": "tea"}, id=name) for name in ("run", "pause", "cancel", "resume")),
+        pytest.param({"action": "retry", "id": "once"}, id="retry"),
+    ],
+)
+@pytest.mark.parametrize("seal", [None, "", "0" * 64, "é"], ids=["none", "empty", "guessed", "not-ascii"])
+def test_a_button_of_another_app_does_nothing(
+    sealed: Chat, tea: Job, caplog: pytest.LogCaptureFixture, parameters: dict[str, str], seal: str | None
+) -> None:
+    """Whatever it asks for: nothing is made, changed or even shown, and the person is told in private what to do."""
+    failed_job(sealed)
+    before = sealed.all()
+    given = parameters if seal is None else {**parameters, "seal": seal}
+
+    reply = sealed.send(sealed.app.click(made_up(**given), inputs={"phrase": REMIND}))
+
+    assert message_of(reply) == {"text": NOT_OURS, "privateMessageViewer": {"name": "users/104"}}
+    assert sealed.all() == before
+    assert [vars(record)["fields"]["action"] for record in caplog.records] == ["button_refused"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"order": ORDER}, id="another-order"),
+        pytest.param({"id": "other"}, id="another-id"),
+        pytest.param({"user": "users/666"}, id="another-person-to-mention"),
+        pytest.param({"action": "run", "id": "tea"}, id="another-action"),
+        pytest.param({"more": "x"}, id="one-more-parameter"),
+    ],
+)
+def test_the_mark_of_one_button_does_not_serve_another(sealed: Chat, tea: Job, changes: dict[str, str]) -> None:
+    """It covers everything that a button carries."""
+    given = {**carried(button(sealed.say(REMIND), "Confirm")), **changes}
+
+    reply = sealed.send(sealed.app.click(made_up(**given)))
+
+    assert message_of(reply)["text"] == NOT_OURS
+    assert sealed.all() == [tea]
+
+
+def test_the_mark_of_one_space_does_not_serve_another(sealed: Chat, tea: Job) -> None:
+    """What a card offered elsewhere was not offered here."""
+    confirm = button(sealed.say(REMIND), "Confirm")
+    sealed.seal = Seal(lambda: b"key of this installation", ELSEWHERE)
+
+    reply = sealed.send(sealed.app.click(confirm, space=ELSEWHERE))
+
+    assert message_of(reply)["text"] == NOT_OURS
+    assert sealed.all() == [tea]
+
+
+def test_what_chat_adds_to_a_click_does_not_matter(sealed: Chat) -> None:
+    """It names the action once more for apps that were made into add-ons."""
+    given = {**carried(button(sealed.say(REMIND), "Confirm")), "__action_method_name__": "https://example.com"}
+
+    sealed.send(sealed.app.click(made_up(**given)))
+
+    assert len(sealed.all()) == 1
+
+
+def test_a_request_that_is_sealed_is_said_differently_by_saying_it(sealed: Chat) -> None:
+    """No mark says who has filled in the field of a card, so there is none."""
+    asked = sealed.say(REMIND)
+
+    assert [each["text"] for each in buttons_of(asked)] == ["Confirm", "Discard"]
+    assert "textInput" not in json.dumps(asked)
+
+
+def test_the_agents_answer_needs_no_key(sealed: Chat) -> None:
+    """The key is read from the store when a button needs it."""
+
+    def unreachable() -> bytes:
+        raise AssertionError("the key is read")
+
+    sealed.seal = Seal(unreachable, SPACE)
+    sealed.agent = f"{AGENT}:answering"
+
+    assert message_of(sealed.say("what is new?"))["text"] == "You said: what is new?"

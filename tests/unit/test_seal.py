@@ -1,0 +1,82 @@
+"""The key that marks buttons: one for an installation, made by whoever needs it first, and kept beside the jobs."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from seal import KEY_ID, Seal, kept_key
+from shared.errors import StoreUnavailable
+from shared.job import Job
+from shared.store import Change, Store
+
+
+class Rival:
+    """A store in which another instance makes a key between our look and our write."""
+
+    def __init__(self, store: Store, now: datetime) -> None:
+        self._store = store
+        self._now = now
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def swap(self, changes: list[Change]) -> object:
+        self.theirs = kept_key(self._store, self._now)
+        return self._store.swap(changes)
+
+
+def test_the_key_is_made_once_and_kept(store: Store, now: datetime) -> None:
+    """A year later it is the same: a card may be old."""
+    first = kept_key(store, now)
+
+    assert len(first) == 64
+    assert kept_key(store, now + timedelta(days=365)) == first
+
+
+def test_no_two_installations_have_the_same_key(store: Store, json_store: Store, now: datetime) -> None:
+    """It is random."""
+    first = kept_key(store, now)
+    (kept,) = store.get([KEY_ID]).values()
+    store.swap([Change(kept, None)])
+
+    assert kept_key(store, now) != first
+
+
+def test_of_two_instances_that_make_a_key_one_wins(json_store: Store, now: datetime) -> None:
+    """Both go on with the same."""
+    rival = Rival(json_store, now)
+
+    assert kept_key(rival, now) == rival.theirs  # type: ignore[arg-type]  # it passes everything on
+
+
+def test_the_key_is_no_work(store: Store, now: datetime) -> None:
+    """It is never due, belongs to no space and does not expire."""
+    kept_key(store, now)
+
+    (kept,) = store.get([KEY_ID]).values()
+    assert isinstance(kept, Job)
+    kept.check()
+    assert store.due(now + timedelta(days=365)) == []
+    assert (kept.space, kept.expire_at) == (None, None)
+
+
+@pytest.mark.parametrize("payload", [{}, {"key": ""}, {"key": "short"}, {"key": ["x" * 64]}, {"message": "x" * 64}])
+def test_a_document_without_a_key_marks_nothing(
+    json_store: Store, job_factory: Callable[..., Job], now: datetime, payload: dict[str, object]
+) -> None:
+    """A key that can be guessed would be worse than none; the error says what to do."""
+    json_store.swap([Change(None, replace(job_factory(KEY_ID), payload=payload))])
+
+    with pytest.raises(StoreUnavailable, match=f"watchkeeper jobs delete {KEY_ID}"):
+        kept_key(json_store, now)
+
+
+def test_the_order_of_the_parameters_does_not_matter() -> None:
+    """Chat gives them back as an object."""
+    seal = Seal(lambda: b"key", "spaces/A")
+    mark = seal.of({"action": "run", "id": "tea"})
+
+    assert seal.holds({"id": "tea", "seal": mark, "action": "run"})
+    assert not seal.holds({"id": "tea", "seal": mark.upper(), "action": "run"})
