@@ -85,6 +85,7 @@ def examine(session: Session) -> Iterator[Finding]:
         yield Finding("wrong", "settings", str(exc))
         return
     yield Finding("ok", "settings", place_of_jobs(settings, session.env.get("FIRESTORE_EMULATOR_HOST", "")))
+    yield from chat_findings(session.env.get("CHAT_AUTH", "").strip())
     try:
         documents = list(session.jobs.list(with_subscriptions=True))
     except StoreUnavailable as exc:
@@ -94,6 +95,17 @@ def examine(session: Session) -> Iterator[Finding]:
     yield from _store(documents)
     yield from _handlers(session, documents)
     yield _clock(session)
+
+
+def chat_findings(chat_auth: str, then: str = "") -> Iterator[Finding]:
+    """Warn of a token that proves Google Chat and not the app. `then` ends the remedy."""
+    if chat_auth == "endpoint":
+        yield Finding(
+            "warning",
+            "chat",
+            "CHAT_AUTH=endpoint is legacy: its token proves Google Chat and not which app, so anybody's app that is "
+            f"pointed at the function is heard; set it to addon or project_number, as docs/CHAT.md says{then}",
+        )
 
 
 def place_of_jobs(settings: Settings, emulator: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cli.deployment_checks import CannotAsk, Plan, checks, remedy
-from cli.doctor import Finding, place_of_jobs
+from cli.doctor import Finding, chat_findings, place_of_jobs
 from cli.session import Session
 from cli.times import distance
 from local.deployment import UNKNOWN_NUMBER, read_target
@@ -61,6 +61,8 @@ def examine_deployment(
         yield Finding("ok", "settings", place)
     except InvalidSettings as exc:
         yield Finding("wrong", "settings", str(exc))
+    if chats := [function.name for function in target.functions if function.scheduler_job is None]:
+        yield from chat_findings(target.chat_auth, f", then {plan.deploy('all', *chats)}")
     yield from _cloud(plan, session.env, needs_number=needs_number)
     yield from _subscriptions(plan, deployed)
 

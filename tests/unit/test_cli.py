@@ -992,6 +992,18 @@ def test_a_healthy_installation_has_good_lines_only(run: Terminal, job_factory: 
     assert "2 pending" in result.stdout
 
 
+def test_a_token_that_proves_chat_and_not_the_app_is_warned_of(run: Terminal) -> None:
+    """With what to do; it is no reason to fail."""
+    run.env["CHAT_AUTH"] = "endpoint"
+
+    result = run("doctor")
+
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("warning")]
+    assert result.exit_code == 0
+    assert "chat      CHAT_AUTH=endpoint is legacy" in line
+    assert line.endswith("set it to addon or project_number, as docs/CHAT.md says")
+
+
 def test_what_is_wrong_is_found_at_once(run: Terminal, job_factory: JobFactory) -> None:
     """Unreadable documents, waiting jobs without a handler and limits that do not fit, each with its remedy."""
     run.env["CLOUD_RUN_TIMEOUT_SECONDS"] = "60"

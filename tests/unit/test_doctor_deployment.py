@@ -606,6 +606,24 @@ def test_without_a_right_every_question_is_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("only", "is_warned"), [pytest.param("chat_webhook", True, id="chat"), pytest.param("tick", False, id="another")]
+)
+def test_a_webhook_that_any_app_may_call_is_warned_of(tmp_path: Path, only: str, is_warned: bool) -> None:
+    """Where the webhook is examined; with the command that follows the change."""
+    settings = tmp_path / "prod.env"
+    settings.write_text("CHAT_AUTH=endpoint\n")
+
+    result = doctor({"PATH": ""}, "--project", "demo", "--region", "eu", "--settings", str(settings), "--only", only)
+
+    warnings = [line for line in result.stdout.splitlines() if line.startswith("warning  chat ")]
+    assert len(warnings) == is_warned
+    for line in warnings:
+        assert "CHAT_AUTH=endpoint is legacy" in line
+        assert "./deploy_functions.sh all --project demo --region eu" in line
+        assert line.endswith("--only chat_webhook`")
+
+
+@pytest.mark.parametrize(
     ("line", "says"),
     [
         pytest.param("CHAT_AUTH=classic", "CHAT_AUTH is 'classic'", id="kind-of-token"),
