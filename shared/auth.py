@@ -73,7 +73,7 @@ class _Fetched:
     fresh_until: datetime = _NEVER
 
     def settles(self, key_id: str, now: datetime) -> bool:
-        """Whether no fetch is needed, or none is allowed yet. What lies in the future was noted by a wrong clock."""
+        """Return whether no fetch is needed or allowed yet. A time in the future was noted by a wrong clock."""
         is_fresh = key_id in self.by_key and self.fetched_at <= now < self.fresh_until
         return is_fresh or abs(now - self.tried_at) < FETCH_INTERVAL
 

@@ -57,7 +57,7 @@ class Cards:
         self._seal = seal
 
     def made(self, parameters: Mapping[str, str]) -> bool:
-        """Say whether a button with these parameters is ours, as far as that is asked. Raises StoreUnavailable."""
+        """Return whether a button with these parameters is ours, or true without a seal. Raises StoreUnavailable."""
         return self._seal is None or self._seal.holds(parameters)
 
     def confirm(self, order: Order, *, job_id: str, user: str, phrase: str) -> Card:

@@ -34,7 +34,7 @@ class Seal:
         return hmac.digest(self._key(), signed, hashlib.sha256).hex()
 
     def holds(self, parameters: Mapping[str, str]) -> bool:
-        """Say whether a click is on a button that was marked, with all that it carries. Raises StoreUnavailable."""
+        """Return whether a click is on a button that was marked, with all that it carries. Raises StoreUnavailable."""
         given = parameters.get(NAME, "")
         return bool(given) and hmac.compare_digest(given.encode(), self.of(parameters).encode())
 

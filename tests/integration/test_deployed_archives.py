@@ -146,7 +146,7 @@ def shipped(request: pytest.FixtureRequest, cloud: GoogleCloud, tmp_path_factory
 
 def deployed_env(service: Resource) -> dict[str, str]:
     """Give the environment that a deployed function has."""
-    secrets = {secret["key"]: "a-secret" for secret in service.get("secretEnvironmentVariables", [])}
+    secrets = {secret["key"]: "the place of a secret" for secret in service.get("secretEnvironmentVariables", [])}
     name = service["service"].rpartition("/")[2]
     return {"PATH": os.defpath, "K_SERVICE": name, **service["environmentVariables"], **secrets}
 
