@@ -471,7 +471,7 @@ plan() {
     [[ -z $SETTINGS ]] || given+=("--settings=$SETTINGS")
     [[ -z $NUMBER ]] || given+=("--number=$NUMBER")
     for name in ${ONLY[@]+"${ONLY[@]}"}; do given+=("--only=$name"); done
-    "$python" -m local.deployment "$1" "$WORK" --project="$PROJECT" --region="$REGION" ${given[@]+"${given[@]}"}
+    "$python" -m watchkeeper.deploy.target "$1" "$WORK" --project="$PROJECT" --region="$REGION" ${given[@]+"${given[@]}"}
 }
 
 # Plan anew with the number of the project, where that is part of what is deployed.

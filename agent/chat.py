@@ -6,7 +6,7 @@ It is asked in Chat for all that is no command, and by jobs of the type `agent` 
 card, or a whole Chat message. What it raises is answered with an apology in Chat, and tried again in a job.
 """
 
-from shared.chat_agent import AgentContext
+from shared.handlers.agent import AgentContext
 
 
 def answer(text: str, context: AgentContext) -> str:

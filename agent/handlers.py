@@ -2,7 +2,7 @@
 
     watchkeeper jobs add greet --payload '{"name": "Ada"}'
 
-What a handler may raise, and what its context tells it, is described in `shared/handlers.py`.
+What a handler may raise, and what its context tells it, is described in `shared/handlers/registry.py`.
 """
 
 import logging

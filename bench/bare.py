@@ -15,7 +15,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from google.cloud.firestore_v1.bulk_batch import BulkWriteBatch
 
 from bench.worker import client, clock
-from shared.store import PAGE
+from shared.store.protocol import PAGE
 
 CALL_SECONDS = 30.0
 

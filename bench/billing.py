@@ -13,8 +13,8 @@ from bench.figure import Figure
 from bench.jobs import due_jobs, finished_jobs
 from bench.site import Site
 from bench.worker import PROJECT, clock, handlers, settings
-from shared.store_firestore import FirestoreStore
-from shared.tick import run_tick
+from shared.running.tick import run_tick
+from shared.store.firestore import FirestoreStore
 
 
 class Bill(NamedTuple):

@@ -12,7 +12,7 @@ from bench.figure import ROUNDS, Figure
 from bench.functions import environment
 from bench.site import Site
 from bench.worker import clock
-from local.deliveries import former_jobs
+from watchkeeper.fakes.deliveries import former_jobs
 
 JOBS = 20_000
 

@@ -18,11 +18,11 @@ from bench.figure import ROUNDS, Figure, milliseconds
 from bench.jobs import due_jobs
 from bench.site import Site
 from bench.worker import HANDLERS, PROJECT, clock
-from local.guard import guarded
-from local.stand_ins import STAND_INS, stand_ins
-from shared.job import Job
+from shared.model.job import Job
 from shared.settings import PROJECT_FOLDER
-from shared.store import Change
+from shared.store.protocol import Change
+from watchkeeper.fakes.services import STAND_INS, stand_ins
+from watchkeeper.guard import guarded
 
 REQUESTS = 100
 POLL_SECONDS = 0.002

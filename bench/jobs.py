@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from shared.job import Job, Result
+from shared.model.job import Job, Result
 
 RETENTION = timedelta(days=30)
 

@@ -13,8 +13,8 @@ from statistics import quantiles
 from bench.figure import ROUNDS, Figure
 from bench.site import Site
 from bench.worker import clock, handlers, open_store, settings
-from shared.job import Job
-from shared.tick import run_tick
+from shared.model.job import Job
+from shared.running.tick import run_tick
 
 JOBS = 120
 LOOKAHEAD = 50

@@ -16,10 +16,10 @@ from google.cloud import firestore
 
 from bench.slow_proxy import slow_proxy
 from bench.worker import PROJECT, begin
-from local.firestore_emulator import running_emulator
-from shared.job import Job
-from shared.store import Change, Won
-from shared.store_firestore import FirestoreStore
+from shared.model.job import Job
+from shared.store.firestore import FirestoreStore
+from shared.store.protocol import Change, Won
+from watchkeeper.dev.firestore_emulator import running_emulator
 
 DELAY = 0.020  # seconds, on every call to the emulator
 WORKERS = 8

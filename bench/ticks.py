@@ -11,7 +11,7 @@ from bench.figure import ROUNDS, Figure, milliseconds
 from bench.jobs import due_jobs, finished_jobs
 from bench.site import WORKERS, Site
 from bench.worker import clock, handlers, open_store, settings
-from shared.tick import run_tick
+from shared.running.tick import run_tick
 
 HEAD_START = 0.3  # seconds, for every process to have its task before all begin
 Runs = tuple[float, ...]

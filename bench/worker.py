@@ -16,7 +16,7 @@ from google.cloud import firestore
 from shared.handlers import Handlers, load_handlers
 from shared.logs import set_up_logs
 from shared.settings import Settings
-from shared.store_firestore import FirestoreStore
+from shared.store.firestore import FirestoreStore
 
 PROJECT = "bench"
 HANDLERS = "bench.work"

@@ -15,13 +15,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any, Literal
 
-from shared.document import Unreadable
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import Handlers, check_payload, load_handlers
-from shared.job import InvalidJob, Job, Misfire, iso
-from shared.open_store import open_store
+from shared.model.job import InvalidJob, Job, Misfire, iso
 from shared.settings import Settings
-from shared.store import Change, Lost, Outcome, Refused, Store, Unheard, Won
+from shared.store.documents import Unreadable
+from shared.store.opening import open_store
+from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unheard, Won
 from shared.subscriptions import PREFIX as SUBSCRIPTION_PREFIX
 
 DEFINITION = ("job_type", "payload", "cron", "timezone", "misfire", "max_attempts", "space")

@@ -4,20 +4,39 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from shared.auth import GOOGLE_CERTS_URL, AuthMode, AuthPolicy
 from shared.errors import InvalidInput, InvalidSettings
-from shared.recurrence import Recurrence, load_timezone
+from shared.model.recurrence import Recurrence, load_timezone
 
+GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
 KEPT = re.compile(r"secret:(latest|[1-9][0-9]*)")  # in a settings file: a version in Secret Manager
 SHORTEST_SECRET = 16  # characters; strangers may try as many as they like
 
 T = TypeVar("T")
+
+
+class AuthMode(StrEnum):
+    """Who checks the signature: this code, Cloud Run IAM in front of it, or nobody (on one's own machine only)."""
+
+    VERIFY = "verify"
+    PLATFORM = "platform"
+    OFF = "off"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthPolicy:
+    """Whom a function lets in."""
+
+    mode: AuthMode = AuthMode.VERIFY
+    audiences: tuple[str, ...] = ()  # exact values of `aud`
+    callers: frozenset[str] = frozenset()  # e-mail addresses of service accounts, in any case
+    cron_secret: str = field(default="", repr=False)  # empty: no secret is accepted
 
 
 class Environment:

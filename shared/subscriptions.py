@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.document import Unreadable, read_time
 from shared.errors import StoreUnavailable, WatchkeeperError
 from shared.handlers import Context, Later, Payload, handler
-from shared.job import Job, Result, Status, iso
+from shared.model.job import Job, Result, Status, iso
 from shared.settings import Settings
-from shared.store import Change, Refused, Store, Unheard, Won
+from shared.store.documents import Unreadable, read_time
+from shared.store.protocol import Change, Refused, Store, Unheard, Won
 
 log = logging.getLogger("watchkeeper.subscriptions")
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any
 
-from local.chat import CREATE
-from local.discovery import Discovery
-from local.stand_in import Request, json_response
+from watchkeeper.fakes.chat import CREATE
+from watchkeeper.fakes.discovery import Discovery
+from watchkeeper.fakes.server import Request, json_response
 
 SPACE = "spaces/AAAAspace"
 THREAD = f"{SPACE}/threads/TTTT"

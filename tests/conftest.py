@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from google.cloud import firestore
 
-from local.firestore_emulator import EmulatorMissing, find_emulator, running_emulator
-from shared.job import Job
-from shared.store import Store
-from shared.store_firestore import FirestoreStore
-from shared.store_json import JsonStore
+from shared.model.job import Job
+from shared.store.firestore import FirestoreStore
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Store
+from watchkeeper.dev.firestore_emulator import EmulatorMissing, find_emulator, running_emulator
 
 
 @pytest.hookimpl(wrapper=True)

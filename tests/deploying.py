@@ -9,9 +9,9 @@ from typing import NoReturn
 
 import pytest
 
-from local.functions_table import read_functions
 from shared.settings import PROJECT_FOLDER
 from tests.gcloud import PROJECT, GoogleCloud
+from watchkeeper.deploy.functions_table import read_functions
 
 SCRIPT = PROJECT_FOLDER / "deploy_functions.sh"
 REGION = "us-central1"

@@ -11,10 +11,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
-from local.functions_table import read_functions
-from local.stand_ins import STAND_INS
 from shared.settings import PROJECT_FOLDER
 from tests.running import until
+from watchkeeper.deploy.functions_table import read_functions
+from watchkeeper.fakes.services import STAND_INS
 
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -31,7 +31,7 @@ def local_run(folder: Path, **settings: str) -> Iterator[str]:
         "TMPDIR": str(folder),
         **settings,
     }
-    code = f"import os, sys; sys.path.insert(0, {str(PROJECT_FOLDER)!r}); from local.dev import run"
+    code = f"import os, sys; sys.path.insert(0, {str(PROJECT_FOLDER)!r}); from watchkeeper.dev.run import run"
     log = folder / "run.log"
     with log.open("wb") as output:
         command = [sys.executable, "-c", f"{code}; sys.exit(run(os.environ))"]

@@ -12,10 +12,10 @@ from typing import Any
 
 from google.cloud import firestore
 
-from shared.job import Job
-from shared.store import Store
-from shared.store_firestore import FirestoreStore
-from shared.store_json import JsonStore
+from shared.model.job import Job
+from shared.store.firestore import FirestoreStore
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Store
 from tests.running import RunningFunction
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from shared.handlers import load_handlers
 from shared.jobs import Jobs
+from shared.running.tick import run_tick
 from shared.settings import Settings
-from shared.store_json import JsonStore
-from shared.tick import run_tick
+from shared.store.json_file import JsonStore
 from tests.browser import Browser
 from tests.local_run import local_run
 from tests.servers import HttpServer, reply

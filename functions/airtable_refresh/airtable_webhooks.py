@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airtable_settings import AirtableSettings
-from shared.document import read_time
 from shared.errors import RenewalFailed
-from shared.job import ID, iso
+from shared.model.job import ID, iso
+from shared.store.documents import read_time
 from shared.subscriptions import PREFIX, Failed, NotRenewed, Outcome, Renewals, Renewed, Skipped, Subscription, told
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import functions_framework
 
 from airtable_settings import AirtableSettings
 from airtable_webhooks import renew_webhooks
-from shared.endpoint import Call, endpoint, is_stopping
-from shared.open_store import open_store
 from shared.settings import Settings
-from shared.store import Store
+from shared.store.opening import open_store
+from shared.store.protocol import Store
 from shared.subscriptions import Renewals
+from shared.web.endpoint import Call, endpoint, is_stopping
 
 
 def clock() -> datetime:

@@ -11,10 +11,9 @@ from functools import partial
 
 from chat_event import Event
 from chat_settings import ChatAuth, ChatSettings
-from shared.auth import (
+from shared.settings import AuthMode, AuthPolicy
+from shared.web.auth import (
     GOOGLE_ISSUERS,
-    AuthMode,
-    AuthPolicy,
     Certificates,
     Headers,
     bearer_token,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.errors import InvalidInput
-from shared.recurrence import InvalidSchedule, load_timezone
+from shared.model.recurrence import InvalidSchedule, load_timezone
 
 # The ids that the commands have in the app's configuration, and the words that stand for them in a message.
 COMMANDS = {"1": "remind", "2": "every", "3": "jobs", "4": "job", "5": "help"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat_event import Event, Kind
-from shared.chat_agent import fitted
+from shared.handlers.agent import fitted
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.auth import GOOGLE_CERTS_URL, AuthMode
-from shared.settings import Environment, Settings, http_url
+from shared.settings import GOOGLE_CERTS_URL, AuthMode, Environment, Settings, http_url
 
 CHAT_CERTS_URL = "https://www.googleapis.com/service_accounts/v1/metadata/x509/chat@system.gserviceaccount.com"
 

@@ -16,11 +16,11 @@ from cards import EXAMPLES, Cards, note, unpacked
 from chat_event import Event, Kind
 from chat_reply import Reply, says, shows
 from phrases import NotUnderstood, Order, understand
-from shared.chat_agent import AgentContext, as_message, load_agent, log_failure
 from shared.errors import InvalidInput, InvalidSettings
-from shared.job import InvalidJob, Job, NotPossible, Status, iso
+from shared.handlers.agent import AgentContext, as_message, load_agent, log_failure
 from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
 from shared.logs import hashed
+from shared.model.job import InvalidJob, Job, NotPossible, Status, iso
 
 log = logging.getLogger("watchkeeper.chat")
 
@@ -246,7 +246,7 @@ class Conversation:
             idempotency_key=f"{job_id}@{iso(asked_at)}",  # that of the job, if the answer becomes one
             now=self.now,
         )
-        answers: queue.Queue[Any] = queue.Queue()  # see shared.workers
+        answers: queue.Queue[Any] = queue.Queue()  # see shared.running.workers
 
         def ask() -> None:
             try:

@@ -18,15 +18,15 @@ from chat_reply import Reply, rendered, says
 from chat_settings import ChatSettings
 from conversation import SORRY, Conversation
 from seal import Seal, kept_key
-from shared.auth import Certificates
-from shared.chat_agent import log_failure
-from shared.endpoint import http_function
 from shared.errors import InvalidInput, InvalidSettings, StoreUnavailable, TooLarge, WrongMediaType
-from shared.failure_notice import ANY_FUNCTION
+from shared.handlers.agent import log_failure
 from shared.jobs import open_jobs
 from shared.logs import hashed, trace_id
-from shared.open_store import open_store
+from shared.running.failure_notice import ANY_FUNCTION
 from shared.settings import Settings
+from shared.store.opening import open_store
+from shared.web.auth import Certificates
+from shared.web.endpoint import http_function
 
 log = logging.getLogger("watchkeeper.chat")
 

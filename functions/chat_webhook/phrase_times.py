@@ -31,7 +31,7 @@ from phrase_words import (
     taken_apart,
     unknown_words,
 )
-from shared.recurrence import load_timezone
+from shared.model.recurrence import load_timezone
 
 FURTHEST = timedelta(days=366)
 EXAMPLES = ("tomorrow at 9:00", "in 20 minutes", "every monday at 9:00")

@@ -13,7 +13,7 @@ from typing import Literal
 from phrase_times import Refused, read_when
 from phrase_words import BEGINS_WHEN, DIGIT_TH, NAMES_DAY, SAYS_WHEN, plain_words, taken_apart, unknown_words, words
 from shared.errors import InvalidInput
-from shared.recurrence import ALIASES, InvalidSchedule, Recurrence, load_timezone
+from shared.model.recurrence import ALIASES, InvalidSchedule, Recurrence, load_timezone
 
 LONGEST_TEXT = 1000  # characters
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from shared.errors import StoreUnavailable
-from shared.job import Job, Status
-from shared.store import Change, Store
+from shared.model.job import Job, Status
+from shared.store.protocol import Change, Store
 
 KEY_ID = "chat-button-key"
 NAME = "seal"  # of the parameter that holds the mark

@@ -11,11 +11,11 @@ import functions_framework
 
 from gmail_settings import GmailSettings
 from gmail_watches import renew_watches
-from shared.endpoint import Call, endpoint, is_stopping
-from shared.open_store import open_store
 from shared.settings import Settings
-from shared.store import Store
+from shared.store.opening import open_store
+from shared.store.protocol import Store
 from shared.subscriptions import Renewals
+from shared.web.endpoint import Call, endpoint, is_stopping
 
 
 def clock() -> datetime:

@@ -10,12 +10,12 @@ from typing import Any
 import flask
 import functions_framework
 
-from shared.endpoint import Call, endpoint, is_stopping
 from shared.handlers import Handlers, load_handlers
-from shared.open_store import open_store
+from shared.running.tick import check_limits, run_tick
 from shared.settings import Settings
-from shared.store import Store
-from shared.tick import check_limits, run_tick
+from shared.store.opening import open_store
+from shared.store.protocol import Store
+from shared.web.endpoint import Call, endpoint, is_stopping
 
 
 def clock() -> datetime:

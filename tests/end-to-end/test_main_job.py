@@ -43,7 +43,7 @@ def test_the_former_systems_jobs_are_imported_and_delivered_once(firestore_emula
     }
     path = tmp_path / "jobs.json"
     deliveries = subprocess.Popen(
-        [sys.executable, "-m", "local.deliveries", str(path), "--jobs", "200", "--port", str(port)],
+        [sys.executable, "-m", "watchkeeper.fakes.deliveries", str(path), "--jobs", "200", "--port", str(port)],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
     )

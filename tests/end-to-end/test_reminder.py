@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from google.cloud import firestore
 
-from local.chat import Chat, Message
-from local.google_oauth import GoogleOAuth
-from shared.job import Job, Status
+from shared.model.job import Job, Status
 from tests.chatting import AddOn, Classic, button, checked, words_of
 from tests.renewing import Storage, in_firestore
 from tests.running import RunningFunction, running_function, until
+from watchkeeper.fakes.chat import Chat, Message
+from watchkeeper.fakes.google_oauth import GoogleOAuth
 
 pytestmark = pytest.mark.emulator
 

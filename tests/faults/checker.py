@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import combinations
 
-from shared.job import MAX_RECLAIMS, Job, Run, RunOutcome, Status, iso
-from shared.recurrence import Recurrence
+from shared.model.job import MAX_RECLAIMS, Job, Run, RunOutcome, Status, iso
+from shared.model.recurrence import Recurrence
 from tests.faults.evidence import Began, Ended, Fact, Reported, Write, version_of
 
 OVER = (RunOutcome.COMPLETED, RunOutcome.FAILED)

@@ -13,9 +13,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from shared.document import Unreadable, from_document, read_time, to_document, with_times
-from shared.job import Job, iso
-from shared.store import PAGE, Change, Lost, Outcome, Store, Won
+from shared.model.job import Job, iso
+from shared.store.documents import Unreadable, from_document, read_time, to_document, with_times
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Store, Won
 
 PEOPLE = "people"  # begins the names of those who are no ticks
 

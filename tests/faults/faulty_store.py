@@ -7,10 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from shared.document import Unreadable
 from shared.errors import StoreUnavailable
-from shared.job import Job
-from shared.store import PAGE, Change, Outcome, Store, Unheard
+from shared.model.job import Job
+from shared.store.documents import Unreadable
+from shared.store.protocol import PAGE, Change, Outcome, Store, Unheard
 
 T = TypeVar("T")
 

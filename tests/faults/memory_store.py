@@ -6,9 +6,9 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from shared.document import Unreadable
-from shared.job import Job
-from shared.store import PAGE, Change, Lost, Outcome, Store, Won
+from shared.model.job import Job
+from shared.store.documents import Unreadable
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Store, Won
 
 
 class MemoryStore(Store):

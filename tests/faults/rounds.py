@@ -21,9 +21,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from shared.job import Job
 from shared.jobs import Jobs
-from shared.tick import run_tick
+from shared.model.job import Job
+from shared.running.tick import run_tick
 from tests.faults.checker import violations
 from tests.faults.evidence import PEOPLE, Began, Fact, Injected, Ledger, Reported, Write, from_file, to_file
 from tests.faults.worker import RETENTION, SETTINGS, Plan, add_job, handlers

@@ -21,10 +21,10 @@ from hypothesis import seed as seeded
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-import shared.due_jobs
-from local.firestore_emulator import EmulatorMissing, running_emulator
+import shared.running.backlog
 from tests.faults.rounds import run_round
 from tests.faults.test_model import SETTINGS_OF_THE_MODEL, Model
+from watchkeeper.dev.firestore_emulator import EmulatorMissing, running_emulator
 
 EXAMPLES = 300
 ROUND_SECONDS = 30
@@ -66,7 +66,7 @@ def say(text: str) -> None:
 def main() -> int:
     """Run for the seconds that the first argument gives, or the seed that the second one gives."""
     logging.disable(logging.CRITICAL)
-    shared.due_jobs.LONGEST_WAIT = 0  # the ticks of the model need not wait for each other
+    shared.running.backlog.LONGEST_WAIT = 0  # the ticks of the model need not wait for each other
     seconds, given = float(sys.argv[1]), sys.argv[2:]
     seeds = iter(map(int, given)) if given else (random.SystemRandom().randrange(10**6) for _ in count())
     with ExitStack() as stack:

@@ -8,8 +8,8 @@ from typing import Any, TypeGuard
 
 import pytest
 
-from shared.job import Job, Result, Run, RunOutcome, Status
-from shared.store import Change, Won
+from shared.model.job import Job, Result, Run, RunOutcome, Status
+from shared.store.protocol import Change, Won
 from tests.faults.checker import violations
 from tests.faults.evidence import PEOPLE, Began, Ended, Fact, Ledger, Reported, Write, from_file, to_file
 from tests.faults.memory_store import MemoryStore

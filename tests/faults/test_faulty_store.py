@@ -6,8 +6,8 @@ from datetime import datetime
 import pytest
 
 from shared.errors import StoreUnavailable
-from shared.job import Job
-from shared.store import Change, Store, Unheard, Won
+from shared.model.job import Job
+from shared.store.protocol import Change, Store, Unheard, Won
 from tests.faults.faulty_store import Fault, FaultyStore, by_seed
 
 

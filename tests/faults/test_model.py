@@ -18,12 +18,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from shared.errors import StoreUnavailable
 from shared.handlers import Context, Handler
-from shared.job import NotPossible
 from shared.jobs import Jobs
+from shared.model.job import NotPossible
+from shared.running.tick import Tick
+from shared.running.workers import Held, Workers
 from shared.settings import Settings
-from shared.store import Change, Outcome
-from shared.tick import Tick
-from shared.workers import Held, Workers
+from shared.store.protocol import Change, Outcome
 from tests.faults.checker import violations
 from tests.faults.evidence import PEOPLE, Began, Ended, Fact, Ledger, Reported
 from tests.faults.faulty_store import Fault, FaultyStore
@@ -283,7 +283,7 @@ class Model(RuleBasedStateMachine):
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tick that meets another one looks again at once."""
-    monkeypatch.setattr("shared.due_jobs.LONGEST_WAIT", 0)
+    monkeypatch.setattr("shared.running.backlog.LONGEST_WAIT", 0)
 
 
 SETTINGS_OF_THE_MODEL = settings(

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import Context, Handler, Later, NeverAgain, Payload
-from shared.job import Job
 from shared.jobs import Jobs
+from shared.model.job import Job
+from shared.running.tick import run_tick
 from shared.settings import Settings
-from shared.store import Store
-from shared.store_json import JsonStore
-from shared.tick import run_tick
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Store
 from tests.faults.evidence import PEOPLE, Began, Ended, Injected, Ledger, Note, Reported, to_file
 from tests.faults.faulty_store import Fault, FaultyStore, by_seed
 
@@ -77,7 +77,7 @@ class Plan:
             return JsonStore(Path(self.json_path), self.clock)
         from google.cloud import firestore
 
-        from shared.store_firestore import FirestoreStore
+        from shared.store.firestore import FirestoreStore
 
         return FirestoreStore(firestore.Client(project="test"), self.collection)
 

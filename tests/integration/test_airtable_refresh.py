@@ -12,16 +12,16 @@ import pytest
 
 import airtable_webhooks
 from airtable_settings import AirtableSettings
-from local.airtable import API_KEY, BASE, WEBHOOK, Airtable, webhook
-from local.stand_in import Response
 from shared.errors import InvalidSettings, RenewalFailed
-from shared.job import Job, RunOutcome, Status
+from shared.model.job import Job, RunOutcome, Status
 from shared.settings import Settings
-from shared.store import Change
-from shared.store_json import JsonStore
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Change
 from shared.subscriptions import Renewals
 from tests.renewing import Storage, call, call_at_once, in_file, in_firestore, let_out, utc_now
 from tests.running import RunningFunction, running_function
+from watchkeeper.fakes.airtable import API_KEY, BASE, WEBHOOK, Airtable, webhook
+from watchkeeper.fakes.server import Response
 
 OTHER_BASE = "appLocalStandIn02"
 OTHER_WEBHOOK = "achLocalStandIn02"

@@ -23,10 +23,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_access import CHAT
-from shared.chat_agent import AgentContext
-from shared.job import Job, Status, iso
+from shared.handlers.agent import AgentContext
 from shared.jobs import open_jobs
 from shared.logs import hashed
+from shared.model.job import Job, Status, iso
 from tests.chatting import AddOn, Classic, button, buttons_of, checked, from_person, message_of, words_of
 from tests.renewing import Storage, in_file, in_firestore, utc_now
 from tests.running import ROOT, RunningFunction, running_function

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 from google.cloud import firestore
 
-from cli.main import watchkeeper
-from cli.session import Session
-from shared.job import Job, Status
-from shared.store import Store
-from shared.store_firestore import FirestoreStore
+from shared.model.job import Job, Status
+from shared.store.firestore import FirestoreStore
+from shared.store.protocol import Store
+from watchkeeper.cli.main import watchkeeper
+from watchkeeper.session import Session
 
 pytestmark = pytest.mark.emulator
 
@@ -202,7 +202,7 @@ def test_the_command_opens_the_configured_store(firestore_emulator: str, tmp_pat
     }
 
     def run(*args: str) -> str:
-        program = [sys.executable, "-c", "from cli.main import main; main()", *args]
+        program = [sys.executable, "-c", "from watchkeeper.cli.main import main; main()", *args]
         return subprocess.run(program, env=env, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
 
     run("jobs", "add", "log", "--id", "job", "--payload", '{"message": "hello"}')

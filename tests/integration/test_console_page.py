@@ -17,8 +17,8 @@ from google.cloud import firestore
 
 from shared.handlers import load_handlers
 from shared.jobs import Jobs
-from shared.store_firestore import FirestoreStore
-from shared.store_json import JsonStore
+from shared.store.firestore import FirestoreStore
+from shared.store.json_file import JsonStore
 from tests.browser import Browser, BrowserMissing, find_browser
 from tests.local_run import local_run
 
@@ -231,7 +231,7 @@ def test_the_command_line_shows_a_deployed_system(firestore_client: firestore.Cl
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     arguments = ["--project", "test", "--collection", collection, "--port", str(port)]
-    command = [sys.executable, "-c", "from cli.main import main; main()", "console", *arguments]
+    command = [sys.executable, "-c", "from watchkeeper.cli.main import main; main()", "console", *arguments]
     console = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     try:
         assert console.stdout is not None
@@ -256,7 +256,7 @@ def test_a_taken_port_is_said_in_one_line(firestore_emulator: str, tmp_path: Pat
     """With the way out."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         arguments = ["--project", "test", "--port", str(server.getsockname()[1])]
-        command = [sys.executable, "-c", "from cli.main import main; main()", "console", *arguments]
+        command = [sys.executable, "-c", "from watchkeeper.cli.main import main; main()", "console", *arguments]
         ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
 
     assert ended.returncode == 1

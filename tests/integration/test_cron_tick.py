@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from google.cloud import firestore
 
-from shared.job import Job, Status
-from shared.store import Change, Store, Won
-from shared.store_firestore import FirestoreStore
-from shared.store_json import JsonStore
+from shared.model.job import Job, Status
+from shared.store.firestore import FirestoreStore
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Change, Store, Won
 from tests.running import RunningFunction, running_function, until
 from tests.servers import HttpServer
 from tests.tokens import AUDIENCE, CALLER, IdentityProvider, google_claims

@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from local.deployment import Target, deploy_flags, read_target, schedule_flags, write_plan, write_secrets
-from local.staging import stage
 from shared.errors import InvalidSettings
 from tests.deploying import (
     DELEGATE,
@@ -30,6 +28,8 @@ from tests.deploying import (
     url,
 )
 from tests.gcloud import NUMBER, PROJECT, GoogleCloud, Refused
+from watchkeeper.deploy.staging import stage
+from watchkeeper.deploy.target import Target, deploy_flags, read_target, schedule_flags, write_plan, write_secrets
 
 PLACE = f"projects/{PROJECT}/locations/{REGION}"
 DEPLOYING = ("setup", "functions", "schedules")

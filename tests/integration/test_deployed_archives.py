@@ -20,10 +20,10 @@ from pathlib import Path
 
 import pytest
 
-from local.probe import answers
 from tests.deploying import FUNCTIONS, REGION, SERVICES, Operator, lacking, needs
 from tests.gcloud import PROJECT, GoogleCloud, Resource
 from tests.running import RunningFunction, until
+from watchkeeper.dev.probe import answers
 
 START_SECONDS = 60  # nothing of the new environment is compiled yet
 # What it has no use for, and what is only in this checkout.
@@ -33,7 +33,7 @@ NOT_SHIPPED = {
     "airtable_refresh": ("agent", "cron_descriptor", "googleapiclient", "recurrent"),
     "chat_webhook": ("googleapiclient", "pyairtable"),
 }
-NOT_DEPLOYED = ("cli", "functions", "local", "pytest", "rich", "tests")
+NOT_DEPLOYED = ("functions", "pytest", "rich", "tests", "watchkeeper")
 # What a function's code would import in a part of `shared` that only another function calls.
 OF_ANOTHER = {
     "tick": {"cron_descriptor"},  # Chat says schedules in words

@@ -20,16 +20,16 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.airtable import BASE, WEBHOOK
-from local.dev import EXAMPLE_JOB
-from local.firestore_emulator import EmulatorMissing, find_emulator
-from local.function_process import STOP_SECONDS
-from local.functions_table import read_functions
-from local.stand_ins import STAND_INS
-from shared.job import Status
 from shared.jobs import Jobs
+from shared.model.job import Status
 from shared.settings import PROJECT_FOLDER
-from shared.store_json import JsonStore
+from shared.store.json_file import JsonStore
+from watchkeeper.deploy.functions_table import read_functions
+from watchkeeper.dev.firestore_emulator import EmulatorMissing, find_emulator
+from watchkeeper.dev.function_process import STOP_SECONDS
+from watchkeeper.dev.run import EXAMPLE_JOB
+from watchkeeper.fakes.airtable import BASE, WEBHOOK
+from watchkeeper.fakes.services import STAND_INS
 
 PATIENCE = 20  # seconds for whatever is waited for
 EMULATOR_PATIENCE = 60
@@ -61,7 +61,7 @@ from shared.handlers import handler
 def curious(payload, context):
     here = os.getcwd()
     is_staged = sys.path[0] == here and shared.__file__.startswith(here)
-    is_alone = not any(map(importlib.util.find_spec, ("cli", "local", "tests")))
+    is_alone = not any(map(importlib.util.find_spec, ("tests", "watchkeeper")))
     logging.getLogger("watchkeeper.test").info("runs in %s staged=%s alone=%s", here, is_staged, is_alone)
 """
 NEW_HANDLERS = """
@@ -91,7 +91,7 @@ class Run:
             "TMPDIR": str(self.temporary),
             **settings,
         }
-        code = f"import os, sys; sys.path.insert(0, {str(project)!r}); from local.dev import run"
+        code = f"import os, sys; sys.path.insert(0, {str(project)!r}); from watchkeeper.dev.run import run"
         self.process = subprocess.Popen(
             [sys.executable, "-c", f"{code}; sys.exit(run(os.environ, {storage!r}))"],
             cwd=folder,
@@ -166,7 +166,7 @@ def jobs(tmp_path: Path) -> Jobs:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of this project, to be changed at will."""
-    for name in ("agent", "functions", "local", "shared"):
+    for name in ("agent", "functions", "shared", "watchkeeper"):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT_FOLDER / name, tmp_path / "project" / name, ignore=ignore)
     shutil.copy(PROJECT_FOLDER / "functions.toml", tmp_path / "project")
@@ -330,7 +330,7 @@ def test_what_is_asked_for_runs_within_a_second(start: Callable[..., Run], jobs:
     jobs.schedule("log", {"message": "Added"}, id="added")
     run.wait_for("Job added completed")
     env = {"SCHEDULER_JSON_PATH": str(tmp_path / "jobs.json"), "PATH": os.environ["PATH"]}
-    command = [sys.executable, "-c", "from cli.main import main; main()", "jobs", "run", "later"]
+    command = [sys.executable, "-c", "from watchkeeper.cli.main import main; main()", "jobs", "run", "later"]
     subprocess.run(command, cwd=PROJECT_FOLDER, env=env, check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL)
     run.wait_for("Job later completed")
     clicked = requests.post(f"{page}/api/jobs/again/run", json={}, headers={"Origin": page}, timeout=PATIENCE)

@@ -9,14 +9,14 @@ import pytest
 from click.testing import CliRunner
 from google.cloud import firestore
 
-from cli.main import watchkeeper
-from cli.session import Session
-from local.functions_table import read_deployment
-from shared.job import Job, iso
-from shared.store import Change, Won
-from shared.store_firestore import FirestoreStore
+from shared.model.job import Job, iso
+from shared.store.firestore import FirestoreStore
+from shared.store.protocol import Change, Won
 from tests.deploying import DELEGATE, REGION, SCHEDULER, Operator, needs
 from tests.gcloud import NUMBER, PROJECT, GoogleCloud, Refused
+from watchkeeper.cli.main import watchkeeper
+from watchkeeper.deploy.functions_table import read_deployment
+from watchkeeper.session import Session
 
 pytestmark = pytest.mark.emulator
 

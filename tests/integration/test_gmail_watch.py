@@ -20,14 +20,14 @@ from google.oauth2 import credentials as oauth2
 import gmail_watches
 from delegation import fetch_tokens
 from gmail_settings import GmailSettings
-from local.gmail import Gmail, Watch
-from local.google_oauth import GOOGLE_TOKEN_URL, JWT_BEARER, METADATA_SCOPE, SERVICE_ACCOUNT, GoogleOAuth
 from shared.errors import InvalidSettings, RenewalFailed
-from shared.job import RunOutcome, Status
+from shared.model.job import RunOutcome, Status
 from shared.settings import Settings
 from shared.subscriptions import Renewals
 from tests.renewing import Answered, Storage, call, call_at_once, in_file, in_firestore, let_out, utc_now
 from tests.running import RunningFunction, running_function, until
+from watchkeeper.fakes.gmail import Gmail, Watch
+from watchkeeper.fakes.google_oauth import GOOGLE_TOKEN_URL, JWT_BEARER, METADATA_SCOPE, SERVICE_ACCOUNT, GoogleOAuth
 
 ADA = "ada@example.com"
 GRACE = "grace@example.com"

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from google.cloud import firestore
 
-from shared.document import Unreadable
 from shared.handlers import Context, Handler, Payload
-from shared.job import Job, Status
 from shared.jobs import Jobs
+from shared.model.job import Job, Status
+from shared.running.tick import TickReport, run_tick
 from shared.settings import Settings
-from shared.store import PAGE, Change, Outcome, Store, Won
-from shared.store_firestore import FirestoreStore
-from shared.tick import TickReport, run_tick
+from shared.store.documents import Unreadable
+from shared.store.firestore import FirestoreStore
+from shared.store.protocol import PAGE, Change, Outcome, Store, Won
 from tests.proxy import Proxy, proxy_to
 from tests.running import until
 

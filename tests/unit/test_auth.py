@@ -10,16 +10,15 @@ from typing import Any
 import pytest
 from werkzeug.datastructures import Headers
 
-from shared.auth import (
+from shared.errors import CertificatesUnavailable, Forbidden, Unauthorized
+from shared.settings import AuthMode, AuthPolicy
+from shared.web.auth import (
     FETCH_INTERVAL,
-    AuthMode,
-    AuthPolicy,
     Certificates,
     authenticate,
     bearer_token,
     verified_claims,
 )
-from shared.errors import CertificatesUnavailable, Forbidden, Unauthorized
 from tests.tokens import (
     AUDIENCE,
     CALLER,

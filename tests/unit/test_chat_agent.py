@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared.chat_agent import (
+from shared.errors import InvalidSettings
+from shared.handlers.agent import (
     CARDS_ARE_LEFT_OUT,
     MAX_BYTES,
     TEXT_IS_CUT,
@@ -18,7 +19,6 @@ from shared.chat_agent import (
     fitted,
     load_agent,
 )
-from shared.errors import InvalidSettings
 
 CARD = {"header": {"title": "News"}, "sections": [{"widgets": [{"textParagraph": {"text": "Nothing"}}]}]}
 CONTEXT = AgentContext(

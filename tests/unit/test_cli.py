@@ -18,15 +18,15 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.display import print_table
-from cli.main import watchkeeper
-from cli.session import Session
-from cli.times import span
-from shared.document import Unreadable, to_document
 from shared.handlers import Context, Handler, Payload
-from shared.job import Job, Status
-from shared.store import PAGE, Change, Lost, Outcome, Unheard, Won
-from shared.store_json import JsonStore
+from shared.model.job import Job, Status
+from shared.store.documents import Unreadable, to_document
+from shared.store.json_file import JsonStore
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Unheard, Won
+from watchkeeper.cli.display import print_table
+from watchkeeper.cli.main import watchkeeper
+from watchkeeper.session import Session
+from watchkeeper.times import span
 
 PROJECT = Path(__file__).resolve().parents[2]
 HELLO = '{"message": "hello"}'
@@ -1094,7 +1094,7 @@ def test_dev_hands_over_the_environment(run: Terminal, monkeypatch: pytest.Monke
         given.append((env, storage))
         return 3
 
-    monkeypatch.setattr("local.dev.run", local_run)
+    monkeypatch.setattr("watchkeeper.dev.run.run", local_run)
 
     assert run("dev").exit_code == 3
     assert run("dev", "--storage", "firestore").exit_code == 3
@@ -1106,7 +1106,7 @@ def test_dev_hands_over_the_environment(run: Terminal, monkeypatch: pytest.Monke
 
 def process(folder: Path, *args: str, code: str = "", **options: Any) -> subprocess.Popen[str]:
     """Start `watchkeeper` in a folder, with an environment of its own."""
-    program = f"{code}\nfrom cli.main import main; main()"
+    program = f"{code}\nfrom watchkeeper.cli.main import main; main()"
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.Popen(
         [sys.executable, "-c", program, *args],

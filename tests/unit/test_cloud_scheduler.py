@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from local.cloud_scheduler import LONGEST_WAIT, CloudScheduler
-from local.console.system import Call
-from local.functions_table import Retry, SchedulerJob
-from shared.recurrence import Recurrence
+from shared.model.recurrence import Recurrence
+from watchkeeper.console.system import Call
+from watchkeeper.deploy.functions_table import Retry, SchedulerJob
+from watchkeeper.dev.cloud_scheduler import LONGEST_WAIT, CloudScheduler
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PATIENCE = 10  # seconds for what another thread is to do

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from local.discovery import Discovery
-from local.functions_table import read_functions
-from local.stand_in import Request, json_response
 from shared.settings import PROJECT_FOLDER
+from watchkeeper.deploy.functions_table import read_functions
+from watchkeeper.fakes.discovery import Discovery
+from watchkeeper.fakes.server import Request, json_response
 
 BUILD: dict[str, Any] = yaml.safe_load((PROJECT_FOLDER / "cloudbuild.yaml").read_text(encoding="utf-8"))
 STEPS: dict[str, dict[str, Any]] = {step["id"]: step for step in BUILD["steps"]}

@@ -11,22 +11,23 @@ import pytest
 from werkzeug.test import TestResponse
 
 from chat_event import Kind, parse_event
-from local.console import views
-from local.console.app import create_console
-from local.console.chat_markup import card, card_text, message_text, safe_link
-from local.console.chat_person import NoReply, Person, Room
-from local.console.orders import Form, InvalidForm, preview
-from local.console.system import Call, Service, System
-from local.functions_table import SchedulerJob
-from shared.document import Unreadable
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import load_handlers
-from shared.job import Job, Result
 from shared.jobs import Jobs
-from shared.recurrence import Recurrence
-from shared.store import Change
-from shared.store_json import JsonStore
+from shared.model.job import Job, Result
+from shared.model.recurrence import Recurrence
+from shared.store.documents import Unreadable
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Change
 from shared.subscriptions import CHECK
+from watchkeeper.console import views
+from watchkeeper.console.app import create_console
+from watchkeeper.console.chat_markup import card, card_text, message_text, safe_link
+from watchkeeper.console.chat_person import NoReply, Person, Room
+from watchkeeper.console.job_form import Form, InvalidForm, preview
+from watchkeeper.console.system import Call, System
+from watchkeeper.deploy.functions_table import SchedulerJob
+from watchkeeper.fakes.services import Service
 
 HERE = "http://127.0.0.1:8080"
 OURS = {"Origin": HERE}

@@ -15,14 +15,14 @@ from chat_event import parse_event
 from chat_reply import rendered
 from conversation import LISTED, NOT_OURS, Conversation
 from seal import Seal
-from shared.chat_agent import AgentContext
-from shared.document import Unreadable, to_document
 from shared.errors import InvalidInput
 from shared.handlers import load_handlers
-from shared.job import Job, Result, Status, iso
+from shared.handlers.agent import AgentContext
 from shared.jobs import Jobs, UnknownJob
-from shared.store import Change, Store, Won
-from shared.store_json import JsonStore
+from shared.model.job import Job, Result, Status, iso
+from shared.store.documents import Unreadable, to_document
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Change, Store, Won
 from tests.chatting import SPACE, THREAD, AddOn, Classic, button, buttons_of, message_of, replaces, words_of
 
 App = type[Classic] | type[AddOn]

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
-from cli.main import watchkeeper
-from local.functions_table import read_functions
 from shared.settings import PROJECT_FOLDER
+from watchkeeper.cli.main import watchkeeper
+from watchkeeper.deploy.functions_table import read_functions
 
 PAGES = [PROJECT_FOLDER / "README.md", *sorted((PROJECT_FOLDER / "docs").glob("*.md"))]
 SCRIPT = PROJECT_FOLDER / "deploy_functions.sh"

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.deployment_checks import CannotAsk, Check, Plan, checks
-from cli.doctor import Finding
-from cli.doctor_deployment import Subscribed, judge_subscription, last_error
-from cli.main import watchkeeper
-from cli.session import Session
-from local.deployment import Target
-from local.functions_table import read_deployment
-from shared.document import Unreadable
-from shared.job import Job, Status, iso
+from shared.model.job import Job, Status, iso
+from shared.store.documents import Unreadable
+from watchkeeper.cli.main import watchkeeper
+from watchkeeper.deploy.checks import CannotAsk, Check, Plan, checks
+from watchkeeper.deploy.examination import Subscribed, judge_subscription, last_error
+from watchkeeper.deploy.functions_table import read_deployment
+from watchkeeper.deploy.target import Target
+from watchkeeper.findings import Finding
+from watchkeeper.session import Session
 
 DELEGATE = "delegate@demo.iam.gserviceaccount.com"
 TOPIC = "projects/demo/topics/gmail"

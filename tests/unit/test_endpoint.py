@@ -13,8 +13,6 @@ import flask
 import pytest
 from werkzeug.test import TestResponse
 
-from shared.auth import AuthMode
-from shared.endpoint import Call, endpoint, is_stopping
 from shared.errors import (
     CertificatesUnavailable,
     Forbidden,
@@ -26,7 +24,9 @@ from shared.errors import (
     WatchkeeperError,
 )
 from shared.handlers import InvalidPayload
-from shared.job import InvalidJob, NotPossible
+from shared.model.job import InvalidJob, NotPossible
+from shared.settings import AuthMode
+from shared.web.endpoint import Call, endpoint, is_stopping
 from tests.tokens import AUDIENCE, CALLER, IdentityProvider, google_claims, without_signature
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

@@ -9,17 +9,16 @@ from typing import Any, cast
 
 import pytest
 
-from local.chat import Chat
-from local.google_oauth import GoogleOAuth
-from shared import chat_messages
 from shared.errors import StoreUnavailable
-from shared.failure_notice import failure_notice
-from shared.handlers import Context, Handler, Later, NeverAgain, Payload, load_handlers
-from shared.job import Job, Run, RunOutcome, Status
+from shared.handlers import Context, Handler, Later, NeverAgain, Payload, chat_message, load_handlers
+from shared.model.job import Job, Run, RunOutcome, Status
+from shared.running.failure_notice import failure_notice
+from shared.running.tick import TickReport, run_tick
 from shared.settings import Settings
-from shared.store import Change, Outcome, Refused, Store, Unheard, Won
-from shared.store_json import JsonStore
-from shared.tick import TickReport, run_tick
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Change, Outcome, Refused, Store, Unheard, Won
+from watchkeeper.fakes.chat import Chat
+from watchkeeper.fakes.google_oauth import GoogleOAuth
 
 SPACE = "spaces/AAAA"
 THREAD = "spaces/AAAA/threads/BBBB"
@@ -251,10 +250,10 @@ def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
         oauth.write_key_file(tmp_path / "key.json")
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
         monkeypatch.setenv("CHAT_API_ENDPOINT", chat.url)
-        chat_messages._own_credentials.cache_clear()
+        chat_message._own_credentials.cache_clear()
         yield chat
-        chat_messages._own_credentials.cache_clear()
-        chat_messages._messages.cache_clear()
+        chat_message._own_credentials.cache_clear()
+        chat_message._messages.cache_clear()
 
 
 # -- nobody to tell ----------------------------------------------------------------------------------------------------
@@ -463,7 +462,7 @@ def given_up(job: Job, error: str | None = "boom") -> Job:
 def noticed(job: Job, now: datetime) -> Job:
     notice = failure_notice(job, now=now, function="watchkeeper", timezone="UTC")
     assert notice is not None
-    chat_messages.check_message(notice.payload)
+    chat_message.check_message(notice.payload)
     return notice
 
 

@@ -8,7 +8,7 @@ from itertools import repeat
 
 import pytest
 
-from shared.fetch import fetch
+from shared.web.fetch import fetch
 from tests.servers import Answer, Exchange, HttpServer, head, redirect, reply
 
 SHORT = timedelta(milliseconds=200)

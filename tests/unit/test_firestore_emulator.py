@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.firestore_emulator import EmulatorFailed, EmulatorMissing, find_emulator, running_emulator
+from watchkeeper.dev.firestore_emulator import EmulatorFailed, EmulatorMissing, find_emulator, running_emulator
 
 GCLOUD = "bin/gcloud"
 EMULATOR = "platform/cloud-firestore-emulator/cloud_firestore_emulator"

@@ -6,10 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from local.functions_table import Account, Function, Retry, SchedulerJob, Secret, read_deployment, read_functions
 from shared.errors import InvalidSettings
-from shared.recurrence import Recurrence
+from shared.model.recurrence import Recurrence
 from shared.settings import PROJECT_FOLDER
+from watchkeeper.deploy.functions_table import (
+    Account,
+    Function,
+    Retry,
+    SchedulerJob,
+    Secret,
+    read_deployment,
+    read_functions,
+)
 
 TABLE = """
 prefix = "watchkeeper-"

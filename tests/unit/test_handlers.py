@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from shared import handlers as registry
 from shared.errors import InvalidInput, InvalidSettings
 from shared.handlers import (
     DEFAULT_TIMEOUT,
@@ -25,9 +24,10 @@ from shared.handlers import (
     check_payload,
     handler,
     load_handlers,
+    registry,
 )
-from shared.job import Job, Result, RunOutcome
-from shared.workers import Held, Workers, time_limit
+from shared.model.job import Job, Result, RunOutcome
+from shared.running.workers import Held, Workers, time_limit
 
 MINUTE = timedelta(minutes=1)
 RETENTION = timedelta(days=30)

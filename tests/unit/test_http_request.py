@@ -20,11 +20,18 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from google.auth.compute_engine import _metadata
 
-from shared import outbound
 from shared.errors import InvalidSettings
-from shared.google_tokens import NoToken, access_token, identity_token
 from shared.handlers import Context, InvalidPayload, Later, NeverAgain, check_payload, load_handlers
-from shared.http_request import MAX_REDIRECTS, METHODS, RequestFailed, http_request, is_same_server, parse_request
+from shared.handlers.http_request import (
+    MAX_REDIRECTS,
+    METHODS,
+    RequestFailed,
+    http_request,
+    is_same_server,
+    parse_request,
+)
+from shared.web import outbound
+from shared.web.google_credentials import NoToken, access_token, identity_token
 from tests import servers
 from tests.servers import (
     ACCESS_PATH,

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cli.display import as_object, to_json
-from cli.importing import Conversion
-from shared.document import Unreadable
-from shared.job import Job, Result, Status
+from shared.model.job import Job, Result, Status
+from shared.store.documents import Unreadable
+from watchkeeper.cli.display import as_object, to_json
+from watchkeeper.cli.importing import Conversion
 
 RETENTION = timedelta(days=30)
 MICROSECOND = timedelta(microseconds=1)

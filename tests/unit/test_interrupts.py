@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.interrupts import SIGNALS, Wait, catch_interrupts
+from watchkeeper.dev.interrupts import SIGNALS, Wait, catch_interrupts
 
 PATIENCE = 10  # seconds for what another thread is to do
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.document import from_document, to_document
 from shared.errors import InvalidInput
-from shared.job import MAX_RECLAIMS, Job, Misfire, NotPossible, Result, RunOutcome, Status
+from shared.model.job import MAX_RECLAIMS, Job, Misfire, NotPossible, Result, RunOutcome, Status
+from shared.store.documents import from_document, to_document
 
 LEASE = timedelta(minutes=5)
 RETENTION = timedelta(days=30)

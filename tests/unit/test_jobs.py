@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from shared.document import Unreadable
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import Handler, InvalidPayload, Payload
-from shared.job import InvalidJob, Job, NotPossible, Result, Status
 from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
-from shared.store import Change, Lost, Outcome, Refused, Store, Unheard
-from shared.store_json import JsonStore
+from shared.model.job import InvalidJob, Job, NotPossible, Result, Status
+from shared.store.documents import Unreadable
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unheard
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)

@@ -7,15 +7,15 @@ from threading import Thread
 
 import pytest
 
-from local.airtable import Airtable
-from local.chat import Chat
-from local.deliveries import DeliveryServer
-from local.gmail import Gmail
-from local.google_oauth import GoogleOAuth
-from local.stand_in import StandIn
-from shared.auth import AuthMode
 from shared.errors import Forbidden
-from shared.loopback import foreign, is_loopback, refuse_foreign
+from shared.settings import AuthMode
+from shared.web.loopback import foreign, is_loopback, refuse_foreign
+from watchkeeper.fakes.airtable import Airtable
+from watchkeeper.fakes.chat import Chat
+from watchkeeper.fakes.deliveries import DeliveryServer
+from watchkeeper.fakes.gmail import Gmail
+from watchkeeper.fakes.google_oauth import GoogleOAuth
+from watchkeeper.fakes.server import StandIn
 
 HERE = "127.0.0.1:8080"
 OWN_HOSTS = ["localhost", "localhost:8081", "LocalHost:8081", "127.0.0.1", "127.0.0.1:8081", "127.8.9.10:1", "[::1]:80"]

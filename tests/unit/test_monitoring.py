@@ -23,20 +23,20 @@ import pytest
 
 from airtable_settings import AirtableSettings
 from airtable_webhooks import renew_webhooks
-from cli.main import watchkeeper
-from local.airtable import API_KEY, BASE, Airtable, webhook
-from local.discovery import Discovery
-from local.functions_table import FUNCTIONS_TABLE, read_functions
-from local.stand_in import Request, json_response
 from shared.errors import RenewalFailed
 from shared.handlers import Context, Handler, Payload, load_handlers
-from shared.job import Job, Status, iso
 from shared.logs import JsonFormatter
+from shared.model.job import Job, Status, iso
+from shared.running.tick import run_tick
 from shared.settings import PROJECT_FOLDER, Settings
-from shared.store import Change, Outcome, Refused, Won
-from shared.store_json import JsonStore
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Change, Outcome, Refused, Won
 from shared.subscriptions import CHECK, NotRenewed, Renewals, Renewed, Subscription
-from shared.tick import run_tick
+from watchkeeper.cli.main import watchkeeper
+from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, read_functions
+from watchkeeper.fakes.airtable import API_KEY, BASE, Airtable, webhook
+from watchkeeper.fakes.discovery import Discovery
+from watchkeeper.fakes.server import Request, json_response
 
 FOLDER = PROJECT_FOLDER / "monitoring"
 TABLE = tomllib.loads(FUNCTIONS_TABLE.read_text(encoding="utf-8"))

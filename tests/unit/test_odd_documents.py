@@ -19,18 +19,18 @@ from google.cloud import firestore
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from cli.main import watchkeeper
-from cli.session import Session
-from shared.document import Unreadable, from_document, to_document, with_times
 from shared.errors import InvalidInput
 from shared.handlers import Context, Handler, Later, NeverAgain, Payload
-from shared.job import Job, Misfire, Result
+from shared.model.job import Job, Misfire, Result
+from shared.running.tick import TickReport, run_tick
 from shared.settings import Settings
-from shared.store import Store
-from shared.store_firestore import FirestoreStore
-from shared.store_json import JsonStore
-from shared.tick import TickReport, run_tick
+from shared.store.documents import Unreadable, from_document, to_document, with_times
+from shared.store.firestore import FirestoreStore
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Store
 from tests.unit.test_scheduler_storage import write_raw
+from watchkeeper.cli.main import watchkeeper
+from watchkeeper.session import Session
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 LEASE = timedelta(minutes=5)

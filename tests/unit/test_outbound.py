@@ -14,10 +14,19 @@ from typing import Any
 
 import pytest
 
-from shared import outbound
 from shared.handlers import NeverAgain
-from shared.outbound import MAX_INTERIM, Head, InvalidUrl, Target, TooManyInterimAnswers, exchange, read_target, within
-from shared.reachable import Reach
+from shared.handlers.reachable import Reach
+from shared.web import outbound
+from shared.web.outbound import (
+    MAX_INTERIM,
+    Head,
+    InvalidUrl,
+    Target,
+    TooManyInterimAnswers,
+    exchange,
+    read_target,
+    within,
+)
 from tests.servers import Answer, Exchange, HttpServer, drip, hang, head, raw
 from tests.tokens import rsa_key, server_certificate
 

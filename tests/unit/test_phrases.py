@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import phrase_words
 from phrases import LONGEST_TEXT, NotUnderstood, Order, understand
-from shared.recurrence import InvalidSchedule, Recurrence
+from shared.model.recurrence import InvalidSchedule, Recurrence
 
 BERLIN = "Europe/Berlin"
 NOW = datetime(2026, 11, 21, 10, 30, tzinfo=ZoneInfo(BERLIN))  # a Saturday

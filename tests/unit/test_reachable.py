@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import InvalidSettings
 from shared.handlers import NeverAgain
-from shared.reachable import Kind, Reach, kind_of
+from shared.handlers.reachable import Kind, Reach, kind_of
 
 CLOUD = {"K_SERVICE": "watchkeeper-tick"}
 

@@ -13,7 +13,7 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.recurrence import InvalidSchedule, Recurrence, load_timezone
+from shared.model.recurrence import InvalidSchedule, Recurrence, load_timezone
 
 MICROSECOND, MINUTE, DAY = timedelta(microseconds=1), timedelta(minutes=1), timedelta(days=1)
 

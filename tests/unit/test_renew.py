@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import watchkeeper
-from cli.session import Session
-from local.airtable import BASE, WEBHOOK, Airtable, webhook
-from local.stand_ins import STAND_INS, stand_ins
-from shared.job import iso
 from shared.jobs import Jobs
-from shared.store import Change
-from shared.store_json import JsonStore
+from shared.model.job import iso
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Change
+from watchkeeper.cli.main import watchkeeper
+from watchkeeper.fakes.airtable import BASE, WEBHOOK, Airtable, webhook
+from watchkeeper.fakes.services import STAND_INS, stand_ins
+from watchkeeper.session import Session
 
 GMAIL_ID = "subscription:gmail:agent@example.com"
 AIRTABLE_ID = f"subscription:airtable:{BASE}:{WEBHOOK}"

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from local.run_now import MOST_CALLS, AskedFor, call_when_asked, watch_file
 from shared.errors import StoreUnavailable
 from shared.handlers import Context, Handler, Later, Payload
-from shared.job import Job
 from shared.jobs import Jobs
+from shared.model.job import Job
+from shared.running.tick import run_tick
 from shared.settings import Settings
-from shared.store import Change, Store, Won
-from shared.store_json import JsonStore
-from shared.tick import run_tick
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Change, Store, Won
+from watchkeeper.dev.run_now import MOST_CALLS, AskedFor, call_when_asked, watch_file
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 PATIENCE = 10  # seconds for what another thread is to do

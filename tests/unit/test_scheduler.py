@@ -11,15 +11,15 @@ from typing import Any, Self
 
 import pytest
 
-from shared.document import Unreadable
 from shared.errors import InvalidSettings, StoreUnavailable
 from shared.handlers import Context, Handler, Handlers, InvalidPayload, Later, NeverAgain, Payload
-from shared.job import Job, NotPossible, Result, Status
 from shared.jobs import Jobs
+from shared.model.job import Job, NotPossible, Result, Status
+from shared.running.tick import TickReport, check_limits, run_tick
 from shared.settings import Settings
-from shared.store import PAGE, Change, Lost, Outcome, Refused, Store, Unheard, Won
-from shared.store_json import JsonStore
-from shared.tick import TickReport, check_limits, run_tick
+from shared.store.documents import Unreadable
+from shared.store.json_file import JsonStore
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Store, Unheard, Won
 
 LEASE = timedelta(minutes=5)
 SECOND = timedelta(seconds=1)
@@ -731,7 +731,7 @@ def later(job_factory: JobFactory, now: datetime, *seconds: int) -> list[Job]:
 @pytest.fixture
 def looking_ahead(world: World, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
     """A world whose ticks look a minute ahead, and whose clock goes on by itself."""
-    monkeypatch.setattr("shared.tick.POLL_SECONDS", 0.001)
+    monkeypatch.setattr("shared.running.tick.POLL_SECONDS", 0.001)
     world.clock = Going(now)
     world.env["SCHEDULER_LOOKAHEAD_SECONDS"] = "60"
     return world
@@ -981,7 +981,7 @@ def test_jobs_with_two_dead_holders_run_alone_and_last(world: World, job_factory
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> int:
     """Make pages small, so that a few jobs fill them."""
-    monkeypatch.setattr("shared.due_jobs.PAGE", 20)
+    monkeypatch.setattr("shared.running.backlog.PAGE", 20)
     return 20
 
 

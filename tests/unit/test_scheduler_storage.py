@@ -15,12 +15,12 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import firestore
 
-from shared.document import Unreadable, from_document, to_document
 from shared.errors import StoreUnavailable
-from shared.job import Job, Result, RunOutcome, Status
-from shared.store import Change, Lost, Outcome, Refused, Store, Unheard, Won
-from shared.store_firestore import FirestoreStore
-from shared.store_json import JsonStore
+from shared.model.job import Job, Result, RunOutcome, Status
+from shared.store.documents import Unreadable, from_document, to_document
+from shared.store.firestore import FirestoreStore
+from shared.store.json_file import JsonStore
+from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unheard, Won
 
 LEASE = timedelta(minutes=5)
 RETENTION = timedelta(days=30)
@@ -721,7 +721,7 @@ def test_an_unreachable_store_is_unheard_on_writes_and_unavailable_on_reads(
     unreachable_store: FirestoreStore, job_factory: JobFactory, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store that is away never raises from a swap, says why, and reads give up within their time."""
-    monkeypatch.setattr("shared.store_firestore.READ_SECONDS", 0.2)
+    monkeypatch.setattr("shared.store.firestore.READ_SECONDS", 0.2)
 
     outcomes = unreachable_store.swap([Change(None, job_factory())])
 

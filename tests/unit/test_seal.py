@@ -8,8 +8,8 @@ import pytest
 
 from seal import KEY_ID, Seal, kept_key
 from shared.errors import StoreUnavailable
-from shared.job import Job
-from shared.store import Change, Store
+from shared.model.job import Job
+from shared.store.protocol import Change, Store
 
 
 class Rival:

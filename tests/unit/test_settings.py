@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.auth import GOOGLE_CERTS_URL, AuthMode, AuthPolicy
 from shared.errors import InvalidSettings
-from shared.settings import Settings
+from shared.settings import GOOGLE_CERTS_URL, AuthMode, AuthPolicy, Settings
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NAMES = [

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import watchkeeper
-from cli.session import Session
-from shared.document import Unreadable
-from shared.job import Job
-from shared.store import PAGE, Change, Outcome
-from shared.store_json import JsonStore
+from shared.model.job import Job
+from shared.store.documents import Unreadable
+from shared.store.json_file import JsonStore
+from shared.store.protocol import PAGE, Change, Outcome
+from watchkeeper.cli.main import watchkeeper
+from watchkeeper.session import Session
 
 JobFactory = Callable[..., Job]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from local.functions_table import Function, read_functions
-from local.staging import StagedCode, StagingFailed, main, read_settings, stage, try_import, with_sources
 from shared.errors import InvalidSettings
 from shared.settings import PROJECT_FOLDER
+from watchkeeper.deploy.functions_table import Function, read_functions
+from watchkeeper.deploy.staging import StagedCode, StagingFailed, main, read_settings, stage, try_import, with_sources
 
 FUNCTIONS = {function.name: function for function in read_functions({})}
 
@@ -82,9 +82,9 @@ def test_a_staged_folder_holds_what_is_needed_and_nothing_else(
 def test_a_file_that_is_missing_is_not_found_in_the_checkout(tick: Function, tmp_path: Path) -> None:
     """The trial sees the folder alone, although this very environment has the checkout on its path."""
     stage(tick, tmp_path / "staged")
-    (tmp_path / "staged" / "shared" / "open_store.py").unlink()
+    (tmp_path / "staged" / "shared" / "store" / "opening.py").unlink()
 
-    with pytest.raises(StagingFailed, match=r"the tick function .*No module named 'shared.open_store'.*main.py, line"):
+    with pytest.raises(StagingFailed, match=r"the tick .*No module named 'shared.store.opening'.*main.py, line"):
         try_import(tick, tmp_path / "staged", {})
 
 
@@ -140,7 +140,7 @@ def test_a_mistake_in_the_syntax_is_located(
     ("staged", "source"),
     [
         pytest.param("main.py", "functions/tick/main.py", id="own"),
-        pytest.param("shared/tick.py", "shared/tick.py", id="shared"),
+        pytest.param("shared/running/tick.py", "shared/running/tick.py", id="shared"),
         pytest.param("agent/handlers.py", "agent/handlers.py", id="agent"),
     ],
 )

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from shared.document import Unreadable
 from shared.errors import StoreUnavailable
 from shared.handlers import Context, Later, load_handlers
-from shared.job import Job, Result, RunOutcome, Status, iso
+from shared.model.job import Job, Result, RunOutcome, Status, iso
+from shared.running.tick import run_tick
 from shared.settings import Settings
-from shared.store import Change, Outcome, Store, Unheard, Won
-from shared.store_firestore import FirestoreStore
+from shared.store.documents import Unreadable
+from shared.store.firestore import FirestoreStore
+from shared.store.protocol import Change, Outcome, Store, Unheard, Won
 from shared.subscriptions import (
     ALARM_EVERY,
     CHECK,
@@ -28,7 +29,6 @@ from shared.subscriptions import (
     Subscription,
     check,
 )
-from shared.tick import run_tick
 
 AGENT = Subscription(id="subscription:gmail:agent@example.com", title="the Gmail watch of agent@example.com")
 SALES = Subscription(id="subscription:gmail:sales_o'neill@example.com", title="the Gmail watch of sales")

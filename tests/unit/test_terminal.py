@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from local.console.system import Call, System
-from local.functions_table import read_functions
-from local.introduction import introduction, place_of_jobs
-from local.stand_ins import STAND_INS, Services, stand_ins
-from local.terminal import Terminal
 from shared.jobs import Jobs
 from shared.settings import Settings
-from shared.store_json import JsonStore
+from shared.store.json_file import JsonStore
+from watchkeeper.console.banner import introduction, place_of_jobs
+from watchkeeper.console.system import Call, System
+from watchkeeper.deploy.functions_table import read_functions
+from watchkeeper.dev.terminal import Terminal
+from watchkeeper.fakes.services import STAND_INS, Services, stand_ins
 
 AT = datetime(2026, 11, 21, 12, 30, 5, tzinfo=UTC)
 LOCAL_TIME = f"{AT.astimezone():%H:%M:%S}"

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from shared.document import Unreadable
-from shared.due_jobs import DueJobs
 from shared.handlers import Context, Handler, Payload
-from shared.job import Job
+from shared.model.job import Job
+from shared.running.backlog import DueJobs
+from shared.running.workers import Held, Workers
 from shared.settings import PROJECT_FOLDER
-from shared.store_json import JsonStore
-from shared.workers import Held, Workers
+from shared.store.documents import Unreadable
+from shared.store.json_file import JsonStore
 
 LEASE = timedelta(minutes=5)
 JobFactory = Callable[..., Job]
@@ -138,7 +138,7 @@ def test_a_job_begins_only_under_its_lease(
 LISTENING = """
 import queue, signal
 from datetime import UTC, datetime, timedelta
-from shared.workers import Workers
+from shared.running.workers import Workers
 told = []
 signal.signal(signal.SIGTERM, lambda *_: told.append(True))
 workers = Workers(1, {}, lambda: datetime.now(UTC), timedelta)
@@ -186,7 +186,7 @@ class Pages(JsonStore):
 
 @pytest.fixture
 def pages(job_factory: JobFactory, monkeypatch: pytest.MonkeyPatch) -> Pages:
-    monkeypatch.setattr("shared.due_jobs.LONGEST_WAIT", 0)
+    monkeypatch.setattr("shared.running.backlog.LONGEST_WAIT", 0)
     return Pages(job_factory())
 
 

@@ -1,0 +1,129 @@
+"""Schedules and jobs in plain words, for people in Chat and at a terminal."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+
+from shared.model.job import Job, Status
+from shared.model.recurrence import Recurrence, load_timezone
+
+# Errors in our own words, which hold nothing but numbers.
+OWN_ERROR = re.compile(
+    "timed out after [0-9]+ s|given up: [0-9]+ holders died|its holder died, or could not renew its lease"
+    "|its lease was released"
+)
+EXCEPTION = re.compile("([A-Z][A-Za-z]{0,60}(?:Error|Exception)): ")
+
+
+def in_words(expression: str) -> str:
+    """Describe a cron expression that has been checked; empty where that needs more words than there are."""
+    from cron_descriptor import FormatException, Options, get_description
+
+    if expression.strip().startswith("@"):
+        return expression.strip()[1:].capitalize()
+    minute, hour, *days = expression.upper().split()
+    if any("," in field and re.search("[#L]", field) for field in days) or not (
+        _is_even(minute, 60) and _is_even(hour, 24)
+    ):
+        return ""  # the library says something else than what runs
+    try:
+        words = get_description(expression.upper(), Options(locale_code="en_GB", use_24hour_time_format=True))
+    except FormatException:
+        return ""
+    return f"{words}, every day" if days == ["*"] * 3 and "*" not in hour else words
+
+
+def _is_even(field: str, span: int) -> bool:
+    """Say whether the steps of a field, if it has any, fill the span: `*/7` minutes begin anew with every hour."""
+    return all(span % int(step) == 0 for step in re.findall(r"/([0-9]+)", field))
+
+
+def occurrences(recurrence: Recurrence, begin: datetime, count: int) -> Iterator[datetime]:
+    """Give the first occurrences from `begin` on, that moment included."""
+    moment = begin - timedelta(microseconds=1)
+    for _ in range(count):
+        moment = recurrence.after(moment)
+        yield moment
+
+
+def clock_change(local: datetime) -> str:
+    """Say how the clocks change on the day of a local time; empty on other days."""
+    first = datetime.combine(local.date(), time.min, local.tzinfo)
+    last = datetime.combine(local.date(), time.max, local.tzinfo).replace(fold=1)
+    if first.utcoffset() == last.utcoffset():
+        return ""
+    return f"the clocks change on this day, from {_offset(first)} to {_offset(last)}"
+
+
+def _offset(local: datetime) -> str:
+    return local.isoformat(timespec="seconds")[len("2026-11-21T09:00:00") :]
+
+
+def local_time(moment: datetime, timezone: str) -> str:
+    """Write a moment as people say it, e.g. `Mon 23 Nov 2026, 09:00`."""
+    local = moment.astimezone(load_timezone(timezone))
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
+
+
+def why(job: Job, now: datetime, timezone: str) -> str:
+    """Say when a job runs next, or why it does not, with local times."""
+
+    def at(moment: datetime | None) -> str:
+        return local_time(moment, timezone) if moment else "an unknown time"
+
+    by = f"by {person(job.updated_by)} " if job.updated_by else ""
+    if job.lease_until is not None and job.lease_until > now:
+        return f"It has been running since {at(job.started_at)} (leased until {at(job.lease_until)})."
+    if job.lease_until is not None and job.ready_at is not None:
+        return f"It ran from {at(job.started_at)} and did not end; the next tick takes it up again."
+    match job.status:
+        case Status.PAUSED if job.ready_at is not None:
+            return "It is paused, and runs once now."
+        case Status.PAUSED:
+            return f"It was paused {by}at {at(job.updated_at)}, and waits to be resumed."
+        case Status.CANCELLED:
+            return f"It was cancelled {by}at {at(job.updated_at)}."
+        case Status.FAILED:
+            after = f" after {_attempts(job.attempts)}" if job.attempts else ""
+            return f"It gave up{after}, because: {job.error}. Retry tries it again."
+        case Status.COMPLETED:
+            return f"It ran at {at(job.completed_at)}, and was to run once."
+    if job.ready_at is not None and job.ready_at <= now:
+        return f"It is due since {at(job.ready_at)}; the next tick runs it."
+    if job.attempts:
+        failed = f"it failed {job.attempts} of {_attempts(job.max_attempts)}, because: {job.error}"
+        return f"It is tried again at {at(job.ready_at)}: {failed}."
+    if job.error and job.ready_at != job.schedule_at:
+        return f"It was put off until {at(job.ready_at)}: {job.error}."
+    return f"It is not due until {at(job.ready_at)}."
+
+
+def for_space(job: Job) -> Job:
+    """Return the job as the people of its space may see it: of each error the kind, and no word of its text.
+
+    The text is whatever a handler raised. It may quote a key, or an answer that was meant for the operator.
+    """
+    runs = tuple(replace(run, error=run.error and kind_of_error(run.error)) for run in job.recent_runs)
+    return replace(job, error=job.error and kind_of_error(job.error), recent_runs=runs)
+
+
+def kind_of_error(error: str) -> str:
+    """Name the kind of an error by our own words or the name of an exception, else `an error`."""
+    if OWN_ERROR.fullmatch(error):
+        return error
+    return named[1] if (named := EXCEPTION.match(error)) else "an error"
+
+
+def where_to_look(job: Job) -> str:
+    """Say where the operator finds the text of an error."""
+    return f"`watchkeeper jobs show {job.id}` and the log show the whole error."
+
+
+def person(by: str | None) -> str:
+    """Name who did something, without the way by which it came: `chat:ada@example.com` is ada@example.com."""
+    return (by or "somebody").partition(":")[2] or by or "somebody"
+
+
+def _attempts(count: int) -> str:
+    return f"{count} attempt{'' if count == 1 else 's'}"

@@ -1,0 +1,124 @@
+"""What a tick may claim next: pages of due documents, in an order that makes progress against other ticks."""
+
+import random
+import time
+from collections import deque
+from datetime import UTC, datetime, timedelta
+
+from shared.model.job import Job
+from shared.store.documents import Unreadable
+from shared.store.protocol import PAGE, Store
+
+SMALLEST_PAGE = 32
+LONGEST_WAIT = 0.2  # seconds
+LOOK_AGAIN = timedelta(seconds=10)
+NEVER = datetime.min.replace(tzinfo=UTC)  # no look-ahead
+DEATHS_TO_RUN_ALONE = 2
+
+Due = Job | Unreadable
+
+
+class DueJobs:
+    """Hands out due documents, oldest first, each occurrence at most once.
+
+    It looks at the store again only where that can bring something new: after a full page of which something was
+    won, once after a page that was lost altogether, and every ten seconds while handlers run. A job with two dead
+    holders is kept for the end, to run alone: if it is the one that kills its process, nothing else dies with it.
+
+    It also reads what falls due until the `horizon`, and hands that out at its time. Until then nobody holds it, so
+    that whoever pauses or cancels it meanwhile is heard. What another tick holds until then is left to that one.
+    """
+
+    def __init__(self, store: Store, horizon: datetime = NEVER) -> None:
+        self._store = store
+        self._horizon = horizon
+        self._page: deque[Due] = deque()
+        self._alone: deque[Job] = deque()
+        self._handed_out: set[tuple[str, datetime | None]] = set()
+        self._size = PAGE
+        self._has_more = True  # the store may hold due documents that were not read yet
+        self._won = self._lost = 0  # of the present page
+        self._fruitless = 0
+        self._is_contended = False
+        self._looked_after = timedelta()
+        self.documents = 0
+        self.jobs = 0
+
+    def take(self, most: int, now: datetime, *, elapsed: timedelta, is_idle: bool) -> list[Due]:
+        """Return at most `most` documents, or, to a tick that holds nothing, one job that is to run alone.
+
+        `elapsed` is how long ago the tick began. Raises StoreUnavailable.
+        """
+        is_time = not is_idle and elapsed - self._looked_after >= LOOK_AGAIN
+        while not self._page and (self._should_look() or is_time):
+            self._looked_after = elapsed
+            self._look(now)
+            is_time = False
+        taken: list[Due] = []
+        while self._page and len(taken) < most and _is_due(self._page[0], now):
+            taken.append(self._page.popleft())
+        if not taken and is_idle and self._alone and _is_due(self._alone[0], now):
+            taken = [self._alone.popleft()]
+        return taken
+
+    def note(self, won: list[Due], lost: int) -> None:
+        """Say what became of the documents that were handed out last."""
+        self._handed_out.update(_occurrence(due) for due in won)
+        self._won += len(won)
+        self._lost += lost
+        if lost > max(len(won), 1):
+            # Another tick works on the same page (a single loss may be a person's doing): leave the rest to it, take
+            # less, and look a random moment later.
+            self._is_contended = True
+            self._has_more = self._has_more or bool(self._page)
+            self._page.clear()
+            self._size = max(self._size // 2, SMALLEST_PAGE)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Say whether anything was read that is still to be handed out."""
+        return bool(self._page or self._alone)
+
+    def is_exhausted(self, now: datetime) -> bool:
+        """Say whether nothing due is known, or likely, to be left."""
+        is_left = any(_is_due(due, now) for due in (*self._page, *self._alone))
+        return not is_left and (bool(self._page) or not self._has_more)  # what was not read stands behind the page
+
+    def _should_look(self) -> bool:
+        if self._won:
+            return self._has_more
+        if self._lost:
+            self._fruitless += 1
+            return self._fruitless == 1
+        return self.documents == 0 and self._has_more
+
+    def _look(self, now: datetime) -> None:
+        if self._is_contended:
+            time.sleep(random.uniform(0, LONGEST_WAIT))
+        size = self._size + len(self._alone)  # those are still due, and stand before the others
+        found = self._store.due(max(now, self._horizon), size)
+        self.documents += len(found)
+        self.jobs += sum(isinstance(due, Job) for due in found)
+        fresh = [due for due in found if _occurrence(due) not in self._handed_out and not _is_held(due, now)]
+        self._has_more = len(found) == size and bool(fresh)
+        self._won = self._lost = 0
+        self._is_contended = False
+        for due in fresh:
+            if isinstance(due, Job) and due.deaths >= DEATHS_TO_RUN_ALONE:
+                self._handed_out.add(_occurrence(due))
+                self._alone.append(due)
+                self._won += 1  # the next page can bring something new
+            else:
+                self._page.append(due)
+
+
+def _is_due(due: Due, now: datetime) -> bool:
+    return isinstance(due, Unreadable) or due.is_due(now)
+
+
+def _is_held(due: Due, now: datetime) -> bool:
+    return isinstance(due, Job) and due.lease_until is not None and not due.is_due(now)
+
+
+def _occurrence(due: Due) -> tuple[str, datetime | None]:
+    return due.id, due.schedule_at if isinstance(due, Job) else None

@@ -1,0 +1,71 @@
+"""The message that tells a space of a job that was given up: a job itself, so that it is tried again like any other."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from shared.handlers.chat_message import is_thread_of
+from shared.model.job import MAX_RECENT_RUNS, Job, Run, RunOutcome, Status, iso
+from shared.model.wording import for_space, where_to_look, why
+
+ANY_FUNCTION = "watchkeeper"  # what a button calls where it need not be an address
+SUFFIX = ":failed"
+LONGEST_ID = 200  # see `shared.model.job.ID`
+TRIED = (RunOutcome.RETRIED, RunOutcome.FAILED)
+
+
+def failure_notice(job: Job, *, now: datetime, function: str, timezone: str) -> Job | None:
+    """Make the job that tells of the failure which has just ended an occurrence; None where nobody is to be told.
+
+    Its id follows from the occurrence, so it can be stored once only. `function` is what a button calls, `timezone`
+    that of a job without one.
+    """
+    run = job.recent_runs[-1] if job.recent_runs else None
+    if run is None or run.outcome is not RunOutcome.FAILED or job.status is Status.CANCELLED:
+        return None
+    if not job.space or re.search(
+        rf"{SUFFIX}(:[0-9]+)?$", job.id
+    ):  # a notice that cannot be delivered is not told of by another one
+        return None
+    told = for_space(job)
+    follows = "" if job.status is Status.FAILED else f"\n{why(told, now, job.timezone or timezone)}"
+    text = (
+        f"Job {job.id} ({job.job_type}) failed for good{_attempt(job, run)}: {told.recent_runs[-1].error or 'an error'}"
+    )
+    text = f"{text}. {where_to_look(job)}{follows}"
+    payload: dict[str, Any] = {"space": job.space, "text": text, "cardsV2": [_card(job, function)]}
+    if is_thread_of(job.space, job.payload.get("thread")):
+        payload["thread"] = job.payload["thread"]
+    same = [each for each in job.recent_runs if each.outcome is run.outcome and each.schedule_at == run.schedule_at]
+    notice_id = _notice_id(f"{job.id}@{iso(run.schedule_at)}", len(same))
+    return Job.create(notice_id, "chat_message", now=now, payload=payload, space=job.space, by="tick")
+
+
+def _attempt(job: Job, last: Run) -> str:
+    """Say which attempt at the occurrence it was, unless the history, which is cut, does not hold them all."""
+    of_occurrence = [run for run in job.recent_runs if run.schedule_at == last.schedule_at]
+    number = sum(run.outcome in TRIED for run in of_occurrence)
+    return f" at attempt {number}" if len(of_occurrence) < MAX_RECENT_RUNS else ""
+
+
+def _notice_id(execution_key: str, count: int) -> str:
+    """Give the key with the suffix, and which failure of the occurrence it is from the second one on.
+
+    Of a key that is too long, it is the beginning and a hash of the whole.
+    """
+    suffix = SUFFIX if count < 2 else f"{SUFFIX}:{count}"
+    room = LONGEST_ID - len(suffix)
+    if len(execution_key) > room:
+        digest = hashlib.sha256(execution_key.encode()).hexdigest()[:32]
+        execution_key = f"{execution_key[: room - len(digest) - 1]}:{digest}"
+    return execution_key + suffix
+
+
+def _card(job: Job, function: str) -> Mapping[str, Any]:
+    """Offer to try a one-shot job again; a recurring one has gone on to its next occurrence, and can be run now."""
+    label, action = ("Retry", "retry") if job.status is Status.FAILED else ("Run now", "run")
+    parameters = [{"key": "action", "value": action}, {"key": "id", "value": job.id}]
+    button = {"text": label, "onClick": {"action": {"function": function, "parameters": parameters}}}
+    return {"cardId": "failed", "card": {"sections": [{"widgets": [{"buttonList": {"buttons": [button]}}]}]}}

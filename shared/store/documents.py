@@ -1,0 +1,176 @@
+"""A job as a stored document, and back: the one place that knows the field names.
+
+A document is a plain mapping with aware datetimes, `payload` as an object and `recent_runs` as a list of mappings;
+absent fields are left out. Each store turns that into what it keeps.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from shared.errors import InvalidInput
+from shared.model.job import MAX_ERROR_CHARACTERS, MAX_RECENT_RUNS, InvalidJob, Job, Misfire, Run, RunOutcome, Status
+
+Document = Mapping[str, Any]
+Choice = TypeVar("Choice", bound=StrEnum)
+
+FIELDS = tuple(f.name for f in fields(Job) if f.name not in ("id", "extra", "version"))
+TIMES = frozenset(name for name in FIELDS if name.endswith(("_at", "_until")))
+RUN_FIELDS = tuple(f.name for f in fields(Run))
+RUN_TIMES = ("schedule_at", "started_at", "ended_at", "until")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """A stored document that is no job: its id, why, and what stands there. Nothing of it is ever lost."""
+
+    id: str
+    reason: str
+    document: Document = field(repr=False)
+    version: Any = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def broken_by(cls, job: Job, exc: Exception) -> "Unreadable":
+        """Return a job that was read, but breaks a rule when it is worked on."""
+        return cls(id=job.id, reason=_reason(exc), document=to_document(job), version=job.version)
+
+    def set_aside(self) -> "Unreadable":
+        """Take it out of the way of due jobs: drop `ready_at`, note the reason in `error`, keep all else."""
+        kept = {name: value for name, value in self.document.items() if name != "ready_at"}
+        return replace(self, document={**kept, "error": f"unreadable: {self.reason}"[:MAX_ERROR_CHARACTERS]})
+
+
+def to_document(job: Job | Unreadable) -> dict[str, Any]:
+    """Give the whole document, foreign fields included."""
+    if isinstance(job, Unreadable):
+        return dict(job.document)
+    own = {name: _plain(name, getattr(job, name)) for name in FIELDS if getattr(job, name) is not None}
+    return {**job.extra, "id": job.id, **own}
+
+
+def changed_fields(before: Job | Unreadable, after: Job | Unreadable) -> dict[str, Any]:
+    """Give the fields to write, each with its new value, None for one to remove."""
+    if isinstance(before, Job) and isinstance(after, Job):
+        return {name: _plain(name, new) for name in FIELDS if (new := getattr(after, name)) != getattr(before, name)}
+    old, new_document = to_document(before), to_document(after)
+    names = (name for name in {**old, **new_document} if old.get(name) != new_document.get(name))
+    return {name: new_document.get(name) for name in names}
+
+
+def from_document(job_id: str, document: Document, version: Any = None) -> Job | Unreadable:
+    """Read a stored document; one that breaks a rule comes back as Unreadable with the reason."""
+    try:
+        job = _read(job_id, document, version)
+        job.check()
+    except Exception as exc:
+        # InvalidInput names the fault. Anything else is one that no rule thought of: it must not hide the documents
+        # beside this one.
+        return Unreadable(id=job_id, reason=_reason(exc), document=document, version=version)
+    return job
+
+
+def _reason(exc: Exception) -> str:
+    return str(exc) if isinstance(exc, InvalidInput) else f"{type(exc).__name__}: {exc}"
+
+
+def with_times(document: Document, *, naive: tzinfo | None = None) -> dict[str, Any]:
+    """Turn the ISO text of time fields into times; a naive one is taken in the zone `naive`.
+
+    What is no time, or naive without such a zone, stays as it is, for `from_document` to name.
+    """
+    runs = document.get("recent_runs")
+    if isinstance(runs, list):
+        runs = [_times_in(run, RUN_TIMES, naive) if isinstance(run, Mapping) else run for run in runs]
+    return {**_times_in(document, TIMES, naive), **({} if runs is None else {"recent_runs": runs})}
+
+
+def read_time(value: Any, naive: tzinfo | None = None) -> Any:
+    """Read one time as `with_times` does."""
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+    if not isinstance(time, datetime):
+        return value
+    zone = time.tzinfo or naive
+    return time.replace(tzinfo=zone) if zone else value
+
+
+def _times_in(document: Document, names: Collection[str], naive: tzinfo | None) -> dict[str, Any]:
+    return {name: read_time(value, naive) if name in names else value for name, value in document.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "recent_runs":
+        return [_plain_run(run) for run in value]
+    return value.value if isinstance(value, StrEnum) else value
+
+
+def _plain_run(run: Run) -> dict[str, Any]:
+    entries = {name: getattr(run, name) for name in RUN_FIELDS if getattr(run, name) is not None}
+    return {**entries, "outcome": run.outcome.value}
+
+
+def _read(job_id: str, document: Document, version: Any) -> Job:
+    own = {name: value for name in FIELDS if (value := document.get(name)) is not None}
+    if missing := {"job_type", "status", "schedule_at", "created_at"} - own.keys():
+        raise InvalidJob(f"job {job_id!r}: {', '.join(sorted(missing))} missing")
+    for name in TIMES & own.keys():
+        own[name] = _time(job_id, name, own[name])
+    for name in ("cron", "timezone", "lease_token", "error"):
+        if not isinstance(own.get(name, ""), str):
+            raise InvalidJob(f"job {job_id!r}: {name} is {str(own[name])[:100]!r}; it must be text")
+    own["status"] = _choice(job_id, "status", own["status"], Status)
+    own["misfire"] = _choice(job_id, "misfire", own.get("misfire", Misfire.COALESCE), Misfire)
+    own["payload"] = _payload(job_id, own.get("payload", {}))
+    own["recent_runs"] = _runs(job_id, own.get("recent_runs", []))
+    own["error"] = own["error"][:MAX_ERROR_CHARACTERS] if "error" in own else None
+    extra = {name: value for name, value in document.items() if name not in FIELDS and name != "id"}
+    return Job(id=job_id, extra=extra, version=version, **own)
+
+
+def _time(job_id: str, name: str, value: Any) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidJob(f"job {job_id!r}: {name} is {str(value)[:100]!r}, not a time with its zone")
+    try:
+        utc = value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidJob(f"job {job_id!r}: {name} is {value}, outside of what a time can be") from None
+    # Firestore's own datetime type is let go here: `replace` on it is not what `Job` expects of a datetime.
+    return datetime(*utc.timetuple()[:6], utc.microsecond, UTC)
+
+
+def _choice(job_id: str, name: str, value: Any, kind: type[Choice]) -> Choice:
+    try:
+        return kind(value)
+    except ValueError:
+        raise InvalidJob(f"job {job_id!r}: {name} is {str(value)[:100]!r}, not one of {', '.join(kind)}") from None
+
+
+def _payload(job_id: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidJob(f"job {job_id!r}: payload is not JSON ({exc})") from None
+
+
+def _runs(job_id: str, value: Any) -> tuple[Run, ...]:
+    if not isinstance(value, list):
+        raise InvalidJob(f"job {job_id!r}: recent_runs is not a list")
+    return tuple(_run(job_id, entry) for entry in value[-MAX_RECENT_RUNS:])
+
+
+def _run(job_id: str, entry: Any) -> Run:
+    names = RUN_FIELDS if isinstance(entry, Mapping) else ()
+    own = {name: entry[name] for name in names if entry.get(name) is not None}
+    if not {"schedule_at", "outcome"} <= own.keys():
+        raise InvalidJob(f"job {job_id!r}: recent_runs has an entry that is not a run")
+    if not all(isinstance(own.get(name, ""), str) for name in ("by", "error")):
+        raise InvalidJob(f"job {job_id!r}: recent_runs has an entry whose `by` or `error` is not text")
+    times = {name: _time(job_id, f"recent_runs.{name}", own[name]) for name in RUN_TIMES if name in own}
+    return Run(**{**own, **times, "outcome": _choice(job_id, "recent_runs.outcome", own["outcome"], RunOutcome)})

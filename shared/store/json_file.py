@@ -1,0 +1,174 @@
+"""The JSON store: one file, for one machine. The default where no cloud is configured.
+
+Every write replaces the whole file: a temporary file, flushed to disk and renamed over the old one, under a lock
+file that covers processes. So a reader needs no lock, and a kill at any moment leaves the old file or the new one.
+"""
+
+import json
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from shared.errors import StoreUnavailable
+from shared.model.job import Job, iso
+from shared.store.documents import Unreadable, changed_fields, from_document, read_time, to_document, with_times
+from shared.store.private_files import create_private, make_private_folder
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Unheard, Won
+
+LOCK_SECONDS = 10
+
+
+class JsonStore:
+    """Jobs in one JSON file: `{"counter": n, "jobs": {id: fields}, "versions": {id: n}}`.
+
+    A version is drawn from one counter for the whole file, so an id that is deleted and made again never has an
+    old version. `clock` tells which jobs have expired; they are dropped whenever the file is written.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS, mode=0o600)
+
+    def get(self, job_ids: Collection[str]) -> dict[str, Job | Unreadable]:
+        content = self._read()
+        return {job_id: self._job(content, job_id) for job_id in job_ids if job_id in content["jobs"]}
+
+    def due(self, now: datetime, limit: int = PAGE) -> list[Job | Unreadable]:
+        content = self._read()
+        ready = {job_id: read_time(document.get("ready_at")) for job_id, document in content["jobs"].items()}
+        due = sorted((at, job_id) for job_id, at in ready.items() if isinstance(at, datetime) and at <= now)
+        stray = [job_id for job_id, at in ready.items() if at is not None and not isinstance(at, datetime)]
+        return [self._job(content, job_id) for job_id in [*(job_id for _, job_id in due), *stray][:limit]]
+
+    def page(
+        self, *, after: str = "", limit: int = PAGE, status: str | None = None, space: str | None = None
+    ) -> list[Job | Unreadable]:
+        content = self._read()
+        wanted = {name: value for name, value in (("status", status), ("space", space)) if value is not None}
+        ids = (
+            job_id
+            for job_id, document in sorted(content["jobs"].items())
+            if job_id > after and all(document.get(name) == value for name, value in wanted.items())
+        )
+        return [self._job(content, job_id) for job_id, _ in zip(ids, range(limit), strict=False)]
+
+    def swap(self, changes: Sequence[Change]) -> list[Outcome]:
+        try:
+            make_private_folder(self._path.parent)
+            with self._lock:
+                content = self._read()
+                outcomes = [self._apply(content, change) for change in changes]
+                if any(isinstance(outcome, Won) for outcome in outcomes):
+                    self._write(content)
+                return outcomes
+        except Timeout:
+            return [Unheard(f"the job file {self._path} has been locked for {LOCK_SECONDS} s")] * len(changes)
+        except OSError as exc:
+            return [Unheard(f"the job file {self._path} cannot be written ({exc})")] * len(changes)
+        except StoreUnavailable as exc:
+            return [Unheard(str(exc))] * len(changes)
+
+    def now(self) -> datetime:
+        return self._clock()
+
+    def _apply(self, content: dict[str, Any], change: Change) -> Outcome:
+        before, after, job_id = change.before, change.after, change.job_id
+        if _version(content, job_id) != (None if before is None else before.version):
+            return Lost()
+        if after is None:
+            _drop(content, job_id)
+            return Won(None)
+        stored = content["jobs"].setdefault(job_id, {})
+        if before is None:
+            stored.update(to_document(after))
+        else:
+            changed = changed_fields(before, after)
+            stored.update(changed)
+            for name in [name for name, value in changed.items() if value is None]:
+                del stored[name]
+        content["counter"] += 1
+        content["versions"][job_id] = content["counter"]
+        return Won(replace(after, version=content["counter"]))
+
+    def _job(self, content: Mapping[str, Any], job_id: str) -> Job | Unreadable:
+        return from_document(job_id, with_times(content["jobs"][job_id]), _version(content, job_id))
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            text = self._path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return {"counter": 0, "jobs": {}, "versions": {}}
+        except (OSError, UnicodeDecodeError) as exc:
+            raise StoreUnavailable(f"the job file {self._path} cannot be read ({exc}); it is left as it is") from exc
+        return self._checked(text)
+
+    def _checked(self, text: str) -> dict[str, Any]:
+        mend = "it is left as it is: repair it, put a copy back, or move it away"
+        try:
+            content: Any = json.loads(text)
+        except (ValueError, RecursionError) as exc:
+            raise StoreUnavailable(f"the job file {self._path} is not JSON ({exc}); {mend}") from exc
+        if isinstance(content, list):
+            raise StoreUnavailable(
+                f"the job file {self._path} is a list of jobs; {mend}, and take its jobs in with `jobs import`"
+            )
+        if not _is_job_file(content):
+            raise StoreUnavailable(f"the job file {self._path} is no file of this store; {mend}")
+        checked: dict[str, Any] = content
+        return checked
+
+    def _write(self, content: dict[str, Any]) -> None:
+        now = self._clock()
+        for job_id, document in list(content["jobs"].items()):
+            expire_at = read_time(document.get("expire_at"))
+            if isinstance(expire_at, datetime) and expire_at <= now:
+                _drop(content, job_id)
+        temporary = Path(f"{self._path}.tmp")
+        temporary.unlink(missing_ok=True)  # what a killed process left behind, or a link that somebody planted
+        create_private(temporary, [_text(content)])
+        temporary.replace(self._path)
+        _sync_folder(self._path.parent)
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    """Write a job a line: easy to search and compare, and without an indent the fast encoder does it."""
+    jobs = ",\n".join(
+        f"{json.dumps(job_id)}: {json.dumps(job, default=iso)}" for job_id, job in content["jobs"].items()
+    )
+    versions = json.dumps(content["versions"])
+    return f'{{"counter": {content["counter"]},\n"jobs": {{\n{jobs}\n}},\n"versions": {versions}}}\n'
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _drop(content: dict[str, Any], job_id: str) -> None:
+    content["jobs"].pop(job_id)
+    content["versions"].pop(job_id, None)
+
+
+def _version(content: Mapping[str, Any], job_id: str) -> int | None:
+    # A document that a person wrote into the file has no version yet.
+    return content["versions"].get(job_id, 0) if job_id in content["jobs"] else None
+
+
+def _is_job_file(content: Any) -> bool:
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("counter"), int)
+        and isinstance(content.get("versions"), dict)
+        and isinstance(content.get("jobs"), dict)
+        and all(isinstance(document, dict) for document in content["jobs"].values())
+    )

@@ -1,0 +1,1 @@
+"""The HTTP border: the endpoint of every function, authentication, and requests to the outside."""

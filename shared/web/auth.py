@@ -1,0 +1,300 @@
+"""Who is calling: the bearer token of a request, checked against what the operator allows.
+
+Apart from the endpoint because the Chat function checks tokens of other issuers with the same pieces. Everything is
+closed unless it was opened: no audience or no caller configured means that no token is good enough. Why a request was
+refused is told to the log, never to the caller, and no part of a token is logged.
+"""
+
+import base64
+import hmac
+import json
+import logging
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from shared.errors import CertificatesUnavailable, Forbidden, Unauthorized, WatchkeeperError
+from shared.settings import GOOGLE_CERTS_URL, AuthMode, AuthPolicy
+
+log = logging.getLogger("watchkeeper.auth")
+
+GOOGLE_ISSUERS = ("accounts.google.com", "https://accounts.google.com")
+
+CLOCK_SKEW = timedelta(seconds=10)
+FETCH_INTERVAL = timedelta(seconds=10)
+# Certificates that are a little too old are better than a tick that does not run because one fetch failed.
+GRACE = timedelta(hours=1)
+MOST_CERTIFICATE_BYTES = 256 * 1024  # Google's are 5 KiB
+
+_LONGEST_TOKEN = 16 * 1024
+_LONGEST_TOLD = 200  # characters of a claim
+_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
+_REMOVED_SIGNATURE = "SIGNATURE_REMOVED_BY_GOOGLE"
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class Headers(Protocol):
+    """Request headers. Names are looked up as they are usually written; werkzeug's headers ignore case."""
+
+    def get(self, name: str, /) -> str | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fetched:
+    """What the last fetch left behind. A failed one leaves the certificates of the one before."""
+
+    tried_at: datetime = _NEVER
+    failed: bool = False
+    by_key: Mapping[str, str] = field(default_factory=dict)
+    fetched_at: datetime = _NEVER
+    fresh_until: datetime = _NEVER
+
+    def settles(self, key_id: str, now: datetime) -> bool:
+        """Return whether no fetch is needed or allowed yet. A time in the future was noted by a wrong clock."""
+        is_fresh = key_id in self.by_key and self.fetched_at <= now < self.fresh_until
+        return is_fresh or abs(now - self.tried_at) < FETCH_INTERVAL
+
+
+class Certificates:
+    """The certificates of one identity provider, kept for as long as it says and shared by all threads.
+
+    They are fetched when they are too old or when a key is unknown, but never more often than every `FETCH_INTERVAL`,
+    however many tokens name keys that do not exist.
+    """
+
+    def __init__(self, url: str = GOOGLE_CERTS_URL, *, timeout: timedelta = timedelta(seconds=5)) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._last = _Fetched()
+
+    def for_key(self, key_id: str, *, now: datetime) -> str | None:
+        """Return the X.509 certificate (PEM) of a key, or None when the identity provider has no such key.
+
+        Raises `CertificatesUnavailable` when the key is not at hand and the last fetch failed.
+        """
+        before = self._last
+        # Without the lock, so that a slow fetch for an unknown key does not hold up the callers whose key is known.
+        if not before.settles(key_id, now):
+            # A fetch ends at its deadline, so nobody waits here for longer. Who waited takes what was fetched.
+            with self._lock:
+                if self._last is before:
+                    self._last = self._fetch(now)
+        last = self._last
+        if key_id in last.by_key and now < last.fresh_until + GRACE:
+            return last.by_key[key_id]
+        if last.failed:
+            raise CertificatesUnavailable
+        return None
+
+    def _fetch(self, now: datetime) -> _Fetched:
+        from shared.web.fetch import fetch  # here, because a cold start without a token needs none of it
+
+        try:
+            answer = fetch(self._url, timeout=self._timeout, most_bytes=MOST_CERTIFICATE_BYTES)
+            by_key = _parsed_certificates(answer.body)
+            max_age = _max_age(answer.headers.get("Cache-Control", ""))
+        except Exception as exc:
+            # Whatever breaks here (even RecursionError) was a try: were it not noted, each request would try again.
+            error = f"{type(exc).__name__}: {exc}"[:500]
+            fields = {"action": "certificates_unavailable", "url": self._url, "error": error}
+            log.warning("Certificates could not be fetched", extra={"fields": fields})
+            return replace(self._last, tried_at=now, failed=True)
+        return _Fetched(tried_at=now, by_key=by_key, fetched_at=now, fresh_until=now + max_age)
+
+
+def authenticate(headers: Headers, policy: AuthPolicy, *, certificates: Certificates, now: datetime) -> str:
+    """Return who sends a request: a service account's e-mail address, `cron-secret`, or `anonymous` with mode `off`.
+
+    Raises `Unauthorized` when the sender proves nothing, `Forbidden` when it proves to be somebody who is not allowed,
+    `CertificatesUnavailable` when its proof cannot be checked now. Other headers (`X-CloudScheduler*`) prove nothing.
+    """
+    if policy.mode is AuthMode.OFF:
+        return "anonymous"
+    if _is_secret(_credentials(headers.get("Authorization")), policy.cron_secret):
+        return "cron-secret"
+    return verified_caller(bearer_token(headers, policy.mode), policy, certificates=certificates, now=now)
+
+
+def bearer_token(headers: Headers, mode: AuthMode) -> str:
+    """Return the token that identifies the sender of a request; raise `Unauthorized` when there is none."""
+    header = headers.get("Authorization")
+    if mode is AuthMode.PLATFORM:
+        # Cloud Run IAM looks at this header first and then ignores the other one, in which a caller could write
+        # any claims. So it counts whenever it is present, even if it holds nothing useful.
+        serverless = headers.get("X-Serverless-Authorization")
+        header = header if serverless is None else serverless
+    token = _credentials(header)
+    if not token:
+        raise _refused("no bearer token")
+    return token
+
+
+def verified_caller(token: str, policy: AuthPolicy, *, certificates: Certificates, now: datetime) -> str:
+    """Return the e-mail address (lower case) of the service account that a Google token identifies.
+
+    Raises as `authenticate` does.
+    """
+    if not (policy.audiences and policy.callers):
+        raise _refused("no audience or no caller is configured")
+    claims = verified_claims(
+        token,
+        mode=policy.mode,
+        audiences=policy.audiences,
+        issuers=GOOGLE_ISSUERS,
+        certificates=certificates,
+        now=now,
+    )
+    email = claims.get("email")
+    if not isinstance(email, str) or claims.get("email_verified") is not True:
+        raise _refused("no verified e-mail address")
+    caller = email.lower()
+    if caller not in {allowed.lower() for allowed in policy.callers}:
+        # Any other address belongs to a person, and people are not named in the log.
+        named = {"caller": caller} if caller.endswith(".gserviceaccount.com") else {}
+        raise _refused("the caller is not on the list", Forbidden, named)
+    return caller
+
+
+def claimed_issuer(token: str) -> str:
+    """Return who issued a token, as it says itself: that proves nothing, and chooses which check it has to pass."""
+    match = _TOKEN.fullmatch(token) if len(token) <= _LONGEST_TOKEN else None
+    try:
+        issuer = json.loads(_decoded(match[2]))["iss"] if match else ""
+    except Exception:  # as in `verified_claims`
+        return ""
+    return issuer if isinstance(issuer, str) else ""
+
+
+def verified_claims(
+    token: str,
+    *,
+    mode: AuthMode,
+    audiences: tuple[str, ...],
+    issuers: tuple[str, ...],
+    certificates: Certificates,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return the claims of a token that one of `issuers` signed for one of `audiences` and that is in force at `now`.
+
+    With mode `platform` the signature is not checked: Cloud Run IAM has done that, for the token in the header only.
+    Raises `Unauthorized`, or `CertificatesUnavailable` when the signature cannot be checked now.
+    """
+    try:
+        header, claims = _parsed_token(token)
+        came = {
+            "issuer": _told(claims.get("iss")),
+            "expected_issuers": ", ".join(issuers),
+            "audience": _told(claims.get("aud")),
+            "expected_audiences": ", ".join(audiences),
+        }
+        if mode is not AuthMode.PLATFORM:
+            _check_signature(token, header.get("kid"), came=came, certificates=certificates, now=now)
+        if claims.get("iss") not in issuers:
+            raise _refused("wrong issuer", fields=came)
+        if claims.get("aud") not in audiences:
+            raise _refused("wrong audience", fields=came)
+        _check_times(claims, now)
+    except (Unauthorized, CertificatesUnavailable):
+        raise
+    except Exception as exc:
+        # Whatever breaks here was broken by a stranger's token, and the text of the error could quote it.
+        raise _refused(f"the token cannot be checked ({type(exc).__name__})") from None
+    return claims
+
+
+def _parsed_token(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    if len(token) > _LONGEST_TOKEN:
+        raise _refused("a token longer than 16 KiB")
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise _refused("not three parts in base64url")
+    header, claims = (json.loads(_decoded(part)) for part in match.groups())
+    if not isinstance(header, dict) or not isinstance(claims, dict):
+        raise _refused("header or claims are not a JSON object")
+    if header.get("alg") != "RS256":
+        raise _refused("an algorithm other than RS256")
+    return header, claims
+
+
+def _check_signature(
+    token: str, key_id: object, *, came: Mapping[str, str], certificates: Certificates, now: datetime
+) -> None:
+    from google.auth import crypt  # here, because it takes a tenth of a second of a cold start
+
+    signed, _, signature = token.rpartition(".")
+    if signature == _REMOVED_SIGNATURE:
+        raise _refused("signature removed by the platform; where Cloud Run IAM checks it, set AUTH_MODE=platform")
+    if not isinstance(key_id, str):
+        raise _refused("no key id")
+    certificate = certificates.for_key(key_id, now=now)
+    if certificate is None:
+        raise _refused("unknown key", fields=came)  # as where the token is another issuer's
+    verifier = crypt.RSAVerifier.from_string(certificate)  # type: ignore[no-untyped-call]  # google-auth has no types
+    if not verifier.verify(signed, _decoded(signature)):
+        raise _refused("bad signature")
+
+
+def _check_times(claims: Mapping[str, Any], now: datetime) -> None:
+    # The skew is applied to `now`, because a claim may lie at the very end of what a datetime can hold.
+    if now - CLOCK_SKEW > _moment(claims, "exp"):
+        raise _refused("expired")
+    starts = ("iat", "nbf") if "nbf" in claims else ("iat",)
+    if any(now + CLOCK_SKEW < _moment(claims, name) for name in starts):
+        raise _refused("not yet valid")
+
+
+def _told(claim: object) -> str:
+    """Return what of a claim may stand in the log: a text that is not too long, or else its type."""
+    return claim[:_LONGEST_TOLD] if isinstance(claim, str) else type(claim).__name__
+
+
+def _moment(claims: Mapping[str, Any], name: str) -> datetime:
+    seconds = claims.get(name)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise _refused(f"{name} is not a number of seconds")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _decoded(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def _credentials(header: str | None) -> str:
+    scheme, _, credentials = (header or "").partition(" ")
+    return credentials.strip() if scheme.lower() == "bearer" else ""
+
+
+def _is_secret(given: str, secret: str) -> bool:
+    # As bytes, because compare_digest refuses text that is not ASCII; surrogates stand for bytes that are not UTF-8.
+    return bool(secret) and hmac.compare_digest(
+        given.encode("utf-8", "surrogatepass"), secret.encode("utf-8", "surrogatepass")
+    )
+
+
+def _parsed_certificates(body: bytes) -> dict[str, str]:
+    by_key = json.loads(body)
+    if not by_key or not isinstance(by_key, dict) or not all(map(_is_certificate, by_key.values())):
+        raise ValueError("not a map from key id to X.509 certificate (PEM)")
+    return by_key
+
+
+def _is_certificate(pem: object) -> bool:
+    return isinstance(pem, str) and "BEGIN CERTIFICATE" in pem
+
+
+def _max_age(cache_control: str) -> timedelta:
+    match = re.search(r"max-age=(\d{1,9})", cache_control)
+    return timedelta(seconds=int(match[1])) if match else timedelta()
+
+
+def _refused(
+    reason: str, error: type[WatchkeeperError] = Unauthorized, fields: Mapping[str, str] = MappingProxyType({})
+) -> WatchkeeperError:
+    fields = {"action": "auth_refused", "reason": reason, **fields}
+    log.warning("Request refused: %s", reason, extra={"fields": fields})
+    return error()

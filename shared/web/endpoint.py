@@ -1,0 +1,174 @@
+"""The HTTP border of every function: health, method, authentication, trace, errors, JSON.
+
+Below it nobody knows HTTP. A function's `main.py` gives a name and an `answer`; what it raises becomes the right
+status here, and nowhere else.
+"""
+
+import gc
+import logging
+import re
+import signal
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+import flask
+
+from shared import errors
+from shared.logs import hashed, set_up_logs, trace_id
+from shared.model.job import iso
+from shared.settings import Settings
+from shared.web.auth import Certificates, Headers, authenticate
+from shared.web.loopback import refuse_foreign
+
+log = logging.getLogger("watchkeeper.endpoint")
+
+# What an SDK's import makes stays for good. Searching all of it for garbage every 700 objects takes a tenth of a start.
+gc.set_threshold(50_000, 10, 10)
+
+# The first class that an error is an instance of decides; anything else is 500 "internal".
+STATUS = {
+    errors.Unauthorized: (401, "unauthorized"),
+    errors.Forbidden: (403, "forbidden"),
+    errors.TooLarge: (413, "too_large"),
+    errors.WrongMediaType: (415, "wrong_media_type"),
+    errors.InvalidInput: (400, "invalid_request"),
+    errors.InvalidSettings: (500, "invalid_settings"),
+    errors.RenewalFailed: (500, "renewal_failed"),
+    errors.StoreUnavailable: (503, "store_unavailable"),
+    errors.CertificatesUnavailable: (503, "certificates_unavailable"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One authenticated request, as a function's `answer` sees it."""
+
+    settings: Settings
+    caller: str
+    now: datetime
+    trace_id: str
+
+
+Answer = Callable[[Call], Mapping[str, Any]]
+Respond = Callable[[flask.Request, Settings, datetime], Mapping[str, Any]]
+
+
+def endpoint(
+    function: str, answer: Answer, *, env: Mapping[str, str], clock: Callable[[], datetime]
+) -> Callable[[flask.Request], flask.typing.ResponseReturnValue]:
+    """Make the HTTP function that Cloud Scheduler calls: POST is answered by `answer`, after authentication.
+
+    Content type and body are ignored: what Scheduler sends does not matter.
+    """
+
+    @lru_cache(maxsize=1)
+    def certificates(url: str) -> Certificates:
+        return Certificates(url)
+
+    def respond(request: flask.Request, settings: Settings, now: datetime) -> Mapping[str, Any]:
+        known = certificates(settings.certs_url)
+        caller = authenticate(request.headers, settings.auth, certificates=known, now=now)
+        call = Call(settings=settings, caller=caller, now=now, trace_id=trace_id.get())
+        log.info("%s called", function, extra={"fields": _request_fields(request, caller)})
+        return {"status": "success", "timestamp": iso(now), "trace_id": call.trace_id, **answer(call)}
+
+    return http_function(function, respond, env=env, clock=clock)
+
+
+def http_function(
+    function: str, respond: Respond, *, env: Mapping[str, str], clock: Callable[[], datetime]
+) -> Callable[[flask.Request], flask.typing.ResponseReturnValue]:
+    """Make an HTTP function: POST is answered by `respond`, GET on a path ending in /health by what is up.
+
+    The settings are read on the first request, so that a mistake in them is an answer and not a crash, and kept
+    once they are good.
+    """
+
+    @lru_cache(maxsize=1)
+    def set_up() -> Settings:
+        settings = Settings.from_env(env)
+        set_up_logs(settings.log_level, settings.project)
+        return settings
+
+    def serve(request: flask.Request) -> flask.typing.ResponseReturnValue:
+        trace = trace_of(request.headers)
+        token = trace_id.set(trace)
+        try:
+            refuse_foreign(request.headers, set_up().auth.mode)
+            if request.method == "POST":
+                return dict(respond(request, set_up(), clock())), 200
+            if request.method == "GET" and request.path.endswith("/health"):
+                return {"status": "ok", "function": function, "storage": set_up().storage}, 200
+            return _error(405, "method_not_allowed", f"{request.method} is not allowed; use POST", trace)
+        except Exception as exc:
+            beside = exc.answer if isinstance(exc, errors.RenewalFailed) else {}
+            return _error(*_status(exc), trace, beside)
+        finally:
+            trace_id.reset(token)
+
+    set_up_logs("INFO", env.get("GOOGLE_CLOUD_PROJECT", ""))
+    return serve
+
+
+def is_stopping() -> bool:
+    """Say whether this process has been told to end (SIGTERM).
+
+    Under functions-framework the signal belongs to gunicorn's worker, which notes it in `alive`; a handler of our
+    own would be replaced when the worker starts, and cannot be set from the thread of a request.
+    """
+    worker = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    return not getattr(worker, "alive", True)
+
+
+def trace_of(headers: Headers) -> str:
+    """Give the trace id of a request (32 hex digits), or a new one: from traceparent or X-Cloud-Trace-Context."""
+    for header, pattern in (
+        ("traceparent", r"[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*"),
+        ("X-Cloud-Trace-Context", r"((?!0{32})[0-9a-fA-F]{32})(?:/.*)?"),
+    ):
+        if found := re.fullmatch(pattern, headers.get(header) or ""):
+            return found[1].lower()
+    return uuid.uuid4().hex
+
+
+def _request_fields(request: flask.Request, caller: str) -> dict[str, Any]:
+    # Anybody can send these headers: they tell a story in the log and decide nothing.
+    scheduler = {
+        name: request.headers[header][:100]
+        for name, header in (("job", "X-CloudScheduler-JobName"), ("scheduled", "X-CloudScheduler-ScheduleTime"))
+        if header in request.headers
+    }
+    is_person = "@" in caller and not caller.endswith(".gserviceaccount.com")
+    return {"action": "called", "caller": hashed(caller) if is_person else caller, **scheduler}
+
+
+def _status(exc: Exception) -> tuple[int, str, str]:
+    for kind, (status, code) in STATUS.items():
+        if isinstance(exc, kind):
+            if not isinstance(exc, errors.Unauthorized | errors.Forbidden):  # those are logged where they are refused
+                level = (
+                    logging.ERROR if status >= 500 else logging.WARNING
+                )  # what a stranger can do is no error of ours
+                log.log(level, "%s", exc, extra={"fields": {"action": code}})
+            return status, code, _answered(exc)
+    log.error("Unexpected error", exc_info=exc, extra={"fields": {"action": "internal"}})
+    return 500, "internal", "an unexpected error; the log has it under the trace id"
+
+
+def _answered(exc: Exception) -> str:
+    # Settings are read before anybody is authenticated: their names may be told, their values not.
+    if isinstance(exc, errors.InvalidSettings) and exc.names:
+        return f"these settings cannot be used, the log says why: {', '.join(exc.names)}"
+    return str(exc)
+
+
+def _error(
+    status: int, code: str, message: str, trace: str, beside: Mapping[str, Any] = MappingProxyType({})
+) -> flask.typing.ResponseReturnValue:
+    body = {"status": "error", "error": {"code": code, "message": message}, "trace_id": trace}
+    return {**beside, **body}, status, {"Allow": "POST"} if status == 405 else {}

@@ -1,0 +1,457 @@
+"""The handlers that post to Chat, over HTTP with Google's client, against the stand-ins for Chat and Google's OAuth."""
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from subprocess import run
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from shared.errors import InvalidSettings
+from shared.handlers import (
+    Context,
+    InvalidPayload,
+    Later,
+    NeverAgain,
+    Payload,
+    check_payload,
+    load_handlers,
+)
+from shared.handlers import chat_message as module
+from shared.handlers.agent import MAX_BYTES, AgentContext
+from shared.handlers.chat_message import AgentFailed, NotPosted, agent, chat_message
+from watchkeeper.fakes.chat import Chat
+from watchkeeper.fakes.google_oauth import GoogleOAuth
+
+SPACE = "spaces/AAAA"
+THREAD = "spaces/AAAA/threads/BBBB"
+KEY = "job@2026-11-21T09:00:00Z"
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+SECRET = "the text of a message"
+MESSAGE = {"space": SPACE, "text": SECRET}
+CARDS = [{"cardId": "x", "card": {"header": {"title": "News"}}}]
+
+
+def context_of(key: str = KEY, created_by: str | None = "chat:ada@example.com") -> Context:
+    return Context(
+        job_id="job",
+        job_type="chat_message",
+        execution_key=key,
+        attempt=1,
+        schedule_at=NOW,
+        started_at=NOW,
+        deadline=NOW + timedelta(seconds=30),
+        created_by=created_by,
+    )
+
+
+@dataclass(frozen=True)
+class Google:
+    """The stand-ins that are spoken to."""
+
+    oauth: GoogleOAuth
+    chat: Chat
+
+    def texts(self) -> list[str]:
+        return [message.text for message in self.chat.messages]
+
+
+@pytest.fixture
+def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
+    """Chat, and credentials for it as a place provides them, in a process that has posted nothing yet."""
+    with GoogleOAuth() as oauth, Chat(oauth) as chat:
+        oauth.write_key_file(tmp_path / "key.json")
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+        monkeypatch.setenv("CHAT_API_ENDPOINT", chat.url)
+        for name in ("CHAT_AGENT", "SCHEDULER_TIMEZONE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(module, "TIMEOUT_SECONDS", 5)
+        forget()
+        yield Google(oauth, chat)
+        forget()
+
+
+def forget() -> None:
+    """Begin as a new process does."""
+    module._own_credentials.cache_clear()
+    module._messages.cache_clear()
+
+
+def failure(handler: Callable[[Payload, Context], object] = chat_message, payload: Payload = MESSAGE) -> Exception:
+    """Run a handler that is to fail, and give what it raises."""
+    with pytest.raises(Exception) as raised:  # noqa: PT011  # which one it is, is what the tests ask
+        handler(payload, context_of())
+    return raised.value
+
+
+# -- posting -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_is_posted_into_its_thread(google: Google) -> None:
+    """Text and cards arrive in the space and thread, once for the execution key."""
+    chat_message({**MESSAGE, "cardsV2": CARDS, "thread": THREAD}, context_of())
+
+    (message,) = google.chat.messages
+    assert (message.space, message.thread, message.text) == (SPACE, THREAD, SECRET)
+    assert list(message.cards) == CARDS
+    assert message.request_id == KEY
+    (request,) = google.chat.requests
+    assert request.query["messageReplyOption"] == "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"
+
+
+def test_a_message_without_a_thread_begins_one(google: Google) -> None:
+    """Nothing is said of threads."""
+    chat_message({"space": SPACE, "cardsV2": CARDS}, context_of())
+
+    (request,) = google.chat.requests
+    assert "messageReplyOption" not in request.query
+    assert request.json() == {"cardsV2": CARDS}
+
+
+def test_an_execution_key_goes_along_as_it_is(google: Google) -> None:
+    """The longest key with every character that an id may have is a requestId."""
+    key = "a._:@+-'" * 25 + "@2026-11-21T09:00:00.123456Z"
+
+    chat_message(MESSAGE, context_of(key))
+
+    assert google.chat.messages[0].request_id == key
+
+
+def test_a_run_that_is_repeated_posts_once(google: Google) -> None:
+    """A message that was posted although nobody heard of it is not posted again; another occurrence is."""
+    google.chat.fail("applied-but-cut", times=2)  # the client tries a connection that was cut once more
+
+    assert isinstance(failure(), NotPosted)
+    chat_message(MESSAGE, context_of())
+
+    assert google.texts() == [SECRET]
+    chat_message(MESSAGE, context_of("job@2026-11-22T09:00:00Z"))
+    assert google.texts() == [SECRET, SECRET]
+
+
+def test_a_long_message_is_cut(google: Google) -> None:
+    """What is sent is no longer than Chat takes, whatever its characters."""
+    chat_message({"space": SPACE, "thread": THREAD, "text": "wörd 世界 " * 4_000}, context_of())
+
+    (request,) = google.chat.requests
+    assert MAX_BYTES - 20 < len(request.body) <= MAX_BYTES
+    assert google.texts()[0].endswith("(cut: the answer was longer than Chat takes)")
+    assert request.json()["thread"] == {"name": THREAD}
+
+
+def test_a_token_is_fetched_once(google: Google) -> None:
+    """Many messages at once, from many threads, need one token."""
+    start = threading.Barrier(8)
+
+    def post(number: int) -> None:
+        start.wait(10)
+        chat_message(MESSAGE, context_of(f"job-{number}@2026-11-21T09:00:00Z"))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(post, range(8)))
+
+    assert google.texts() == [SECRET] * 8
+    assert len(google.oauth.requests) == 1
+
+
+def test_a_token_that_is_refused_is_replaced_once(google: Google) -> None:
+    """A process may outlive what its token was granted for."""
+    google.chat.fail("unauthorized")
+
+    chat_message(MESSAGE, context_of())
+
+    assert google.texts() == [SECRET]
+    assert len(google.oauth.requests) == 2
+
+
+def test_a_run_that_was_told_to_stop_posts_nothing(google: Google) -> None:
+    """A job that was cancelled meanwhile keeps quiet."""
+    context = context_of()
+    context.ask_to_stop("cancelled")
+
+    with pytest.raises(NotPosted, match=r"stopped \(cancelled\)"):
+        chat_message(MESSAGE, context)
+
+    assert google.chat.requests == []
+
+
+# -- errors ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        pytest.param("not-a-member", f"Chat said 403 .*not a member.*the Chat app is in {SPACE}", id="403"),
+        pytest.param("no-space", f"Chat said 404 Space not found.; see that the Chat app is in {SPACE}", id="404"),
+        pytest.param("unauthorized", "Chat said 401 .*; see that this runs as a service account", id="401"),
+    ],
+)
+def test_a_refusal_is_final(google: Google, fault: str, says: str) -> None:
+    """Trying again would not help; the error says what Chat said and what to do."""
+    google.chat.fail(fault, times=2)
+
+    refused = failure()
+
+    assert isinstance(refused, NeverAgain)
+    with pytest.raises(NeverAgain, match=says):
+        raise refused
+
+
+def test_a_message_that_chat_cannot_take_is_final(google: Google) -> None:
+    """What is wrong with a card, Chat says."""
+    refused = failure(payload={"space": SPACE, "cardsV2": [{"cardId": "x", "card": {"header": "News"}}]})
+
+    assert isinstance(refused, NeverAgain)
+    assert str(refused).startswith("Chat said 400 ")
+    assert str(refused).endswith("; see that the text or the cards are such as Chat takes")
+
+
+def test_credentials_without_the_scope_are_named(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's credentials are not the app's."""
+    monkeypatch.setattr(module, "SCOPE", "https://www.googleapis.com/auth/cloud-platform")
+
+    refused = failure()
+
+    assert isinstance(refused, NeverAgain)
+    assert "insufficient authentication scopes" in str(refused)
+    assert "post with a service account's credentials" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("fault", "delay"), [pytest.param("rate-limit", 30, id="unsaid"), pytest.param("rate-limit-1s", 1, id="said")]
+)
+def test_a_busy_chat_is_asked_later(google: Google, fault: str, delay: int) -> None:
+    """No attempt is used up; Retry-After says when, else it is half a minute."""
+    google.chat.fail(fault)
+
+    later = failure()
+
+    assert isinstance(later, Later)
+    assert later.delay == timedelta(seconds=delay)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        pytest.param("internal", "Chat said 500 Internal error encountered.", id="500"),
+        pytest.param("unavailable", "Chat said 503 The service is currently unavailable.", id="503"),
+        pytest.param("cut", "Chat said nothing (RemoteDisconnected)", id="cut"),
+        pytest.param("hang", "Chat said nothing (TimeoutError)", id="hang"),
+        pytest.param("not-json", "Chat said what is no answer to a message", id="not-json"),
+    ],
+)
+def test_what_may_pass_is_tried_again(google: Google, monkeypatch: pytest.MonkeyPatch, fault: str, says: str) -> None:
+    """The failure uses up an attempt, and the next one posts."""
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)  # nobody is to wait for the real one
+    google.chat.fail(fault, times=2 if fault == "cut" else 1)  # the client tries that once more
+
+    failed = failure()
+
+    assert isinstance(failed, NotPosted)
+    assert str(failed) == says
+    chat_message(MESSAGE, context_of())
+    assert google.texts() == [SECRET]
+
+
+def test_a_chat_that_is_not_there_is_tried_again(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is refused says so."""
+    monkeypatch.setenv("CHAT_API_ENDPOINT", "http://127.0.0.1:9")
+
+    failed = failure()
+
+    assert isinstance(failed, NotPosted)
+    assert str(failed) == "Chat said nothing (ConnectionRefusedError)"
+
+
+@pytest.mark.parametrize("fault", ["not-json", "hang", "cut", "internal", "rate-limit"])
+def test_a_token_that_cannot_be_had_is_tried_again(google: Google, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    """The failure says that it was about the token; the next attempt posts."""
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # google-auth waits between its own attempts
+    google.oauth.fail(fault, times=1 if fault in ("not-json", "hang", "cut") else 3)
+
+    failed = failure()
+
+    assert isinstance(failed, NotPosted)
+    assert "no access token for Chat could be had" in str(failed)
+    chat_message(MESSAGE, context_of())
+    assert google.texts() == [SECRET]
+
+
+def test_a_place_without_credentials_is_named(google: Google, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The failure is not final: what is missing may come."""
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
+
+    failed = failure()
+
+    assert isinstance(failed, NotPosted)
+    assert "no access token for Chat could be had" in str(failed)
+
+
+@pytest.mark.parametrize("fault", ["not-a-member", "rate-limit", "internal", "cut", "not-json", "applied-but-cut"])
+def test_no_error_and_no_log_holds_a_secret(google: Google, caplog: pytest.LogCaptureFixture, fault: str) -> None:
+    """Neither the text of the message nor a token is told."""
+    caplog.set_level(logging.INFO)
+    google.chat.fail(fault, times=2)
+
+    told = f"{failure()!r} {caplog.text}"
+
+    assert SECRET not in told
+    assert "ya29" not in told
+
+
+def test_a_malformed_address_of_chat_is_named(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the setting."""
+    monkeypatch.setenv("CHAT_API_ENDPOINT", "chat.googleapis.com")
+
+    assert isinstance(failed := failure(), InvalidSettings)
+    assert failed.names == ("CHAT_API_ENDPOINT",)
+
+
+# -- payloads ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("job_type", "payload"),
+    [
+        pytest.param("chat_message", MESSAGE, id="text"),
+        pytest.param("chat_message", {"space": SPACE, "cardsV2": CARDS}, id="cards"),
+        pytest.param("chat_message", {**MESSAGE, "cardsV2": CARDS, "thread": THREAD}, id="all"),
+        pytest.param("chat_message", {**MESSAGE, "cardsV2": None, "thread": None}, id="null"),
+        pytest.param("agent", {"space": SPACE, "prompt": "hello"}, id="prompt"),
+        pytest.param("agent", {"space": SPACE, "prompt": "hello", "thread": THREAD}, id="prompt-in-thread"),
+    ],
+)
+def test_a_payload_that_makes_sense_is_taken(job_type: str, payload: Payload) -> None:
+    """Both handlers come with the others, and say nothing against it."""
+    check_payload(load_handlers(()), job_type, payload)
+
+
+@pytest.mark.parametrize(
+    ("job_type", "payload", "says"),
+    [
+        pytest.param("chat_message", {"text": "hello"}, "space must be", id="no-space"),
+        pytest.param("chat_message", {**MESSAGE, "space": "AAAA"}, "space must be", id="not-a-space"),
+        pytest.param("chat_message", {**MESSAGE, "space": "spaces/A/B"}, "space must be", id="more-than-a-space"),
+        pytest.param("chat_message", {**MESSAGE, "space": "spaces/"}, "space must be", id="empty-space"),
+        pytest.param("chat_message", {**MESSAGE, "space": ["spaces/A"]}, "space must be", id="list"),
+        pytest.param("chat_message", {**MESSAGE, "thread": "BBBB"}, "thread must be", id="not-a-thread"),
+        pytest.param("chat_message", {**MESSAGE, "thread": f"{SPACE}/threads/"}, "thread must be", id="empty-thread"),
+        pytest.param("chat_message", {**MESSAGE, "thread": "spaces/C/threads/B"}, "thread must be", id="elsewhere"),
+        pytest.param("chat_message", {"space": SPACE}, "text, cardsV2 or both", id="nothing-to-say"),
+        pytest.param("chat_message", {**MESSAGE, "text": " "}, "text must be", id="blank"),
+        pytest.param("chat_message", {**MESSAGE, "text": 7}, "text must be", id="number"),
+        pytest.param("chat_message", {"space": SPACE, "cardsV2": []}, "cardsV2 must be", id="no-cards"),
+        pytest.param("chat_message", {"space": SPACE, "cardsV2": {}}, "cardsV2 must be", id="one-card"),
+        pytest.param("chat_message", {"space": SPACE, "cardsV2": ["x"]}, "cardsV2 must be", id="text-as-card"),
+        pytest.param("chat_message", {**MESSAGE, "card": {}}, "does not know card; it knows text", id="unknown"),
+        pytest.param("agent", {"prompt": "hello"}, "agent: space must be", id="agent-without-space"),
+        pytest.param("agent", {"space": SPACE}, "prompt must be", id="no-prompt"),
+        pytest.param("agent", {"space": SPACE, "prompt": ""}, "prompt must be", id="empty-prompt"),
+        pytest.param("agent", {"space": SPACE, "prompt": "x", "text": "y"}, "does not know text", id="agent-unknown"),
+    ],
+)
+def test_a_payload_that_makes_no_sense_is_refused(job_type: str, payload: dict[str, Any], says: str) -> None:
+    """The error names the field and what it must be."""
+    with pytest.raises(InvalidPayload, match=says):
+        check_payload(load_handlers(()), job_type, payload)
+
+
+# -- the agent ---------------------------------------------------------------------------------------------------------
+
+QUESTION = {"space": SPACE, "thread": THREAD, "prompt": "What is new?"}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, AgentContext]]]:
+    """What an agent, named in CHAT_AGENT, is asked. It answers with what it is asked."""
+    asked = []
+
+    def answer(text: str, context: AgentContext) -> str:
+        asked.append((text, context))
+        return f"You said: {text}"
+
+    def fail(text: str, context: AgentContext) -> str:
+        raise RuntimeError("boom")
+
+    def say_nothing(text: str, context: AgentContext) -> None:
+        """Forget to return anything."""
+
+    sys.modules["my_agent"] = module = ModuleType("my_agent")
+    vars(module).update(answer=answer, fail=fail, say_nothing=say_nothing)
+    monkeypatch.setenv("CHAT_AGENT", "my_agent:answer")
+    yield asked
+    del sys.modules["my_agent"]
+
+
+def test_the_answer_of_the_agent_is_posted(google: Google, asked: list[tuple[str, AgentContext]]) -> None:
+    """It is asked with all that is known, and its answer goes to where the job was made."""
+    agent(QUESTION, context_of())
+
+    assert asked == [
+        (
+            "What is new?",
+            AgentContext(
+                space=SPACE, thread=THREAD, user="ada@example.com", timezone="UTC", idempotency_key=KEY, now=NOW
+            ),
+        )
+    ]
+    (message,) = google.chat.messages
+    assert (message.text, message.thread, message.request_id) == ("You said: What is new?", THREAD, KEY)
+
+
+def test_the_agent_is_told_the_time_zone(
+    google: Google, asked: list[tuple[str, AgentContext]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job has none of its user's, so it is that of SCHEDULER_TIMEZONE."""
+    monkeypatch.setenv("SCHEDULER_TIMEZONE", "Europe/Berlin")
+
+    agent(QUESTION, context_of())
+
+    assert asked[0][1].timezone == "Europe/Berlin"
+
+
+def test_without_an_agent_there_is_nobody_to_ask(google: Google) -> None:
+    """The failure is final and names the setting."""
+    failed = failure(agent, QUESTION)
+
+    assert isinstance(failed, NeverAgain)
+    assert "CHAT_AGENT is not set" in str(failed)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "says"),
+    [
+        pytest.param("my_agent:fail", AgentFailed, "^the agent raised RuntimeError; the log has where$", id="raises"),
+        pytest.param("my_agent:say_nothing", AgentFailed, "the agent raised TypeError", id="nothing"),
+        pytest.param("my_agent:other", InvalidSettings, "my_agent has no other", id="not-there"),
+    ],
+)
+@pytest.mark.usefixtures("asked")
+def test_an_agent_that_fails_fails_its_job(
+    google: Google, monkeypatch: pytest.MonkeyPatch, name: str, error: type[Exception], says: str
+) -> None:
+    """Nothing is posted, and the job is tried again; what the agent quotes of a person's words is told nowhere."""
+    monkeypatch.setenv("CHAT_AGENT", name)
+
+    with pytest.raises(error, match=says):
+        agent(QUESTION, context_of())
+
+    assert google.chat.requests == []
+
+
+def test_nothing_is_imported_before_it_is_needed() -> None:
+    """A function that has these handlers and posts nothing does not pay for Google's client."""
+    sdks = {"google.auth", "googleapiclient", "httplib2", "urllib3"}
+    code = f"import sys, shared.running.tick; print(*{sdks} & {{*sys.modules}})"
+
+    printed = run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
+
+    assert printed.split() == []

@@ -1,0 +1,195 @@
+"""Schedules and jobs in plain words: what a person is told of when a job runs, and why it does not."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.model.job import Job, Result, Run, RunOutcome, Status
+from shared.model.recurrence import Recurrence, load_timezone
+from shared.model.wording import clock_change, for_space, in_words, kind_of_error, local_time, occurrences, person, why
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+Change = Callable[[Job, datetime], Job]
+
+
+def claimed(job: Job, now: datetime) -> Job:
+    return job.claim(now=now, token="token", lease=HOUR, retention=DAY)
+
+
+def ended(job: Job, now: datetime, error: str | None = None, later: timedelta | None = None) -> Job:
+    result = Result(started_at=now, ended_at=now, by="schedule", error=error, later=later)
+    return claimed(job, now).finish(result, retention=DAY)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param(lambda job, now: job, "It is due since Sat 21 Nov 2026, 10:00; the next tick runs it.", id="due"),
+        pytest.param(
+            lambda job, now: job.edit(now=now, at=now + HOUR),
+            "It is not due until Sat 21 Nov 2026, 11:00.",
+            id="waiting",
+        ),
+        pytest.param(
+            lambda job, now: claimed(job, now),
+            "It has been running since Sat 21 Nov 2026, 10:00 (leased until Sat 21 Nov 2026, 11:00).",
+            id="running",
+        ),
+        pytest.param(
+            lambda job, now: job.pause(now=now, by="chat:ada@example.com"),
+            "It was paused by ada@example.com at Sat 21 Nov 2026, 10:00, and waits to be resumed.",
+            id="paused",
+        ),
+        pytest.param(
+            lambda job, now: job.pause(now=now),
+            "It was paused at Sat 21 Nov 2026, 10:00, and waits to be resumed.",
+            id="paused-by-nobody",
+        ),
+        pytest.param(
+            lambda job, now: job.pause(now=now).run(now=now), "It is paused, and runs once now.", id="paused-and-run"
+        ),
+        pytest.param(
+            lambda job, now: replace(ended(job.edit(now=now, max_attempts=1), now, error="5 holders died"), attempts=0),
+            "It gave up, because: 5 holders died. Retry tries it again.",
+            id="given-up",
+        ),
+        pytest.param(
+            lambda job, now: job.cancel(now=now, retention=DAY, by="cli:bob"),
+            "It was cancelled by bob at Sat 21 Nov 2026, 10:00.",
+            id="cancelled",
+        ),
+        pytest.param(
+            lambda job, now: ended(job, now), "It ran at Sat 21 Nov 2026, 10:00, and was to run once.", id="completed"
+        ),
+        pytest.param(
+            lambda job, now: ended(job, now, error="no milk"),
+            "It is tried again at Sat 21 Nov 2026, 10:01: it failed 1 of 3 attempts, because: no milk.",
+            id="retried",
+        ),
+        pytest.param(
+            lambda job, now: ended(job.edit(now=now, max_attempts=1), now, error="no milk"),
+            "It gave up after 1 attempt, because: no milk. Retry tries it again.",
+            id="failed",
+        ),
+        pytest.param(
+            lambda job, now: ended(job, now, error="shop closed", later=HOUR),
+            "It was put off until Sat 21 Nov 2026, 11:00: shop closed.",
+            id="later",
+        ),
+    ],
+)
+def test_a_job_tells_why_it_will_or_will_not_run(
+    job_factory: Callable[..., Job], now: datetime, change: Change, says: str
+) -> None:
+    """On the clocks of whoever asks."""
+    assert why(change(job_factory(), now), now, "Europe/Berlin") == says
+
+
+def test_a_job_whose_holder_died_says_so(job_factory: Callable[..., Job], now: datetime) -> None:
+    """From the very end of its lease."""
+    held = claimed(job_factory(), now)
+
+    assert "has been running" in why(held, now + HOUR - MINUTE, "UTC")
+    assert why(held, now + HOUR, "UTC") == (
+        "It ran from Sat 21 Nov 2026, 09:00 and did not end; the next tick takes it up again."
+    )
+
+
+def test_a_recurring_job_that_failed_waits_for_its_next_time(job_factory: Callable[..., Job], now: datetime) -> None:
+    """The last failure is history."""
+    job = ended(job_factory(cron="0 9 * * *", max_attempts=1), now, error="no milk")
+
+    assert why(job, now, "UTC") == "It is not due until Sun 22 Nov 2026, 09:00."
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("RuntimeError: the key sk-hunter2", "RuntimeError"),
+        ("InvalidPayloadException: x", "InvalidPayloadException"),
+        ("timed out after 30 s", "timed out after 30 s"),
+        ("given up: 5 holders died", "given up: 5 holders died"),
+        ("its holder died, or could not renew its lease", "its holder died, or could not renew its lease"),
+        ("POST https://internal.example: HTTP 404", "an error"),
+        ("timed out after 30 s\nsk-hunter2", "an error"),
+        ("sk-hunter2: refused", "an error"),
+        ("Hunter2Error: refused", "an error"),
+        ("RuntimeError", "an error"),
+    ],
+)
+def test_a_kind_of_error_holds_no_word_of_its_text(error: str, kind: str) -> None:
+    """Only our own words and the names of exceptions are told to a space."""
+    assert kind_of_error(error) == kind
+
+
+@given(before=st.text(max_size=20), after=st.text(max_size=20), text=st.sampled_from(["sk-hunter2", "<users/all>"]))
+def test_a_space_is_shown_no_text_of_an_error(before: str, after: str, text: str) -> None:
+    """Whatever stands around it, in the job itself and in its history."""
+    now = datetime(2026, 11, 21, 9, tzinfo=UTC)
+    error = f"{before}{text}{after}"
+    run = Run(schedule_at=now, outcome=RunOutcome.FAILED, error=error)
+    job = replace(Job.create("job", "log", now=now), status=Status.FAILED, ready_at=None, error=error)
+
+    shown = for_space(replace(job, recent_runs=(run,)))
+
+    assert text not in repr(shown)
+    assert text not in why(shown, now, "UTC")
+
+
+@pytest.mark.parametrize(
+    ("by", "name"),
+    [("chat:ada@example.com", "ada@example.com"), ("cli:bob", "bob"), ("schedule", "schedule"), (None, "somebody")],
+)
+def test_people_are_named_without_the_way_they_came(by: str | None, name: str) -> None:
+    """The way is for the record."""
+    assert person(by) == name
+
+
+@pytest.mark.parametrize(
+    ("cron", "words"),
+    [
+        ("0 9 * * 1-5", "At 09:00, Monday through Friday"),
+        ("@daily", "Daily"),
+        ("*/5 * * * *", "Every 5 minutes"),
+        ("0 9 * * *", "At 09:00, every day"),
+        ("*/7 * * * *", ""),
+        ("0 */5 * * *", ""),
+        ("0 9 * * 1,5#2", ""),
+        ("0 9 1,L * *", ""),
+    ],
+)
+def test_a_schedule_is_put_into_words(cron: str, words: str) -> None:
+    """With the clock of 24 hours; not at all where the words would say something else than what runs."""
+    assert in_words(cron) == words
+
+
+def test_the_first_occurrence_may_be_now(now: datetime) -> None:
+    """The moment to begin with is included."""
+    found = list(occurrences(Recurrence("0 9 * * *", "UTC"), now, 2))
+
+    assert found == [now, now + DAY]
+
+
+@pytest.mark.parametrize(
+    ("day", "says"),
+    [
+        (datetime(2027, 3, 28, 7, tzinfo=UTC), "the clocks change on this day, from +01:00 to +02:00"),
+        (datetime(2027, 10, 31, 7, tzinfo=UTC), "the clocks change on this day, from +02:00 to +01:00"),
+        (datetime(2027, 3, 29, 7, tzinfo=UTC), ""),
+    ],
+)
+def test_a_day_on_which_the_clocks_change_is_known(day: datetime, says: str) -> None:
+    """In either direction."""
+    assert clock_change(day.astimezone(load_timezone("Europe/Berlin"))) == says
+
+
+def test_a_time_is_written_as_people_say_it() -> None:
+    """With the day of the week, on their own clocks."""
+    assert local_time(datetime(2026, 11, 21, 23, 5, tzinfo=UTC), "Asia/Tokyo") == "Sun 22 Nov 2026, 08:05"

@@ -1,0 +1,92 @@
+"""`watchkeeper console`: the console page over the jobs of a deployed system, read-only."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from datetime import datetime
+from typing import NoReturn
+
+import click
+
+from shared.errors import WatchkeeperError
+from shared.jobs import Jobs
+from shared.settings import Settings
+from shared.store.opening import open_store
+from watchkeeper.session import Session
+
+
+@click.command()
+@click.option("--project", required=True, metavar="P", help="The Google Cloud project whose Firestore holds the jobs.")
+@click.option("--port", type=click.IntRange(1024, 65535), default=8080, show_default=True, help="Where the page is.")
+@click.option("--database", metavar="D", help="The Firestore database.  [default: FIRESTORE_DATABASE]")
+@click.option("--collection", metavar="C", help="The collection of the jobs.  [default: SCHEDULER_COLLECTION]")
+@click.pass_obj
+def console(session: Session, project: str, port: int, database: str | None, collection: str | None) -> None:
+    """See the jobs of a deployed system on a page of this machine, until Ctrl-C.
+
+    They are read with your own credentials (`gcloud auth application-default login`); nothing can be changed. While
+    the page is looked at, up to 250 documents are read every 30 seconds, which is billed. To live in a system
+    and change it, there is `watchkeeper dev`.
+
+    \b
+    Example:
+      watchkeeper console --project my-project
+    """
+    asked = {"SCHEDULER_STORAGE": "firestore", "GOOGLE_CLOUD_PROJECT": project}
+    named = {"FIRESTORE_DATABASE": database, "SCHEDULER_COLLECTION": collection}
+    env = {**session.env, **asked, **{name: text for name, text in named.items() if text}}
+    _serve(Settings.from_env(env), session.clock, port)
+
+
+def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None:
+    # They take their time to import, and the other commands do not need them.
+    from werkzeug.serving import make_server
+
+    from watchkeeper.console.app import create_console
+    from watchkeeper.console.banner import place_of_jobs
+    from watchkeeper.console.system import System
+    from watchkeeper.fakes.services import Service
+
+    jobs = Jobs(
+        open_store(settings, clock),
+        clock=clock,
+        handlers={},
+        retention=settings.retention,
+        timezone=settings.timezone,
+    )
+    system = System(
+        jobs=jobs,
+        handlers={},
+        clock=clock,
+        timezone=settings.timezone,
+        place=place_of_jobs(settings, os.environ),
+        functions={},
+        headers={},
+        schedules={},
+        services=[Service(name="Firestore", address="", is_stand_in=False)],
+        last_call=lambda name: None,
+        call=_refuse_call,
+        is_read_only=True,
+        is_billed=True,
+    )
+    next(iter(jobs.list(page_size=1)), None)  # so that missing credentials are an error here, not a page in trouble
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would tell of each request
+    with _listen(port) as listener:
+        server = make_server("127.0.0.1", port, create_console(system), threaded=True, fd=listener.fileno())
+        click.echo(f"The console, read-only: http://127.0.0.1:{port} (Ctrl-C ends it)")
+        server.serve_forever()
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as exc:
+        raise WatchkeeperError(
+            f"port {port} cannot be used ({os.strerror(exc.errno or 0)}): end the program that has it, or choose "
+            "another with --port"
+        ) from exc
+
+
+def _refuse_call(function: str) -> NoReturn:
+    raise WatchkeeperError(f"{function} cannot be called from here: this console is read-only")

@@ -1,0 +1,48 @@
+"""`watchkeeper cron`: when an expression comes, before a job is made of it."""
+
+from datetime import datetime
+
+import click
+
+from shared.model.job import iso
+from shared.model.recurrence import Recurrence, load_timezone
+from shared.model.wording import clock_change, in_words, occurrences
+from watchkeeper.cli.display import print_table, to_json
+from watchkeeper.parameters import Moment
+from watchkeeper.session import Session
+from watchkeeper.times import place, shown
+
+
+@click.command("cron")
+@click.argument("expression", metavar="EXPR")
+@click.option("--timezone", help="IANA name of the clocks that it is read on.  [default: SCHEDULER_TIMEZONE]")
+@click.option("--from", "start", type=Moment(), help="Begin at this time, on the same clocks.  [default: now]")
+@click.option("--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many to list.")
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON list of UTC times.")
+@click.pass_obj
+def show_cron(
+    session: Session, expression: str, timezone: str | None, start: datetime | None, count: int, as_json: bool
+) -> None:
+    """Say in words when EXPR comes, and list its next occurrences.
+
+    EXPR has five fields (minute, hour, day of month, month, day of week) or is a name such as @daily. Days on which
+    the clocks change are marked.
+
+    \b
+    Example:
+      watchkeeper cron "30 2 * * *" --timezone Europe/Berlin --from 2026-03-28 --count 3
+    """
+    timezone = timezone or session.settings.timezone
+    begin = session.clock() if start is None else place(start, timezone)
+    moments = list(occurrences(Recurrence(expression, timezone), begin, count))
+    if as_json:
+        click.echo(to_json([iso(moment) for moment in moments]))
+        return
+    if words := in_words(expression):
+        click.echo(f"{words} ({timezone})")
+    print_table(("", "", ""), [_row(moment, timezone) for moment in moments])
+
+
+def _row(moment: datetime, timezone: str) -> tuple[str, str, str]:
+    local = moment.astimezone(load_timezone(timezone))
+    return shown(moment, timezone), f"{local:%A}", clock_change(local)

@@ -1,0 +1,121 @@
+"""What is written to the terminal, or into a pipe: tables for people, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import click
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from shared.model.job import Job, iso
+from shared.store.documents import FIELDS, Unreadable, to_document
+from watchkeeper.times import shown
+
+GAP = "  "
+SHORTEST_FOLD = 30
+
+Row = Sequence[str]
+T = TypeVar("T")
+
+
+def print_table(header: Row, rows: Sequence[Row], *, is_continued: bool = False) -> None:
+    """Print a table, or more of one. On a terminal its last column is folded; the others, ids above all, stay whole.
+
+    Into a pipe each row is one line, however long, without colours; rich would take 9 s for 20,000 of them.
+    """
+    clean = [[_printable(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(header, *clean, strict=True)]
+    if sys.stdout.isatty():
+        _print_folded(header, clean, widths)
+    else:
+        _print_lines(clean if is_continued or not any(header) else [header, *clean], widths)
+
+
+def _print_folded(header: Row, rows: Sequence[Row], widths: Sequence[int]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(header))
+    for name in header[:-1]:
+        table.add_column(name, no_wrap=True)
+    table.add_column(header[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console(highlight=False)
+    # Where not even this fits, the terminal breaks the lines.
+    console.width = max(console.width, sum(widths[:-1]) + len(GAP) * len(widths) + min(widths[-1], SHORTEST_FOLD))
+    console.print(table)
+
+
+def _print_lines(rows: Sequence[Row], widths: Sequence[int]) -> None:
+    for row in rows:
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        click.echo(GAP.join(padded).rstrip())
+
+
+def _printable(text: str) -> str:
+    """Replace what would break the line, or steer the terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def tracked(chunks: Sequence[T], what: str) -> Iterable[T]:
+    """Give the chunks, under a progress bar on stderr if it is a terminal and there are several."""
+    if len(chunks) < 2 or not sys.stderr.isatty():
+        return chunks
+    from rich.progress import track
+
+    return track(chunks, what, console=Console(stderr=True), transient=True)
+
+
+def as_object(job: Job | Unreadable) -> dict[str, Any]:
+    """Give a job with the fields of the JSON file; a document that cannot be read as it stands."""
+    document = {**to_document(job), "id": job.id}
+    return {name: document[name] for name in ("id", *FIELDS, *document) if name in document}
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """Write JSON in ASCII, which every terminal, pipe and file takes."""
+    return json.dumps(value, default=_plain, indent=indent)
+
+
+def json_lines(jobs: Iterable[Job | Unreadable]) -> Iterator[str]:
+    """Write a JSON list of jobs in pieces, one job a line."""
+    separator = "[\n"
+    for job in jobs:
+        yield separator + to_json(as_object(job))
+        separator = ",\n"
+    yield "[]\n" if separator == "[\n" else "\n]\n"
+
+
+def print_json_list(jobs: Sequence[Job | Unreadable]) -> None:
+    """Print a JSON list of jobs."""
+    for piece in json_lines(jobs):
+        click.echo(piece, nl=False)
+    warn_of_unreadable(jobs)
+
+
+def text_of(value: Any, timezone: str) -> str:
+    """Write the value of a field for people."""
+    if isinstance(value, datetime) and value.tzinfo:
+        return shown(value, timezone)
+    return value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False)
+
+
+def warn(text: str) -> None:
+    """Say on stderr what is no error, but should be known."""
+    click.echo(f"warning: {text}", err=True)
+
+
+def warn_of_unreadable(jobs: Sequence[Job | Unreadable]) -> None:
+    """Say on stderr that some of what was written is no job."""
+    if count := sum(isinstance(job, Unreadable) for job in jobs):
+        warn(f"{count} cannot be read as jobs and are written as they stand; `watchkeeper jobs list` says why")
+
+
+def _plain(value: Any) -> str:
+    # A document that is no job may hold a naive time, or one of the values that Firestore knows and JSON does not.
+    if isinstance(value, datetime):
+        return iso(value) if value.tzinfo else value.isoformat()
+    return str(value)

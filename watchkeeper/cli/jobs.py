@@ -1,0 +1,166 @@
+"""`watchkeeper jobs`: make, change and command jobs; `listing` shows them, `transfer` moves them in bulk."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from shared.errors import WatchkeeperError
+from shared.jobs import Jobs
+from shared.model.job import Job, Misfire
+from watchkeeper.cli.display import warn
+from watchkeeper.cli.listing import list_jobs, next_run, show_job
+from watchkeeper.cli.transfer import export_jobs, import_jobs, upgrade_jobs
+from watchkeeper.parameters import Duration, Moment, Payload
+from watchkeeper.session import ADD_HANDLER, Session
+from watchkeeper.times import place
+
+Command = Callable[..., Any]
+
+
+@click.group()
+def jobs() -> None:
+    """Make, see and command jobs, one by one or in bulk."""
+
+
+for part in (list_jobs, show_job, import_jobs, export_jobs, upgrade_jobs):
+    jobs.add_command(part)
+
+ids_argument = click.argument("job_ids", nargs=-1, required=True, metavar="ID...")
+
+
+def definition_options(command: Command) -> Command:
+    """Give a command the options that say what a job does, and when."""
+    options = (
+        click.option("--payload", type=Payload(), help="What its handler is given: a JSON object, @FILE or @-."),
+        click.option("--at", type=Moment(), help="When it runs; without an offset, on the clocks of --timezone."),
+        click.option("--in", "delay", type=Duration(), help="When it runs, from now: 90s, 20m, 1h30m, 2d."),
+        click.option("--cron", help='Run it again and again: five fields such as "0 9 * * 1-5", or @daily.'),
+        click.option("--timezone", help="IANA name of the clocks of --cron and --at.  [default: SCHEDULER_TIMEZONE]"),
+        click.option(
+            "--misfire",
+            type=click.Choice([rule.value for rule in Misfire]),
+            help="Of missed occurrences, run the newest (coalesce, the default), or none when over 10 min late (skip).",
+        ),
+        click.option(
+            "--max-attempts", type=click.IntRange(1, 100), help="How often a failing run is tried.  [default: 3]"
+        ),
+        click.option("--space", help="The Chat space that it belongs to."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@jobs.command("add")
+@click.argument("job_type")
+@click.option("--id", help="Its name; the same call then makes it once.  [default: one is made up]")
+@definition_options
+@click.option("--replace", is_flag=True, help="Change the job of this id if it has another definition.")
+@click.pass_obj
+def add_job(session: Session, /, job_type: str, **options: Any) -> None:
+    """Schedule a job, once or again and again.
+
+    It runs with the next tick (at once while `make run` is up), unless --at, --in or --cron say otherwise; with --cron,
+    --at says from when on. With --id the call can be repeated: the same definition changes nothing, another one is
+    refused, or with --replace taken over, and the history is kept.
+
+    \b
+    Examples:
+      watchkeeper jobs add log --payload '{"message": "hello"}' --in 20m
+      watchkeeper jobs add http_request --id report --payload @report.json --cron "0 9 * * 1-5"
+    """
+    scheduled = session.checked_jobs.schedule(job_type, by=session.by, **_definition(session, options))
+    if job_type not in session.handlers:
+        warn(f"no handler for {job_type} can be found here; {ADD_HANDLER}")
+    click.echo(f"job {scheduled.job.id}: {scheduled.outcome}, {_state(session, scheduled.job)}")
+
+
+@jobs.command("edit")
+@click.argument("job_id", metavar="ID")
+@definition_options
+@click.pass_obj
+def edit_job(session: Session, /, job_id: str, **options: Any) -> None:
+    """Change what a job does, or when; the rest and the history stay.
+
+    A new time starts a new occurrence, and wakes a finished job. --at or --in without --cron makes a recurring job
+    one that runs once.
+
+    \b
+    Example:
+      watchkeeper jobs edit report --cron "30 8 * * 1-5"
+    """
+    changes = _definition(session, options)
+    if not changes:
+        raise click.UsageError("Nothing to change: give at least one option.")
+    _report(session, session.checked_jobs.edit(job_id, by=session.by, **changes))
+
+
+def _definition(session: Session, options: dict[str, Any]) -> dict[str, Any]:
+    """Give the options that were given, under the names of the Python interface."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if "at" in given and "delay" in given:
+        raise click.UsageError("Give --at or --in, not both.")
+    if "at" in given:
+        given["at"] = place(given["at"], given.get("timezone") or session.settings.timezone)
+    if "delay" in given:
+        given["at"] = session.clock() + given.pop("delay")
+    return given
+
+
+def _command(name: str, verb: Callable[..., Job], says: str) -> None:
+    @jobs.command(name, help=f"{says}\n\n\b\nExample:\n  watchkeeper jobs {name} report")
+    @ids_argument
+    @click.pass_obj
+    def command(session: Session, job_ids: Sequence[str]) -> None:
+        _each(job_ids, lambda job_id: _report(session, verb(session.jobs, job_id, by=session.by)))
+
+
+_command("cancel", Jobs.cancel, "End jobs for good. A run under way goes on, and its history will say so.")
+_command("pause", Jobs.pause, "Keep jobs from running until they are resumed. A run under way goes on.")
+_command("resume", Jobs.resume, "Let paused jobs run again.")
+_command("run", Jobs.run, "Let the next tick run jobs, whatever their time. The regular occurrences are kept.")
+_command("retry", Jobs.retry, "Let the next tick try failed jobs again, with all their attempts.")
+_command("release", Jobs.release, "End the lease of jobs whose run is stuck. Whatever that run still does is refused.")
+
+
+@jobs.command("delete")
+@ids_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def delete_jobs(session: Session, job_ids: Sequence[str], yes: bool) -> None:
+    """Delete jobs that nobody runs, with their history.
+
+    \b
+    Example:
+      watchkeeper jobs delete report --yes
+    """
+    if not yes and not click.confirm(f"Delete {', '.join(job_ids)}, with all history?", err=True):
+        raise WatchkeeperError("nothing was deleted")
+
+    def delete(job_id: str) -> None:
+        session.jobs.delete(job_id)
+        click.echo(f"job {job_id}: deleted")
+
+    _each(job_ids, delete)
+
+
+def _each(job_ids: Sequence[str], act: Callable[[str], None]) -> None:
+    """Do something to each job; one that refuses does not keep it from the others."""
+    has_failed = False
+    for job_id in job_ids:
+        try:
+            act(job_id)
+        except WatchkeeperError as exc:
+            has_failed = True
+            click.echo(f"error: {exc}", err=True)
+    if has_failed:
+        raise SystemExit(1)
+
+
+def _report(session: Session, job: Job) -> None:
+    click.echo(f"job {job.id}: {_state(session, job)}")
+
+
+def _state(session: Session, job: Job) -> str:
+    return ", ".join(part for part in (job.status, next_run(session, job)) if part)

@@ -1,0 +1,110 @@
+"""`watchkeeper jobs list` and `show`: jobs as people and programs see them."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import click
+
+from shared.jobs import UnknownJob
+from shared.model.job import InvalidJob, Job, Run, Status
+from shared.store.documents import Unreadable
+from shared.store.protocol import PAGE
+from watchkeeper.cli.display import Row, as_object, print_json_list, print_table, text_of, to_json
+from watchkeeper.session import Session
+from watchkeeper.times import shown, shown_with_distance, span
+
+HEADER = ("ID", "TYPE", "STATUS", "NEXT RUN", "SCHEDULE", "REMARK")
+RUN_HEADER = ("OCCURRENCE", "OUTCOME", "STARTED", "TOOK", "BY", "ERROR")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, with the fields of the JSON file.")
+
+
+@click.command("list")
+@click.option("--status", type=click.Choice([status.value for status in Status]), help="Only jobs of this status.")
+@click.option("--space", help="Only jobs of this Chat space.")
+@click.option("--all", "with_subscriptions", is_flag=True, help="Subscriptions too.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N jobs.")
+@json_option
+@click.pass_obj
+def list_jobs(session: Session, /, limit: int | None, as_json: bool, **filters: Any) -> None:
+    """List jobs by id. Documents that cannot be read as jobs are listed with the reason.
+
+    \b
+    Example:
+      watchkeeper jobs list --status failed
+    """
+    found = islice(session.jobs.list(**filters), limit)
+    if as_json:
+        print_json_list(list(found))
+    else:
+        _print_pages(session, found)
+
+
+@click.command("show")
+@click.argument("job_id", metavar="ID")
+@json_option
+@click.pass_obj
+def show_job(session: Session, job_id: str, as_json: bool) -> None:
+    """Show everything about a job, its last runs too.
+
+    \b
+    Example:
+      watchkeeper jobs show report
+    """
+    job = session.store.get([job_id]).get(job_id)
+    if job is None:
+        raise UnknownJob(f"there is no job {job_id}")
+    if as_json:
+        click.echo(to_json(as_object(job), indent=2))
+    else:
+        _print_job(session, job)
+    if isinstance(job, Unreadable):
+        raise InvalidJob(f"job {job_id} cannot be read: {job.reason}; repair it, then run `watchkeeper jobs upgrade`")
+
+
+def next_run(session: Session, job: Job) -> str:
+    """Say when a job runs next, or since when it runs; empty when it does neither."""
+    zone, now = job.timezone or session.settings.timezone, session.clock()
+    if job.started_at and job.lease_until and job.lease_until > now:
+        return f"under way since {shown(job.started_at, zone)}"
+    return shown_with_distance(job.ready_at, zone, now) if job.ready_at else ""
+
+
+def _print_pages(session: Session, found: Iterator[Job | Unreadable]) -> None:
+    """Print page by page, so that the first lines of a long list come at once."""
+    is_first = True
+    while page := list(islice(found, PAGE)):
+        print_table(HEADER, [_row(session, job) for job in page], is_continued=not is_first)
+        is_first = False
+    if is_first:
+        click.echo("There are no such jobs.")
+
+
+def _row(session: Session, job: Job | Unreadable) -> Row:
+    if isinstance(job, Unreadable):
+        job_type = text_of(job.document.get("job_type") or "", session.settings.timezone)
+        return job.id, job_type, "unreadable", "", "", job.reason
+    schedule = f"{job.cron} {job.timezone or 'UTC'}" if job.cron else "once"
+    return job.id, job.job_type, job.status, next_run(session, job), schedule, job.error or ""
+
+
+def _print_job(session: Session, job: Job | Unreadable) -> None:
+    fields = as_object(job)
+    zone = session.settings.timezone
+    runs: Sequence[Run] = ()
+    if isinstance(job, Job):
+        zone = job.timezone or zone
+        runs = job.recent_runs
+        del fields["recent_runs"]
+    print_table(("", ""), [(name, text_of(value, zone)) for name, value in fields.items()])
+    if runs:
+        click.echo()
+        print_table(RUN_HEADER, [_run_row(run, zone) for run in runs])
+
+
+def _run_row(run: Run, zone: str) -> Row:
+    occurrence = shown(run.schedule_at, zone) + (f" to {shown(run.until, zone)}" if run.until else "")
+    started = shown(run.started_at, zone) if run.started_at else ""
+    took = span(run.ended_at - run.started_at) if run.started_at and run.ended_at else ""
+    return occurrence, run.outcome, started, took, run.by or "", run.error or ""

@@ -1,0 +1,92 @@
+"""The entry point of `watchkeeper`: its commands, and how an error becomes one line and an exit code."""
+
+from typing import Any
+
+import click
+
+from shared.errors import WatchkeeperError
+from watchkeeper.cli.console import console
+from watchkeeper.cli.cron import show_cron
+from watchkeeper.cli.doctor import doctor
+from watchkeeper.cli.jobs import jobs
+from watchkeeper.cli.renew import renew
+from watchkeeper.cli.tick import tick
+from watchkeeper.session import open_session
+
+INTERRUPTED = 130  # as a shell says it of what Ctrl-C ended
+
+
+class Failed(click.ClickException):
+    """The command failed: one line on stderr, exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        """Write the line."""
+        click.echo(f"error: {self.message}", file=file, err=True)
+
+
+class ErrorLines(click.Group):
+    """A group whose commands end on an error with one line and no traceback, and on Ctrl-C without a word."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except WatchkeeperError as exc:
+            raise Failed(str(exc)) from exc
+        except BrokenPipeError:
+            raise  # click ends quietly when nobody reads on
+        except OSError as exc:
+            raise Failed(str(exc)) from exc
+        except (click.Abort, KeyboardInterrupt) as exc:
+            click.echo(err=True)  # a question, or ^C, still stands in the line
+            if KeyboardInterrupt not in (type(exc), type(exc.__context__)):
+                raise Failed("there is nobody to ask; say --yes") from exc
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=ErrorLines)
+@click.version_option(package_name="watchkeeper", message="%(prog)s %(version)s")
+@click.pass_context
+def watchkeeper(ctx: click.Context) -> None:
+    """Scheduled jobs and subscriptions of a Google Workspace agent.
+
+    Settings come from the environment, completed by the file .env of the current folder.
+
+    \b
+    Example:
+      watchkeeper jobs add log --payload '{"message": "hello"}' --in 20m
+    """
+    if ctx.obj is None:
+        ctx.obj = open_session()
+
+
+@click.command()
+@click.option(
+    "--storage",
+    type=click.Choice(["json", "firestore"]),
+    help="Where jobs are kept, instead of SCHEDULER_STORAGE; firestore is its emulator, which is started.",
+)
+@click.pass_context
+def dev(ctx: click.Context, storage: str | None) -> None:
+    """Run every function on this machine, and a page to see them, until Ctrl-C.
+
+    A stand-in for Cloud Scheduler calls each function at once, and then on its schedule in functions.toml. Gmail,
+    Airtable and Chat are played by stand-ins as long as none of their settings is made. A function whose code changes
+    is loaded again.
+
+    \b
+    Example:
+      watchkeeper dev
+    """
+    from watchkeeper.dev.run import run
+
+    ctx.exit(run(ctx.obj.env, storage))
+
+
+for command in (jobs, tick, renew, show_cron, doctor, dev, console):
+    watchkeeper.add_command(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    watchkeeper(prog_name="watchkeeper")

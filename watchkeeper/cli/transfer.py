@@ -1,0 +1,164 @@
+"""`watchkeeper jobs import`, `upgrade` and `export`: jobs in bulk, into the store, where they lie, and out of it."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import click
+
+from shared.errors import InvalidInput, StoreUnavailable, WatchkeeperError
+from shared.store.documents import Unreadable
+from shared.store.private_files import create_private
+from shared.store.protocol import Change, Lost, Outcome, Store, Unheard, Won
+from watchkeeper.cli.display import json_lines, print_json_list, print_table, tracked, warn_of_unreadable
+from watchkeeper.cli.importing import Conversion, Intake
+from watchkeeper.cli.intake_report import IntakeReport
+from watchkeeper.session import Session
+
+CHUNK = 2000  # for the JSON store, which writes its whole file each time; Firestore cuts its calls itself
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only report what would be done.")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@dry_run_option
+@click.pass_obj
+def import_jobs(session: Session, file: str, dry_run: bool) -> None:
+    """Take in the jobs of FILE (- is standard input).
+
+    FILE is a JSON list: the jobs.json of the former system, whose times mean UTC where they name no zone, or what
+    `jobs export` wrote. A job whose id exists already is left alone, so an import can be repeated. Jobs without a
+    handler are taken in paused. What cannot be taken is named with the reason; the rest is imported, and the exit
+    code is 1.
+
+    \b
+    Example:
+      watchkeeper jobs import jobs.json --dry-run
+    """
+    objects = read_objects(file)
+    if not objects:
+        click.echo(f"{file} holds no jobs; nothing was done.")
+        return
+    conversion = conversion_of(session)
+    _take_in(session.store, conversion, conversion.from_file(objects), dry_run=dry_run)
+
+
+@click.command("upgrade")
+@dry_run_option
+@click.pass_obj
+def upgrade_jobs(session: Session, dry_run: bool) -> None:
+    """Take up stored documents that cannot be read as jobs.
+
+    These are documents of the former system, and documents that a tick set aside and somebody repaired since. They
+    are changed in place, and fields that are not ours stay. It can be repeated, and run while ticks run. What cannot
+    be taken is named with the reason and left as it is; the exit code is then 1.
+
+    \b
+    Example:
+      watchkeeper jobs upgrade --dry-run
+    """
+    found = session.jobs.list(with_subscriptions=True)
+    unreadable = [document for document in found if isinstance(document, Unreadable)]
+    if not unreadable:
+        click.echo("Every job can be read; there is nothing to upgrade.")
+        return
+    conversion = conversion_of(session)
+    _take_in(session.store, conversion, [conversion.from_store(document) for document in unreadable], dry_run=dry_run)
+
+
+@click.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+@click.pass_obj
+def export_jobs(session: Session, file: Path | None, force: bool) -> None:
+    """Write all jobs as a JSON list to FILE, or to standard output.
+
+    Documents that cannot be read are written as they stand, so that nothing is lost; `jobs import` takes those that
+    it can convert, and names the others.
+
+    \b
+    Example:
+      watchkeeper jobs export backup.json
+    """
+    if file is not None and file.exists() and not force:
+        raise InvalidInput(f"{file} exists; name another file, or overwrite it with --force")
+    jobs = list(session.jobs.list(with_subscriptions=True))
+    if file is None:
+        print_json_list(jobs)
+        return
+    _write_atomically(file, json_lines(jobs))
+    click.echo(f"{file} holds {len(jobs)} jobs.")
+    warn_of_unreadable(jobs)
+
+
+def read_objects(file: str) -> list[Any]:
+    """Read a JSON list (- is standard input). Raises InvalidInput for anything else, and OSError."""
+    try:
+        with click.open_file(file, "rb") as stream:
+            objects = json.loads(stream.read())
+    except (ValueError, RecursionError) as exc:
+        raise InvalidInput(f"{file} is not JSON ({exc})") from exc
+    if not isinstance(objects, list):
+        raise InvalidInput(
+            f"{file} is JSON, but no list of jobs such as the former jobs.json, or what `jobs export` writes"
+        )
+    return objects
+
+
+def conversion_of(session: Session) -> Conversion:
+    """Give the conversion as of now, with the handlers that can be found here."""
+    return Conversion(now=session.clock(), retention=session.settings.retention, job_types=session.handlers.keys())
+
+
+def _take_in(store: Store, conversion: Conversion, intakes: Sequence[Intake], *, dry_run: bool) -> None:
+    """Store what can be taken, and report. Raises WatchkeeperError when something was not, and StoreUnavailable."""
+    report = IntakeReport(now=conversion.now, job_types=conversion.job_types)
+    try:
+        _store(store, report.takeable(intakes), report, dry_run=dry_run)
+    finally:
+        _print(report, dry_run=dry_run)
+    if report.refused:
+        raise WatchkeeperError(f"{len(report.refused)} of {len(intakes)} were not taken; each is named above")
+
+
+def _store(store: Store, intakes: Sequence[Intake], report: IntakeReport, *, dry_run: bool) -> None:
+    chunks = [intakes[start : start + CHUNK] for start in range(0, len(intakes), CHUNK)]
+    for chunk in tracked(chunks, "Storing jobs"):
+        changes = [Change(intake.before, intake.after) for intake in chunk]
+        outcomes = _foreseen(store, changes) if dry_run else store.swap(changes)
+        for intake, outcome in zip(chunk, outcomes, strict=True):
+            report.note(intake, outcome)
+        if unheard := [outcome.reason for outcome in outcomes if isinstance(outcome, Unheard)]:
+            raise StoreUnavailable(f"not everything could be stored, repeat this for the rest: {unheard[0]}")
+
+
+def _foreseen(store: Store, changes: Sequence[Change]) -> list[Outcome]:
+    """Tell what a swap would come to, by reading only."""
+    present = store.get([change.job_id for change in changes if change.before is None])
+    return [Lost() if change.job_id in present else Won(change.after) for change in changes]
+
+
+def _print(report: IntakeReport, *, dry_run: bool) -> None:
+    for refused in report.refused:
+        click.echo(f"not taken: {refused}", err=True)
+    if rows := report.rows():
+        print_table(("WAS", "IS NOW", "JOBS"), rows)
+    for remark in report.remarks():
+        click.echo(remark)
+    if dry_run:
+        click.echo("This was a dry run: nothing was written.")
+
+
+def _write_atomically(file: Path, pieces: Iterable[str]) -> None:
+    temporary = file.with_name(f".{file.name}.{token_hex(8)}")
+    try:
+        try:
+            create_private(temporary, pieces)  # payloads may hold secrets
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as exc:
+        raise WatchkeeperError(f"{file} cannot be written ({exc.strerror})") from exc

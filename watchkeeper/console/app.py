@@ -1,0 +1,254 @@
+"""The console as a small web application: thin routes over `views`, and the guards of a tool that is for this machine.
+
+    make_server("127.0.0.1", 8080, create_console(system), threaded=True)
+
+Whoever serves it binds 127.0.0.1. A page of another site can reach that address too, through the person's browser: so
+requests of other origins, and for other host names (DNS rebinding), are refused.
+"""
+
+import json
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
+from itertools import islice, takewhile
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+from urllib.parse import urlsplit
+
+import flask
+from werkzeug.exceptions import HTTPException as Refusal
+from werkzeug.exceptions import abort
+
+from shared.errors import InvalidInput, StoreUnavailable, WatchkeeperError
+from shared.jobs import AlreadyScheduled, UnknownJob
+from shared.model.job import NotPossible
+from shared.subscriptions import PREFIX
+from shared.web.loopback import is_cross_origin, is_loopback
+from watchkeeper.console import views
+from watchkeeper.console.chat_person import Event, Message, NoReply, Person, Room
+from watchkeeper.console.job_form import Form, InvalidForm, preview
+from watchkeeper.console.system import System
+from watchkeeper.fakes.server import CONTROL_PATH
+
+BY = "console"
+PERSON = "ada@example.com"
+REPLY_SECONDS = 30  # as long as Chat waits
+STAND_IN_SECONDS = 5
+MOST_BYTES = 256 * 1024
+STATUS: Mapping[type[WatchkeeperError], int] = {
+    UnknownJob: 404,
+    NotPossible: 409,
+    InvalidInput: 422,
+    StoreUnavailable: 503,
+}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+Answer = flask.typing.ResponseReturnValue
+
+
+def create_console(system: System) -> flask.Flask:
+    """Make the application for one system. Read-only, it answers 403 to everything that would change something."""
+    app = flask.Flask("watchkeeper.console", root_path=str(Path(__file__).parent))
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # the order of the metrics means something
+    console = _Console(system)
+    for method, rule, answer in (
+        ("GET", "/", lambda: app.send_static_file("index.html")),
+        ("GET", "/api/about", console.about),
+        ("GET", "/api/now", console.now),
+        ("GET", "/api/jobs", console.jobs),
+        ("GET", "/api/jobs/<job_id>", console.job),
+        ("GET", "/api/preview", console.preview),
+        ("GET", "/api/chat", console.chat),
+        ("POST", "/api/jobs", console.make),
+        ("POST", "/api/jobs/<job_id>/<command>", console.command),
+        ("POST", "/api/call/<function>", console.call),
+        ("POST", "/api/chat/say", console.say),
+        ("POST", "/api/chat/tap", console.tap),
+    ):
+        app.add_url_rule(rule, f"{method} {rule}", answer, methods=[method])
+    app.before_request(lambda: _refuse(flask.request, is_read_only=system.is_read_only))
+    app.after_request(_with_headers)
+    app.register_error_handler(WatchkeeperError, lambda exc: _error(exc, system.place))
+    app.register_error_handler(Refusal, lambda exc: ({"error": exc.description}, exc.code))
+    return app
+
+
+def _refuse(request: flask.Request, *, is_read_only: bool) -> None:
+    """Answer 403 to what no page of ours asks for: another host name or origin, or a change where none is allowed."""
+    port = request.environ["SERVER_PORT"]
+    if not is_loopback(request.host) or request.host.rpartition(":")[2] != port:
+        abort(403, f"open this page as http://127.0.0.1:{port}")
+    is_foreign = is_cross_origin(request.headers)
+    # Without these headers a person typed the address, or no browser asks.
+    is_ours = "Origin" in request.headers or request.headers.get("Sec-Fetch-Site") == "same-origin"
+    changes = request.method not in ("GET", "HEAD", "OPTIONS")
+    if changes and (is_foreign or not is_ours or request.mimetype != "application/json"):
+        abort(403, "only this page itself may change anything")
+    if is_foreign and request.path.startswith("/api/"):
+        abort(403, "only this page itself may ask for this")
+    if changes and is_read_only:
+        abort(403, "this console is read-only; use the command line to change anything")
+
+
+def _with_headers(response: flask.Response) -> flask.Response:
+    response.headers.update(HEADERS)
+    if flask.request.path.startswith("/api/"):
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _error(exc: WatchkeeperError, place: str) -> Answer:
+    errors = {"errors": exc.errors} if isinstance(exc, InvalidForm) else {}
+    status = next((status for kind, status in STATUS.items() if isinstance(exc, kind)), 500)
+    is_away = isinstance(exc, StoreUnavailable)
+    advice = f". The jobs are {place}; once they can be read again, this page goes on by itself." if is_away else ""
+    return {"error": f"{exc}{advice}", **errors}, status
+
+
+class _Console:
+    """What the routes answer. Each look reads few documents, since reads of the real Firestore are billed."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._run = token_hex(8)
+        self._room: Room | None = None
+        if "chat_webhook" in system.functions and not system.is_read_only:
+            self._room = Room(ask=self._ask, posted=self._posted, clock=system.clock, timezone=system.timezone)
+        self._stand_in = next((each.address for each in system.services if each.name == "Chat"), "")
+
+    def about(self) -> Answer:
+        return {**views.about(self._system), "run": self._run, "sees_posts": bool(self._stand_in), "person": PERSON}
+
+    def now(self) -> Answer:
+        system, now = self._system, self._system.clock()
+        records = system.jobs.list(after=PREFIX, page_size=views.SUBSCRIPTIONS, with_subscriptions=True)
+        own = takewhile(lambda job: job.id.startswith(PREFIX), islice(records, views.SUBSCRIPTIONS))
+        page = self._page()
+        is_partial = len(page) == views.PAGE
+        soon = system.jobs.upcoming(views.WINDOW, limit=views.LANES) if is_partial else []
+        found = {job.id: job for job in [*soon, *page]}
+        return {
+            **views.timeline(found.values(), now, system.timezone),
+            "is_partial": is_partial,
+            "tick": views.tick(system, now),
+            "subscriptions": views.subscriptions(own, system, now),
+        }
+
+    def jobs(self) -> Answer:
+        asked = flask.request.args
+        found = self._page(status=asked.get("status") or None, after=asked.get("after", ""))
+        return views.listing(found, self._system.clock(), self._system.timezone)
+
+    def _page(self, **asked: Any) -> list[Any]:
+        # The subscriptions are left out afterwards: here, a second page would be read to make up for them.
+        listed = self._system.jobs.list(page_size=views.PAGE, with_subscriptions=True, **asked)
+        return list(islice(listed, views.PAGE))
+
+    def job(self, job_id: str) -> Answer:
+        job = self._system.jobs.get(job_id)
+        return views.detail(job, self._system.clock(), self._system.timezone)
+
+    def preview(self) -> Answer:
+        return preview(self._form(flask.request.args), self._system.clock())
+
+    def make(self) -> Answer:
+        definition = self._form(_body()).definition(self._system.handlers)
+        try:
+            scheduled = self._system.jobs.schedule(**definition, by=BY)
+        except AlreadyScheduled as exc:
+            raise InvalidForm({"id": str(exc)}) from exc
+        return {"id": scheduled.job.id, "outcome": scheduled.outcome}, 201
+
+    def _form(self, fields: Mapping[str, Any]) -> Form:
+        return Form(fields, now=self._system.clock(), timezone=self._system.timezone)
+
+    def command(self, job_id: str, command: str) -> Answer:
+        if command not in views.COMMANDS:
+            abort(404, f"there is no command {command}")
+        getattr(self._system.jobs, command)(job_id, by=BY)
+        return self.job(job_id)
+
+    def call(self, function: str) -> Answer:
+        if function not in self._system.schedules or function not in self._system.functions:
+            abort(404, f"there is no scheduled function {function}")
+        return views.called(self._system.call(function))
+
+    # -- chat ----------------------------------------------------------------------------------------------------------
+
+    def chat(self) -> Answer:
+        return {"messages": self._open_room().messages()}
+
+    def say(self) -> Answer:
+        body = _body()
+        text, thread = body.get("text"), body.get("thread") or ""
+        if not isinstance(text, str) or not text.strip() or not isinstance(thread, str):
+            raise InvalidInput("write something first")
+        self._open_room().say(text.strip(), person=_person(body), thread=thread)
+        return self.chat()
+
+    def tap(self) -> Answer:
+        body = _body()
+        action, inputs = body.get("action"), body.get("inputs")
+        if not isinstance(action, dict) or not isinstance(inputs, dict):
+            raise InvalidInput("this button does nothing")
+        self._open_room().tap(str(body.get("message")), action, inputs, person=_person(body))
+        return self.chat()
+
+    def _open_room(self) -> Room:
+        if self._room is None:
+            abort(404, "there is no chat here: the function runs somewhere else, where Google Chat reaches it")
+        return self._room
+
+    def _ask(self, event: Event) -> Any:
+        headers = {**self._system.headers, "Content-Type": "application/json"}
+        address = self._system.functions["chat_webhook"]
+        try:
+            status, reply = _exchange("POST", address, "/", REPLY_SECONDS, json.dumps(event).encode(), headers)
+        except (OSError, HTTPException, ValueError) as exc:
+            return NoReply(f"chat_webhook did not answer ({type(exc).__name__}); its lines in the terminal say why.")
+        if status == 200:
+            return reply
+        said = reply.get("error") if isinstance(reply, dict) else None
+        message = said.get("message") if isinstance(said, dict) else ""
+        return NoReply(f"chat_webhook answered {status}: {message or 'its lines in the terminal say why'}")
+
+    def _posted(self) -> list[Message]:
+        """Read what jobs have posted; nothing where Chat is real, which keeps its messages to itself."""
+        if not self._stand_in:
+            return []
+        try:
+            _, told = _exchange("GET", self._stand_in, CONTROL_PATH, STAND_IN_SECONDS)
+            return list(told["state"]["messages"])
+        except (OSError, HTTPException, ValueError, LookupError, TypeError) as exc:
+            raise WatchkeeperError(f"the stand-in for Chat does not answer ({type(exc).__name__})") from exc
+
+
+def _exchange(
+    method: str, address: str, path: str, seconds: float, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> tuple[int, Any]:
+    connection = HTTPConnection(urlsplit(address).netloc, timeout=seconds)
+    try:
+        connection.request(method, path, body=body, headers=dict(headers or {}))
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def _body() -> dict[str, Any]:
+    body = flask.request.get_json()
+    if not isinstance(body, dict):
+        raise InvalidInput("the request is no JSON object")
+    return body
+
+
+def _person(body: Mapping[str, Any]) -> Person:
+    email = str(body.get("email") or "").strip() or PERSON
+    return Person(email=email[:200], is_add_on=body.get("generation") != "classic")

@@ -1,0 +1,83 @@
+"""What a local run says of itself at the start: what is real, what stands in, and what to do next."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from shared.settings import AuthMode, Settings
+from watchkeeper.console.system import System
+
+
+def introduction(system: System, console: int, settings: Settings, env: Mapping[str, str]) -> str:
+    """Introduce the run to a person who sees it for the first time; `console` is its port."""
+    rows = [("jobs", system.place), ("access", _access(settings))]
+    rows += [(name, f"the real function: {url}{_schedule(system, name)}") for name, url in system.functions.items()]
+    rows.append(("scheduler", "a STAND-IN for Cloud Scheduler makes these calls, and repeats a failed renewal"))
+    for service in system.services:
+        stand_in = f"a STAND-IN, {service.address}/stand-in tells of it"
+        rows.append((service.name, stand_in if service.is_stand_in else f"the REAL {service.name}"))
+    table = "\n".join(f"  {name:<16} {text}" for name, text in rows)
+    command = f"{_store(settings, env)}{_command()}"
+    return f"""
+Watchkeeper runs on this machine. Ctrl-C stops it. To see it, open http://127.0.0.1:{console}
+
+{table}
+
+To add a job, use that page, or run in another terminal, in this folder:
+
+  {command} jobs add log --payload '{{"message": "Good morning"}}'
+
+To see the subscriptions, or to renew them once more:
+
+  {command} renew --status
+{_renew(system, settings)}
+
+"""
+
+
+def place_of_jobs(settings: Settings, env: Mapping[str, str]) -> str:
+    """Say where the jobs are."""
+    if settings.storage == "json":
+        return f"in the file {_from_here(settings.json_path)}"
+    if emulator := env.get("FIRESTORE_EMULATOR_HOST"):
+        return f"in the Firestore emulator at {emulator}, collection {settings.collection}"
+    project = settings.project or "of your credentials"
+    return f"in the REAL Firestore: project {project}, database {settings.database}, collection {settings.collection}"
+
+
+def _schedule(system: System, function: str) -> str:
+    if function not in system.schedules:
+        return ""
+    recurrence = system.schedules[function].recurrence
+    return f", called now and on {recurrence.cron} ({recurrence.timezone})"
+
+
+def _renew(system: System, settings: Settings) -> str:
+    secret = ' -H "Authorization: Bearer $CRON_SECRET"' if settings.auth.mode is not AuthMode.OFF else ""
+    renewing = [url for name, url in system.functions.items() if name in ("gmail_watch", "airtable_refresh")]
+    return "\n".join(f"  curl -X POST{secret} {url}" for url in renewing)
+
+
+def _access(settings: Settings) -> str:
+    if settings.auth.mode is AuthMode.OFF:
+        return "for everybody on this machine, no web page of another site (AUTH_MODE=off)"
+    return "with the CRON_SECRET as bearer token"
+
+
+def _store(settings: Settings, env: Mapping[str, str]) -> str:
+    """Give the settings by which another command finds the emulator."""
+    if settings.storage == "json" or not (emulator := env.get("FIRESTORE_EMULATOR_HOST")):
+        return ""
+    project = f"GOOGLE_CLOUD_PROJECT={settings.project} " if settings.project else ""
+    return f"SCHEDULER_STORAGE=firestore {project}FIRESTORE_EMULATOR_HOST={emulator} "
+
+
+def _command() -> str:
+    if shutil.which("watchkeeper"):
+        return "watchkeeper"
+    return str(_from_here(Path(sys.executable).with_name("watchkeeper")))
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

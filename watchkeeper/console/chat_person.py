@@ -1,0 +1,219 @@
+"""A person in a Chat space, since Google Chat cannot reach this machine.
+
+What the person writes and taps becomes the event that Chat would send, of either generation, and what the function
+answers is kept as Chat would keep it. What jobs post is read from the stand-in for Chat.
+
+Classic: https://developers.google.com/workspace/chat/api/reference/rest/v1/DeprecatedEvent
+Add-on: https://developers.google.com/workspace/add-ons/concepts/event-objects#chat-event-object
+"""
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zlib import crc32
+
+from shared.errors import InvalidInput
+from shared.model.job import iso
+from shared.model.recurrence import load_timezone
+from watchkeeper.console.chat_markup import card, listed, message_text
+
+SPACE = "spaces/console"
+COMMANDS = {"remind": 1, "every": 2, "jobs": 3, "job": 4, "help": 5}  # with their ids, as docs/CHAT.md says
+KEPT = 200
+APP = {"name": "users/app", "displayName": "Watchkeeper", "type": "BOT"}
+
+Message = dict[str, Any]
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NoReply:
+    """The function did not answer with 200 and JSON; why."""
+
+    reason: str
+
+
+Ask = Callable[[Event], Any]  # gives the JSON of the reply, or NoReply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Who speaks, and which generation of events Chat makes of it."""
+
+    email: str
+    is_add_on: bool
+
+    def user(self) -> dict[str, str]:
+        """Give the person as Chat describes one."""
+        name = self.email.partition("@")[0].replace(".", " ").title()
+        user_id = f"users/{100_000 + crc32(self.email.encode())}"
+        return {"name": user_id, "displayName": name, "email": self.email, "type": "HUMAN", "domainId": "console"}
+
+    def writes(self, message: Message, now: datetime, timezone: str) -> Event:
+        """Give the event of a message, or of the slash command that it begins with."""
+        found = re.match(r"/(\w+)", message["text"])
+        number = COMMANDS.get(found[1]) if found else None
+        if not self.is_add_on:
+            command = {"slashCommand": {"commandId": str(number)}} if number else {}
+            return {"type": "MESSAGE", "message": message | command, **self._around(now, timezone)}
+        payload = {"space": message["space"], "message": message}
+        if number is None:
+            return self._add_on(now, timezone, {}, messagePayload=payload)
+        metadata = {"appCommandId": number, "appCommandType": "SLASH_COMMAND"}
+        payload |= {"appCommandMetadata": metadata, "isDialogEvent": False}
+        return self._add_on(now, timezone, {}, appCommandPayload=payload)
+
+    def taps(
+        self, message: Message, action: Mapping[str, Any], inputs: Mapping[str, str], now: datetime, timezone: str
+    ) -> Event:
+        """Give the event of a button that is tapped, with what stands in the fields of its card."""
+        pairs = [pair for pair in listed(action, "parameters") if isinstance(pair, Mapping)]
+        filled = {name: {"stringInputs": {"value": [str(value)]}} for name, value in inputs.items()}
+        common = {"parameters": {str(pair.get("key")): pair.get("value") for pair in pairs}, "formInputs": filled}
+        if self.is_add_on:
+            payload = {"space": message["space"], "message": message, "isDialogEvent": False}
+            return self._add_on(now, timezone, common, buttonClickedPayload=payload)
+        event = {"type": "CARD_CLICKED", "message": message, **self._around(now, timezone)}
+        event["common"] |= common | {"invokedFunction": action.get("function")}
+        named = {"actionMethodName": action.get("function"), "parameters": pairs}
+        return event | {"action": named, "space": message["space"], "thread": message["thread"]}
+
+    def _around(self, now: datetime, timezone: str) -> Event:
+        common = {"userLocale": "en", "hostApp": "CHAT", "timeZone": _zone(now, timezone)}
+        return {"eventTime": iso(now), "user": self.user(), "space": _space(SPACE), "common": common}
+
+    def _add_on(self, now: datetime, timezone: str, more: Mapping[str, Any], **payload: Any) -> Event:
+        common = {"hostApp": "CHAT", "platform": "WEB", "userLocale": "en", "timeZone": _zone(now, timezone), **more}
+        return {"commonEventObject": common, "chat": {"user": self.user(), "eventTime": iso(now), **payload}}
+
+
+def _space(name: str) -> dict[str, str]:
+    return {"name": name, "type": "ROOM", "spaceType": "SPACE", "displayName": "Console"}
+
+
+def _zone(now: datetime, timezone: str) -> dict[str, Any]:
+    offset = now.astimezone(load_timezone(timezone)).utcoffset()
+    return {"id": timezone, "offset": int(offset.total_seconds() * 1000) if offset else 0}
+
+
+class Room:
+    """The one space of the console. `ask` calls the function; `posted` reads what jobs have posted."""
+
+    def __init__(
+        self, *, ask: Ask, posted: Callable[[], list[Message]], clock: Callable[[], datetime], timezone: str
+    ) -> None:
+        self._ask = ask
+        self._posted = posted
+        self._clock = clock
+        self._timezone = timezone
+        self._lock = threading.Lock()
+        self._own: dict[str, Message] = {}  # by name: what was said here, and posts whose card was replaced
+        self._people: dict[str, str] = {}
+        self._count = 0
+
+    def say(self, text: str, *, person: Person, thread: str = "") -> None:
+        """Write a message, in a new thread or a given one, and take the reply."""
+        user = person.user()
+        self._people[user["name"]] = user["displayName"]
+        message = self._keep(user, {"text": text}, thread)
+        # In a space an app hears what mentions it; the mention is no part of the argument.
+        argument = text.partition(" ")[2] if re.match(rf"/({'|'.join(COMMANDS)})\b", text) else text
+        written = message | {"argumentText": f" {argument}"}
+        self._take(self._ask(person.writes(written, self._clock(), self._timezone)), person, message)
+
+    def tap(self, name: str, action: Mapping[str, Any], inputs: Mapping[str, str], *, person: Person) -> None:
+        """Tap a button of a message, and take the reply. Raises InvalidInput when the message is gone."""
+        found = self._all().get(name)
+        if found is None:
+            raise InvalidInput("this message is not there any more; say it again")
+        message = {"space": _space(SPACE), "thread": {}, **found, "sender": APP}
+        event = person.taps(message, action, inputs, self._clock(), self._timezone)
+        self._take(self._ask(event), person, message)
+
+    def messages(self) -> list[Message]:
+        """Give the latest messages in order, as the page shows them."""
+        in_order = sorted(self._all().values(), key=lambda message: str(message.get("createTime")))
+        return [self._shown(message) for message in in_order[-KEPT:]]
+
+    def _all(self) -> dict[str, Message]:
+        posted = {message["name"]: message for message in self._posted() if isinstance(message.get("name"), str)}
+        with self._lock:
+            return posted | self._own
+
+    def _keep(self, sender: Mapping[str, str], content: Mapping[str, Any], thread: str) -> Message:
+        with self._lock:
+            self._count += 1
+            name = f"{SPACE}/messages/C{self._count}"
+            message = {
+                **content,
+                "name": name,
+                "sender": dict(sender),
+                "createTime": iso(self._clock()),
+                "thread": {"name": thread or f"{SPACE}/threads/C{self._count}"},
+                "space": _space(SPACE),
+            }
+            self._own[name] = message
+            for oldest in list(self._own)[:-KEPT]:
+                del self._own[oldest]
+            return message
+
+    def _take(self, reply: Any, person: Person, about: Message) -> None:
+        """Do with a reply what Chat does: nothing, a new message in the thread, or another card in its place."""
+        if isinstance(reply, NoReply):
+            self._keep(APP, {"failure": reply.reason}, about["thread"].get("name", ""))
+            return
+        message, replaces = _read_add_on(reply) if person.is_add_on else _read_classic(reply)
+        if message is None:
+            kind = "add-on" if person.is_add_on else "classic"
+            self._keep(
+                APP,
+                {"failure": f"The answer has not the form that Chat shows to {kind} apps."},
+                about["thread"]["name"],
+            )
+        elif replaces:
+            with self._lock:
+                kept = {
+                    name: about[name] for name in ("name", "sender", "createTime", "thread", "space") if name in about
+                }
+                self._own[about["name"]] = message | kept
+        elif message:
+            self._keep(APP, message, about["thread"].get("name", ""))
+
+    def _shown(self, message: Message) -> Message:
+        sender, space = message.get("sender", {}), message.get("space", {}).get("name", SPACE)
+        return {
+            "name": message["name"],
+            "thread": message.get("thread", {}).get("name", ""),
+            "elsewhere": "" if space == SPACE else space,
+            "who": "Watchkeeper" if sender.get("type") == "BOT" else sender.get("displayName", ""),
+            "is_app": sender.get("type") == "BOT",
+            "is_private": "privateMessageViewer" in message,
+            "at": message.get("createTime", ""),
+            "text": message_text(str(message.get("text", "")), self._people),
+            "cards": [card(each) for each in listed(message, "cardsV2")],
+            "failure": message.get("failure", ""),
+        }
+
+
+def _read_classic(reply: Any) -> tuple[Message | None, bool]:
+    """Give the message of a reply, and whether it replaces the one with the button; None when Chat shows nothing."""
+    if not isinstance(reply, dict) or "hostAppDataAction" in reply:
+        return None, False
+    response = reply.get("actionResponse")
+    message = {name: value for name, value in reply.items() if name != "actionResponse"}
+    return message, isinstance(response, dict) and response.get("type") == "UPDATE_MESSAGE"
+
+
+def _read_add_on(reply: Any) -> tuple[Message | None, bool]:
+    if reply == {}:
+        return {}, False
+    try:
+        actions = reply["hostAppDataAction"]["chatDataAction"]
+        replaces = "updateMessageAction" in actions
+        message = actions["updateMessageAction" if replaces else "createMessageAction"]["message"]
+        return (dict(message) if isinstance(message, dict) else None), replaces
+    except (LookupError, TypeError):
+        return None, False

@@ -1,0 +1,287 @@
+"""What the page shows, as plain values: pure functions of jobs, a time and a timezone, for the routes to answer with.
+
+Times leave as ISO 8601 for the page to count down to, and in words where a person reads them.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import chain, takewhile
+from typing import Any
+
+from shared.model.job import PUT_OFF, Job, NotPossible, Run, RunOutcome, iso
+from shared.model.recurrence import Recurrence
+from shared.model.wording import in_words, local_time, occurrences, person, why
+from shared.store.documents import Unreadable
+from shared.subscriptions import CHECK, PREFIX, recorded_time
+from watchkeeper.console.system import Call, System
+from watchkeeper.times import span
+
+PAGE = 200  # documents read for one look at the page
+SUBSCRIPTIONS = 50
+LANES = 30
+MOST_UPCOMING = 60  # of one job, in an hour of minutes
+WINDOW = timedelta(hours=1)  # of the timeline, to either side
+LIFE = timedelta(days=7)  # of a subscription at Gmail, and of one at Airtable
+POLL_SECONDS = {False: 2, True: 30}  # by whether each look is billed
+COMMANDS: Mapping[str, Callable[..., Job]] = {
+    "run": Job.run,
+    "retry": Job.retry,
+    "resume": Job.resume,
+    "pause": Job.pause,
+    "cancel": partial(Job.cancel, retention=timedelta()),
+}
+METRICS = ("checked", "due", "executed", "succeeded", "failed", "retried", "lost", "recovered", "skipped")
+RENEWED_BY = {"gmail": "gmail_watch", "airtable": "airtable_refresh"}
+EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "log": {"message": "hello"},
+    "http_request": {"url": "https://example.com/report", "method": "POST"},
+    "chat_message": {"space": "spaces/console", "text": "Good morning"},
+    "agent": {"space": "spaces/console", "prompt": "What is new?"},
+}
+
+View = dict[str, Any]
+Found = Sequence[Job | Unreadable]
+
+
+def about(system: System) -> View:
+    """What stays as it is while the page is open: what is real and what stands in, and what can be done."""
+    services = [
+        {"name": each.name, "address": each.address, "state": "stand-in" if each.is_stand_in else "real"}
+        for each in system.services
+    ]
+    functions = [
+        {"name": name, "address": address, "schedule": _schedule_of(system, name)}
+        for name, address in system.functions.items()
+    ]
+    if system.schedules:
+        services.append({"name": "Cloud Scheduler", "address": "", "state": "stand-in"})
+    types = [name for name in sorted(system.handlers) if name != CHECK]
+    return {
+        "is_read_only": system.is_read_only,
+        "is_billed": system.is_billed,
+        "place": system.place,
+        "timezone": system.timezone,
+        "poll_seconds": POLL_SECONDS[system.is_billed],
+        "page": PAGE,
+        "types": [{"name": name, "example": _pretty(EXAMPLES.get(name, {}))} for name in types],
+        "services": services,
+        "functions": functions,
+        "has_chat": "chat_webhook" in system.functions and not system.is_read_only,
+    }
+
+
+def _schedule_of(system: System, function: str) -> str:
+    if function not in system.schedules:
+        return ""
+    recurrence = system.schedules[function].recurrence
+    return f"{in_words(recurrence.cron) or recurrence.cron} ({recurrence.timezone})"
+
+
+# -- jobs --------------------------------------------------------------------------------------------------------------
+
+
+def listing(found: Found, now: datetime, timezone: str) -> View:
+    """One page of jobs, those that run next first; `more` is where the next page begins, or empty."""
+    rows = [_row(job, now, timezone) for job in found if not job.id.startswith(PREFIX)]
+    rows.sort(key=lambda row: (not row["lease_until"], not row["ready_at"], row["ready_at"], row["id"]))
+    return {"now": iso(now), "jobs": rows, "more": found[-1].id if len(found) == PAGE else ""}
+
+
+def _row(job: Job | Unreadable, now: datetime, timezone: str) -> View:
+    if isinstance(job, Unreadable):
+        bare = dict.fromkeys(("schedule", "ready_at", "next", "attempts", "lease_until"), "")
+        return {"id": job.id, "title": job.id, "type": "", "status": "unreadable", "error": job.reason, **bare}
+    is_held = job.lease_until is not None and job.lease_until > now
+    return {
+        "id": job.id,
+        "title": _title(job),
+        "type": job.job_type,
+        "status": job.status.value,
+        "schedule": f"{in_words(job.cron) or job.cron} ({job.timezone or 'UTC'})" if job.cron else "Once",
+        "ready_at": iso(job.ready_at) if job.ready_at and not is_held else "",
+        "next": local_time(job.ready_at, job.timezone or timezone) if job.ready_at and not is_held else "",
+        "attempts": f"{job.attempts} of {job.max_attempts}",
+        "lease_until": iso(job.lease_until) if is_held and job.lease_until else "",
+        "error": job.error or "",
+    }
+
+
+def _title(job: Job) -> str:
+    said = next((job.payload[name] for name in ("text", "prompt", "message", "url") if job.payload.get(name)), job.id)
+    words = re.sub(r"^<users/[^>]*> |^https?://", "", " ".join(str(said).split()))
+    return words if len(words) <= 100 else f"{words[:97]}..."
+
+
+def detail(job: Job, now: datetime, timezone: str) -> View:
+    """Everything about one job, and the commands that its present state allows."""
+    zone = job.timezone or timezone
+    facts = {
+        "Type": job.job_type,
+        "Attempts": f"{job.attempts} of {job.max_attempts}",
+        "Dead holders": str(job.reclaims or ""),
+        "When missed": f"{job.misfire}" if job.cron else "",
+        "Lease until": local_time(job.lease_until, zone) if job.lease_until else "",
+        "Chat space": job.space or "",
+        "Made": f"{local_time(job.created_at, zone)} by {person(job.created_by)}",
+        "Changed": f"{local_time(job.updated_at, zone)} by {person(job.updated_by)}" if job.updated_at else "",
+    }
+    return {
+        **_row(job, now, timezone),
+        "why": why(job, now, zone),
+        "facts": [[name, text] for name, text in facts.items() if text],
+        "payload": _pretty(job.payload),
+        "runs": [mark for _, mark in reversed([*_marks(job, zone)])],
+        "commands": [name for name, command in COMMANDS.items() if _is_possible(command, job, now)],
+    }
+
+
+def _is_possible(command: Callable[..., Job], job: Job, now: datetime) -> bool:
+    try:
+        command(job, now=now)
+    except NotPossible:
+        return False
+    return True
+
+
+def _pretty(payload: Mapping[str, Any]) -> str:
+    return json.dumps(payload, indent=2, ensure_ascii=False, default=str)
+
+
+# -- timeline ----------------------------------------------------------------------------------------------------------
+
+
+def timeline(found: Iterable[Job | Unreadable], now: datetime, timezone: str) -> View:
+    """What ran in the last hour and will run in the next, a lane for each job that has anything there."""
+    lanes: list[View] = []
+    left_out = 0
+    for job in found:
+        if isinstance(job, Unreadable) or job.id.startswith(PREFIX):
+            continue
+        past = (mark for _, mark in _marks(job, timezone) if mark["until"] >= iso(now - WINDOW))
+        marks = chain(past, _running(job, now, timezone), _upcoming(job, now, timezone))
+        if (first := next(marks, None)) is None:
+            continue
+        if len(lanes) == LANES:
+            left_out += 1
+            continue
+        lanes.append({"id": job.id, "title": _title(job), "marks": [first, *marks]})
+    return {"now": iso(now), "lanes": lanes, "left_out": left_out}
+
+
+def _marks(job: Job, timezone: str) -> Iterator[tuple[Run, View]]:
+    """Give each run of the history with its mark: `due` is when it was to begin, `at` when it did."""
+    earlier: Run | None = None
+    for run in job.recent_runs:
+        is_another_try = earlier and earlier.outcome in PUT_OFF and earlier.schedule_at == run.schedule_at
+        due = (is_another_try and earlier and earlier.until) or run.schedule_at
+        yield run, _mark(run, due, timezone)
+        earlier = run
+
+
+def _mark(run: Run, due: datetime, timezone: str) -> View:
+    at = run.started_at or run.schedule_at
+    is_missed = run.outcome is RunOutcome.MISSED
+    until = (run.until if is_missed else run.ended_at) or at
+    parts = [
+        f"until {local_time(until, timezone)}" if is_missed and until > at else "",
+        f"took {_length(until - at)}" if run.started_at and run.ended_at else "",
+        f"{_length(at - due)} late" if at - due >= timedelta(seconds=1) else "",
+        f"next try {local_time(run.until, timezone)}" if run.until and run.outcome in PUT_OFF else "",
+        f"by {person(run.by)}" if run.by else "",
+        run.error or "",
+    ]
+    times = {"due": iso(min(due, at)), "at": iso(at), "until": iso(until), "local": local_time(at, timezone)}
+    return {**times, "outcome": run.outcome.value, "says": "; ".join(filter(None, parts))}
+
+
+def _length(length: timedelta) -> str:
+    seconds = length.total_seconds()
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 60 else span(length)
+
+
+def _running(job: Job, now: datetime, timezone: str) -> Iterator[View]:
+    if job.lease_until is not None and job.lease_until > now and job.started_at is not None:
+        since, local = iso(job.started_at), local_time(job.started_at, timezone)
+        yield {"due": since, "at": since, "until": "", "local": local, "outcome": "running", "says": ""}
+
+
+def _upcoming(job: Job, now: datetime, timezone: str) -> Iterator[View]:
+    """Mark the next run and, for a recurring job, those after it, up to the end of the hour."""
+    end = now + WINDOW
+    if job.ready_at is None or job.ready_at > end or (job.lease_until is not None and job.lease_until > now):
+        return
+    first = max(job.ready_at, now)
+    following: Iterable[datetime] = ()
+    if job.cron is not None:
+        begin = first + timedelta(seconds=1)
+        following = occurrences(Recurrence(job.cron, job.timezone or "UTC"), begin, MOST_UPCOMING)
+    for moment in takewhile(lambda moment: moment <= end, chain([first], following)):
+        at, local = iso(moment), local_time(moment, timezone)
+        yield {"due": at, "at": at, "until": at, "local": local, "outcome": "upcoming", "says": ""}
+
+
+# -- tick and subscriptions --------------------------------------------------------------------------------------------
+
+
+def tick(system: System, now: datetime) -> View:
+    """The latest tick, and when the next one comes."""
+    schedule = system.schedules.get("tick")
+    following = iso(schedule.recurrence.after(now)) if schedule and not system.is_read_only else ""
+    last = None if system.is_read_only else system.last_call("tick")
+    return {"next": following, "last": called(last) if last else None}
+
+
+def called(call: Call) -> View:
+    """What a function answered: its metrics, or why there are none."""
+    body: Mapping[str, Any] = call.body if isinstance(call.body, Mapping) else {}
+    metrics = body.get("metrics", {}) if isinstance(body.get("metrics", {}), Mapping) else {}
+    in_order = [f"jobs_{name}" for name in METRICS if f"jobs_{name}" in metrics]
+    error = body.get("error")
+    message = error.get("message") if isinstance(error, Mapping) else error
+    is_good = call.status is not None and 200 <= call.status < 300
+    status = f"HTTP {call.status}" if call.status else "no answer"
+    return {
+        "began_at": iso(call.began_at),
+        "took": _length(call.duration),
+        "is_good": is_good,
+        "problem": "" if is_good else f"{status}: {message or call.failure or 'its log says why'}",
+        "metrics": {name: metrics[name] for name in dict.fromkeys([*in_order, *sorted(metrics, reverse=True)])},
+    }
+
+
+def subscriptions(found: Iterable[Job | Unreadable], system: System, now: datetime) -> list[View]:
+    """The subscriptions at Gmail and Airtable: how much of their time is left, and how the last renewal went.
+
+    A function that has recorded none stands for those that it is to renew, with what became of its last call.
+    """
+    shown = [_subscription(job, now, system.timezone) for job in found]
+    silent = (name for name in RENEWED_BY.values() if name not in {view["function"] for view in shown})
+    return shown + [_unrecorded(name, system.last_call(name)) for name in silent if name in system.schedules]
+
+
+def _unrecorded(function: str, last: Call | None) -> View:
+    problem = called(last)["problem"] if last else ""
+    return {"id": function, "title": function, "function": function, "left": 0, "expires_at": "", "error": problem}
+
+
+def _subscription(job: Job | Unreadable, now: datetime, timezone: str) -> View:
+    function = RENEWED_BY.get(job.id.removeprefix(PREFIX).partition(":")[0], "")
+    if isinstance(job, Unreadable):
+        reason = f"Its record cannot be read: {job.reason}"
+        return {"id": job.id, "title": job.id, "function": function, "left": 0, "expires_at": "", "error": reason}
+    expires_at, renewed_at = (recorded_time(job.payload, name) for name in ("expires_at", "renewed_at"))
+    never_ends = expires_at is None and renewed_at is not None
+    return {
+        "id": job.id,
+        "title": str(job.payload.get("subscription", job.id)),
+        "function": function,
+        "status": job.status.value,
+        "left": 1 if never_ends else max(0.0, min((expires_at - now) / LIFE, 1.0)) if expires_at else 0,
+        "expires_at": iso(expires_at) if expires_at else "",
+        "renewed_at": iso(renewed_at) if renewed_at else "",
+        "renewed": local_time(renewed_at, timezone) if renewed_at else "never",
+        "error": str(job.payload.get("error") or ""),
+    }

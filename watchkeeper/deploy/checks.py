@@ -1,0 +1,376 @@
+"""What is asked about a deployment, and what the answers mean, beside what should be there.
+
+`target` works out what should be there, as for the deployment itself. Nothing here asks: a check is a question to
+gcloud and a function of its answer.
+"""
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from shared.errors import WatchkeeperError
+from shared.settings import KEPT
+from watchkeeper.deploy.functions_table import Function, SchedulerJob, Secret
+from watchkeeper.deploy.target import Target, schedule_flags
+from watchkeeper.findings import Finding
+
+GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com"
+UNLOCKED = "run.googleapis.com/invoker-iam-disabled"
+SET_BY_THE_PLATFORM = {"LOG_EXECUTION_ID"}
+
+# A flag of a Scheduler job, and where its value is in the job as gcloud shows it.
+SHOWN_AT = {
+    "schedule": ("schedule",),
+    "time-zone": ("timeZone",),
+    "attempt-deadline": ("attemptDeadline",),
+    "http-method": ("httpTarget", "httpMethod"),
+    "oidc-service-account-email": ("httpTarget", "oidcToken", "serviceAccountEmail"),
+    "oidc-token-audience": ("httpTarget", "oidcToken", "audience"),
+}
+STATUS_CODES = {4: "no answer in time", 5: "404", 7: "403", 13: "500", 14: "503", 16: "401"}
+
+
+class CannotAsk(WatchkeeperError):
+    """A question could not be asked; the message is what gcloud said."""
+
+
+class Problem(NamedTuple):
+    """What is not as it should be, and what to do about it."""
+
+    says: str
+    remedy: str
+    state: str = "wrong"
+
+
+class Check(NamedTuple):
+    """A question to gcloud `about` something. `judge` takes the answer, None for what is not there.
+
+    Where it finds no problem, all is `well`.
+    """
+
+    subject: str
+    about: str
+    question: tuple[str, ...]
+    well: str
+    judge: Callable[[Any], Iterator[Problem]]
+
+    def findings(self, answer: Any) -> list[Finding]:
+        """Judge an answer, which may be that the question could not be asked."""
+        if isinstance(answer, CannotAsk):
+            return [Finding("wrong", self.subject, f"{self.about} cannot be looked at: {answer}")]
+        found = [Finding(each.state, self.subject, f"{each.says}; {each.remedy}") for each in self.judge(answer)]
+        return found or [Finding("ok", self.subject, self.well)]
+
+
+def remedy(*words: str) -> str:
+    """Give a command that can be pasted into a shell."""
+    return f"run `{shlex.join(words)}`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A deployment as it should be, and the commands that bring it there."""
+
+    target: Target
+    file: Path | None = None
+    only: Sequence[str] = ()
+
+    def deploy(self, verb: str, *functions: str) -> str:
+        """Give a remedy: a run of deploy_functions.sh for these functions, or for all that are examined."""
+        names = functions or self.only
+        return remedy(
+            *("./deploy_functions.sh", verb, "--project", self.target.project, "--region", self.target.region),
+            *(("--settings", str(self.file)) if self.file else ()),
+            *(("--only", *names) if names else ()),
+        )
+
+    def jobs(self, *words: str) -> str:
+        """Give a remedy: a command on the deployment's jobs, whatever the environment of the shell says of a store."""
+        firestore = self.target.table.firestore
+        return remedy(
+            *("env", "SCHEDULER_STORAGE=firestore", f"GOOGLE_CLOUD_PROJECT={self.target.project}"),
+            *(f"FIRESTORE_DATABASE={firestore.database}", f"SCHEDULER_COLLECTION={firestore.collection}"),
+            *("watchkeeper", "jobs", *words),
+        )
+
+    def gcloud(self, *words: str) -> str:
+        """Give a remedy: a command of gcloud."""
+        return remedy("gcloud", *words, "--project", self.target.project)
+
+    def member(self, function: Function) -> str:
+        """Give a function's own service account, as policies name it."""
+        return f"serviceAccount:{self.target.email(function.account.id)}"
+
+
+def checks(plan: Plan) -> Iterator[Check]:
+    """Give every check of a deployment, in the order of its setup."""
+    target = plan.target
+    yield from (_apis(plan), _database(plan), _fields(plan), _accounts(plan), _roles(plan))
+    for secret in {secret.name: secret for own in target.functions for secret in target.secrets(own)}.values():
+        yield from (_secret(plan, secret), _readers(plan, secret))
+    for function in target.functions:
+        if function.acts_as:
+            yield _delegate(plan, function)
+        if function.topic:
+            yield _topic(plan, function)
+        yield from (_function(plan, function), _caller(plan, function), _lock(plan, function))
+        if function.scheduler_job is not None:
+            yield _schedule(plan, function, function.scheduler_job)
+
+
+# -- What setup sees to ------------------------------------------------------------------------------------------------
+
+
+def _apis(plan: Plan) -> Check:
+    wanted = plan.target.apis
+
+    def judge(services: Any) -> Iterator[Problem]:
+        enabled = {service["name"].rpartition("/")[2] for service in services or []}
+        if missing := [api for api in wanted if api not in enabled]:
+            yield Problem(f"not enabled: {', '.join(missing)}", plan.deploy("setup"))
+
+    return Check("apis", "what is enabled", ("services", "list", "--enabled"), f"all {len(wanted)} are enabled", judge)
+
+
+def _database(plan: Plan) -> Check:
+    name = plan.target.table.firestore.database
+
+    def judge(database: Any) -> Iterator[Problem]:
+        if database is None:
+            yield Problem(f"there is no Firestore database {name}", plan.deploy("setup"))
+        elif (kind := database.get("type")) != "FIRESTORE_NATIVE":
+            says = f"{name} is {kind}, not FIRESTORE_NATIVE; name another one in FIRESTORE_DATABASE"
+            yield Problem(says, plan.deploy("all"))
+
+    question = ("firestore", "databases", "describe", f"--database={name}")
+    return Check("database", name, question, f"{name} is there", judge)
+
+
+def _fields(plan: Plan) -> Check:
+    firestore = plan.target.table.firestore
+
+    def judge(fields: Any) -> Iterator[Problem]:
+        changed = {field["name"].rpartition("/")[2]: field for field in fields or []}
+        exempt = {name for name, field in changed.items() if not field.get("indexConfig", {}).get("indexes")}
+        if indexed := [name for name in firestore.unindexed_fields if name not in exempt]:
+            yield Problem(f"indexed, and should not be: {', '.join(indexed)}", plan.deploy("setup"))
+        state = _at(changed, (firestore.ttl_field, "ttlConfig", "state")) or "off"
+        if state not in ("ACTIVE", "CREATING"):
+            yield Problem(f"the expiry by {firestore.ttl_field} is {state}", plan.deploy("setup"))
+
+    at = (f"--collection-group={firestore.collection}", f"--database={firestore.database}")
+    question = ("firestore", "indexes", "fields", "list", *at)
+    well = f"{firestore.collection} has its expiry and its index exemptions"
+    return Check("database", f"the fields of {firestore.collection}", question, well, judge)
+
+
+def _accounts(plan: Plan) -> Check:
+    wanted = [plan.target.email(account.id) for account in plan.target.accounts]
+
+    def judge(accounts: Any) -> Iterator[Problem]:
+        present = {account["email"]: account for account in accounts or []}
+        if missing := [email for email in wanted if email not in present]:
+            yield Problem(f"there is no {', '.join(missing)}", plan.deploy("setup"))
+        for email in wanted:
+            if present.get(email, {}).get("disabled"):
+                yield Problem(f"{email} is disabled", plan.gcloud("iam", "service-accounts", "enable", email))
+
+    question = ("iam", "service-accounts", "list")
+    return Check("accounts", "the service accounts", question, f"all {len(wanted)} are there", judge)
+
+
+def _roles(plan: Plan) -> Check:
+    def judge(policy: Any) -> Iterator[Problem]:
+        missing = [
+            f"{account.id} has not {role}"
+            for account in plan.target.accounts
+            for role in account.roles
+            if f"serviceAccount:{plan.target.email(account.id)}" not in _members(policy, role)
+        ]
+        if missing:
+            yield Problem(", ".join(missing), plan.deploy("setup"))
+
+    question = ("projects", "get-iam-policy", plan.target.project)
+    return Check("roles", "who has which role", question, "every service account has its roles", judge)
+
+
+def _secret(plan: Plan, secret: Secret) -> Check:
+    name, version = secret.name, plan.target.secret_version(secret)
+
+    def judge(found: Any) -> Iterator[Problem]:
+        state = found.get("state") if found else "not there"
+        if state == "DISABLED":
+            enable = ("secrets", "versions", "enable", found["name"].rpartition("/")[2], f"--secret={name}")
+            yield Problem(f"version {version} of {name} is {state}", plan.gcloud(*enable))
+        elif state != "ENABLED":
+            is_kept = KEPT.fullmatch(plan.target.settings[secret.setting].strip())
+            first = f"; put its value into the settings file, as {secret.setting}" if is_kept else ""
+            yield Problem(f"version {version} of {name} is {state}{first}", plan.deploy("setup"))
+
+    question = ("secrets", "versions", "describe", version, f"--secret={name}")
+    return Check("secret", name, question, f"{name} is there", judge)
+
+
+def _readers(plan: Plan, secret: Secret) -> Check:
+    readers = [own for own in plan.target.functions if secret in plan.target.secrets(own)]
+
+    def judge(policy: Any) -> Iterator[Problem]:
+        may_read = _members(policy, "roles/secretmanager.secretAccessor")
+        if missing := [own.account.id for own in readers if plan.member(own) not in may_read]:
+            yield Problem(f"{secret.name} may not be read by {', '.join(missing)}", plan.deploy("setup"))
+
+    question = ("secrets", "get-iam-policy", secret.name)
+    well = f"{secret.name} may be read by {', '.join(own.account.id for own in readers)}"
+    return Check("secret", f"who may read {secret.name}", question, well, judge)
+
+
+def _delegate(plan: Plan, function: Function) -> Check:
+    delegate, actor = function.acts_as, function.account.id
+
+    def judge(policy: Any) -> Iterator[Problem]:
+        if policy is None:
+            says = f"there is no service account {delegate}; make it as docs/SUBSCRIPTIONS.md says"
+            yield Problem(says, plan.deploy("setup", function.name))
+        elif plan.member(function) not in _members(policy, "roles/iam.serviceAccountTokenCreator"):
+            yield Problem(f"{actor} may not act as {delegate}", plan.deploy("setup", function.name))
+
+    question = ("iam", "service-accounts", "get-iam-policy", delegate)
+    return Check("delegate", delegate, question, f"{actor} may act as {delegate}", judge)
+
+
+def _topic(plan: Plan, function: Function) -> Check:
+    def judge(policy: Any) -> Iterator[Problem]:
+        if GMAIL not in _members(policy, "roles/pubsub.publisher"):
+            says = "there is no topic" if policy is None else "Gmail may not publish to"
+            yield Problem(f"{says} {function.topic}", plan.deploy("setup", function.name))
+
+    question = ("pubsub", "topics", "get-iam-policy", function.topic)
+    return Check("topic", function.topic, question, f"Gmail may publish to {function.topic}", judge)
+
+
+def _members(policy: Any, role: str) -> set[str]:
+    """Name who has a role without a condition."""
+    bindings = [each for each in (policy or {}).get("bindings", []) if each["role"] == role and "condition" not in each]
+    return {member for binding in bindings for member in binding["members"]}
+
+
+# -- Functions and Scheduler jobs --------------------------------------------------------------------------------------
+
+
+def _function(plan: Plan, function: Function) -> Check:
+    service = plan.target.service(function)
+
+    def judge(found: Any) -> Iterator[Problem]:
+        differing = _differences(plan.target, function, found) if found else ["is not deployed"]
+        if says := ", ".join(differing):
+            yield Problem(f"{service} {says}", plan.deploy("functions", function.name))
+
+    question = ("functions", "describe", service, "--gen2", f"--region={plan.target.region}")
+    return Check("function", service, question, f"{service} is deployed as the settings say", judge)
+
+
+def _differences(target: Target, function: Function, found: Mapping[str, Any]) -> Iterator[str]:
+    """Tell where a function is not as it should be; of settings by their names, never by their values."""
+    service, state = found.get("serviceConfig", {}), found.get("state")
+    if state != "ACTIVE":
+        yield f"is {state}"
+    if (account := service.get("serviceAccountEmail")) != target.email(function.account.id):
+        yield f"runs as {account}"
+    wanted, told = target.environment(function), service.get("environmentVariables", {})
+    names = {name for name in wanted.keys() | told.keys() if wanted.get(name) != told.get(name)} - SET_BY_THE_PLATFORM
+    names |= {place.partition("=")[0] for place in {*target.secret_references(function)} ^ {*_references(service)}}
+    if names:
+        yield f"was deployed with another {', '.join(sorted(names))}"
+
+
+def _references(service: Mapping[str, Any]) -> Iterator[str]:
+    """Give where it is told which version of which secret, as `Target.secret_references` does."""
+    for each in service.get("secretEnvironmentVariables", []):
+        yield f"{each['key']}={each['secret']}:{each['version']}"
+    for volume in service.get("secretVolumes", []):
+        for each in volume["versions"]:
+            yield f"{volume['mountPath']}/{each['path'].lstrip('/')}={volume['secret']}:{each['version']}"
+
+
+def _caller(plan: Plan, function: Function) -> Check:
+    service, wanted = plan.target.service(function), plan.target.invoker(function)
+
+    def judge(policy: Any) -> Iterator[Problem]:
+        bindings = [each for each in (policy or {}).get("bindings", []) if each["role"] == "roles/run.invoker"]
+        members = {member for binding in bindings for member in binding["members"]}
+        # Setup sees to the callers of what is deployed.
+        mend = plan.deploy("functions" if policy is None else "setup", function.name)
+        if wanted not in members:
+            yield Problem(f"{service} may not be called by {wanted}", mend)
+        if others := sorted(members - {wanted}):
+            yield Problem(f"{service} may be called by {', '.join(others)}", mend)
+
+    question = ("run", "services", "get-iam-policy", service, f"--region={plan.target.region}")
+    well = f"{service} may be called by {wanted}, and nobody else"
+    return Check("caller", f"who may call {service}", question, well, judge)
+
+
+def _lock(plan: Plan, function: Function) -> Check:
+    service, region = plan.target.service(function), f"--region={plan.target.region}"
+
+    def judge(found: Any) -> Iterator[Problem]:
+        if found is None:
+            yield Problem(f"there is no service {service}", plan.deploy("functions", function.name))
+        elif _at(found, ("metadata", "annotations", UNLOCKED)) == "true":
+            lock = plan.gcloud("run", "services", "update", service, "--invoker-iam-check", region)
+            yield Problem(f"Cloud Run lets everybody in to {service}, whoever may call it", lock)
+
+    question = ("run", "services", "describe", service, region)
+    return Check("caller", f"the lock of {service}", question, f"Cloud Run checks who calls {service}", judge)
+
+
+def _schedule(plan: Plan, function: Function, job: SchedulerJob) -> Check:
+    def judge(found: Any) -> Iterator[Problem]:
+        uri = _at(found or {}, ("httpTarget", "uri")) or "no URL"
+        if found is None:
+            yield Problem(f"{job.name} is not there", plan.deploy("schedules", function.name))
+        elif uri != plan.target.url(function):
+            # Two have the names that they had in the former system.
+            yield Problem(f"{job.name} calls {uri}, which is not ours", plan.deploy("schedules", function.name))
+        else:
+            yield from _state(plan, function, job, found)
+            yield from _stale(plan, function, job, found)
+            yield from _last_attempt(plan, function, job, found)
+
+    question = ("scheduler", "jobs", "describe", job.name, f"--location={plan.target.region}")
+    when = f"{job.recurrence.cron} ({job.recurrence.timezone})"
+    return Check("schedule", job.name, question, f"{job.name} calls {plan.target.service(function)}: {when}", judge)
+
+
+def _state(plan: Plan, function: Function, job: SchedulerJob, found: Mapping[str, Any]) -> Iterator[Problem]:
+    state = found.get("state")
+    if state == "PAUSED":
+        yield Problem(f"{job.name} is paused", plan.deploy("resume", function.name), "warning")
+    elif state != "ENABLED":
+        yield Problem(f"{job.name} is {state}", plan.deploy("schedules", function.name))
+
+
+def _stale(plan: Plan, function: Function, job: SchedulerJob, found: Mapping[str, Any]) -> Iterator[Problem]:
+    flags = schedule_flags(plan.target, function, job)
+    wanted = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
+    if stale := [flag for flag, keys in SHOWN_AT.items() if _at(found, keys) != wanted[flag]]:
+        yield Problem(f"{job.name} has another {', '.join(stale)}", plan.deploy("schedules", function.name))
+
+
+def _last_attempt(plan: Plan, function: Function, job: SchedulerJob, found: Mapping[str, Any]) -> Iterator[Problem]:
+    smoke = plan.deploy("smoke", function.name)
+    if "lastAttemptTime" not in found:
+        yield Problem(f"{job.name} has never run", smoke, "warning")
+    elif code := _at(found, ("status", "code")):
+        meaning = f" ({STATUS_CODES[code]})" if code in STATUS_CODES else ""
+        failed = f"the last attempt of {job.name}, at {found['lastAttemptTime']}, failed with status {code}{meaning}"
+        log = f"the log of {plan.target.service(function)} says why, docs/OPERATIONS.md what to do"
+        yield Problem(f"{failed}; {log}", f"then {smoke}")
+
+
+def _at(content: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        content = content.get(key) or {}
+    return content

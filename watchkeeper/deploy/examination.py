@@ -1,0 +1,189 @@
+"""What `watchkeeper doctor --project` finds: a deployment as gcloud and its store show it."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from shared.errors import InvalidSettings, StoreUnavailable
+from shared.model.job import Job, Status
+from shared.settings import PROJECT_FOLDER, Environment
+from shared.store.documents import Unreadable
+from shared.subscriptions import ALARM_BEFORE, MOST_RECORDS, PREFIX, recorded_time
+from watchkeeper.deploy.checks import CannotAsk, Plan, checks, remedy
+from watchkeeper.deploy.target import UNKNOWN_NUMBER, read_target
+from watchkeeper.findings import Finding, chat_findings, place_of_jobs
+from watchkeeper.session import Session
+from watchkeeper.times import distance
+
+ASKED_AT_ONCE = 4
+PATIENCE = 60  # seconds for an answer of gcloud
+# The settings that name what is subscribed to, and the service, as it stands in the id of a record.
+SERVICES = {"GMAIL_USER_EMAIL": "gmail", "AIRTABLE_BASE_ID": "airtable"}
+
+
+class Subscribed(NamedTuple):
+    """What should be on record: a mailbox or a base, of which service, and the remedy if it is not renewed."""
+
+    service: str
+    name: str
+    renew: str
+
+
+class NoGcloud(CannotAsk):
+    """No question at all can be asked; the message says what to do."""
+
+
+def examine_deployment(
+    session: Session, *, project: str, region: str, file: Path | None, only: Sequence[str]
+) -> Iterator[Finding]:
+    """Give what is found, one thing after the other; what cannot be examined any more is left out."""
+    default = PROJECT_FOLDER / ".env"  # as deploy_functions.sh finds it
+    used = file or (default if default.exists() else None)
+    try:
+        target = read_target(project=project, region=region, number=UNKNOWN_NUMBER, only=only, file=used)
+        plan = Plan(target=target, file=file, only=only)
+        env = {**target.settings, "SCHEDULER_STORAGE": "firestore", "GOOGLE_CLOUD_PROJECT": project}
+        deployed = replace(session, env=env)
+        place = place_of_jobs(deployed.settings, session.env.get("FIRESTORE_EMULATOR_HOST", ""))
+        needs_number = target.needs_number
+    except InvalidSettings as exc:
+        yield Finding("wrong", "settings", str(exc))
+        return
+    try:
+        target.refuse_missing()
+        yield Finding("ok", "settings", place)
+    except InvalidSettings as exc:
+        yield Finding("wrong", "settings", str(exc))
+    if chats := [function.name for function in target.functions if function.scheduler_job is None]:
+        yield from chat_findings(target.chat_auth, f", then {plan.deploy('all', *chats)}")
+    yield from _cloud(plan, session.env, needs_number=needs_number)
+    yield from _subscriptions(plan, deployed)
+
+
+# -- gcloud ------------------------------------------------------------------------------------------------------------
+
+
+def _cloud(plan: Plan, env: Mapping[str, str], *, needs_number: bool) -> Iterator[Finding]:
+    """Ask for the project, whose number is part of the plan; then ask side by side all that the checks ask."""
+    target = plan.target
+    project = _ask(env, ("projects", "describe", target.project))
+    if isinstance(project, NoGcloud):
+        yield Finding("wrong", "gcloud", str(project))
+        return
+    if project is None:
+        yield Finding("wrong", "project", f"there is no project {target.project}, or it may not be seen")
+        return
+    if not isinstance(project, CannotAsk):
+        target = replace(target, number=project["projectNumber"])
+    else:
+        left_out = "; what Chat calls is left out, since it depends on the project's number" if needs_number else ""
+        yield Finding("wrong", "project", f"{target.project} cannot be looked at: {project}{left_out}")
+        if needs_number:
+            target = replace(target, functions=[each for each in target.functions if each.scheduler_job])
+    asked = list(checks(replace(plan, target=target)))
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        answers = pool.map(lambda check: _ask(env, (*check.question, f"--project={target.project}")), asked)
+        for check, answer in zip(asked, answers, strict=True):
+            yield from check.findings(answer)
+
+
+def _ask(env: Mapping[str, str], question: Sequence[str]) -> Any:
+    """Give what gcloud shows, None for what is not there, or CannotAsk."""
+    try:
+        run = subprocess.run(
+            ["gcloud", *question, "--format=json"],
+            env={**env, "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PATIENCE,
+        )
+    except FileNotFoundError:
+        return NoGcloud("it is not installed: https://cloud.google.com/sdk/docs/install")
+    except subprocess.TimeoutExpired:
+        return CannotAsk(f"gcloud gave no answer within {PATIENCE} s")
+    if run.returncode == 0:
+        return json.loads(run.stdout)
+    if "gcloud auth login" in run.stderr:
+        return NoGcloud(f"it is not signed in; {remedy('gcloud', 'auth', 'login')}")
+    if re.search(r"^ERROR: .*(NOT_FOUND|not found|\[404\])", run.stderr, re.IGNORECASE | re.MULTILINE):
+        return None
+    return CannotAsk(last_error(run.stderr))
+
+
+def last_error(said: str) -> str:
+    """Give the last line that is an error, or else the last one: the details of an error follow it."""
+    lines = [line for line in said.splitlines() if line.strip()] or ["gcloud failed and did not say why"]
+    errors = [line for line in lines if line.startswith("ERROR: ")] or lines
+    return re.sub(r"^ERROR: (\(gcloud[^)]*\) )?", "", errors[-1])[:300]
+
+
+# -- Subscriptions -----------------------------------------------------------------------------------------------------
+
+
+def _subscriptions(plan: Plan, session: Session) -> Iterator[Finding]:
+    """Read the records of the deployment, where something is subscribed to, and judge them."""
+    settings = Environment(plan.target.settings)
+    wanted = [
+        # The record of a mailbox has its address in small letters. To renew from this machine would take secrets.
+        Subscribed(service, name.lower() if service == "gmail" else name, plan.deploy("smoke", function.name))
+        for function in plan.target.functions
+        for setting, service in SERVICES.items()
+        if setting in function.settings
+        for name in dict.fromkeys(settings.words(setting))
+    ]
+    if not wanted:
+        return
+    try:
+        following = session.jobs.list(after=PREFIX, page_size=MOST_RECORDS, with_subscriptions=True)
+        records = list(takewhile(lambda job: job.id.startswith(PREFIX), following))
+    except StoreUnavailable as exc:
+        yield Finding("wrong", "store", str(exc))
+        return
+    for subscribed in wanted:
+        yield from judge_subscription(subscribed, records, plan=plan, now=session.clock())
+
+
+def judge_subscription(
+    subscribed: Subscribed, records: Sequence[Job | Unreadable], *, plan: Plan, now: datetime
+) -> Iterator[Finding]:
+    """Judge what is on record of a mailbox, or of every webhook of a base."""
+    service, name, renew = subscribed
+    own = [job for job in records if f"{job.id}:".startswith(f"{PREFIX}{service}:{name}:")]
+    wanted = [job for job in own if isinstance(job, Unreadable) or job.status is not Status.CANCELLED]
+    if not own:
+        yield Finding("wrong", service, f"there is no subscription of {name}; {renew}")
+    elif not wanted:
+        delete = plan.jobs("delete", own[0].id)
+        yield Finding("warning", service, f"{own[0].id} is cancelled: there is no alarm; {delete}, then {renew}")
+    for job in wanted:
+        yield _judge(subscribed, job, plan, now)
+
+
+def _judge(subscribed: Subscribed, job: Job | Unreadable, plan: Plan, now: datetime) -> Finding:
+    service = subscribed.service
+    if isinstance(job, Unreadable):
+        upgrade = f"repair it, then {plan.jobs('upgrade')}"
+        return Finding("wrong", service, f"{job.id} cannot be read ({job.reason}); {upgrade}")
+    expires_at = recorded_time(job.payload, "expires_at")
+    if job.payload.get("expires_at", "") is None:
+        stands, is_well = "never expires", True
+    elif expires_at is None:
+        stands, is_well = "has never been renewed", False
+    else:
+        stands = f"{'expires' if expires_at > now else 'lapsed'} {distance(expires_at, now)}"
+        is_well = expires_at - now > ALARM_BEFORE
+    if not is_well:
+        error = f"; last error: {job.payload['error']}" if "error" in job.payload else ""
+        return Finding("wrong", service, f"{job.id} {stands}{error}; {subscribed.renew}")
+    if job.status is Status.PAUSED:
+        return Finding("warning", service, f"{job.id} is paused: there is no alarm; {plan.jobs('resume', job.id)}")
+    return Finding("ok", service, f"{job.id} {stands}")

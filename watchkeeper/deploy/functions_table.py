@@ -1,0 +1,280 @@
+"""The table of functions, `functions.toml`: what is deployed and how, and what runs on this machine."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from shared.errors import InvalidInput, InvalidSettings
+from shared.model.recurrence import Recurrence
+from shared.settings import PROJECT_FOLDER
+
+FUNCTIONS_TABLE = PROJECT_FOLDER / "functions.toml"
+
+_SETTING = re.compile(r"\$\{([A-Z][A-Z0-9_]*):-([^}]*)\}")
+
+T = TypeVar("T", str, int, list[Any], dict[Any, Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """When Cloud Scheduler tries again after a failed attempt. The defaults are its own."""
+
+    count: int = 0
+    max_duration: str = "0s"  # no limit but the count
+    min_backoff: str = "5s"
+    max_backoff: str = "3600s"
+    max_doublings: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulerJob:
+    """The Cloud Scheduler job that calls a function. After its attempt deadline it waits for no answer any more."""
+
+    name: str
+    recurrence: Recurrence
+    attempt_deadline: timedelta
+    retry: Retry = Retry()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """A service account: the part of its address before the @, and its roles in the project."""
+
+    id: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What an instance of a function may use, and how many instances there may be."""
+
+    memory: str
+    cpu: str
+    concurrency: int
+    min_instances: int
+    max_instances: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """One function. `timeout` bounds a call; without a `scheduler_job` Google Chat calls it.
+
+    `settings` and `secrets` are passed on where they are set; of each entry of `requires`, one must be. `with_agent`
+    says that the user's own code goes with it. Where they are not empty, `acts_as` is a service account that it makes
+    tokens for, and `topic` a Pub/Sub topic that Gmail publishes to.
+    """
+
+    name: str
+    entry_point: str
+    runtime: str
+    timeout: timedelta
+    resources: Resources
+    account: Account
+    acts_as: str
+    topic: str
+    with_agent: bool
+    apis: tuple[str, ...]
+    settings: tuple[str, ...]
+    requires: tuple[tuple[str, ...], ...]
+    secrets: tuple[str, ...]
+    scheduler_job: SchedulerJob | None
+
+    def passed_on(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Give those of its settings that are set, but no secret."""
+        return {name: value for name in self.settings if (value := settings.get(name, "").strip())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secret:
+    """A setting that is kept in Secret Manager, as `name`, and mounted as a file if `mounted_at` is a path."""
+
+    setting: str
+    name: str
+    mounted_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Firestore:
+    """Where the jobs are. An empty `location` is that of the functions."""
+
+    database: str
+    location: str
+    collection: str
+    ttl_field: str
+    unindexed_fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """The whole table."""
+
+    prefix: str
+    apis: tuple[str, ...]
+    firestore: Firestore
+    scheduler_account: Account
+    build_account: Account
+    secrets: Mapping[str, Secret]
+    functions: tuple[Function, ...]
+
+
+def read_functions(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> list[Function]:
+    """Read the functions, with each `${NAME:-default}` in the table taken from `env`.
+
+    Raises InvalidSettings, naming the file and the key.
+    """
+    return list(read_deployment(env, path).functions)
+
+
+def read_deployment(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> Deployment:
+    """Read the whole table as `read_functions` does. Raises InvalidSettings, naming the file and the key."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise InvalidSettings(f"{path} cannot be read: {exc}") from exc
+    table = _Table(content, str(path), env)
+    table.refuse_all_but("prefix", "runtime", "apis", "settings", "firestore", "accounts", "secrets", "functions")
+    accounts, functions = table.table("accounts"), table.table("functions")
+    accounts.refuse_all_but("scheduler", "build")
+    secrets = [_secret(name, table.table("secrets").table(name)) for name in table.table("secrets").content]
+    return Deployment(
+        prefix=table.text("prefix"),
+        apis=table.texts("apis"),
+        firestore=_firestore(table.table("firestore")),
+        scheduler_account=_account(accounts.table("scheduler")),
+        build_account=_account(accounts.table("build")),
+        secrets={secret.setting: secret for secret in secrets},
+        functions=tuple(
+            _function(name, functions.table(name), table, {secret.setting for secret in secrets})
+            for name in functions.content
+        ),
+    )
+
+
+def _firestore(table: "_Table") -> Firestore:
+    table.refuse_all_but("database", "location", "collection", "ttl_field", "unindexed_fields")
+    return Firestore(
+        database=table.text("database"),
+        location=table.text("location"),
+        collection=table.text("collection"),
+        ttl_field=table.text("ttl_field"),
+        unindexed_fields=table.texts("unindexed_fields"),
+    )
+
+
+def _account(table: "_Table") -> Account:
+    table.refuse_all_but("id", "roles")
+    return Account(id=table.text("id"), roles=table.texts("roles"))
+
+
+def _secret(setting: str, table: "_Table") -> Secret:
+    table.refuse_all_but("name", "mounted_at")
+    return Secret(setting=setting, name=table.text("name"), mounted_at=table.text("mounted_at", ""))
+
+
+_FUNCTION_KEYS = (
+    *("entry_point", "runtime", "memory", "cpu", "timeout_seconds", "concurrency", "min_instances", "max_instances"),
+    *("with_agent", "account", "acts_as", "topic", "roles", "apis", "settings", "requires", "secrets", "scheduler"),
+)
+
+
+def _function(name: str, table: "_Table", common: "_Table", secrets: set[str]) -> Function:
+    table.refuse_all_but(*_FUNCTION_KEYS)
+    timeout = timedelta(seconds=table.number("timeout_seconds"))
+    if unknown := set(table.texts("secrets", ())) - secrets:
+        raise InvalidSettings(f"{table.name}: secrets: there is no secret {min(unknown)}")
+    return Function(
+        name=name,
+        entry_point=table.text("entry_point"),
+        runtime=table.text("runtime", common.text("runtime")),
+        timeout=timeout,
+        resources=Resources(
+            memory=table.text("memory"),
+            cpu=table.text("cpu"),
+            concurrency=table.number("concurrency"),
+            min_instances=table.number("min_instances"),
+            max_instances=table.number("max_instances"),
+        ),
+        account=Account(id=table.text("account"), roles=table.texts("roles")),
+        acts_as=table.text("acts_as", ""),
+        topic=table.text("topic", ""),
+        with_agent=table.is_true("with_agent"),
+        apis=table.texts("apis", ()),
+        settings=(*common.texts("settings"), *table.texts("settings", ())),
+        requires=tuple(tuple(names.split("|")) for names in table.texts("requires", ())),
+        secrets=table.texts("secrets", ()),
+        scheduler_job=_scheduler_job(table.table("scheduler"), timeout) if "scheduler" in table.content else None,
+    )
+
+
+_RETRY_KEYS = ("retry_count", "max_retry_duration", "min_backoff", "max_backoff", "max_doublings")
+
+
+def _scheduler_job(table: "_Table", timeout: timedelta) -> SchedulerJob:
+    table.refuse_all_but("name", "schedule", "time_zone", *_RETRY_KEYS)
+    name, schedule, time_zone = (table.text(key) for key in ("name", "schedule", "time_zone"))
+    try:
+        recurrence = Recurrence(schedule, time_zone)
+    except InvalidInput as exc:
+        raise InvalidSettings(f"{table.name}: schedule or time_zone cannot be used: {exc}") from exc
+    retry = Retry(
+        count=table.number("retry_count", Retry.count),
+        max_duration=table.text("max_retry_duration", Retry.max_duration),
+        min_backoff=table.text("min_backoff", Retry.min_backoff),
+        max_backoff=table.text("max_backoff", Retry.max_backoff),
+        max_doublings=table.number("max_doublings", Retry.max_doublings),
+    )
+    return SchedulerJob(name=name, recurrence=recurrence, attempt_deadline=timeout, retry=retry)
+
+
+@dataclass(frozen=True)
+class _Table:
+    content: Mapping[str, Any]
+    name: str  # for errors: the file, and the keys that lead here
+    env: Mapping[str, str]
+
+    def table(self, key: str) -> "_Table":
+        return _Table(self._value(key, dict, "a table"), f"{self.name}: {key}", self.env)
+
+    def refuse_all_but(self, *known: str) -> None:
+        for key, value in self.content.items():
+            if key not in known:
+                kind = "table" if isinstance(value, dict) else "key"
+                raise InvalidSettings(f"{self.name}: there is no {kind} {key}; there are {', '.join(known)}")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        if default is not None and key not in self.content:
+            return default
+        return _SETTING.sub(self._setting, self._value(key, str, "text"))
+
+    def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        if default is not None and key not in self.content:
+            return default
+        values = self._value(key, list, "a list of texts")
+        if not all(isinstance(value, str) for value in values):
+            raise InvalidSettings(f"{self.name}: {key} must be a list of texts")
+        return tuple(values)
+
+    def number(self, key: str, default: int | None = None) -> int:
+        if default is not None and key not in self.content:
+            return default
+        return self._value(key, int, "a whole number")
+
+    def is_true(self, key: str) -> bool:
+        value = self.content.get(key, False)
+        if not isinstance(value, bool):
+            raise InvalidSettings(f"{self.name}: {key} must be true or false")
+        return value
+
+    def _value(self, key: str, kind: type[T], expected: str) -> T:
+        value = self.content.get(key)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise InvalidSettings(f"{self.name}: {key} must be {expected}")
+        return value
+
+    def _setting(self, match: re.Match[str]) -> str:
+        name, default = match.groups()
+        return self.env.get(name, "").strip() or default

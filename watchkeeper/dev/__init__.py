@@ -1,0 +1,1 @@
+"""The local run: every function in a process of its own, with a scheduler that plays Cloud Scheduler."""

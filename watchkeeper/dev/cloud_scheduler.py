@@ -1,0 +1,140 @@
+"""A stand-in for Cloud Scheduler: calls one function on its schedule, as the real one would.
+
+What the real one promises is kept: one call at a time, the same headers, an attempt deadline, and after a failure
+further attempts as the Scheduler job's retry says.
+"""
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from http.client import HTTPConnection, HTTPException
+
+from shared.model.job import iso
+from watchkeeper.console.system import Call
+from watchkeeper.deploy.functions_table import Retry, SchedulerJob
+
+log = logging.getLogger("watchkeeper.scheduler")
+
+# While a laptop sleeps, its clock goes on and the timers stand still: so look at the clock now and then.
+LONGEST_WAIT = timedelta(seconds=10)
+
+
+class CloudScheduler:
+    """One Scheduler job at work; `last_call` is the last one that it made.
+
+    `address` is the `host:port` of the function, and `headers` go with every call, which `until_ready` may hold back.
+    `clock` gives aware times; `wait(seconds)` waits that long and says whether to stop.
+    """
+
+    def __init__(
+        self,
+        job: SchedulerJob,
+        address: str,
+        *,
+        headers: Mapping[str, str],
+        clock: Callable[[], datetime],
+        wait: Callable[[float], bool],
+        until_ready: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.last_call: Call | None = None
+        self._job = job
+        self._address = address
+        self._headers = headers
+        self._clock = clock
+        self._wait = wait
+        self._until_ready = until_ready
+        self._call_is_out = threading.Lock()
+
+    def run(self) -> None:
+        """Call on schedule until `wait` says to stop.
+
+        The occurrence that comes while a call is out waits for its end; further ones are dropped.
+        """
+        scheduled = self._job.recurrence.after(self._clock())
+        while not self._wait_until(scheduled):
+            last = self._call_with_retries({"X-CloudScheduler-ScheduleTime": iso(scheduled)})
+            scheduled = self._job.recurrence.after(last.began_at)
+
+    def run_now(self) -> Call:
+        """Call once, beside the schedule, as soon as no other call is out. Such a call has no schedule time."""
+        return self._call({})
+
+    def run_beside(self) -> Call:
+        """Call once, at once, even while another call is out, which would not find new work for up to ten seconds."""
+        return self._noted_attempt({})
+
+    def _wait_until(self, moment: datetime) -> bool:
+        while (left := moment - self._clock()) > timedelta():
+            if self._wait(min(left, LONGEST_WAIT).total_seconds()):
+                return True
+        return self._wait(0)
+
+    def _call_with_retries(self, headers: Mapping[str, str]) -> Call:
+        """Call until that succeeds or there is no retry left, and give the last call."""
+        call = self._call(headers)
+        for pause in _pauses(self._job.retry):
+            if call.has_succeeded or self._wait_until(self._clock() + pause):
+                break
+            call = self._call(headers)
+        return call
+
+    def _call(self, headers: Mapping[str, str]) -> Call:
+        """Make one attempt when no other call is out."""
+        with self._call_is_out:
+            return self._noted_attempt(headers)
+
+    def _noted_attempt(self, headers: Mapping[str, str]) -> Call:
+        """Make one attempt; a failure goes to the log."""
+        self._until_ready()
+        call = self.last_call = self._attempt(headers)
+        if not call.has_succeeded:
+            log.warning(
+                "Cloud Scheduler's call of %s failed: %s", self._job.name, call.failure or f"HTTP {call.status}"
+            )
+        return call
+
+    def _attempt(self, headers: Mapping[str, str]) -> Call:
+        began, body, status, failure = self._clock(), None, None, ""
+        deadline = self._job.attempt_deadline.total_seconds()
+        connection = HTTPConnection(self._address, timeout=deadline)
+        try:
+            connection.request("POST", "/", body=b"", headers={**self._own_headers(), **headers})
+            response = connection.getresponse()
+            with suppress(ValueError):
+                body = json.loads(response.read())
+            status = response.status
+        except TimeoutError:
+            failure = f"no answer within the attempt deadline of {deadline:g} s; the function may still be at work"
+        except ConnectionRefusedError:
+            failure = f"nobody listens at {self._address}; the function may just be starting"
+        except (OSError, HTTPException) as exc:
+            failure = f"{type(exc).__name__}: {exc}"
+        finally:
+            connection.close()
+        duration = self._clock() - began
+        return Call(began_at=began, duration=duration, status=status, body=body, failure=failure)
+
+    def _own_headers(self) -> dict[str, str]:
+        return {
+            "Content-Type": "application/octet-stream",
+            **self._headers,
+            "User-Agent": "Google-Cloud-Scheduler",
+            "X-CloudScheduler": "true",
+            "X-CloudScheduler-JobName": self._job.name,
+        }
+
+
+def _pauses(retry: Retry) -> Iterator[timedelta]:
+    """Give the pause before each retry. Their count decides; a limit of their duration is not looked at."""
+    for number in range(retry.count):
+        yield min(_duration(retry.min_backoff) * 2 ** min(number, retry.max_doublings), _duration(retry.max_backoff))
+
+
+def _duration(text: str) -> timedelta:
+    """Read a duration as gcloud does: 60s, 1h30m."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+    return timedelta(seconds=sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)([smhd])", text)))

@@ -1,0 +1,303 @@
+"""`watchkeeper dev`: every function on this machine, a stand-in for each service around them, and the console."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from shared.errors import InvalidSettings, WatchkeeperError
+from shared.handlers import Handlers, load_handlers
+from shared.jobs import Jobs
+from shared.settings import PROJECT_FOLDER, AuthMode, Environment, Settings
+from shared.store.opening import open_store
+from watchkeeper.console.banner import introduction, place_of_jobs
+from watchkeeper.console.system import System
+from watchkeeper.deploy.functions_table import Function, read_functions
+from watchkeeper.deploy.staging import StagedCode
+from watchkeeper.dev.cloud_scheduler import CloudScheduler
+from watchkeeper.dev.firestore_emulator import running_emulator
+from watchkeeper.dev.function_process import POLL_SECONDS, STOP_SECONDS, FunctionProcess
+from watchkeeper.dev.interrupts import Wait, catch_interrupts
+from watchkeeper.dev.reload import load_handlers_again, reload_on_change
+from watchkeeper.dev.run_now import AskedFor, call_when_asked, watch_file
+from watchkeeper.dev.terminal import Terminal
+from watchkeeper.fakes.services import STAND_INS, Services, stand_ins
+
+log = logging.getLogger("watchkeeper.dev")
+
+JOIN_SECONDS = 2
+EXAMPLE_JOB = "example-hello"
+USER = "watchkeeper dev"
+EMULATOR = "FIRESTORE_EMULATOR_HOST"
+
+clock = partial(datetime.now, UTC)
+
+
+class PortTaken(WatchkeeperError):
+    """A port cannot be used; the message says which, and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to run: `functions` by port, the port of the console, and what they work with."""
+
+    functions: Mapping[int, Function]
+    console: int
+    env: Mapping[str, str]
+    settings: Settings
+    jobs: Jobs
+    handlers: Handlers
+    services: Services
+
+
+def run(env: Mapping[str, str], storage: str | None = None) -> int:
+    """Run it all until Ctrl-C, SIGTERM or SIGHUP, and leave nothing behind. Call it in the main thread.
+
+    A `storage` of "firestore" means the emulator, which is started unless FIRESTORE_EMULATOR_HOST names one. Give the
+    exit code: 0, or 1 when something cannot start; stderr then says why in one line.
+    """
+    try:
+        env = _with_access(_with_storage(env, storage))
+        settings = Settings.from_env(env)
+        functions = read_functions(env)
+        console, *ports = _free_ports(env, 1 + len(functions) + STAND_INS)
+        handlers = load_handlers(settings.handler_modules)
+        with ExitStack() as stack:
+            if storage == "firestore" and not Environment(env).text(EMULATOR):
+                env = {**env, EMULATOR: stack.enter_context(running_emulator())}
+                os.environ[EMULATOR] = env[EMULATOR]  # where the Firestore client of this process looks for it
+            jobs = _open_jobs(settings, handlers, env)
+            services = stack.enter_context(stand_ins(env, ports[len(functions) :]))
+            plan = Plan(
+                functions=dict(zip(ports, functions, strict=False)),
+                console=console,
+                env=_with_whole_paths({**env, **services.settings}, settings),
+                settings=settings,
+                jobs=jobs,
+                handlers=handlers,
+                services=services,
+            )
+            _serve(plan)
+    except (WatchkeeperError, OSError) as exc:  # a port that was free may be taken a moment later
+        sys.stderr.write(f"error: {exc}\n")
+        return 1
+    return 0
+
+
+def _serve(plan: Plan) -> None:
+    """Run the functions, each on its port, and whatever belongs to them, until it is time to stop."""
+    terminal = _open_terminal(plan.env)
+    wait = catch_interrupts()
+    stopping = threading.Event()
+    processes: list[FunctionProcess] = []
+    with tempfile.TemporaryDirectory(prefix="watchkeeper-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        try:
+            for port, function in plan.functions.items():
+                code = StagedCode(function, Path(folder).resolve())
+                show = partial(terminal.show, function.name)
+                processes.append(FunctionProcess(code, port, env=plan.env, show=show))
+            if all(process.wait_until_healthy(wait) for process in processes):
+                stack.enter_context(_surroundings(plan, processes, terminal, stopping))
+                wait(None)
+            log.info("Stopping; Ctrl-C again ends everything at once")
+        finally:
+            stopping.set()
+            _stop(processes, wait)
+
+
+@contextmanager
+def _surroundings(
+    plan: Plan, processes: Sequence[FunctionProcess], terminal: Terminal, stopping: threading.Event
+) -> Iterator[None]:
+    """Introduce the run, serve the console, call the functions now and on schedule, and look after them.
+
+    When it ends, `stopping` is set already.
+    """
+    schedulers = _schedulers(plan, processes, stopping)
+    asked = AskedFor(plan.jobs, watch) if (watch := _store_watch(plan)) else None
+    system = _system(plan, processes, schedulers)
+    with _console(system, plan.console):
+        terminal.write(introduction(system, plan.console, plan.settings, plan.env))
+        for process in processes:
+            process.keep_running()
+        threads = [_start(_call_now_and_on_schedule, scheduler) for scheduler in schedulers.values()]
+        if asked is not None:
+            threads.append(_start(call_when_asked, asked, schedulers["tick"].run_beside, stopping.wait))
+        for process in processes:
+            is_tick = process.function.name == "tick"  # it has the handlers; once is enough
+            then = partial(load_handlers_again, plan.settings.handler_modules) if is_tick else lambda: None
+            threads.append(_start(reload_on_change, process, stopping.wait, then))
+        try:
+            yield
+        finally:
+            for thread in threads:
+                thread.join(JOIN_SECONDS)
+
+
+def _store_watch(plan: Plan) -> Callable[[], bool] | None:
+    """Choose how to see that a job was asked for: the file, or a query of the emulator, which costs nothing.
+
+    None for the real Firestore, where each look would be billed.
+    """
+    if plan.settings.storage == "json":
+        return watch_file(plan.settings.json_path)
+    return (lambda: True) if plan.env.get(EMULATOR) else None
+
+
+def _schedulers(
+    plan: Plan, processes: Sequence[FunctionProcess], stopping: threading.Event
+) -> dict[str, CloudScheduler]:
+    return {
+        process.function.name: CloudScheduler(
+            process.function.scheduler_job,
+            process.address,
+            headers=_headers(plan.settings),
+            clock=clock,
+            wait=stopping.wait,
+            until_ready=process.wait_while_restarting,
+        )
+        for process in processes
+        if process.function.scheduler_job is not None
+    }
+
+
+def _system(plan: Plan, processes: Sequence[FunctionProcess], schedulers: Mapping[str, CloudScheduler]) -> System:
+    return System(
+        jobs=plan.jobs,
+        handlers=plan.handlers,
+        clock=clock,
+        timezone=plan.settings.timezone,
+        place=place_of_jobs(plan.settings, plan.env),
+        functions={process.function.name: f"http://{process.address}" for process in processes},
+        headers=_headers(plan.settings),
+        schedules={
+            function.name: function.scheduler_job for function in plan.functions.values() if function.scheduler_job
+        },
+        services=plan.services.told(),
+        last_call=lambda name: schedulers[name].last_call if name in schedulers else None,
+        call=lambda name: schedulers[name].run_now(),
+        is_read_only=False,
+        is_billed=plan.settings.storage == "firestore" and not plan.env.get(EMULATOR),
+    )
+
+
+@contextmanager
+def _console(system: System, port: int) -> Iterator[None]:
+    from werkzeug.serving import make_server
+
+    from watchkeeper.console.app import create_console
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would tell of each request
+    server = make_server("127.0.0.1", port, create_console(system), threaded=True)
+    _start(server.serve_forever)
+    try:
+        yield
+    finally:
+        server.shutdown()
+
+
+def _with_storage(env: Mapping[str, str], storage: str | None) -> Mapping[str, str]:
+    if storage == "firestore":  # the emulator, then; it takes any project
+        env = {**env, "GOOGLE_CLOUD_PROJECT": Environment(env).text("GOOGLE_CLOUD_PROJECT", "demo")}
+    return {**env, "SCHEDULER_STORAGE": storage} if storage else env
+
+
+def _with_whole_paths(env: Mapping[str, str], settings: Settings) -> Mapping[str, str]:
+    """Name files so that they are found from the folder where a function runs, too."""
+    read, paths = Environment(env), {"SCHEDULER_JSON_PATH": str(settings.json_path)}
+    relative = {"GCP_SERVICE_ACCOUNT_JSON_PATH": PROJECT_FOLDER, "GOOGLE_APPLICATION_CREDENTIALS": Path.cwd()}
+    for name, folder in relative.items():
+        if (text := read.text(name)) and os.path.exists(folder / text):
+            paths[name] = str(folder / text)
+    return {**env, **paths}
+
+
+def _with_access(env: Mapping[str, str]) -> Mapping[str, str]:
+    """Let the stand-ins in: by CRON_SECRET, or where nothing is asked for, without authentication."""
+    auth = Settings.from_env(env).auth
+    if not Environment(env).text("AUTH_MODE") and not auth.cron_secret:
+        return {**env, "AUTH_MODE": AuthMode.OFF}
+    if auth.mode is not AuthMode.OFF and not auth.cron_secret:
+        raise InvalidSettings(
+            f"AUTH_MODE is {auth.mode}, and the stand-in for Cloud Scheduler cannot sign Google's tokens: "
+            "set CRON_SECRET too (make one with: openssl rand -hex 24), or set AUTH_MODE=off"
+        )
+    return env
+
+
+def _free_ports(env: Mapping[str, str], count: int) -> list[int]:
+    """Give consecutive ports from DEV_PORT on. Raises PortTaken, naming the first one that cannot be used."""
+    read = Environment(env)
+    first = read.number("DEV_PORT", 8080, least=1, most=65_000)
+    read.refuse_problems()
+    ports = list(range(first, first + count))
+    for port in ports:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError as exc:
+            raise PortTaken(
+                f"port {port} cannot be used ({os.strerror(exc.errno or 0)}): end the program that has it, perhaps "
+                f"another `watchkeeper dev`, or choose another port, e.g. DEV_PORT={first + 100}"
+            ) from exc
+    return ports
+
+
+def _open_jobs(settings: Settings, handlers: Handlers, env: Mapping[str, str]) -> Jobs:
+    """See that the store can be read, and put an example into one that is new, to be run at once.
+
+    A file is new that does not exist yet, and an emulator that is empty. Raises StoreUnavailable.
+    """
+    store = open_store(settings, clock)
+    is_empty = not store.page(limit=1)
+    jobs = Jobs(store, clock=clock, handlers=handlers, retention=settings.retention, timezone=settings.timezone)
+    is_new = not settings.json_path.exists() if settings.storage == "json" else is_empty and bool(env.get(EMULATOR))
+    if is_new:
+        message = "Hello! I am an example, and run every minute until I am cancelled"
+        jobs.schedule("log", {"message": message}, id=EXAMPLE_JOB, cron="* * * * *", by=USER)
+        jobs.run(EXAMPLE_JOB, by=USER)
+    return jobs
+
+
+def _open_terminal(env: Mapping[str, str]) -> Terminal:
+    terminal = Terminal(sys.stdout, colour=sys.stdout.isatty() and not env.get("NO_COLOR"))
+    own_logs = logging.getLogger("watchkeeper")
+    own_logs.addHandler(terminal)
+    own_logs.setLevel(logging.INFO)
+    return terminal
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"} if (secret := settings.auth.cron_secret) else {}
+
+
+def _start(target: Callable[..., object], *args: object) -> threading.Thread:
+    thread = threading.Thread(target=target, args=args, daemon=True)
+    thread.start()
+    return thread
+
+
+def _call_now_and_on_schedule(scheduler: CloudScheduler) -> None:
+    scheduler.run_now()
+    scheduler.run()
+
+
+def _stop(processes: Sequence[FunctionProcess], wait: Wait) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(process.is_running for process in processes) and time.monotonic() < deadline:
+        # Only a second Ctrl-C means "at once": a terminal that is closed may send its SIGHUP twice.
+        if wait(POLL_SECONDS) == signal.SIGINT:
+            break
+    for process in processes:
+        process.kill()

@@ -1,0 +1,1 @@
+"""Servers that play Google and Airtable, and behave as documented."""

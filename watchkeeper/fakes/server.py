@@ -1,0 +1,257 @@
+"""What the stand-ins for outside services have in common: a small HTTP server on this machine, with faults on request.
+
+A subclass says what it answers and which errors its service documents. It is spoken to by the real client library:
+
+    with Airtable() as airtable:
+        airtable.fail("rate-limit", times=2, path="/refresh")
+        ...
+        assert airtable.requests[0].method == "GET"
+
+A person has the same with curl: `GET /stand-in`, `PUT /stand-in/faults/NAME?times=2&path=...` and
+`DELETE /stand-in/faults`.
+"""
+
+import json
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.message import Message
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from shared.web.loopback import foreign
+
+CONTROL_PATH = "/stand-in"
+FAULTS_PATH = f"{CONTROL_PATH}/faults"
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request as it came in. `path` is decoded and without the query; the names of `headers` ignore case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Message = field(repr=False)
+    body: bytes
+
+    def json(self) -> Any:
+        """Parse the body. Raises ValueError when it is no JSON."""
+        return json.loads(self.body)
+
+    def bearer_token(self) -> str:
+        """Give the token of the Authorization header, empty when there is none."""
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        return token if scheme.lower() == "bearer" else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """An answer. A 204 has neither a body nor its headers."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class Refused(Exception):
+    """The request is answered with this error."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.body.decode())
+        self.response = response
+
+
+# What is answered instead; None cuts the connection.
+Fault = Response | Callable[[Request], Response | None]
+
+
+def json_response(value: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with JSON."""
+    content_type = {"Content-Type": "application/json; charset=UTF-8"}
+    return Response(status=status, headers={**content_type, **(headers or {})}, body=json.dumps(value).encode())
+
+
+def utc_now() -> datetime:
+    """Tell the time."""
+    return datetime.now(UTC)
+
+
+NOT_JSON = Response(headers={"Content-Type": "text/html"}, body=b"<html><body>Sign in to the network</body></html>")
+
+
+@dataclass(kw_only=True)
+class _Armed:
+    name: str
+    times: int
+    path: str
+
+
+class StandIn(ABC):
+    """Serves on 127.0.0.1 while it is entered, a thread for each connection.
+
+    The port is taken at once (0: any that is free), so `url` holds from the start; OSError says that it cannot be had.
+    `requests` holds each request from before it is answered, in order of arrival; those of CONTROL_PATH are left out.
+    """
+
+    name: ClassVar[str]
+    documented_errors: ClassVar[Mapping[str, Fault]]
+
+    def __init__(self, *, port: int = 0, clock: Clock = utc_now) -> None:
+        self.requests: list[Request] = []
+        self._clock = clock
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._armed: list[_Armed] = []
+        self._server = _Server(port, self)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    @abstractmethod
+    def answer(self, request: Request) -> Response:
+        """Answer as the service would, with or by raising Refused. Called by several threads at once."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Give, as JSON, what a person may want to see of the service. No secrets."""
+
+    def __enter__(self) -> Self:
+        # The interval bounds how long an end takes.
+        threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def fail(self, name: str, *, times: int = 1, path: str = "") -> None:
+        """Answer the next so many requests whose path contains `path` with this fault.
+
+        Faults are used up in the order in which they were asked for. Raises ValueError, which lists the names there
+        are.
+        """
+        if name not in self._faults():
+            raise ValueError(f"{self.name} has no fault {name!r}, but {', '.join(self._faults())}")
+        if times < 1:
+            raise ValueError(f"times is {times}, but must be at least 1")
+        with self._lock:
+            self._armed.append(_Armed(name=name, times=times, path=path))
+
+    def clear_faults(self) -> None:
+        """Answer normally from now on."""
+        with self._lock:
+            self._armed.clear()
+
+    def respond(self, request: Request) -> Response | None:
+        """Record the request and give its answer; None cuts the connection."""
+        if request.path == CONTROL_PATH or request.path.startswith(f"{CONTROL_PATH}/"):
+            return self._control(request)
+        with self._lock:
+            self.requests.append(request)
+            name = self._next_fault(request.path)
+        try:
+            if name is None:
+                return self.answer(request)
+            fault = self._faults()[name]
+            return fault if isinstance(fault, Response) else fault(request)
+        except Refused as exc:
+            return exc.response
+
+    def _faults(self) -> dict[str, Fault]:
+        return {**self.documented_errors, "hang": self._hang, "cut": lambda request: None, "not-json": NOT_JSON}
+
+    def _hang(self, request: Request) -> None:
+        self._closing.wait()
+
+    def _next_fault(self, path: str) -> str | None:
+        for armed in self._armed:
+            if armed.path in path:
+                armed.times -= 1
+                if armed.times == 0:
+                    self._armed.remove(armed)
+                return armed.name
+        return None
+
+    def _control(self, request: Request) -> Response:
+        method, name = request.method, request.path.removeprefix(f"{FAULTS_PATH}/")
+        if method == "PUT" and request.path.startswith(f"{FAULTS_PATH}/"):
+            try:
+                self.fail(name, times=int(request.query.get("times", "1")), path=request.query.get("path", ""))
+            except ValueError as exc:
+                return json_response({"error": str(exc)}, 400)
+        elif method == "DELETE" and request.path == FAULTS_PATH:
+            self.clear_faults()
+        elif (method, request.path) != ("GET", CONTROL_PATH):
+            return json_response({"error": f"There is GET {CONTROL_PATH}, PUT and DELETE {FAULTS_PATH}"}, 404)
+        return json_response(self._about())
+
+    def _about(self) -> dict[str, Any]:
+        with self._lock:
+            armed = [dict(vars(armed)) for armed in self._armed]
+        return {"name": self.name, "state": self.state(), "faults": list(self._faults()), "armed": armed}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, stand_in: StandIn) -> None:
+        self.stand_in = stand_in
+        super().__init__(("127.0.0.1", port), _Handler)
+
+
+class LocalHandler(BaseHTTPRequestHandler):
+    """Answers 403, before anything is done, to what a page of another website sends here."""
+
+    def parse_request(self) -> bool:
+        """Read the head of a request; False when it has been answered already."""
+        if not super().parse_request():
+            return False
+        if reason := foreign(self.headers):
+            self.send_error(HTTPStatus.FORBIDDEN, explain=f"Only this machine is answered, and {reason}")
+        return not reason
+
+
+class _Handler(LocalHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def serve(self) -> None:
+        response = self.server.stand_in.respond(self._request())
+        self.close_connection = True
+        if response is not None:
+            with suppress(ConnectionError):  # the client may have given up
+                self._write(response)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Stay quiet: `requests` says it."""
+
+    def _request(self) -> Request:
+        target = urlsplit(self.path)
+        return Request(
+            method=self.command,
+            path=unquote(target.path),
+            query=dict(parse_qsl(target.query, keep_blank_values=True)),
+            headers=self.headers,
+            body=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
+        )
+
+    def _write(self, response: Response) -> None:
+        self.send_response(response.status)
+        # A client that is not told of the close may send its next request into it.
+        self.send_header("Connection", "close")
+        if response.status != 204:
+            self.send_header("Content-Length", str(len(response.body)))
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(response.body)

@@ -1,0 +1,33 @@
+"""What `watchkeeper doctor` finds, in an installation on this machine and in a deployment alike."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from shared.settings import Settings
+
+
+class Finding(NamedTuple):
+    """One line: `state` is ok, warning or wrong; `says` is what was found, and the remedy."""
+
+    state: str
+    subject: str
+    says: str
+
+
+def chat_findings(chat_auth: str, then: str = "") -> Iterator[Finding]:
+    """Warn of a token that proves Google Chat and not the app. `then` ends the remedy."""
+    if chat_auth == "endpoint":
+        yield Finding(
+            "warning",
+            "chat",
+            "CHAT_AUTH=endpoint is legacy: its token proves Google Chat and not which app, so anybody's app that is "
+            f"pointed at the function is heard; set it to addon or project_number, as docs/CHAT.md says{then}",
+        )
+
+
+def place_of_jobs(settings: Settings, emulator: str) -> str:
+    """Say where the jobs are kept."""
+    if settings.storage == "json":
+        return f"jobs are kept in {settings.json_path}"
+    where = f"the emulator at {emulator}" if emulator else f"project {settings.project or 'of the credentials'}"
+    return f"jobs are kept in Firestore, {where}, database {settings.database}, collection {settings.collection}"

@@ -1,0 +1,84 @@
+"""What every command works with: settings, store, jobs and handlers, each opened when it is first asked for."""
+
+import getpass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from pathlib import Path
+
+from dotenv import load_dotenv
+
+from shared.errors import InvalidSettings
+from shared.handlers import Handlers, load_handlers
+from shared.jobs import Jobs
+from shared.settings import Settings
+from shared.store.opening import open_store
+from shared.store.protocol import Store
+
+ADD_HANDLER = "add one in agent/handlers.py, or name its module in JOB_HANDLERS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One call of the command: its environment, its clock, and the name of who called it."""
+
+    env: Mapping[str, str]
+    clock: Callable[[], datetime]
+    user: str
+
+    @property
+    def by(self) -> str:
+        """Name the caller, as jobs record it."""
+        return f"cli:{self.user}"
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings. Raises InvalidSettings."""
+        return Settings.from_env(self.env)
+
+    @cached_property
+    def handlers(self) -> Handlers:
+        """The handlers that can be imported here. Raises InvalidSettings."""
+        return load_handlers(self.settings.handler_modules)
+
+    @cached_property
+    def store(self) -> Store:
+        """The configured store. Raises InvalidSettings or StoreUnavailable."""
+        return open_store(self.settings, self.clock)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The jobs, without handlers: a job must be seen and stopped even where its handler cannot be imported."""
+        return self._jobs({})
+
+    @cached_property
+    def checked_jobs(self) -> Jobs:
+        """The jobs, for making and editing: a payload is checked by its handler."""
+        return self._jobs(self.handlers)
+
+    def _jobs(self, handlers: Handlers) -> Jobs:
+        return Jobs(
+            self.store,
+            clock=self.clock,
+            handlers=handlers,
+            retention=self.settings.retention,
+            timezone=self.settings.timezone,
+        )
+
+
+def open_session() -> Session:
+    """Begin a session on the environment, completed by the `.env` of the current folder. Raises InvalidSettings."""
+    try:
+        load_dotenv(Path.cwd() / ".env", interpolate=False)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InvalidSettings(f"the file .env cannot be read: {exc}") from exc
+    return Session(env=os.environ, clock=partial(datetime.now, UTC), user=_user_name())
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"  # a container may run under a user id that has no name

@@ -1,0 +1,55 @@
+"""Times as people write and read them: on the clocks of a timezone, and as a distance from now."""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from shared.errors import InvalidInput
+from shared.model.recurrence import load_timezone
+
+UNITS = (("days", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
+
+
+def place(moment: datetime, timezone: str) -> datetime:
+    """Give the moment in UTC; a naive one is a clock time in `timezone`.
+
+    Raises InvalidInput for a clock time that the clocks skip, or show twice, and InvalidSchedule for no timezone.
+    """
+    zone = load_timezone(timezone)
+    passes = [moment.replace(fold=fold) if moment.tzinfo else moment.replace(tzinfo=zone, fold=fold) for fold in (0, 1)]
+    try:
+        first, second = (each.astimezone(UTC) for each in passes)
+    except OverflowError as exc:
+        raise InvalidInput(f"{moment} is too far away to be a time") from exc
+    if first > second:
+        raise InvalidInput(f"{moment} does not exist in {timezone}: the clocks skip it; give another time")
+    if first < second:
+        choice = " or ".join(each.isoformat() for each in passes)
+        raise InvalidInput(f"{moment} comes twice in {timezone}: the clocks are put back; write {choice}")
+    return first
+
+
+def shown(moment: datetime, timezone: str) -> str:
+    """Write a moment as the clocks of `timezone` show it, e.g. `2026-11-21 10:00:00+01:00`."""
+    with suppress(OverflowError):  # at the end of year 9999 some clocks show nothing
+        moment = moment.astimezone(load_timezone(timezone))
+    return moment.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+
+
+def shown_with_distance(moment: datetime, timezone: str, now: datetime) -> str:
+    """Write a moment and how far it is away, e.g. `2026-11-21 10:00:00+01:00 (in 5 min)`."""
+    return f"{shown(moment, timezone)} ({distance(moment, now)})"
+
+
+def distance(moment: datetime, now: datetime) -> str:
+    """Write how far a moment is away, e.g. `in 5 min`."""
+    if abs(moment - now) < timedelta(seconds=1):
+        return "now"
+    return f"in {span(moment - now)}" if moment > now else f"{span(now - moment)} ago"
+
+
+def span(length: timedelta) -> str:
+    """Write a length in whole units, in the largest of which there are two, e.g. `34 h`."""
+    for name, unit in UNITS:
+        if length >= 2 * unit:
+            return f"{length // unit} {name}"
+    return f"{length.total_seconds():.0f} s"
