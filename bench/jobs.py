@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from shared.model.job import Job, Result
+from shared.model.history import Result
+from shared.model.job import Job
 
 RETENTION = timedelta(days=30)
 

@@ -17,14 +17,15 @@ from typing import Any, Literal
 
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import Handlers, check_payload, load_handlers
-from shared.model.job import InvalidJob, Job, Misfire, iso
+from shared.model.definition import Definition, InvalidJob, Misfire
+from shared.model.job import Job
+from shared.model.times import iso
 from shared.settings import Settings
 from shared.store.documents import Unreadable
 from shared.store.opening import open_store
 from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unheard, Won
 from shared.subscriptions import PREFIX as SUBSCRIPTION_PREFIX
 
-DEFINITION = ("job_type", "payload", "cron", "timezone", "misfire", "max_attempts", "space")
 LISTING_PAGE = 2000
 TRIES = 10  # for a command whose job somebody else keeps changing
 
@@ -88,30 +89,27 @@ class Jobs:
         now = self._clock()
         if at is not None and after is not None:
             raise InvalidInput("give `at` or `after`, not both")
-        job = Job.create(
-            id if id is not None else f"{job_type}-{uuid.uuid4().hex[:12]}",
-            job_type,
-            now=now,
-            payload=payload,
+        wanted = Definition(
+            job_type=job_type,
+            payload={} if payload is None else payload,
             at=now + after if after is not None else at,
             cron=cron,
             timezone=timezone or self._timezone,
             misfire=misfire,
             max_attempts=max_attempts,
             space=space,
-            by=by,
         )
+        job = Job.of(id if id is not None else f"{job_type}-{uuid.uuid4().hex[:12]}", wanted, now=now, by=by)
         check_payload(self._handlers, job.job_type, job.payload)
         outcome = self._swap(Change(None, job))
         if isinstance(outcome, Won) and isinstance(outcome.job, Job):
             return Scheduled(outcome.job, "created")
         present = self.get(job.id)
-        has_time = at is not None or after is not None
-        if not (differing := differences(present, job, compare_time=has_time)):
+        if not (differing := _differences(present, wanted)):
             return Scheduled(present, "unchanged")
         if not replace:
             raise AlreadyScheduled(f"job {job.id} exists with another definition: {'; '.join(differing)}")
-        return Scheduled(self._change(job.id, partial(_redefined, job, now, by, has_time)), "replaced")
+        return Scheduled(self._change(job.id, partial(_redefined, wanted, now, by)), "replaced")
 
     def get(self, job_id: str) -> Job:
         """Give one job. Raises UnknownJob, or InvalidJob for a document that cannot be read."""
@@ -212,14 +210,14 @@ class Jobs:
         return outcome
 
 
-def differences(present: Job, wanted: Job, *, compare_time: bool) -> list[str]:
+def _differences(present: Job, wanted: Definition) -> list[str]:
     """Name where two definitions differ. A space, and the time of a one-shot job, count where they were asked for."""
-    names = [name for name in DEFINITION if getattr(present, name) != getattr(wanted, name)]
-    if wanted.space is None and "space" in names:
-        names.remove("space")
-    if compare_time and wanted.cron is None and present.schedule_at != wanted.schedule_at:
-        names.append("schedule_at")
-    return [f"{name} is {_shown(getattr(present, name))}, not {_shown(getattr(wanted, name))}" for name in names]
+    names = {name: (getattr(present, name), value) for name, value in wanted.fields().items()}
+    if wanted.space is None:
+        del names["space"]
+    if wanted.at is not None and wanted.cron is None:
+        names["schedule_at"] = (present.schedule_at, wanted.at)
+    return [f"{name} is {_shown(old)}, not {_shown(new)}" for name, (old, new) in names.items() if old != new]
 
 
 def _shown(value: Any) -> str:
@@ -227,21 +225,14 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def _redefined(wanted: Job, now: datetime, by: str | None, has_time: bool, present: Job) -> Job:
-    changes_rhythm = present.cron != wanted.cron or present.timezone != wanted.timezone
-    reschedules = wanted.cron is None or changes_rhythm or has_time
-    return present.edit(
-        now=now,
-        by=by,
-        payload=wanted.payload,
-        at=wanted.schedule_at if reschedules else None,
-        cron=wanted.cron if reschedules else None,
-        timezone=wanted.timezone,
-        misfire=wanted.misfire,
-        max_attempts=wanted.max_attempts,
-        job_type=wanted.job_type,
-        space=wanted.space,
-    )
+def _redefined(wanted: Definition, now: datetime, by: str | None, present: Job) -> Job:
+    """Edit the job to what is wanted; its time too, unless it recurs in the same rhythm and no start was given."""
+    changes = dict(vars(wanted))
+    if wanted.cron is None:
+        changes["at"] = wanted.first(now)
+    elif wanted.at is None and (present.cron, present.timezone) == (wanted.cron, wanted.timezone):
+        changes["cron"] = None
+    return present.edit(now=now, by=by, **changes)
 
 
 @lru_cache(maxsize=1)

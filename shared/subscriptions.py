@@ -15,7 +15,10 @@ from typing import Any
 
 from shared.errors import StoreUnavailable, WatchkeeperError
 from shared.handlers import Context, Later, Payload, handler
-from shared.model.job import Job, Result, Status, iso
+from shared.model.history import Result
+from shared.model.job import Job
+from shared.model.times import iso
+from shared.model.value import Status
 from shared.settings import Settings
 from shared.store.documents import Unreadable, read_time
 from shared.store.protocol import Change, Refused, Store, Unheard, Won
@@ -107,6 +110,7 @@ class Renewals:
         self.now = now
         self._store = store
         self._lease = settings.lease
+        self._retention = settings.retention
         self._ends_at = now + limit - min(RESERVE, limit / 2)
         self._clock = clock
         self._by = by
@@ -215,7 +219,7 @@ class Renewals:
         job = present if isinstance(present, Job) else Job.create(subscription.id, CHECK, now=self.now, by=self._by)
         now = self._clock()
         payload = {**job.payload, "subscription": subscription.title, "renewal_started_at": iso(now)}
-        return job.take(now=now, token=uuid.uuid4().hex, lease=self._lease, payload=payload)
+        return job.claim(now=now, token=uuid.uuid4().hex, lease=self._lease, retention=self._retention, payload=payload)
 
     def _record(self, job: Job, subscription: Subscription, outcome: Renewed | Failed, started_at: datetime) -> None:
         """Write the outcome into the record, unless another call has taken it. Raises StoreUnavailable."""
@@ -224,7 +228,9 @@ class Renewals:
         token, reason = job.lease_token, "it keeps changing"
         for _ in range(TRIES):
             payload = _payload(job.payload, subscription, outcome, ended_at)
-            settled = job.settle(result, payload=payload, at=_deadline(payload, outcome, ended_at))
+            settled = job.finish(
+                result, retention=self._retention, payload=payload, at=_deadline(payload, outcome, ended_at)
+            )
             answer = self._store.swap([Change(job, settled)])[0]
             if isinstance(answer, Won):
                 return

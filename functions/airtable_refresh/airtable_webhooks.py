@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airtable_settings import AirtableSettings
 from shared.errors import RenewalFailed
-from shared.model.job import ID, iso
+from shared.model.times import iso
+from shared.model.value import ID
 from shared.store.documents import read_time
 from shared.subscriptions import PREFIX, Failed, NotRenewed, Outcome, Renewals, Renewed, Skipped, Subscription, told
 

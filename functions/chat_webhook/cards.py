@@ -14,8 +14,11 @@ from typing import Any
 from phrases import Order
 from seal import NAME as SEAL
 from seal import Seal
-from shared.model.job import Job, Run, Status, iso
+from shared.model.history import Run
+from shared.model.job import Job
 from shared.model.recurrence import Recurrence, load_timezone
+from shared.model.times import iso
+from shared.model.value import Status
 from shared.model.wording import clock_change, for_space, in_words, local_time, occurrences, person, where_to_look, why
 
 escape = partial(escape_html, quote=False)

@@ -20,7 +20,11 @@ from shared.errors import InvalidInput, InvalidSettings
 from shared.handlers.agent import AgentContext, as_message, load_agent, log_failure
 from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
 from shared.logs import hashed
-from shared.model.job import InvalidJob, Job, NotPossible, Status, iso
+from shared.model.definition import InvalidJob
+from shared.model.job import Job
+from shared.model.life import NotPossible
+from shared.model.times import iso
+from shared.model.value import Status
 
 log = logging.getLogger("watchkeeper.chat")
 

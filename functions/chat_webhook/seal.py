@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from shared.errors import StoreUnavailable
-from shared.model.job import Job, Status
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.store.protocol import Change, Store
 
 KEY_ID = "chat-button-key"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.errors import InvalidInput
-from shared.model.job import ID
+from shared.model.value import ID
 from shared.settings import PROJECT_FOLDER, Environment, http_url
 from shared.subscriptions import PREFIX
 

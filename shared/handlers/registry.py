@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from shared.errors import InvalidInput, InvalidSettings
-from shared.model.job import JOB_TYPE
+from shared.model.value import JOB_TYPE
 
 log = logging.getLogger("watchkeeper.handlers")
 

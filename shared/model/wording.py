@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 
-from shared.model.job import Job, Status
+from shared.model.job import Job
 from shared.model.recurrence import Recurrence, load_timezone
+from shared.model.value import Status
 
 # Errors in our own words, which hold nothing but numbers.
 OWN_ERROR = re.compile(

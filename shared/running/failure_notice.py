@@ -7,7 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from shared.handlers.chat_message import is_thread_of
-from shared.model.job import MAX_RECENT_RUNS, Job, Run, RunOutcome, Status, iso
+from shared.model.history import Run, RunOutcome
+from shared.model.job import Job
+from shared.model.times import iso
+from shared.model.value import MAX_RECENT_RUNS, Status
 from shared.model.wording import for_space, where_to_look, why
 
 ANY_FUNCTION = "watchkeeper"  # what a button calls where it need not be an address

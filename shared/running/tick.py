@@ -15,7 +15,10 @@ from typing import Any, NamedTuple
 
 from shared.errors import InvalidSettings, StoreUnavailable
 from shared.handlers import Handlers
-from shared.model.job import Job, Result, RunOutcome, Status, iso
+from shared.model.history import Result, RunOutcome
+from shared.model.job import Job
+from shared.model.times import iso
+from shared.model.value import Status
 from shared.running.backlog import DEATHS_TO_RUN_ALONE, Due, DueJobs
 from shared.running.failure_notice import ANY_FUNCTION, failure_notice
 from shared.running.workers import Held, Workers, time_limit

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.handlers import DEFAULT_TIMEOUT, Context, Handlers, Later, NeverAgain
-from shared.model.job import MAX_ERROR_CHARACTERS, Job, Result
+from shared.model.history import Result
+from shared.model.job import Job
+from shared.model.life import MAX_ERROR_CHARACTERS
 
 
 @dataclass(eq=False)

@@ -12,7 +12,11 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from shared.errors import InvalidInput
-from shared.model.job import MAX_ERROR_CHARACTERS, MAX_RECENT_RUNS, InvalidJob, Job, Misfire, Run, RunOutcome, Status
+from shared.model.definition import InvalidJob, Misfire
+from shared.model.history import Run, RunOutcome
+from shared.model.job import Job
+from shared.model.life import MAX_ERROR_CHARACTERS
+from shared.model.value import MAX_RECENT_RUNS, Status
 
 Document = Mapping[str, Any]
 Choice = TypeVar("Choice", bound=StrEnum)

@@ -15,7 +15,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from shared.errors import StoreUnavailable
-from shared.model.job import Job, iso
+from shared.model.job import Job
+from shared.model.times import iso
 from shared.store.documents import Unreadable, changed_fields, from_document, read_time, to_document, with_times
 from shared.store.private_files import create_private, make_private_folder
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Unheard, Won

@@ -20,7 +20,7 @@ import flask
 
 from shared import errors
 from shared.logs import hashed, set_up_logs, trace_id
-from shared.model.job import iso
+from shared.model.times import iso
 from shared.settings import Settings
 from shared.web.auth import Certificates, Headers, authenticate
 from shared.web.loopback import refuse_foreign

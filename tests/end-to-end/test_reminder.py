@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from google.cloud import firestore
 
-from shared.model.job import Job, Status
+from shared.model.job import Job
+from shared.model.value import Status
 from tests.chatting import AddOn, Classic, button, checked, words_of
 from tests.renewing import Storage, in_firestore
 from tests.running import RunningFunction, running_function, until

@@ -10,8 +10,12 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import combinations
 
-from shared.model.job import MAX_RECLAIMS, Job, Run, RunOutcome, Status, iso
+from shared.model.history import Run, RunOutcome
+from shared.model.job import Job
+from shared.model.life import MAX_RECLAIMS
 from shared.model.recurrence import Recurrence
+from shared.model.times import iso
+from shared.model.value import Status
 from tests.faults.evidence import Began, Ended, Fact, Reported, Write, version_of
 
 OVER = (RunOutcome.COMPLETED, RunOutcome.FAILED)

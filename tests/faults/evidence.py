@@ -13,7 +13,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from shared.model.job import Job, iso
+from shared.model.job import Job
+from shared.model.times import iso
 from shared.store.documents import Unreadable, from_document, read_time, to_document, with_times
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Store, Won
 

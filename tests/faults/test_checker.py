@@ -8,7 +8,9 @@ from typing import Any, TypeGuard
 
 import pytest
 
-from shared.model.job import Job, Result, Run, RunOutcome, Status
+from shared.model.history import Result, Run, RunOutcome
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.store.protocol import Change, Won
 from tests.faults.checker import violations
 from tests.faults.evidence import PEOPLE, Began, Ended, Fact, Ledger, Reported, Write, from_file, to_file

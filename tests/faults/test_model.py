@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from shared.errors import StoreUnavailable
 from shared.handlers import Context, Handler
 from shared.jobs import Jobs
-from shared.model.job import NotPossible
+from shared.model.life import NotPossible
 from shared.running.tick import Tick
 from shared.running.workers import Held, Workers
 from shared.settings import Settings

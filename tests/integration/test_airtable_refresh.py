@@ -13,7 +13,9 @@ import pytest
 import airtable_webhooks
 from airtable_settings import AirtableSettings
 from shared.errors import InvalidSettings, RenewalFailed
-from shared.model.job import Job, RunOutcome, Status
+from shared.model.history import RunOutcome
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change

@@ -26,7 +26,9 @@ from chat_access import CHAT
 from shared.handlers.agent import AgentContext
 from shared.jobs import open_jobs
 from shared.logs import hashed
-from shared.model.job import Job, Status, iso
+from shared.model.job import Job
+from shared.model.times import iso
+from shared.model.value import Status
 from tests.chatting import AddOn, Classic, button, buttons_of, checked, from_person, message_of, words_of
 from tests.renewing import Storage, in_file, in_firestore, utc_now
 from tests.running import ROOT, RunningFunction, running_function

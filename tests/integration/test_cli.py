@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 from google.cloud import firestore
 
-from shared.model.job import Job, Status
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.store.firestore import FirestoreStore
 from shared.store.protocol import Store
 from watchkeeper.cli.main import watchkeeper

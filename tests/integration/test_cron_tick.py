@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from google.cloud import firestore
 
-from shared.model.job import Job, Status
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.store.firestore import FirestoreStore
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Store, Won

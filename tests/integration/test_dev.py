@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from shared.jobs import Jobs
-from shared.model.job import Status
+from shared.model.value import Status
 from shared.settings import PROJECT_FOLDER
 from shared.store.json_file import JsonStore
 from watchkeeper.deploy.functions_table import read_functions

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 from google.cloud import firestore
 
-from shared.model.job import Job, iso
+from shared.model.job import Job
+from shared.model.times import iso
 from shared.store.firestore import FirestoreStore
 from shared.store.protocol import Change, Won
 from tests.deploying import DELEGATE, REGION, SCHEDULER, Operator, needs

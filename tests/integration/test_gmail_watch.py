@@ -21,7 +21,8 @@ import gmail_watches
 from delegation import fetch_tokens
 from gmail_settings import GmailSettings
 from shared.errors import InvalidSettings, RenewalFailed
-from shared.model.job import RunOutcome, Status
+from shared.model.history import RunOutcome
+from shared.model.value import Status
 from shared.settings import Settings
 from shared.subscriptions import Renewals
 from tests.renewing import Answered, Storage, call, call_at_once, in_file, in_firestore, let_out, utc_now

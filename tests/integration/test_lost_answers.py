@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from google.cloud import firestore
 
 from shared.handlers import Context, Handler, Payload
 from shared.jobs import Jobs
-from shared.model.job import Job, Status
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.running.tick import TickReport, run_tick
 from shared.settings import Settings
 from shared.store.documents import Unreadable
@@ -196,11 +198,11 @@ def test_half_a_batch_is_another_ticks(store: LosesAnswers, job_factory: JobFact
     store.swap([Change(None, job_factory(name, at=now)) for name in ("a", "b")])
     stale = store.get(["a", "b"])
     (a, b) = (job for job in (stale["a"], stale["b"]) if isinstance(job, Job))
-    lease = {"lease": timedelta(minutes=5), "retention": timedelta(days=1)}
-    assert isinstance(store.swap([Change(b, b.claim(now=now, token="other", **lease))])[0], Won)
+    claim = partial(Job.claim, now=now, lease=timedelta(minutes=5), retention=timedelta(days=1))
+    assert isinstance(store.swap([Change(b, claim(b, token="other"))])[0], Won)
     store.should_lose = lambda change: True
 
-    outcomes = store.swap([Change(job, job.claim(now=now, token="mine", **lease)) for job in (a, b)])
+    outcomes = store.swap([Change(job, claim(job, token="mine")) for job in (a, b)])
 
     assert [isinstance(outcome, Won) for outcome in outcomes] == [True, False]
 

@@ -19,7 +19,8 @@ from bench.jobs import RETENTION, due_jobs, finished_jobs
 from bench.slow_proxy import slow_proxy
 from bench.table import row_of
 from bench.ticks import without_scan
-from shared.model.job import Result, Status
+from shared.model.history import Result
+from shared.model.value import Status
 from shared.store.documents import changed_fields, to_document
 
 PATIENCE = 10  # seconds for what another thread is to do

@@ -19,7 +19,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shared.handlers import Context, Handler, Payload
-from shared.model.job import Job, Status
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.store.documents import Unreadable, to_document
 from shared.store.json_file import JsonStore
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Unheard, Won

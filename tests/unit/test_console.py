@@ -14,7 +14,8 @@ from chat_event import Kind, parse_event
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import load_handlers
 from shared.jobs import Jobs
-from shared.model.job import Job, Result
+from shared.model.history import Result
+from shared.model.job import Job
 from shared.model.recurrence import Recurrence
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore

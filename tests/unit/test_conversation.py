@@ -19,7 +19,10 @@ from shared.errors import InvalidInput
 from shared.handlers import load_handlers
 from shared.handlers.agent import AgentContext
 from shared.jobs import Jobs, UnknownJob
-from shared.model.job import Job, Result, Status, iso
+from shared.model.history import Result
+from shared.model.job import Job
+from shared.model.times import iso
+from shared.model.value import Status
 from shared.store.documents import Unreadable, to_document
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Store, Won

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.model.job import Job, Status, iso
+from shared.model.job import Job
+from shared.model.times import iso
+from shared.model.value import Status
 from shared.store.documents import Unreadable
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.deploy.checks import CannotAsk, Check, Plan, checks

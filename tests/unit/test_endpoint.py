@@ -24,7 +24,8 @@ from shared.errors import (
     WatchkeeperError,
 )
 from shared.handlers import InvalidPayload
-from shared.model.job import InvalidJob, NotPossible
+from shared.model.definition import InvalidJob
+from shared.model.life import NotPossible
 from shared.settings import AuthMode
 from shared.web.endpoint import Call, endpoint, is_stopping
 from tests.tokens import AUDIENCE, CALLER, IdentityProvider, google_claims, without_signature

@@ -11,7 +11,9 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.handlers import Context, Handler, Later, NeverAgain, Payload, chat_message, load_handlers
-from shared.model.job import Job, Run, RunOutcome, Status
+from shared.model.history import Run, RunOutcome
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.running.failure_notice import failure_notice
 from shared.running.tick import TickReport, run_tick
 from shared.settings import Settings

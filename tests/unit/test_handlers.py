@@ -26,7 +26,8 @@ from shared.handlers import (
     load_handlers,
     registry,
 )
-from shared.model.job import Job, Result, RunOutcome
+from shared.model.history import Result, RunOutcome
+from shared.model.job import Job
 from shared.running.workers import Held, Workers, time_limit
 
 MINUTE = timedelta(minutes=1)

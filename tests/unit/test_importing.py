@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.model.job import Job, Result, Status
+from shared.model.history import Result
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.store.documents import Unreadable
 from watchkeeper.cli.display import as_object, to_json
 from watchkeeper.cli.importing import Conversion

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from shared.errors import InvalidInput
-from shared.model.job import MAX_RECLAIMS, Job, Misfire, NotPossible, Result, RunOutcome, Status
+from shared.model.definition import Misfire
+from shared.model.history import Result, RunOutcome
+from shared.model.job import Job
+from shared.model.life import MAX_RECLAIMS, NotPossible
+from shared.model.value import Status
 from shared.store.documents import from_document, to_document
 
 LEASE = timedelta(minutes=5)
@@ -799,3 +803,11 @@ def test_a_document_is_read_as_it_was_written(daily: Job, now: datetime) -> None
     job = finish(claim(daily, now + timedelta(days=2)), now + timedelta(days=2), error="boom")
 
     assert from_document(job.id, to_document(job)) == job
+
+
+def test_a_one_shot_that_becomes_recurring_starts_now(job_factory: JobFactory, now: datetime) -> None:
+    """Its own time, long past or far ahead, is not the start of the schedule."""
+    for at in (now - timedelta(days=400), now + timedelta(days=400)):
+        edited = job_factory(at=at).edit(now=now + MINUTE, cron="0 9 * * *")
+
+        assert edited.schedule_at == now + timedelta(days=1)

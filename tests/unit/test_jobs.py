@@ -9,7 +9,11 @@ import pytest
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import Handler, InvalidPayload, Payload
 from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
-from shared.model.job import InvalidJob, Job, NotPossible, Result, Status
+from shared.model.definition import InvalidJob
+from shared.model.history import Result
+from shared.model.job import Job
+from shared.model.life import NotPossible
+from shared.model.value import Status
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unheard

@@ -26,7 +26,9 @@ from airtable_webhooks import renew_webhooks
 from shared.errors import RenewalFailed
 from shared.handlers import Context, Handler, Payload, load_handlers
 from shared.logs import JsonFormatter
-from shared.model.job import Job, Status, iso
+from shared.model.job import Job
+from shared.model.times import iso
+from shared.model.value import Status
 from shared.running.tick import run_tick
 from shared.settings import PROJECT_FOLDER, Settings
 from shared.store.json_file import JsonStore

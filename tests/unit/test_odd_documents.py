@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 
 from shared.errors import InvalidInput
 from shared.handlers import Context, Handler, Later, NeverAgain, Payload
-from shared.model.job import Job, Misfire, Result
+from shared.model.definition import Misfire
+from shared.model.history import Result
+from shared.model.job import Job
 from shared.running.tick import TickReport, run_tick
 from shared.settings import Settings
 from shared.store.documents import Unreadable, from_document, to_document, with_times
@@ -169,7 +171,7 @@ def test_what_can_be_read_obeys_every_command_or_refuses_it() -> None:
         job = from_document("odd", with_times(document))
         if isinstance(job, Unreadable):
             continue
-        held = job.take(now=NOW, token="t", lease=LEASE, payload={})
+        held = job.claim(now=NOW, token="t", lease=LEASE, retention=LEASE, payload={})
         commands: dict[str, Callable[[], Job]] = {
             "pause": partial(job.pause, now=NOW),
             "resume": partial(job.resume, now=NOW),

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shared.jobs import Jobs
-from shared.model.job import iso
+from shared.model.times import iso
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
 from watchkeeper.cli.main import watchkeeper
@@ -19,6 +19,8 @@ from watchkeeper.session import Session
 
 GMAIL_ID = "subscription:gmail:agent@example.com"
 AIRTABLE_ID = f"subscription:airtable:{BASE}:{WEBHOOK}"
+
+LEASE = timedelta(minutes=5)
 
 
 def clock() -> datetime:
@@ -136,7 +138,7 @@ def test_a_renewal_that_another_call_does_is_skipped(
     job = jobs.get(GMAIL_ID)
     now = clock()
     payload = {**job.payload, "renewal_started_at": iso(now)}
-    held = job.take(now=now, token="other", lease=timedelta(minutes=5), payload=payload)
+    held = job.claim(now=now, token="other", lease=LEASE, retention=LEASE, payload=payload)
     JsonStore(tmp_path / "jobs.json", clock).swap([Change(job, held)])
 
     result = run("gmail", **services)

@@ -14,7 +14,10 @@ import pytest
 from shared.errors import InvalidSettings, StoreUnavailable
 from shared.handlers import Context, Handler, Handlers, InvalidPayload, Later, NeverAgain, Payload
 from shared.jobs import Jobs
-from shared.model.job import Job, NotPossible, Result, Status
+from shared.model.history import Result
+from shared.model.job import Job
+from shared.model.life import NotPossible
+from shared.model.value import Status
 from shared.running.tick import TickReport, check_limits, run_tick
 from shared.settings import Settings
 from shared.store.documents import Unreadable

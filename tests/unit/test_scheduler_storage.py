@@ -16,7 +16,9 @@ from google.api_core import exceptions
 from google.cloud import firestore
 
 from shared.errors import StoreUnavailable
-from shared.model.job import Job, Result, RunOutcome, Status
+from shared.model.history import Result, RunOutcome
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.store.documents import Unreadable, from_document, to_document
 from shared.store.firestore import FirestoreStore
 from shared.store.json_file import JsonStore

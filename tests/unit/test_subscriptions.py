@@ -11,7 +11,10 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.handlers import Context, Later, load_handlers
-from shared.model.job import Job, Result, RunOutcome, Status, iso
+from shared.model.history import Result, RunOutcome
+from shared.model.job import Job
+from shared.model.times import iso
+from shared.model.value import Status
 from shared.running.tick import run_tick
 from shared.settings import Settings
 from shared.store.documents import Unreadable

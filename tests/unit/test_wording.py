@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.model.job import Job, Result, Run, RunOutcome, Status
+from shared.model.history import Result, Run, RunOutcome
+from shared.model.job import Job
 from shared.model.recurrence import Recurrence, load_timezone
+from shared.model.value import Status
 from shared.model.wording import clock_change, for_space, in_words, kind_of_error, local_time, occurrences, person, why
 
 HOUR = timedelta(hours=1)

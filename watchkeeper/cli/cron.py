@@ -4,8 +4,8 @@ from datetime import datetime
 
 import click
 
-from shared.model.job import iso
 from shared.model.recurrence import Recurrence, load_timezone
+from shared.model.times import iso
 from shared.model.wording import clock_change, in_words, occurrences
 from watchkeeper.cli.display import print_table, to_json
 from watchkeeper.parameters import Moment

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shared.model.job import Job, iso
+from shared.model.job import Job
+from shared.model.times import iso
 from shared.store.documents import FIELDS, Unreadable, to_document
 from watchkeeper.times import shown
 

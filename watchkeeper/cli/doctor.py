@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from shared.errors import InvalidSettings, StoreUnavailable
-from shared.model.job import Job, Status
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.running.tick import check_limits
 from shared.store.documents import Unreadable
 from watchkeeper.findings import Finding, chat_findings, place_of_jobs

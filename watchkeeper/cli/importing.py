@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
 
-from shared.model.job import MAX_ERROR_CHARACTERS, Job, Status, iso
+from shared.model.job import Job
+from shared.model.life import MAX_ERROR_CHARACTERS
+from shared.model.times import iso
+from shared.model.value import Status
 from shared.store.documents import Document, Unreadable, from_document, with_times
 from watchkeeper.session import ADD_HANDLER
 

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.model.job import Job, Status
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.store.documents import Unreadable
 from shared.store.protocol import Lost, Outcome, Refused, Won
 from watchkeeper.cli.importing import Intake

@@ -7,7 +7,8 @@ import click
 
 from shared.errors import WatchkeeperError
 from shared.jobs import Jobs
-from shared.model.job import Job, Misfire
+from shared.model.definition import Misfire
+from shared.model.job import Job
 from watchkeeper.cli.display import warn
 from watchkeeper.cli.listing import list_jobs, next_run, show_job
 from watchkeeper.cli.transfer import export_jobs, import_jobs, upgrade_jobs

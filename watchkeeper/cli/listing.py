@@ -7,7 +7,10 @@ from typing import Any
 import click
 
 from shared.jobs import UnknownJob
-from shared.model.job import InvalidJob, Job, Run, Status
+from shared.model.definition import InvalidJob
+from shared.model.history import Run
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.store.documents import Unreadable
 from shared.store.protocol import PAGE
 from watchkeeper.cli.display import Row, as_object, print_json_list, print_table, text_of, to_json

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from shared.errors import InvalidInput
-from shared.model.job import Job, Status
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.settings import Settings
 from shared.store.documents import Unreadable
 from shared.store.protocol import PAGE, Won

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from shared.errors import RenewalFailed
-from shared.model.job import Job, Status
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.store.documents import Unreadable
 from shared.subscriptions import PREFIX, Renewals, recorded_time
 from watchkeeper.cli.display import Row, print_json_list, print_table, to_json, warn

@@ -21,7 +21,7 @@ from werkzeug.exceptions import abort
 
 from shared.errors import InvalidInput, StoreUnavailable, WatchkeeperError
 from shared.jobs import AlreadyScheduled, UnknownJob
-from shared.model.job import NotPossible
+from shared.model.life import NotPossible
 from shared.subscriptions import PREFIX
 from shared.web.loopback import is_cross_origin, is_loopback
 from watchkeeper.console import views

@@ -16,8 +16,8 @@ from typing import Any
 from zlib import crc32
 
 from shared.errors import InvalidInput
-from shared.model.job import iso
 from shared.model.recurrence import load_timezone
+from shared.model.times import iso
 from watchkeeper.console.chat_markup import card, listed, message_text
 
 SPACE = "spaces/console"

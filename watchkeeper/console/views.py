@@ -11,8 +11,11 @@ from functools import partial
 from itertools import chain, takewhile
 from typing import Any
 
-from shared.model.job import PUT_OFF, Job, NotPossible, Run, RunOutcome, iso
+from shared.model.history import PUT_OFF, Run, RunOutcome
+from shared.model.job import Job
+from shared.model.life import NotPossible
 from shared.model.recurrence import Recurrence
+from shared.model.times import iso
 from shared.model.wording import in_words, local_time, occurrences, person, why
 from shared.store.documents import Unreadable
 from shared.subscriptions import CHECK, PREFIX, recorded_time

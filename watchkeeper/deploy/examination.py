@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from shared.errors import InvalidSettings, StoreUnavailable
-from shared.model.job import Job, Status
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.settings import PROJECT_FOLDER, Environment
 from shared.store.documents import Unreadable
 from shared.subscriptions import ALARM_BEFORE, MOST_RECORDS, PREFIX, recorded_time

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 
-from shared.model.job import iso
+from shared.model.times import iso
 from watchkeeper.console.system import Call
 from watchkeeper.deploy.functions_table import Retry, SchedulerJob
 

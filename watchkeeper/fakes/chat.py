@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from shared.model.job import iso
+from shared.model.times import iso
 from watchkeeper.fakes.discovery import Discovery
 from watchkeeper.fakes.google_oauth import GoogleOAuth, Grant, api_error, unauthenticated
 from watchkeeper.fakes.server import Clock, Fault, Refused, Request, Response, StandIn, json_response, utc_now

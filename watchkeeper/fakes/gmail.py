@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from shared.model.job import iso
+from shared.model.times import iso
 from watchkeeper.fakes.discovery import Discovery
 from watchkeeper.fakes.google_oauth import GoogleOAuth, Grant, api_error, unauthenticated
 from watchkeeper.fakes.server import Clock, Fault, Refused, Request, Response, StandIn, json_response, utc_now

@@ -1,0 +1,205 @@
+"""The life of a job under its holders: claimed, renewed, given back, finished, retried, and on to what follows.
+
+Each transition is a pure method that takes the time and returns a new job; no store and no tick knows a rule of its
+own.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from shared.errors import InvalidInput
+from shared.model.definition import Misfire
+from shared.model.history import Result, Run, RunOutcome
+from shared.model.recurrence import InvalidSchedule
+from shared.model.value import JobValue, Status
+
+MAX_ERROR_CHARACTERS = 1000
+MAX_RECLAIMS = 5
+FIRST_BACKOFF = timedelta(minutes=1)
+LONGEST_BACKOFF = timedelta(hours=1)
+SHORTEST_LATER = timedelta(seconds=1)
+LONGEST_LATER = timedelta(days=366)
+SKIP_TOLERANCE = timedelta(minutes=10)
+
+
+class NotPossible(InvalidInput):
+    """The job's present state does not allow the command; the message says why and what to do instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobLife(JobValue):
+    """A job that a holder can take."""
+
+    def claim(
+        self,
+        *,
+        now: datetime,
+        token: str,
+        lease: timedelta,
+        retention: timedelta,
+        payload: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Return the due job as its new holder has it, or what else becomes of it.
+
+        It runs with the given token until `now + lease`, except in two cases, which have no lease: after five dead
+        holders the occurrence is given up, and a `skip` misfire moves on to the next future occurrence. Raises
+        NotPossible when it is not due.
+
+        With a `payload` it is claimed whatever its time, its status and its holder, for work that sets the next time
+        by `finish`: so a renewal claims its subscription. Another holder's result will be refused.
+        """
+        if payload is not None:
+            has_died = self.lease_until is not None and self.lease_until <= now
+            held = (self._died(now) if has_died else self)._held(now, token, lease)
+            return replace(held, payload=payload, attempts=0, reclaims=0, expire_at=None)
+        if not self.is_due(now):
+            raise NotPossible(f"job {self.id} is not due")
+        if self.deaths > self.reclaims:
+            died = self._died(now)
+            if died.reclaims >= MAX_RECLAIMS:
+                return died._over(
+                    self._run(RunOutcome.FAILED, now, f"given up: {died.reclaims} holders died"), retention
+                )
+            return died._held(now, token, lease)
+        caught_up = self._caught_up(now) if self.is_subject_to_misfire else self
+        return caught_up._held(now, token, lease) if caught_up.is_due(now) else caught_up
+
+    def _held(self, now: datetime, token: str, lease: timedelta) -> Self:
+        until = now + lease
+        # A paused job that a person asked to run stays paused while it runs, and after.
+        status = self.status if self.status is Status.PAUSED else Status.RUNNING
+        return replace(self, status=status, started_at=now, ready_at=until, lease_until=until, lease_token=token)
+
+    def _died(self, now: datetime) -> Self:
+        lost = self._run(RunOutcome.DIED, now, "its holder died, or could not renew its lease")
+        return replace(self, reclaims=self.reclaims + 1, recent_runs=self._history(lost))
+
+    def _run(self, outcome: RunOutcome, now: datetime, error: str) -> Run:
+        return Run(schedule_at=self.schedule_at, outcome=outcome, started_at=self.started_at, ended_at=now, error=error)
+
+    def _caught_up(self, now: datetime) -> Self:
+        """Apply the misfire rule; what is left out becomes one entry of the history."""
+        recurrence = self._recurrence()
+        if self.misfire is Misfire.SKIP:
+            if now - self.schedule_at <= SKIP_TOLERANCE:
+                return self
+            newest = recurrence.after(now)
+        else:
+            newest = recurrence.last_until(now)
+            if newest <= self.schedule_at:
+                return self
+        return replace(self._missed(self.schedule_at, newest), schedule_at=newest, ready_at=newest)
+
+    def _missed(self, first: datetime, until: datetime) -> Self:
+        """Note the regular occurrences from `first` to the last one before `until` as left out."""
+        last = max(first, self._recurrence().last_until(until - timedelta(microseconds=1)))
+        return replace(self, recent_runs=self._history(Run(schedule_at=first, until=last, outcome=RunOutcome.MISSED)))
+
+    def renew(self, *, now: datetime, lease: timedelta) -> Self:
+        """Extend the lease. A paused or cancelled job keeps no `ready_at`: nobody is to take it up."""
+        until = now + lease
+        return replace(self, lease_until=until, ready_at=None if self.ready_at is None else until)
+
+    def give_back(self, *, now: datetime) -> Self:
+        """End the lease and forget its holder; the same occurrence is ready for another at once."""
+        status = Status.PENDING if self.status is Status.RUNNING else self.status
+        ready_at = None if self.ready_at is None else now
+        return replace(self, status=status, ready_at=ready_at, lease_until=None, lease_token=None)
+
+    def finish(
+        self,
+        result: Result,
+        *,
+        retention: timedelta,
+        payload: Mapping[str, Any] | None = None,
+        at: datetime | None = None,
+    ) -> Self:
+        """Record what a run came to, whatever was asked of the job meanwhile.
+
+        A success or a final failure ends the occurrence: a recurring job goes on to the first regular occurrence
+        that has not ended (even one already due), a one-shot job is completed or failed. Another failure waits for
+        its retry.
+        A cancelled job stays cancelled, a paused one paused.
+
+        A job that was claimed with a payload is finished with one: then it runs next at `at`, or never (None).
+        """
+        run = self._ran(result)
+        if payload is not None:
+            return self._moved(run, payload, at)
+        if result.later is not None and self.status is not Status.CANCELLED:
+            ready_at = result.ended_at + min(max(result.later, SHORTEST_LATER), LONGEST_LATER)
+            return self._again(replace(run, outcome=RunOutcome.LATER), ready_at)
+        if result.error is None:
+            return replace(self._over(run, retention), completed_at=result.ended_at)
+        failed = replace(self, attempts=self.attempts + 1)
+        if result.final or failed.attempts >= self.max_attempts or self.status is Status.CANCELLED:
+            return failed._over(run, retention)
+        return failed._again(replace(run, outcome=RunOutcome.RETRIED), result.ended_at + failed.backoff())
+
+    def _ran(self, result: Result) -> Run:
+        return Run(
+            schedule_at=self.schedule_at,
+            outcome=RunOutcome.COMPLETED if result.error is None else RunOutcome.FAILED,
+            started_at=result.started_at,
+            ended_at=result.ended_at,
+            error=result.error and result.error[:MAX_ERROR_CHARACTERS],
+            by=result.by,
+        )
+
+    def backoff(self) -> timedelta:
+        """Return the pause after the latest of `attempts` failures: 60 s doubling to 1 h, plus up to a quarter.
+
+        The jitter is drawn from the execution key and the attempt, so a job's future can be reproduced.
+        """
+        doubled: timedelta = min(FIRST_BACKOFF * 2 ** min(self.attempts - 1, 10), LONGEST_BACKOFF)
+        seed = hashlib.sha256(f"{self.execution_key}#{self.attempts}".encode()).digest()
+        return doubled * (1 + int.from_bytes(seed[:4]) / 2**32 / 4)
+
+    def _moved(self, run: Run, payload: Mapping[str, Any], at: datetime | None) -> Self:
+        """End a run whose work has set the next time: as soon as it can, if that is over already."""
+        moved = replace(
+            self,
+            payload=payload,
+            schedule_at=at or self.schedule_at,
+            ready_at=None,
+            lease_until=None,
+            completed_at=run.ended_at if run.error is None else self.completed_at,
+            error=run.error,
+            recent_runs=self._history(run),
+        )
+        if self.status in (Status.PAUSED, Status.CANCELLED):
+            return moved
+        if at is None:
+            return replace(moved, status=Status.COMPLETED)
+        return replace(moved, status=Status.PENDING, ready_at=max(at, run.ended_at or at))
+
+    def _again(self, run: Run, ready_at: datetime) -> Self:
+        """Keep the occurrence and wait. History holds the time, so that it outlives a pause."""
+        history = self._history(replace(run, until=ready_at))
+        waiting = replace(self, lease_until=None, error=run.error, recent_runs=history)
+        if self.status is Status.PAUSED:
+            return replace(waiting, ready_at=None)
+        return replace(waiting, status=Status.PENDING, ready_at=ready_at)
+
+    def _over(self, run: Run, retention: timedelta) -> Self:
+        """End the occurrence."""
+        over = replace(self, lease_until=None, error=run.error, ready_at=None, recent_runs=self._history(run))
+        if self.status is Status.CANCELLED:
+            return over
+        following = self._following()
+        if following is not None:
+            over = replace(over, schedule_at=following, regular_at=None, attempts=0, reclaims=0)
+            return over if self.status is Status.PAUSED else replace(over, status=Status.PENDING, ready_at=following)
+        if run.outcome is RunOutcome.FAILED:
+            return replace(over, status=Status.FAILED)
+        return replace(over, status=Status.COMPLETED, expire_at=run.ended_at and run.ended_at + retention)
+
+    def _following(self) -> datetime | None:
+        """Return the regular occurrence that is next, or None: for a one-shot job, and at the end of year 9999."""
+        try:
+            return None if self.cron is None else self.regular_at or self._recurrence().after(self.schedule_at)
+        except InvalidSchedule:
+            return None

@@ -1,0 +1,185 @@
+"""What a job is: its fields, the rules that hold between them, and what it says about itself."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from shared.model.definition import Definition, InvalidJob, Misfire
+from shared.model.history import Run
+from shared.model.recurrence import InvalidSchedule, Recurrence
+from shared.model.times import iso
+
+ID = r"[A-Za-z0-9][A-Za-z0-9._:@+'-]{0,199}"
+JOB_TYPE = r"[A-Za-z0-9_.:-]{1,100}"
+MAX_PAYLOAD_BYTES = 64 * 1024
+MAX_DEPTH = 100  # a store that keeps all jobs in one JSON text cannot read it again when one is nested too deep
+MAX_RECENT_RUNS = 10
+
+
+class Status(StrEnum):
+    """Where a job stands. A paused or cancelled job may still have a holder: see `Job.lease_until`."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobValue:
+    """One scheduled job. All times are aware UTC; an absent time is None.
+
+    `schedule_at` names the occurrence. `ready_at` is the one indexed time: when the job waits, the time to run it;
+    while it runs, the end of its lease; None when there is nothing to do. `regular_at` is set while a recurring job
+    has an extra occurrence, which a person asked for: it is the regular one that follows. `lease_until` is set as
+    long as a holder has not finished, whatever the status, and `lease_token` (the fence) outlives the finish, so that
+    a holder that did not hear of its own finish can recognise it.
+    """
+
+    id: str
+    job_type: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    status: Status = Status.PENDING
+    schedule_at: datetime
+    ready_at: datetime | None = None
+    regular_at: datetime | None = None
+    cron: str | None = None
+    timezone: str | None = None
+    misfire: Misfire = Misfire.COALESCE
+    attempts: int = 0
+    max_attempts: int = 3
+    reclaims: int = 0
+    lease_until: datetime | None = None
+    lease_token: str | None = field(default=None, repr=False)
+    space: str | None = None
+    created_at: datetime
+    created_by: str | None = None
+    updated_at: datetime | None = None
+    updated_by: str | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    error: str | None = None
+    recent_runs: tuple[Run, ...] = ()
+    expire_at: datetime | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)  # fields that are not ours, kept as they are
+    version: Any = field(default=None, repr=False, compare=False)
+
+    def check(self) -> None:
+        """Raise InvalidJob or InvalidSchedule unless every field keeps its rule and the fields agree."""
+        if not isinstance(self.job_type, str) or not re.fullmatch(JOB_TYPE, self.job_type, re.ASCII):
+            raise self._invalid("job_type", self.job_type, "1 to 100 letters, digits or _ . : -")
+        if not isinstance(self.id, str) or not re.fullmatch(ID, self.id, re.ASCII):
+            raise InvalidJob(
+                f"the id {self.id!r} is not allowed: 1 to 200 letters, digits or . _ : @ + - ', a letter or digit first"
+            )
+        self._check_payload()
+        self._check_count("max_attempts", self.max_attempts, least=1, most=100)
+        self._check_count("attempts", self.attempts)
+        self._check_count("reclaims", self.reclaims)
+        for name in ("space", "created_by", "updated_by"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and len(value) <= 500):
+                raise self._invalid(name, type(value).__name__, "text of at most 500 characters")
+        if self.cron is not None:
+            self._recurrence()
+        elif self.regular_at is not None:
+            raise self._invalid("regular_at", iso(self.regular_at), "absent, since it has no cron expression")
+        if self.ready_at is None and self.status in (Status.PENDING, Status.RUNNING):
+            raise self._invalid("ready_at", None, f"a time, since it is {self.status}; `jobs upgrade` sets it")
+        if self.ready_at is not None and self.status not in (Status.PENDING, Status.RUNNING, Status.PAUSED):
+            raise self._invalid("ready_at", iso(self.ready_at), f"absent, since it is {self.status}")
+
+    def _check_payload(self) -> None:
+        if not isinstance(self.payload, Mapping):
+            raise self._invalid("payload", type(self.payload).__name__, "an object")
+        for name, value in {**self.extra, "payload": self.payload}.items():
+            if _is_deeper_than(MAX_DEPTH, value):
+                raise self._invalid(name, "nested deeper", f"nested at most {MAX_DEPTH} levels deep")
+        try:
+            size = len(json.dumps(self.payload, allow_nan=False, ensure_ascii=False).encode())
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise InvalidJob(f"job {self.id!r}: payload holds what JSON cannot say ({exc})") from exc
+        if size > MAX_PAYLOAD_BYTES:
+            raise self._invalid("payload", f"{size} bytes", f"at most {MAX_PAYLOAD_BYTES} bytes of JSON")
+
+    def _check_count(self, name: str, value: Any, least: int = 0, most: int = 10**6) -> None:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise self._invalid(name, value, f"a whole number from {least} to {most}")
+
+    def _invalid(self, name: str, value: Any, expected: str) -> InvalidJob:
+        return InvalidJob(f"job {self.id!r}: {name} is {str(value)[:100]!r}; it must be {expected}")
+
+    @property
+    def execution_key(self) -> str:
+        """Return the idempotency key: the name of this occurrence, the same in every attempt at it."""
+        return f"{self.id}@{iso(self.schedule_at)}"
+
+    @property
+    def deaths(self) -> int:
+        """Return how many holders died in this occurrence, the present one included when the job is found due."""
+        return self.reclaims + (self.lease_until is not None or self.status is Status.RUNNING)
+
+    @property
+    def requested_by(self) -> str:
+        """Return who made the job ready at this time: a person's name, or "schedule"."""
+        return self.updated_by or "unknown" if self.ready_at == self.updated_at else "schedule"
+
+    @property
+    def is_subject_to_misfire(self) -> bool:
+        """Return whether the misfire rule applies: to a regular occurrence of which nothing has been tried yet."""
+        is_untried = self.deaths == self.attempts == 0 and self.ready_at == self.schedule_at
+        return self.cron is not None and self.regular_at is None and is_untried
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether it may be claimed: to run, or because its holder let the lease end."""
+        return self.ready_at is not None and self.ready_at <= now
+
+    def log_context(self) -> dict[str, Any]:
+        """Return the fields of every log line about this job."""
+        return {
+            "job_id": self.id,
+            "job_type": self.job_type,
+            "execution_key": self.execution_key,
+            "attempt": self.attempts + 1,
+        }
+
+    @property
+    def definition(self) -> Definition:
+        """Return what was scheduled. A recurring job's start is not kept."""
+        return Definition(
+            job_type=self.job_type,
+            payload=self.payload,
+            at=self.schedule_at if self.cron is None else None,
+            cron=self.cron,
+            timezone=self.timezone or "UTC",
+            misfire=self.misfire,
+            max_attempts=self.max_attempts,
+            space=self.space,
+        )
+
+    def _recurrence(self) -> Recurrence:
+        if self.cron is None:
+            raise InvalidSchedule(f"job {self.id!r} has no cron expression")
+        return Recurrence(self.cron, self.timezone or "UTC")
+
+    def _history(self, run: Run) -> tuple[Run, ...]:
+        return (*self.recent_runs, run)[-MAX_RECENT_RUNS:]
+
+
+def _is_deeper_than(most: int, value: Any) -> bool:
+    """Return whether lists and objects are nested more than `most` levels deep; found without recursion."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, Mapping | list | tuple)
+            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
+        ]
+    return bool(level)
