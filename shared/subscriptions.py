@@ -7,7 +7,6 @@ nobody renews, the deadline comes, and the tick runs the check: it logs an ERROR
 
 import logging
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.model.value import Status
+from shared.running.leasing import TRIES, new_token, settle
 from shared.settings import Settings
 from shared.store.documents import Unreadable, read_time
 from shared.store.protocol import Change, Refused, Store, Unheard, Won
@@ -30,7 +30,6 @@ CHECK = "subscription_check"
 ALARM_BEFORE = timedelta(hours=24)
 ALARM_EVERY = timedelta(hours=1)
 RESERVE = timedelta(seconds=90)  # for the longest single renewal, and to store what it came to
-TRIES = 5
 MOST_RECORDS = 50  # Airtable allows ten webhooks to a base; cancelled records stay for a while
 LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -219,32 +218,21 @@ class Renewals:
         job = present if isinstance(present, Job) else Job.create(subscription.id, CHECK, now=self.now, by=self._by)
         now = self._clock()
         payload = {**job.payload, "subscription": subscription.title, "renewal_started_at": iso(now)}
-        return job.claim(now=now, token=uuid.uuid4().hex, lease=self._lease, retention=self._retention, payload=payload)
+        return job.claim(now=now, token=new_token(), lease=self._lease, retention=self._retention, payload=payload)
 
     def _record(self, job: Job, subscription: Subscription, outcome: Renewed | Failed, started_at: datetime) -> None:
         """Write the outcome into the record, unless another call has taken it. Raises StoreUnavailable."""
         ended_at, error = self._clock(), outcome.reason if isinstance(outcome, Failed) else None
         result = Result(started_at=started_at, ended_at=ended_at, by=self._by, error=error)
-        token, reason = job.lease_token, "it keeps changing"
-        for _ in range(TRIES):
-            payload = _payload(job.payload, subscription, outcome, ended_at)
-            settled = job.finish(
-                result, retention=self._retention, payload=payload, at=_deadline(payload, outcome, ended_at)
-            )
-            answer = self._store.swap([Change(job, settled)])[0]
-            if isinstance(answer, Won):
-                return
-            if isinstance(answer, Refused | Unheard):
-                reason = answer.reason
-            found = self._store.get([job.id]).get(job.id)
-            if not isinstance(found, Job) or found.lease_token not in (token, None):
-                fields = {"action": "lease_lost", "job_id": job.id}
-                log.warning("Another call has taken %s meanwhile", subscription.title, extra={"fields": fields})
-                return
-            if found.lease_token == token and found.lease_until is None:
-                return  # our own write, which was not heard
-            job = found  # changed by a person, who may even have ended the lease: what is so is recorded all the same
-        raise StoreUnavailable(f"what became of {subscription.title} could not be recorded: {reason}")
+
+        def finished(newest: Job) -> Job:
+            payload = _payload(newest.payload, subscription, outcome, ended_at)
+            at = _deadline(payload, outcome, ended_at)
+            return newest.finish(result, retention=self._retention, payload=payload, at=at)
+
+        if not settle(self._store, job, finished):
+            fields = {"action": "lease_lost", "job_id": job.id}
+            log.warning("Another call has taken %s meanwhile", subscription.title, extra={"fields": fields})
 
 
 def _renew_one(renew: Renew, subscription: Subscription) -> Renewed | Failed:

@@ -5,7 +5,6 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,58 +12,11 @@ from shared.handlers import DEFAULT_TIMEOUT, Context, Handlers, Later, NeverAgai
 from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.life import MAX_ERROR_CHARACTERS
-
-
-@dataclass(eq=False)
-class Held:
-    """A job that a tick holds, from its claim until its end is stored or refused."""
-
-    found: Job  # as it was before the claim
-    job: Job  # the newest version that this holder wrote or read
-    limit: timedelta
-    context: Context | None = None
-    began_after: timedelta = timedelta()  # how long after the tick its handler began
-    ended_after: timedelta = timedelta()  # and had a result
-    exception: BaseException | None = None
-    result: Result | None = None
-    is_given_back: bool = False  # it was not begun, and another tick shall run it
-    is_lost: bool = False  # the lease is another's, or nobody's: whatever comes will be refused
-    is_refused: bool = False  # the store cannot hold its result
-    is_abandoned: bool = False  # the handler outlived its limit; its thread is left behind
-    try_after: timedelta = timedelta()  # no write earlier in the tick, since the store did not answer
-
-    @property
-    def is_busy(self) -> bool:
-        """Say whether its handler is still to begin or to end."""
-        return self.result is None and not self.is_given_back
-
-    def may_begin(self, now: datetime) -> bool:
-        """Say whether its lease is in force, as far as is known: a process can stand still for longer than that."""
-        return not self.is_lost and self.job.lease_until is not None and now < self.job.lease_until
-
-    @property
-    def stop_reason(self) -> str | None:
-        """Say why its handler was asked to stop, if it was."""
-        return None if self.context is None else self.context.stop_reason
-
-    def result_of(self, now: datetime, elapsed: timedelta, **said: Any) -> Result:
-        """Return the result of its handler, which ends now, so long after the tick began.
-
-        The next try is reckoned from the end, so that is a time of the wall clock. The start is as long before it as
-        the handler ran, since that clock may have been put forward or back meanwhile.
-        """
-        self.ended_after = elapsed
-        ran = elapsed - self.began_after
-        return Result(started_at=now - ran, ended_at=now, by=self.found.requested_by, **said)
-
-    def ask_to_stop(self, reason: str) -> None:
-        """Tell the handler to stop, if it has begun."""
-        if self.context is not None:
-            self.context.ask_to_stop(reason)
+from shared.running.running_job import RunningJob
 
 
 class Workers:
-    """Daemon threads that run held jobs one after another; one that hangs is replaced, never waited for.
+    """Daemon threads that run jobs one after another; one that hangs is replaced, never waited for.
 
     `results` is the queue on which each job comes back, with None instead of a result where its lease was lost
     or over before it was begun. `clock` returns the time, `elapsed` how long ago the tick began.
@@ -78,14 +30,15 @@ class Workers:
         self._clock = clock
         self._elapsed = elapsed
         self._threads = 0
-        self._waiting: queue.SimpleQueue[Held | None] = queue.SimpleQueue()
+        self._left_behind: set[RunningJob] = set()
+        self._waiting: queue.SimpleQueue[RunningJob | None] = queue.SimpleQueue()
         # No SimpleQueue: when a signal interrupts its `get` after the timeout is over, it waits for ever. A process
         # that stood still meanwhile sees just that, and would never hear that it is to end.
-        self.results: queue.Queue[tuple[Held, Result | None]] = queue.Queue()
+        self.results: queue.Queue[tuple[RunningJob, Result | None]] = queue.Queue()
 
-    def start(self, held: Held) -> None:
+    def start(self, running: RunningJob) -> None:
         """Hand a job to the next free thread."""
-        self._waiting.put(held)
+        self._waiting.put(running)
         if self._threads < self._most:
             self.add_thread()
 
@@ -95,12 +48,12 @@ class Workers:
         run = contextvars.copy_context().run
         threading.Thread(target=run, args=(self._work,), daemon=True, name="handler").start()
 
-    def withdraw(self) -> list[Held]:
+    def withdraw(self) -> list[RunningJob]:
         """Take back what no thread has begun."""
         withdrawn = []
         with suppress(queue.Empty):
-            while held := self._waiting.get_nowait():
-                withdrawn.append(held)
+            while running := self._waiting.get_nowait():
+                withdrawn.append(running)
         return withdrawn
 
     def close(self) -> None:
@@ -109,37 +62,30 @@ class Workers:
         for _ in range(self._threads):
             self._waiting.put(None)
 
-    def _work(self) -> None:
-        while held := self._waiting.get():
-            self.results.put((held, self._run(held)))
-            if held.is_abandoned:
-                return  # another thread has taken its place
+    def leave_behind(self, running: RunningJob) -> None:
+        """Leave the thread that runs this job to itself; another one takes its place."""
+        self._left_behind.add(running)
+        self.add_thread()
 
-    def _run(self, held: Held) -> Result | None:
-        started_at = self._clock()
-        if not held.may_begin(started_at):
+    def _work(self) -> None:
+        while running := self._waiting.get():
+            self.results.put((running, self._run(running)))
+            if running in self._left_behind:
+                return
+
+    def _run(self, running: RunningJob) -> Result | None:
+        now = self._clock()
+        if not running.may_begin(now):
             return None
-        job = held.job
-        held.began_after = self._elapsed()
-        held.context = Context(
-            job_id=job.id,
-            job_type=job.job_type,
-            execution_key=job.execution_key,
-            attempt=job.attempts + 1,
-            schedule_at=job.schedule_at,
-            started_at=started_at,
-            deadline=started_at + held.limit,
-            space=job.space,
-            created_by=job.created_by,
-        )
+        context = running.begin(now, self._elapsed())
         error, final, later = None, False, None
         try:
-            run_handler(self._handlers, job, held.context)
+            run_handler(self._handlers, running.job, context)
         # A handler is the user's code: whatever it raises is a failure of its job and of nothing else.
         except BaseException as exc:
             error, final, later = _judged(exc)
-            held.exception = exc if later is None else None
-        return held.result_of(self._clock(), self._elapsed(), error=error, final=final, later=later)
+            running.exception = exc if later is None else None
+        return running.result_of(self._clock(), self._elapsed(), error=error, final=final, later=later)
 
 
 def _judged(exc: BaseException) -> tuple[str, bool, timedelta | None]:
@@ -178,6 +124,6 @@ def run_handler(handlers: Handlers, job: Job, context: Context) -> None:
 
 
 def time_limit(handlers: Handlers, job: Job) -> timedelta:
-    """Give the time that a run of the job may take."""
+    """Return the time that a run of the job may take."""
     handler = handlers.get(job.job_type)
     return DEFAULT_TIMEOUT if handler is None else handler.limit(job.payload)

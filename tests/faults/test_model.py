@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from shared.errors import StoreUnavailable
-from shared.handlers import Context, Handler
+from shared.handlers import Handler
 from shared.jobs import Jobs
 from shared.model.life import NotPossible
+from shared.running.running_job import RunningJob
 from shared.running.tick import Tick
-from shared.running.workers import Held, Workers
+from shared.running.workers import Workers
 from shared.settings import Settings
 from shared.store.protocol import Change, Outcome
 from tests.faults.checker import violations
@@ -74,7 +75,7 @@ class HandWorkers(Workers):
     ) -> None:
         super().__init__(0, HANDLERS, clock, elapsed)
         self.results = Results()
-        self.running: list[Held] = []
+        self.running: list[RunningJob] = []
         self._by = by
         self._note = note
 
@@ -90,17 +91,8 @@ class HandWorkers(Workers):
             elif held is not None:
                 self.results.put((held, None))
 
-    def _begin(self, held: Held) -> None:
-        held.began_after = self._elapsed()
-        held.context = Context(
-            job_id=held.job.id,
-            job_type=held.job.job_type,
-            execution_key=held.job.execution_key,
-            attempt=held.job.attempts + 1,
-            schedule_at=held.job.schedule_at,
-            started_at=self._clock(),
-            deadline=self._clock() + held.limit,
-        )
+    def _begin(self, held: RunningJob) -> None:
+        held.begin(self._clock(), self._elapsed())
         self._note(Began(by=self._by, key=held.job.execution_key, clock=self._clock()))
         self.running.append(held)
 

@@ -28,7 +28,8 @@ from shared.handlers import (
 )
 from shared.model.history import Result, RunOutcome
 from shared.model.job import Job
-from shared.running.workers import Held, Workers, time_limit
+from shared.running.running_job import RunningJob
+from shared.running.workers import Workers, time_limit
 
 MINUTE = timedelta(minutes=1)
 RETENTION = timedelta(days=30)
@@ -96,15 +97,15 @@ def context(now: datetime) -> Context:
 
 
 @pytest.fixture
-def held(job_factory: JobFactory, now: datetime) -> Held:
+def held(job_factory: JobFactory, now: datetime) -> RunningJob:
     """A claimed job of type `greet`."""
     found = job_factory(job_type="greet", space="spaces/A", by="ada")
     job = found.claim(now=now, token="token", lease=5 * MINUTE, retention=RETENTION)
-    return Held(found=found, job=job, limit=MINUTE)
+    return RunningJob(found=found, job=job, limit=MINUTE)
 
 
 @pytest.fixture
-def run(held: Held, now: datetime) -> Run:
+def run(held: RunningJob, now: datetime) -> Run:
     """Return a function that runs `held` with these handlers, as a tick does, and gives the result."""
 
     def run(handlers: Handlers) -> Result:
@@ -329,7 +330,9 @@ def test_a_handler_that_returns_has_succeeded(run: Run, now: datetime) -> None:
         pytest.param(SystemExit(3), "SystemExit: 3", id="exit"),
     ],
 )
-def test_a_handler_that_raises_has_failed_and_is_tried_again(run: Run, held: Held, exc: Exception, error: str) -> None:
+def test_a_handler_that_raises_has_failed_and_is_tried_again(
+    run: Run, held: RunningJob, exc: Exception, error: str
+) -> None:
     """The failure is told by class and words, and is not the last."""
     result = run(greeting(raising(exc)))
 
@@ -345,7 +348,7 @@ def test_a_handler_that_raises_has_failed_and_is_tried_again(run: Run, held: Hel
         pytest.param(InvalidPayload("name: it must be text"), "name: it must be text", id="invalid-payload"),
     ],
 )
-def test_never_again_is_final(run: Run, held: Held, exc: Exception, error: str) -> None:
+def test_never_again_is_final(run: Run, held: RunningJob, exc: Exception, error: str) -> None:
     """A handler that knows that it is useless to try again says so."""
     result = run(greeting(raising(exc)))
 
@@ -353,7 +356,7 @@ def test_never_again_is_final(run: Run, held: Held, exc: Exception, error: str) 
     assert held.exception is exc
 
 
-def test_later_is_no_failure(run: Run, held: Held) -> None:
+def test_later_is_no_failure(run: Run, held: RunningJob) -> None:
     """The same occurrence runs again after the pause, and no attempt is used up."""
     result = run(greeting(raising(Later(2 * MINUTE, "she is asleep"))))
 
@@ -379,7 +382,7 @@ def test_later_needs_no_reason() -> None:
         pytest.param(lambda: Later(timedelta.min, "busy"), id="before-all-time"),
     ],
 )
-def test_a_senseless_pause_harms_nobody_but_its_job(run: Run, held: Held, later: Callable[[], Later]) -> None:
+def test_a_senseless_pause_harms_nobody_but_its_job(run: Run, held: RunningJob, later: Callable[[], Later]) -> None:
     """Whatever a handler gives to `Later`, the tick can store what came of it."""
 
     def run_greet(payload: Payload, context: Context) -> None:
@@ -390,7 +393,7 @@ def test_a_senseless_pause_harms_nobody_but_its_job(run: Run, held: Held, later:
     assert held.job.finish(result, retention=RETENTION).error
 
 
-def test_an_error_of_any_text_can_be_stored(run: Run, held: Held) -> None:
+def test_an_error_of_any_text_can_be_stored(run: Run, held: RunningJob) -> None:
     """Half of a surrogate pair, which no store can write, becomes something that it can."""
     result = run(greeting(raising(ValueError("half: \ud83d"))))
 
@@ -494,7 +497,7 @@ def test_an_error_text_without_end_is_cut(run: Run) -> None:
 # -- what a handler is told --------------------------------------------------------------------------------------------
 
 
-def test_a_handler_is_told_about_its_run(run: Run, held: Held, now: datetime) -> None:
+def test_a_handler_is_told_about_its_run(run: Run, held: RunningJob, now: datetime) -> None:
     """It gets the payload as it is stored, and the facts of this attempt."""
     told: list[tuple[Payload, Context]] = []
     held.job = replace(held.job, attempts=2)

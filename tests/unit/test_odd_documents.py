@@ -85,14 +85,9 @@ SCALARS = st.one_of(
     st.datetimes(timezones=st.just(UTC)),
     st.sampled_from([datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]),
 )
-VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=2),
-        st.dictionaries(st.sampled_from(["schedule_at", "outcome", "message", "until", ""]), inner, max_size=3),
-    ),
-    max_leaves=6,
-)
+NAMES = st.sampled_from(["schedule_at", "outcome", "message", "until", ""])
+FLAT = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(NAMES, SCALARS, max_size=3)
+VALUES = FLAT | st.lists(FLAT, max_size=2) | st.dictionaries(NAMES, FLAT, max_size=3)
 
 
 @st.composite

@@ -14,7 +14,8 @@ import pytest
 from shared.handlers import Context, Handler, Payload
 from shared.model.job import Job
 from shared.running.backlog import DueJobs
-from shared.running.workers import Held, Workers
+from shared.running.running_job import RunningJob, State
+from shared.running.workers import Workers
 from shared.settings import PROJECT_FOLDER
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
@@ -48,9 +49,9 @@ def workers(gate: Gate, now: datetime) -> Workers:
     return Workers(1, {"log": Handler(job_type="log", run=gate)}, lambda: now, timedelta)
 
 
-def held(job: Job, now: datetime) -> Held:
+def held(job: Job, now: datetime) -> RunningJob:
     claimed = job.claim(now=now, token="token", lease=LEASE, retention=LEASE)
-    return Held(found=job, job=claimed, limit=LEASE)
+    return RunningJob(found=job, job=claimed, limit=LEASE)
 
 
 def threads() -> list[threading.Thread]:
@@ -82,19 +83,23 @@ def test_what_has_not_begun_never_begins_after_the_end(
 def test_a_thread_that_was_left_behind_takes_no_more_jobs(
     workers: Workers, gate: Gate, job_factory: JobFactory, now: datetime
 ) -> None:
-    """Another one has its place: no more handlers run at once than were asked for."""
+    """Another one has its place: as many handlers run at once as were asked for, and no more."""
     before = threads()
     first = held(job_factory("a"), now)
     workers.start(first)
     assert gate.has_begun.wait(10)
 
-    first.is_abandoned = True
-    workers.start(held(job_factory("b"), now))
+    workers.leave_behind(first)
     gate.is_open.set()
-    end(before)
+    assert workers.results.get(timeout=10)[0] is first
+    for name in ("b", "c"):
+        workers.start(held(job_factory(name), now))
+        workers.results.get(timeout=10)
 
-    assert gate.began == ["a"]
-    assert [withdrawn.job.id for withdrawn in workers.withdraw()] == ["b"]
+    assert gate.began == ["a", "b", "c"]
+    assert len([thread for thread in threads() if thread not in before]) == 1
+    workers.close()
+    end(before)
 
 
 def test_a_job_whose_lease_was_lost_before_it_began_does_not_run(
@@ -103,7 +108,7 @@ def test_a_job_whose_lease_was_lost_before_it_began_does_not_run(
     """It comes back without a result."""
     before = threads()
     lost = held(job_factory("a"), now)
-    lost.is_lost = True
+    lost.state = State.LOST
 
     workers.start(lost)
     returned, result = workers.results.get(timeout=10)

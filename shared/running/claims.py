@@ -1,0 +1,120 @@
+"""Claiming: how many jobs a tick takes next, with which writes, and what became of them."""
+
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from shared.model.job import Job
+from shared.running.backlog import DEATHS_TO_RUN_ALONE, Due, DueJobs
+from shared.running.leasing import new_token
+from shared.running.running_job import RunningJob
+from shared.running.write import Write, log, log_job
+from shared.settings import Settings
+from shared.store.documents import Unreadable
+from shared.store.protocol import PAGE, Change, Outcome, Refused, Unheard, Won
+
+QUICK_BATCH = timedelta(seconds=1)
+
+
+@dataclass
+class Tally:
+    """What became of the claims in one call to the store."""
+
+    won: list[Due] = field(default_factory=list)
+    lost: int = 0
+    unknown: str = ""  # why the store did not say
+
+
+class Claims:
+    """Claims jobs from the backlog in batches that grow while they are done quickly.
+
+    `begin` is called with each job that is won, as it was found and as it is held; `over` with each that ended in its
+    claim, since it was given up or moved on.
+    """
+
+    def __init__(
+        self,
+        backlog: DueJobs,
+        settings: Settings,
+        *,
+        begin: Callable[[Job, Job], None],
+        over: Callable[[Job], None],
+    ) -> None:
+        self._backlog = backlog
+        self._settings = settings
+        self._begin = begin
+        self._over = over
+        self._batch = 0
+        self._is_slow = False  # a batch took longer than a second: claim no more than can begin
+        self._claimed_after = timedelta()  # from the beginning of the tick
+        self.tally = Tally()
+        self.skipped = 0
+
+    def room(self, running: Collection[RunningJob], elapsed: timedelta, flush_after: timedelta) -> int:
+        """Return the size of the next batch: twice the last if that was done within a second, else the free threads."""
+        busy = [each for each in running if each.is_busy]
+        if any(each.found.deaths >= DEATHS_TO_RUN_ALONE for each in busy):
+            return 0
+        age = elapsed - self._claimed_after
+        if busy:
+            self._is_slow = self._is_slow or age > QUICK_BATCH
+            return max(self._settings.concurrency - len(busy), 0) if self._is_slow and age >= flush_after else 0
+        is_quick = self._batch > 0 and not self._is_slow and age <= QUICK_BATCH
+        self._is_slow = False
+        return min(self._batch * 2, PAGE) if is_quick else self._settings.concurrency
+
+    def writes(self, room: int, now: datetime, elapsed: timedelta, held: Collection[str]) -> list[Write]:
+        """Return the writes that claim the next batch, but for jobs that are held here. Raises StoreUnavailable."""
+        taken = self._backlog.take(room, now, elapsed=elapsed, is_idle=not held)
+        taken = [due for due in taken if due.id not in held]  # its former holder is still at work here
+        if taken:
+            self._batch, self._claimed_after = room, elapsed
+        return [self._write(due, now) for due in taken]
+
+    def _write(self, due: Due, now: datetime) -> Write:
+        if isinstance(due, Unreadable):
+            return Write(Change(due, due.set_aside()), partial(self._settle_quarantine, due))
+        token, lease = new_token(), self._settings.lease
+        try:
+            claimed = due.claim(now=now, token=token, lease=lease, retention=self._settings.retention)
+        except Exception as exc:  # no rule thought of it; the jobs beside it must run
+            return self._write(Unreadable.broken_by(due, exc), now)
+        return Write(Change(due, claimed), partial(self._settle, due, token))
+
+    def _settle_quarantine(self, due: Unreadable, outcome: Outcome) -> None:
+        if isinstance(outcome, Won):
+            self.tally.won.append(due)
+            fields = {"action": "job_set_aside", "job_id": due.id}
+            log.error("Job %s cannot be read and is set aside: %s", due.id, due.reason, extra={"fields": fields})
+        elif isinstance(outcome, Unheard):
+            self.tally.unknown = outcome.reason
+        else:
+            self.tally.lost += 1
+
+    def _settle(self, found: Job, token: str, outcome: Outcome) -> None:
+        match outcome:
+            case Won(Job() as job):
+                self.tally.won.append(job)
+                if job.lease_token == token and job.lease_until is not None:
+                    self._begin(found, job)
+                else:
+                    self._over(job)
+            case Unheard(reason):
+                # It may be ours: then its lease ends, and it counts as a dead holder's. It is never begun twice.
+                self.tally.unknown = reason
+                log_job(logging.WARNING, "job_unheard", found, f"could not be claimed for sure: {reason}")
+            case Refused(reason):
+                self.tally.won.append(found)  # it cannot be claimed by looking again
+                log_job(logging.ERROR, "job_refused", found, f"cannot be claimed, the store refuses it: {reason}")
+            case _:
+                self.tally.lost += 1
+                self.skipped += 1
+                log_job(logging.INFO, "job_skipped", found, "already claimed")
+
+    def note(self) -> str:
+        """Tell the backlog what became of the last claims; return why nothing is known of any, if so."""
+        tally, self.tally = self.tally, Tally()
+        self._backlog.note(tally.won, tally.lost)
+        return tally.unknown if not tally.won and not tally.lost else ""

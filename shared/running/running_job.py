@@ -1,0 +1,85 @@
+"""A job that a tick holds, from its claim until its end is stored or refused."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any
+
+from shared.handlers import Context
+from shared.model.history import Result
+from shared.model.job import Job
+
+
+class State(Enum):
+    """Where a running job stands, and so what is written about it next."""
+
+    HELD = auto()  # its handler is to begin, or at work: its lease is renewed
+    LOST = auto()  # the lease is another's, or nobody's: whatever its handler comes to is refused
+    UNBEGUN = auto()  # its handler will not begin here: it is given back, for another tick to run
+    ENDED = auto()  # its handler has ended: the result is stored
+    TIMED_OUT = auto()  # its handler outlived its limit: that is stored, and the thread is left behind
+    REFUSED = auto()  # the store cannot hold the result: that is stored in its place
+
+
+@dataclass(eq=False)
+class RunningJob:
+    """The job as it was found and as it is now, its state, and what is known of its run.
+
+    Times after the tick began are measured on its monotonic clock. Only the thread of the tick changes the state.
+    """
+
+    found: Job  # as it was before the claim
+    job: Job  # the newest version that this holder wrote or read
+    limit: timedelta
+    state: State = State.HELD
+    context: Context | None = None  # from when its handler begins
+    began_after: timedelta = timedelta()
+    ended_after: timedelta = timedelta()
+    result: Result | None = None
+    exception: BaseException | None = None
+    try_after: timedelta = timedelta()  # no write earlier, since the store did not answer
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether its handler is still to begin or to end."""
+        return self.state in (State.HELD, State.LOST)
+
+    def may_begin(self, now: datetime) -> bool:
+        """Return whether its lease is in force, as far as is known: a process can stand still for longer than that."""
+        return self.state is State.HELD and self.job.lease_until is not None and now < self.job.lease_until
+
+    def begin(self, now: datetime, elapsed: timedelta) -> Context:
+        """Note that its handler begins now, so long after the tick began, and return what the handler is told."""
+        self.began_after = elapsed
+        self.context = Context(
+            job_id=self.job.id,
+            job_type=self.job.job_type,
+            execution_key=self.job.execution_key,
+            attempt=self.job.attempts + 1,
+            schedule_at=self.job.schedule_at,
+            started_at=now,
+            deadline=now + self.limit,
+            space=self.job.space,
+            created_by=self.job.created_by,
+        )
+        return self.context
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Return why its handler was asked to stop, if it was."""
+        return None if self.context is None else self.context.stop_reason
+
+    def ask_to_stop(self, reason: str) -> None:
+        """Tell the handler to stop, if it has begun."""
+        if self.context is not None:
+            self.context.ask_to_stop(reason)
+
+    def result_of(self, now: datetime, elapsed: timedelta, **said: Any) -> Result:
+        """Return the result of its handler, which ends now, so long after the tick began.
+
+        The next try is reckoned from the end, so that is a time of the wall clock. The start is as long before it as
+        the handler ran, since that clock may have been put forward or back meanwhile.
+        """
+        self.ended_after = elapsed
+        ran = elapsed - self.began_after
+        return Result(started_at=now - ran, ended_at=now, by=self.found.requested_by, **said)
