@@ -112,7 +112,7 @@ class Jobs:
         return Scheduled(self._change(job.id, partial(_redefined, wanted, now, by)), "replaced")
 
     def get(self, job_id: str) -> Job:
-        """Give one job. Raises UnknownJob, or InvalidJob for a document that cannot be read."""
+        """Return one job. Raises UnknownJob, or InvalidJob for a document that cannot be read."""
         found = self._store.get([job_id]).get(job_id)
         if found is None:
             raise UnknownJob(f"there is no job {job_id}")
@@ -129,7 +129,7 @@ class Jobs:
         page_size: int = LISTING_PAGE,
         with_subscriptions: bool = False,
     ) -> Iterator[Job | Unreadable]:
-        """Give all jobs by id, reading page by page, optionally those of one status or space, from behind `after`."""
+        """Return all jobs by id, reading page by page, optionally those of one status or space, from behind `after`."""
         while True:
             page = self._store.page(after=after, limit=page_size, status=status, space=space)
             for job in page:
@@ -140,7 +140,7 @@ class Jobs:
             after = page[-1].id
 
     def upcoming(self, within: timedelta, *, limit: int) -> Sequence[Job | Unreadable]:
-        """Give what is ready now or within a while, the earliest first: `limit` documents are read at most."""
+        """Return what is ready now or within a while, the earliest first: `limit` documents are read at most."""
         return self._store.due(self._clock() + within, limit)
 
     def edit(self, job_id: str, *, by: str | None = None, **changes: Any) -> Job:
@@ -211,7 +211,7 @@ class Jobs:
 
 
 def _differences(present: Job, wanted: Definition) -> list[str]:
-    """Name where two definitions differ. A space, and the time of a one-shot job, count where they were asked for."""
+    """Return where two definitions differ. A space, and the time of a one-shot job, count where they were asked for."""
     names = {name: (getattr(present, name), value) for name, value in wanted.fields().items()}
     if wanted.space is None:
         del names["space"]

@@ -122,7 +122,7 @@ class StdoutHandler(logging.Handler):
 
 
 def hashed(person: str) -> str:
-    """Give the form in which a person appears in the log: always the same, and not the name."""
+    """Return the form in which a person appears in the log: always the same, and not the name."""
     return hashlib.sha256(person.lower().encode()).hexdigest()[:16]
 
 

@@ -47,15 +47,15 @@ class Environment:
         self.problems: dict[str, str] = {}  # by the name of the setting
 
     def text(self, name: str, default: str = "") -> str:
-        """Give the setting without surrounding space; one that is empty counts as not set."""
+        """Return the setting without surrounding space; one that is empty counts as not set."""
         return self._env.get(name, "").strip() or default
 
     def words(self, name: str) -> tuple[str, ...]:
-        """Give a comma-separated list."""
+        """Return a comma-separated list."""
         return tuple(word.strip() for word in self.text(name).split(",") if word.strip())
 
     def required_words(self, name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
-        """Give a comma-separated list, each word parsed and once only, or note that it is missing or malformed."""
+        """Return a comma-separated list, each word parsed and once only, or note that it is missing or malformed."""
 
         def parse_all(text: str) -> tuple[T, ...]:
             return tuple(dict.fromkeys(parse(word) for word in self.words(name)))
@@ -67,7 +67,7 @@ class Environment:
         return words
 
     def parsed(self, name: str, default: T, parse: Callable[[str], T]) -> T:
-        """Give the parsed setting, or note what `parse` (raising ValueError or InvalidInput) says of it."""
+        """Return the parsed setting, or note what `parse` (raising ValueError or InvalidInput) says of it."""
         text = self.text(name)
         try:
             return parse(text) if text else default
@@ -79,13 +79,13 @@ class Environment:
             return default
 
     def required(self, name: str, default: T, parse: Callable[[str], T]) -> T:
-        """Give the parsed setting as `parsed` does, or note that it is missing; `default` then only fills its place."""
+        """Return the setting as `parsed` does, or note that it is missing; `default` then only fills its place."""
         if not self.text(name):
             self.problems[name] = f"{name} is not set"
         return self.parsed(name, default, parse)
 
     def number(self, name: str, default: int, *, least: int, most: int) -> int:
-        """Give a whole number within bounds."""
+        """Return a whole number within bounds."""
 
         def parse(text: str) -> int:
             if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
@@ -95,11 +95,11 @@ class Environment:
         return self.parsed(name, default, parse)
 
     def seconds(self, name: str, default: int, *, least: int, most: int) -> timedelta:
-        """Give a duration."""
+        """Return a duration."""
         return timedelta(seconds=self.number(name, default, least=least, most=most))
 
     def one_of(self, name: str, default: str, *allowed: str) -> str:
-        """Give one of the allowed words."""
+        """Return one of the allowed words."""
 
         def parse(text: str) -> str:
             if text not in allowed:

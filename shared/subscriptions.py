@@ -117,7 +117,7 @@ class Renewals:
         self._sleep = sleep
 
     def has_time(self) -> bool:
-        """Say whether something may still be begun."""
+        """Return whether something may still be begun."""
         return self.wait(timedelta())
 
     def wait(self, pause: timedelta) -> bool:
@@ -156,7 +156,7 @@ class Renewals:
         return outcomes
 
     def recorded(self, prefix: str) -> list[Subscription]:
-        """Give the subscriptions on record whose id begins so, but for those that a person has cancelled."""
+        """Return the subscriptions on record whose id begins so, but for those that a person has cancelled."""
         page = self._store.page(after=prefix, limit=MOST_RECORDS)  # behind the last one follow all other jobs
         on_record = [job for job in page if isinstance(job, Job) and job.id.startswith(prefix)]
         return [
@@ -202,7 +202,7 @@ class Renewals:
         return in_order, {**busy, **outcomes}
 
     def _refusal(self, present: Job | Unreadable) -> Outcome | None:
-        """Say why a subscription must not be renewed now, if so. The tick, which only looks, may lose its job."""
+        """Return why a subscription must not be renewed now, if so. The tick, which only looks, may lose its job."""
         if isinstance(present, Unreadable):
             remedy = "repair it, then run `watchkeeper jobs upgrade`"
             return Failed(f"its record cannot be read ({present.reason}); {remedy}")
@@ -258,7 +258,7 @@ def _renew_one(renew: Renew, subscription: Subscription) -> Renewed | Failed:
 def _payload(
     present: Mapping[str, Any], subscription: Subscription, outcome: Renewed | Failed, now: datetime
 ) -> dict[str, Any]:
-    """Give the record: what was recorded first stays, the last renewal, expiry and error are replaced."""
+    """Return the record: what was recorded first stays, the last renewal, expiry and error are replaced."""
     kept = {name: value for name, value in present.items() if name not in ("renewal_started_at", "error")}
     if isinstance(outcome, Renewed):
         expires_at = outcome.expires_at and iso(outcome.expires_at)
@@ -270,7 +270,7 @@ def _payload(
 
 
 def _deadline(payload: Mapping[str, Any], outcome: Renewed | Failed, now: datetime) -> datetime | None:
-    """Give the time of the alarm: none for what never expires, at once where the expiry is not known."""
+    """Return the time of the alarm: none for what never expires, at once where the expiry is not known."""
     expires_at = recorded_time(payload, "expires_at")
     if expires_at is not None:
         return expires_at - ALARM_BEFORE
@@ -278,7 +278,7 @@ def _deadline(payload: Mapping[str, Any], outcome: Renewed | Failed, now: dateti
 
 
 def recorded_time(payload: Payload, name: str) -> datetime | None:
-    """Give a time of the record, `expires_at` or `renewed_at`; None where there is none that can be read."""
+    """Return a time of the record, `expires_at` or `renewed_at`; None where there is none that can be read."""
     moment = read_time(payload.get(name))
     return moment if isinstance(moment, datetime) and moment.tzinfo is not None else None
 

@@ -58,7 +58,7 @@ class Job(JobLife):
         return self._asked(now, by, status=Status.CANCELLED, ready_at=None, expire_at=now + retention)
 
     def run(self, *, now: datetime, by: str | None = None) -> Self:
-        """Make it ready now: the same occurrence when it waits for another try, else an extra one.
+        """Make it due now: the same occurrence when it waits for another try, else an extra one.
 
         The extra occurrence of a recurring job has a key of its own; the regular one is kept, even if it is overdue.
         A one-shot job has one occurrence, which moves to now. A paused job stays paused.

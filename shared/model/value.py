@@ -132,7 +132,7 @@ class JobValue:
 
     @property
     def is_subject_to_misfire(self) -> bool:
-        """Return whether the misfire rule applies: to a regular occurrence of which nothing has been tried yet."""
+        """Return whether the misfire rule applies: to a regular occurrence that has not been tried yet."""
         is_untried = self.deaths == self.attempts == 0 and self.ready_at == self.schedule_at
         return self.cron is not None and self.regular_at is None and is_untried
 

@@ -36,12 +36,12 @@ def in_words(expression: str) -> str:
 
 
 def _is_even(field: str, span: int) -> bool:
-    """Say whether the steps of a field, if it has any, fill the span: `*/7` minutes begin anew with every hour."""
+    """Return whether the steps of a field, if it has any, fill the span: `*/7` minutes begin anew with every hour."""
     return all(span % int(step) == 0 for step in re.findall(r"/([0-9]+)", field))
 
 
 def occurrences(recurrence: Recurrence, begin: datetime, count: int) -> Iterator[datetime]:
-    """Give the first occurrences from `begin` on, that moment included."""
+    """Return the first occurrences from `begin` on, that moment included."""
     moment = begin - timedelta(microseconds=1)
     for _ in range(count):
         moment = recurrence.after(moment)
@@ -49,7 +49,7 @@ def occurrences(recurrence: Recurrence, begin: datetime, count: int) -> Iterator
 
 
 def clock_change(local: datetime) -> str:
-    """Say how the clocks change on the day of a local time; empty on other days."""
+    """Return how the clocks change on the day of a local time; empty on other days."""
     first = datetime.combine(local.date(), time.min, local.tzinfo)
     last = datetime.combine(local.date(), time.max, local.tzinfo).replace(fold=1)
     if first.utcoffset() == last.utcoffset():
@@ -68,7 +68,7 @@ def local_time(moment: datetime, timezone: str) -> str:
 
 
 def why(job: Job, now: datetime, timezone: str) -> str:
-    """Say when a job runs next, or why it does not, with local times."""
+    """Return when a job runs next, or why it does not, with local times."""
 
     def at(moment: datetime | None) -> str:
         return local_time(moment, timezone) if moment else "an unknown time"
@@ -110,19 +110,19 @@ def for_space(job: Job) -> Job:
 
 
 def kind_of_error(error: str) -> str:
-    """Name the kind of an error by our own words or the name of an exception, else `an error`."""
+    """Return the kind of an error by our own words or the name of an exception, else `an error`."""
     if OWN_ERROR.fullmatch(error):
         return error
     return named[1] if (named := EXCEPTION.match(error)) else "an error"
 
 
 def where_to_look(job: Job) -> str:
-    """Say where the operator finds the text of an error."""
+    """Return where the operator finds the text of an error."""
     return f"`watchkeeper jobs show {job.id}` and the log show the whole error."
 
 
 def person(by: str | None) -> str:
-    """Name who did something, without the way by which it came: `chat:ada@example.com` is ada@example.com."""
+    """Return who did something, without the way by which it came: `chat:ada@example.com` is ada@example.com."""
     return (by or "somebody").partition(":")[2] or by or "somebody"
 
 

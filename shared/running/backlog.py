@@ -21,12 +21,12 @@ Due = Job | Unreadable
 class DueJobs:
     """Hands out due documents, oldest first, each occurrence at most once.
 
-    It looks at the store again only where that can bring something new: after a full page of which something was
-    won, once after a page that was lost altogether, and every ten seconds while handlers run. A job with two dead
+    It looks at the store again only where that can bring something new: after a full page from which it won
+    something, once after a page that was lost altogether, and every ten seconds while handlers run. A job with two dead
     holders is kept for the end, to run alone: if it is the one that kills its process, nothing else dies with it.
 
     It also reads what falls due until the `horizon`, and hands that out at its time. Until then nobody holds it, so
-    that whoever pauses or cancels it meanwhile is heard. What another tick holds until then is left to that one.
+    a person who pauses or cancels it meanwhile is heard. What another tick holds until then is left to that tick.
     """
 
     def __init__(self, store: Store, horizon: datetime = NEVER) -> None:
@@ -62,7 +62,7 @@ class DueJobs:
         return taken
 
     def note(self, won: list[Due], lost: int) -> None:
-        """Say what became of the documents that were handed out last."""
+        """Record what became of the documents that were handed out last."""
         self._handed_out.update(_occurrence(due) for due in won)
         self._won += len(won)
         self._lost += lost
@@ -76,11 +76,11 @@ class DueJobs:
 
     @property
     def has_waiting(self) -> bool:
-        """Say whether anything was read that is still to be handed out."""
+        """Return whether anything was read that is still to be handed out."""
         return bool(self._page or self._alone)
 
     def is_exhausted(self, now: datetime) -> bool:
-        """Say whether nothing due is known, or likely, to be left."""
+        """Return whether nothing due is known, or likely, to be left."""
         is_left = any(_is_due(due, now) for due in (*self._page, *self._alone))
         return not is_left and (bool(self._page) or not self._has_more)  # what was not read stands behind the page
 

@@ -20,7 +20,7 @@ TRIED = (RunOutcome.RETRIED, RunOutcome.FAILED)
 
 
 def failure_notice(job: Job, *, now: datetime, function: str, timezone: str) -> Job | None:
-    """Make the job that tells of the failure which has just ended an occurrence; None where nobody is to be told.
+    """Return the job that reports the failure which ended an occurrence, or None where nobody is to be told.
 
     Its id follows from the occurrence, so it can be stored once only. `function` is what a button calls, `timezone`
     that of a job without one.
@@ -47,14 +47,14 @@ def failure_notice(job: Job, *, now: datetime, function: str, timezone: str) -> 
 
 
 def _attempt(job: Job, last: Run) -> str:
-    """Say which attempt at the occurrence it was, unless the history, which is cut, does not hold them all."""
+    """Return which attempt at the occurrence it was, unless the history, which is cut, does not hold them all."""
     of_occurrence = [run for run in job.recent_runs if run.schedule_at == last.schedule_at]
     number = sum(run.outcome in TRIED for run in of_occurrence)
     return f" at attempt {number}" if len(of_occurrence) < MAX_RECENT_RUNS else ""
 
 
 def _notice_id(execution_key: str, count: int) -> str:
-    """Give the key with the suffix, and which failure of the occurrence it is from the second one on.
+    """Return the key with the suffix, and which failure of the occurrence it is from the second one on.
 
     Of a key that is too long, it is the beginning and a hash of the whole.
     """

@@ -27,7 +27,7 @@ class Notices:
         return bool(self._unstored)
 
     def announce(self, job: Job, held: Collection[str]) -> None:
-        """Have the space of a job that was given up told so, unless the message is being delivered here already."""
+        """Report a job that was given up to its space, unless the message is being delivered here already."""
         function = self._settings.public_url or ANY_FUNCTION
         try:
             notice = failure_notice(job, now=self._clock(), function=function, timezone=self._settings.timezone)

@@ -42,13 +42,13 @@ class Unreadable:
         return cls(id=job.id, reason=_reason(exc), document=to_document(job), version=job.version)
 
     def set_aside(self) -> "Unreadable":
-        """Take it out of the way of due jobs: drop `ready_at`, note the reason in `error`, keep all else."""
+        """Return it out of the way of due jobs: without `ready_at`, with the reason in `error`, all else kept."""
         kept = {name: value for name, value in self.document.items() if name != "ready_at"}
         return replace(self, document={**kept, "error": f"unreadable: {self.reason}"[:MAX_ERROR_CHARACTERS]})
 
 
 def to_document(job: Job | Unreadable) -> dict[str, Any]:
-    """Give the whole document, foreign fields included."""
+    """Return the whole document, foreign fields included."""
     if isinstance(job, Unreadable):
         return dict(job.document)
     own = {name: _plain(name, getattr(job, name)) for name in FIELDS if getattr(job, name) is not None}
@@ -56,7 +56,7 @@ def to_document(job: Job | Unreadable) -> dict[str, Any]:
 
 
 def changed_fields(before: Job | Unreadable, after: Job | Unreadable) -> dict[str, Any]:
-    """Give the fields to write, each with its new value, None for one to remove."""
+    """Return the fields to write, each with its new value, None for one to remove."""
     if isinstance(before, Job) and isinstance(after, Job):
         return {name: _plain(name, new) for name in FIELDS if (new := getattr(after, name)) != getattr(before, name)}
     old, new_document = to_document(before), to_document(after)

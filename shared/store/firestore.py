@@ -1,6 +1,6 @@
 """The Firestore store: one document a job, compare-and-swap by the document's update time.
 
-Every call has a timeout and none of the client's own retries: those wait for minutes on a store that is away, and
+Every call has a timeout and none of the client's own retries: those wait for minutes for an unreachable store, and
 report a write that they sent twice as lost. Retries are made here: reads are repeated for a few seconds; after an
 error on a write the documents are read again, and what stands there tells whether the write was applied.
 """
@@ -157,7 +157,7 @@ def _recognised(change: Change, found: Job | Unreadable | None, unheard: Outcome
 
 
 def _fields(before: Job | Unreadable | None, after: Job | Unreadable | None) -> dict[str, Any]:
-    """Give the document to create, or the changed fields of an update."""
+    """Return the document to create, or the changed fields of an update."""
     if after is None:
         return {}
     if before is None:

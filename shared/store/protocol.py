@@ -23,7 +23,7 @@ class Change(NamedTuple):
 
     @property
     def job_id(self) -> str:
-        """Name the job that the change is about."""
+        """Return the id of the job that the change is about."""
         subject = self.after or self.before
         if subject is None:
             raise ValueError("a change needs a job before or after it")
@@ -51,7 +51,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Unheard:
-    """The store did not say, and could not be asked again: the change may stand or not."""
+    """The store did not answer, and could not be asked again: the change may stand or not."""
 
     reason: str
 
@@ -81,10 +81,10 @@ class Store(Protocol):
         """Write each change if and only if the version of its `before` still stands; answer each in order.
 
         A job may occur once among the changes. Only changed fields are written; fields that are not ours stay.
-        Any number may be given; changes are independent of each other. Never raises for a store that is away:
+        Any number may be given; changes are independent of each other. Never raises for an unreachable store:
         such changes are Unheard. A write that was applied although the store's answer was lost is recognised, and
         is Won.
         """
 
     def now(self) -> datetime:
-        """Tell the store's own time, to compare clocks with."""
+        """Return the store's own time, to compare clocks with."""
