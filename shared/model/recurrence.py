@@ -20,6 +20,8 @@ LONGEST = 500  # characters of an expression
 # No timezone ever put its clocks back by more than this, or changed them twice within it.
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
+_WEEKDAY = 4  # the position of its field
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _LAST = -1  # day of a month, or Monday of a month
 ALIASES = {
     "@hourly": "0 * * * *",
@@ -35,7 +37,7 @@ _FIELDS = (
     ("hour", 0, 23, "0-23"),
     ("day of month", 1, 31, "1-31, L (the last day)"),
     ("month", 1, 12, "1-12, JAN-DEC"),
-    ("day of week", 0, 6, "0-7, SUN-SAT, MON#2 (the second Monday), L5 (the last Friday)"),
+    ("day of week", 0, 6, "0-7, SUN-SAT, MON#2 (the second Monday), FRI#L (the last Friday)"),
 )
 _ITEM = re.compile(
     r"""(?:\*|(?P<low>[0-9]{1,2})(?:-(?P<high>[0-9]{1,2}))?)(?:/(?P<step>[0-9]{1,3}))?
@@ -43,6 +45,15 @@ _ITEM = re.compile(
     |l[0-7]?
     |(?:[0-7]|[a-z]{3})[#][1-5]""",
     re.VERBOSE,
+)
+_LAST_WEEKDAY = re.compile(r"(?P<day>[0-7]|sun|mon|tue|wed|thu|fri|sat)(?:\#l|l)")
+# What other schedulers know and this one does not, and what to write in its place.
+_FOREIGN = (
+    (re.compile(r"\?"), "? is not supported; write * instead"),
+    (
+        re.compile(r"(?:[0-9]{1,2}|l)w"),
+        "W (the nearest weekday) is not supported; name a weekday instead, such as MON#1 (the first Monday)",
+    ),
 )
 
 
@@ -174,9 +185,9 @@ def _is_in_last(days: int, day: date) -> bool:
 
 @lru_cache(maxsize=1024)
 def _read(cron: str) -> _Expression:
-    texts = re.split(r"[ \t]+", cron.strip(" \t").lower())
+    texts = re.split(r"[ \t]+", cron.strip(" \t"))
     if len(texts) == 1:
-        texts = ALIASES.get(texts[0], "").split()
+        texts = ALIASES.get(texts[0].lower(), "").split()
     if len(texts) != len(_FIELDS):
         raise InvalidSchedule(
             f"Cron expression {cron!r} cannot be read. Write exactly five fields (minute, hour, day of month, month,"
@@ -203,17 +214,24 @@ def _read(cron: str) -> _Expression:
     return expression
 
 
-def _values(cron: str, position: int, item: str) -> set[tuple[int, int]]:
+def _values(cron: str, position: int, typed: str) -> set[tuple[int, int]]:
     """Read one item of a field's list: its values, each paired with every nth weekday of the month that is meant."""
     # Imported when first needed, because it takes 50 ms of a cold start.
     from croniter import CroniterBadCronError, croniter
 
     name, lowest, highest, takes = _FIELDS[position]
+    item = typed.lower()
+    for pattern, remedy in _FOREIGN:
+        if pattern.fullmatch(item):
+            raise InvalidSchedule(f"Cron expression {cron!r}, {name} {typed!r}: {remedy}.")
     refusal = InvalidSchedule(
-        f"Cron expression {cron!r}, {name} {item!r}: write {takes}, a range of two or more (1-5), a step of 1 to"
+        f"Cron expression {cron!r}, {name} {typed!r}: write {takes}, a range of two or more (1-5), a step of 1 to"
         f" {highest - lowest} in numbers (*/5; not in a range that wraps around), a list of these (1,3) or *."
     )
-    if not _is_plain(item, highest - lowest):
+    if position == _WEEKDAY and (last := _LAST_WEEKDAY.fullmatch(item)):
+        day = last["day"]
+        item = f"l{day if day.isdigit() else _DAYS.index(day)}"
+    if not _is_plain(item, position):
         raise refusal
     try:
         expanded, nths = croniter.expand(" ".join(["*"] * position + [item] + ["*"] * (4 - position)))
@@ -223,15 +241,46 @@ def _values(cron: str, position: int, item: str) -> set[tuple[int, int]]:
     return {(_number(value), _number(nth)) for value in values for nth in nths.get(value, range(1, 6))}
 
 
-def _is_plain(item: str, span: int) -> bool:
-    """Whether croniter reads the item as it is meant: to it `9-9` is `*`, `*/90` is `0`, and `R` a random number."""
+def _is_plain(item: str, position: int) -> bool:
+    """Return whether croniter reads the item as it is meant.
+
+    To it `9-9` and `27-0` are `*`, `*/90` is `0`, and `R` a random number.
+    """
     match = _ITEM.fullmatch(item)
     if not match:
         return False
+    _, lowest, highest, _ = _FIELDS[position]
     low, high, step = match.group("low", "high", "step")
-    if step and int(step) > span:
+    if step and int(step) > highest - lowest:
         return False
-    return not high or int(low) < int(high) or (int(low) > int(high) and not step)
+    if not high:
+        return True
+    first, last = int(low), int(high)
+    most = 7 if position == _WEEKDAY else highest  # Sunday has two numbers
+    if not lowest <= first <= most or not lowest <= last <= most or (first > last and (first, last) == (7, 0)):
+        return False
+    return first < last or (first > last and not step)
+
+
+def oddities(cron: str) -> list[str]:
+    """Return what a person may not have meant in an expression that is taken, a sentence each."""
+    found = []
+    texts = re.split(r"[ \t]+", cron.strip(" \t"))
+    if len(texts) != len(_FIELDS):
+        return []
+    for position, text in enumerate(texts):
+        name, items = _FIELDS[position][0], [_values(cron, position, item) for item in text.split(",")]
+        if sum(map(len, items)) > len(set().union(*items)):
+            found.append(f"{name} {text!r} has a value more than once")
+        for low, high, step in re.findall(r"(?<![^,])([0-9]+)-([0-9]+)/([0-9]+)(?![^,])", text):
+            if int(step) > int(high) - int(low):
+                found.append(f"{name} '{low}-{high}/{step}' has a step wider than its range, so it is {low} alone")
+    if _read(cron).either:
+        found.append(
+            "day of month and day of week are both restricted, and either is enough"
+            " (some crons want both where one begins with *)"
+        )
+    return found
 
 
 def _number(value: int | str) -> int:

@@ -18,26 +18,36 @@ EXCEPTION = re.compile("([A-Z][A-Za-z]{0,60}(?:Error|Exception)): ")
 
 
 def in_words(expression: str) -> str:
-    """Describe a cron expression that has been checked; empty where that needs more words than there are."""
+    """Return a cron expression that has been checked in words; empty where the words would not be what runs."""
     from cron_descriptor import FormatException, Options, get_description
 
     if expression.strip().startswith("@"):
         return expression.strip()[1:].capitalize()
-    minute, hour, *days = expression.upper().split()
-    if any("," in field and re.search("[#L]", field) for field in days) or not (
-        _is_even(minute, 60) and _is_even(hour, 24)
-    ):
-        return ""  # the library says something else than what runs
+    fields = expression.upper().split()
+    minute, hour, day, month, weekday = fields
+    is_either = day not in ("*", "*/1") and weekday not in ("*", "*/1")  # the library says "and"
+    if is_either or not all(_is_plain(field) for field in (day, month, weekday)):
+        return ""
+    if not (_is_even(minute, 60) and _is_even(hour, 24)):
+        return ""
     try:
-        words = get_description(expression.upper(), Options(locale_code="en_GB", use_24hour_time_format=True))
+        words = get_description(" ".join(fields), Options(locale_code="en_GB", use_24hour_time_format=True))
     except FormatException:
         return ""
-    return f"{words}, every day" if days == ["*"] * 3 and "*" not in hour else words
+    return f"{words}, every day" if (day, month, weekday) == ("*",) * 3 and "*" not in hour else words
+
+
+def _is_plain(field: str) -> bool:
+    """Return whether the library has true words for a day or month field: no step, no `#L`, no list with `#` or `L`."""
+    return not re.search("/|#L|,.*[#L]|[#L].*,", field)
 
 
 def _is_even(field: str, span: int) -> bool:
-    """Return whether the steps of a field, if it has any, fill the span: `*/7` minutes begin anew with every hour."""
-    return all(span % int(step) == 0 for step in re.findall(r"/([0-9]+)", field))
+    """Return whether a minute or hour field has no step, or one that fills the span: `*/7` begins anew every hour."""
+    if "/" not in field:
+        return True
+    step = re.fullmatch(r"\*/([0-9]+)", field)
+    return step is not None and span % int(step[1]) == 0
 
 
 def occurrences(recurrence: Recurrence, begin: datetime, count: int) -> Iterator[datetime]:

@@ -13,7 +13,7 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.model.recurrence import InvalidSchedule, Recurrence, load_timezone
+from shared.model.recurrence import InvalidSchedule, Recurrence, load_timezone, oddities
 
 MICROSECOND, MINUTE, DAY = timedelta(microseconds=1), timedelta(minutes=1), timedelta(days=1)
 
@@ -311,17 +311,22 @@ def test_end_of_the_calendar_is_an_error_with_a_reason(timezone: str) -> None:
 @pytest.mark.parametrize(
     ("cron", "complaint"),
     [
-        pytest.param("R 9 * * *", "minute 'r': write 0-59,", id="random"),
-        pytest.param("0 R(8-17) * * *", "hour 'r(8-17)': write 0-23,", id="random-in-a-range"),
+        pytest.param("R 9 * * *", "minute 'R': write 0-59,", id="random"),
+        pytest.param("0 R(8-17) * * *", "hour 'R(8-17)': write 0-23,", id="random-in-a-range"),
         pytest.param("0 r/5 * * *", "hour 'r/5'", id="random-with-step"),
-        pytest.param("H 9 * * *", "minute 'h'", id="hashed"),
-        pytest.param("0 9 H(1-5) * *", "day of month 'h(1-5)'", id="hashed-in-a-range"),
-        pytest.param("0 9 15W * *", "day of month '15w': write 1-31, L (the last day),", id="nearest-weekday"),
-        pytest.param("0 9 ? * *", "day of month '?'", id="question-mark"),
-        pytest.param("0 9 L-2 * *", "day of month 'l-2'", id="before-the-last-day"),
-        pytest.param("0 9 * * 5L", "L5 (the last Friday)", id="last-friday-as-quartz-writes-it"),
-        pytest.param("0 9 * * L", "day of week 'l'", id="last-weekday-without-a-day"),
-        pytest.param("0 9 L5 * *", "day of month 'l5'", id="last-friday-as-day-of-month"),
+        pytest.param("H 9 * * *", "minute 'H'", id="hashed"),
+        pytest.param("0 9 H(1-5) * *", "day of month 'H(1-5)'", id="hashed-in-a-range"),
+        pytest.param("0 9 15W * *", "day of month '15W': W (the nearest weekday) is not", id="nearest-weekday"),
+        pytest.param("0 9 ? * *", "day of month '?': ? is not supported; write * instead", id="question-mark"),
+        pytest.param("0 9 L-2 * *", "day of month 'L-2'", id="before-the-last-day"),
+        pytest.param("0 9 5L * *", "day of month '5L'", id="last-friday-as-quartz-writes-it-as-day-of-month"),
+        pytest.param("0 9 LW * *", "W (the nearest weekday) is not supported", id="last-weekday-of-quartz"),
+        pytest.param("0 9 1-0 * *", "day of month '1-0': write 1-31,", id="range-to-no-day"),
+        pytest.param("0 9 27-0 * *", "day of month '27-0'", id="wrapping-range-to-no-day"),
+        pytest.param("0 9 1 6-0 *", "month '6-0'", id="range-to-no-month"),
+        pytest.param("0 9 * * 7-0", "day of week '7-0'", id="range-from-sunday-to-sunday"),
+        pytest.param("0 9 * * L", "day of week 'L'", id="last-weekday-without-a-day"),
+        pytest.param("0 9 L5 * *", "day of month 'L5'", id="last-friday-as-day-of-month"),
         pytest.param("0 9 * * mon#6", "day of week 'mon#6': write 0-7, SUN-SAT, MON#2", id="sixth-monday"),
         pytest.param("0 9 1#1 * *", "day of month '1#1'", id="nth-in-another-field"),
         pytest.param(
@@ -336,7 +341,7 @@ def test_end_of_the_calendar_is_an_error_with_a_reason(timezone: str) -> None:
         pytest.param("*/0 * * * *", "minute '*/0'", id="zero-step"),
         pytest.param("0 9-9 * * *", "hour '9-9': write 0-23, a range of two or more", id="range-of-one"),
         pytest.param("0 9-09 * * *", "hour '9-09'", id="range-of-one-spelt-twice"),
-        pytest.param("0 9 * * sun-Sun", "day of week 'sun-sun'", id="range-of-one-name"),
+        pytest.param("0 9 * * sun-Sun", "day of week 'sun-Sun'", id="range-of-one-name"),
         pytest.param("0 21-4/2 * * *", "hour '21-4/2'", id="step-in-a-range-that-wraps-around"),
         pytest.param("60 * * * *", "minute '60'", id="minute-60"),
         pytest.param("0 24 * * *", "hour '24'", id="hour-24"),
@@ -572,3 +577,33 @@ def test_where_clocks_never_change_occurrences_are_those_of_croniter(schedule: S
 
     assert recurrence.after(moment) == by_croniter.get_next()
     assert recurrence.last_until(moment - MICROSECOND) == by_croniter.get_prev(start_time=moment)
+
+
+@pytest.mark.parametrize("cron", ["0 9 * * FRI#L", "0 9 * * 5#L", "0 9 * * 5L", "0 9 * * friL"])
+def test_the_last_friday_may_be_written_as_others_write_it(cron: str) -> None:
+    """Quartz, Spring and their kin write 5L or FRI#L for L5."""
+    ours, theirs = Recurrence("0 9 * * L5", "UTC"), Recurrence(cron, "UTC")
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    for _ in range(24):
+        moment = ours.after(moment)
+        assert theirs.last_until(moment) == moment
+
+
+@pytest.mark.parametrize(
+    ("cron", "said"),
+    [
+        pytest.param("10-20/15 * * * *", ["minute '10-20/15' has a step wider than its range"], id="step"),
+        pytest.param("1,1,5 * * * *", ["minute '1,1,5' has a value more than once"], id="repeated"),
+        pytest.param("0 9 * * 1-5,mon", ["day of week '1-5,mon' has a value more than once"], id="repeated-by-name"),
+        pytest.param("0 9 */2 * 1-5", ["day of month and day of week are both restricted, and either"], id="either"),
+        pytest.param("0 9 * * 1-5", [], id="plain"),
+        pytest.param("10-20/10 * * * *", [], id="step-that-fits"),
+        pytest.param("@daily", [], id="name"),
+    ],
+)
+def test_what_a_person_may_not_have_meant_is_mentioned(cron: str, said: list[str]) -> None:
+    """It is taken, as crons take it."""
+    found = oddities(cron)
+
+    assert [line[: len(start)] for line, start in zip(found, said, strict=True)] == said

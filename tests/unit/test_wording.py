@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from shared.model.history import Result, Run, RunOutcome
 from shared.model.job import Job
 from shared.model.recurrence import Recurrence, load_timezone
+from shared.model.recurrence import _read as recurrence_of
 from shared.model.value import Status
 from shared.model.wording import clock_change, for_space, in_words, kind_of_error, local_time, occurrences, person, why
 
@@ -170,6 +172,74 @@ def test_people_are_named_without_the_way_they_came(by: str | None, name: str) -
 def test_a_schedule_is_put_into_words(cron: str, words: str) -> None:
     """With the clock of 24 hours; not at all where the words would say something else than what runs."""
     assert in_words(cron) == words
+
+
+MINUTES = (
+    "0",
+    "30",
+    "*",
+    "*/5",
+    "*/7",
+    "*/30",
+    "50/20",
+    "5/10",
+    "10-20",
+    "10-30/5",
+    "10-20/15",
+    "0,30",
+    "50-10",
+    "*/1",
+)
+HOURS = ("9", "*", "*/2", "*/5", "9-17", "9,17", "8/4", "22-2", "9-17/2", "*/1")
+DAYS = ("*", "1", "15", "1,15", "L", "31", "1-7", "*/2", "1-31", "28-3", "1,L", "5/10")
+MONTHS = ("*", "1", "JAN", "6-8", "1,7", "NOV-FEB", "*/3", "1-12", "2/5")
+WEEKDAYS = (
+    "*",
+    "1",
+    "MON-FRI",
+    "0",
+    "7",
+    "SUN",
+    "6,0",
+    "FRI#1",
+    "1#2",
+    "L5",
+    "FRI#L",
+    "5/2",
+    "5-1",
+    "0-7",
+    "1-0",
+    "1,3,5",
+)
+
+
+def test_words_name_one_schedule_only() -> None:
+    """Over all classes of fields: expressions with the same words run at the same times, or have no words."""
+    schedules: dict[str, dict[object, str]] = {}
+    days = [(day, "*", month) for day in DAYS for month in MONTHS] + [("*", day, "*") for day in WEEKDAYS]
+    both = [("1,15", "1-5", "*"), ("*/2", "1-5", "*"), ("1", "FRI#1", "*"), ("L", "MON", "*")]
+    some_times, some_days = (
+        [("0", "9"), ("*/7", "9"), ("0", "*/2")],
+        [("*", "*", "*"), ("L", "*", "*"), ("*", "1", "*")],
+    )
+    whole = [*product(product(MINUTES, HOURS), some_days), *product(some_times, days + both)]
+    for (minute, hour), (day, weekday, month) in whole:
+        expression = f"{minute} {hour} {day} {month} {weekday}"
+        if words := in_words(expression):
+            read = recurrence_of(expression)
+            schedules.setdefault(words, {}).setdefault(replace(read, fixed=False), expression)
+
+    assert len(schedules) > 250
+    assert [list(same.values()) for same in schedules.values() if len(same) > 1] == []
+
+
+@pytest.mark.parametrize(
+    "cron",
+    ["0 9 1,15 * 1-5", "0 9 */2 * 1-5", "0 0 */6 * *", "0 9 * * 5/2", "50/20 * * * *", "0 9 * */3 *", "*/7 * * * *"],
+)
+def test_where_words_would_be_wrong_there_are_none(cron: str) -> None:
+    """The library would say "and" for "or", and "every 6 days" for the days 1, 7, 13, 19, 25 and 31."""
+    assert in_words(cron) == ""
 
 
 def test_the_first_occurrence_may_be_now(now: datetime) -> None:
