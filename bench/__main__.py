@@ -1,4 +1,4 @@
-"""Measure everything, each figure beside a bare limit of the same run, and say which budgets are kept.
+"""Measure everything, each figure beside a bare limit of the same run, and report which budgets are met.
 
 python -m bench --only idle --json figures.json
 """
@@ -39,7 +39,7 @@ GROUPS: Mapping[str, Callable[[Site], Iterator[Figure]]] = {
 @click.option("--only", multiple=True, type=click.Choice(list(GROUPS)), help="Only these; can be given several times.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here too.")
 def main(only: Sequence[str], file: Path | None) -> None:
-    """Measure, print a table, and exit with 1 when a budget is missed."""
+    """Measure, print a table, and exit with 1 if a budget is exceeded."""
     began = time.monotonic()
     try:
         figures = list(_measured(only or list(GROUPS)))

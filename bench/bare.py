@@ -1,4 +1,4 @@
-"""The bare client: what any program must do to find, claim and finish jobs in Firestore, and nothing more.
+"""The bare client: the minimum that any program must do to find, claim and finish jobs in Firestore.
 
 One query, one batch that claims, one that finishes. Each write carries the fields that a tick changes too, and the
 condition that nobody else has written meanwhile.
@@ -21,7 +21,7 @@ CALL_SECONDS = 30.0
 
 
 def bare_tick(collection: str) -> float:
-    """Claim and finish a page of due jobs; give the seconds it took."""
+    """Claim and finish a page of due jobs; return the seconds it took."""
     began = time.perf_counter()
     found = _due(collection)
     times = _update(collection, [(job.id, job.update_time, claim_fields()) for job in found])
@@ -31,7 +31,7 @@ def bare_tick(collection: str) -> float:
 
 
 def bare_query(collection: str) -> float:
-    """Look for due jobs once; give the seconds it took."""
+    """Query due jobs once; return the seconds it took."""
     began = time.perf_counter()
     _due(collection)
     return time.perf_counter() - began
@@ -44,19 +44,19 @@ def _due(collection: str) -> list[firestore.DocumentSnapshot[Any]]:
 
 
 def _update(collection: str, updates: Sequence[tuple[str, Any, dict[str, Any]]]) -> list[Any]:
-    """Write the fields of each job where its version still stands; give the new versions."""
+    """Write the fields of each job if its version is unchanged; return the new versions."""
     batch = BulkWriteBatch(client=client())
     for job_id, version, fields in updates:
         reference = client().collection(collection).document(job_id)
         batch.update(reference, fields, option=client().write_option(last_update_time=version))
     response = batch.commit(timeout=CALL_SECONDS)
     if any(status.code for status in response.status):
-        raise RuntimeError("the emulator did not take all writes")
+        raise RuntimeError("the emulator did not accept all writes")
     return [result.update_time for result in response.write_results]
 
 
 def claim_fields() -> dict[str, Any]:
-    """Give what a claim changes."""
+    """Return the fields that a claim changes."""
     now = clock()
     until = now + timedelta(minutes=5)
     held = {"ready_at": until, "lease_until": until, "lease_token": uuid.uuid4().hex}
@@ -64,7 +64,7 @@ def claim_fields() -> dict[str, Any]:
 
 
 def finish_fields(schedule_at: Any) -> dict[str, Any]:
-    """Give what a finish changes."""
+    """Return the fields that a finish changes."""
     now = clock()
     run = {"schedule_at": schedule_at, "started_at": now, "ended_at": now, "outcome": "completed", "by": "schedule"}
     return {

@@ -34,7 +34,7 @@ class Cashier(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
 
     @property
     def bill(self) -> Bill:
-        """Give what has come together so far."""
+        """Return the bill so far."""
         return Bill(dict(self._calls), self._reads, self._writes)
 
     def intercept_unary_unary(self, proceed: Callable[..., Any], details: Any, request: Any) -> Any:
@@ -73,7 +73,7 @@ class CountingClient(firestore.Client):
 
 
 def billed_tick(collection: str) -> tuple[Bill, int]:
-    """Run a tick in this process; give its bill, and how many jobs ran well."""
+    """Run a tick in this process; return its bill, and how many jobs succeeded."""
     cashier = Cashier()
     store = FirestoreStore(CountingClient(cashier), collection)
     report = run_tick(store, handlers(), settings=settings({}), clock=clock, monotonic=time.monotonic)

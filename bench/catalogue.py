@@ -1,4 +1,4 @@
-"""How long the command line takes to take in many jobs, and to list them, in both stores. Whole processes are timed."""
+"""How long the command line takes to import many jobs, and to list them, in both stores. Whole processes are timed."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ def catalogue(site: Site) -> Iterator[Figure]:
 
 
 def watchkeeper(*arguments: str, env: Mapping[str, str], cwd: Path) -> float:
-    """Run `watchkeeper jobs` with these arguments; give the seconds it took."""
+    """Run `watchkeeper jobs` with these arguments; return the seconds it took."""
     command = [str(Path(sys.executable).with_name("watchkeeper")), "jobs", *arguments]
     began = time.perf_counter()
     subprocess.run(command, env=env, cwd=cwd, stdout=subprocess.DEVNULL, check=True)

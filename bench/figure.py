@@ -25,32 +25,32 @@ class Figure:
 
     @property
     def value(self) -> float:
-        """Give the median of the runs."""
+        """Return the median of the runs."""
         return median(self.runs)
 
     @property
     def spread(self) -> tuple[float, float]:
-        """Give the least and the most of the runs."""
+        """Return the smallest and the largest run."""
         return min(self.runs), max(self.runs)
 
     @property
     def limit(self) -> float | None:
-        """Give the median of the bare runs, if there are any."""
+        """Return the median of the bare runs, or None without any."""
         return median(self.bare) if self.bare else None
 
     @property
     def ratio(self) -> float | None:
-        """Tell how many times as much as the bare limit it is."""
+        """Return the ratio to the bare limit, or None without one."""
         return self.value / self.limit if self.limit else None
 
     @property
     def is_held(self) -> bool:
-        """Say whether the budget is kept, if there is one."""
+        """Return whether the figure is within its budget; True without one."""
         judged = self.value if self.ratio is None else self.ratio
         return self.budget is None or judged <= self.budget
 
     def as_object(self) -> dict[str, Any]:
-        """Give everything about it, for JSON."""
+        """Return all of it as an object for JSON."""
         return {
             "name": self.name,
             "unit": self.unit,
@@ -67,10 +67,10 @@ class Figure:
 
 
 def exit_code(figures: Iterable[Figure]) -> int:
-    """Give 1 when a budget is missed, else 0."""
+    """Return 1 if a budget is exceeded, else 0."""
     return 0 if all(figure.is_held for figure in figures) else 1
 
 
 def milliseconds(seconds: Iterable[float]) -> tuple[float, ...]:
-    """Give the runs of a figure in milliseconds."""
+    """Return the runs of a figure in milliseconds."""
     return tuple(each * 1000 for each in seconds)

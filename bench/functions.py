@@ -130,7 +130,7 @@ def chat(site: Site) -> Iterator[Figure]:
 
 @contextmanager
 def running(name: str, env: Mapping[str, str]) -> Iterator[int]:
-    """Start a function, or the bare one, and give its port at once; end it."""
+    """Start a function, or the bare one, and yield its port at once; stop it afterwards."""
     folder = (
         PROJECT_FOLDER / "bench" / "hello.py" if name == "hello" else PROJECT_FOLDER / "functions" / name / "main.py"
     )
@@ -146,7 +146,7 @@ def running(name: str, env: Mapping[str, str]) -> Iterator[int]:
 
 
 def environment(site: Site, **more: str) -> dict[str, str]:
-    """Give the environment of a function, and nothing of the caller's own settings."""
+    """Return the environment of a function, without the caller's own settings."""
     return {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
         "PYTHONPATH": str(PROJECT_FOLDER),
@@ -160,7 +160,7 @@ def environment(site: Site, **more: str) -> dict[str, str]:
 
 
 def started(name: str, env: Mapping[str, str], body: bytes = b"") -> tuple[float, float]:
-    """Start a function; give the seconds from there to its first answer, and those that the same one takes then."""
+    """Start a function; return the seconds to its first response, and those of the same request when warm."""
     began = time.perf_counter()
     with running(name, env) as port:
         first_answer(port, body)
@@ -168,7 +168,7 @@ def started(name: str, env: Mapping[str, str], body: bytes = b"") -> tuple[float
 
 
 def first_answer(port: int, body: bytes) -> None:
-    """Wait for the answer of a function that is about to start."""
+    """Wait for the response of a function that is starting."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         try:
@@ -181,7 +181,7 @@ def first_answer(port: int, body: bytes) -> None:
 
 
 def answer(port: int, body: bytes) -> float:
-    """Call a function; give the seconds that its answer took. Raises RuntimeError when it is not a good one."""
+    """Call a function; return the seconds it took. Raises RuntimeError for a status other than 200."""
     began = time.perf_counter()
     connection = HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     connection.request("POST", "/", body, {"Content-Type": "application/json"})
@@ -194,7 +194,7 @@ def answer(port: int, body: bytes) -> float:
 
 
 def bare_start(modules: Sequence[str], env: Mapping[str, str]) -> tuple[float, float]:
-    """Give the seconds that a bare process takes to import the SDKs, and to use them first."""
+    """Return the seconds that a bare process takes to import the SDKs, and to use them first."""
     command = [sys.executable, "-P", str(PROJECT_FOLDER / "bench" / "bare_start.py"), *modules]
     imports, use = subprocess.run(command, env=env, capture_output=True, check=True).stdout.split()
     return float(imports), float(use)

@@ -10,7 +10,7 @@ RETENTION = timedelta(days=30)
 
 
 def due_jobs(count: int, *, now: datetime, job_type: str = "log") -> list[Job]:
-    """Make so many jobs that are due, the oldest for an hour."""
+    """Make `count` due jobs, the oldest an hour late."""
     return [
         _job(number, now=now, at=now - timedelta(hours=1) * (count - number) / count, job_type=job_type)
         for number in range(count)
@@ -18,7 +18,7 @@ def due_jobs(count: int, *, now: datetime, job_type: str = "log") -> list[Job]:
 
 
 def finished_jobs(count: int, *, now: datetime) -> list[Job]:
-    """Make so many jobs that ran well, as a tick leaves them behind."""
+    """Make `count` completed jobs, as a tick leaves them."""
     return list(_finished(due_jobs(count, now=now), now))
 
 

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Site:
-    """What is prepared and checked goes to the `emulator` itself; what is measured goes through the `proxy`."""
+    """Preparation and checks use the `emulator` itself; measurements go through the `proxy`."""
 
     emulator: str
     proxy: str
@@ -51,7 +51,7 @@ class Site:
         return FirestoreStore(self.client, collection)
 
     def filled(self, jobs: Iterable[Job]) -> str:
-        """Put jobs into a new collection, and give its name."""
+        """Insert jobs into a new collection, and return its name."""
         collection = f"jobs-{uuid.uuid4().hex[:8]}"
         outcomes = self.store(collection).swap([Change(None, job) for job in jobs])
         if not all(isinstance(outcome, Won) for outcome in outcomes):
@@ -59,7 +59,7 @@ class Site:
         return collection
 
     def clear(self) -> None:
-        """Empty the emulator, so that no figure pays for what another left behind."""
+        """Empty the emulator, so that no figure pays for the data of another."""
         connection = HTTPConnection(self.emulator)
         connection.request("DELETE", f"/emulator/v1/projects/{PROJECT}/databases/(default)/documents")
         connection.getresponse().read()
@@ -68,7 +68,7 @@ class Site:
 
 @contextmanager
 def open_site() -> Iterator[Site]:
-    """Start everything, and end it. Raises EmulatorMissing or EmulatorFailed."""
+    """Start everything, and stop it afterwards. Raises EmulatorMissing or EmulatorFailed."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         emulator = stack.enter_context(running_emulator())

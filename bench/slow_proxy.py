@@ -1,7 +1,7 @@
-"""A TCP proxy that makes every call to what is behind it so much slower, as a network between the two would.
+"""A TCP proxy that delays every response, as a network in between would.
 
-What the server says is told a fixed time after it was said, in order and whole. So each call waits that long once;
-calls at the same time and long answers wait no longer, and the delay costs no throughput.
+Each response is forwarded a fixed time after it arrived, in order and whole. So each call waits that long once;
+concurrent calls and long responses wait no longer, and the delay costs no throughput.
 """
 
 import socket
@@ -16,7 +16,7 @@ CHUNK = 65_536
 
 @contextmanager
 def slow_proxy(target: str, *, seconds: float) -> Iterator[str]:
-    """Serve, in threads, a proxy to `target` (host:port) that tells each answer so much later; give its `host:port`."""
+    """Serve, in threads, a proxy to `target` (host:port) that delays each response; yield its `host:port`."""
     proxy = SlowProxy(target, seconds)
     try:
         yield proxy.address
@@ -37,7 +37,7 @@ class SlowProxy:
         _in_thread(self._accept)
 
     def close(self) -> None:
-        """Take no more connections, and cut those that are open."""
+        """Accept no more connections, and close the open ones."""
         for connection in self._open:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -61,7 +61,7 @@ class SlowProxy:
         server.shutdown(socket.SHUT_WR)
 
     def _hear(self, server: socket.socket, said: "SimpleQueue[tuple[float, bytes]]") -> None:
-        """Note what the server says, and when it may be told. The end is no bytes."""
+        """Record each response with the time to forward it. An empty one is the end."""
         data = b"anything"
         while data:
             data = server.recv(CHUNK)

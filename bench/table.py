@@ -31,7 +31,7 @@ def table_of(figures: Sequence[Figure]) -> Table:
 
 
 def row_of(figure: Figure) -> tuple[str, ...]:
-    """Give the cells of one figure."""
+    """Return the cells of one figure."""
     return (
         figure.name,
         f"{_number(figure.value)} {figure.unit}".rstrip(),
@@ -44,7 +44,7 @@ def row_of(figure: Figure) -> tuple[str, ...]:
 
 
 def _number(value: float) -> str:
-    """Write three digits that count."""
+    """Return the number with three significant digits."""
     decimals = (
         0 if abs(value) >= 100 or value == int(value) else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3
     )

@@ -20,7 +20,7 @@ BACKLOG_BUDGET = 4  # seconds a tick, so that the backlog takes many
 
 
 class Ticked(NamedTuple):
-    """What became of one tick: its time, its metrics, and the execution keys that its handlers noted."""
+    """The result of one tick: its time, its metrics, and the execution keys that its handlers recorded."""
 
     seconds: float
     metrics: Mapping[str, Any]
@@ -38,7 +38,7 @@ def tick(collection: str, *, begins_at: float = 0.0, **given: str) -> Ticked:
 
 
 def warm_up(site: Site) -> None:
-    """Let every process, and the emulator, have done once what will be measured."""
+    """Run once in every process, and in the emulator, what is measured later."""
     ticks_at_once(site, site.filled(due_jobs(1_000, now=clock(), job_type="bench_count")), WORKERS)
 
 
@@ -117,7 +117,7 @@ def at_once(site: Site) -> Iterator[Figure]:
 
 
 def ticks_at_once(site: Site, collection: str, count: int) -> list[Ticked]:
-    """Run so many ticks, each in a process of its own, from one moment on."""
+    """Run `count` ticks, each in its own process, from the same moment on."""
     begins_at = time.time() + HEAD_START
     started = [site.start(worker, tick, collection, begins_at=begins_at) for worker in range(count)]
     return [each.result() for each in started]
@@ -144,6 +144,6 @@ def backlog(site: Site) -> Iterator[Figure]:
 
 
 def expect(metrics: Mapping[str, Any], **expected: object) -> None:
-    """Raise RuntimeError when a tick did other work than was to be measured."""
+    """Raise RuntimeError if a tick did other work than expected."""
     if differing := {name: metrics[name] for name, value in expected.items() if metrics[name] != value}:
         raise RuntimeError(f"the tick did not do what was to be measured: {differing}, not {expected}")

@@ -11,12 +11,12 @@ ran: list[str] = []  # the execution key of every run in this process
 
 @handler("bench_count")
 def count(payload: Payload, context: Context) -> None:
-    """Note the run."""
+    """Record the run."""
     ran.append(context.execution_key)
 
 
 @handler("bench_memory")
 def tell_memory(payload: Payload, context: Context) -> None:
-    """Write how much memory this process has held at most, in MiB, to the file that the payload names."""
+    """Write the peak memory of this process, in MiB, to the file that the payload names."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     Path(payload["file"]).write_text(str(peak / (2**20 if sys.platform == "darwin" else 2**10)))

@@ -1,4 +1,4 @@
-"""What a measuring process is set up with: the client of the slow store, and the log that a function writes.
+"""The set-up of a measuring process: the client of the slow store, and the log that a function writes.
 
 Everything here runs in a process of its own, so that neither the preparation nor the proxy takes part in a figure.
 """
@@ -35,7 +35,7 @@ def begin(address: str) -> None:
 
 @lru_cache(maxsize=1)
 def client() -> firestore.Client:
-    """Give this process's client."""
+    """Return this process's client."""
     return firestore.Client(project=PROJECT)
 
 
@@ -51,7 +51,7 @@ def handlers() -> Handlers:
 
 
 def settings(given: Mapping[str, str]) -> Settings:
-    """Give the settings of a tick, the defaults but for what is given."""
+    """Return the settings of a tick: the defaults, changed by `given`."""
     return Settings.from_env(given)
 
 
