@@ -1,1 +1,1 @@
-"""Your own code: what your jobs do, and how your agent answers. It is deployed with every function that needs it."""
+"""Your own code: the handlers of your jobs, and your agent. It is deployed with every function that needs it."""

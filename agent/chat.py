@@ -1,17 +1,17 @@
-"""Your own agent: what it returns is what your Chat app says. Name it in CHAT_AGENT, and put yours in its place.
+"""Your own agent: your Chat app posts what it returns. Name it in CHAT_AGENT, and replace this example with yours.
 
     CHAT_AGENT=agent.chat:answer
 
-It is asked in Chat for all that is no command, and by jobs of the type `agent` at their set time. It returns a text, a
-card, or a whole Chat message. What it raises is answered with an apology in Chat, and tried again in a job.
+Chat calls it for every message that is not a command, and jobs of type `agent` at their set time. It returns a text, a
+card, or a whole Chat message. If it raises, Chat shows an apology, and a job is retried.
 """
 
 from shared.handlers.agent import AgentContext
 
 
 def answer(text: str, context: AgentContext) -> str:
-    """Repeat what was said. What acts on the world outside passes `context.idempotency_key` on: it may be asked twice.
+    """Repeat the message. It may be asked twice, so pass `context.idempotency_key` to every service that you call.
 
-    In Chat there are 25 seconds for an answer; one that takes longer is asked for again in a job, which has 120.
+    In Chat it has 25 seconds; if it takes longer, a job asks it again, with 120 seconds.
     """
     return f"You said: {text}"

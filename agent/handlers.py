@@ -1,8 +1,8 @@
-"""Your own job types: a function with `@handler` runs every job of its type. Put yours in the place of the example.
+"""Your own job types: a function with `@handler` runs every job of its type. Replace the example with yours.
 
     watchkeeper jobs add greet --payload '{"name": "Ada"}'
 
-What a handler may raise, and what its context tells it, is described in `shared/handlers/registry.py`.
+`shared/handlers/registry.py` describes what a handler may raise, and what its context contains.
 """
 
 import logging
@@ -15,7 +15,7 @@ log = logging.getLogger("watchkeeper.agent")
 
 @handler("greet", timeout=timedelta(seconds=10))
 def greet(payload: Payload, context: Context) -> None:
-    """Write a greeting to the log. A job may run twice, so a real handler passes `context.execution_key` on."""
+    """Write a greeting to the log. A job may run twice, so a real handler passes on `context.execution_key`."""
     name = payload.get("name")
     if not isinstance(name, str):
         raise InvalidPayload('greet needs a payload with a text: {"name": "Ada"}')

@@ -1,4 +1,4 @@
-"""The cards that the webhook answers with. They are values: nothing here asks or changes anything.
+"""The cards that the webhook replies with. They are values: nothing here reads or changes anything.
 
 https://developers.google.com/workspace/chat/api/reference/rest/v1/cards
 """
@@ -60,11 +60,11 @@ class Cards:
         self._seal = seal
 
     def made(self, parameters: Mapping[str, str]) -> bool:
-        """Return whether a button with these parameters is ours, or true without a seal. Raises StoreUnavailable."""
+        """Return whether a button with these parameters is ours; True without a seal. Raises StoreUnavailable."""
         return self._seal is None or self._seal.holds(parameters)
 
     def confirm(self, order: Order, *, job_id: str, user: str, phrase: str) -> Card:
-        """Say what was understood, and ask; nothing is scheduled yet."""
+        """Return the card that shows an order and asks for Confirm; nothing is scheduled yet."""
         confirm = self._button("Confirm", "confirm", id=job_id, user=user, order=_packed(order))
         discard = self._button("Discard", "discard", id=job_id)
         field = {"name": "phrase", "label": "Say it differently, then tap Change", "value": phrase}
@@ -75,12 +75,12 @@ class Cards:
         return _card("Shall I do this?", *says, {"textInput": field}, self._buttons(confirm, change, discard))
 
     def scheduled(self, job: Job) -> Card:
-        """Say that a job was made."""
+        """Return the card of a job that was just scheduled."""
         job = for_space(job)
         return _card(f"Scheduled: {title(job)}", _text(f"{self._next(job)}\nIts id is {job.id}."), self._commands(job))
 
     def jobs(self, jobs: Sequence[Job], *, back: int | None, more: int | None) -> Card:
-        """List jobs, each with its buttons; `back` and `more` are the places where other pages begin."""
+        """Return the list of jobs, each with its buttons; `back` and `more` are where the other pages begin."""
         if not jobs:
             return self.examples("There is nothing scheduled in this space", "Try one of these:", EXAMPLES)
         sections = [{"widgets": [self._summary(for_space(job)), self._commands(job, "show")]} for job in jobs]
@@ -90,7 +90,7 @@ class Cards:
         return {"header": {"title": "What is scheduled in this space"}, "sections": sections}
 
     def job(self, job: Job, note: str = "") -> Card:
-        """Show one job: why it runs or does not, and its last runs."""
+        """Return the card of one job: why it runs or does not, and its last runs."""
         job = for_space(job)
         now = max(self._now, job.updated_at or self._now)  # the job may have been changed a moment after
         lines = [note, why(job, now, self._timezone), self._schedule(job), f"Made by {person(job.created_by)}."]
@@ -103,7 +103,7 @@ class Cards:
         }
 
     def examples(self, heading: str, says: str, commands: Iterable[str]) -> Card:
-        """Show commands that can be tapped."""
+        """Return a card with commands to tap."""
         buttons = (self._button(command, "say", text=command) for command in commands)
         return _card(heading, _text(says), self._buttons(*buttons))
 
@@ -152,19 +152,19 @@ class Cards:
 
 
 def title(job: Job) -> str:
-    """Name a job for people: what it says or asks, or else its type."""
+    """Return a job's title for people: its text or prompt, or else its type."""
     said = job.payload.get("text") or job.payload.get("prompt") or job.payload.get("message") or job.job_type
     words = re.sub(r"^<users/[^>]*> ", "", " ".join(str(said).split()))
     return _short(words, 80)
 
 
 def note(says: str) -> Card:
-    """A card that only says something."""
+    """Return a card with a text only."""
     return {"sections": [{"widgets": [_text(says)]}]}
 
 
 def unpacked(text: str) -> Order:
-    """Read the order that a confirmation carries. Raises an error of Python's own for anything else."""
+    """Read the order from a confirmation. Raises one of Python's own errors for anything else."""
     fields = json.loads(text)
     at = fields.pop("at")
     if at is not None:
@@ -198,4 +198,4 @@ def _short(text: str, most: int) -> str:
 
 
 def _text(text: str) -> Widget:
-    return {"textParagraph": {"text": escape(text)}}  # Chat reads tags in it, and people write what they like
+    return {"textParagraph": {"text": escape(text)}}  # Chat renders tags in it, and people may write some

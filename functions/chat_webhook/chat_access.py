@@ -1,4 +1,4 @@
-"""Who may speak: Google Chat's own token proves that an event is Chat's; a list says which people are heard.
+"""Authentication and authorisation: Google Chat's token proves who sent an event, and a list says who may use the app.
 
 https://developers.google.com/workspace/chat/verify-requests-from-chat
 """
@@ -38,11 +38,11 @@ def authenticate_chat(
     add_on_certificates: Certificates,
     now: datetime,
 ) -> bool:
-    """Return whether an event is proved to be our own app's, or only to come from Google Chat, for any app.
+    """Return whether the token proves our own app as the sender; False if it proves only Google Chat, for any app.
 
-    Chat moves its apps to the tokens of add-ons, whatever they were set up as. The account in such a token is that of
-    the app's project, so it is accepted beside the app's own kind where that account is known. `in_body` reads the
-    token in the body, and is called only where that counts. `address` is the function's, the audience of add-ons.
+    Chat also sends add-on tokens to apps that were not set up as add-ons. Such a token names the account of
+    the app's project, so it is accepted beside the app's own kind if that account is known. `in_body` reads the
+    token in the body, and is called only where it counts. `address` is the function's URL, the audience of add-ons.
 
     Raises Unauthorized or Forbidden for anything else, or CertificatesUnavailable.
     """
@@ -77,6 +77,6 @@ def authenticate_chat(
 
 
 def may_speak(event: Event, chat: ChatSettings) -> bool:
-    """Say whether the event's person is on the list; an empty list holds nobody."""
+    """Return whether the event's person is on the list; an empty list allows nobody."""
     name, _, domain = event.email.rpartition("@")
     return bool(name) and bool({event.email, f"*@{domain}"} & set(chat.allowed_users))

@@ -1,4 +1,4 @@
-"""What Google Chat sends, in either of its two generations, as one typed event.
+"""An event from Google Chat, in either of its two formats, as one typed value.
 
 Classic: https://developers.google.com/workspace/chat/api/reference/rest/v1/DeprecatedEvent
 Add-on: https://developers.google.com/workspace/add-ons/concepts/event-objects#chat-event-object
@@ -14,7 +14,7 @@ from typing import Any
 from shared.errors import InvalidInput
 from shared.model.recurrence import InvalidSchedule, load_timezone
 
-# The ids that the commands have in the app's configuration, and the words that stand for them in a message.
+# The ids of the commands in the app's configuration, and the words that stand for them in a message.
 COMMANDS = {"1": "remind", "2": "every", "3": "jobs", "4": "job", "5": "help"}
 CLASSIC = {
     "MESSAGE": "message",
@@ -33,7 +33,7 @@ ADD_ON = {
 
 
 class Kind(StrEnum):
-    """What happened. A command is a message that begins with its word; QUIET is known, and wants no answer."""
+    """What happened. A command is a message that begins with its word; QUIET is known and needs no reply."""
 
     MESSAGE = "message"
     ADDED = "added"
@@ -44,7 +44,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One event. Texts that are absent are empty; what people wrote is not shown by `repr`.
+    """One event. Absent texts are empty; `repr` leaves out what people wrote.
 
     `message` is the name of the message that was written, or that holds the button. `parameters` are those of the
     button, `inputs` what stands in the fields of its card.
@@ -68,12 +68,12 @@ class Event:
 
 
 def identity_token(body: Any) -> str:
-    """Return the token in the body of an add-on's event, "" where there is none. Nothing else is looked at."""
+    """Return the token in the body of an add-on's event, or "". Reads nothing else."""
     return _text(body, "authorizationEventObject", "systemIdToken")
 
 
 def parse_event(body: Any) -> Event:
-    """Read an event; one that is not known has the kind UNKNOWN. Raises InvalidInput for what is no JSON object."""
+    """Read an event; an unknown one has the kind UNKNOWN. Raises InvalidInput if it is not a JSON object."""
     if not isinstance(body, dict):
         raise InvalidInput("a Chat event is a JSON object")
     if "type" in body:
@@ -122,7 +122,7 @@ def _event(
 
 
 def _argument(message: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
-    """Give what was written, without mentions; a command's number becomes its word again."""
+    """Return the text without mentions; a command's number becomes its word again."""
     text = (_text(message, "argumentText") if "argumentText" in message else _without_mentions(message)).strip()
     number = _command(message, payload)
     if not isinstance(number, Mapping):
@@ -142,7 +142,7 @@ def _command(message: Mapping[str, Any], payload: Mapping[str, Any]) -> Any:
 
 
 def _without_mentions(message: Mapping[str, Any]) -> str:
-    """Give the text without the names that were mentioned; Chat leaves out `argumentText` where nothing else stands."""
+    """Return the text without the mentioned names; Chat omits `argumentText` if nothing else was written."""
     text, annotations = _text(message, "text"), message.get("annotations")
     kept, end = [], 0
     for start, stop in sorted(_mentions(annotations if isinstance(annotations, list) else [])):
@@ -212,5 +212,5 @@ def _text(value: Any, *path: str) -> str:
 
 
 def _sound(value: Any) -> str:
-    """Give a text that can be stored and sent; what is no text is empty. JSON can hold half a character."""
+    """Return a text that can be stored and sent, or "" for a value of another type. JSON can hold a lone surrogate."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""A reply, and the form in which each generation of Chat wants it."""
+"""A reply, in the format of each generation of Chat."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from shared.handlers.agent import fitted
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A message in answer to an event.
+    """A message in reply to an event.
 
     `for_one` shows it to the event's person only; `replaces` puts it in the place of the message with the button.
     """
@@ -31,7 +31,7 @@ def shows(card: Mapping[str, Any], *, replaces: bool = False) -> Reply:
 
 
 def rendered(reply: Reply | None, event: Event) -> dict[str, Any]:
-    """Give the answer to the event's request; without a reply it is empty."""
+    """Return the response to the event's request; empty without a reply."""
     if reply is None:
         return {}
     replaces = reply.replaces and event.kind is Kind.CLICKED

@@ -1,4 +1,4 @@
-"""What chat_webhook is told by its environment."""
+"""The settings of chat_webhook, from its environment."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class ChatAuth(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ChatSettings:
-    """Who may speak, and who answers. `allowed_users` are e-mail addresses or `*@domain`, in lower case."""
+    """Who may use the app, and who replies. `allowed_users` are e-mail addresses or `*@domain`, in lower case."""
 
     auth: ChatAuth
     audiences: tuple[str, ...]

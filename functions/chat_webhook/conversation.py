@@ -1,4 +1,4 @@
-"""What is answered to a person in Chat: commands make and manage the jobs of a space, the rest is the agent's."""
+"""The reply to a person in Chat: commands create and manage the jobs of a space, the agent replies to the rest."""
 
 import hashlib
 import logging
@@ -39,7 +39,7 @@ DONE = {
 }
 SORRY = "I am sorry, that did not work. Whoever looks after me finds the reason in the log, under {}."
 NOT_OURS = (
-    "Nothing was done: I cannot tell whether that button is mine. Write to me instead; jobs lists what is scheduled, "
+    "Nothing was done: I cannot verify that this button is mine. Write to me instead; jobs lists what is scheduled, "
     "with buttons that work."
 )
 LATER = "This takes longer than Chat waits for an answer. I will post the answer here."
@@ -47,7 +47,7 @@ LATER = "This takes longer than Chat waits for an answer. I will post the answer
 
 @dataclass(frozen=True, kw_only=True)
 class Conversation:
-    """One event and what is needed to answer it. The jobs are opened only when a command needs them.
+    """One event and what the reply needs. The jobs are opened only when a command needs them.
 
     `agent_limit` is how long the agent may take; then its answer becomes a job's.
     """
@@ -62,7 +62,7 @@ class Conversation:
     trace_id: str
 
     def answer(self) -> Reply | None:
-        """Answer the event, or give None when there is nothing to say. Raises WatchkeeperError."""
+        """Return the reply to the event, or None without one. Raises WatchkeeperError."""
         match self.event.kind:
             case Kind.MESSAGE:
                 return self._answer_text(self.event.text)
@@ -124,7 +124,7 @@ class Conversation:
     # -- making a job --------------------------------------------------------------------------------------------------
 
     def _understood(self, phrase: str) -> Order | Reply | None:
-        """Read a phrase as an order, or say what can be said instead; None where it is no request for a schedule."""
+        """Return the card of an order, or of suggestions; None if the phrase does not ask for a schedule."""
         try:
             return understand(phrase, now=self.now, timezone=self.timezone)
         except NotUnderstood as exc:
@@ -141,7 +141,7 @@ class Conversation:
         return understood or self._help("I do not understand that as something to schedule")
 
     def _confirmed_before(self, given: Mapping[str, str]) -> Reply | None:
-        """Show the job of a card whose confirmation came first, perhaps another person's."""
+        """Return the card of a job that was confirmed before, perhaps by another person."""
         try:
             return shows(self.cards.job(self._job(given.get("id", "")), "This was confirmed before."), replaces=True)
         except UnknownJob:
@@ -151,9 +151,9 @@ class Conversation:
         try:
             order = unpacked(given.get("order", ""))
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
-            raise InvalidInput("this card cannot be confirmed any more; say it again") from None
+            raise InvalidInput("this card can no longer be confirmed; repeat the command") from None
         if order.at is not None and order.at < self.now - timedelta(minutes=1):
-            over = shows(note("That time is over; nothing is scheduled. Say it again."), replaces=True)
+            over = shows(note("That time has passed; nothing is scheduled. Repeat the command."), replaces=True)
             return self._confirmed_before(given) or over
         job_type, payload = self._payload(order, given.get("user", ""))
         try:
@@ -186,14 +186,14 @@ class Conversation:
         return {"space": self.event.space, **({"thread": self.event.thread} if self.event.thread else {})}
 
     def _new_id(self, text: str) -> str:
-        """Derive a job's id from the message or the click that asks for it: the same however often Chat delivers it."""
+        """Return a job's id, derived from the message or the click: the same if Chat delivers it again."""
         click = self.event.sent_at if self.event.kind is Kind.CLICKED else ""  # a card may be tapped again, and anew
         return hashlib.sha256(f"{self.event.message}\n{click}\n{text}".encode()).hexdigest()[:10]
 
     # -- managing jobs -------------------------------------------------------------------------------------------------
 
     def _list(self, *, first: int) -> dict[str, Any]:
-        """List the jobs of the space, the next to run first, from the given place on."""
+        """Return the jobs of the space, the next to run first, from the given place on."""
         found = self.jobs().list(space=self.event.space, page_size=100)
         listed = [job for job in found if isinstance(job, Job) and job.status in OPEN]
         listed.sort(key=lambda job: (job.ready_at is None, job.ready_at or job.schedule_at, job.id))
@@ -204,7 +204,7 @@ class Conversation:
         )
 
     def _job(self, job_id: str) -> Job:
-        """Give a job of this space; one of another space does not exist here."""
+        """Return a job of this space. Raises UnknownJob, also for a job of another space."""
         unknown = UnknownJob(f"There is no job {job_id[:200]} in this space; jobs lists those there are.")
         try:
             job = self.jobs().get(job_id)

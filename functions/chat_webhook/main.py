@@ -1,4 +1,4 @@
-"""The chat_webhook function: Google Chat calls it for everything that people say to the app, and it answers at once."""
+"""The chat_webhook function: Google Chat calls it for every message and click, and it replies within the request."""
 
 import json
 import logging
@@ -44,27 +44,27 @@ def clock() -> datetime:
 
 @lru_cache(maxsize=1)
 def set_up(settings: Settings) -> ChatSettings:
-    """Read this function's own settings, once for the life of the instance."""
+    """Read this function's own settings, once per instance."""
     return ChatSettings.from_env(os.environ, settings)
 
 
 @lru_cache(maxsize=2)
 def certificates(url: str) -> Certificates:
-    """Return the certificates of an identity provider: there are two, Chat itself and Google."""
+    """Return the certificates of an identity provider, Chat itself or Google."""
     return Certificates(url)
 
 
 @lru_cache(maxsize=1)
 def button_key(settings: Settings) -> bytes:
-    """Read the key that marks buttons, once for the life of the instance. Raises StoreUnavailable."""
+    """Read the key that marks buttons, once per instance. Raises StoreUnavailable."""
     return kept_key(open_store(settings, clock), clock())
 
 
 def respond(request: flask.Request, settings: Settings, now: datetime) -> Mapping[str, Any]:
-    """Answer one event in its own format.
+    """Reply to one event in its own format.
 
-    Before the sender has proved who it is, no more is done than that takes: the body is not read unless the token may
-    be there, and not looked at beyond it.
+    Nothing else happens before the sender is authenticated: the body is read only if the token may be in it, and only
+    for the token.
     """
     chat, body = set_up(settings), cache(lambda: _json(request))
     is_ours = authenticate_chat(
@@ -106,7 +106,7 @@ def _reply(event: Event, chat: ChatSettings, settings: Settings, now: datetime, 
         return says(str(exc), for_one=True)
     except (InvalidSettings, StoreUnavailable) as exc:
         log.error("%s", exc, extra={"fields": {"action": "chat_failed"}})
-        return says(f"I cannot do that at present. The log says why, under {trace_id.get()}.", for_one=True)
+        return says(f"I cannot do that at present. See the log for the reason, under {trace_id.get()}.", for_one=True)
     except Exception as exc:
         # Chat shows a person nothing but "not responding" for a 500.
         log_failure("The conversation", exc)
@@ -131,5 +131,5 @@ serve = http_function("chat_webhook", respond, env=os.environ, clock=clock)
 
 @functions_framework.http
 def chat_webhook(request: flask.Request) -> flask.typing.ResponseReturnValue:
-    """Answer Google Chat."""
+    """Handle a request from Google Chat."""
     return serve(request)

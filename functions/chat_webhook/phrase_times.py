@@ -39,7 +39,7 @@ _RELATIVE = {"": 0, "today": 0, "tomorrow": 1, "overmorrow": 2}
 
 
 class Refused(Exception):
-    """There can be no such schedule; `nearest` are phrases for those that can be."""
+    """A schedule that is not possible; `nearest` are phrases for possible ones."""
 
     def __init__(self, message: str, *nearest: str) -> None:
         super().__init__(message)
@@ -59,7 +59,7 @@ def read_when(phrase: str, now: datetime, timezone: str) -> datetime | str:
     if unknown := unknown_words(phrase):
         raise Refused(f"The word {unknown[0]!r} is not known in {phrase.strip()!r}.")
     if len(clocks) > 1:
-        raise Refused(f"{phrase.strip()!r} gives more than one time. Give one, or a list such as at 9 and 17.")
+        raise Refused(f"{phrase.strip()!r} has more than one time. Write one, or a list such as at 9 and 17.")
     if not re.search(r"\bevery\b", plain):
         return _moment(plain, times, now, timezone)
     if not RECURRING.fullmatch(plain):
@@ -127,7 +127,7 @@ def _moment(plain: str, times: list[time], now: datetime, timezone: str) -> date
 
 
 def _clock_moment(plain: str, times: list[time], here: datetime, *, now: datetime, timezone: str) -> datetime:
-    """The moment at which the clocks show it; where only a time or a weekday is named, the next such moment."""
+    """Return the moment at which the clocks show it; for a time or a weekday alone, the next such moment."""
     step = timedelta(days=1) if not plain else timedelta(days=7) if plain in DAYS else None
     day = _day(plain, here)
     if day is None:
@@ -222,7 +222,7 @@ def _with_day(plain: str, times: list[time], here: datetime) -> list[str]:
 
 
 def _rule(plain: str, here: datetime) -> dict[str, str]:
-    """The RRULE of a phrase. Refused when it lacks anything that the phrase says, or says anything else."""
+    """Return the RRULE of a phrase. Raises Refused if it omits a word of the phrase or adds anything."""
     match = re.fullmatch(r"RRULE:(\S+)", str(_recurrent(plain, here.replace(tzinfo=None))))
     rule = dict(pair.split("=") for pair in match[1].split(";")) if match else {}
     found = [rule.get("FREQ"), rule.get("INTERVAL", "1"), *re.findall(r"[A-Z]+|-?\d+", rule.get("BYDAY", ""))]
@@ -263,7 +263,7 @@ def _clock_fields(plain: str, times: list[time]) -> str:
 
 
 def _day_fields(rule: dict[str, str]) -> str:
-    """The last three fields of the cron expression; empty when the rule names no day."""
+    """Return the last three fields of the cron expression, or "" if the rule names no day."""
     days = [f"{nth}{code}" for nth, code in re.findall(r"(-?\d*)([A-Z]+)", rule.get("BYDAY", ""))]
     dates = "L" if (listed := rule.get("BYMONTHDAY", "")) == "-1" else ",".join(listed.replace("-1", "L").split(","))
     step = int(rule.get("INTERVAL", 1))

@@ -1,4 +1,4 @@
-"""The words that say when: which there are, what they mean, and how a phrase is brought into few and regular ones."""
+"""The words that say when: what they mean, and how a phrase becomes a few regular words."""
 
 import re
 from collections.abc import Sequence
@@ -133,7 +133,7 @@ SAID = (
 
 
 def taken_apart(phrase: str) -> tuple[list[str], list[str], str]:
-    """The times of day in a phrase, the parts of the day, and the rest."""
+    """Return the times of day in a phrase, the parts of the day, and the rest."""
     rest = " ".join(phrase.lower().split())
     for pattern, replacement in TYPED:
         rest = re.sub(pattern, replacement, rest)
@@ -145,13 +145,13 @@ def taken_apart(phrase: str) -> tuple[list[str], list[str], str]:
 
 
 def unknown_words(phrase: str) -> list[str]:
-    """The words of a phrase that cannot say when."""
+    """Return the words of a phrase that cannot say when."""
     words = re.findall(r"[^\s,]+", taken_apart(phrase)[2])
     return [word for word in words if not NUMBER.fullmatch(word) and _meaning(word) == word and word not in WORDS]
 
 
 def plain_words(rest: str) -> str:
-    """The rest of a phrase in few and regular words: "on mon. and fridays" becomes "every monday friday"."""
+    """Return the rest of a phrase in a few regular words: "on mon. and fridays" becomes "every monday friday"."""
     words = re.findall(r"[^\s,]+", rest)
     plain = " ".join(" ".join(map(_meaning, words)).split())
     is_plural = any(word.endswith("s") and WORDS.get(word) in (*DAYS, "weekday", "weekend") for word in words)
@@ -170,7 +170,7 @@ def _meaning(word: str) -> str:
 
 
 def said(plain: str, times: Sequence[time] = ()) -> str:
-    """Write plain words and times of day as a phrase."""
+    """Return plain words and times of day as a phrase."""
     for pattern, replacement in SAID:
         plain = re.sub(pattern, replacement, plain)
     return f"{plain}{' at ' * bool(times)}{' and '.join(f'{each.hour}:{each:%M}' for each in times)}".strip()

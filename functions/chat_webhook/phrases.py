@@ -1,7 +1,7 @@
-"""What people type to have something done later: a command in plain English becomes an order, or is answered.
+"""Commands in plain English: each becomes an order, or a reply with suggestions.
 
-Here a command is split into who wants what and the words that say when; `phrase_times` reads those, and
-`phrase_words` knows them. What cannot be is refused, with whole commands that come nearest.
+This module splits a command into who wants what and the words that say when; `phrase_times` reads those words, and
+`phrase_words` knows them. An impossible request is refused, with the nearest possible commands.
 """
 
 import re
@@ -22,7 +22,7 @@ Kind = Literal["remind", "post", "ask"]
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What a person asked for: a one-shot has `at` (aware, UTC), a recurring order `cron` (exactly five fields)."""
+    """A person's request: a one-shot has `at` (aware, UTC), a recurring order has `cron` (exactly five fields)."""
 
     kind: Kind
     text: str
@@ -33,7 +33,7 @@ class Order:
 
 
 class NotUnderstood(InvalidInput):
-    """The request for a schedule cannot be one; `suggestions` are the nearest commands, ready to be sent."""
+    """An impossible request for a schedule; `suggestions` are the nearest commands, ready to be sent."""
 
     def __init__(self, message: str, suggestions: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -41,9 +41,9 @@ class NotUnderstood(InvalidInput):
 
 
 def understand(text: str, *, now: datetime, timezone: str) -> Order | None:
-    """Read a command on the clocks of `timezone`; None when the text is no request for a schedule.
+    """Read a command in `timezone`; return None if the text does not ask for a schedule.
 
-    Raises NotUnderstood for a request that cannot be met as it stands, and InvalidSchedule for no IANA timezone.
+    Raises NotUnderstood for an impossible request, and InvalidSchedule for an unknown timezone.
     """
     load_timezone(timezone)
     request = _requested(text.strip())
@@ -103,7 +103,7 @@ def _requested(text: str) -> _Request | None:
 
 
 def _is_request(match: re.Match[str], *, is_cron: bool) -> bool:
-    """Whether a schedule is asked for, rather than that the agent be told something with "ask" or "post" in it."""
+    """Return whether the text asks for a schedule, and is not a message to the agent with "ask" or "post" in it."""
     when, text = match["when"], match["text"].strip()
     if is_cron:
         return bool(re.search(r"[\"“@*0-9]", when))
@@ -140,7 +140,7 @@ def _when_before_link(rest: str) -> tuple[str, str]:
 
 
 def _when_last(body: str) -> tuple[str, str]:
-    """Split before the longest ending of which every word can say when; without one nothing says when."""
+    """Split before the longest ending whose words all say when; without one, the first part is empty."""
     body = body.rstrip().removesuffix(".")
     start = max(len(body) - _LONGEST_PHRASE, body.rfind(_QUOTES[body[0]][0], 1) + 1 if body[:1] in _QUOTES else 0)
     for match in BEGINS_WHEN.finditer(body, start):
@@ -177,7 +177,7 @@ def _command(request: _Request, when: str) -> str:
 
 
 def _is_met(command: str, request: _Request, now: datetime, timezone: str) -> bool:
-    """Whether the command is an order for what was requested: a text can be such that it is read as a part of WHEN."""
+    """Return whether the command reads back as the request: its text might be read as a part of WHEN."""
     suggested = _requested(command)
     if suggested is None:
         return False

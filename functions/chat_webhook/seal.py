@@ -1,6 +1,6 @@
-"""A mark on every button, where a click may come from anybody's app (CHAT_AUTH=endpoint): it proves that we made it.
+"""A mark on every button, for CHAT_AUTH=endpoint, where a click may come from anyone's app: it proves that we made it.
 
-The key is kept beside the jobs, so that every instance has the same one and nobody has to manage it. Why, and what a
+The key is stored beside the jobs, so that every instance has the same one and nobody has to manage it. Why, and what a
 mark does not prove: docs/decisions/2026-11-28-chat-endpoint.md.
 """
 
@@ -21,7 +21,7 @@ NAME = "seal"  # of the parameter that holds the mark
 
 
 class Seal:
-    """Marks the buttons that are shown in one space. The key is asked for when the first button needs it."""
+    """Marks the buttons of one space. Reads the key when the first button needs it."""
 
     def __init__(self, key: Callable[[], bytes], space: str) -> None:
         self._key = key
@@ -35,21 +35,21 @@ class Seal:
         return hmac.digest(self._key(), signed, hashlib.sha256).hex()
 
     def holds(self, parameters: Mapping[str, str]) -> bool:
-        """Return whether a click is on a button that was marked, with all that it carries. Raises StoreUnavailable."""
+        """Return whether a click carries the mark of its button and parameters. Raises StoreUnavailable."""
         given = parameters.get(NAME, "")
         return bool(given) and hmac.compare_digest(given.encode(), self.of(parameters).encode())
 
 
 def kept_key(store: Store, now: datetime) -> bytes:
-    """Return the key of this installation; the first one who asks makes it. Raises StoreUnavailable."""
+    """Return the key of this installation; create it on first use. Raises StoreUnavailable."""
     found = store.get([KEY_ID]).get(KEY_ID)
     if found is None:
         store.swap([Change(None, _new_key(now))])
-        found = store.get([KEY_ID]).get(KEY_ID)  # of several instances that make one, one wins
+        found = store.get([KEY_ID]).get(KEY_ID)  # if several instances create one, one wins
     key = found.payload.get("key") if isinstance(found, Job) else None
     if not isinstance(key, str) or len(key) < 64:
         raise StoreUnavailable(
-            f"the key for buttons is not to be read; `watchkeeper jobs delete {KEY_ID}` has it made anew"
+            f"the key for buttons cannot be read; to create a new one, run `watchkeeper jobs delete {KEY_ID}`"
         )
     return key.encode()
 

@@ -24,7 +24,7 @@ def clock() -> datetime:
 
 @lru_cache(maxsize=1)
 def set_up(settings: Settings) -> tuple[Store, Handlers]:
-    """Open the store and import the handlers, once for the life of the instance."""
+    """Open the store and import the handlers, once per instance."""
     handlers = load_handlers(settings.handler_modules)
     check_limits(settings, handlers)
     return open_store(settings, clock), handlers
@@ -44,5 +44,5 @@ serve = endpoint("tick", answer, env=os.environ, clock=clock)
 
 @functions_framework.http
 def tick(request: flask.Request) -> flask.typing.ResponseReturnValue:
-    """Answer Cloud Scheduler."""
+    """Handle a request from Cloud Scheduler."""
     return serve(request)

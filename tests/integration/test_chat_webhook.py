@@ -460,7 +460,7 @@ def test_where_any_app_may_call_only_our_own_buttons_count(
         after = chat.jobs(space)
 
     assert status == 200
-    assert "I cannot tell whether that button is mine" in words_of(checked(refused))
+    assert "I cannot verify that this button is mine" in words_of(checked(refused))
     assert before == []
     assert [line["severity"] for line in logged] == ["WARNING"]
     assert "Scheduled: stretch" in words_of(checked(done))

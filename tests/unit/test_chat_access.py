@@ -29,7 +29,7 @@ by_google = pytest.mark.parametrize("kind", [ChatAuth.ADDON, ChatAuth.ENDPOINT])
 
 
 def claims(kind: ChatAuth, **changes: Any) -> dict[str, Any]:
-    """Give what Chat puts into a token of that kind, with changes; None leaves a claim out."""
+    """Return the claims of Chat's token of that kind, with changes; None leaves a claim out."""
     match kind:
         case ChatAuth.PROJECT_NUMBER:
             own = dict.fromkeys(("azp", "email", "email_verified", "sub"))

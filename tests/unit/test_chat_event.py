@@ -152,7 +152,7 @@ def test_an_unknown_event_is_named_for_the_log(body: Any, name: str) -> None:
 @both
 @pytest.mark.parametrize("word", ["remind", "every", "help"])
 def test_what_somebody_else_has_written_is_no_command(app: App, word: str) -> None:
-    """An action on a message brings the words of whoever wrote it, under the name of the person who tapped."""
+    """An action on a message carries its author's text under the name of the person who tapped."""
     body = app.command(word, 'day at 9:00 ask "send it all"')
     payload = body["chat"]["appCommandPayload"] if app.is_add_on else body
     payload["appCommandMetadata"] = {"appCommandId": NUMBERS[word], "appCommandType": "MESSAGE_ACTION"}
@@ -254,7 +254,7 @@ json_values = st.recursive(
 
 @st.composite
 def broken_events(draw: st.DrawFn) -> Any:
-    """Give a whole event in which one place, at any depth, holds something else."""
+    """Return a whole event with another value in one place, at any depth."""
     app: App = Classic if draw(st.booleans()) else AddOn
     event = draw(
         st.sampled_from([app.message("jobs"), app.command("job", "x"), app.click(BUTTON), app.added(), app.removed()])

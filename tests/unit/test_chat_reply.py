@@ -27,7 +27,7 @@ def click_event(app: App) -> Event:
 
 
 def wrapped(app: App, message: dict[str, Any], action: str = CREATE) -> dict[str, Any]:
-    """Give the form that the generation wants for a message."""
+    """Return a message in the format of the generation."""
     return {"hostAppDataAction": {"chatDataAction": {action: {"message": message}}}} if app.is_add_on else message
 
 

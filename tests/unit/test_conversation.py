@@ -78,7 +78,7 @@ class Chat:
         return reply
 
     def all(self) -> list[Job]:
-        """Give all jobs."""
+        """Return all jobs."""
         return [job for job in self.jobs.list() if isinstance(job, Job)]
 
     def put(self, before: Job, after: Job) -> Job:
@@ -208,7 +208,7 @@ def test_a_confirmation_that_comes_too_late_is_told(chat: Chat) -> None:
 
     late = chat.tap(asked, "Confirm")
 
-    assert "That time is over" in words_of(late)
+    assert "That time has passed" in words_of(late)
     assert chat.all() == []
 
 
@@ -246,7 +246,7 @@ def test_a_confirmation_that_carries_no_order_is_refused(chat: Chat, order: str)
         if pair["key"] == "order":
             pair["value"] = order
 
-    with pytest.raises(InvalidInput, match="say it again"):
+    with pytest.raises(InvalidInput, match="repeat the command"):
         chat.tap(asked, "Confirm")
 
 

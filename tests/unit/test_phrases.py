@@ -488,7 +488,7 @@ def test_suggestions_mean_what_comes_nearest(command: str, crons: list[str]) -> 
     ],
 )
 def test_an_incomplete_command_is_answered_with_examples(command: str, message: str) -> None:
-    """Whoever leaves something out is shown whole commands."""
+    """An incomplete command is answered with whole commands."""
     refused = refusal(command)
 
     assert message in str(refused)

@@ -1,4 +1,4 @@
-"""The key that marks buttons: one for an installation, made by whoever needs it first, and kept beside the jobs."""
+"""The key that marks buttons: one for an installation, created on first use, and stored beside the jobs."""
 
 from collections.abc import Callable
 from dataclasses import replace
