@@ -1,4 +1,4 @@
-"""What `watchkeeper doctor` finds, in an installation on this machine and in a deployment alike."""
+"""The findings of `watchkeeper doctor`, for an installation on this machine and for a deployment."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from shared.settings import Settings
 
 
 class Finding(NamedTuple):
-    """One line: `state` is ok, warning or wrong; `says` is what was found, and the remedy."""
+    """One line: `state` is ok, warning or wrong; `says` is the finding and its remedy."""
 
     state: str
     subject: str
@@ -26,7 +26,7 @@ def chat_findings(chat_auth: str, then: str = "") -> Iterator[Finding]:
 
 
 def place_of_jobs(settings: Settings, emulator: str) -> str:
-    """Say where the jobs are kept."""
+    """Return where the jobs are stored, in words."""
     if settings.storage == "json":
         return f"jobs are kept in {settings.json_path}"
     where = f"the emulator at {emulator}" if emulator else f"project {settings.project or 'of the credentials'}"

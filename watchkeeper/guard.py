@@ -1,4 +1,4 @@
-"""A process group that ends with us: a process and all its children, even when we are killed."""
+"""A process group that ends with us: a process and all its children, even if we are killed."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ _SCRIPT = 'exec 3<&0; { read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 & exec "$
 
 
 def guarded(command: Sequence[str]) -> list[str]:
-    """Give the command that runs `command` under a guard.
+    """Return the command that runs `command` under a guard.
 
     Start it with `stdin=PIPE` and `start_new_session=True`; closing the pipe kills the group. A session of its own
     does not hear the terminal's Ctrl-C, and is a process group without us in it.

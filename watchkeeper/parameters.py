@@ -1,4 +1,4 @@
-"""What click cannot read by itself: times, durations and payloads."""
+"""Parameter types that click does not have: times, durations and payloads."""
 
 import json
 import re
@@ -16,7 +16,7 @@ class Moment(click.ParamType[datetime]):
     name = "ISO"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Read it, or end with a usage error."""
+        """Read the value. Raises a usage error."""
         try:
             return datetime.fromisoformat(value)
         except ValueError:
@@ -24,13 +24,13 @@ class Moment(click.ParamType[datetime]):
 
 
 class Duration(click.ParamType[timedelta]):
-    """A length of time such as 20m."""
+    """A duration such as 20m."""
 
     name = "duration"
     pattern = re.compile(r"(?=.)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Read it, or end with a usage error."""
+        """Read the value. Raises a usage error."""
         match = self.pattern.fullmatch(value)
         if match is None:
             self.fail(f"{value!r} is no length of time such as 90s, 20m, 1h30m or 2d", param, ctx)
@@ -44,7 +44,7 @@ class Payload(click.ParamType[dict[str, Any]]):
     name = "JSON|@FILE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
-        """Read it, or end with a usage error."""
+        """Read the value. Raises a usage error."""
         try:
             payload = json.loads(_content(value.removeprefix("@")) if value.startswith("@") else value)
         except OSError as exc:

@@ -1,4 +1,4 @@
-"""What every command works with: settings, store, jobs and handlers, each opened when it is first asked for."""
+"""What every command works with: settings, store, jobs and handlers, each opened on first use."""
 
 import getpass
 import os
@@ -22,7 +22,7 @@ ADD_HANDLER = "add one in agent/handlers.py, or name its module in JOB_HANDLERS"
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One call of the command: its environment, its clock, and the name of who called it."""
+    """One call of the command: its environment, its clock, and the name of its caller."""
 
     env: Mapping[str, str]
     clock: Callable[[], datetime]
@@ -30,7 +30,7 @@ class Session:
 
     @property
     def by(self) -> str:
-        """Name the caller, as jobs record it."""
+        """Return the caller's name, as jobs record it."""
         return f"cli:{self.user}"
 
     @cached_property
@@ -40,7 +40,7 @@ class Session:
 
     @cached_property
     def handlers(self) -> Handlers:
-        """The handlers that can be imported here. Raises InvalidSettings."""
+        """The handlers that are registered here. Raises InvalidSettings."""
         return load_handlers(self.settings.handler_modules)
 
     @cached_property
@@ -50,7 +50,7 @@ class Session:
 
     @cached_property
     def jobs(self) -> Jobs:
-        """The jobs, without handlers: a job must be seen and stopped even where its handler cannot be imported."""
+        """The jobs, without handlers: a job can be shown and stopped even if its handler cannot be imported."""
         return self._jobs({})
 
     @cached_property
@@ -69,7 +69,7 @@ class Session:
 
 
 def open_session() -> Session:
-    """Begin a session on the environment, completed by the `.env` of the current folder. Raises InvalidSettings."""
+    """Open a session on the environment, completed by the `.env` of the current folder. Raises InvalidSettings."""
     try:
         load_dotenv(Path.cwd() / ".env", interpolate=False)
     except (OSError, UnicodeDecodeError) as exc:

@@ -1,4 +1,4 @@
-"""Times as people write and read them: on the clocks of a timezone, and as a distance from now."""
+"""Times as people write and read them: in a time zone, and as a distance from now."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ UNITS = (("days", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedel
 
 
 def place(moment: datetime, timezone: str) -> datetime:
-    """Give the moment in UTC; a naive one is a clock time in `timezone`.
+    """Return the moment in UTC; a naive one is a clock time in `timezone`.
 
     Raises InvalidInput for a clock time that the clocks skip, or show twice, and InvalidSchedule for no timezone.
     """
@@ -29,26 +29,26 @@ def place(moment: datetime, timezone: str) -> datetime:
 
 
 def shown(moment: datetime, timezone: str) -> str:
-    """Write a moment as the clocks of `timezone` show it, e.g. `2026-11-21 10:00:00+01:00`."""
+    """Return a moment in `timezone`, e.g. `2026-11-21 10:00:00+01:00`."""
     with suppress(OverflowError):  # at the end of year 9999 some clocks show nothing
         moment = moment.astimezone(load_timezone(timezone))
     return moment.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
 
 
 def shown_with_distance(moment: datetime, timezone: str, now: datetime) -> str:
-    """Write a moment and how far it is away, e.g. `2026-11-21 10:00:00+01:00 (in 5 min)`."""
+    """Return a moment and its distance from now, e.g. `2026-11-21 10:00:00+01:00 (in 5 min)`."""
     return f"{shown(moment, timezone)} ({distance(moment, now)})"
 
 
 def distance(moment: datetime, now: datetime) -> str:
-    """Write how far a moment is away, e.g. `in 5 min`."""
+    """Return the distance of a moment from now, e.g. `in 5 min`."""
     if abs(moment - now) < timedelta(seconds=1):
         return "now"
     return f"in {span(moment - now)}" if moment > now else f"{span(now - moment)} ago"
 
 
 def span(length: timedelta) -> str:
-    """Write a length in whole units, in the largest of which there are two, e.g. `34 h`."""
+    """Return a duration in whole units, the largest unit that it holds at least twice, e.g. `34 h`."""
     for name, unit in UNITS:
         if length >= 2 * unit:
             return f"{length // unit} {name}"

@@ -139,7 +139,7 @@ def test_a_shadow_run_only_reads(collection: Collection, now: datetime) -> None:
     after = collection.versions()
     collection.run("jobs", "upgrade")
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["ID", "gone", "stamped", "soon"]
-    assert "not taken: job held: it is still being run" in result.stderr
+    assert "not imported: job held: it is still running" in result.stderr
     assert after == before
     assert collection.run("tick", "--dry-run").stdout == result.stdout
 
@@ -155,12 +155,12 @@ def test_an_import_takes_more_jobs_than_one_call(collection: Collection, tmp_pat
 
     assert (first.exit_code, second.exit_code) == (1, 1)
     assert first.stdout.splitlines()[1].split() == ["pending", "pending", "1099"]
-    assert first.stderr.startswith("not taken: object 701, job 'job-700': the store cannot hold it")
+    assert first.stderr.startswith("not imported: object 701, job 'job-700': the store cannot hold it")
     assert second.stdout.splitlines()[1].split() == ["exists", "already,", "left", "alone", "1099"]
 
 
 def test_an_export_keeps_the_form_of_the_json_file(collection: Collection, tmp_path: Path) -> None:
-    """The payload, stored as text, is an object again; a document set aside is written as it stands."""
+    """The payload, stored as text, is an object again; a quarantined document is written unchanged."""
     collection.run("jobs", "add", "log", "--id", "job", "--payload", '{"message": "hello", "nested": [[1]]}')
     collection.put(odd=former("odd", status="odd", seen=datetime(2026, 11, 20, 9, tzinfo=UTC)))
 

@@ -283,7 +283,7 @@ def test_a_newcomer_sees_subscriptions_renewed(start: Callable[..., Run], jobs: 
     run.wait_for("Renewed the Gmail watch of agent@example.com")
     run.wait_for(f"Renewed the Airtable webhook {WEBHOOK} of {BASE}")
 
-    assert [f"{service:<16} a STAND-IN" in run.output for service in ("Gmail", "Airtable", "Chat")] == [True] * 3
+    assert [f"{service:<16} a FAKE" in run.output for service in ("Gmail", "Airtable", "Chat")] == [True] * 3
     assert until(lambda: all(jobs.get(job_id).status is Status.PENDING for job_id in SUBSCRIPTIONS))
 
 

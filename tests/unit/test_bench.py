@@ -91,7 +91,7 @@ def test_a_budget_bounds_the_ratio_or_the_value(figure: Figure, is_held: bool) -
 
 
 def test_json_tells_runs_and_what_follows_from_them() -> None:
-    """Whoever reads the JSON needs no arithmetic, and can do it again."""
+    """A reader of the JSON needs no arithmetic, and can repeat it."""
     told = _figure(3.0, 5.0, 4.0, bare=(2.0,), budget=1.5, note="so it is").as_object()
 
     assert told == {

@@ -79,7 +79,7 @@ def run(tmp_path: Path, now: datetime) -> Terminal:
 
 
 def former(job_id: str = "job", **fields: Any) -> dict[str, Any]:
-    """Give an object of the former system's jobs.json."""
+    """Return an object of the former system's jobs.json."""
     return {
         "id": job_id,
         "job_type": "log",
@@ -109,7 +109,7 @@ def jobs_json(tmp_path: Path) -> Callable[..., str]:
 
 
 def commands(group: click.Group, *path: str) -> Iterator[Sequence[str]]:
-    """Give the path of every command below a group."""
+    """Return the path of every command below a group."""
     for name, command in group.commands.items():
         yield (*path, name)
         if isinstance(command, click.Group):
@@ -148,7 +148,7 @@ def test_the_version_is_that_of_the_package(run: Terminal, monkeypatch: pytest.M
         pytest.param(["jobs", "cancel"], "Missing argument 'ID...'", id="no-id"),
         pytest.param(["jobs", "import", "nowhere.json"], "nowhere.json", id="no-file"),
         pytest.param(["cron", "@daily", "--count", "0"], "0 is not in the range", id="count"),
-        pytest.param(["renew"], "say what to renew", id="nothing-to-renew"),
+        pytest.param(["renew"], "choose gmail or airtable", id="nothing-to-renew"),
         pytest.param(["renew", "slack"], "'slack' is not one of 'gmail', 'airtable'", id="no-service"),
         pytest.param(["remind"], "No such command", id="no-command"),
     ],
@@ -208,7 +208,7 @@ def test_a_job_is_added_for_now(run: Terminal, now: datetime) -> None:
 
 
 def test_adding_twice_changes_nothing(run: Terminal) -> None:
-    """The same id and definition is found as it was, another one is refused, --replace takes it over."""
+    """The same id and definition is found as it was, another one is refused, --replace applies it."""
     add = ["jobs", "add", "log", "--id", "job", "--payload"]
     run(*add, HELLO)
 
@@ -341,7 +341,7 @@ def test_a_list_as_json_holds_the_fields_of_the_file(run: Terminal, job_factory:
 
 def test_an_empty_list_says_so(run: Terminal) -> None:
     """People read a sentence, programs an empty list."""
-    assert run("jobs", "list").stdout == "There are no such jobs.\n"
+    assert run("jobs", "list").stdout == "No jobs found.\n"
     assert json.loads(run("jobs", "list", "--json").stdout) == []
 
 
@@ -575,10 +575,9 @@ def test_what_cannot_be_imported_is_named_and_the_rest_taken(run: Terminal, jobs
     assert [line.partition(": ")[2] for line in result.stderr.splitlines()] == [
         "object 2, job 'a': its id is that of object 1",
         "object 3, job 'b': status is 'odd', not one of pending, running, paused, completed, failed, cancelled",
-        "object 4, job 'c': it is still being run, under a lease until 2026-11-21T09:01:00Z; "
-        "repeat this when that run has ended",
-        "object 5: it is no object, but 'd'",
-        "4 of 6 were not taken; each is named above",
+        "object 4, job 'c': it is still running, under a lease until 2026-11-21T09:01:00Z; repeat this after that run",
+        "object 5: it is not an object, but 'd'",
+        "4 of 6 were not imported; see the reasons above",
     ]
     assert sorted(run.store.get(["a", "b", "c", "e"])) == ["a", "e"]
 
@@ -614,7 +613,7 @@ def test_a_dry_run_reads_only(run: Terminal, jobs_json: Callable[..., str], job_
         pytest.param("", 1, "error: - is not JSON", id="empty"),
         pytest.param("{", 1, "error: - is not JSON", id="broken"),
         pytest.param("[" * 100_000, 1, "error: - is not JSON", id="too-deep"),
-        pytest.param('{"counter": 0}', 1, "error: - is JSON, but no list of jobs", id="no-list"),
+        pytest.param('{"counter": 0}', 1, "error: - is JSON, but not a list of jobs", id="no-list"),
         pytest.param("[]", 0, "- holds no jobs", id="no-jobs"),
         pytest.param("\ufeff[]", 0, "- holds no jobs", id="byte-order-mark"),
     ],
@@ -655,7 +654,7 @@ def test_an_import_ends_when_the_store_goes_away(run: Terminal, jobs_json: Calla
     result = run("jobs", "import", jobs_json(former("a")))
 
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: not everything could be stored, repeat this for the rest: connection")
+    assert result.stderr.startswith("error: could not store everything; repeat this for the rest: connection")
 
 
 # -- upgrade -----------------------------------------------------------------------------------------------------------
@@ -688,7 +687,7 @@ def test_an_upgrade_leaves_alone_what_it_cannot_take(run: Terminal) -> None:
     assert result.exit_code == rehearsed.exit_code == 1
     assert result.stderr == rehearsed.stderr
     assert "job bad: status is 'odd'" in result.stderr
-    assert "job held: it is still being run" in result.stderr
+    assert "job held: it is still running" in result.stderr
     assert run.path.read_bytes() == before
 
 
@@ -709,7 +708,7 @@ def test_an_upgrade_loses_to_whoever_was_faster(run: Terminal) -> None:
     result = run("jobs", "upgrade")
 
     assert result.exit_code == 1
-    assert "job job: somebody else changed it meanwhile" in result.stderr
+    assert "job job: it was changed at the same time" in result.stderr
     assert [change.before for change in store.swapped] == [document]
 
 
@@ -717,7 +716,7 @@ def test_an_upgrade_loses_to_whoever_was_faster(run: Terminal) -> None:
 
 
 def test_an_export_can_be_imported_again(run: Terminal, job_factory: JobFactory, now: datetime, tmp_path: Path) -> None:
-    """Jobs, subscriptions, history and fields that are not ours make the round trip; so do documents set aside."""
+    """Jobs, subscriptions, history and fields that are not ours make the round trip; so do quarantined documents."""
     run.put(
         replace(job_factory("a", cron="@daily", by="ada"), extra={"owner": [1]}),
         job_factory("b").pause(now=now),
@@ -816,7 +815,7 @@ def test_the_metrics_can_be_read_by_programs(live: Terminal) -> None:
 
 
 def fake_handlers(run: Callable[[Payload, Context], object]) -> dict[str, Handler]:
-    """Give handlers of which one, `log`, is the given function."""
+    """Return handlers with the given function as `log`."""
     return {"log": Handler(job_type="log", run=run)}
 
 
@@ -900,7 +899,7 @@ def test_a_look_ahead_names_unreadable_documents(run: Terminal) -> None:
     """The next tick would set them aside; programs get them as they stand."""
     run.put_raw(bad=former("bad", status="odd", ready_at="2026-11-20T09:00:00Z"))
 
-    assert "cannot be read and will be set aside" in run("tick", "--dry-run").stdout
+    assert "cannot be read and will be quarantined" in run("tick", "--dry-run").stdout
     assert json.loads(run("tick", "--dry-run", "--json").stdout)[0]["id"] == "bad"
 
 
@@ -965,7 +964,7 @@ def test_a_schedule_without_words_is_listed_all_the_same(run: Terminal) -> None:
     ],
 )
 def test_a_length_is_written_in_its_largest_unit(length: timedelta, text: str) -> None:
-    """Of which there are two, so that little is lost by rounding down."""
+    """The largest unit that fits at least twice, so that rounding down loses little."""
     assert span(length) == text
 
 
@@ -1021,7 +1020,7 @@ def test_what_is_wrong_is_found_at_once(run: Terminal, job_factory: JobFactory) 
     ]
     assert "1 cannot be read (bad)" in result.stdout
     assert "jobs upgrade" in result.stdout
-    assert "there is none for digest (jobs: 2)" in result.stdout
+    assert "no handler for digest (jobs: 2)" in result.stdout
 
 
 @pytest.mark.parametrize(

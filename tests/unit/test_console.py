@@ -400,7 +400,7 @@ def test_the_preview_marks_a_change_of_clocks() -> None:
     ("fields", "errors"),
     [
         pytest.param({"when": "cron", "cron": "61 * * * *"}, {"cron": "61"}, id="cron"),
-        pytest.param({"when": "cron", "cron": ""}, {"cron": "empty"}, id="no-cron"),
+        pytest.param({"when": "cron", "cron": ""}, {"cron": "required"}, id="no-cron"),
         pytest.param({"when": "at", "at": "2027-03-28T02:30"}, {"at": "does not exist"}, id="skipped-by-the-clocks"),
         pytest.param({"when": "at", "at": "soon"}, {"at": "soon"}, id="no-time"),
         pytest.param({"when": "in", "in": "a while"}, {"in": "length of time"}, id="no-duration"),
@@ -408,7 +408,7 @@ def test_the_preview_marks_a_change_of_clocks() -> None:
         pytest.param({"message": ""}, {"message": "log job needs"}, id="refused-by-its-handler"),
         pytest.param({"type": "nothing"}, {"type": "choose"}, id="type"),
         pytest.param({"type": CHECK}, {"type": "choose"}, id="not-for-people"),
-        pytest.param({"id": "subscription:x"}, {"id": "only the record of a subscription"}, id="not-for-jobs"),
+        pytest.param({"id": "subscription:x"}, {"id": "reserved for subscriptions"}, id="not-for-jobs"),
     ],
 )
 def test_each_error_stands_beside_its_field(now: datetime, fields: dict[str, str], errors: dict[str, str]) -> None:
@@ -459,7 +459,7 @@ def test_a_taken_id_is_said_beside_it(system: System) -> None:
 
 
 def marks(job: Job, now: datetime) -> list[tuple[str, str, str]]:
-    """Give what stands in the lane of a job: outcome, when it was due, when it began."""
+    """Return the lane of a job: outcome, time due, time begun."""
     lanes = views.timeline([job], now, "UTC")["lanes"]
     return [(mark["outcome"], mark["due"][11:16], mark["at"][11:16]) for lane in lanes for mark in lane["marks"]]
 
@@ -536,7 +536,7 @@ def test_the_latest_tick_is_shown(system: System) -> None:
     ("status", "body", "failure", "problem"),
     [
         pytest.param(503, {"error": {"message": "no store"}}, "", "HTTP 503: no store", id="error"),
-        pytest.param(500, "oops", "", "HTTP 500: its log says why", id="no-json"),
+        pytest.param(500, "oops", "", "HTTP 500: see its log", id="no-json"),
         pytest.param(None, None, "refused", "no answer: refused", id="no-answer"),
     ],
 )
@@ -671,7 +671,7 @@ def person(request: pytest.FixtureRequest) -> Person:
 
 
 def reply_of(person: Person, message: dict[str, Any], *, replaces: bool = False) -> dict[str, Any]:
-    """Give the reply in the form of the person's generation."""
+    """Return the reply in the format of the person's generation."""
     if not person.is_add_on:
         return message | ({"actionResponse": {"type": "UPDATE_MESSAGE"}} if replaces else {})
     action = "updateMessageAction" if replaces else "createMessageAction"
@@ -732,7 +732,7 @@ def test_a_tapped_button_replaces_its_card(room: Room, webhook: Webhook, person:
     ("reply", "says"),
     [
         pytest.param(NoReply("chat_webhook answered 500"), "chat_webhook answered 500", id="no-answer"),
-        pytest.param([], "has not the form", id="no-object"),
+        pytest.param([], "is not in the format", id="no-object"),
     ],
 )
 def test_an_answer_that_chat_would_not_show_is_named(
@@ -753,7 +753,7 @@ def test_the_form_of_the_other_generation_is_named(room: Room, webhook: Webhook,
 
     room.say("hello", person=person)
 
-    assert "has not the form" in room.messages()[1]["failure"]
+    assert "is not in the format" in room.messages()[1]["failure"]
 
 
 def test_posts_of_jobs_are_seen(room: Room, posts: list[dict[str, Any]], webhook: Webhook, person: Person) -> None:
@@ -788,7 +788,7 @@ def test_an_agent_may_answer_anything(room: Room, webhook: Webhook, person: Pers
 
 def test_a_button_of_a_message_that_is_gone_is_refused(room: Room, person: Person) -> None:
     """The page may be older than the run."""
-    with pytest.raises(InvalidInput, match="not there any more"):
+    with pytest.raises(InvalidInput, match="no longer exists"):
         room.tap("spaces/console/messages/C9", {}, {}, person=person)
 
 

@@ -1,4 +1,4 @@
-"""What the pages for operators name: every command, option, setting, log line and file in them exists."""
+"""Every command, option, setting, log line and file that the documentation names exists."""
 
 import re
 import shlex
@@ -18,20 +18,20 @@ PAGES = [PROJECT_FOLDER / "README.md", *sorted((PROJECT_FOLDER / "docs").glob("*
 SCRIPT = PROJECT_FOLDER / "deploy_functions.sh"
 CODE = re.compile(r"^[ ]*```[^\n]*\n(.*?)^[ ]*```|`([^`]+)`", re.DOTALL | re.MULTILINE)
 END = re.compile(r"[|;&()<>]+")  # of a command, in a shell
-# Words that look like settings: placeholders, and what is set by the platform or for another program.
+# Words that look like settings: placeholders, and settings of the platform or of another program.
 NO_SETTINGS = {"EXECUTION_KEY", "FIRESTORE_EMULATOR_HOST", "JOB_ID", "OLD_URL", "PROJECT_NUMBER", "TRACE_ID"}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def code(page: Path) -> Iterator[str]:
-    """Give each line of code, and each piece of code within a sentence."""
+    """Yield each line of code, and each piece of code within a sentence."""
     for block, piece in CODE.findall(page.read_text(encoding="utf-8")):
         yield from block.replace("\\\n", " ").splitlines() if block else [" ".join(piece.split())]
 
 
 def commands(text: str, program: str) -> Iterator[list[str]]:
-    """Give the arguments of each call of a program."""
+    """Yield the arguments of each call of a program."""
     for match in re.finditer(rf"(?<![\w-]){re.escape(program)}(?=\s)(.*)", text):
         lexer = shlex.shlex(match[1], posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
@@ -49,20 +49,20 @@ def refuse_unknown(command: click.Command, words: list[str]) -> None:
         name, *words = words
         found = command.get_command(click.Context(command), name)
         if found is None:
-            raise click.UsageError(f"there is no command {name}")
+            raise click.UsageError(f"unknown command {name}")
         command = found
     command.make_parser(click.Context(command)).parse_args(list(words))
 
 
 def usage() -> tuple[set[str], set[str]]:
-    """Give the verbs and options of the deploy script."""
+    """Return the verbs and options of the deploy script."""
     text = subprocess.run(["bash", SCRIPT, "--help"], capture_output=True, text=True, check=True, timeout=30).stdout
     return set(re.findall(r"^  ([a-z]+) {2,}\S", text, re.MULTILINE)), set(re.findall(r"^  (--[a-z-]+)", text, re.M))
 
 
 @every_page
 def test_commands_and_their_options_exist(page: Path) -> None:
-    """Whoever copies a `watchkeeper` command gets no usage error."""
+    """A copied `watchkeeper` command causes no usage error."""
     wrong = []
     for words in (words for text in code(page) for words in commands(text, "watchkeeper")):
         try:
@@ -115,7 +115,7 @@ def test_settings_exist(page: Path) -> None:
 
 @every_page
 def test_log_lines_exist(page: Path) -> None:
-    """What a page has people search the log for is what the code writes."""
+    """The code writes every log action that a page searches for."""
     folders = (PROJECT_FOLDER / name for name in ("shared", "functions"))
     source = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
 

@@ -27,7 +27,7 @@ def conversion(now: datetime) -> Conversion:
 
 
 def former(**fields: Any) -> dict[str, Any]:
-    """Give an object as the former system wrote it."""
+    """Return an object as the former system wrote it."""
     return {
         "id": "job",
         "job_type": "log",
@@ -114,12 +114,12 @@ def test_a_running_job_whose_holder_is_gone_waits_again(conversion: Conversion, 
 
 @pytest.mark.parametrize("status", ["pending", "running", "paused", "cancelled"])
 def test_a_lease_in_force_is_left_alone(conversion: Conversion, now: datetime, status: str) -> None:
-    """Whatever its status says, a job that somebody may still run is not taken; the reason says until when."""
+    """Whatever its status says, a job that somebody may still run is not imported; the reason says until when."""
     until = (now + MICROSECOND).replace(tzinfo=None).isoformat()
 
     result = conversion.convert("job", former(status=status, lease_until=until))
 
-    assert "still being run, under a lease until 2026-11-21T09:00:00.000001Z" in reason(result)
+    assert "still running, under a lease until 2026-11-21T09:00:00.000001Z" in reason(result)
 
 
 def test_a_finished_job_needs_no_lease(conversion: Conversion) -> None:
@@ -196,7 +196,7 @@ def test_what_is_no_job_is_refused_with_the_reason(conversion: Conversion, field
 
 
 def every_kind(job_factory: JobFactory, now: datetime) -> dict[str, Job]:
-    """Give a job in each state that jobs get into, with history and a field that is not ours."""
+    """Return a job in each possible state, with history and an unknown field."""
     past = now - timedelta(days=1)
     done = Result(started_at=past, ended_at=past, by="schedule")
     failed = replace(done, error="boom")
@@ -250,7 +250,7 @@ def test_a_job_that_has_expired_is_kept_once_more(conversion: Conversion, job_fa
     assert read_back == replace(job, expire_at=conversion.now + RETENTION)
 
 
-# -- documents that were set aside -------------------------------------------------------------------------------------
+# -- quarantined documents ---------------------------------------------------------------------------------------------
 
 
 def test_a_repaired_document_is_taken_up_again(conversion: Conversion, job_factory: JobFactory, now: datetime) -> None:
@@ -276,9 +276,9 @@ def test_a_file_is_converted_object_by_object(conversion: Conversion) -> None:
     """Each object is named by position and id; a bad one is refused and does not touch the others."""
     objects = [former(id="a"), former(id="b", status="odd"), 7, former(id=3), former(id="c d"), former(id="e")]
 
-    intakes = conversion.from_file(objects)
+    items = conversion.from_file(objects)
 
-    assert [intake.name for intake in intakes] == [
+    assert [item.name for item in items] == [
         "object 1, job 'a'",
         "object 2, job 'b'",
         "object 3",
@@ -286,7 +286,7 @@ def test_a_file_is_converted_object_by_object(conversion: Conversion) -> None:
         "object 5, job 'c d'",
         "object 6, job 'e'",
     ]
-    assert [isinstance(intake.after, Job) for intake in intakes] == [True, False, False, False, False, True]
+    assert [isinstance(item.after, Job) for item in items] == [True, False, False, False, False, True]
 
 
 def test_the_first_of_two_equal_ids_counts(conversion: Conversion) -> None:

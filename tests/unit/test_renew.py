@@ -1,4 +1,4 @@
-"""`watchkeeper renew` against the stand-ins: the same work as the functions', by hand."""
+"""`watchkeeper renew` against the fakes: the same work as the functions', by hand."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ def run(tmp_path: Path) -> Callable[..., Result]:
 
 @pytest.fixture(scope="module")
 def services() -> Iterator[dict[str, str]]:
-    """The settings that lead to stand-ins."""
+    """The settings that point to the fakes."""
     with stand_ins({}, [0] * STAND_INS) as services:
         yield services.settings
 
@@ -98,7 +98,7 @@ def test_every_missing_setting_is_named(run: Callable[..., Result], service: str
 
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert all(name in result.stderr for name in says)
-    assert "no subscription on record" in run("--status").stdout
+    assert "No subscription on record" in run("--status").stdout
 
 
 def test_the_status_shows_each_subscription(run: Callable[..., Result], services: dict[str, str], jobs: Jobs) -> None:
@@ -145,4 +145,4 @@ def test_a_renewal_that_another_call_does_is_skipped(
 
     assert result.exit_code == 0
     assert result.stdout == "Skipped: another call renews the Gmail watch of agent@example.com\n"
-    assert "is being renewed" in run("--status").stdout
+    assert "renewal in progress" in run("--status").stdout

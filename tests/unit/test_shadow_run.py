@@ -54,13 +54,13 @@ class Shadow:
         return CliRunner().invoke(watchkeeper, args, obj=session)
 
     def collection(self, *documents: dict[str, Any]) -> ReadOnly:
-        """Give a store that holds documents as they stand, as a collection of the former system does."""
+        """Return a store with these raw documents, as a collection of the former system has."""
         stored = {document["id"]: document for document in documents}
         self.path.write_text(json.dumps({"counter": 1, "jobs": stored, "versions": {}}))
         return ReadOnly(JsonStore(self.path, lambda: self.now))
 
     def folder(self) -> dict[str, tuple[int, bytes]]:
-        """Give every file beside the jobs, with the time of its last change and its content."""
+        """Return every file beside the jobs, with its modification time and content."""
         return {file.name: (file.stat().st_mtime_ns, file.read_bytes()) for file in self.path.parent.iterdir()}
 
 
@@ -72,7 +72,7 @@ def shadow(tmp_path: Path, now: datetime) -> Shadow:
 
 
 def former(job_id: str, **fields: Any) -> dict[str, Any]:
-    """Give an object as the former system wrote it, due two hours ago."""
+    """Return an object as the former system wrote it, due two hours ago."""
     return {
         "id": job_id,
         "job_type": "log",
@@ -117,7 +117,7 @@ def test_a_former_file_is_shown_in_the_order_of_time(shadow: Shadow) -> None:
     assert rows["late"].endswith("2026-11-21 07:00:00Z  2 h late")
     assert rows["soon"].endswith("in 20 min    attempt 2 of 3")
     assert result.stderr.splitlines()[-1] == (
-        "Looked at: 11, as `watchkeeper jobs import` would take them in; until then no tick runs them."
+        "Checked: 11, as `watchkeeper jobs import` would convert them; until then no tick runs them."
     )
 
 
@@ -140,13 +140,13 @@ def test_what_cannot_be_taken_is_named_as_an_import_names_it(shadow: Shadow, tmp
 
     result = shadow("tick", "--dry-run")
 
-    refused = [line for line in result.stderr.splitlines() if line.startswith("not taken: ")]
+    refused = [line for line in result.stderr.splitlines() if line.startswith("not imported: ")]
     assert refused == rehearsed.stderr.splitlines()[:-1]
     assert [line.split(",")[0] for line in refused] == [
-        "not taken: object 7",
-        "not taken: object 8",
-        "not taken: object 12",
-        "not taken: object 13: it is no object",
+        "not imported: object 7",
+        "not imported: object 8",
+        "not imported: object 12",
+        "not imported: object 13: it is not an object",
     ]
     assert "No handler for digest: 1 paused" in result.stderr
 
@@ -174,7 +174,7 @@ def test_a_file_that_is_not_there_is_named(shadow: Shadow) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "says"),
     [
-        pytest.param("[]", 0, "Nothing is due now, or within the next hour.\nLooked at: 0", id="no-jobs"),
+        pytest.param("[]", 0, "Nothing is due now, or within the next hour.\nChecked: 0", id="no-jobs"),
         pytest.param("[", 1, "is not JSON", id="broken"),
         pytest.param('{"jobs": []}', 1, "is no file of this store", id="other"),
     ],
@@ -214,12 +214,12 @@ def test_documents_that_cannot_be_taken_are_named(shadow: Shadow) -> None:
 
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [
-        "not taken: job odd: payload is 'list'; it must be an object",
-        "not taken: job held: it is still being run, under a lease until 2026-11-21T09:01:00Z; "
-        "repeat this when that run has ended",
+        "not imported: job odd: payload is 'list'; it must be an object",
+        "not imported: job held: it is still running, under a lease until 2026-11-21T09:01:00Z; "
+        "repeat this after that run",
         "No handler for digest: 1 paused; add one in agent/handlers.py, or name its module in JOB_HANDLERS, "
         "then `watchkeeper jobs resume ID...`",
-        "Looked at: 9, as `watchkeeper jobs upgrade` would take them in; until then no tick runs them.",
+        "Checked: 9, as `watchkeeper jobs upgrade` would convert them; until then no tick runs them.",
     ]
     assert store.asked == ["due", "page of pending", "page of running"]
 

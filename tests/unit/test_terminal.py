@@ -13,7 +13,7 @@ import pytest
 from shared.jobs import Jobs
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
-from watchkeeper.console.banner import introduction, place_of_jobs
+from watchkeeper.console.banner import banner, place_of_jobs
 from watchkeeper.console.system import Call, System
 from watchkeeper.deploy.functions_table import read_functions
 from watchkeeper.dev.terminal import Terminal
@@ -34,7 +34,7 @@ def terminal(stream: io.StringIO) -> Terminal:
 
 
 def introduced(env: Mapping[str, str], services: Services) -> str:
-    """Give the introduction of a run with the tick function alone."""
+    """Return the banner of a run with the tick function alone."""
     settings = Settings.from_env(env)
     clock = partial(datetime.now, UTC)
     store = JsonStore(Path("nowhere.json"), clock)
@@ -54,7 +54,7 @@ def introduced(env: Mapping[str, str], services: Services) -> str:
         call=lambda function: Call(began_at=AT, duration=timedelta(), status=200),
         is_read_only=False,
     )
-    return introduction(system, 8080, settings, env)
+    return banner(system, 8080, settings, env)
 
 
 def log_line(**fields: object) -> str:
@@ -130,7 +130,7 @@ def test_own_log_lines_look_the_same(terminal: Terminal, stream: io.StringIO) ->
 
 
 def test_a_terminal_that_is_gone_is_no_error(terminal: Terminal, stream: io.StringIO) -> None:
-    """Whoever writes goes on: there are processes to be stopped."""
+    """The writer continues, because it has processes to stop."""
     stream.close()
 
     terminal.show("tick", log_line())
@@ -163,13 +163,13 @@ def test_the_introduction_says_what_is_real(env: dict[str, str], says: str) -> N
 
 
 def test_the_introduction_says_which_services_are_real() -> None:
-    """A service of which anything is configured is the real one; for the others it says where their stand-ins are."""
+    """A service with any setting is real; for the others the banner shows where their fakes are."""
     env = {"AIRTABLE_API_KEY": "hush", "AUTH_MODE": "off"}
 
     with stand_ins(env, [0] * STAND_INS) as services:
         text = introduced(env, services)
 
-    assert f"Gmail            a STAND-IN, {services.addresses['Gmail']}/stand-in" in text
+    assert f"Gmail            a FAKE, {services.addresses['Gmail']}/stand-in" in text
     assert "Airtable         the REAL Airtable" in text
     assert "hush" not in text
 

@@ -1,4 +1,4 @@
-"""Schedules and jobs in plain words: what a person is told of when a job runs, and why it does not."""
+"""Schedules and jobs in plain words: when a job runs, and why it does not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -92,7 +92,7 @@ def ended(job: Job, now: datetime, error: str | None = None, later: timedelta | 
 def test_a_job_tells_why_it_will_or_will_not_run(
     job_factory: Callable[..., Job], now: datetime, change: Change, says: str
 ) -> None:
-    """On the clocks of whoever asks."""
+    """In the time zone of the person who asks."""
     assert why(change(job_factory(), now), now, "Europe/Berlin") == says
 
 

@@ -18,16 +18,16 @@ from watchkeeper.session import Session
 
 @click.command()
 @click.option("--project", required=True, metavar="P", help="The Google Cloud project whose Firestore holds the jobs.")
-@click.option("--port", type=click.IntRange(1024, 65535), default=8080, show_default=True, help="Where the page is.")
+@click.option("--port", type=click.IntRange(1024, 65535), default=8080, show_default=True, help="The port of the page.")
 @click.option("--database", metavar="D", help="The Firestore database.  [default: FIRESTORE_DATABASE]")
 @click.option("--collection", metavar="C", help="The collection of the jobs.  [default: SCHEDULER_COLLECTION]")
 @click.pass_obj
 def console(session: Session, project: str, port: int, database: str | None, collection: str | None) -> None:
-    """See the jobs of a deployed system on a page of this machine, until Ctrl-C.
+    """Show the jobs of a deployed system on a local page, until Ctrl-C.
 
-    They are read with your own credentials (`gcloud auth application-default login`); nothing can be changed. While
-    the page is looked at, up to 250 documents are read every 30 seconds, which is billed. To live in a system
-    and change it, there is `watchkeeper dev`.
+    It reads them with your own credentials (`gcloud auth application-default login`) and changes nothing. While the
+    page is visible it reads up to 250 documents every 30 seconds, which is billed. For a local system that you can
+    change, use `watchkeeper dev`.
 
     \b
     Example:
@@ -40,7 +40,7 @@ def console(session: Session, project: str, port: int, database: str | None, col
 
 
 def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None:
-    # They take their time to import, and the other commands do not need them.
+    # Slow to import, and not needed by other commands.
     from werkzeug.serving import make_server
 
     from watchkeeper.console.app import create_console
@@ -70,8 +70,8 @@ def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None
         is_read_only=True,
         is_billed=True,
     )
-    next(iter(jobs.list(page_size=1)), None)  # so that missing credentials are an error here, not a page in trouble
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would tell of each request
+    next(iter(jobs.list(page_size=1)), None)  # fails here, not on the page, if credentials are missing
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it logs each request
     with _listen(port) as listener:
         server = make_server("127.0.0.1", port, create_console(system), threaded=True, fd=listener.fileno())
         click.echo(f"The console, read-only: http://127.0.0.1:{port} (Ctrl-C ends it)")
@@ -83,7 +83,7 @@ def _listen(port: int) -> socket.socket:
         return socket.create_server(("127.0.0.1", port))
     except OSError as exc:
         raise WatchkeeperError(
-            f"port {port} cannot be used ({os.strerror(exc.errno or 0)}): end the program that has it, or choose "
+            f"port {port} cannot be used ({os.strerror(exc.errno or 0)}): stop the program that uses it, or choose "
             "another with --port"
         ) from exc
 

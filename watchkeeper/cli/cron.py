@@ -1,4 +1,4 @@
-"""`watchkeeper cron`: when an expression comes, before a job is made of it."""
+"""`watchkeeper cron`: when an expression matches, before you make a job of it."""
 
 from datetime import datetime
 
@@ -15,15 +15,15 @@ from watchkeeper.times import place, shown
 
 @click.command("cron")
 @click.argument("expression", metavar="EXPR")
-@click.option("--timezone", help="IANA name of the clocks that it is read on.  [default: SCHEDULER_TIMEZONE]")
-@click.option("--from", "start", type=Moment(), help="Begin at this time, on the same clocks.  [default: now]")
+@click.option("--timezone", help="IANA time zone of the expression.  [default: SCHEDULER_TIMEZONE]")
+@click.option("--from", "start", type=Moment(), help="Start at this time, in the same time zone.  [default: now]")
 @click.option("--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many to list.")
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON list of UTC times.")
 @click.pass_obj
 def show_cron(
     session: Session, expression: str, timezone: str | None, start: datetime | None, count: int, as_json: bool
 ) -> None:
-    """Say in words when EXPR comes, and list its next occurrences.
+    """Show EXPR in words, and list its next occurrences.
 
     EXPR has five fields (minute, hour, day of month, month, day of week) or is a name such as @daily. Days on which
     the clocks change are marked.

@@ -1,4 +1,4 @@
-"""What is written to the terminal, or into a pipe: tables for people, JSON for programs."""
+"""Output to a terminal or a pipe: tables for people, JSON for programs."""
 
 import json
 import sys
@@ -62,7 +62,7 @@ def _printable(text: str) -> str:
 
 
 def tracked(chunks: Sequence[T], what: str) -> Iterable[T]:
-    """Give the chunks, under a progress bar on stderr if it is a terminal and there are several."""
+    """Return the chunks, with a progress bar on stderr if it is a terminal and there are several."""
     if len(chunks) < 2 or not sys.stderr.isatty():
         return chunks
     from rich.progress import track
@@ -71,7 +71,7 @@ def tracked(chunks: Sequence[T], what: str) -> Iterable[T]:
 
 
 def as_object(job: Job | Unreadable) -> dict[str, Any]:
-    """Give a job with the fields of the JSON file; a document that cannot be read as it stands."""
+    """Return a job with the fields of the JSON file; an unreadable document unchanged."""
     document = {**to_document(job), "id": job.id}
     return {name: document[name] for name in ("id", *FIELDS, *document) if name in document}
 
@@ -98,25 +98,25 @@ def print_json_list(jobs: Sequence[Job | Unreadable]) -> None:
 
 
 def text_of(value: Any, timezone: str) -> str:
-    """Write the value of a field for people."""
+    """Return the value of a field as text for people."""
     if isinstance(value, datetime) and value.tzinfo:
         return shown(value, timezone)
     return value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False)
 
 
 def warn(text: str) -> None:
-    """Say on stderr what is no error, but should be known."""
+    """Print a warning on stderr."""
     click.echo(f"warning: {text}", err=True)
 
 
 def warn_of_unreadable(jobs: Sequence[Job | Unreadable]) -> None:
-    """Say on stderr that some of what was written is no job."""
+    """Warn about unreadable documents in the output."""
     if count := sum(isinstance(job, Unreadable) for job in jobs):
-        warn(f"{count} cannot be read as jobs and are written as they stand; `watchkeeper jobs list` says why")
+        warn(f"{count} cannot be read as jobs and are written unchanged; `watchkeeper jobs list` shows why")
 
 
 def _plain(value: Any) -> str:
-    # A document that is no job may hold a naive time, or one of the values that Firestore knows and JSON does not.
+    # An unreadable document may contain a naive time, or a Firestore value that JSON does not have.
     if isinstance(value, datetime):
         return iso(value) if value.tzinfo else value.isoformat()
     return str(value)

@@ -1,4 +1,4 @@
-"""`watchkeeper doctor`: whether an installation, or a deployment, is well, and what to do if not."""
+"""`watchkeeper doctor`: checks an installation, or a deployment, and shows the remedy for each fault."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,22 +30,21 @@ STYLES = {"ok": "green", "warning": "yellow", "wrong": "red"}
     "--settings",
     "file",
     type=click.Path(path_type=Path),
-    help="The settings file of the deployment; if not given, .env of the project's folder, if there is one.",
+    help="The settings file of the deployment.  [default: .env in the project's folder, if it exists]",
 )
-@click.option("--only", multiple=True, help="A function of the deployment; every one if none is named.")
+@click.option("--only", multiple=True, help="A function of the deployment; can be repeated.  [default: all]")
 @click.pass_context
 def doctor(
     ctx: click.Context, project: str | None, region: str | None, file: Path | None, only: tuple[str, ...]
 ) -> None:
     """Examine this installation: settings, store, handlers, limits and clock; or a deployment.
 
-    What is wrong is shown with its remedy, and the exit code is then 1. The store is read from end to end, to count
-    its jobs.
+    Each fault is shown with its remedy, and the exit code is then 1. doctor reads the whole store, to count its jobs.
 
-    With --project a deployment is examined instead, and nothing in it is changed. gcloud, with the account that it is
-    signed in with, is asked for APIs, service accounts, roles, the Firestore database, secrets, functions and their
-    settings, who may call them, Gmail's topic and the Scheduler jobs. Then the deployment's store is asked, with
-    application default credentials, for the subscriptions of the mailboxes and bases in the settings file.
+    With --project it examines a deployment instead, and changes nothing. It uses gcloud, with the account that is
+    signed in there, to check APIs, service accounts, roles, the Firestore database, secrets, functions and their
+    settings, who may call them, Gmail's topic and the Scheduler jobs. It uses application default credentials to check
+    the subscriptions of the mailboxes and bases in the settings file.
 
     \b
     Examples:
@@ -70,7 +69,7 @@ def doctor(
 
 
 def examine(session: Session) -> Iterator[Finding]:
-    """Give what is found, one thing after the other; what cannot be examined any more is left out."""
+    """Yield the findings one by one; skip the checks that are not possible after a fault."""
     try:
         settings = session.settings
     except InvalidSettings as exc:
@@ -104,11 +103,11 @@ def _handlers(session: Session, documents: Sequence[Job | Unreadable]) -> Iterat
     except InvalidSettings as exc:
         yield Finding("wrong", "handlers", str(exc))
         return
-    yield Finding("ok", "handlers", f"there are {', '.join(sorted(handlers))}")
+    yield Finding("ok", "handlers", f"registered: {', '.join(sorted(handlers))}")
     waiting = (Status.PENDING, Status.RUNNING, Status.PAUSED)
     types = Counter(job.job_type for job in documents if isinstance(job, Job) and job.status in waiting)
     if unhandled := [f"{job_type} (jobs: {types[job_type]})" for job_type in sorted(types.keys() - handlers.keys())]:
-        yield Finding("wrong", "handlers", f"there is none for {', '.join(unhandled)}; {ADD_HANDLER}")
+        yield Finding("wrong", "handlers", f"no handler for {', '.join(unhandled)}; {ADD_HANDLER}")
     try:
         check_limits(session.settings, handlers)
     except InvalidSettings as exc:

@@ -1,6 +1,6 @@
-"""Documents of other origins as jobs: of the former system, of `jobs export`, or set aside and repaired since.
+"""Converts documents to jobs: from the former system, from `jobs export`, or quarantined and repaired since.
 
-The conversion is pure, and one for both ways in, `jobs import` from a file and `jobs upgrade` in the store.
+The conversion is pure, and the same for `jobs import` from a file and `jobs upgrade` in the store.
 """
 
 from collections.abc import Collection, Sequence
@@ -17,8 +17,8 @@ from watchkeeper.session import ADD_HANDLER
 
 
 @dataclass(frozen=True, kw_only=True)
-class Intake:
-    """A document on its way in: how messages call it, the status that it claims, and what becomes of it."""
+class ImportItem:
+    """A document to import: its name in messages, the status that it claims, and the job that it becomes."""
 
     name: str
     status: str
@@ -28,45 +28,45 @@ class Intake:
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """Makes jobs of documents, as of `now`. Waiting jobs of any other than the `job_types` are taken in paused."""
+    """Converts documents to jobs, as of `now`. Waiting jobs of other types than `job_types` are imported paused."""
 
     now: datetime
     retention: timedelta
     job_types: Collection[str]
 
-    def from_file(self, objects: Sequence[Any]) -> list[Intake]:
-        """Convert the objects of a file. An id counts where it stands first; a later one is refused."""
+    def from_file(self, objects: Sequence[Any]) -> list[ImportItem]:
+        """Convert the objects of a file. The first object with an id counts; a later one is refused."""
         positions: dict[str, int] = {}
         return [self._from_file(position, value, positions) for position, value in enumerate(objects, 1)]
 
-    def from_store(self, document: Unreadable) -> Intake:
-        """Convert a document that the store holds already."""
-        return Intake(
+    def from_store(self, document: Unreadable) -> ImportItem:
+        """Convert a document of the store."""
+        return ImportItem(
             name=f"job {document.id}",
             status=str(document.document.get("status")),
             before=document,
             after=self.convert(document.id, document.document),
         )
 
-    def _from_file(self, position: int, value: Any, positions: dict[str, int]) -> Intake:
+    def _from_file(self, position: int, value: Any, positions: dict[str, int]) -> ImportItem:
         if not isinstance(value, dict):
-            reason = f"it is no object, but {str(value)[:100]!r}"
+            reason = f"it is not an object, but {str(value)[:100]!r}"
             return _refused(f"object {position}", Unreadable(id="", reason=reason, document={}))
         job_id = value.get("id")
         name = f"object {position}, job {job_id!r}"
         if not isinstance(job_id, str):
-            return _refused(name, Unreadable(id="", reason="its id is no text", document=value))
+            return _refused(name, Unreadable(id="", reason="its id is not a string", document=value))
         if job_id in positions:
             reason = f"its id is that of object {positions[job_id]}"
             return _refused(name, Unreadable(id=job_id, reason=reason, document=value))
         positions[job_id] = position
-        return Intake(name=name, status=str(value.get("status")), after=self.convert(job_id, value))
+        return ImportItem(name=name, status=str(value.get("status")), after=self.convert(job_id, value))
 
     def convert(self, job_id: str, raw: Document) -> Job | Unreadable:
-        """Make a job of a document, or say why it is none.
+        """Return the job of a document, or why it is none.
 
-        ISO text becomes a time, a naive one in UTC. A job that waits without `ready_at` is ready at `schedule_at`;
-        so is one that runs without it, once its lease is over. A lease in force is a reason to leave the job alone.
+        ISO text becomes a time, a naive one in UTC. A waiting job without `ready_at` becomes ready at `schedule_at`; so
+        does a running one after the end of its lease. A job under a lease in force is left alone.
         """
         document = with_times(raw, naive=UTC)
         if reason := self._held(document):
@@ -74,16 +74,16 @@ class Conversion:
         read = from_document(job_id, self._completed(document))
         if isinstance(read, Unreadable):
             return replace(read, document=raw, reason=read.reason.removeprefix(f"job {job_id!r}: "))
-        return self._parked_without_handler(read)
+        return self._paused_without_handler(read)
 
     def _held(self, document: Document) -> str:
         until = document.get("lease_until")
         if document.get("status") in (Status.COMPLETED, Status.FAILED) or not _is_time(until) or until <= self.now:
             return ""
-        return f"it is still being run, under a lease until {iso(until)}; repeat this when that run has ended"
+        return f"it is still running, under a lease until {iso(until)}; repeat this after that run"
 
     def _completed(self, document: Document) -> Document:
-        """Fill in what a job needs and the former system did not write."""
+        """Fill in the fields that a job needs and the former system did not write."""
         added: dict[str, Any] = {}
         if document.get("created_at") is None:
             added["created_at"] = self.now
@@ -93,13 +93,13 @@ class Conversion:
         if is_kept_for_a_while and _is_over(document.get("expire_at"), self.now):
             added["expire_at"] = self.now + self.retention
         if str(document.get("error")).startswith("unreadable: "):
-            added["error"] = None  # the note of the tick that set it aside
+            added["error"] = None  # written by the tick that quarantined it
         return {**document, **added}
 
-    def _parked_without_handler(self, job: Job) -> Job:
+    def _paused_without_handler(self, job: Job) -> Job:
         if job.status not in (Status.PENDING, Status.RUNNING) or job.job_type in self.job_types:
             return job
-        reason = f"taken in paused: no handler for {job.job_type!r} is registered; {ADD_HANDLER}, then resume the job"
+        reason = f"imported paused: no handler for {job.job_type!r} is registered; {ADD_HANDLER}, then resume the job"
         error = f"{reason}; its last error: {job.error}" if job.error else reason
         return replace(
             job,
@@ -111,14 +111,14 @@ class Conversion:
         )
 
 
-def _refused(name: str, document: Unreadable) -> Intake:
-    return Intake(name=name, status=str(document.document.get("status")), after=document)
+def _refused(name: str, document: Unreadable) -> ImportItem:
+    return ImportItem(name=name, status=str(document.document.get("status")), after=document)
 
 
 def _without_holder(document: Document) -> dict[str, Any]:
-    """Let a job of the former system wait for its run, or rest, without the lease of a holder that is gone."""
+    """Return the fields that remove the lease of a dead holder, and make a waiting job ready."""
     status, schedule_at = document.get("status"), document.get("schedule_at")
-    # A lease that is no time stays, for the reader to refuse: nobody knows whether the job still runs.
+    # A malformed lease stays, so that the reader refuses the job: it may still be running.
     ended = {"lease_until": None} if _is_time(document.get("lease_until")) else {}
     if status in (Status.PENDING, Status.RUNNING) and _is_time(schedule_at):
         return {"status": Status.PENDING, "ready_at": schedule_at, "lease_token": None, **ended}

@@ -31,13 +31,13 @@ ids_argument = click.argument("job_ids", nargs=-1, required=True, metavar="ID...
 
 
 def definition_options(command: Command) -> Command:
-    """Give a command the options that say what a job does, and when."""
+    """Add the options that define a job to a command."""
     options = (
-        click.option("--payload", type=Payload(), help="What its handler is given: a JSON object, @FILE or @-."),
-        click.option("--at", type=Moment(), help="When it runs; without an offset, on the clocks of --timezone."),
+        click.option("--payload", type=Payload(), help="The input of its handler: a JSON object, @FILE or @-."),
+        click.option("--at", type=Moment(), help="When it runs; without an offset, in --timezone."),
         click.option("--in", "delay", type=Duration(), help="When it runs, from now: 90s, 20m, 1h30m, 2d."),
         click.option("--cron", help='Run it again and again: five fields such as "0 9 * * 1-5", or @daily.'),
-        click.option("--timezone", help="IANA name of the clocks of --cron and --at.  [default: SCHEDULER_TIMEZONE]"),
+        click.option("--timezone", help="IANA time zone of --cron and --at.  [default: SCHEDULER_TIMEZONE]"),
         click.option(
             "--misfire",
             type=click.Choice([rule.value for rule in Misfire]),
@@ -46,7 +46,7 @@ def definition_options(command: Command) -> Command:
         click.option(
             "--max-attempts", type=click.IntRange(1, 100), help="How often a failing run is tried.  [default: 3]"
         ),
-        click.option("--space", help="The Chat space that it belongs to."),
+        click.option("--space", help="Its Chat space."),
     )
     for option in reversed(options):
         command = option(command)
@@ -55,16 +55,16 @@ def definition_options(command: Command) -> Command:
 
 @jobs.command("add")
 @click.argument("job_type")
-@click.option("--id", help="Its name; the same call then makes it once.  [default: one is made up]")
+@click.option("--id", help="Its id; repeated calls then create it once.  [default: a new id]")
 @definition_options
-@click.option("--replace", is_flag=True, help="Change the job of this id if it has another definition.")
+@click.option("--replace", is_flag=True, help="Change the job with this id if its definition differs.")
 @click.pass_obj
 def add_job(session: Session, /, job_type: str, **options: Any) -> None:
     """Schedule a job, once or again and again.
 
     It runs with the next tick (at once while `make run` is up), unless --at, --in or --cron say otherwise; with --cron,
-    --at says from when on. With --id the call can be repeated: the same definition changes nothing, another one is
-    refused, or with --replace taken over, and the history is kept.
+    --at is the start. With --id you can repeat the call: the same definition changes nothing; a different one is
+    refused, or with --replace applied, and the history is kept.
 
     \b
     Examples:
@@ -73,7 +73,7 @@ def add_job(session: Session, /, job_type: str, **options: Any) -> None:
     """
     scheduled = session.checked_jobs.schedule(job_type, by=session.by, **_definition(session, options))
     if job_type not in session.handlers:
-        warn(f"no handler for {job_type} can be found here; {ADD_HANDLER}")
+        warn(f"no handler for {job_type} is registered here; {ADD_HANDLER}")
     click.echo(f"job {scheduled.job.id}: {scheduled.outcome}, {_state(session, scheduled.job)}")
 
 
@@ -82,10 +82,10 @@ def add_job(session: Session, /, job_type: str, **options: Any) -> None:
 @definition_options
 @click.pass_obj
 def edit_job(session: Session, /, job_id: str, **options: Any) -> None:
-    """Change what a job does, or when; the rest and the history stay.
+    """Change what a job does, or when; everything else stays, also the history.
 
-    A new time starts a new occurrence, and wakes a finished job. --at or --in without --cron makes a recurring job
-    one that runs once.
+    A new time starts a new occurrence, and makes a finished job pending again. --at or --in without --cron turns a
+    recurring job into a one-shot job.
 
     \b
     Example:
@@ -98,7 +98,7 @@ def edit_job(session: Session, /, job_id: str, **options: Any) -> None:
 
 
 def _definition(session: Session, options: dict[str, Any]) -> dict[str, Any]:
-    """Give the options that were given, under the names of the Python interface."""
+    """Return the options that were set, under the names of the Python interface."""
     given = {name: value for name, value in options.items() if value is not None}
     if "at" in given and "delay" in given:
         raise click.UsageError("Give --at or --in, not both.")
@@ -117,12 +117,12 @@ def _command(name: str, verb: Callable[..., Job], says: str) -> None:
         _each(job_ids, lambda job_id: _report(session, verb(session.jobs, job_id, by=session.by)))
 
 
-_command("cancel", Jobs.cancel, "End jobs for good. A run under way goes on, and its history will say so.")
-_command("pause", Jobs.pause, "Keep jobs from running until they are resumed. A run under way goes on.")
-_command("resume", Jobs.resume, "Let paused jobs run again.")
-_command("run", Jobs.run, "Let the next tick run jobs, whatever their time. The regular occurrences are kept.")
-_command("retry", Jobs.retry, "Let the next tick try failed jobs again, with all their attempts.")
-_command("release", Jobs.release, "End the lease of jobs whose run is stuck. Whatever that run still does is refused.")
+_command("cancel", Jobs.cancel, "Cancel jobs for good. A run in progress continues, and the history records it.")
+_command("pause", Jobs.pause, "Pause jobs until they are resumed. A run in progress continues.")
+_command("resume", Jobs.resume, "Resume paused jobs.")
+_command("run", Jobs.run, "Run jobs with the next tick, whatever their time. The regular occurrences are kept.")
+_command("retry", Jobs.retry, "Retry failed jobs with the next tick, with all their attempts.")
+_command("release", Jobs.release, "End the lease of jobs whose run is stuck. A late result of that run is refused.")
 
 
 @jobs.command("delete")
@@ -130,7 +130,7 @@ _command("release", Jobs.release, "End the lease of jobs whose run is stuck. Wha
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def delete_jobs(session: Session, job_ids: Sequence[str], yes: bool) -> None:
-    """Delete jobs that nobody runs, with their history.
+    """Delete jobs that are not running, with their history.
 
     \b
     Example:
@@ -147,7 +147,7 @@ def delete_jobs(session: Session, job_ids: Sequence[str], yes: bool) -> None:
 
 
 def _each(job_ids: Sequence[str], act: Callable[[str], None]) -> None:
-    """Do something to each job; one that refuses does not keep it from the others."""
+    """Apply a function to each job; continue after an error."""
     has_failed = False
     for job_id in job_ids:
         try:

@@ -31,7 +31,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, 
 @json_option
 @click.pass_obj
 def list_jobs(session: Session, /, limit: int | None, as_json: bool, **filters: Any) -> None:
-    """List jobs by id. Documents that cannot be read as jobs are listed with the reason.
+    """List jobs by id. Unreadable documents are listed with the reason.
 
     \b
     Example:
@@ -49,7 +49,7 @@ def list_jobs(session: Session, /, limit: int | None, as_json: bool, **filters: 
 @json_option
 @click.pass_obj
 def show_job(session: Session, job_id: str, as_json: bool) -> None:
-    """Show everything about a job, its last runs too.
+    """Show everything about a job, including its last runs.
 
     \b
     Example:
@@ -67,10 +67,10 @@ def show_job(session: Session, job_id: str, as_json: bool) -> None:
 
 
 def next_run(session: Session, job: Job) -> str:
-    """Say when a job runs next, or since when it runs; empty when it does neither."""
+    """Return when a job runs next, or since when it runs; "" for neither."""
     zone, now = job.timezone or session.settings.timezone, session.clock()
     if job.started_at and job.lease_until and job.lease_until > now:
-        return f"under way since {shown(job.started_at, zone)}"
+        return f"running since {shown(job.started_at, zone)}"
     return shown_with_distance(job.ready_at, zone, now) if job.ready_at else ""
 
 
@@ -81,7 +81,7 @@ def _print_pages(session: Session, found: Iterator[Job | Unreadable]) -> None:
         print_table(HEADER, [_row(session, job) for job in page], is_continued=not is_first)
         is_first = False
     if is_first:
-        click.echo("There are no such jobs.")
+        click.echo("No jobs found.")
 
 
 def _row(session: Session, job: Job | Unreadable) -> Row:

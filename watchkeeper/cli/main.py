@@ -13,7 +13,7 @@ from watchkeeper.cli.renew import renew
 from watchkeeper.cli.tick import tick
 from watchkeeper.session import open_session
 
-INTERRUPTED = 130  # as a shell says it of what Ctrl-C ended
+INTERRUPTED = 130  # the exit code of a shell after Ctrl-C
 
 
 class Failed(click.ClickException):
@@ -25,7 +25,7 @@ class Failed(click.ClickException):
 
 
 class ErrorLines(click.Group):
-    """A group whose commands end on an error with one line and no traceback, and on Ctrl-C without a word."""
+    """A group whose commands print one line and no traceback on an error, and nothing on Ctrl-C."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -34,13 +34,13 @@ class ErrorLines(click.Group):
         except WatchkeeperError as exc:
             raise Failed(str(exc)) from exc
         except BrokenPipeError:
-            raise  # click ends quietly when nobody reads on
+            raise  # click exits quietly when the reader is gone
         except OSError as exc:
             raise Failed(str(exc)) from exc
         except (click.Abort, KeyboardInterrupt) as exc:
-            click.echo(err=True)  # a question, or ^C, still stands in the line
+            click.echo(err=True)  # end the line of the question, or of ^C
             if KeyboardInterrupt not in (type(exc), type(exc.__context__)):
-                raise Failed("there is nobody to ask; say --yes") from exc
+                raise Failed("no terminal to ask on; use --yes") from exc
             ctx.exit(INTERRUPTED)
 
 
@@ -64,15 +64,14 @@ def watchkeeper(ctx: click.Context) -> None:
 @click.option(
     "--storage",
     type=click.Choice(["json", "firestore"]),
-    help="Where jobs are kept, instead of SCHEDULER_STORAGE; firestore is its emulator, which is started.",
+    help="Where jobs are kept, instead of SCHEDULER_STORAGE; firestore starts and uses the emulator.",
 )
 @click.pass_context
 def dev(ctx: click.Context, storage: str | None) -> None:
     """Run every function on this machine, and a page to see them, until Ctrl-C.
 
-    A stand-in for Cloud Scheduler calls each function at once, and then on its schedule in functions.toml. Gmail,
-    Airtable and Chat are played by stand-ins as long as none of their settings is made. A function whose code changes
-    is loaded again.
+    A fake Cloud Scheduler calls each function at once, and then on its schedule in functions.toml. Gmail, Airtable and
+    Chat are fakes, unless one of their settings is set. A function is reloaded when its code changes.
 
     \b
     Example:

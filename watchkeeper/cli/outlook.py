@@ -1,4 +1,4 @@
-"""The dry run of a tick: what is due now and within the next hour, in our store or where the former system keeps it.
+"""The dry run of a tick: what is due now and within the next hour, in our store or in that of the former system.
 
 Over the former system's jobs it is the shadow run of a roll-out: they are converted in memory, and nothing is written.
 """
@@ -16,8 +16,8 @@ from shared.settings import Settings
 from shared.store.documents import Unreadable
 from shared.store.protocol import PAGE, Won
 from watchkeeper.cli.display import Row, print_json_list, print_table, warn
-from watchkeeper.cli.importing import Conversion, Intake
-from watchkeeper.cli.intake_report import IntakeReport
+from watchkeeper.cli.import_report import ImportReport
+from watchkeeper.cli.importing import Conversion, ImportItem
 from watchkeeper.cli.transfer import conversion_of, read_objects
 from watchkeeper.session import ADD_HANDLER, Session
 from watchkeeper.times import shown, span
@@ -26,11 +26,11 @@ OUTLOOK = timedelta(hours=1)
 
 
 def print_outlook(session: Session, *, as_json: bool) -> None:
-    """List what ticks would run within the hour, in the order of time.
+    """Print what ticks would run within the hour, sorted by time.
 
-    A list in the place of the job file is the former system's. Its documents have no `ready_at`, so the query of a
-    tick finds none of them; they are looked for only where that query found nothing, since it costs a read for each
-    job that waits.
+    A job file that is a list is the former system's. Its documents in a collection have no `ready_at`, so the query of
+    a tick does not find them. They are searched only if that query finds nothing, because the search reads every
+    waiting job.
     """
     objects = _former_file(session.settings)
     if objects is not None:
@@ -42,8 +42,8 @@ def print_outlook(session: Session, *, as_json: bool) -> None:
         _print_found(session, found, now, as_json=as_json)
     elif documents := _former_documents(session):
         conversion = conversion_of(session)
-        intakes = [conversion.from_store(document) for document in documents]
-        _print_former(session, conversion, intakes, command="upgrade", as_json=as_json)
+        items = [conversion.from_store(document) for document in documents]
+        _print_former(session, conversion, items, command="upgrade", as_json=as_json)
     else:
         _print_due(session, [], now, as_json=as_json)
         if session.settings.storage == "json" and not session.settings.json_path.exists():
@@ -51,7 +51,7 @@ def print_outlook(session: Session, *, as_json: bool) -> None:
 
 
 def _former_file(settings: Settings) -> list[Any] | None:
-    """Give the objects of a job file that is a list; of any other file the store says what it is."""
+    """Return the objects of a job file that is a list; None for any other file, which the store then reads."""
     if settings.storage != "json":
         return None
     try:
@@ -61,7 +61,7 @@ def _former_file(settings: Settings) -> list[Any] | None:
 
 
 def _former_documents(session: Session) -> list[Unreadable]:
-    """Give the documents that wait, or run, and that no tick can read: only these could be due."""
+    """Return the unreadable documents that are pending or running: only these could be due."""
     return [
         document
         for status in (Status.PENDING, Status.RUNNING)
@@ -77,28 +77,28 @@ def _print_found(session: Session, found: Sequence[Job | Unreadable], now: datet
         warn(f"there may be more: these are the first {PAGE}")
     unhandled = {job.job_type for job in due if isinstance(job, Job)} - session.handlers.keys()
     if unhandled:
-        warn(f"no handler for {', '.join(sorted(unhandled))} can be found here; {ADD_HANDLER}")
+        warn(f"no handler for {', '.join(sorted(unhandled))} is registered here; {ADD_HANDLER}")
 
 
 def _print_former(
-    session: Session, conversion: Conversion, intakes: Sequence[Intake], *, command: str, as_json: bool
+    session: Session, conversion: Conversion, items: Sequence[ImportItem], *, command: str, as_json: bool
 ) -> None:
-    """Print what would be due once `command` had taken the jobs in, and on stderr what it would say of them."""
+    """Print what would be due after `command`, and on stderr its remarks."""
     now = conversion.now
-    report = IntakeReport(now=now, job_types=conversion.job_types)
+    report = ImportReport(now=now, job_types=conversion.job_types)
     due: list[Job] = []
-    for intake in report.takeable(intakes):
-        report.note(intake, Won(intake.after))
-        if isinstance(intake.after, Job) and intake.after.is_due(now + OUTLOOK):
-            due.append(intake.after)
+    for item in report.importable(items):
+        report.count(item, Won(item.after))
+        if isinstance(item.after, Job) and item.after.is_due(now + OUTLOOK):
+            due.append(item.after)
     for refused in report.refused:
-        click.echo(f"not taken: {refused}", err=True)
+        click.echo(f"not imported: {refused}", err=True)
     due.sort(key=lambda job: (job.ready_at or now, job.id))
     _print_due(session, due, now, as_json=as_json)
     for remark in report.unhandled_remarks():
         click.echo(remark, err=True)
     click.echo(
-        f"Looked at: {len(intakes)}, as `watchkeeper jobs {command}` would take them in; until then no tick runs them.",
+        f"Checked: {len(items)}, as `watchkeeper jobs {command}` would convert them; until then no tick runs them.",
         err=True,
     )
 
@@ -113,13 +113,13 @@ def _print_due(session: Session, due: Sequence[Job | Unreadable], now: datetime,
 
 
 def _is_to_run(job: Job, now: datetime) -> bool:
-    """Leave out what runs at present: it comes back only if its holder dies."""
+    """Return whether a job runs within the hour; one that is running now returns only if its holder dies."""
     return job.is_due(now) or job.lease_until is None
 
 
 def _row(session: Session, job: Job | Unreadable, now: datetime) -> Row:
     if isinstance(job, Unreadable):
-        return job.id, "", "", "", f"cannot be read and will be set aside: {job.reason}"
+        return job.id, "", "", "", f"cannot be read and will be quarantined: {job.reason}"
     at = job.ready_at or now
     lateness = f"{span(now - at)} late" if at <= now else f"in {span(at - now)}"
     return job.id, job.job_type, shown(at, session.settings.timezone), lateness, _remark(job)

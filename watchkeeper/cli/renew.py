@@ -1,4 +1,4 @@
-"""`watchkeeper renew`: renew subscriptions in this process as the functions do, or show how each of them stands."""
+"""`watchkeeper renew`: renew subscriptions in this process as the functions do, or show their state."""
 
 from datetime import datetime
 from itertools import takewhile
@@ -21,14 +21,13 @@ HEADER = ("SUBSCRIPTION", "EXPIRES", "RENEWED", "REMARK")
 
 @click.command()
 @click.argument("service", type=click.Choice(["gmail", "airtable"]), required=False)
-@click.option("--status", "only_status", is_flag=True, help="Renew nothing; show how each subscription stands.")
+@click.option("--status", "only_status", is_flag=True, help="Renew nothing; show the state of each subscription.")
 @click.option("--json", "as_json", is_flag=True, help="Write the answer, or with --status a list of jobs, as JSON.")
 @click.pass_context
 def renew(ctx: click.Context, service: str | None, only_status: bool, as_json: bool) -> None:
     """Renew Gmail's push watches or Airtable's webhooks, once, in this process.
 
-    It does what the function does, with the settings that are found here. The exit code is 1 when something could not
-    be renewed.
+    It does the same as the function, with the settings of this machine. The exit code is 1 if a renewal failed.
 
     \b
     Examples:
@@ -38,13 +37,13 @@ def renew(ctx: click.Context, service: str | None, only_status: bool, as_json: b
     if only_status:
         _show(ctx.obj, service, as_json=as_json)
     elif service is None:
-        raise click.UsageError("say what to renew, gmail or airtable, or --status")
+        raise click.UsageError("choose gmail or airtable, or --status")
     elif interrupted := _renew(ctx.obj, service, as_json=as_json):
         ctx.exit(128 + interrupted)
 
 
 def _renew(session: Session, service: str, *, as_json: bool) -> int:
-    """Renew, print the answer, and give the number of the signal that ended it early, or 0. Raises RenewalFailed."""
+    """Renew and print the answer; return the number of the signal that ended it early, or 0. Raises RenewalFailed."""
     with logs_on_stderr(session.settings.log_level), interrupts() as caught:
         try:
             answer = _answer(session, service, caught)
@@ -89,7 +88,7 @@ def _show(session: Session, service: str | None, *, as_json: bool) -> None:
     elif found:
         print_table(HEADER, [_row(session, job) for job in found])
     else:
-        click.echo("There is no subscription on record; `watchkeeper renew gmail` or `renew airtable` makes the first.")
+        click.echo("No subscription on record; `watchkeeper renew gmail` or `renew airtable` makes the first.")
 
 
 def _row(session: Session, job: Job | Unreadable) -> Row:
@@ -112,9 +111,9 @@ def _unknown_or_never(job: Job) -> str:
 def _remark(job: Job, timezone: str, now: datetime) -> str:
     if job.lease_until is not None and job.lease_until > now:
         until = shown(job.lease_until, timezone)
-        return f"is being renewed, until {until} at the latest; if that has died, `jobs release` makes way"
+        return f"renewal in progress, until {until} at the latest; if it has died, run `jobs release`"
     if job.lease_until is not None:
-        return "a renewal of it has died; renew it"
+        return "its renewal has died; renew it again"
     if job.status in (Status.PAUSED, Status.CANCELLED):
         return f"{job.status}: no alarm"
     return f"last error: {job.payload['error']}" if "error" in job.payload else ""

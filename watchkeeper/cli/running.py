@@ -1,4 +1,4 @@
-"""What commands that do the work of a function have in common: its log lines on stderr, and Ctrl-C as its SIGTERM."""
+"""Shared by commands that do the work of a function: its log lines on stderr, and Ctrl-C as its SIGTERM."""
 
 import logging
 import signal
@@ -10,7 +10,7 @@ from types import FrameType
 
 @contextmanager
 def interrupts() -> Iterator[list[int]]:
-    """Collect the signals that ask this process to end; the second one ends it."""
+    """Yield the list of signals to terminate; the second one terminates the process."""
     caught: list[int] = []
 
     def catch(number: int, frame: FrameType | None) -> None:
@@ -27,7 +27,7 @@ def interrupts() -> Iterator[list[int]]:
 
 @contextmanager
 def logs_on_stderr(level: str) -> Iterator[None]:
-    """Show what is logged, one plain line each; with LOG_LEVEL=DEBUG tracebacks of handlers too."""
+    """Print log records on stderr, one plain line each; with LOG_LEVEL=DEBUG also the tracebacks of handlers."""
     output = logging.StreamHandler(sys.stderr)
     output.setFormatter(logging.Formatter("%(levelname)s %(message)s") if level == "DEBUG" else _LineFormatter())
     root, own = logging.getLogger(), logging.getLogger("watchkeeper")
@@ -42,7 +42,7 @@ def logs_on_stderr(level: str) -> Iterator[None]:
 
 
 class _LineFormatter(logging.Formatter):
-    """Leaves out tracebacks: the message of a failed job tells its error."""
+    """Leaves out tracebacks: the message of a failed job contains its error."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the line."""

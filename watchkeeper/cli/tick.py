@@ -18,11 +18,11 @@ from watchkeeper.session import Session
 def tick(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
     """Run what is due, once, in this process.
 
-    It works on the configured store and prints the metrics. Ctrl-C ends it as the cloud would: nothing more is
-    started, and what was not begun is given back. The exit code is 1 when the store cannot be used; jobs that fail
-    do not make the tick fail.
+    It works on the configured store and prints the metrics. Ctrl-C stops it as the cloud does: nothing more
+    starts, and claimed jobs that have not started are released. The exit code is 1 if the store is unreachable; a
+    failed job does not fail the tick.
 
-    --dry-run writes nothing at all. It shows jobs of the former system too, as they would be once taken over: in its
+    --dry-run writes nothing. It also shows jobs of the former system as they would be after an import: in its
     jobs.json, named by SCHEDULER_JSON_PATH, or in its Firestore collection.
 
     \b
@@ -36,7 +36,7 @@ def tick(ctx: click.Context, dry_run: bool, as_json: bool) -> None:
 
 
 def _run(session: Session, *, as_json: bool) -> int:
-    """Run the tick; give the number of the signal that ended it early, or 0."""
+    """Run the tick; return the number of the signal that ended it early, or 0."""
     settings, handlers = session.settings, session.handlers
     check_limits(settings, handlers)
     with logs_on_stderr(settings.log_level), interrupts() as caught:

@@ -1,4 +1,4 @@
-"""`watchkeeper jobs import`, `upgrade` and `export`: jobs in bulk, into the store, where they lie, and out of it."""
+"""`watchkeeper jobs import`, `upgrade` and `export`: jobs in bulk, into the store, within it, and out of it."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,13 +13,13 @@ from shared.store.documents import Unreadable
 from shared.store.private_files import create_private
 from shared.store.protocol import Change, Lost, Outcome, Store, Unheard, Won
 from watchkeeper.cli.display import json_lines, print_json_list, print_table, tracked, warn_of_unreadable
-from watchkeeper.cli.importing import Conversion, Intake
-from watchkeeper.cli.intake_report import IntakeReport
+from watchkeeper.cli.import_report import ImportReport
+from watchkeeper.cli.importing import Conversion, ImportItem
 from watchkeeper.session import Session
 
 CHUNK = 2000  # for the JSON store, which writes its whole file each time; Firestore cuts its calls itself
 
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only report what would be done.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Report what would be done, and write nothing.")
 
 
 @click.command("import")
@@ -27,12 +27,12 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Only report what 
 @dry_run_option
 @click.pass_obj
 def import_jobs(session: Session, file: str, dry_run: bool) -> None:
-    """Take in the jobs of FILE (- is standard input).
+    """Import the jobs of FILE (- is standard input).
 
-    FILE is a JSON list: the jobs.json of the former system, whose times mean UTC where they name no zone, or what
-    `jobs export` wrote. A job whose id exists already is left alone, so an import can be repeated. Jobs without a
-    handler are taken in paused. What cannot be taken is named with the reason; the rest is imported, and the exit
-    code is 1.
+    FILE is a JSON list: the jobs.json of the former system (times without a zone are UTC), or the output of
+    `jobs export`. A job whose id already exists is left alone, so you can repeat an import. Jobs without a handler are
+    imported paused. If a job cannot be imported, its reason is shown, the others are imported, and the exit code
+    is 1.
 
     \b
     Example:
@@ -43,18 +43,18 @@ def import_jobs(session: Session, file: str, dry_run: bool) -> None:
         click.echo(f"{file} holds no jobs; nothing was done.")
         return
     conversion = conversion_of(session)
-    _take_in(session.store, conversion, conversion.from_file(objects), dry_run=dry_run)
+    _import(session.store, conversion, conversion.from_file(objects), dry_run=dry_run)
 
 
 @click.command("upgrade")
 @dry_run_option
 @click.pass_obj
 def upgrade_jobs(session: Session, dry_run: bool) -> None:
-    """Take up stored documents that cannot be read as jobs.
+    """Convert stored documents that cannot be read as jobs.
 
-    These are documents of the former system, and documents that a tick set aside and somebody repaired since. They
-    are changed in place, and fields that are not ours stay. It can be repeated, and run while ticks run. What cannot
-    be taken is named with the reason and left as it is; the exit code is then 1.
+    These are documents of the former system, and documents that a tick quarantined and a person repaired since. They
+    are changed in place; unknown fields stay. You can repeat it, also while ticks run. If a document cannot be
+    converted, its reason is shown, it stays as it is, and the exit code is 1.
 
     \b
     Example:
@@ -66,7 +66,7 @@ def upgrade_jobs(session: Session, dry_run: bool) -> None:
         click.echo("Every job can be read; there is nothing to upgrade.")
         return
     conversion = conversion_of(session)
-    _take_in(session.store, conversion, [conversion.from_store(document) for document in unreadable], dry_run=dry_run)
+    _import(session.store, conversion, [conversion.from_store(document) for document in unreadable], dry_run=dry_run)
 
 
 @click.command("export")
@@ -76,15 +76,15 @@ def upgrade_jobs(session: Session, dry_run: bool) -> None:
 def export_jobs(session: Session, file: Path | None, force: bool) -> None:
     """Write all jobs as a JSON list to FILE, or to standard output.
 
-    Documents that cannot be read are written as they stand, so that nothing is lost; `jobs import` takes those that
-    it can convert, and names the others.
+    Unreadable documents are written unchanged, so that nothing is lost; `jobs import` imports those that it can
+    convert, and lists the others.
 
     \b
     Example:
       watchkeeper jobs export backup.json
     """
     if file is not None and file.exists() and not force:
-        raise InvalidInput(f"{file} exists; name another file, or overwrite it with --force")
+        raise InvalidInput(f"{file} exists; choose another file, or overwrite it with --force")
     jobs = list(session.jobs.list(with_subscriptions=True))
     if file is None:
         print_json_list(jobs)
@@ -103,47 +103,47 @@ def read_objects(file: str) -> list[Any]:
         raise InvalidInput(f"{file} is not JSON ({exc})") from exc
     if not isinstance(objects, list):
         raise InvalidInput(
-            f"{file} is JSON, but no list of jobs such as the former jobs.json, or what `jobs export` writes"
+            f"{file} is JSON, but not a list of jobs such as the former jobs.json or the output of `jobs export`"
         )
     return objects
 
 
 def conversion_of(session: Session) -> Conversion:
-    """Give the conversion as of now, with the handlers that can be found here."""
+    """Return the conversion as of now, with the handlers that are registered here."""
     return Conversion(now=session.clock(), retention=session.settings.retention, job_types=session.handlers.keys())
 
 
-def _take_in(store: Store, conversion: Conversion, intakes: Sequence[Intake], *, dry_run: bool) -> None:
-    """Store what can be taken, and report. Raises WatchkeeperError when something was not, and StoreUnavailable."""
-    report = IntakeReport(now=conversion.now, job_types=conversion.job_types)
+def _import(store: Store, conversion: Conversion, items: Sequence[ImportItem], *, dry_run: bool) -> None:
+    """Store all that can be imported, and report. Raises WatchkeeperError if anything was not, and StoreUnavailable."""
+    report = ImportReport(now=conversion.now, job_types=conversion.job_types)
     try:
-        _store(store, report.takeable(intakes), report, dry_run=dry_run)
+        _store(store, report.importable(items), report, dry_run=dry_run)
     finally:
         _print(report, dry_run=dry_run)
     if report.refused:
-        raise WatchkeeperError(f"{len(report.refused)} of {len(intakes)} were not taken; each is named above")
+        raise WatchkeeperError(f"{len(report.refused)} of {len(items)} were not imported; see the reasons above")
 
 
-def _store(store: Store, intakes: Sequence[Intake], report: IntakeReport, *, dry_run: bool) -> None:
-    chunks = [intakes[start : start + CHUNK] for start in range(0, len(intakes), CHUNK)]
+def _store(store: Store, items: Sequence[ImportItem], report: ImportReport, *, dry_run: bool) -> None:
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     for chunk in tracked(chunks, "Storing jobs"):
-        changes = [Change(intake.before, intake.after) for intake in chunk]
+        changes = [Change(item.before, item.after) for item in chunk]
         outcomes = _foreseen(store, changes) if dry_run else store.swap(changes)
-        for intake, outcome in zip(chunk, outcomes, strict=True):
-            report.note(intake, outcome)
+        for item, outcome in zip(chunk, outcomes, strict=True):
+            report.count(item, outcome)
         if unheard := [outcome.reason for outcome in outcomes if isinstance(outcome, Unheard)]:
-            raise StoreUnavailable(f"not everything could be stored, repeat this for the rest: {unheard[0]}")
+            raise StoreUnavailable(f"could not store everything; repeat this for the rest: {unheard[0]}")
 
 
 def _foreseen(store: Store, changes: Sequence[Change]) -> list[Outcome]:
-    """Tell what a swap would come to, by reading only."""
+    """Return the outcomes that a swap would have, by reading only."""
     present = store.get([change.job_id for change in changes if change.before is None])
     return [Lost() if change.job_id in present else Won(change.after) for change in changes]
 
 
-def _print(report: IntakeReport, *, dry_run: bool) -> None:
+def _print(report: ImportReport, *, dry_run: bool) -> None:
     for refused in report.refused:
-        click.echo(f"not taken: {refused}", err=True)
+        click.echo(f"not imported: {refused}", err=True)
     if rows := report.rows():
         print_table(("WAS", "IS NOW", "JOBS"), rows)
     for remark in report.remarks():

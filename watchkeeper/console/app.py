@@ -1,9 +1,9 @@
-"""The console as a small web application: thin routes over `views`, and the guards of a tool that is for this machine.
+"""The console as a small web application: thin routes over `views`, and the guards of a local tool.
 
     make_server("127.0.0.1", 8080, create_console(system), threaded=True)
 
-Whoever serves it binds 127.0.0.1. A page of another site can reach that address too, through the person's browser: so
-requests of other origins, and for other host names (DNS rebinding), are refused.
+Serve it on 127.0.0.1 only. A page of another site can reach that address through the person's browser, so requests of
+other origins, and for other host names (DNS rebinding), are refused.
 """
 
 import json
@@ -53,7 +53,7 @@ Answer = flask.typing.ResponseReturnValue
 
 
 def create_console(system: System) -> flask.Flask:
-    """Make the application for one system. Read-only, it answers 403 to everything that would change something."""
+    """Return the application for one system. Read-only, it answers 403 to every change."""
     app = flask.Flask("watchkeeper.console", root_path=str(Path(__file__).parent))
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the order of the metrics means something
@@ -81,12 +81,12 @@ def create_console(system: System) -> flask.Flask:
 
 
 def _refuse(request: flask.Request, *, is_read_only: bool) -> None:
-    """Answer 403 to what no page of ours asks for: another host name or origin, or a change where none is allowed."""
+    """Refuse, with 403, another host name or origin, and a change where none is allowed."""
     port = request.environ["SERVER_PORT"]
     if not is_loopback(request.host) or request.host.rpartition(":")[2] != port:
         abort(403, f"open this page as http://127.0.0.1:{port}")
     is_foreign = is_cross_origin(request.headers)
-    # Without these headers a person typed the address, or no browser asks.
+    # Without these headers a person typed the address, or the client is not a browser.
     is_ours = "Origin" in request.headers or request.headers.get("Sec-Fetch-Site") == "same-origin"
     changes = request.method not in ("GET", "HEAD", "OPTIONS")
     if changes and (is_foreign or not is_ours or request.mimetype != "application/json"):
@@ -108,12 +108,12 @@ def _error(exc: WatchkeeperError, place: str) -> Answer:
     errors = {"errors": exc.errors} if isinstance(exc, InvalidForm) else {}
     status = next((status for kind, status in STATUS.items() if isinstance(exc, kind)), 500)
     is_away = isinstance(exc, StoreUnavailable)
-    advice = f". The jobs are {place}; once they can be read again, this page goes on by itself." if is_away else ""
+    advice = f". The jobs are {place}; once they can be read again, this page continues by itself." if is_away else ""
     return {"error": f"{exc}{advice}", **errors}, status
 
 
 class _Console:
-    """What the routes answer. Each look reads few documents, since reads of the real Firestore are billed."""
+    """The routes. Each refresh reads few documents, because reads of the real Firestore are billed."""
 
     def __init__(self, system: System) -> None:
         self._system = system
@@ -147,7 +147,7 @@ class _Console:
         return views.listing(found, self._system.clock(), self._system.timezone)
 
     def _page(self, **asked: Any) -> list[Any]:
-        # The subscriptions are left out afterwards: here, a second page would be read to make up for them.
+        # The subscriptions are filtered out later: filtering here would read a second page to replace them.
         listed = self._system.jobs.list(page_size=views.PAGE, with_subscriptions=True, **asked)
         return list(islice(listed, views.PAGE))
 
@@ -171,13 +171,13 @@ class _Console:
 
     def command(self, job_id: str, command: str) -> Answer:
         if command not in views.COMMANDS:
-            abort(404, f"there is no command {command}")
+            abort(404, f"unknown command {command}")
         getattr(self._system.jobs, command)(job_id, by=BY)
         return self.job(job_id)
 
     def call(self, function: str) -> Answer:
         if function not in self._system.schedules or function not in self._system.functions:
-            abort(404, f"there is no scheduled function {function}")
+            abort(404, f"unknown scheduled function {function}")
         return views.called(self._system.call(function))
 
     # -- chat ----------------------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ class _Console:
 
     def _open_room(self) -> Room:
         if self._room is None:
-            abort(404, "there is no chat here: the function runs somewhere else, where Google Chat reaches it")
+            abort(404, "no Chat on this page: the function runs elsewhere, where Google Chat reaches it")
         return self._room
 
     def _ask(self, event: Event) -> Any:
@@ -212,22 +212,22 @@ class _Console:
         try:
             status, reply = _exchange("POST", address, "/", REPLY_SECONDS, json.dumps(event).encode(), headers)
         except (OSError, HTTPException, ValueError) as exc:
-            return NoReply(f"chat_webhook did not answer ({type(exc).__name__}); its lines in the terminal say why.")
+            return NoReply(f"chat_webhook did not answer ({type(exc).__name__}); see its log lines in the terminal.")
         if status == 200:
             return reply
         said = reply.get("error") if isinstance(reply, dict) else None
         message = said.get("message") if isinstance(said, dict) else ""
-        return NoReply(f"chat_webhook answered {status}: {message or 'its lines in the terminal say why'}")
+        return NoReply(f"chat_webhook answered {status}: {message or 'see its log lines in the terminal'}")
 
     def _posted(self) -> list[Message]:
-        """Read what jobs have posted; nothing where Chat is real, which keeps its messages to itself."""
+        """Read what jobs have posted to the fake Chat; nothing with the real Chat."""
         if not self._stand_in:
             return []
         try:
             _, told = _exchange("GET", self._stand_in, CONTROL_PATH, STAND_IN_SECONDS)
             return list(told["state"]["messages"])
         except (OSError, HTTPException, ValueError, LookupError, TypeError) as exc:
-            raise WatchkeeperError(f"the stand-in for Chat does not answer ({type(exc).__name__})") from exc
+            raise WatchkeeperError(f"no response from the fake Chat ({type(exc).__name__})") from exc
 
 
 def _exchange(
@@ -245,7 +245,7 @@ def _exchange(
 def _body() -> dict[str, Any]:
     body = flask.request.get_json()
     if not isinstance(body, dict):
-        raise InvalidInput("the request is no JSON object")
+        raise InvalidInput("the request is not a JSON object")
     return body
 
 

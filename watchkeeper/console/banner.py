@@ -1,4 +1,4 @@
-"""What a local run says of itself at the start: what is real, what stands in, and what to do next."""
+"""The banner of a local run: what is real, what is a fake, and what to do next."""
 
 import shutil
 import sys
@@ -9,13 +9,13 @@ from shared.settings import AuthMode, Settings
 from watchkeeper.console.system import System
 
 
-def introduction(system: System, console: int, settings: Settings, env: Mapping[str, str]) -> str:
-    """Introduce the run to a person who sees it for the first time; `console` is its port."""
+def banner(system: System, console: int, settings: Settings, env: Mapping[str, str]) -> str:
+    """Return the banner for a person who sees the run for the first time; `console` is the port of the page."""
     rows = [("jobs", system.place), ("access", _access(settings))]
     rows += [(name, f"the real function: {url}{_schedule(system, name)}") for name, url in system.functions.items()]
-    rows.append(("scheduler", "a STAND-IN for Cloud Scheduler makes these calls, and repeats a failed renewal"))
+    rows.append(("scheduler", "a FAKE Cloud Scheduler makes these calls, and repeats a failed renewal"))
     for service in system.services:
-        stand_in = f"a STAND-IN, {service.address}/stand-in tells of it"
+        stand_in = f"a FAKE, {service.address}/stand-in shows its state"
         rows.append((service.name, stand_in if service.is_stand_in else f"the REAL {service.name}"))
     table = "\n".join(f"  {name:<16} {text}" for name, text in rows)
     command = f"{_store(settings, env)}{_command()}"
@@ -37,7 +37,7 @@ To see the subscriptions, or to renew them once more:
 
 
 def place_of_jobs(settings: Settings, env: Mapping[str, str]) -> str:
-    """Say where the jobs are."""
+    """Return where the jobs are stored, in words."""
     if settings.storage == "json":
         return f"in the file {_from_here(settings.json_path)}"
     if emulator := env.get("FIRESTORE_EMULATOR_HOST"):
@@ -66,7 +66,7 @@ def _access(settings: Settings) -> str:
 
 
 def _store(settings: Settings, env: Mapping[str, str]) -> str:
-    """Give the settings by which another command finds the emulator."""
+    """Return the settings that point another command to the emulator."""
     if settings.storage == "json" or not (emulator := env.get("FIRESTORE_EMULATOR_HOST")):
         return ""
     project = f"GOOGLE_CLOUD_PROJECT={settings.project} " if settings.project else ""

@@ -1,6 +1,6 @@
-"""What is written in messages and cards of Chat, as plain values: text in pieces, each with its styles and its link.
+"""The text of Chat messages and cards as plain values: pieces, each with its styles and its link.
 
-The page makes text nodes of the pieces, so what is not understood here is shown as it stands, and never run.
+The page makes text nodes of the pieces, so unknown markup is shown unchanged, and never run.
 
 https://developers.google.com/workspace/chat/format-messages
 """
@@ -58,12 +58,12 @@ def _piece(text: str, styles: tuple[str, ...], href: str = "") -> Piece:
 
 
 def safe_link(address: str) -> str:
-    """Give an address that may be opened by a click: http or https, else none."""
+    """Return an address if a click may open it (http or https), else ""."""
     return address if re.match(r"https?://[\w\[]", address, re.IGNORECASE) else ""
 
 
 def card_text(html: str) -> list[Piece]:
-    """Read the few tags that cards know; any other is text like the rest."""
+    """Read the few tags that cards support; any other tag is text."""
     reader = _CardText()
     reader.feed(html)
     reader.close()
@@ -107,7 +107,7 @@ class _CardText(HTMLParser):
 
 
 def card(value: Any) -> Shown:
-    """Give one of `cardsV2` as the page shows it. A widget that it does not know is named."""
+    """Return one of `cardsV2` as the page shows it; an unknown widget is shown by its name."""
     content = _object(_object(value).get("card"))
     header = _object(content.get("header"))
     sections = [
@@ -161,6 +161,6 @@ def _text(value: Any, name: str) -> str:
 
 
 def listed(value: Any, name: str) -> list[Any]:
-    """Give the list of this name in an object; anything else as a list of one."""
+    """Return the list of this name in an object; any other value as a list of one."""
     found = _object(value).get(name, [])
     return found if isinstance(found, list) else [found]

@@ -1,7 +1,7 @@
-"""A person in a Chat space, since Google Chat cannot reach this machine.
+"""A simulated person in a Chat space, because Google Chat cannot reach this machine.
 
-What the person writes and taps becomes the event that Chat would send, of either generation, and what the function
-answers is kept as Chat would keep it. What jobs post is read from the stand-in for Chat.
+A message or a tap becomes the event that Chat would send, in either format, and the function's reply is stored as Chat
+would store it. Messages from jobs are read from the fake Chat.
 
 Classic: https://developers.google.com/workspace/chat/api/reference/rest/v1/DeprecatedEvent
 Add-on: https://developers.google.com/workspace/add-ons/concepts/event-objects#chat-event-object
@@ -21,7 +21,7 @@ from shared.model.times import iso
 from watchkeeper.console.chat_markup import card, listed, message_text
 
 SPACE = "spaces/console"
-COMMANDS = {"remind": 1, "every": 2, "jobs": 3, "job": 4, "help": 5}  # with their ids, as docs/CHAT.md says
+COMMANDS = {"remind": 1, "every": 2, "jobs": 3, "job": 4, "help": 5}  # with their ids in docs/CHAT.md
 KEPT = 200
 APP = {"name": "users/app", "displayName": "Watchkeeper", "type": "BOT"}
 
@@ -31,29 +31,29 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class NoReply:
-    """The function did not answer with 200 and JSON; why."""
+    """The reason why the function did not answer with 200 and JSON."""
 
     reason: str
 
 
-Ask = Callable[[Event], Any]  # gives the JSON of the reply, or NoReply
+Ask = Callable[[Event], Any]  # returns the JSON of the reply, or NoReply
 
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Who speaks, and which generation of events Chat makes of it."""
+    """The person who writes, and the event format that Chat uses."""
 
     email: str
     is_add_on: bool
 
     def user(self) -> dict[str, str]:
-        """Give the person as Chat describes one."""
+        """Return the person in Chat's format."""
         name = self.email.partition("@")[0].replace(".", " ").title()
         user_id = f"users/{100_000 + crc32(self.email.encode())}"
         return {"name": user_id, "displayName": name, "email": self.email, "type": "HUMAN", "domainId": "console"}
 
     def writes(self, message: Message, now: datetime, timezone: str) -> Event:
-        """Give the event of a message, or of the slash command that it begins with."""
+        """Return the event of a message, or of the slash command at its start."""
         found = re.match(r"/(\w+)", message["text"])
         number = COMMANDS.get(found[1]) if found else None
         if not self.is_add_on:
@@ -69,7 +69,7 @@ class Person:
     def taps(
         self, message: Message, action: Mapping[str, Any], inputs: Mapping[str, str], now: datetime, timezone: str
     ) -> Event:
-        """Give the event of a button that is tapped, with what stands in the fields of its card."""
+        """Return the event of a tapped button, with the values of the fields of its card."""
         pairs = [pair for pair in listed(action, "parameters") if isinstance(pair, Mapping)]
         filled = {name: {"stringInputs": {"value": [str(value)]}} for name, value in inputs.items()}
         common = {"parameters": {str(pair.get("key")): pair.get("value") for pair in pairs}, "formInputs": filled}
@@ -100,7 +100,7 @@ def _zone(now: datetime, timezone: str) -> dict[str, Any]:
 
 
 class Room:
-    """The one space of the console. `ask` calls the function; `posted` reads what jobs have posted."""
+    """The one space of the console. `ask` calls the function; `posted` reads the messages from jobs."""
 
     def __init__(
         self, *, ask: Ask, posted: Callable[[], list[Message]], clock: Callable[[], datetime], timezone: str
@@ -110,31 +110,31 @@ class Room:
         self._clock = clock
         self._timezone = timezone
         self._lock = threading.Lock()
-        self._own: dict[str, Message] = {}  # by name: what was said here, and posts whose card was replaced
+        self._own: dict[str, Message] = {}  # by name: messages written here, and posts with a replaced card
         self._people: dict[str, str] = {}
         self._count = 0
 
     def say(self, text: str, *, person: Person, thread: str = "") -> None:
-        """Write a message, in a new thread or a given one, and take the reply."""
+        """Write a message, in a new thread or a given one, and handle the reply."""
         user = person.user()
         self._people[user["name"]] = user["displayName"]
         message = self._keep(user, {"text": text}, thread)
-        # In a space an app hears what mentions it; the mention is no part of the argument.
+        # In a space an app receives the messages that mention it; the mention is not part of the argument.
         argument = text.partition(" ")[2] if re.match(rf"/({'|'.join(COMMANDS)})\b", text) else text
         written = message | {"argumentText": f" {argument}"}
-        self._take(self._ask(person.writes(written, self._clock(), self._timezone)), person, message)
+        self._handle(self._ask(person.writes(written, self._clock(), self._timezone)), person, message)
 
     def tap(self, name: str, action: Mapping[str, Any], inputs: Mapping[str, str], *, person: Person) -> None:
-        """Tap a button of a message, and take the reply. Raises InvalidInput when the message is gone."""
+        """Tap a button of a message, and handle the reply. Raises InvalidInput if the message is gone."""
         found = self._all().get(name)
         if found is None:
-            raise InvalidInput("this message is not there any more; say it again")
+            raise InvalidInput("this message no longer exists; repeat the command")
         message = {"space": _space(SPACE), "thread": {}, **found, "sender": APP}
         event = person.taps(message, action, inputs, self._clock(), self._timezone)
-        self._take(self._ask(event), person, message)
+        self._handle(self._ask(event), person, message)
 
     def messages(self) -> list[Message]:
-        """Give the latest messages in order, as the page shows them."""
+        """Return the latest messages in order, as the page shows them."""
         in_order = sorted(self._all().values(), key=lambda message: str(message.get("createTime")))
         return [self._shown(message) for message in in_order[-KEPT:]]
 
@@ -160,8 +160,8 @@ class Room:
                 del self._own[oldest]
             return message
 
-    def _take(self, reply: Any, person: Person, about: Message) -> None:
-        """Do with a reply what Chat does: nothing, a new message in the thread, or another card in its place."""
+    def _handle(self, reply: Any, person: Person, about: Message) -> None:
+        """Handle a reply as Chat does: ignore it, add a message to the thread, or replace the card."""
         if isinstance(reply, NoReply):
             self._keep(APP, {"failure": reply.reason}, about["thread"].get("name", ""))
             return
@@ -170,7 +170,7 @@ class Room:
             kind = "add-on" if person.is_add_on else "classic"
             self._keep(
                 APP,
-                {"failure": f"The answer has not the form that Chat shows to {kind} apps."},
+                {"failure": f"The reply is not in the format for {kind} apps."},
                 about["thread"]["name"],
             )
         elif replaces:
@@ -199,7 +199,7 @@ class Room:
 
 
 def _read_classic(reply: Any) -> tuple[Message | None, bool]:
-    """Give the message of a reply, and whether it replaces the one with the button; None when Chat shows nothing."""
+    """Return a reply's message and whether it replaces the one with the button; None if Chat would not show it."""
     if not isinstance(reply, dict) or "hostAppDataAction" in reply:
         return None, False
     response = reply.get("actionResponse")

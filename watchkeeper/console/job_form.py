@@ -1,4 +1,4 @@
-"""The form that makes a job: what was typed becomes a definition, or a message beside each field that cannot be."""
+"""The form for a new job: its fields become a definition, or an error message beside each invalid field."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class InvalidForm(InvalidInput):
-    """Some fields of the form cannot be used; `errors` says why, by the name of the field."""
+    """Some fields of the form are invalid; `errors` has the reason by field name."""
 
     def __init__(self, errors: Mapping[str, str]) -> None:
         super().__init__("; ".join(errors.values()))
@@ -28,7 +28,7 @@ class InvalidForm(InvalidInput):
 
 
 class Form:
-    """Reads the fields one by one, and collects what is wrong with them."""
+    """Reads the fields one by one, and collects their errors."""
 
     def __init__(self, fields: Mapping[str, Any], *, now: datetime, timezone: str) -> None:
         self.errors: dict[str, str] = {}
@@ -38,12 +38,12 @@ class Form:
         self.timezone = self._read("timezone", lambda: load_timezone(zone).key) or timezone
 
     def text(self, name: str) -> str:
-        """Give a field without surrounding space; empty where it is absent, or no text."""
+        """Return a field without surrounding space; "" if it is absent or not a string."""
         value = self._fields.get(name, "")
         return value.strip() if isinstance(value, str) else ""
 
     def time(self) -> dict[str, Any]:
-        """Give `cron` or `at`, whichever the field `when` asks for; neither means now."""
+        """Return `cron` or `at`, as the field `when` selects; neither means now."""
         match self.text("when"):
             case "cron":
                 recurrence = self._read("cron", lambda: Recurrence(self._needed("cron"), self.timezone))
@@ -55,7 +55,7 @@ class Form:
         return {}
 
     def definition(self, handlers: Handlers) -> dict[str, Any]:
-        """Give the arguments of `Jobs.schedule`. Raises InvalidForm."""
+        """Return the arguments of `Jobs.schedule`. Raises InvalidForm."""
         job_type = self.text("type")
         if job_type not in handlers or job_type == CHECK:
             self.errors["type"] = "choose one of the types; a handler in agent/handlers.py adds one"
@@ -66,13 +66,13 @@ class Form:
         return {"job_type": job_type, "payload": payload, **given}
 
     def refuse_errors(self) -> None:
-        """Raise InvalidForm, if anything is wrong."""
+        """Raise InvalidForm if there are errors."""
         if self.errors:
             raise InvalidForm(self.errors)
 
     def _id(self) -> str | None:
         if (job_id := self.text("id")).startswith(PREFIX):
-            raise InvalidInput(f"only the record of a subscription has an id that begins with {PREFIX}")
+            raise InvalidInput(f"an id that begins with {PREFIX} is reserved for subscriptions")
         return job_id or None
 
     def _payload(self, handlers: Handlers, job_type: str) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Form:
 
     def _needed(self, name: str) -> str:
         if not (text := self.text(name)):
-            raise InvalidInput("this is still empty")
+            raise InvalidInput("this field is required")
         return text
 
     def _clock_time(self) -> datetime:
@@ -106,7 +106,7 @@ class Form:
 
 
 def preview(form: Form, now: datetime) -> dict[str, Any]:
-    """Say when the job of a form would run: in words, and its next runs with any change of the clocks."""
+    """Return when the job of a form would run: in words, and its next runs with any change of the clocks."""
     time = form.time()
     if form.errors:
         return {"words": "", "runs": [], "errors": form.errors}

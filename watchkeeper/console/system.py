@@ -1,4 +1,4 @@
-"""What the console shows and reaches: the run on this machine, or what is deployed somewhere else."""
+"""The system that the console shows and controls: the run on this machine, or a deployment elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from watchkeeper.fakes.services import Service
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What a function answered when it was called as Cloud Scheduler does.
+    """The response of a function that was called as Cloud Scheduler does.
 
-    `body` is the JSON of the answer, or None. Without an answer `status` is None, and `failure` says why.
+    `body` is the JSON of the response, or None. Without a response `status` is None, and `failure` has the reason.
     """
 
     began_at: datetime
@@ -26,18 +26,18 @@ class Call:
 
     @property
     def has_succeeded(self) -> bool:
-        """Say whether Cloud Scheduler would count it as a success."""
+        """Return whether Cloud Scheduler would count it as a success."""
         return self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """A system to look at, and with `is_read_only` false, to act on.
+    """A system to show and, unless `is_read_only`, to control.
 
-    `place` says in words where the jobs are kept. `functions` are addresses by name ("tick": "http://127.0.0.1:8081"),
-    and `headers` let in there; where the functions are somewhere else both are empty. `schedules` are by the name of
-    the function too. `last_call` gives what a scheduled function answered last, or None; `call` calls it now, as soon
-    as no other call is out, and gives what it answered. `is_billed` says whether each look at the jobs costs.
+    `place` is where the jobs are stored, in words. `functions` are addresses by name ("tick": "http://127.0.0.1:8081"),
+    and `headers` authenticate a call; both are empty if the functions are elsewhere. `schedules` are by function name
+    too. `last_call` returns the last response of a scheduled function, or None; `call` calls it, after any other call
+    has finished, and returns the response. `is_billed` means that each refresh costs money.
     """
 
     jobs: Jobs

@@ -1,6 +1,6 @@
-"""What the page shows, as plain values: pure functions of jobs, a time and a timezone, for the routes to answer with.
+"""The views of the page as plain values: pure functions of jobs, a time and a timezone.
 
-Times leave as ISO 8601 for the page to count down to, and in words where a person reads them.
+Times are in ISO 8601 where the page counts down to them, and in words where a person reads them.
 """
 
 import json
@@ -22,13 +22,13 @@ from shared.subscriptions import CHECK, PREFIX, recorded_time
 from watchkeeper.console.system import Call, System
 from watchkeeper.times import span
 
-PAGE = 200  # documents read for one look at the page
+PAGE = 200  # documents read for one refresh of the page
 SUBSCRIPTIONS = 50
 LANES = 30
 MOST_UPCOMING = 60  # of one job, in an hour of minutes
 WINDOW = timedelta(hours=1)  # of the timeline, to either side
 LIFE = timedelta(days=7)  # of a subscription at Gmail, and of one at Airtable
-POLL_SECONDS = {False: 2, True: 30}  # by whether each look is billed
+POLL_SECONDS = {False: 2, True: 30}  # by whether a refresh is billed
 COMMANDS: Mapping[str, Callable[..., Job]] = {
     "run": Job.run,
     "retry": Job.retry,
@@ -50,7 +50,7 @@ Found = Sequence[Job | Unreadable]
 
 
 def about(system: System) -> View:
-    """What stays as it is while the page is open: what is real and what stands in, and what can be done."""
+    """Return what does not change while the page is open: which services are real or fake, and what can be done."""
     services = [
         {"name": each.name, "address": each.address, "state": "stand-in" if each.is_stand_in else "real"}
         for each in system.services
@@ -87,7 +87,7 @@ def _schedule_of(system: System, function: str) -> str:
 
 
 def listing(found: Found, now: datetime, timezone: str) -> View:
-    """One page of jobs, those that run next first; `more` is where the next page begins, or empty."""
+    """Return one page of jobs, the next to run first; `more` is where the next page begins, or ""."""
     rows = [_row(job, now, timezone) for job in found if not job.id.startswith(PREFIX)]
     rows.sort(key=lambda row: (not row["lease_until"], not row["ready_at"], row["ready_at"], row["id"]))
     return {"now": iso(now), "jobs": rows, "more": found[-1].id if len(found) == PAGE else ""}
@@ -119,7 +119,7 @@ def _title(job: Job) -> str:
 
 
 def detail(job: Job, now: datetime, timezone: str) -> View:
-    """Everything about one job, and the commands that its present state allows."""
+    """Return everything about one job, and the commands that its state allows."""
     zone = job.timezone or timezone
     facts = {
         "Type": job.job_type,
@@ -157,7 +157,7 @@ def _pretty(payload: Mapping[str, Any]) -> str:
 
 
 def timeline(found: Iterable[Job | Unreadable], now: datetime, timezone: str) -> View:
-    """What ran in the last hour and will run in the next, a lane for each job that has anything there."""
+    """Return what ran in the last hour and will run in the next, in one lane per job."""
     lanes: list[View] = []
     left_out = 0
     for job in found:
@@ -175,7 +175,7 @@ def timeline(found: Iterable[Job | Unreadable], now: datetime, timezone: str) ->
 
 
 def _marks(job: Job, timezone: str) -> Iterator[tuple[Run, View]]:
-    """Give each run of the history with its mark: `due` is when it was to begin, `at` when it did."""
+    """Yield each run of the history with its mark: `due` is its scheduled start, `at` the actual one."""
     earlier: Run | None = None
     for run in job.recent_runs:
         is_another_try = earlier and earlier.outcome in PUT_OFF and earlier.schedule_at == run.schedule_at
@@ -212,7 +212,7 @@ def _running(job: Job, now: datetime, timezone: str) -> Iterator[View]:
 
 
 def _upcoming(job: Job, now: datetime, timezone: str) -> Iterator[View]:
-    """Mark the next run and, for a recurring job, those after it, up to the end of the hour."""
+    """Yield the marks of the next run and, for a recurring job, of those after it within the hour."""
     end = now + WINDOW
     if job.ready_at is None or job.ready_at > end or (job.lease_until is not None and job.lease_until > now):
         return
@@ -230,7 +230,7 @@ def _upcoming(job: Job, now: datetime, timezone: str) -> Iterator[View]:
 
 
 def tick(system: System, now: datetime) -> View:
-    """The latest tick, and when the next one comes."""
+    """Return the latest tick, and the time of the next one."""
     schedule = system.schedules.get("tick")
     following = iso(schedule.recurrence.after(now)) if schedule and not system.is_read_only else ""
     last = None if system.is_read_only else system.last_call("tick")
@@ -238,7 +238,7 @@ def tick(system: System, now: datetime) -> View:
 
 
 def called(call: Call) -> View:
-    """What a function answered: its metrics, or why there are none."""
+    """Return the response of a function: its metrics, or the reason why there are none."""
     body: Mapping[str, Any] = call.body if isinstance(call.body, Mapping) else {}
     metrics = body.get("metrics", {}) if isinstance(body.get("metrics", {}), Mapping) else {}
     in_order = [f"jobs_{name}" for name in METRICS if f"jobs_{name}" in metrics]
@@ -250,15 +250,15 @@ def called(call: Call) -> View:
         "began_at": iso(call.began_at),
         "took": _length(call.duration),
         "is_good": is_good,
-        "problem": "" if is_good else f"{status}: {message or call.failure or 'its log says why'}",
+        "problem": "" if is_good else f"{status}: {message or call.failure or 'see its log'}",
         "metrics": {name: metrics[name] for name in dict.fromkeys([*in_order, *sorted(metrics, reverse=True)])},
     }
 
 
 def subscriptions(found: Iterable[Job | Unreadable], system: System, now: datetime) -> list[View]:
-    """The subscriptions at Gmail and Airtable: how much of their time is left, and how the last renewal went.
+    """Return the subscriptions at Gmail and Airtable: how much of their time is left, and the last renewal.
 
-    A function that has recorded none stands for those that it is to renew, with what became of its last call.
+    A function without a recorded subscription appears in its place, with the result of its last call.
     """
     shown = [_subscription(job, now, system.timezone) for job in found]
     silent = (name for name in RENEWED_BY.values() if name not in {view["function"] for view in shown})

@@ -20,7 +20,7 @@ from shared.handlers import Handlers, load_handlers
 from shared.jobs import Jobs
 from shared.settings import PROJECT_FOLDER, AuthMode, Environment, Settings
 from shared.store.opening import open_store
-from watchkeeper.console.banner import introduction, place_of_jobs
+from watchkeeper.console.banner import banner, place_of_jobs
 from watchkeeper.console.system import System
 from watchkeeper.deploy.functions_table import Function, read_functions
 from watchkeeper.deploy.staging import StagedCode
@@ -127,7 +127,7 @@ def _surroundings(
     asked = AskedFor(plan.jobs, watch) if (watch := _store_watch(plan)) else None
     system = _system(plan, processes, schedulers)
     with _console(system, plan.console):
-        terminal.write(introduction(system, plan.console, plan.settings, plan.env))
+        terminal.write(banner(system, plan.console, plan.settings, plan.env))
         for process in processes:
             process.keep_running()
         threads = [_start(_call_now_and_on_schedule, scheduler) for scheduler in schedulers.values()]

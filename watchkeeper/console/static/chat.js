@@ -1,4 +1,4 @@
-// A space of Chat: what a person writes and taps, and what the app and its jobs say.
+// A Chat space: messages and taps of a person, and messages of the app and its jobs.
 
 import { $, busy, counting, fill, h, link, post, show } from "./dom.js";
 
@@ -42,7 +42,7 @@ function reply(to, words = "") {
   $("#words").focus();
 }
 
-/** Show thread by thread, the one with the newest message last. */
+/** Show the threads, the one with the newest message last. */
 export function update({ messages }) {
   const threads = new Map();
   for (const message of messages) {

@@ -1,5 +1,5 @@
-// Elements, times, and the way to the server. All text becomes text nodes: what jobs and messages contain is shown and
-// never run.
+// Elements, times, and calls to the server. All text becomes text nodes: content of jobs and messages is shown and never
+// run.
 
 export const $ = (selector, within = document) => within.querySelector(selector);
 
@@ -16,7 +16,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Fill a parent with an element for each item. One whose item is as before stays, with its focus and its input. */
+/** Fill a parent with an element per item. An element with an unchanged item stays, with its focus and its input. */
 export function fill(parent, items, make) {
   const present = new Map([...parent.children].map(child => [child.dataset.item, child]));
   const held = document.activeElement?.dataset.focus;
@@ -49,7 +49,7 @@ let ahead = 0; // of the server's clock
 export const now = () => Date.now() + ahead;
 export const setNow = iso => (ahead = Date.parse(iso) - Date.now());
 
-/** A time that counts by itself: "in 42 s", "3 min ago". */
+/** Return a time that updates itself: "in 42 s", "3 min ago". */
 export const counting = (iso, title) => h("time", { datetime: iso, title, "data-counts": "" }, distance(iso));
 
 export function distance(iso) {
@@ -87,7 +87,7 @@ async function ask(path, options) {
   throw Object.assign(new Error(body.error ?? `HTTP ${response.status}`), { status: response.status, errors: body.errors });
 }
 
-/** Do something with a button that is busy meanwhile; what goes wrong is given to `fails`. */
+/** Run an action while its button is busy; pass an error to `fails`. */
 export async function busy(button, act, fails) {
   button.disabled = true;
   try {

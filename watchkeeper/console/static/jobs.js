@@ -31,9 +31,9 @@ export function update({ jobs, more }) {
   fill($("#rows"), jobs, row);
   $("#rows").parentElement.hidden = !jobs.length;
   $("#no-jobs").hidden = jobs.length > 0;
-  $("#no-jobs").textContent = status || after ? "There is no such job." : about.is_read_only
-    ? "There is no job yet. People make them in Chat, and you with: watchkeeper jobs add"
-    : "There is no job yet. New job makes one; so does a reminder in Chat.";
+  $("#no-jobs").textContent = status || after ? "No job matches." : about.is_read_only
+    ? "No jobs yet. People create them in Chat, and you with: watchkeeper jobs add"
+    : "No jobs yet. Create one with New job, or with a reminder in Chat.";
   $("#first-page").hidden = !after;
   $("#more").hidden = !more;
   $("#more").onclick = () => turn(status, more);
@@ -79,7 +79,7 @@ function showTypes() {
   fill(field("type"), about.types.map(({ name }) => name), name => h("option", { value: name, selected: name === "log" }, name));
 }
 
-/** Show the form. Code that was changed meanwhile may have brought new types. */
+/** Show the form. Reloaded code may have added types. */
 async function openMaker() {
   maker.showModal();
   try {
@@ -105,7 +105,7 @@ async function make() {
   $(`[data-focus="${CSS.escape(`row ${id}`)}"]`)?.focus();
 }
 
-/** Show the fields that matter, and the runs that they mean. */
+/** Show the fields that apply, and a preview of the runs. */
 async function arrange() {
   const { type, when } = Object.fromEntries(new FormData(form));
   const needed = { message: type === "log", payload: type !== "log", timezone: when === "at" || when === "cron" };
@@ -116,7 +116,7 @@ async function arrange() {
   const query = new URLSearchParams(["when", "in", "at", "cron", "timezone"].map(name => [name, asked[name] ?? ""]));
   try {
     const { words, runs, errors } = await get(`/api/preview?${query}`);
-    if (JSON.stringify(asked) !== JSON.stringify(values())) return; // typed on meanwhile
+    if (JSON.stringify(asked) !== JSON.stringify(values())) return; // the person typed on
     complain(errors);
     fill($("#preview"), [...(words ? [{ words }] : []), ...runs], ({ words, says, change }) =>
       words ? h("strong", {}, words) : h("span", {}, says, change && h("em", {}, change)));

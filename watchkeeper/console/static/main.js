@@ -1,4 +1,4 @@
-// Which view is shown, and when it asks the server again.
+// Selects the view, and polls the server.
 
 import * as chat from "./chat.js";
 import { $, countTimes, get, setNow, show } from "./dom.js";
@@ -15,7 +15,7 @@ let turn = 0;
 const named = () => location.hash.slice(1);
 const current = () => (Object.hasOwn(views, named()) && (named() !== "chat" || about?.has_chat) ? named() : "now");
 
-/** Show what the server says now. Of two that are under way the later one counts. */
+/** Refresh from the server. If two refreshes overlap, the later one counts. */
 export async function refresh() {
   const mine = ++turn;
   clearTimeout(timer);
@@ -36,7 +36,7 @@ export async function refresh() {
   if (!document.hidden) timer = setTimeout(refresh, (about?.poll_seconds ?? 2) * 1000);
 }
 
-/** Hear what there is to show. Where another run has taken the place of the one before, begin anew. */
+/** Ask the server what to show. Reload if a new run has replaced the old one. */
 async function greet() {
   const told = await get("/api/about");
   if (about && about.run !== told.run) return location.reload();

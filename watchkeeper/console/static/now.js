@@ -1,4 +1,4 @@
-// The view of the present: the latest tick, the timeline, the subscriptions, and what is real.
+// The view Now: the latest tick, the timeline, the subscriptions, and which services are real.
 
 import { $, busy, counting, fill, h, link, now, post, show } from "./dom.js";
 import * as panel from "./panel.js";
@@ -28,17 +28,17 @@ export function start(given, again) {
 function service({ name, address, state, schedule }) {
   const other = state === "stand-in" ? "part of this run" : "as configured";
   const shown = state === "stand-in" && address ? link(`${address}/stand-in`, address) : address || other;
-  return h("div", {}, h("dt", {}, name), h("dd", {}, state && h(`span.tag.${state}`, {}, state), " ", shown, schedule && h("small", {}, schedule)));
+  return h("div", {}, h("dt", {}, name), h("dd", {}, state && h(`span.tag.${state}`, {}, state === "stand-in" ? "fake" : state), " ", shown, schedule && h("small", {}, schedule)));
 }
 
 export function update(data) {
   showTick(data.tick);
   fill($("#lanes"), data.lanes, lane);
-  if (!data.lanes.length) fill($("#lanes"), [0], () => h("p.empty", {}, `Nothing ran in the last hour, and nothing is to run in the next.${about.is_read_only ? "" : " A new job, under Jobs, changes that."}`));
+  if (!data.lanes.length) fill($("#lanes"), [0], () => h("p.empty", {}, `Nothing ran in the last hour, and nothing will run in the next.${about.is_read_only ? "" : " Create a job under Jobs."}`));
   const notes = [
     data.left_out && `${data.left_out} more jobs are not shown`,
     data.is_partial && `the next ones to run, and the past of the first ${about.page} jobs by id`,
-    about.is_billed && `read every ${about.poll_seconds} s, since reads are billed`,
+    about.is_billed && `read every ${about.poll_seconds} s, because reads are billed`,
     `times in ${about.timezone}`,
   ];
   $("#timeline-note").textContent = notes.filter(Boolean).join("; ");
@@ -53,7 +53,7 @@ function showTick({ last, next }) {
   const state = $("#tick-state");
   const problem = last?.problem ?? "";
   if (about.is_read_only) return fill(state, ["Cloud Scheduler ticks there; the log of the function has the metrics."], text => h("span", {}, text));
-  if (!last) fill(state, ["There was none yet"], text => h("span", {}, text));
+  if (!last) fill(state, ["None yet"], text => h("span", {}, text));
   else fill(state, [last.began_at, `, took ${last.took}`, next], part => (part.includes("took") || !part ? h("span", {}, part) : part === next ? h("span", {}, "; the next one ", counting(part)) : counting(part)));
   show($("#tick-problem"), problem);
   fill($("#metrics"), Object.entries(last?.metrics ?? {}), ([name, value]) =>
@@ -83,7 +83,7 @@ function bar({ due, at, until, local, outcome, says }, focus, isEntry) {
   return Object.assign(h("span.run", {}, late, mark), { times });
 }
 
-/** Put everything on the timeline where it belongs at this moment. */
+/** Place all marks on the timeline as of now. */
 export function place() {
   const share = moment => Math.min(Math.max((moment - now() + HOUR) / (2 * HOUR), 0), 1) * 100;
   for (const run of document.querySelectorAll(".run")) {
@@ -101,7 +101,7 @@ export function place() {
   }
 }
 
-/** The arrow keys go from mark to mark. */
+/** Move from mark to mark with the arrow keys. */
 function walk(event) {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const lane = event.target.closest(".lane");

@@ -1,4 +1,4 @@
-// One job, opened beside whatever is shown: why it runs or does not, what it did, and what can be done with it.
+// One job, opened beside the current view: why it runs or does not, its last runs, and its commands.
 
 import { $, busy, counting, fill, get, h, post } from "./dom.js";
 
@@ -21,7 +21,7 @@ export function open(jobId) {
   return refresh();
 }
 
-/** Read the job that is open; one that cannot be read says why in its place. */
+/** Read the open job; show the reason if it cannot be read. */
 export async function load() {
   if (!id) return null;
   return get(`/api/jobs/${encodeURIComponent(id)}`).catch(problem => ({ id, title: id, problem: problem.message }));
