@@ -12,7 +12,7 @@ ROUNDS = 5  # so many runs, at least, has every figure of a time
 class Figure:
     """What was measured, run by run, in `unit`. A lower value is a better one.
 
-    `bare` are the runs of the same work without this project, taken in turns with the measured ones. The budget bounds
+    `bare` are the runs of the same work without this project, interleaved with the measured ones. The budget bounds
     the ratio of the medians where there is such a limit, else the median itself; without one the figure just informs.
     """
 

@@ -86,7 +86,7 @@ def idle(site: Site) -> Iterator[Figure]:
 def without_scan(name: str, ticks: Runs, empty: Runs, *, scans: Runs) -> Figure:
     """Compare idle ticks over finished jobs with those over an empty store, less what is the emulator's own.
 
-    It has no index and looks at every document, whoever asks: `scans` tells how much longer the bare query took.
+    It has no index and reads every document for any client: `scans` is how much longer the bare query took.
     """
     own = tuple(time - scan for time, scan in zip(ticks, scans, strict=True))
     whole = f"{median(ticks):.1f} ms, {median(ticks) / median(empty):.2f} x"

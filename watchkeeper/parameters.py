@@ -20,7 +20,7 @@ class Moment(click.ParamType[datetime]):
         try:
             return datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no ISO time such as 2026-11-21T09:00 or 2026-11-21T09:00+01:00", param, ctx)
+            self.fail(f"{value!r} is not an ISO time such as 2026-11-21T09:00 or 2026-11-21T09:00+01:00", param, ctx)
 
 
 class Duration(click.ParamType[timedelta]):
@@ -33,7 +33,7 @@ class Duration(click.ParamType[timedelta]):
         """Read the value. Raises a usage error."""
         match = self.pattern.fullmatch(value)
         if match is None:
-            self.fail(f"{value!r} is no length of time such as 90s, 20m, 1h30m or 2d", param, ctx)
+            self.fail(f"{value!r} is not a duration such as 90s, 20m, 1h30m or 2d", param, ctx)
         days, hours, minutes, seconds = (int(number or 0) for number in match.groups())
         return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 

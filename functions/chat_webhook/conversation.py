@@ -37,7 +37,7 @@ DONE = {
     "cancel": "It is cancelled.",
     "retry": "It is tried again within a minute.",
 }
-SORRY = "I am sorry, that did not work. Whoever looks after me finds the reason in the log, under {}."
+SORRY = "Sorry, that did not work. My operator finds the reason in the log, under {}."
 NOT_OURS = (
     "Nothing was done: I cannot verify that this button is mine. Write to me instead; jobs lists what is scheduled, "
     "with buttons that work."
@@ -205,7 +205,7 @@ class Conversation:
 
     def _job(self, job_id: str) -> Job:
         """Return a job of this space. Raises UnknownJob, also for a job of another space."""
-        unknown = UnknownJob(f"There is no job {job_id[:200]} in this space; jobs lists those there are.")
+        unknown = UnknownJob(f"There is no job {job_id[:200]} in this space; jobs lists them.")
         try:
             job = self.jobs().get(job_id)
         except (UnknownJob, InvalidJob):  # nobody knows whose a document is that cannot be read

@@ -182,7 +182,7 @@ _ATOMS = {  # of an RRULE
     **{month: [f"month {number}"] for number, month in enumerate(MONTHS, 1)},
     **{"weekday": CODES[:5], "weekend": CODES[5:], "last": ["-1"]},
 }
-_FREQUENCIES = (  # the first of which the words are named
+_FREQUENCIES = (  # the first one whose words appear
     ("YEARLY", rf"year|{MONTH}"),
     ("MONTHLY", "month"),
     ("WEEKLY", rf"week|{NAME}"),

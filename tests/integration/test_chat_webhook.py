@@ -54,7 +54,7 @@ OPEN = {
     "SCHEDULER_TIMEZONE": "",
 }
 MEBIBYTE = 1024 * 1024
-APOLOGY = "I am sorry"  # for what broke
+APOLOGY = "Sorry, that did not work"  # for what broke
 
 both = pytest.mark.parametrize("app", [Classic, AddOn], ids=["classic", "add-on"])
 

@@ -611,7 +611,7 @@ def test_an_agent_that_fails_is_apologised_for(chat: Chat, caplog: pytest.LogCap
     reply = chat.say("my secret")
 
     (line,) = caplog.records
-    assert "I am sorry" in message_of(reply)["text"]
+    assert "Sorry, that did not work" in message_of(reply)["text"]
     assert "trace" in message_of(reply)["text"]
     assert line.levelno == logging.ERROR
     assert "secret" not in json.dumps([line.getMessage(), vars(line)], default=str)
