@@ -403,7 +403,7 @@ def test_the_preview_marks_a_change_of_clocks() -> None:
         pytest.param({"when": "cron", "cron": ""}, {"cron": "required"}, id="no-cron"),
         pytest.param({"when": "at", "at": "2027-03-28T02:30"}, {"at": "does not exist"}, id="skipped-by-the-clocks"),
         pytest.param({"when": "at", "at": "soon"}, {"at": "soon"}, id="no-time"),
-        pytest.param({"when": "in", "in": "a while"}, {"in": "length of time"}, id="no-duration"),
+        pytest.param({"when": "in", "in": "a while"}, {"in": "not a duration"}, id="no-duration"),
         pytest.param({"timezone": "Berlin"}, {"timezone": "Berlin"}, id="timezone"),
         pytest.param({"message": ""}, {"message": "log job needs"}, id="refused-by-its-handler"),
         pytest.param({"type": "nothing"}, {"type": "choose"}, id="type"),
