@@ -1,8 +1,6 @@
 """Applying metrics, dashboard and alerts with the real gcloud, to a Google Cloud on this machine."""
 
 import json
-import os
-import shlex
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -11,8 +9,12 @@ from typing import Any
 import pytest
 
 from shared.settings import PROJECT_FOLDER
-from tests.deploying import REGION, SCRIPT, Operator, needs
-from tests.gcloud import PROJECT, GoogleCloud, Resource
+from tests.deploying import REGION, Operator, needs
+from tests.gcloud import NUMBER, PROJECT, GoogleCloud, Resource
+from watchkeeper.deploy.gcloud import Gcloud, execute
+from watchkeeper.deploy.monitoring import ALERT_PAUSE, apply_alerts
+from watchkeeper.deploy.target import read_target
+from watchkeeper.deploy.work import Work
 
 FOLDER = PROJECT_FOLDER / "monitoring"
 METRICS = f"projects/{PROJECT}/metrics"
@@ -46,23 +48,11 @@ def alert(cloud: GoogleCloud, title: str) -> Resource:
     return next(each for each in cloud.within(ALERTS) if each["displayName"] == title)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _no_pauses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The script's pauses take no time."""
-    programs = tmp_path_factory.mktemp("programs")
-    (programs / "sleep").write_text("#!/bin/sh\n")
-    (programs / "sleep").chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", str(programs), prepend=os.pathsep)
-        yield
-
-
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GoogleCloud, str]]:
-    """A cloud to which all was applied once, and what the script said; metrics were not known at once."""
+    """A cloud to which all was applied once, and what the script said."""
     needs("gcloud")
     with GoogleCloud() as cloud:
-        cloud.unknown_metrics = 2
         yield cloud, Operator(cloud, tmp_path_factory.mktemp("first")).run("monitoring")
 
 
@@ -85,12 +75,27 @@ def test_all_is_made_with_its_placeholders_filled_in(first: tuple[GoogleCloud, s
     }
 
 
-def test_an_alert_on_a_new_metric_is_tried_again(first: tuple[GoogleCloud, str]) -> None:
-    """Each refusal is told; the alert is there in the end, and once."""
-    cloud, said = first
+def test_an_alert_on_a_new_metric_is_tried_again(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The refusal is recognised as gcloud words it, and shown; each alert is there in the end, and once."""
+    cloud = operator.cloud
+    for name, value in cloud.env(operator.folder).items():
+        monkeypatch.setenv(name, value)
+    before = [each["displayName"] for each in cloud.within(ALERTS)]
+    for each in cloud.within(ALERTS):
+        del cloud.resources[each["name"]]
+    cloud.unknown_metrics = 2
+    pauses: list[float] = []
+    target = read_target(project=PROJECT, region=REGION, number=NUMBER, only=(), file=operator.settings)
+    gcloud = Gcloud(PROJECT, execute=execute, is_dry_run=False)
 
-    assert said.count(f'the metrics of "{LATE}" are new; trying again in 120 s\n') == 2
-    assert [each["displayName"] for each in cloud.within(ALERTS)].count(LATE) == 1
+    apply_alerts(Work(target=target, gcloud=gcloud, folder=operator.folder, sleep=pauses.append))
+
+    said = capfd.readouterr()
+    assert pauses == [ALERT_PAUSE] * 2
+    assert said.err.count("Cannot find metric(s)") == said.out.count("trying again in 120 s\n") == 2
+    assert [each["displayName"] for each in cloud.within(ALERTS)] == before
 
 
 def test_a_second_application_mends_and_keeps_what_people_added(operator: Operator) -> None:
@@ -108,33 +113,3 @@ def test_a_second_application_mends_and_keeps_what_people_added(operator: Operat
 
     assert applied(cloud) == expected
     assert f'there is more than one alert policy "{GIVEN_UP}"; {given_up["name"]} is brought up to date\n' in said
-
-
-def test_an_alert_that_stays_refused_is_an_error_with_its_remedy(operator: Operator) -> None:
-    """After some tries the script says what it waited for, and how to go on."""
-    operator.cloud.unknown_metrics = 1000
-
-    code, said = operator.attempt("monitoring")
-
-    assert code == 1
-    assert "NOT_FOUND: Cannot find metric(s)" in said
-    assert said.endswith(
-        f'error: the metrics of "{LATE}" are not known yet; go on in some minutes\n'
-        "\n"
-        "done      apply: metrics\n"
-        "done      apply: dashboard\n"
-        "FAILED    apply: alerts\n"
-        "To go on:\n"
-        f"  {SCRIPT} monitoring --project {PROJECT} --region {REGION} --settings {operator.settings}\n"
-    )
-
-
-def test_a_dry_run_prints_a_command_for_each_file(operator: Operator) -> None:
-    """Beside those that would look for what is there; nothing is called."""
-    said = operator.run("monitoring", "--dry-run")
-
-    commands = [shlex.split(line) for line in said.splitlines() if not line.startswith("#")]
-    files = [word.rpartition("/")[2] for words in commands for word in words if "-from-file=" in word]
-    assert files == [path.name for kind in ("metric", "dashboard", "alert") for path in sorted(FOLDER.glob(f"{kind}*"))]
-    assert {words[0] for words in commands} == {"gcloud"}
-    assert operator.cloud.calls == []

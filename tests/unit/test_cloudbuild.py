@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from shared.settings import PROJECT_FOLDER
+from watchkeeper.deploy.command_line import USAGE
 from watchkeeper.deploy.functions_table import read_functions
 from watchkeeper.fakes.discovery import Discovery
 from watchkeeper.fakes.server import Request, json_response
 
 BUILD: dict[str, Any] = yaml.safe_load((PROJECT_FOLDER / "cloudbuild.yaml").read_text(encoding="utf-8"))
 STEPS: dict[str, dict[str, Any]] = {step["id"]: step for step in BUILD["steps"]}
-USAGE = (PROJECT_FOLDER / "deploy_functions.sh").read_text(encoding="utf-8").partition("\nTEXT\n")[0]
 FUNCTIONS = [function.name for function in read_functions({})]
 BUILT_IN = {"PROJECT_ID"}
 

@@ -36,6 +36,7 @@ from shared.store.protocol import Change, Outcome, Refused, Won
 from shared.subscriptions import CHECK, NotRenewed, Renewals, Renewed, Subscription
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, read_functions
+from watchkeeper.deploy.steps import VERBS
 from watchkeeper.fakes.airtable import API_KEY, BASE, Airtable, webhook
 from watchkeeper.fakes.discovery import Discovery
 from watchkeeper.fakes.server import Request, json_response
@@ -45,8 +46,6 @@ TABLE = tomllib.loads(FUNCTIONS_TABLE.read_text(encoding="utf-8"))
 GIVEN = {"PREFIX": TABLE["prefix"], "PROJECT": "demo", "REGION": "europe-west1"}
 SERVICES = {f"{TABLE['prefix']}{function.name.replace('_', '-')}" for function in read_functions({})}
 SCHEDULER_JOBS = {function.scheduler_job.name for function in read_functions({}) if function.scheduler_job}
-SCRIPT = (PROJECT_FOLDER / "deploy_functions.sh").read_text(encoding="utf-8")
-VERBS = set(re.findall(r"^  ([a-z]+) {2,}\S", SCRIPT, re.MULTILINE))  # as its usage lists them
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 SETTINGS = Settings.from_env({"CLOUD_RUN_TIMEOUT_SECONDS": "3600"})

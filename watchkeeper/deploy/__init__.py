@@ -1,1 +1,12 @@
-"""Deployment: the table of functions, staging, what gcloud is told, and how a deployment is examined."""
+"""Deployment: the table of functions, staging, the steps that gcloud takes, and how a deployment is examined.
+
+command.py     the command line, and one run: its steps, its end, how to go on
+steps.py       each verb as a list of steps
+setup.py       the steps, by what they are about: the project,
+functions.py   functions and their Scheduler jobs,
+monitoring.py  metrics, dashboard and alerts,
+operating.py   and what is done to a deployment that is there
+work.py        what all steps share;  gcloud.py  runs gcloud
+target.py      what is deployed, worked out from functions_table.py and a settings file;  staging.py
+checks.py      what `watchkeeper doctor` asks;  examination.py  asks it
+"""

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 from shared.errors import WatchkeeperError
 from shared.settings import KEPT
 from watchkeeper.deploy.functions_table import Function, SchedulerJob, Secret
-from watchkeeper.deploy.target import Target, schedule_flags
+from watchkeeper.deploy.target import GMAIL, Target, schedule_flags
 from watchkeeper.findings import Finding
 
-GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com"
 UNLOCKED = "run.googleapis.com/invoker-iam-disabled"
 SET_BY_THE_PLATFORM = {"LOG_EXECUTION_ID"}
 

@@ -1,0 +1,109 @@
+"""A gcloud that records what it is told, and answers as it was told to: deploying without starting one."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.deploying import FUNCTIONS, REGION
+from tests.gcloud import NUMBER, PROJECT
+from watchkeeper.deploy.command import main
+from watchkeeper.deploy.functions_table import Function
+from watchkeeper.deploy.gcloud import Ended, Gcloud
+from watchkeeper.deploy.target import Target, read_target
+from watchkeeper.deploy.work import Work
+
+MISSING = Ended(1, errors="ERROR: (gcloud) NOT_FOUND: it was not found\n")
+QUESTIONS = {"describe", "list", "get-iam-policy", "access", "read"}
+
+
+def shown(text: str) -> Ended:
+    """Return an answer that shows this, as gcloud ends it."""
+    return Ended(0, f"{text}\n".encode())
+
+
+def refused(errors: str) -> Ended:
+    """Return an answer that is an error."""
+    return Ended(1, errors=f"ERROR: {errors}\n")
+
+
+@dataclass
+class Recorder:
+    """Records each command, without `gcloud`, and its stdin.
+
+    `answers` maps the beginning of a command to how it ends, several times in this order where there are several; the
+    longest one counts. Whatever else is asked for is missing, and every other change ends well.
+    """
+
+    answers: dict[str, Ended | list[Ended]] = field(default_factory=dict)
+    commands: list[list[str]] = field(default_factory=list)
+    stdin: dict[str, bytes] = field(default_factory=dict)
+    pauses: list[float] = field(default_factory=list)
+
+    def __call__(self, command: Sequence[str], *, stdin: bytes | None, is_captured: bool) -> Ended:
+        program, *words = command
+        assert program == "gcloud"
+        self.commands.append(words)
+        if stdin is not None:
+            self.stdin[" ".join(words)] = stdin
+        return self._answer(words)
+
+    def _answer(self, words: Sequence[str]) -> Ended:
+        beginnings = [each for each in self.answers if " ".join(words).startswith(each)]
+        if not beginnings:
+            return MISSING if QUESTIONS.intersection(words) else Ended(0)
+        answer = self.answers[max(beginnings, key=len)]
+        if isinstance(answer, list):
+            return answer.pop(0) if len(answer) > 1 else answer[0]
+        return answer
+
+    @property
+    def changes(self) -> list[str]:
+        """Return what changes something, without its flags."""
+        changes = [words for words in self.commands if not QUESTIONS.intersection(words)]
+        return [" ".join(word for word in words if not word.startswith("--")) for words in changes]
+
+    def flags(self, beginning: str) -> list[str]:
+        """Return the flags of the only command that begins so."""
+        (words,) = (words for words in self.commands if " ".join(words).startswith(beginning))
+        return [word for word in words if word.startswith("--")]
+
+    def work(self, target: Target, folder: Path) -> Work:
+        """Return work on a target that this gcloud does."""
+        gcloud = Gcloud(target.project, execute=self, is_dry_run=False)
+        return Work(target=target, gcloud=gcloud, folder=folder, sleep=self.pauses.append)
+
+    def run(
+        self, settings: Path, *words: str, place: Sequence[str] = ("--project", PROJECT, "--region", REGION)
+    ) -> int:
+        """Run deploy_functions.sh, and return its exit code."""
+        env = {"PATH": str(installed(settings.parent))}
+        return main([*words, *place, "--settings", str(settings)], env=env, execute=self, sleep=self.pauses.append)
+
+
+def installed(folder: Path) -> Path:
+    """Make a folder with a gcloud that is only looked for, and return it."""
+    program = folder / "installed" / "gcloud"
+    program.parent.mkdir(exist_ok=True)
+    program.touch(0o755)
+    return program.parent
+
+
+def commands(text: str) -> list[list[str]]:
+    """Return the commands of a dry run, as a shell reads them."""
+    return [shlex.split(line) for line in text.splitlines() if not line.startswith("#")]
+
+
+def target_of(settings: Path, *lines: str, region: str = REGION, only: Sequence[str] = ()) -> Target:
+    """Return the target of these settings, which are written to a file."""
+    settings.write_text("\n".join(lines))
+    return read_target(project=PROJECT, region=region, number=NUMBER, only=only, file=settings)
+
+
+def job_of(function: Function) -> str:
+    """Return the name of a function's Scheduler job."""
+    assert function.scheduler_job
+    return function.scheduler_job.name
+
+
+TICK = FUNCTIONS["tick"]

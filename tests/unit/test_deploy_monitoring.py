@@ -1,0 +1,158 @@
+"""Applying metrics, dashboard and alerts: what is made, what is updated, and what people have added."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.settings import PROJECT_FOLDER
+from tests.deploying import REGION, SCRIPT, SETTINGS
+from tests.gcloud import PROJECT
+from tests.recorder import Recorder, commands, refused, shown, target_of
+from watchkeeper.deploy.gcloud import GcloudFailed
+from watchkeeper.deploy.monitoring import ALERT_PAUSE, ALERT_TRIES, apply_alerts, apply_dashboard, apply_metrics
+
+FOLDER = PROJECT_FOLDER / "monitoring"
+ALERTS = {path.name: json.loads(path.read_text())["displayName"] for path in sorted(FOLDER.glob("alert-*.json"))}
+LATE = ALERTS["alert-lateness.json"]
+UNKNOWN = refused("(gcloud) Projects instance [demo-proj] not found: Cannot find metric(s) that match type.")
+WRITES = ("alpha monitoring policies create", "alpha monitoring policies update")
+SHOWS = "alpha monitoring policies list"
+
+
+def files(gcloud: Recorder) -> list[str]:
+    """Return the files that were applied, in order."""
+    words = [word for command in gcloud.commands for word in command if "-from-file=" in word]
+    return [word.rpartition("/")[2] for word in words]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """The settings file of an environment."""
+    path = tmp_path / "production.env"
+    path.write_text(SETTINGS)
+    return path
+
+
+def test_all_is_made_with_its_placeholders_filled_in(tmp_path: Path) -> None:
+    """Each file goes as it stands, but for the prefix, the project and the region; what Google fills in stays."""
+    gcloud = Recorder()
+    work = gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path)
+
+    for apply in (apply_metrics, apply_dashboard, apply_alerts):
+        apply(work)
+
+    assert files(gcloud) == [
+        path.name for kind in ("metric", "dashboard", "alert") for path in sorted(FOLDER.glob(f"{kind}*"))
+    ]
+    assert all("create" in command for command in gcloud.commands if "--format=none" in command)
+    for name in files(gcloud):
+        text = (FOLDER / name).read_text()
+        for placeholder, value in {"PREFIX": "watchkeeper-", "PROJECT": PROJECT, "REGION": REGION}.items():
+            text = text.replace(f"${{{placeholder}}}", value)
+        assert (tmp_path / name).read_text() == text
+    assert "${log.extracted_label.job_id}" in (tmp_path / "alert-job_given_up.json").read_text()
+
+
+def test_what_is_there_is_updated(tmp_path: Path) -> None:
+    """A metric by its name; the dashboard from the state that it replaces."""
+    answers = {"logging metrics list": shown("watchkeeper_ticks\nother"), "monitoring dashboards describe": shown("e1")}
+    gcloud = Recorder({**answers})
+    work = gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path)
+
+    apply_metrics(work)
+    apply_dashboard(work)
+
+    updates = [change for change in gcloud.changes if "update" in change]
+    assert updates == ["logging metrics update watchkeeper_ticks", "monitoring dashboards update watchkeeper"]
+    applied = json.loads((tmp_path / "dashboard.json").read_text())
+    assert applied.pop("etag") == "e1"
+    assert applied["displayName"] == json.loads((FOLDER / "dashboard.json").read_text())["displayName"]
+
+
+def test_what_people_have_added_to_an_alert_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whom it notifies, its labels, and that it is off; where there are two of one title, the first is updated."""
+    gcloud = Recorder({SHOWS: shown(f"p/1|{LATE}|False|c/1,c/2|team=ops,level=2\np/2|Other|True||\np/3|{LATE}|True||")})
+    work = gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path)
+
+    apply_alerts(work)
+
+    assert f'there is more than one alert policy "{LATE}"; p/1 is brought up to date\n' in capsys.readouterr().out
+    assert [change.split()[-1] for change in gcloud.changes if " update " in change] == ["p/1"]
+    assert gcloud.flags("alpha monitoring policies update p/1")[:4] == [
+        "--no-enabled",
+        "--set-notification-channels=c/1,c/2",
+        "--update-user-labels=team=ops,level=2",
+        f"--policy-from-file={tmp_path / 'alert-lateness.json'}",
+    ]
+    assert len(gcloud.changes) == len(ALERTS)
+
+
+def test_an_alert_that_is_on_stays_on(tmp_path: Path) -> None:
+    """An update replaces all of it, so that is said, too."""
+    gcloud = Recorder({SHOWS: shown(f"p/1|{LATE}|True||")})
+
+    apply_alerts(gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path))
+
+    flags = gcloud.flags("alpha monitoring policies update p/1")
+    assert flags[:3] == ["--enabled", "--set-notification-channels=", "--update-user-labels="]
+
+
+def test_an_alert_on_a_new_metric_is_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each refusal is shown; the alert is there in the end."""
+    gcloud = Recorder({WRITES[0]: [UNKNOWN, UNKNOWN, shown("")]})
+
+    apply_alerts(gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path))
+
+    said = capsys.readouterr()
+    first = next(iter(ALERTS.values()))
+    assert said.out.count(f'the metrics of "{first}" are new; trying again in 120 s\n') == 2
+    assert said.err == UNKNOWN.errors * 2
+    assert gcloud.pauses == [ALERT_PAUSE] * 2
+    assert len(gcloud.changes) == len(ALERTS) + 2
+
+
+def test_an_alert_that_stays_refused_is_an_error_with_its_remedy(
+    settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After ten minutes the script says what it waited for, and how to go on."""
+    gcloud = Recorder({WRITES[0]: [*[UNKNOWN, shown("")] * 2, UNKNOWN]})
+
+    code = gcloud.run(settings, "monitoring")
+
+    third = list(ALERTS.values())[2]
+    assert code == 1
+    assert gcloud.pauses == [ALERT_PAUSE] * ALERT_TRIES
+    assert ALERT_PAUSE * ALERT_TRIES == 600
+    assert capsys.readouterr().err.endswith(
+        f'error: the metrics of "{third}" are not known yet; go on in some minutes\n'
+        "\n"
+        "done      apply: metrics\n"
+        "done      apply: dashboard\n"
+        "FAILED    apply: alerts\n"
+        "To go on:\n"
+        f"  {SCRIPT} monitoring --project {PROJECT} --region {REGION} --settings {settings}\n"
+    )
+
+
+def test_an_alert_that_is_refused_for_another_reason_is_not_tried_again(tmp_path: Path) -> None:
+    """gcloud has said why."""
+    gcloud = Recorder({WRITES[0]: refused("INVALID_ARGUMENT: no")})
+
+    with pytest.raises(GcloudFailed):
+        apply_alerts(gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path))
+
+    assert gcloud.pauses == []
+    assert len(gcloud.changes) == 1
+
+
+def test_a_dry_run_prints_a_command_for_each_file(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside those that would look for what is there; nothing is called."""
+    gcloud = Recorder()
+
+    code = gcloud.run(settings, "monitoring", "--dry-run")
+
+    printed = commands(capsys.readouterr().out)
+    named = [word.rpartition("/")[2] for words in printed for word in words if "-from-file=" in word]
+    assert named == [path.name for kind in ("metric", "dashboard", "alert") for path in sorted(FOLDER.glob(f"{kind}*"))]
+    assert (code, gcloud.commands) == (0, [])

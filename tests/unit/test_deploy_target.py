@@ -1,0 +1,99 @@
+"""What is deployed, as it follows from project, region, table and settings."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.errors import InvalidSettings
+from tests.deploying import FUNCTIONS, url
+from tests.gcloud import PROJECT
+from tests.recorder import Recorder, target_of
+from watchkeeper.deploy.target import deploy_flags, schedule_flags
+
+
+def test_another_region_is_another_address_and_audience(tmp_path: Path) -> None:
+    """Address, audience and database follow the region that is named."""
+    target = target_of(tmp_path / "settings", "FIRESTORE_LOCATION=eur3", region="europe-west1")
+    tick = FUNCTIONS["tick"]
+    assert tick.scheduler_job is not None
+
+    flags = schedule_flags(target, tick, tick.scheduler_job)
+
+    address = url("tick", "europe-west1")
+    assert {f"--uri={address}", f"--oidc-token-audience={address}"} <= set(flags)
+    assert target.environment(tick)["AUTH_AUDIENCE"] == address
+    assert target.table.firestore.location == "eur3"
+
+
+def test_a_key_file_is_mounted_and_its_path_told(tmp_path: Path) -> None:
+    """The file's content is kept as a secret, as it is; the function is told where it finds it."""
+    key = tmp_path / "key.json"
+    key.write_bytes(b'{"private_key": "s3cret"}\n')
+    target = target_of(tmp_path / "settings", f"GCP_SERVICE_ACCOUNT_JSON_PATH={key}")
+    gmail = FUNCTIONS["gmail_watch"]
+
+    flags = deploy_flags(target, gmail, tmp_path / "env.yaml")
+
+    path = "/secrets/gmail/service-account-key.json"
+    assert f"--set-secrets={path}=service-account-key:latest" in flags
+    assert target.environment(gmail)["GCP_SERVICE_ACCOUNT_JSON_PATH"] == path
+    assert target.secret_values() == {"service-account-key": key.read_bytes()}
+
+
+def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """By its setting, and not by what it should hold."""
+    target = target_of(tmp_path / "settings", f"GCP_SERVICE_ACCOUNT_JSON_PATH={tmp_path / 'gone'}")
+
+    with pytest.raises(InvalidSettings, match="GCP_SERVICE_ACCOUNT_JSON_PATH names a file that cannot be read"):
+        target.secret_values()
+
+
+def test_a_secret_that_is_no_longer_set_is_taken_away(tmp_path: Path) -> None:
+    """An update says so, since it would keep a secret that it is not told of."""
+    flags = deploy_flags(target_of(tmp_path / "settings"), FUNCTIONS["tick"], tmp_path / "env.yaml")
+
+    assert "--clear-secrets" in flags
+
+
+def test_a_secret_that_can_be_guessed_is_not_deployed(tmp_path: Path) -> None:
+    """The functions would refuse it only when they run; one that is in Secret Manager already is not looked at."""
+    with pytest.raises(InvalidSettings, match=r"CRON_SECRET is malformed: .* at least 16 characters"):
+        target_of(tmp_path / "settings", "CRON_SECRET=hush")
+
+    assert target_of(tmp_path / "settings", "CRON_SECRET=secret:3").settings == {"CRON_SECRET": "secret:3"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        pytest.param("CHAT_AUTH=project_number\nAUTH_MODE=platform\n", "must be public", id="public-and-platform"),
+        pytest.param("CHAT_AUTH=classic\n", "CHAT_AUTH is 'classic'", id="unknown-kind"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["setup", "functions", "status"])
+def test_a_webhook_that_would_be_unprotected_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: str, says: str, verb: str
+) -> None:
+    """A public function that relied on Cloud Run to check tokens would let everybody in."""
+    (tmp_path / "settings").write_text(lines)
+    gcloud = Recorder()
+
+    code = gcloud.run(tmp_path / "settings", verb)
+
+    said = capsys.readouterr().err
+    assert code == 1
+    assert said.startswith("error: ")
+    assert says in said
+    assert gcloud.commands == []
+
+
+def test_the_number_is_told_to_whom_it_concerns(tmp_path: Path) -> None:
+    """A token of the classic kind is made for the project's number; everybody may call then."""
+    target = target_of(tmp_path / "settings", "CHAT_AUTH=project_number")
+    chat = FUNCTIONS["chat_webhook"]
+
+    assert target.needs_number
+    assert target.invoker(chat) == "allUsers"
+    assert target.environment(chat)["CHAT_AUDIENCE"] == target.number
+    assert "AUTH_CALLERS" not in target.environment(chat)
+    assert target.environment(chat)["GOOGLE_CLOUD_PROJECT"] == PROJECT

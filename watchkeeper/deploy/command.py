@@ -1,0 +1,130 @@
+"""One run of `deploy_functions.sh`: from its command line to its exit code."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from shared.errors import WatchkeeperError
+from shared.settings import PROJECT_FOLDER
+from watchkeeper.deploy.command_line import USAGE, CommandLine, HelpWanted, Misused, read_command_line
+from watchkeeper.deploy.gcloud import Execute, Gcloud, GcloudFailed, StepFailed, execute
+from watchkeeper.deploy.progress import Progress
+from watchkeeper.deploy.signals import Interrupted, raised
+from watchkeeper.deploy.steps import steps_of
+from watchkeeper.deploy.target import UNKNOWN_NUMBER, Target, read_target
+from watchkeeper.deploy.work import Work
+
+SCRIPT = str(PROJECT_FOLDER / "deploy_functions.sh")
+
+
+def main(
+    words: Sequence[str],
+    *,
+    env: Mapping[str, str] = os.environ,
+    execute: Execute = execute,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Run the command, and return its exit code; minus the number of a signal that ended it."""
+    try:
+        line = read_command_line(words)
+    except HelpWanted:
+        click.echo(USAGE, nl=False)
+        return 0
+    except Misused as exc:
+        click.echo(f"error: {exc}; see --help", err=True)
+        return 2
+    progress = Progress([])
+    code = _attempt(lambda: _run(line, env, execute, sleep, progress))
+    if not progress.is_complete:
+        with suppress(OSError):  # nobody reads it
+            commands = "".join(f"  {command}\n" for command in progress.commands(line, SCRIPT))
+            click.echo(f"\n{progress.report()}To go on:\n{commands}", nl=False, err=True)
+    return code
+
+
+def _attempt(run: Callable[[], None]) -> int:
+    try:
+        with raised():
+            run()
+    except Interrupted as exc:
+        return -exc.number
+    except GcloudFailed:
+        return 1
+    except (WatchkeeperError, OSError) as exc:
+        click.echo(f"error: {exc}", err=True)
+        return 1
+    return 0
+
+
+def _run(
+    line: CommandLine,
+    env: Mapping[str, str],
+    execute: Execute,
+    sleep: Callable[[float], None],
+    progress: Progress,
+) -> None:
+    line.settings = _find_settings(line.settings, Path(env.get("CALLED_FROM", ".")))
+    if not line.is_dry_run and not shutil.which("gcloud", path=env.get("PATH")):
+        raise StepFailed("gcloud is not installed: https://cloud.google.com/sdk/docs/install")
+    gcloud = Gcloud(line.project, execute=execute, is_dry_run=line.is_dry_run)
+    target = _prepared(line, gcloud)
+    with TemporaryDirectory() as folder:
+        work = Work(target=target, gcloud=gcloud, folder=Path(folder), sleep=sleep)
+        progress.steps = steps_of(line.verb, work)
+        if not progress.steps:
+            raise StepFailed(f"there is nothing to do: no Cloud Scheduler job calls {' '.join(line.only)}")
+        for step in progress:
+            if step.verb != "status":
+                work.announce(step.title)
+            step.do()
+    if not line.is_dry_run and line.verb != "status":
+        work.announce("done")
+
+
+def _find_settings(given: str, called_from: Path) -> str:
+    """Return the settings file, as an absolute path, or "" where there is none."""
+    if not given:
+        default = PROJECT_FOLDER / ".env"
+        return str(default) if default.is_file() else ""
+    path = os.path.abspath(called_from / given)
+    if not os.path.isfile(path):
+        raise StepFailed(f"there is no settings file {given}")
+    return path
+
+
+def _prepared(line: CommandLine, gcloud: Gcloud) -> Target:
+    """Return what is to be deployed, once whoever destroys it has confirmed that. Raises WatchkeeperError."""
+    file = Path(line.settings) if line.settings else None
+    target = read_target(project=line.project, region=line.region, number=UNKNOWN_NUMBER, only=line.only, file=file)
+    needs_number = target.needs_number  # of all verbs: it refuses a webhook that would be unprotected
+    if line.verb == "destroy" and not (line.is_confirmed or line.is_dry_run):
+        _confirm(target)
+    if needs_number and line.verb in ("setup", "functions", "all"):
+        return replace(target, number=_ask_number(gcloud, target))
+    return target
+
+
+def _ask_number(gcloud: Gcloud, target: Target) -> str:
+    number = gcloud.look("projects", "describe", target.project, "--format=value(projectNumber)")
+    if number is None and not gcloud.is_dry_run:
+        raise StepFailed(f"there is no project {target.project}")
+    return number or UNKNOWN_NUMBER
+
+
+def _confirm(target: Target) -> None:
+    """Raise StepFailed unless somebody types the project's id."""
+    names = " ".join(function.name for function in target.functions)
+    click.echo(f"This deletes functions and Scheduler jobs in {target.project} ({target.region}): {names}")
+    try:
+        answer = input("Whatever else was set up stays. Type the project's id to go on: ")
+    except EOFError:
+        answer = ""
+    if answer.strip() != target.project:
+        raise StepFailed("nothing was deleted")

@@ -1,0 +1,110 @@
+"""The command line of `deploy_functions.sh`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.errors import WatchkeeperError
+from watchkeeper.deploy.steps import VERBS
+
+USAGE = """\
+usage: ./deploy_functions.sh VERB --project P --region R [options]
+
+Verbs that deploy; each may be run any number of times, creates what is missing and updates what is there:
+  setup       APIs, Firestore database, TTL, index exemptions, service accounts, roles, secrets, Gmail's topic and
+              delegation, and who may call the functions that are deployed already
+  functions   stage and import every function, then deploy them one after the other, and let its caller call each
+  schedules   the Cloud Scheduler jobs
+  monitoring  the log-based metrics, dashboard and alerts of monitoring/; whom an alert notifies, its labels, and
+              that it is switched off stay as they are
+  all         setup, functions, schedules, monitoring
+
+Verbs that operate:
+  smoke       have Cloud Scheduler run each of its jobs once, and wait for the answer
+  status      what is deployed, and when each Scheduler job ran last (status 0 or none is well)
+  pause       pause the Scheduler jobs; the functions stay, and a deployment does not wake the jobs
+  resume      let the Scheduler jobs run again
+  rollback    give the traffic of each function back to the revision before the one that has it now; the next
+              deployment takes it again
+  destroy     delete functions and Scheduler jobs, after a question; whatever else was set up stays
+
+Options:
+  --project P      the Google Cloud project
+  --region R       the region of functions and Scheduler jobs
+  --only NAME...   these functions, by their names in functions.toml, instead of all
+  --settings FILE  the settings of this environment; .env of this folder, if there is one. The settings of the
+                   shell have no influence. A secret that stands there is put into Secret Manager by setup;
+                   secret:latest or secret:3 in its place says that it is there already
+  --dry-run        print each command that would be run on the project, and run none of them
+  --yes            do not ask
+  --help           this text
+
+Exit code: 0, 1 when something failed, 2 when the command line is wrong.
+"""
+
+
+class Misused(WatchkeeperError):
+    """The command line cannot be understood; the message says what is wrong with it."""
+
+
+class HelpWanted(Exception):
+    """Nothing but the usage is asked for."""
+
+
+@dataclass
+class CommandLine:
+    """What is asked for. `settings` is a path as it was given, or empty."""
+
+    verb: str = ""
+    project: str = ""
+    region: str = ""
+    settings: str = ""
+    only: tuple[str, ...] = ()
+    is_dry_run: bool = False
+    is_confirmed: bool = False
+
+
+def read_command_line(words: Sequence[str]) -> CommandLine:
+    """Read the words behind the command. Raises Misused, and HelpWanted."""
+    line, left = CommandLine(), list(words)
+    while left:
+        match left.pop(0):
+            case "--help" | "-h":
+                raise HelpWanted
+            case ("--project" | "--region" | "--settings") as option:
+                setattr(line, option[2:], _value(option, left))
+            case "--only":
+                line.only += _names(left)
+                if not line.only:
+                    raise Misused("--only needs the names of functions")
+            case "--dry-run":
+                line.is_dry_run = True
+            case "--yes":
+                line.is_confirmed = True
+            case word if word.startswith("-"):
+                raise Misused(f"there is no option {word}")
+            case word if line.verb:
+                raise Misused(f"there are two verbs, {line.verb} and {word}")
+            case word:
+                line.verb = word
+    _refuse_incomplete(line)
+    return line
+
+
+def _value(option: str, left: list[str]) -> str:
+    if not left or not left[0] or left[0].startswith("--"):
+        raise Misused(f"{option} needs a value")
+    return left.pop(0)
+
+
+def _names(left: list[str]) -> tuple[str, ...]:
+    names: list[str] = []
+    while left and not left[0].startswith("--"):
+        names.append(left.pop(0))
+    return tuple(names)
+
+
+def _refuse_incomplete(line: CommandLine) -> None:
+    if line.verb not in VERBS:
+        raise Misused(f"there is no verb {line.verb}" if line.verb else "a verb is missing")
+    if not (line.project and line.region):
+        raise Misused("--project and --region are needed")

@@ -1,0 +1,85 @@
+"""The steps that deploy: stage and upload functions, let their callers call them, and make the Scheduler jobs."""
+
+import json
+from pathlib import Path
+
+from watchkeeper.deploy.functions_table import Function, SchedulerJob
+from watchkeeper.deploy.gcloud import GcloudFailed, StepFailed
+from watchkeeper.deploy.staging import stage, try_import
+from watchkeeper.deploy.target import deploy_flags, schedule_flags
+from watchkeeper.deploy.work import Work
+
+
+def stage_functions(work: Work) -> None:
+    """Stage every function into its folder, then import each, before anything is uploaded. Raises StagingFailed."""
+    target = work.target
+    work.announce(f"staging and importing: {' '.join(function.name for function in target.functions)}")
+    target.refuse_missing()
+    for function in target.functions:
+        stage(function, _source(work, function))
+    for function in target.functions:
+        secrets = {
+            secret.setting: "the place of a secret" for secret in target.secrets(function) if not secret.mounted_at
+        }
+        try_import(function, _source(work, function), {**target.environment(function), **secrets})
+
+
+def deploy_function(work: Work, function: Function) -> None:
+    """Deploy the staged function, and let its caller call it."""
+    target = work.target
+    env_file = work.folder / f"{function.name}.yaml"
+    # JSON is YAML too, and its texts are surely texts: gcloud refuses a number or a truth.
+    env = json.dumps(target.environment(function), indent=1)
+    env_file.write_text(f"{env}\n", encoding="utf-8")
+    # The file is gone when somebody looks at what is printed.
+    for line in env.splitlines():
+        work.note(line)
+    # Not being asked, gcloud makes a new function private, and leaves the callers of an old one to allow_caller.
+    work.gcloud.run(
+        *("functions", "deploy", target.service(function), work.region, *deploy_flags(target, function, env_file)),
+        *(f"--source={_source(work, function)}", "--quiet", "--format=value(state,serviceConfig.revision)"),
+    )
+    allow_caller(work, function)
+
+
+def allow_caller(work: Work, function: Function) -> None:
+    """Let one member call a function, and nobody else."""
+    service, wanted = work.target.service(function), work.target.invoker(function)
+    callers = work.gcloud.look(
+        *("run", "services", "get-iam-policy", service, work.region, "--flatten=bindings[].members"),
+        *("--filter=bindings.role:roles/run.invoker", "--format=value(bindings.members)"),
+    )
+    allowed = (callers or "").split()
+    for member in allowed:
+        if member != wanted:
+            _change_caller(work, "remove-iam-policy-binding", service, member)
+    if wanted not in allowed:
+        _change_caller(work, "add-iam-policy-binding", service, wanted)
+
+
+def _change_caller(work: Work, change: str, service: str, member: str) -> None:
+    try:
+        work.gcloud.run(
+            *("run", "services", change, service, work.region),
+            *(f"--member={member}", "--role=roles/run.invoker", "--format=none"),
+        )
+    except GcloudFailed as exc:
+        raise StepFailed(
+            f"{service} is deployed, but who may call it could not be set. That takes run.services.setIamPolicy, as in "
+            "roles/run.admin: have it granted to whoever deploys, or let somebody who has it go on"
+        ) from exc
+
+
+def schedule_function(work: Work, function: Function, job: SchedulerJob) -> None:
+    """Create or update the Scheduler job of a function; whether it is paused stays as it is."""
+    flags = (work.location, *schedule_flags(work.target, function, job))
+    shows = "--format=value(name,state)"
+    if work.describe_job(job.name, "(state)") is not None:
+        work.gcloud.run("scheduler", "jobs", "update", "http", job.name, *flags, "--clear-headers", shows)
+        return
+    work.note("or, if the job is there: gcloud scheduler jobs update http, with the same flags")
+    work.gcloud.run("scheduler", "jobs", "create", "http", job.name, *flags, shows)
+
+
+def _source(work: Work, function: Function) -> Path:
+    return work.folder / function.name

@@ -1,0 +1,105 @@
+"""The steps of monitoring: the metrics, dashboard and alerts of the folder monitoring/, with placeholders filled in."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from shared.settings import PROJECT_FOLDER
+from watchkeeper.deploy.gcloud import GcloudFailed, StepFailed
+from watchkeeper.deploy.work import Work
+
+FOLDER = PROJECT_FOLDER / "monitoring"
+ALERT_TRIES = 5  # after the first, for all alerts together
+ALERT_PAUSE = 120  # seconds
+_NEW_METRIC = re.compile(r"Cannot find metric|metric referenced by the provided filter is unknown")
+
+
+class AlertPolicy(NamedTuple):
+    """A policy as gcloud lists it: what people have changed of it stays."""
+
+    name: str
+    title: str
+    enabled: str
+    channels: str
+    labels: str
+
+
+def apply_metrics(work: Work) -> None:
+    """Create or update each log-based metric."""
+    there = (work.gcloud.look("logging", "metrics", "list", "--format=value(name)") or "").splitlines()
+    work.note("or update, where a metric is there")
+    for path in _filled(work, "metric-*.json"):
+        name = f"watchkeeper_{path.stem.removeprefix('metric-')}"
+        verb = "update" if name in there else "create"
+        work.gcloud.run("logging", "metrics", verb, name, f"--config-from-file={path}", "--format=none")
+
+
+def apply_dashboard(work: Work) -> None:
+    """Create or update the dashboard."""
+    (path,) = _filled(work, "dashboard.json")
+    from_file = (f"--config-from-file={path}", "--format=none")
+    etag = work.gcloud.look("monitoring", "dashboards", "describe", "watchkeeper", "--format=value(etag)")
+    if etag is None:
+        work.note("or update, if the dashboard is there")
+        work.gcloud.run("monitoring", "dashboards", "create", *from_file)
+        return
+    # An update names the state that it replaces.
+    path.write_text(json.dumps({"etag": etag, **json.loads(path.read_text(encoding="utf-8"))}), encoding="utf-8")
+    work.gcloud.run("monitoring", "dashboards", "update", "watchkeeper", *from_file)
+
+
+def apply_alerts(work: Work) -> None:
+    """Create or update each alert. Google chooses the name of a policy, so it is found again by its title."""
+    shows = "(name,displayName,enabled,notificationChannels.list(),userLabels.list())"
+    found = work.gcloud.look("alpha", "monitoring", "policies", "list", f'--format=value[separator="|"]{shows}') or ""
+    there = [AlertPolicy(*line.split("|", 4)) for line in found.splitlines()]
+    work.note("or update, where a policy is there")
+    tries = iter(range(ALERT_TRIES))
+    for path in _filled(work, "alert-*.json"):
+        title = json.loads(path.read_text(encoding="utf-8"))["displayName"]
+        same = [policy for policy in there if policy.title == title]
+        if len(same) > 1:
+            click.echo(f'there is more than one alert policy "{title}"; {same[0].name} is brought up to date')
+        _apply_alert(work, title, (*_change(same), f"--policy-from-file={path}"), tries)
+
+
+def _change(same: list[AlertPolicy]) -> tuple[str, ...]:
+    """Return how a policy is created or, since an update replaces all of it, updated with what people have added."""
+    if not same:
+        return ("create",)
+    policy = same[0]
+    return (
+        *("update", policy.name, "--no-enabled" if policy.enabled == "False" else "--enabled"),
+        *(f"--set-notification-channels={policy.channels}", f"--update-user-labels={policy.labels}"),
+    )
+
+
+def _apply_alert(work: Work, title: str, change: tuple[str, ...], tries: Iterator[int]) -> None:
+    """Apply an alert. On a metric it is refused until the metric has become known, which takes up to ten minutes."""
+    while (ended := work.gcloud.try_run("alpha", "monitoring", "policies", *change, "--format=none")).code:
+        if not _NEW_METRIC.search(ended.errors):
+            raise GcloudFailed
+        if next(tries, None) is None:
+            raise StepFailed(f'the metrics of "{title}" are not known yet; go on in some minutes')
+        click.echo(f'the metrics of "{title}" are new; trying again in {ALERT_PAUSE} s')
+        work.sleep(ALERT_PAUSE)
+
+
+def _filled(work: Work, pattern: str) -> Iterator[Path]:
+    """Copy files into the folder of the run, with their placeholders filled in; others stay, they are Google's."""
+    target = work.target
+    values = {"PREFIX": target.table.prefix, "PROJECT": target.project, "REGION": target.region}
+    for path in sorted(FOLDER.glob(pattern)):
+        filled = work.folder / path.name
+        text = path.read_text(encoding="utf-8")
+        for name, value in values.items():
+            text = text.replace(f"${{{name}}}", value)
+        filled.write_text(text, encoding="utf-8")
+        yield filled
+
+
+MONITORING = {"metrics": apply_metrics, "dashboard": apply_dashboard, "alerts": apply_alerts}

@@ -1,0 +1,158 @@
+"""The steps that operate what is deployed, each on one function."""
+
+from typing import NamedTuple
+
+import click
+
+from watchkeeper.deploy.functions_table import Function, SchedulerJob
+from watchkeeper.deploy.gcloud import StepFailed
+from watchkeeper.deploy.work import Work
+
+SMOKE_TRIES = 60
+SMOKE_PAUSE = 5  # seconds
+
+
+def pause(work: Work, function: Function, job: SchedulerJob) -> None:
+    """Pause the Scheduler job of a function."""
+    _turn(work, function, job, "pause", "PAUSED")
+
+
+def resume(work: Work, function: Function, job: SchedulerJob) -> None:
+    """Let the Scheduler job of a function run again."""
+    _turn(work, function, job, "resume", "ENABLED")
+
+
+def _turn(work: Work, function: Function, job: SchedulerJob, verb: str, state: str) -> None:
+    """Pause or resume a job. One that is not there, or not ours, keeps nobody from pausing the others."""
+    found = _own_job(work, function, job)
+    if found is not None and found != state:
+        work.gcloud.run("scheduler", "jobs", verb, job.name, work.location)
+
+
+def _own_job(work: Work, function: Function, job: SchedulerJob) -> str | None:
+    """Return the state of a Scheduler job, None if it is not there or not ours.
+
+    Two have the names that they had in the former system: whatever calls another address is not ours.
+    """
+    found = work.describe_job(job.name, '[separator="|"](state,httpTarget.uri)')
+    if work.is_dry_run:
+        return ""
+    if found is None:
+        click.echo(f"there is no Scheduler job {job.name}")
+        return None
+    state, _, uri = found.partition("|")
+    if uri != work.target.url(function):
+        click.echo(f"{job.name} calls {uri or 'no URL'}, which is not ours; it stays as it is")
+        return None
+    return state
+
+
+def smoke(work: Work, function: Function, job: SchedulerJob) -> None:
+    """Have a job run as Cloud Scheduler runs it, and wait until its attempt is answered. Raises StepFailed."""
+    before = work.describe_job(job.name, "(lastAttemptTime)")
+    if before is None and not work.is_dry_run:
+        raise StepFailed(f"there is no Scheduler job {job.name}")
+    work.gcloud.run("scheduler", "jobs", "run", job.name, work.location, "--format=none")
+    if work.is_dry_run:
+        return
+    code = _await_attempt(work, job, before or "")
+    if code in ("", "0"):
+        return
+    service = work.target.service(function)
+    if _was_signature_removed(work, service):
+        raise StepFailed(
+            f"{job.name} was refused: Cloud Run removes the signature of its token here. Set "
+            "AUTH_MODE=platform in the settings file, and deploy the functions again"
+        )
+    raise StepFailed(f"the attempt of {job.name} failed with status {code}; the log of {service} says why")
+
+
+def _await_attempt(work: Work, job: SchedulerJob, before: str) -> str:
+    """Return the status of the attempt after `before`. Raises StepFailed where none is seen."""
+    for _ in range(SMOKE_TRIES):
+        found = work.describe_job(job.name, '[separator="|"](lastAttemptTime,status.code)') or ""
+        after, _, code = found.partition("|")
+        if after != before:
+            return code
+        work.sleep(SMOKE_PAUSE)
+    raise StepFailed(f"{job.name} was told to run, and no attempt was seen; look into its log")
+
+
+def _was_signature_removed(work: Work, service: str) -> bool:
+    """Ask the log. Whoever deploys may not be allowed to read it; that the attempt failed is told all the same."""
+    entries = f'resource.labels.service_name="{service}" AND jsonPayload.reason:"signature removed"'
+    shows = ("--freshness=10m", "--limit=1", "--format=value(jsonPayload.reason)")
+    found = work.gcloud.ask("logging", "read", entries, *shows)
+    click.echo(found.errors, nl=False, err=True)
+    return found.code == 0 and bool(found.output.strip())
+
+
+def show_status(work: Work, function: Function) -> None:
+    """Print what is deployed of a function, and when its Scheduler job ran last."""
+    shown = work.describe_function(function, '[separator="  "](state,serviceConfig.revision,updateTime)')
+    _show(work, "function", work.target.service(function), "not deployed" if shown is None else shown)
+    if job := function.scheduler_job:
+        fields = '[separator="  "](state,schedule,timeZone,lastAttemptTime,status.code)'
+        shown = work.describe_job(job.name, fields)
+        _show(work, "schedule", job.name, "not there" if shown is None else shown)
+
+
+def _show(work: Work, kind: str, name: str, state: str) -> None:
+    if not work.is_dry_run:
+        click.echo(f"{kind:<10} {name:<30} {state}")
+
+
+class Revision(NamedTuple):
+    """A revision of a service; one that never became ready can take no traffic."""
+
+    name: str
+    is_ready: bool
+
+
+def roll_back(work: Work, function: Function) -> None:
+    """Give the traffic of a function to the newest working revision before the one that has it."""
+    service = work.target.service(function)
+    serving, revisions = _serving(work, service), _revisions(work, service)
+    before = "THE_REVISION_BEFORE" if work.is_dry_run else revision_before(serving, revisions)
+    if not before:
+        says = f"{service} has no working revision before {serving or 'one with all the traffic'}; it stays as it is"
+        click.echo(says, err=True)
+        return
+    to = f"--to-revisions={before}=100"
+    work.gcloud.run("run", "services", "update-traffic", service, work.region, to, "--format=none")
+
+
+def revision_before(serving: str, revisions: list[Revision]) -> str:
+    """Return the newest working one of the revisions, which come newest first, behind the one that is serving."""
+    names = [revision.name for revision in revisions]
+    behind = revisions[names.index(serving) + 1 :] if serving in names else []
+    return next((revision.name for revision in behind if revision.is_ready), "")
+
+
+def _serving(work: Work, service: str) -> str:
+    """Return the revision that has all the traffic, "" if none has."""
+    shares = work.gcloud.look(
+        *("run", "services", "describe", service, work.region, "--flatten=status.traffic[]"),
+        "--format=value(status.traffic.percent,status.traffic.revisionName)",
+    )
+    rows = [line.partition("\t") for line in (shares or "").splitlines()]
+    return next((name for percent, _, name in rows if percent == "100"), "")
+
+
+def _revisions(work: Work, service: str) -> list[Revision]:
+    found = work.gcloud.look(
+        *("run", "revisions", "list", f"--service={service}", work.region, "--flatten=status.conditions[]"),
+        *("--filter=status.conditions.type=Ready", "--sort-by=~metadata.creationTimestamp"),
+        "--format=value(metadata.name,status.conditions.status)",
+    )
+    rows = [line.partition("\t") for line in (found or "").splitlines()]
+    return [Revision(name, is_ready == "True") for name, _, is_ready in rows]
+
+
+def destroy(work: Work, function: Function) -> None:
+    """Delete the Scheduler job of a function, if it is ours, and then the function."""
+    job, service = function.scheduler_job, work.target.service(function)
+    if job is not None and _own_job(work, function, job) is not None:
+        work.gcloud.run("scheduler", "jobs", "delete", job.name, work.location, "--quiet")
+    if work.describe_function(function, "(state)") is not None or work.is_dry_run:
+        work.gcloud.run("functions", "delete", service, "--gen2", work.region, "--quiet")

@@ -1,0 +1,114 @@
+"""The steps of setup: what a project needs before functions are deployed to it. Each creates only what is missing."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+
+from watchkeeper.deploy.functions import allow_caller
+from watchkeeper.deploy.target import GMAIL
+from watchkeeper.deploy.work import Work
+
+
+def enable_apis(work: Work) -> None:
+    """Switch on the APIs that the functions need."""
+    work.gcloud.run("services", "enable", *work.target.apis)
+
+
+def make_database(work: Work) -> None:
+    """Create the Firestore database, take its long fields out of the indexes, and let finished jobs expire."""
+    firestore, gcloud = work.target.table.firestore, work.gcloud
+    database = f"--database={firestore.database}"
+    if gcloud.look("firestore", "databases", "describe", database, "--format=value(name)") is None:
+        location = f"--location={firestore.location or work.target.region}"
+        kind = ("--type=firestore-native", "--edition=standard", "--delete-protection")
+        gcloud.run("firestore", "databases", "create", database, location, *kind, "--format=none")
+    at = (f"--collection-group={firestore.collection}", database)
+    shows = "--format=value(indexConfig.usesAncestorConfig,indexConfig.indexes[0].state)"
+    for field in firestore.unindexed_fields:
+        found = gcloud.look("firestore", "indexes", "fields", "describe", field, *at, shows)
+        # Of a field that is exempt already nothing is left to show.
+        if found is None or found.strip():
+            gcloud.run("firestore", "indexes", "fields", "update", field, *at, "--disable-indexes", "--format=none")
+    ttl = ("firestore", "indexes", "fields", "describe", firestore.ttl_field, *at, "--format=value(ttlConfig.state)")
+    if gcloud.look(*ttl) not in ("ACTIVE", "CREATING"):
+        enable = ("--enable-ttl", "--async", "--format=none")
+        gcloud.run("firestore", "fields", "ttls", "update", firestore.ttl_field, *at, *enable)
+
+
+def make_accounts(work: Work) -> None:
+    """Create the service accounts, and have Google make the one by which add-ons call."""
+    there = (work.gcloud.look("iam", "service-accounts", "list", "--format=value(email)") or "").splitlines()
+    for account in work.target.accounts:
+        if work.target.email(account.id) not in there:
+            work.gcloud.run("iam", "service-accounts", "create", account.id, f"--display-name={account.id}")
+    # Google makes this one when it is first used, and an account that is not there yet can be granted nothing.
+    if work.target.is_called_by_addons:
+        api = "--service=gsuiteaddons.googleapis.com"
+        work.gcloud.run("beta", "services", "identity", "create", api, "--format=none")
+
+
+def grant_roles(work: Work) -> None:
+    """Grant each account its roles in the project, and let functions make tokens as others."""
+    target = work.target
+    wanted = [(role, account) for account in target.accounts for role in account.roles]
+    grant(work, "projects", on=target.project, wanted=[(role, target.member(account)) for role, account in wanted])
+    for function in target.functions:
+        if function.acts_as:
+            actor = ("roles/iam.serviceAccountTokenCreator", target.member(function.account))
+            grant(work, "iam", "service-accounts", on=function.acts_as, wanted=[actor])
+
+
+def keep_secrets(work: Work) -> None:
+    """Add each secret of the settings file to Secret Manager, unless its newest version is the same.
+
+    Values go through stdin: none is on a command line or in a file.
+    """
+    for name, value in work.target.secret_values().items():
+        if work.gcloud.look("secrets", "describe", name, "--format=value(name)") is None:
+            work.gcloud.run("secrets", "create", name, "--replication-policy=automatic")
+        kept = work.gcloud.ask("secrets", "versions", "access", "latest", f"--secret={name}")
+        if kept.code or kept.output != value:
+            work.gcloud.run("secrets", "versions", "add", name, "--data-file=-", stdin=value)
+    for name, readers in groupby(work.target.secret_readers, key=itemgetter(0)):
+        wanted = [("roles/secretmanager.secretAccessor", f"serviceAccount:{email}") for _, email in readers]
+        grant(work, "secrets", on=name, wanted=wanted)
+
+
+def make_topics(work: Work) -> None:
+    """Create the topics of Gmail's messages, and let Gmail publish to them."""
+    for topic in (function.topic for function in work.target.functions if function.topic):
+        if work.gcloud.look("pubsub", "topics", "describe", topic, "--format=value(name)") is None:
+            work.gcloud.run("pubsub", "topics", "create", topic)
+        grant(work, "pubsub", "topics", on=topic, wanted=[("roles/pubsub.publisher", GMAIL)])
+
+
+def allow_callers(work: Work) -> None:
+    """Let its caller call each function that is deployed already."""
+    for function in work.target.functions:
+        if work.describe_function(function, "(state)") is not None:
+            allow_caller(work, function)
+
+
+def grant(work: Work, *kind: str, on: str, wanted: Sequence[tuple[str, str]]) -> None:
+    """Grant each role to its member on a resource of a kind, as gcloud calls it, where it is not granted yet."""
+    if not wanted:
+        return
+    every = ("--flatten=bindings[].members", "--filter=-bindings.condition:*")
+    shows = "--format=value(bindings.role,bindings.members)"
+    granted = (work.gcloud.look(*kind, "get-iam-policy", on, *every, shows) or "").splitlines()
+    unconditional = () if kind[0] == "pubsub" else ("--condition=None",)  # Pub/Sub knows no conditions
+    for role, member in wanted:
+        if f"{role}\t{member}" not in granted:
+            flags = (f"--member={member}", f"--role={role}", *unconditional, "--format=none")
+            work.gcloud.run(*kind, "add-iam-policy-binding", on, *flags)
+
+
+SETUP = {
+    "apis": enable_apis,
+    "firestore": make_database,
+    "accounts": make_accounts,
+    "roles": grant_roles,
+    "secrets": keep_secrets,
+    "topics": make_topics,
+    "callers": allow_callers,
+}

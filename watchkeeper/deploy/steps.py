@@ -1,0 +1,69 @@
+"""Each verb as a list of steps, in the order in which they are done. Every step may be done any number of times."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from watchkeeper.deploy import operating
+from watchkeeper.deploy.functions import deploy_function, schedule_function, stage_functions
+from watchkeeper.deploy.functions_table import Function, SchedulerJob
+from watchkeeper.deploy.monitoring import MONITORING
+from watchkeeper.deploy.setup import SETUP
+from watchkeeper.deploy.work import Work
+
+ALL = ("setup", "functions", "schedules", "monitoring")
+# What each step of a verb is called, and what it does with a Scheduler job,
+SCHEDULED: dict[str, tuple[str, Callable[[Work, Function, SchedulerJob], None]]] = {
+    "schedules": ("schedule", schedule_function),
+    "smoke": ("smoke", operating.smoke),
+    "pause": ("pause", operating.pause),
+    "resume": ("resume", operating.resume),
+}
+# or with a function.
+EACH: dict[str, tuple[str, Callable[[Work, Function], None]]] = {
+    "functions": ("deploy", deploy_function),
+    "status": ("status", operating.show_status),
+    "rollback": ("rollback", operating.roll_back),
+    "destroy": ("destroy", operating.destroy),
+}
+VERBS = tuple(dict.fromkeys((*ALL, "all", *SCHEDULED, *EACH)))
+
+
+class Step(NamedTuple):
+    """One step of a verb, about one function or, with an empty name, about all."""
+
+    verb: str
+    title: str
+    function: str
+    do: Callable[[], None]
+
+
+def steps_of(verb: str, work: Work) -> list[Step]:
+    """Return the steps of a verb."""
+    if verb == "all":
+        return [step for each in ALL for step in steps_of(each, work)]
+    if verb == "setup":
+        return [Step(verb, f"setup: {name}", "", partial(do, work)) for name, do in SETUP.items()]
+    if verb == "monitoring":
+        return [Step(verb, f"apply: {name}", "", partial(do, work)) for name, do in MONITORING.items()]
+    if verb in SCHEDULED:
+        return _on_jobs(verb, work)
+    first = [Step(verb, "stage: functions", "", partial(stage_functions, work))] if verb == "functions" else []
+    return [*first, *_on_functions(verb, work)]
+
+
+def _on_functions(verb: str, work: Work) -> list[Step]:
+    title, do = EACH[verb]
+    return [
+        Step(verb, f"{title}: {function.name}", function.name, partial(do, work, function))
+        for function in work.target.functions
+    ]
+
+
+def _on_jobs(verb: str, work: Work) -> list[Step]:
+    title, do = SCHEDULED[verb]
+    return [
+        Step(verb, f"{title}: {function.name}", function.name, partial(do, work, function, job))
+        for function in work.target.functions
+        if (job := function.scheduler_job)
+    ]

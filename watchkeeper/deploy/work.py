@@ -1,0 +1,54 @@
+"""What all steps of one run share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from watchkeeper.deploy.functions_table import Function
+from watchkeeper.deploy.gcloud import Gcloud
+from watchkeeper.deploy.target import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One run: what is deployed, gcloud, a folder for files that is gone at the end, and a way to wait."""
+
+    target: Target
+    gcloud: Gcloud
+    folder: Path
+    sleep: Callable[[float], None]
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Return whether commands are printed instead of run."""
+        return self.gcloud.is_dry_run
+
+    @property
+    def location(self) -> str:
+        """Return where the Scheduler jobs are, as a flag."""
+        return f"--location={self.target.region}"
+
+    @property
+    def region(self) -> str:
+        """Return where the functions are, as a flag."""
+        return f"--region={self.target.region}"
+
+    def announce(self, text: str) -> None:
+        """Print a headline; in a dry run it is a comment between the commands."""
+        click.echo(f"# {text}" if self.is_dry_run else f"== {text}")
+
+    def note(self, text: str) -> None:
+        """Print a comment on a command of a dry run."""
+        if self.is_dry_run:
+            click.echo(f"# {text}")
+
+    def describe_function(self, function: Function, fields: str) -> str | None:
+        """Return these fields of a deployed function, None if it is not there."""
+        service = self.target.service(function)
+        return self.gcloud.look("functions", "describe", service, "--gen2", self.region, f"--format=value{fields}")
+
+    def describe_job(self, job: str, fields: str) -> str | None:
+        """Return these fields of a Scheduler job, None if it is not there."""
+        return self.gcloud.look("scheduler", "jobs", "describe", job, self.location, f"--format=value{fields}")
