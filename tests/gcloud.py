@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests import warm_gcloud
+
 Resource = dict[str, Any]
 
 PROJECT = "demo-proj"
@@ -89,7 +91,7 @@ class GoogleCloud:
         """Give the environment in which gcloud talks to this server and to nothing else."""
         overrides = {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}": f"http://{self.address}/" for api in APIS}
         return {
-            "PATH": os.environ["PATH"],
+            "PATH": os.pathsep.join([*([str(warm)] if (warm := warm_gcloud.folder()) else []), os.environ["PATH"]]),
             "HOME": str(folder),
             "CLOUDSDK_CONFIG": str(folder / "gcloud"),
             "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",

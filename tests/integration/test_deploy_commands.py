@@ -1,0 +1,99 @@
+"""Every command that deploying can send is one that the real gcloud understands: its words, its flags, their values.
+
+It reads them all in one process, and runs none.
+"""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tests import warm_gcloud
+from tests.deploying import FUNCTIONS, SETTINGS, lacking, url
+from tests.gcloud import NUMBER
+from tests.recorder import Recorder, shown, target_of
+from watchkeeper.deploy.gcloud import Ended, StepFailed
+from watchkeeper.deploy.steps import VERBS, steps_of
+
+READ = """
+import io, json, os, sys
+sys.path[:0] = [f"{sys.argv[1]}/third_party", sys.argv[1]]
+from googlecloudsdk import gcloud_main
+refused = []
+out = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+parser = gcloud_main.CreateCLI([])._CLI__parser
+for words in json.load(sys.stdin):
+    sys.stdin = io.StringIO()
+    try:
+        parser.parse_args(words)
+    except (Exception, SystemExit) as exc:
+        refused.append([words, f"{type(exc).__name__}: {exc}"])
+json.dump(refused, out)
+"""
+# A project that has everything, and not as it should be.
+OTHERWISE: dict[str, Ended | list[Ended]] = {
+    "functions describe": shown("ACTIVE"),
+    "run services get-iam-policy": shown("allUsers"),
+    "run services describe": shown("100\tb"),
+    "run revisions list": shown("b\tTrue\na\tTrue"),
+    "firestore databases describe": shown("x"),
+    "firestore indexes fields describe": shown("True\t"),
+    "logging metrics list": shown("\n".join(f"watchkeeper_{name}" for name in ("ticks", "lateness", "renewals"))),
+    "monitoring dashboards describe": shown("e1"),
+    "alpha monitoring policies list": shown("projects/p/alertPolicies/1|Watchkeeper: a job was given up|False|c/1|a=b"),
+    "projects describe": shown(NUMBER),
+}
+
+
+def refusals(commands: Sequence[Sequence[str]], folder: Path) -> list[tuple[list[str], str]]:
+    """Return the commands that gcloud cannot read, and why."""
+    python, library = warm_gcloud.installed() or lacking("gcloud is not installed")
+    run = subprocess.run(
+        [python, "-S", "-c", READ, str(library)],
+        input=json.dumps(commands),
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "CLOUDSDK_CONFIG": str(folder / "gcloud")},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    return [(words, why) for words, why in json.loads(run.stdout)]
+
+
+def sent(folder: Path) -> list[list[str]]:
+    """Return every command that is sent where nothing is there, and where everything is and not as it should be."""
+    target = target_of(folder / "settings", SETTINGS)
+    gcloud = Recorder()
+    work = gcloud.work(target, folder)
+    steps = [step for verb in VERBS if verb != "all" for step in steps_of(verb, work)]
+    for step in (step for step in steps if step.title != "stage: functions"):
+        state = {"pause": "ENABLED", "resume": "PAUSED"}.get(step.verb, "1")
+        function = FUNCTIONS.get(step.function, FUNCTIONS["tick"])
+        attempt = [shown(f"{state}|{url(function.name)}"), shown("2|16")]
+        for answers in ({}, {**OTHERWISE, "scheduler jobs describe": attempt}):
+            gcloud.answers = answers
+            with suppress(StepFailed):  # the attempt of a smoke test, or the job that it lacks
+                step.do()
+    return gcloud.commands
+
+
+def shape(words: Sequence[str]) -> tuple[str, ...]:
+    """Return what a command is, without the values of its flags."""
+    return tuple(word.partition("=")[0] for word in words)
+
+
+def test_gcloud_understands_every_command(tmp_path: Path) -> None:
+    """Both what is sent to make something and to change it; what is misspelt would be refused."""
+    commands = list({shape(words): words for words in sent(tmp_path)}.values())
+    wrong = [["scheduler", "jobs", "list", "--location=eu", "--color=red"], ["functions", "deploi"]]
+
+    refused = refusals([*commands, *wrong], tmp_path)
+
+    assert [words for words, _ in refused] == wrong, refused
+    assert {" ".join(words[:3]) for words in commands} >= {
+        *("firestore databases create", "iam service-accounts create", "secrets versions add"),
+        *("monitoring dashboards update", "alpha monitoring policies", "run services update-traffic"),
+        *("scheduler jobs run", "scheduler jobs pause", "scheduler jobs resume", "scheduler jobs delete"),
+    }
