@@ -45,13 +45,13 @@ def lacking(what: str) -> NoReturn:
 
 
 def needs(program: str) -> str:
-    """Give the path of a program, or skip the test where it is not installed; in CI that is a failure."""
+    """Return the path of a program, or skip the test where it is not installed; in CI that is a failure."""
     places = [str(Path(sys.executable).parent), *os.get_exec_path()]
     return shutil.which(program, path=os.pathsep.join(places)) or lacking(f"{program} is not installed")
 
 
 def url(name: str, region: str = REGION) -> str:
-    """Give the address of a deployed function."""
+    """Return the address of a deployed function."""
     return f"https://{region}-{PROJECT}.cloudfunctions.net/{SERVICES[name]}"
 
 

@@ -88,7 +88,7 @@ class GoogleCloud:
         self._server.server_close()
 
     def env(self, folder: Path) -> dict[str, str]:
-        """Give the environment in which gcloud talks to this server and to nothing else."""
+        """Return the environment in which gcloud talks to this server and to nothing else."""
         overrides = {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}": f"http://{self.address}/" for api in APIS}
         return {
             "PATH": os.pathsep.join([*([str(warm)] if (warm := warm_gcloud.folder()) else []), os.environ["PATH"]]),
@@ -107,11 +107,11 @@ class GoogleCloud:
 
     @property
     def changes(self) -> list[str]:
-        """Name the calls that changed something, in order."""
+        """Return the calls that changed something, in order."""
         return [str(call) for call in self.calls if _is_change(call)]
 
     def members(self, resource: str, role: str = "roles/run.invoker") -> set[str]:
-        """Name who has a role on a resource."""
+        """Return who has a role on a resource."""
         bindings = self.policies.get(resource, {}).get("bindings", [])
         return {member for binding in bindings if binding["role"] == role for member in binding["members"]}
 
@@ -196,7 +196,7 @@ class GoogleCloud:
         return {"name": f"{secret}/versions/1", "clientSpecifiedPayloadChecksum": True, "state": "ENABLED"}
 
     def secret(self, name: str) -> bytes:
-        """Give the newest value of a secret."""
+        """Return the newest value of a secret."""
         version = self.resources[f"projects/{PROJECT}/secrets/{name}/versions/latest"]
         return base64.b64decode(version["payload"]["data"])
 
@@ -263,7 +263,7 @@ class GoogleCloud:
         return self._done(call.name, resource, "google.firestore.admin.v1.Database")
 
     def within(self, collection: str) -> list[Resource]:
-        """Give what a collection holds, such as all service accounts of the project."""
+        """Return what a collection holds, such as all service accounts of the project."""
         return [value for name, value in self.resources.items() if name.startswith(f"{collection}/")]
 
     def _metric(self, call: Call) -> Resource:
@@ -384,7 +384,7 @@ class GoogleCloud:
                 self.answer(403, {})
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing."""
+                """Write no log."""
 
         return Handler
 

@@ -64,12 +64,12 @@ def deployed(operator: Operator, first: tuple[GoogleCloud, str]) -> Operator:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Give every file of a folder."""
+    """Return every file of a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def unpacked(archive: bytes) -> dict[str, bytes]:
-    """Give every file of an archive."""
+    """Return every file of an archive."""
     with zipfile.ZipFile(io.BytesIO(archive)) as files:
         return {name: files.read(name) for name in files.namelist() if not name.endswith("/")}
 

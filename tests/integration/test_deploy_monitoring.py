@@ -35,7 +35,7 @@ def read(kind: str) -> list[Any]:
 
 
 def applied(cloud: GoogleCloud) -> dict[str, Resource]:
-    """Give what is there, but not which state of the dashboard it is."""
+    """Return what is there, but not which state of the dashboard it is."""
     return {
         name: {key: value for key, value in resource.items() if key != "etag"}
         for name, resource in cloud.resources.items()
@@ -44,7 +44,7 @@ def applied(cloud: GoogleCloud) -> dict[str, Resource]:
 
 
 def alert(cloud: GoogleCloud, title: str) -> Resource:
-    """Give the first alert of this title."""
+    """Return the first alert of this title."""
     return next(each for each in cloud.within(ALERTS) if each["displayName"] == title)
 
 

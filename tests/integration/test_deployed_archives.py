@@ -86,11 +86,11 @@ class Shipped:
 
     @property
     def source(self) -> Path:
-        """Give the folder of what was uploaded."""
+        """Return the folder of what was uploaded."""
         return self.place / "source"
 
     def program(self, name: str) -> str:
-        """Give the path of a program of the environment."""
+        """Return the path of a program of the environment."""
         return str(self.place / "environment" / "bin" / name)
 
     def python(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -145,7 +145,7 @@ def shipped(request: pytest.FixtureRequest, cloud: GoogleCloud, tmp_path_factory
 
 
 def deployed_env(service: Resource) -> dict[str, str]:
-    """Give the environment that a deployed function has."""
+    """Return the environment that a deployed function has."""
     secrets = {secret["key"]: "the place of a secret" for secret in service.get("secretEnvironmentVariables", [])}
     name = service["service"].rpartition("/")[2]
     return {"PATH": os.defpath, "K_SERVICE": name, **service["environmentVariables"], **secrets}

@@ -29,7 +29,7 @@ Findings = list[tuple[str, str, str]]
 
 
 def account(name: str) -> str:
-    """Give the address of a service account."""
+    """Return the address of a service account."""
     return f"{name}@{PROJECT}.iam.gserviceaccount.com"
 
 
@@ -67,7 +67,7 @@ def set_up(cloud: GoogleCloud, collection: str) -> None:
 
 
 def policy(**roles: list[str]) -> dict[str, object]:
-    """Give a policy that gives these roles to service accounts."""
+    """Return a policy that gives these roles to service accounts."""
     bindings = [
         {"role": role, "members": [f"serviceAccount:{email}" for email in emails]} for role, emails in roles.items()
     ]

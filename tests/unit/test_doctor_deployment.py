@@ -37,7 +37,7 @@ SETUP = f"run `./deploy_functions.sh setup {PLACE} --settings prod.env`"
 
 
 def plan(*only: str, **settings: str) -> Plan:
-    """Give the plan of a deployment of these functions, or all, with these settings."""
+    """Return the plan of a deployment of these functions, or all, with these settings."""
     given = {**SETTINGS, **settings}
     table = read_deployment(given)
     functions = tuple(function for function in table.functions if not only or function.name in only)
@@ -46,35 +46,35 @@ def plan(*only: str, **settings: str) -> Plan:
 
 
 def run(verb: str, function: str) -> str:
-    """Give the remedy for one function."""
+    """Return the remedy for one function."""
     return f"run `./deploy_functions.sh {verb} {PLACE} --settings prod.env --only {function}`"
 
 
 def check(subject: str, about: str, wanted: Plan) -> Check:
-    """Give the check of the plan that is about this."""
+    """Return the check of the plan that is about this."""
     (found,) = (each for each in checks(wanted) if (each.subject, each.about) == (subject, about))
     return found
 
 
 def judged(subject: str, about: str, answer: Any, **settings: str) -> list[tuple[str, str]]:
-    """Give state and text of what is found where gcloud answers so."""
+    """Return state and text of what is found where gcloud answers so."""
     found = check(subject, about, plan(**settings)).findings(answer)
     assert {finding.subject for finding in found} == {subject}
     return [(finding.state, finding.says) for finding in found]
 
 
 def policy(role: str, *members: str, **more: object) -> dict[str, Any]:
-    """Give a policy of one binding."""
+    """Return a policy of one binding."""
     return {"bindings": [{"role": role, "members": list(members), **more}]}
 
 
 def email(name: str) -> str:
-    """Give an account of the project."""
+    """Return an account of the project."""
     return f"{name}@demo.iam.gserviceaccount.com"
 
 
 def own(function: str) -> str:
-    """Give the account of a function, as policies name it."""
+    """Return the account of a function, as policies name it."""
     return f"serviceAccount:{email(f'watchkeeper-{function}')}"
 
 
@@ -288,7 +288,7 @@ def test_gmail_needs_its_topic_and_its_delegate(about: str, answer: Any, expecte
 
 
 def function(name: str, wanted: Plan, **changes: Any) -> dict[str, Any]:
-    """Give a function as gcloud shows it; `changes` are of its service."""
+    """Return a function as gcloud shows it; `changes` are of its service."""
     (own,) = (each for each in wanted.target.functions if each.name == name)
     service = {
         "serviceAccountEmail": wanted.target.email(own.account.id),
@@ -439,7 +439,7 @@ def test_who_calls_for_chat_follows_from_its_kind_of_token(chat_auth: str, wante
 
 
 def schedule(**changes: Any) -> dict[str, Any]:
-    """Give the tick's job as gcloud shows it."""
+    """Return the tick's job as gcloud shows it."""
     token = {"serviceAccountEmail": email("watchkeeper-scheduler"), "audience": TICK_AUDIENCE}
     target = {"uri": TICK_AUDIENCE, "httpMethod": "POST", "oidcToken": token}
     well = {"state": "ENABLED", "schedule": "* * * * *", "timeZone": "UTC", "attemptDeadline": "180s", "status": {}}

@@ -64,7 +64,7 @@ class Check(NamedTuple):
 
 
 def remedy(*words: str) -> str:
-    """Give a command that can be pasted into a shell."""
+    """Return a command that can be pasted into a shell."""
     return f"run `{shlex.join(words)}`"
 
 
@@ -77,7 +77,7 @@ class Plan:
     only: Sequence[str] = ()
 
     def deploy(self, verb: str, *functions: str) -> str:
-        """Give a remedy: a run of deploy_functions.sh for these functions, or for all that are examined."""
+        """Return a remedy: a run of deploy_functions.sh for these functions, or for all that are examined."""
         names = functions or self.only
         return remedy(
             *("./deploy_functions.sh", verb, "--project", self.target.project, "--region", self.target.region),
@@ -86,7 +86,7 @@ class Plan:
         )
 
     def jobs(self, *words: str) -> str:
-        """Give a remedy: a command on the deployment's jobs, whatever the environment of the shell says of a store."""
+        """Return a remedy: a command on the deployment's jobs, whatever store the shell's environment names."""
         firestore = self.target.table.firestore
         return remedy(
             *("env", "SCHEDULER_STORAGE=firestore", f"GOOGLE_CLOUD_PROJECT={self.target.project}"),
@@ -95,16 +95,16 @@ class Plan:
         )
 
     def gcloud(self, *words: str) -> str:
-        """Give a remedy: a command of gcloud."""
+        """Return a remedy: a command of gcloud."""
         return remedy("gcloud", *words, "--project", self.target.project)
 
     def member(self, function: Function) -> str:
-        """Give a function's own service account, as policies name it."""
+        """Return a function's own service account, as policies name it."""
         return f"serviceAccount:{self.target.email(function.account.id)}"
 
 
 def checks(plan: Plan) -> Iterator[Check]:
-    """Give every check of a deployment, in the order of its setup."""
+    """Yield every check of a deployment, in the order of its setup."""
     target = plan.target
     yield from (_apis(plan), _database(plan), _fields(plan), _accounts(plan), _roles(plan))
     for secret in {secret.name: secret for own in target.functions for secret in target.secrets(own)}.values():
@@ -250,7 +250,7 @@ def _topic(plan: Plan, function: Function) -> Check:
 
 
 def _members(policy: Any, role: str) -> set[str]:
-    """Name who has a role without a condition."""
+    """Return who has a role without a condition."""
     bindings = [each for each in (policy or {}).get("bindings", []) if each["role"] == role and "condition" not in each]
     return {member for binding in bindings for member in binding["members"]}
 
@@ -271,7 +271,7 @@ def _function(plan: Plan, function: Function) -> Check:
 
 
 def _differences(target: Target, function: Function, found: Mapping[str, Any]) -> Iterator[str]:
-    """Tell where a function is not as it should be; of settings by their names, never by their values."""
+    """Return where a function is not as it should be; settings by their names, never by their values."""
     service, state = found.get("serviceConfig", {}), found.get("state")
     if state != "ACTIVE":
         yield f"is {state}"
@@ -285,7 +285,7 @@ def _differences(target: Target, function: Function, found: Mapping[str, Any]) -
 
 
 def _references(service: Mapping[str, Any]) -> Iterator[str]:
-    """Give where it is told which version of which secret, as `Target.secret_references` does."""
+    """Return where it is told which version of which secret, as `Target.secret_references` does."""
     for each in service.get("secretEnvironmentVariables", []):
         yield f"{each['key']}={each['secret']}:{each['version']}"
     for volume in service.get("secretVolumes", []):

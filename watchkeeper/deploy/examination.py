@@ -44,7 +44,7 @@ class NoGcloud(CannotAsk):
 def examine_deployment(
     session: Session, *, project: str, region: str, file: Path | None, only: Sequence[str]
 ) -> Iterator[Finding]:
-    """Give what is found, one thing after the other; what cannot be examined any more is left out."""
+    """Yield what is found, one thing after the other; what cannot be examined any more is left out."""
     default = PROJECT_FOLDER / ".env"  # as deploy_functions.sh finds it
     used = file or (default if default.exists() else None)
     try:
@@ -96,7 +96,7 @@ def _cloud(plan: Plan, env: Mapping[str, str], *, needs_number: bool) -> Iterato
 
 
 def _ask(env: Mapping[str, str], question: Sequence[str]) -> Any:
-    """Give what gcloud shows, None for what is not there, or CannotAsk."""
+    """Return what gcloud shows, None for what is not there, or CannotAsk."""
     try:
         run = subprocess.run(
             ["gcloud", *question, "--format=json"],
@@ -121,7 +121,7 @@ def _ask(env: Mapping[str, str], question: Sequence[str]) -> Any:
 
 
 def last_error(said: str) -> str:
-    """Give the last line that is an error, or else the last one: the details of an error follow it."""
+    """Return the last line that is an error, or else the last one: the details of an error follow it."""
     lines = [line for line in said.splitlines() if line.strip()] or ["gcloud failed and did not say why"]
     errors = [line for line in lines if line.startswith("ERROR: ")] or lines
     return re.sub(r"^ERROR: (\(gcloud[^)]*\) )?", "", errors[-1])[:300]

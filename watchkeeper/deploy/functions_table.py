@@ -84,7 +84,7 @@ class Function:
     scheduler_job: SchedulerJob | None
 
     def passed_on(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Give those of its settings that are set, but no secret."""
+        """Return those of its settings that are set, but no secret."""
         return {name: value for name in self.settings if (value := settings.get(name, "").strip())}
 
 

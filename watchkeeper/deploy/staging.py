@@ -121,7 +121,7 @@ class StagedCode:
         stage(self.function, self.folder, self._project)
 
     def changes(self) -> str:
-        """Say in words what has changed since it was staged; nothing where nothing has."""
+        """Return in words what has changed since it was staged; "" where nothing has."""
         now = _fingerprints(self.function, self._project)
         names = sorted(name for name in {*now, *self._seen} if now.get(name) != self._seen.get(name))
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -137,7 +137,7 @@ def with_sources(text: str, function: Function, folder: Path, project: Path = PR
 
 
 def _fingerprints(function: Function, project: Path) -> dict[str, tuple[int, int]]:
-    """Tell when each file that `stage` copies was written, and its size; names are relative to the project."""
+    """Return when each file that `stage` copies was written, and its size; names are relative to the project."""
     found = {}
     for source in _sources(function, project):
         for place, folders, files in os.walk(source):
