@@ -16,7 +16,7 @@ from tests.recorder import QUESTIONS, Recorder, commands, installed, refused, sh
 from watchkeeper.deploy.command import main
 from watchkeeper.deploy.command_line import USAGE, read_command_line
 from watchkeeper.deploy.gcloud import Ended, execute
-from watchkeeper.deploy.signals import Interrupted
+from watchkeeper.deploy.signals import Interrupted, raised
 from watchkeeper.deploy.steps import VERBS
 
 PLACE = ("--project", PROJECT, "--region", REGION)
@@ -292,6 +292,16 @@ def test_an_interruption_says_how_to_go_on(
     assert code == -number
     assert "\nFAILED    pause: tick\nnot done  pause: gmail_watch\n" in said
     assert f"To go on:\n  {GO_ON.format('pause', settings)} --only tick gmail_watch airtable_refresh\n" in said
+
+
+def test_a_signal_that_is_ignored_interrupts_nothing() -> None:
+    """As a hangup under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with raised():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_an_interruption_ends_the_command_that_runs() -> None:

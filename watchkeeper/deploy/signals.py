@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-# The last one is that of a reader who has gone, such as `head`.
+# The last one is that of a reader who has gone, such as `head`; Python itself ignores it.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 
 
@@ -21,8 +21,9 @@ class Interrupted(BaseException):
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Have signals raise Interrupted. Call it in the main thread."""
-    previous = {number: signal.signal(number, _interrupt) for number in SIGNALS}
+    """Have signals raise Interrupted, but for those that are to be ignored, as by nohup. Call it in the main thread."""
+    heard = [each for each in SIGNALS if each == signal.SIGPIPE or signal.getsignal(each) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, _interrupt) for number in heard}
     try:
         yield
     finally:
