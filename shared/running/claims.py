@@ -87,7 +87,7 @@ class Claims:
         if isinstance(outcome, Won):
             self.tally.won.append(due)
             fields = {"action": "job_set_aside", "job_id": due.id}
-            log.error("Job %s cannot be read and is set aside: %s", due.id, due.reason, extra={"fields": fields})
+            log.error("Job %s cannot be read and is quarantined: %s", due.id, due.reason, extra={"fields": fields})
         elif isinstance(outcome, Unheard):
             self.tally.unknown = outcome.reason
         else:

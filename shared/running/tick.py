@@ -339,7 +339,7 @@ class Tick:
             case Won(Job() as job):
                 self._count(running, job)
             case Won():
-                says = "ended, but its end breaks a rule; it is set aside"
+                says = "ended, but its end breaks a rule; it is quarantined"
                 log_job(logging.ERROR, "job_set_aside", running.job, says)
                 self._lose(running)
             case Lost():

@@ -932,6 +932,23 @@ def test_occurrences_for_programs_are_utc(run: Terminal) -> None:
     assert json.loads(result.stdout) == ["2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z"]
 
 
+def test_what_may_not_be_meant_by_an_expression_is_mentioned(run: Terminal) -> None:
+    """Beside the next runs, on stderr; a script that reads JSON is not disturbed."""
+    result = run("cron", "0 9 */2 * 1-5")
+
+    assert "either is enough" in result.stderr
+    assert len(result.stdout.splitlines()) == 5
+    assert json.loads(run("cron", "0 9 */2 * 1-5", "--json").stdout)
+
+
+def test_an_expression_that_begins_with_a_hyphen_is_no_option(run: Terminal) -> None:
+    """The error is about the expression."""
+    result = run("cron", "-5 * * * *")
+
+    assert result.exit_code == 1
+    assert "Cron expression '-5 * * * *', minute '-5'" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("expression", "words"),
     [

@@ -4,16 +4,17 @@ from datetime import datetime
 
 import click
 
-from shared.model.recurrence import Recurrence, load_timezone
+from shared.model.recurrence import Recurrence, load_timezone, oddities
 from shared.model.times import iso
 from shared.model.wording import clock_change, in_words, occurrences
-from watchkeeper.cli.display import print_table, to_json
+from watchkeeper.cli.display import print_table, to_json, warn
 from watchkeeper.parameters import Moment
 from watchkeeper.session import Session
 from watchkeeper.times import place, shown
 
 
-@click.command("cron")
+# An expression may begin with a hyphen: what is wrong with it is for the expression to say, not for the options.
+@click.command("cron", context_settings={"ignore_unknown_options": True})
 @click.argument("expression", metavar="EXPR")
 @click.option("--timezone", help="IANA time zone of the expression.  [default: SCHEDULER_TIMEZONE]")
 @click.option("--from", "start", type=Moment(), help="Start at this time, in the same time zone.  [default: now]")
@@ -40,6 +41,8 @@ def show_cron(
         return
     if words := in_words(expression):
         click.echo(f"{words} ({timezone})")
+    for oddity in oddities(expression):
+        warn(oddity)
     print_table(("", "", ""), [_row(moment, timezone) for moment in moments])
 
 
