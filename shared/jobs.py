@@ -158,9 +158,9 @@ class Jobs:
         """Keep a job from running; see `Job.pause`."""
         return self._change(job_id, partial(Job.pause, now=self._clock(), by=by))
 
-    def resume(self, job_id: str, *, by: str | None = None) -> Job:
+    def resume(self, job_id: str, *, by: str | None = None, catch_up: bool = False) -> Job:
         """Let a paused job run again; see `Job.resume`."""
-        return self._change(job_id, partial(Job.resume, now=self._clock(), by=by))
+        return self._change(job_id, partial(Job.resume, now=self._clock(), by=by, catch_up=catch_up))
 
     def cancel(self, job_id: str, *, by: str | None = None) -> Job:
         """End a job for good; see `Job.cancel`."""

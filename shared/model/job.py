@@ -42,15 +42,36 @@ class Job(JobLife):
         self._refuse_unless(Status.PENDING, Status.RUNNING, to="pause")
         return self._asked(now, by, status=Status.PAUSED, ready_at=None)
 
-    def resume(self, *, now: datetime, by: str | None = None) -> Self:
-        """Let a paused job run again; one that still has a holder goes on under that holder's lease."""
+    def resume(self, *, now: datetime, by: str | None = None, catch_up: bool = False) -> Self:
+        """Let a paused job run again; one that still has a holder goes on under that holder's lease.
+
+        A recurring job goes on with its next future occurrence, or with `catch_up` with the newest one that fell due.
+        What fell due during the pause and is left out is one entry of the history. An occurrence that was begun, and
+        an extra one, are kept.
+        """
         self._refuse_unless(Status.PAUSED, to="resume")
         if self.lease_until is not None:
             return self._asked(now, by, status=Status.RUNNING, ready_at=self.lease_until)
-        last = self.recent_runs[-1] if self.recent_runs else None
-        put_off = last is not None and last.outcome in PUT_OFF and last.schedule_at == self.schedule_at
+        is_begun = self.regular_at is None and self._waits_for_another_try()
+        moved = self if self.cron is None or is_begun else self._without_missed(now, catch_up)
+        last = moved.recent_runs[-1] if moved.recent_runs else None
+        put_off = last is not None and last.outcome in PUT_OFF and last.schedule_at == moved.schedule_at
         ready_at = last.until if last is not None and put_off else None
-        return self._asked(now, by, status=Status.PENDING, ready_at=ready_at or self.schedule_at)
+        if catch_up and moved.schedule_at <= now:
+            ready_at = now  # not its own time: then no misfire rule leaves it out
+        return moved._asked(now, by, status=Status.PENDING, ready_at=ready_at or moved.schedule_at)
+
+    def _without_missed(self, now: datetime, catch_up: bool) -> Self:
+        """Leave out the regular occurrences that fell due until now, but for the newest one with `catch_up`."""
+        regular = self.regular_at or self.schedule_at
+        if regular > now:
+            return self
+        following = self._recurrence().last_until(now) if catch_up else self._recurrence().after(now)
+        moved = self if following <= regular else self._missed(regular, following)
+        following = max(following, regular)
+        if self.regular_at is not None:
+            return replace(moved, regular_at=following)
+        return replace(moved, schedule_at=following)
 
     def cancel(self, *, now: datetime, retention: timedelta, by: str | None = None) -> Self:
         """End the job for good. A run under way goes on; history will say so."""

@@ -352,11 +352,59 @@ def test_a_year_of_minutes_is_caught_up_without_walking(job_factory: JobFactory,
 
 def test_pause_and_resume_a_waiting_job(daily: Job, now: datetime) -> None:
     """A paused job has nothing ready; resumed, it is ready at its occurrence again; both are signed."""
-    paused = daily.pause(now=now, by="ana")
-    resumed = paused.resume(now=now + MINUTE, by="ben")
+    paused = daily.pause(now=now - MINUTE, by="ana")
+    resumed = paused.resume(now=now - SECOND, by="ben")
 
-    assert (paused.status, paused.ready_at, paused.updated_by, paused.updated_at) == (Status.PAUSED, None, "ana", now)
+    assert (paused.status, paused.ready_at, paused.updated_by) == (Status.PAUSED, None, "ana")
     assert (resumed.status, resumed.ready_at, resumed.updated_by) == (Status.PENDING, daily.schedule_at, "ben")
+
+
+WEDNESDAY = timedelta(days=4, hours=6)  # at 15:00, for a job of every day at 9:00 that was paused on Saturday
+
+
+@pytest.mark.parametrize("misfire", list(Misfire))
+def test_resume_goes_on_with_the_next_future_occurrence(
+    job_factory: JobFactory, now: datetime, misfire: Misfire
+) -> None:
+    """A stand-up that was paused for days is not posted in the afternoon; history has one entry for what was missed."""
+    paused = job_factory(cron="0 9 * * *", at=now, misfire=misfire).pause(now=now)
+
+    resumed = paused.resume(now=now + WEDNESDAY)
+
+    assert resumed.schedule_at == resumed.ready_at == now + timedelta(days=5)
+    assert [(run.outcome, run.schedule_at, run.until) for run in resumed.recent_runs] == [
+        ("missed", now, now + timedelta(days=4))
+    ]
+
+
+@pytest.mark.parametrize("misfire", list(Misfire))
+def test_resume_catches_up_when_it_is_asked_to(job_factory: JobFactory, now: datetime, misfire: Misfire) -> None:
+    """The newest occurrence that fell due runs once, whatever the misfire rule; then the schedule goes on."""
+    paused = job_factory(cron="0 9 * * *", at=now, misfire=misfire).pause(now=now)
+
+    held = claim(paused.resume(now=now + WEDNESDAY, catch_up=True), now + WEDNESDAY)
+
+    assert held.schedule_at == now + timedelta(days=4)
+    assert [(run.schedule_at, run.until) for run in held.recent_runs] == [(now, now + timedelta(days=3))]
+    assert finish(held, now + WEDNESDAY).schedule_at == now + timedelta(days=5)
+
+
+def test_resume_with_nothing_missed_changes_no_time(daily: Job, now: datetime) -> None:
+    """Neither the next occurrence nor the history; nor does a one-shot job lose its only one."""
+    tomorrow = finish(claim(daily, now), now).pause(now=now)
+
+    for catch_up in (False, True):
+        assert tomorrow.resume(now=now + MINUTE, catch_up=catch_up).ready_at == now + timedelta(days=1)
+        assert len(tomorrow.resume(now=now + MINUTE, catch_up=catch_up).recent_runs) == 1
+
+
+def test_resume_keeps_a_one_shot_and_an_extra_run(waiting: Job, daily: Job, now: datetime) -> None:
+    """A one-shot job runs late; an extra run, which somebody asked for, comes first."""
+    late = waiting.pause(now=now).resume(now=now + WEDNESDAY)
+    extra = daily.run(now=now - MINUTE).pause(now=now).resume(now=now + WEDNESDAY)
+
+    assert (late.ready_at, extra.schedule_at) == (now, now - MINUTE)
+    assert finish(claim(extra, now + WEDNESDAY), now + WEDNESDAY).schedule_at == now + timedelta(days=5)
 
 
 def test_a_cancelled_job_is_over_and_expires(daily: Job, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """`watchkeeper jobs`: make, change and command jobs; `listing` shows them, `transfer` moves them in bulk."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -119,10 +120,24 @@ def _command(name: str, verb: Callable[..., Job], says: str) -> None:
 
 _command("cancel", Jobs.cancel, "Cancel jobs for good. A run in progress continues, and the history records it.")
 _command("pause", Jobs.pause, "Pause jobs until they are resumed. A run in progress continues.")
-_command("resume", Jobs.resume, "Resume paused jobs.")
 _command("run", Jobs.run, "Run jobs with the next tick, whatever their time. The regular occurrences are kept.")
 _command("retry", Jobs.retry, "Retry failed jobs with the next tick, with all their attempts.")
 _command("release", Jobs.release, "End the lease of jobs whose run is stuck. A late result of that run is refused.")
+
+
+@jobs.command("resume")
+@ids_argument
+@click.option("--catch-up", is_flag=True, help="Also run the newest occurrence that fell due meanwhile.")
+@click.pass_obj
+def resume_jobs(session: Session, job_ids: Sequence[str], catch_up: bool) -> None:
+    """Resume paused jobs: a recurring one with its next future occurrence.
+
+    \b
+    Example:
+      watchkeeper jobs resume report
+    """
+    resume = partial(session.jobs.resume, by=session.by, catch_up=catch_up)
+    _each(job_ids, lambda job_id: _report(session, resume(job_id)))
 
 
 @jobs.command("delete")
