@@ -14,13 +14,13 @@ from chat_settings import ChatAuth, ChatSettings
 from shared.settings import AuthMode, AuthPolicy
 from shared.web.auth import (
     GOOGLE_ISSUERS,
-    Certificates,
     Headers,
     bearer_token,
     claimed_issuer,
     verified_caller,
     verified_claims,
 )
+from shared.web.certificates import Certificates
 
 CHAT = "chat@system.gserviceaccount.com"
 ADD_ONS = "gcp-sa-gsuiteaddons.iam.gserviceaccount.com"

@@ -25,7 +25,7 @@ from shared.logs import hashed, trace_id
 from shared.running.failure_notice import ANY_FUNCTION
 from shared.settings import Settings
 from shared.store.opening import open_store
-from shared.web.auth import Certificates
+from shared.web.certificates import Certificates
 from shared.web.endpoint import http_function
 
 log = logging.getLogger("watchkeeper.chat")

@@ -22,7 +22,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from shared.handlers.reachable import Reach
 from shared.handlers.registry import Context, InvalidPayload, Later, NeverAgain, Payload, handler
 from shared.web.google_credentials import NoToken, access_token, identity_token
-from shared.web.outbound import Head, InvalidUrl, Target, exchange, read_target
+from shared.web.outbound import InvalidUrl, Response, Target, exchange, read_target
 
 # Its warnings quote whole URLs, and a URL may hold a secret.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -167,12 +167,13 @@ def http_request(payload: Payload, context: Context) -> None:
     for _ in range(MAX_REDIRECTS + 1):
         if context.stop.is_set():
             raise RequestFailed(f"{method} {_server(url)}: stopped ({context.stop_reason})")
-        head = _exchange(method, url, headers, body, ends_at=ends_at, reach=reach)
-        if head.status not in REDIRECTS or head.location is None:
-            return _judge(head, f"{method} {_server(url)}: HTTP {head.status}", context.started_at)
-        url = _followed(url, head.location, request)
+        response = _exchange(method, url, headers, body, ends_at=ends_at, reach=reach)
+        status, location = response.status, response.headers["location"]
+        if status not in REDIRECTS or location is None:
+            return _judge(response, f"{method} {_server(url)}: HTTP {status}", context.started_at)
+        url = _followed(url, location, request)
         # RFC 9110, 15.4: a 303 asks to fetch something else; after 301 and 302 a POST becomes a GET, as browsers do it.
-        if (head.status == 303 and method != "HEAD") or (head.status in (301, 302) and method == "POST"):
+        if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
             method, body = "GET", None
             headers.pop("content-type", None)
     raise NeverAgain(f"{_server(url)} redirects more than {MAX_REDIRECTS} times")
@@ -198,8 +199,8 @@ def _target(url: str) -> Target:
 
 def _exchange(
     method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, ends_at: float, reach: Reach
-) -> Head:
-    """Send one request and read the head of the answer. Raises RequestFailed, or NeverAgain if it must not be sent."""
+) -> Response:
+    """Send one request; no body is read. Raises RequestFailed, or NeverAgain if it must not be sent."""
     target = _target(url)
     try:
         return exchange(method, target, headers, body, ends_at=ends_at, check=reach.check_address)
@@ -235,12 +236,13 @@ def _server(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _judge(head: Head, said: str, now: datetime) -> None:
-    if 200 <= head.status < 300:
+def _judge(response: Response, said: str, now: datetime) -> None:
+    status = response.status
+    if 200 <= status < 300:
         return
-    if head.status == 429 and (delay := parse_retry_after(head.retry_after, now)) is not None:
+    if status == 429 and (delay := parse_retry_after(response.headers["retry-after"], now)) is not None:
         raise Later(delay, f"{said}, asked to wait {delay.total_seconds():.0f} s")
-    if head.status in (408, 429) or head.status >= 500:
+    if status in (408, 429) or status >= 500:
         raise RequestFailed(said)
     raise NeverAgain(said)
 

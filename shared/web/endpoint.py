@@ -22,7 +22,8 @@ from shared import errors
 from shared.logs import hashed, set_up_logs, trace_id
 from shared.model.times import iso
 from shared.settings import Settings
-from shared.web.auth import Certificates, Headers, authenticate
+from shared.web.auth import Headers, authenticate
+from shared.web.certificates import Certificates
 from shared.web.loopback import refuse_foreign
 
 log = logging.getLogger("watchkeeper.endpoint")

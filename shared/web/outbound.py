@@ -2,7 +2,7 @@
 
 Libraries bound each wait, so a server that sends a byte now and then holds them forever; and they resolve a name
 themselves, so a name can lead elsewhere than it did when it was checked. Here every wait ends at one moment of the
-monotonic clock, and the addresses that were checked are the ones that are connected to.
+monotonic clock, the addresses that were checked are the ones that are connected to, and a body is read up to a limit.
 """
 
 import io
@@ -14,12 +14,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from email.message import Message
 from functools import lru_cache
-from http.client import BadStatusLine, HTTPConnection, HTTPException, parse_headers
+from http.client import (
+    BadStatusLine,
+    HTTPConnection,
+    HTTPException,
+    IncompleteRead,
+    RemoteDisconnected,
+    UnknownTransferEncoding,
+    parse_headers,
+)
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 MAX_INTERIM = 20  # answers such as "100 Continue" before the real one
-LONGEST_STATUS_LINE = 65_536
+LONGEST_LINE = 65_536
+WITHOUT_BODY = (101, 204, 304)
 PORTS = {"http": 80, "https": 443}
 
 T = TypeVar("T")
@@ -27,12 +38,16 @@ Resolve = Callable[..., Sequence[tuple[Any, ...]]]  # socket.getaddrinfo
 CheckAddress = Callable[[str, str], None]  # raises when the host must not be reached at the address
 
 
-class InvalidUrl(Exception):
+class InvalidUrl(ValueError):
     """No server can have this address."""
 
 
 class TooManyInterimAnswers(HTTPException):
     """The server announces its answer again and again."""
+
+
+class BodyTooLarge(HTTPException):
+    """The body is larger than its reader allows."""
 
 
 class Target(NamedTuple):
@@ -45,12 +60,16 @@ class Target(NamedTuple):
     path: str
 
 
-class Head(NamedTuple):
-    """The head of an answer, as far as it matters."""
+class Response(NamedTuple):
+    """What the server answered. The body is empty where nobody wanted it."""
 
     status: int
-    location: str | None
-    retry_after: str | None
+    headers: Message
+    body: bytes = b""
+
+
+def any_address(host: str, address: str) -> None:
+    """Allow every address, for a URL that the operator has set."""
 
 
 def read_target(url: str) -> Target:
@@ -64,9 +83,17 @@ def read_target(url: str) -> Target:
         host.encode("idna")  # as the resolver will do it: it raises for a part that is empty or too long
         port = parts.port or PORTS[scheme]
     except (LocationValueError, UnicodeError, LookupError):
-        raise InvalidUrl from None
+        raise InvalidUrl("no server can have this address") from None
     authority = host if port == PORTS[scheme] else f"{host}:{port}"
     return Target(scheme, host.removeprefix("[").removesuffix("]"), port, authority, parts.request_uri)
+
+
+def target_of_setting(url: str) -> Target:
+    """Read a URL that `settings.http_url` has checked, without urllib3: its import is a third of a cold start."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+    path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+    return Target(parts.scheme, host, port, parts.netloc.rpartition("@")[2], path)
 
 
 def exchange(
@@ -77,13 +104,14 @@ def exchange(
     *,
     ends_at: float,
     check: CheckAddress,
+    max_bytes: int | None = None,
     resolve: Resolve = socket.getaddrinfo,
-) -> Head:
-    """Send one request and read the head of the answer; the body could be endless, and is not read.
+) -> Response:
+    """Send one request and return the response, with a body of at most `max_bytes`; without a limit it is not read.
 
     `ends_at` is a time of the monotonic clock. Before anything is sent `check` sees each address that the host
     resolves to, and what it raises passes through. Raises OSError (TimeoutError, socket.gaierror and others) and
-    HTTPException. Whatever happens, the connection is closed.
+    HTTPException (BodyTooLarge, IncompleteRead and others). Whatever happens, the connection is closed.
     """
     addresses = within(ends_at, lambda: resolve(target.host, target.port, type=socket.SOCK_STREAM))
     for *_, address in addresses:
@@ -94,7 +122,7 @@ def exchange(
         connection.sock = wire  # all that it does with it is to send
         with suppress(ConnectionError):  # a server that has read enough may have answered all the same
             connection.request(method, target.path, body, {"host": target.authority, **headers})
-        return _read_head(io.BufferedReader(wire))
+        return _read_response(io.BufferedReader(wire), None if method == "HEAD" else max_bytes)
 
 
 def within(ends_at: float, function: Callable[[], T]) -> T:
@@ -119,7 +147,7 @@ def time_left(ends_at: float) -> float:
     """Return the seconds until then. Raises TimeoutError when there are none."""
     left = ends_at - time.monotonic()
     if left <= 0:
-        raise TimeoutError
+        raise TimeoutError("timed out")
     return left
 
 
@@ -189,13 +217,62 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-def _read_head(stream: io.BufferedReader) -> Head:
+def _read_response(stream: io.BufferedReader, max_bytes: int | None) -> Response:
+    status, headers = _read_head(stream)
+    if max_bytes is None or status in WITHOUT_BODY:
+        return Response(status, headers)
+    return Response(status, headers, _read_body(stream, headers, max_bytes))
+
+
+def _read_head(stream: io.BufferedReader) -> tuple[int, Message]:
     for _ in range(MAX_INTERIM + 1):
-        line = stream.readline(LONGEST_STATUS_LINE)
+        line = stream.readline(LONGEST_LINE)
+        if not line:
+            raise RemoteDisconnected("")
         status_line = re.fullmatch(rb"HTTP/1\.[0-9] +([1-9][0-9]{2})( .*)?\r?\n", line)
         if status_line is None:
             raise BadStatusLine("")  # without the line, which may quote anything
         status, headers = int(status_line[1]), parse_headers(stream)
         if status >= 200 or status == 101:
-            return Head(status, headers["location"], headers["retry-after"])
+            return status, headers
     raise TooManyInterimAnswers
+
+
+def _read_body(stream: io.BufferedReader, headers: Message, max_bytes: int) -> bytes:
+    """Read the whole body (RFC 9112, 6.3). A part of one raises IncompleteRead: it could be taken for the whole."""
+    coding, length = headers["transfer-encoding"], headers["content-length"]
+    if coding is not None:
+        if coding.strip().lower() != "chunked":
+            raise UnknownTransferEncoding
+        return _read_chunks(stream, max_bytes)
+    if length is not None:
+        return _read_exactly(stream, _number(length.strip(), 10), max_bytes)
+    body = stream.read(max_bytes + 1)  # the end of the connection is its end
+    if len(body) > max_bytes:
+        raise BodyTooLarge
+    return body
+
+
+def _read_chunks(stream: io.BufferedReader, max_bytes: int) -> bytes:
+    body = bytearray()
+    while size := _number(stream.readline(LONGEST_LINE).decode("latin-1").partition(";")[0].strip(), 16):
+        body += _read_exactly(stream, size, max_bytes - len(body))
+        if stream.readline(LONGEST_LINE).strip():
+            raise IncompleteRead(b"")  # a chunk is not as long as announced
+    return bytes(body)
+
+
+def _read_exactly(stream: io.BufferedReader, size: int, max_bytes: int) -> bytes:
+    if size > max_bytes:
+        raise BodyTooLarge
+    data = stream.read(size)
+    if len(data) < size:
+        raise IncompleteRead(b"", size - len(data))  # without the data, which may quote anything
+    return data
+
+
+def _number(text: str, base: int) -> int:
+    """Read a length. Raises IncompleteRead where there is none, as when the connection ends before a chunk."""
+    if not re.fullmatch(r"[0-9A-Fa-f]{1,12}" if base == 16 else r"[0-9]{1,12}", text):
+        raise IncompleteRead(b"")
+    return int(text, base)

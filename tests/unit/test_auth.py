@@ -12,13 +12,9 @@ from werkzeug.datastructures import Headers
 
 from shared.errors import CertificatesUnavailable, Forbidden, Unauthorized
 from shared.settings import AuthMode, AuthPolicy
-from shared.web.auth import (
-    FETCH_INTERVAL,
-    Certificates,
-    authenticate,
-    bearer_token,
-    verified_claims,
-)
+from shared.web.auth import authenticate, bearer_token, verified_claims
+from shared.web.certificates import FETCH_INTERVAL, MAX_REDIRECTS, Certificates
+from tests.servers import Answer, HttpServer, redirect, reply
 from tests.tokens import (
     AUDIENCE,
     CALLER,
@@ -818,6 +814,27 @@ def test_no_kind_of_failure_is_repeated_at_every_request(
             certificates.for_key("key-1", now=NOW + offset * SECOND)
 
     assert provider.fetches == 1
+
+
+def test_certificates_behind_a_redirect_are_found(provider: IdentityProvider) -> None:
+    """They count for as long as the server says that has them."""
+    with HttpServer({"/old": redirect("/older"), "/older": redirect(provider.url)}) as server:
+        moved = Certificates(server.url("/old"))
+
+        assert moved.for_key("key-1", now=NOW) == moved.for_key("key-1", now=NOW + 3599 * SECOND)
+
+    assert provider.fetches == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [redirect("/"), redirect("ftp://127.0.0.1/"), reply(302)], ids=["loop", "ftp", "bare"]
+)
+def test_a_redirect_that_leads_nowhere_is_unavailable(answer: Answer) -> None:
+    """It ends, and is asked once."""
+    with HttpServer({"/": answer}) as server, pytest.raises(CertificatesUnavailable):
+        Certificates(server.url()).for_key("key-1", now=NOW)
+
+    assert len(server.received) <= MAX_REDIRECTS + 1
 
 
 def test_a_server_that_is_down_is_unavailable() -> None:

@@ -12,7 +12,7 @@ from chat_event import Event, Kind, identity_token, parse_event
 from chat_settings import CHAT_CERTS_URL, ChatAuth, ChatSettings
 from shared.errors import Forbidden, InvalidSettings, Unauthorized, WatchkeeperError
 from shared.settings import GOOGLE_CERTS_URL, AuthMode, AuthPolicy, Settings
-from shared.web.auth import Certificates
+from shared.web.certificates import Certificates
 from tests.chatting import AddOn, Classic
 from tests.tokens import CALLER, IdentityProvider, google_claims, rs256, rsa_key, without_signature
 

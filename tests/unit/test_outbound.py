@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected, UnknownTransferEncoding
 from ipaddress import ip_address
+from itertools import repeat
 from pathlib import Path
 from stat import S_ISSOCK
 from typing import Any
@@ -19,25 +21,29 @@ from shared.handlers.reachable import Reach
 from shared.web import outbound
 from shared.web.outbound import (
     MAX_INTERIM,
-    Head,
+    BodyTooLarge,
     InvalidUrl,
+    Response,
     Target,
     TooManyInterimAnswers,
+    any_address,
     exchange,
     read_target,
+    target_of_setting,
     within,
 )
-from tests.servers import Answer, Exchange, HttpServer, drip, hang, head, raw
+from tests.servers import Answer, Exchange, HttpServer, drip, hang, head, raw, reply
 from tests.tokens import rsa_key, server_certificate
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 OK = head(200, {"Content-Length": "0"})
+CHUNKED = head(200, {"Transfer-Encoding": "chunked"})
 SHORT = 0.25  # seconds that an exchange has which must end at its deadline
 MOMENT = 2.0  # seconds that it may take beyond, on a machine with other work to do
 DRIP = 4.0  # seconds that an answer takes which comes in drips
 
 
-def get(target: Target, *, seconds: float = 10, check: Any = lambda host, address: None, **given: Any) -> Head:
+def get(target: Target, *, seconds: float = 10, check: Any = any_address, **given: Any) -> Response:
     return exchange("GET", target, {}, None, ends_at=time.monotonic() + seconds, check=check, **given)
 
 
@@ -106,14 +112,27 @@ def port(server: HttpServer) -> int:
         pytest.param(drip([b"HTTP/1.1 200 OK\r\n", *[b"X: 1\r\n"] * 40], pause=DRIP / 40), id="headers-in-drips"),
         pytest.param(drip([b"HTTP/1.1 200 OK\r\nX: ", *[b"1"] * 40], pause=DRIP / 40), id="one-header-in-drips"),
         pytest.param(drip([CONTINUE] * MAX_INTERIM, pause=DRIP / MAX_INTERIM), id="interim-answers-in-drips"),
+        pytest.param(in_drips(head(200, {}) + bytes(40)), id="a-body-in-drips"),
+        pytest.param(in_drips(head(200, {"Content-Length": "99"}) + bytes(40)), id="an-announced-body-in-drips"),
+        pytest.param(in_drips(CHUNKED + b"1\r\nx\r\n" * 8), id="chunks-in-drips"),
+        pytest.param(drip([head(200, {}), *[b"x"] * 40], pause=DRIP / 40), id="only-the-body-in-drips"),
     ],
 )
 def test_an_answer_that_never_ends_is_cut_at_the_deadline(server: HttpServer, port: int, answer: Answer) -> None:
-    """However it comes: no read begins anew with the whole time."""
-    server.answers["/"] = answer
+    """However it comes: no read begins anew with the whole time, and the server sees the end of the connection."""
+    ended = threading.Event()
+
+    def noted(exchange: Exchange) -> None:
+        try:
+            answer(exchange)
+        finally:
+            ended.set()
+
+    server.answers["/"] = noted
 
     with over_in_time(port), pytest.raises(TimeoutError):
-        get(read_target(server.url()), seconds=SHORT)
+        get(read_target(server.url()), seconds=SHORT, max_bytes=1000)
+    assert answer is hang or ended.wait(DRIP / 2)
 
 
 def test_many_answers_that_never_end_leave_nothing(server: HttpServer, port: int) -> None:
@@ -153,7 +172,9 @@ def test_interim_answers_are_skipped(server: HttpServer, count: int) -> None:
     early = [CONTINUE, b"HTTP/1.1 103 Early Hints\r\nLocation: /wrong\r\n\r\n"] * count
     server.answers["/"] = raw(b"".join(early[:count]) + head(302, {"Location": "/right"}))
 
-    assert get(read_target(server.url())) == Head(302, "/right", None)
+    response = get(read_target(server.url()))
+
+    assert (response.status, response.headers["Location"]) == (302, "/right")
 
 
 def test_a_handshake_in_drips_is_cut_at_the_deadline() -> None:
@@ -205,7 +226,7 @@ def test_a_request_that_nobody_reads_is_given_up_at_the_deadline() -> None:
                 {},
                 bytes(32 * 2**20),
                 ends_at=time.monotonic() + SHORT,
-                check=lambda host, address: None,
+                check=any_address,
             )
 
 
@@ -240,6 +261,111 @@ def test_what_a_bounded_call_raises_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         within(time.monotonic() + 10, lambda: 1 / 0)
     assert within(time.monotonic() + 10, lambda: "done") == "done"
+
+
+# -- the body ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        pytest.param(reply(200, b"0123456789"), b"0123456789", id="of-the-largest-size"),
+        pytest.param(raw(head(200, {}) + b"0123456789"), b"0123456789", id="of-the-largest-size-without-a-length"),
+        pytest.param(raw(CHUNKED + b"5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"), b"0123456789", id="in-chunks"),
+        pytest.param(raw(CHUNKED + b"00A;x=y\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n"), b"0123456789", id="one-chunk"),
+        pytest.param(raw(CHUNKED + b"0\r\n\r\n"), b"", id="no-chunk"),
+        pytest.param(raw(head(200, {}) + b"x\r\n0\r\n\r\n"), b"x\r\n0\r\n\r\n", id="what-looks-like-chunks"),
+        pytest.param(raw(CONTINUE + OK), b"", id="none-after-an-interim-answer"),
+        pytest.param(reply(503, b"busy"), b"busy", id="of-an-error"),
+        pytest.param(raw(head(204, {"Content-Length": "9", "Connection": "keep-alive"})), b"", id="none-with-204"),
+    ],
+)
+def test_a_body_is_read_to_its_end(server: HttpServer, answer: Answer, body: bytes) -> None:
+    """Whether its length, its chunks or the end of the connection say where that is; the limit itself is allowed."""
+    server.answers["/"] = answer
+
+    assert get(read_target(server.url()), max_bytes=10).body == body
+
+
+def test_a_head_has_no_body(server: HttpServer) -> None:
+    """What the header announces is what a GET would bring."""
+    server.answers["/"] = raw(head(200, {"Content-Length": "9"}))
+
+    response = exchange(
+        "HEAD",
+        read_target(server.url()),
+        {},
+        None,
+        ends_at=time.monotonic() + 10,
+        check=any_address,
+        max_bytes=10,
+    )
+
+    assert (response.status, response.body) == (200, b"")
+
+
+def test_a_body_that_nobody_wants_is_not_read(server: HttpServer) -> None:
+    """Without a limit its length does not matter."""
+    server.answers["/"] = raw(head(200, {"Content-Length": "9"}) + b"cut")
+
+    assert get(read_target(server.url())).body == b""
+
+
+@pytest.mark.parametrize(
+    ("announced", "piece"),
+    [
+        pytest.param({}, b"x" * 10_000, id="without-length"),
+        pytest.param({"Content-Length": "400000000"}, b"x" * 10_000, id="with-length"),
+        pytest.param({"Transfer-Encoding": "chunked"}, b"1\r\nx\r\n" * 2_000, id="small-chunks"),
+        pytest.param({"Transfer-Encoding": "chunked"}, b"FFFFFFFF\r\n" + b"x" * 10_000, id="one-large-chunk"),
+    ],
+)
+def test_a_body_that_is_too_large_is_not_read_to_its_end(
+    server: HttpServer, port: int, announced: dict[str, str], piece: bytes
+) -> None:
+    """Whether or not its size is announced; the connection ends with it."""
+    cut = threading.Event()
+
+    def pour(exchange: Exchange) -> None:
+        try:
+            exchange.write(head(200, announced))
+            for each in repeat(piece):
+                exchange.write(each)
+        except ConnectionError:
+            cut.set()
+
+    server.answers["/"] = pour
+
+    with over_in_time(port), pytest.raises(BodyTooLarge):
+        get(read_target(server.url()), max_bytes=1000)
+    assert cut.wait(5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        pytest.param(head(200, {"Content-Length": "3"}) + b"{}", IncompleteRead, id="shorter-than-announced"),
+        pytest.param(CHUNKED + b"3\r\n{}", IncompleteRead, id="a-chunk-cut-off"),
+        pytest.param(CHUNKED + b"2\r\n{}\r\n", IncompleteRead, id="no-last-chunk"),
+        pytest.param(CHUNKED + b"1\r\n{}\r\n0\r\n\r\n", IncompleteRead, id="a-chunk-longer-than-announced"),
+        pytest.param(CHUNKED, IncompleteRead, id="no-chunk"),
+        pytest.param(CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n", IncompleteRead, id="a-negative-chunk"),
+        pytest.param(CHUNKED + b"2 2\r\n{}\r\n0\r\n\r\n", IncompleteRead, id="two-lengths-of-a-chunk"),
+        pytest.param(head(200, {"Content-Length": "-1"}) + b"{}", IncompleteRead, id="a-negative-length"),
+        pytest.param(head(200, {"Content-Length": "two"}) + b"{}", IncompleteRead, id="a-length-in-words"),
+        pytest.param(head(200, {"Content-Length": "9" * 5000}) + b"{}", IncompleteRead, id="a-length-of-many-digits"),
+        pytest.param(head(200, {"Transfer-Encoding": "gzip"}) + b"{}", UnknownTransferEncoding, id="another-coding"),
+        pytest.param(b"", RemoteDisconnected, id="nothing"),
+    ],
+)
+def test_a_part_of_a_body_is_no_answer(server: HttpServer, answer: bytes, error: type[HTTPException]) -> None:
+    """It could be taken for the whole. The error quotes nothing of it."""
+    server.answers["/"] = raw(answer)
+
+    with pytest.raises(error) as raised:
+        get(read_target(server.url()), max_bytes=1000)
+
+    assert "{" not in f"{raised.value!r}"
 
 
 # -- whom it reaches ---------------------------------------------------------------------------------------------------
@@ -317,6 +443,18 @@ def test_a_url_is_read_as_it_is_called(url: str, target: Target) -> None:
     assert read_target(url) == target
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://127.0.0.1:8080", "http://a.example/x?y", "https://a.example:8443/", "http://[::1]:8080/x"),
+        *("https://www.googleapis.com/oauth2/v1/certs", "https://u:p@a.example:8443/", "https://a.example/x?y=z#t"),
+    ],
+)
+def test_a_url_of_a_setting_is_read_alike(url: str) -> None:
+    """Both ways to read one lead to the same server."""
+    assert target_of_setting(url) == read_target(url)
+
+
 @pytest.mark.parametrize("url", ["http://a..b/", f"http://{'a' * 64}.example/", "http://.example/", "ftp://a.example/"])
 def test_a_url_that_no_server_can_have_is_refused(url: str) -> None:
     """Before anybody is asked for its address."""
@@ -369,7 +507,7 @@ def test_a_server_that_answers_before_it_has_read_all_is_heard() -> None:
         thread.start()
         target = read_target(f"http://127.0.0.1:{listener.getsockname()[1]}/")
         body, ends_at = bytes(32 * 2**20), time.monotonic() + 10
-        answer = exchange("POST", target, {}, body, ends_at=ends_at, check=lambda host, address: None)
+        answer = exchange("POST", target, {}, body, ends_at=ends_at, check=any_address)
         thread.join()
 
     assert answer.status == 413
