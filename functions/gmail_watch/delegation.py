@@ -3,13 +3,14 @@
 https://developers.google.com/identity/protocols/oauth2/service-account#delegatingauthority
 """
 
+import time
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gmail_settings import GmailSettings
 from shared.errors import InvalidSettings
 from shared.subscriptions import NotRenewed, told
+from shared.web.google_credentials import Fetch, NoToken, default_credentials, refresh
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -21,25 +22,14 @@ AUTHORISE = f"authorise the service account's client ID for {SCOPE} (Admin conso
 
 SIGN_IN = "see to the credentials that this runs with; on your own machine: `gcloud auth application-default login`"
 TOKEN_SERVICE = "Google's token service"
-
-FetchToken = Any  # a google.auth.transport.Request, or what can be called like one
-
-
-def fetch_tokens(timeout_seconds: float) -> FetchToken:
-    """Give what fetches tokens over HTTP, with a time-out for each request."""
-    from google.auth.transport.requests import Request
-
-    return partial(Request(), timeout=timeout_seconds)
+TOKEN_SECONDS = 20  # for a token, the signature for it included
 
 
-def own_credentials(fetch: FetchToken) -> "Credentials":
-    """Give the credentials of the place where this runs, which sign for GMAIL_DELEGATE. Raises InvalidSettings."""
-    import google.auth
-    from google.auth.exceptions import DefaultCredentialsError
-
+def own_credentials() -> "Credentials":
+    """Return the credentials of the place where this runs, which sign for GMAIL_DELEGATE. Raises InvalidSettings."""
     try:
-        credentials, _ = google.auth.default(scopes=[IAM_SCOPE], request=fetch)
-    except DefaultCredentialsError as exc:
+        credentials: Credentials = default_credentials(IAM_SCOPE, time.monotonic() + TOKEN_SECONDS)
+    except NoToken as exc:
         raise InvalidSettings(
             "GMAIL_DELEGATE is set, but there are no Google credentials here that could act as it; sign in with "
             "`gcloud auth application-default login`",
@@ -48,8 +38,10 @@ def own_credentials(fetch: FetchToken) -> "Credentials":
     return credentials
 
 
-def acting_for(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fetch: FetchToken) -> "Credentials":
-    """Give credentials that act for the mailbox, with a fresh token. Raises NotRenewed.
+def acting_for(
+    mailbox: str, gmail: GmailSettings, source: "Credentials | None", fetch: Fetch | None = None
+) -> "Credentials":
+    """Return credentials that act for the mailbox, with a fresh token. Raises NotRenewed.
 
     With a key file its key signs the assertion; otherwise IAM Credentials does (`signJwt`), asked by `source`.
     """
@@ -68,16 +60,11 @@ def acting_for(mailbox: str, gmail: GmailSettings, source: "Credentials | None",
     return credentials  # type: ignore[no-any-return]
 
 
-def _refresh(credentials: Any, fetch: FetchToken, remedy: Callable[[str], str]) -> None:
-    from google.auth.exceptions import GoogleAuthError
-
+def _refresh(credentials: Any, fetch: Fetch | None, remedy: Callable[[str], str]) -> None:
     try:
-        credentials.refresh(fetch)
-    except GoogleAuthError as exc:
-        said = " ".join(arg for arg in exc.args if isinstance(arg, str)) or str(exc)
-        raise NotRenewed(told(TOKEN_SERVICE, said, remedy(said))) from exc
-    except (ValueError, LookupError, TypeError) as exc:
-        raise NotRenewed(told(TOKEN_SERVICE, f"what is no token ({type(exc).__name__})")) from exc
+        refresh(credentials, time.monotonic() + TOKEN_SECONDS, fetch)
+    except NoToken as exc:
+        raise NotRenewed(told(TOKEN_SERVICE, exc.said, remedy(exc.said))) from exc
 
 
 def _remedy(said: str, gmail: GmailSettings) -> str:

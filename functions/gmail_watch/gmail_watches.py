@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from delegation import AUTHORISE, FetchToken, acting_for, fetch_tokens, own_credentials
+from delegation import AUTHORISE, acting_for, own_credentials
 from gmail_settings import GmailSettings
 from shared.errors import RenewalFailed
 from shared.subscriptions import PREFIX, Failed, NotRenewed, Outcome, Renewals, Renewed, Skipped, Subscription, told
+from shared.web.google_credentials import Fetch
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -37,17 +38,16 @@ def renew_watches(
     renewals: Renewals,
     *,
     source: "Credentials | None" = None,
-    fetch: FetchToken | None = None,
+    fetch: Fetch | None = None,
 ) -> dict[str, Any]:
-    """Renew the watch of every mailbox and give the answer.
+    """Renew the watch of every mailbox and return the answer.
 
     `source` signs where there is no key file, by default the credentials of the place where this runs; `fetch` fetches
-    tokens. Raises RenewalFailed with both lists when a mailbox could not be renewed; InvalidSettings and
-    StoreUnavailable when nothing could.
+    tokens, by default over HTTP. Raises RenewalFailed with both lists when a mailbox could not be renewed;
+    InvalidSettings and StoreUnavailable when nothing could.
     """
-    fetch = fetch or fetch_tokens(TIMEOUT_SECONDS)
     if gmail.key is None:
-        source = source or own_credentials(fetch)
+        source = source or own_credentials()
     mailboxes = {f"{PREFIX}gmail:{mailbox}": mailbox for mailbox in gmail.mailboxes}
     watches = {}
 
@@ -86,8 +86,8 @@ def _answer(watches: Sequence[dict[str, str]], outcomes: Mapping[str, Outcome]) 
     return {"message": "Gmail watch renewed successfully", **first, **several, **beside}
 
 
-def _watch(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fetch: FetchToken) -> Watch:
-    """Renew one watch and give Gmail's answer. Raises NotRenewed."""
+def _watch(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fetch: Fetch | None) -> Watch:
+    """Renew one watch and return Gmail's answer. Raises NotRenewed."""
     users = _users(acting_for(mailbox, gmail, source, fetch), gmail.endpoint)
     body = {"topicName": gmail.topic, "labelIds": list(gmail.labels), "labelFilterBehavior": "include"}
     watch = users.watch(userId="me", body=body)
@@ -117,7 +117,7 @@ def _read(answer: Any) -> Watch:
 
 
 def _asked(request: Any, gmail: GmailSettings) -> Any:
-    """Send one request and give the answer. Raises NotRenewed."""
+    """Send one request and return the answer. Raises NotRenewed."""
     from googleapiclient.errors import HttpError
     from httplib2 import HttpLib2Error
 

@@ -1,47 +1,136 @@
-"""Tokens of the identity that this runs as: Google's default credentials, or the metadata server's."""
+"""Tokens of the identity that this runs as: Google's default credentials, or the metadata server's.
 
-from collections.abc import Callable
-from typing import Any
+Credentials are found once and shared by all threads. google-auth bounds each wait and not the whole, so everything is
+done within a deadline here, over connections that end with it.
+"""
 
-from shared.web.outbound import within
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from shared.web.outbound import time_left, within
+
+FIND_SECONDS = 30
+_NO_TOKEN = (AttributeError, LookupError, TypeError, ValueError)  # from what is made of an answer or a key file
+
+T = TypeVar("T")
+Fetch = Any  # a google.auth.transport.Request, or what can be called like one
+
+_finding = threading.Lock()
+_refreshing = threading.Lock()
 
 
 class NoToken(Exception):
-    """There is no token now; there may be one later."""
+    """There is no token now; there may be one later.
+
+    `said` is what Google's library said, for a person who may see the settings: it may quote an answer, but no token.
+    """
+
+    def __init__(self, message: str, said: str) -> None:
+        super().__init__(message)
+        self.said = said
 
 
 def identity_token(audience: str, ends_at: float) -> str:
     """Return an identity token for the audience. Raises NoToken, at the deadline at the latest."""
     from google.oauth2.id_token import fetch_id_token
 
-    return _token("an identity token", lambda fetch: fetch_id_token(fetch, audience), ends_at)  # type: ignore[no-untyped-call]  # google-auth has no types
+    def get() -> str:
+        with _transport(ends_at) as fetch:
+            return fetch_id_token(fetch, audience)  # type: ignore[no-untyped-call,no-any-return]  # it has no types
+
+    return _bounded("an identity token", get, ends_at)
 
 
-def access_token(scope: str, ends_at: float) -> str:
-    """Return an access token for the scopes, which a space separates. Raises NoToken, at the deadline at the latest."""
+def access_token(scope: str, ends_at: float, *, refused: str = "") -> str:
+    """Return an access token for the scopes, which a space separates: one that is still valid for some minutes.
+
+    A token that was refused is replaced, once for all the threads that got it. Raises NoToken, at the deadline at the
+    latest.
+    """
+    credentials = default_credentials(scope, ends_at)
+    if not _has_token(credentials, refused):
+        with _locked(_refreshing, ends_at):
+            if not _has_token(credentials, refused):  # unless another thread has fetched one meanwhile
+                refresh(credentials, ends_at)
+    token: str = credentials.token
+    return token
+
+
+def default_credentials(scope: str, ends_at: float) -> Any:
+    """Return the credentials of the place where this runs, which may have no token yet. Raises NoToken."""
+    with _locked(_finding, ends_at):
+        return _bounded("an access token", lambda: _found(scope), ends_at)
+
+
+def refresh(credentials: Any, ends_at: float, fetch: Fetch | None = None) -> None:
+    """Fetch a new access token for the credentials, with `fetch` in place of a connection. Raises NoToken."""
+
+    def get() -> None:
+        with _transport(ends_at) as own:
+            credentials.refresh(fetch or own)
+
+    _bounded("an access token", get, ends_at)
+
+
+def _has_token(credentials: Any, refused: str) -> bool:
+    return bool(credentials.valid and credentials.token != refused)
+
+
+@lru_cache(maxsize=16)
+def _found(scope: str) -> Any:
     import google.auth
 
-    def get(fetch: Any) -> str:
-        credentials: Any
+    with _transport(time.monotonic() + FIND_SECONDS) as fetch:
         credentials, _ = google.auth.default(scopes=scope.split(" "), request=fetch)
-        credentials.refresh(fetch)
-        token: str = credentials.token
-        return token
-
-    return _token("an access token", get, ends_at)
+    return credentials
 
 
-def _token(name: str, get: Callable[[Any], str], ends_at: float) -> str:
+@contextmanager
+def _transport(ends_at: float) -> Iterator[Fetch]:
     import urllib3
-    from google.auth.exceptions import GoogleAuthError
     from google.auth.transport.urllib3 import Request
 
-    def get_and_close() -> str:
-        with urllib3.PoolManager(retries=False) as pool:  # google-auth has retries of its own
-            return get(Request(pool))  # type: ignore[no-untyped-call]  # google-auth has no types
+    with urllib3.PoolManager(retries=False) as pool:  # google-auth has retries of its own
+        request: Any = Request(pool)  # type: ignore[no-untyped-call]  # google-auth has no types
+
+        def fetch(*args: Any, timeout: float | None = None, **given: Any) -> Any:
+            left = time_left(ends_at)
+            return request(*args, timeout=left if timeout is None else min(timeout, left), **given)
+
+        yield fetch
+
+
+@contextmanager
+def _locked(lock: threading.Lock, ends_at: float) -> Iterator[None]:
+    """Hold the lock, which nobody holds beyond a deadline. Raises NoToken."""
+    if not lock.acquire(timeout=max(ends_at - time.monotonic(), 0)):
+        raise _no_token("an access token", TimeoutError("timed out"))
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _bounded(name: str, get: Callable[[], T], ends_at: float) -> T:
+    from google.auth.exceptions import GoogleAuthError
 
     try:
-        return within(ends_at, get_and_close)
-    except (GoogleAuthError, TimeoutError, LookupError, TypeError, ValueError) as exc:
-        # The last three: an answer that is no token. Their texts may quote it.
-        raise NoToken(f"could not get {name} ({type(exc).__name__})") from None
+        return within(ends_at, get)
+    except (GoogleAuthError, OSError, *_NO_TOKEN) as exc:
+        raise _no_token(name, exc) from None
+
+
+def _no_token(name: str, exc: Exception) -> NoToken:
+    return NoToken(f"could not get {name} ({type(exc).__name__})", _said(exc))
+
+
+def _said(exc: Exception) -> str:
+    if isinstance(exc, _NO_TOKEN):
+        return f"no valid token in the answer ({type(exc).__name__})"  # its text may quote the answer
+    if isinstance(exc, OSError):
+        return "nothing (timed out)" if isinstance(exc, TimeoutError) else f"nothing ({type(exc).__name__})"
+    return " ".join(arg for arg in exc.args if isinstance(arg, str)) or str(exc)

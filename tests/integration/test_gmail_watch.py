@@ -17,8 +17,8 @@ import pytest
 from google.auth.transport.requests import Request
 from google.oauth2 import credentials as oauth2
 
+import delegation
 import gmail_watches
-from delegation import fetch_tokens
 from gmail_settings import GmailSettings
 from shared.errors import InvalidSettings, RenewalFailed
 from shared.model.history import RunOutcome
@@ -352,7 +352,7 @@ TOKEN_FAULTS = {
     ),
     "unavailable": (f"{TOKEN_SERVICE} temporarily_unavailable: The service is currently unavailable.", AGAIN),
     "cut": (f"{TOKEN_SERVICE} ('Connection aborted.'", AGAIN),
-    "not-json": (f"{TOKEN_SERVICE} what is no token", AGAIN),
+    "not-json": (f"{TOKEN_SERVICE} no valid token in the answer (", AGAIN),
 }
 
 
@@ -650,12 +650,15 @@ def renewals(google: Google) -> Renewals:
     return Renewals(google.storage.store, settings, now=utc_now(), clock=utc_now, by="test")
 
 
-def test_a_token_service_that_never_answers_is_given_up(google: Google, renewals: Renewals) -> None:
-    """The time-out is that of the transport."""
+def test_a_token_service_that_never_answers_is_given_up(
+    google: Google, renewals: Renewals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token has a deadline."""
+    monkeypatch.setattr(delegation, "TOKEN_SECONDS", 0.2)  # nobody is to wait for the real one
     google.oauth.fail("hang")
 
     with pytest.raises(RenewalFailed) as refused:
-        gmail_watches.renew_watches(GmailSettings.from_env(google.settings), renewals, fetch=fetch_tokens(0.2))
+        gmail_watches.renew_watches(GmailSettings.from_env(google.settings), renewals)
 
     assert "Google's token service said" in str(refused.value)
     assert "timed out" in str(refused.value)

@@ -30,7 +30,7 @@ from shared.handlers.http_request import (
     is_same_server,
     parse_request,
 )
-from shared.web import outbound
+from shared.web import google_credentials, outbound
 from shared.web.google_credentials import NoToken, access_token, identity_token
 from tests import servers
 from tests.servers import (
@@ -110,7 +110,8 @@ def outcome(payload: dict[str, Any]) -> Exception | None:
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use no proxy and no passwords of this machine."""
+    """Use no proxy and no passwords of this machine, and no credentials of another test."""
+    google_credentials._found.cache_clear()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.setenv("NETRC", os.devnull)
     for name in ("K_SERVICE", "HTTP_REQUEST_AUDIENCES", "HTTP_REQUEST_HOSTS", "HTTP_REQUEST_PRIVATE"):

@@ -1,0 +1,135 @@
+"""Google's default credentials: found once, shared by all threads, and refreshed within a deadline."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from shared.web import google_credentials
+from shared.web.google_credentials import NoToken, access_token
+from watchkeeper.fakes.google_oauth import GoogleOAuth
+
+SCOPE = "https://www.googleapis.com/auth/chat.bot"
+OTHER = "https://www.googleapis.com/auth/cloud-platform"
+SECONDS = 5
+
+
+@pytest.fixture
+def oauth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GoogleOAuth]:
+    """Credentials as a place provides them, in a process that has asked for no token yet."""
+    with GoogleOAuth() as oauth:
+        oauth.write_key_file(tmp_path / "key.json")
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+        google_credentials._found.cache_clear()
+        yield oauth
+        google_credentials._found.cache_clear()
+
+
+def get(scope: str = SCOPE, *, seconds: float = SECONDS, refused: str = "") -> str:
+    return access_token(scope, time.monotonic() + seconds, refused=refused)
+
+
+def test_a_token_serves_until_it_expires(oauth: GoogleOAuth) -> None:
+    """Each scope has its own, fetched once."""
+    tokens = {get(scope) for scope in (SCOPE, OTHER, SCOPE, OTHER)}
+
+    assert len(tokens) == 2
+    assert len(oauth.requests) == 2
+
+
+def test_threads_share_a_token_and_its_replacement(oauth: GoogleOAuth) -> None:
+    """Eight threads whose token is refused cost one new token, not eight."""
+    start = threading.Barrier(8)
+
+    def replace(_: int) -> tuple[str, str]:
+        start.wait(SECONDS)
+        first = get()
+        start.wait(SECONDS)
+        return first, get(refused=first)
+
+    with ThreadPoolExecutor(8) as pool:
+        first, second = map(set, zip(*pool.map(replace, range(8)), strict=True))
+
+    assert (len(first), len(second), first & second) == (1, 1, set())
+    assert len(oauth.requests) == 2
+
+
+def test_a_token_service_that_hangs_holds_nobody_beyond_the_deadline(oauth: GoogleOAuth) -> None:
+    """Neither who asks nor who waits for its answer; the next one asks anew."""
+    get()  # whatever is imported is imported
+    oauth.fail("hang", times=2)
+    began_at = time.monotonic()
+
+    with ThreadPoolExecutor(2) as pool:
+        results = [pool.submit(get, OTHER, seconds=0.3) for _ in range(2)]
+        errors = [result.exception(SECONDS) for result in results]
+
+    assert time.monotonic() - began_at < 2
+    assert [type(error) for error in errors] == [NoToken, NoToken]
+    oauth.clear_faults()
+    assert get(OTHER)
+
+
+def test_a_valid_token_is_returned_while_another_is_being_fetched(oauth: GoogleOAuth) -> None:
+    """A scope whose token does not come does not hold up the others."""
+    token = get()
+    oauth.fail("hang", path="/token")
+
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(get, OTHER, seconds=1)
+        until = time.monotonic() + SECONDS
+        while not google_credentials._refreshing.locked() and time.monotonic() < until:
+            time.sleep(0.001)
+        assert get(seconds=0.5) == token
+        assert not hanging.done()
+        assert isinstance(hanging.exception(SECONDS), NoToken)
+
+
+def test_credentials_that_are_not_there_are_looked_for_again(
+    oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is missing may come; the error has the remedy of Google's library."""
+    with monkeypatch.context() as away:
+        away.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
+        with pytest.raises(NoToken, match=r"^could not get an access token \(DefaultCredentialsError\)$") as raised:
+            get()
+
+    assert "missing.json was not found" in raised.value.said
+    assert get()
+
+
+@pytest.mark.parametrize("content", ["{}", '{"type": "service_account"}', "[]", "a secret"])
+def test_a_key_file_that_is_none_is_a_failure_of_the_token(
+    oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
+) -> None:
+    """Whatever the library makes of it, and without its content."""
+    (tmp_path / "odd.json").write_text(content)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "odd.json"))
+
+    with pytest.raises(NoToken) as raised:
+        get()
+
+    assert "secret" not in f"{raised.value} {raised.value.said}"
+
+
+def test_a_key_file_that_cannot_be_read_is_a_failure_of_the_token(
+    oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Such as a folder."""
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path))
+
+    with pytest.raises(NoToken, match="IsADirectoryError"):
+        get()
+
+
+def test_an_answer_that_is_no_token_is_not_quoted(oauth: GoogleOAuth) -> None:
+    """It could be one after all."""
+    oauth.fail("not-json")
+
+    with pytest.raises(NoToken) as raised:
+        get()
+
+    assert raised.value.said.startswith("no valid token in the answer (")
