@@ -31,7 +31,7 @@ SPACE = "spaces/bench"
 
 FIRESTORE = ("google.cloud.firestore",)
 GMAIL = (
-    *("google.auth.transport.requests", "google.oauth2.service_account"),
+    *("google.auth.transport.urllib3", "google.oauth2.service_account"),
     *("google_auth_httplib2", "googleapiclient.discovery"),
 )
 SDKS = {"tick": FIRESTORE, "gmail_watch": (*FIRESTORE, *GMAIL), "airtable_refresh": (*FIRESTORE, "pyairtable")}

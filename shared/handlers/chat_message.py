@@ -6,14 +6,15 @@ so that a run that is repeated posts once. No message of an error holds a token 
 https://developers.google.com/workspace/chat/create-messages
 """
 
+import json
 import os
 import re
-import threading
+import time
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import lru_cache, partial
-from http.client import HTTPException
+from http.client import HTTPException, responses
 from typing import Any
+from urllib.parse import urlencode
 
 from shared.handlers.agent import AgentContext, as_message, encoded, fitted, load_agent, log_failure
 from shared.handlers.http_request import parse_retry_after
@@ -21,13 +22,14 @@ from shared.handlers.registry import Context, InvalidPayload, Later, NeverAgain,
 from shared.model.recurrence import load_timezone
 from shared.model.wording import person
 from shared.settings import Environment, http_url
+from shared.web.google_credentials import NoToken, access_token
+from shared.web.outbound import Response, any_address, exchange, read_target
 
 SCOPE = "https://www.googleapis.com/auth/chat.bot"
 ENDPOINT = "https://chat.googleapis.com"
-TIMEOUT_SECONDS = 10  # for each request
+TIMEOUT_SECONDS = 10  # for a token, and for each request
+MAX_ANSWER_BYTES = 2**20  # a message comes back with all that it holds
 WAIT_WHEN_BUSY = timedelta(seconds=30)
-
-_refreshing = threading.Lock()
 
 
 class NotPosted(Exception):
@@ -35,16 +37,16 @@ class NotPosted(Exception):
 
 
 class AgentFailed(Exception):
-    """The agent raised an error. Its text may quote what a person wrote, and is told nowhere."""
+    """The agent raised an error. Its text may quote what a person wrote, and is never shown."""
 
 
 def is_thread_of(space: str, thread: object) -> bool:
-    """Say whether this is the name of a thread in this space."""
+    """Return whether this is the name of a thread in this space."""
     return isinstance(thread, str) and bool(re.fullmatch(rf"{re.escape(space)}/threads/[A-Za-z0-9_.-]+", thread))
 
 
 def check_message(payload: Payload) -> None:
-    """Refuse what is no message: {space, thread, text, cardsV2}. Raises InvalidPayload."""
+    """Check the payload of a message: {space, thread, text, cardsV2}. Raises InvalidPayload."""
     _check_place(payload, "chat_message", "text", "cardsV2")
     text, cards = payload.get("text"), payload.get("cardsV2")
     if text is None and cards is None:
@@ -56,7 +58,7 @@ def check_message(payload: Payload) -> None:
 
 
 def check_question(payload: Payload) -> None:
-    """Refuse what is no question to the agent: {prompt, space, thread}. Raises InvalidPayload."""
+    """Check the payload of a question to the agent: {prompt, space, thread}. Raises InvalidPayload."""
     _check_place(payload, "agent", "prompt")
     if not _is_said(payload.get("prompt")):
         raise InvalidPayload("agent: prompt must be a text that is not empty")
@@ -117,93 +119,85 @@ def post(message: Mapping[str, Any], place: Payload, context: Context) -> None:
 
     Raises Later when Chat is busy, NeverAgain when it refuses, NotPosted when it may help to try again.
     """
-    from google.auth.exceptions import GoogleAuthError
-    from googleapiclient.errors import HttpError
-    from httplib2 import HttpLib2Error
-
     if context.stop.is_set():
         raise NotPosted(f"nothing was posted: stopped ({context.stop_reason})")
     thread = {"thread": {"name": place["thread"]}} if place.get("thread") else {}
+    url = _url(place["space"], context.execution_key, in_thread=bool(thread))
     try:
-        created = _create(place["space"], fitted({**message, **thread}), context.execution_key)
-    except HttpError as exc:
-        raise _refusal(exc, place["space"], context) from None
-    except GoogleAuthError as exc:
-        said = next((arg for arg in exc.args if isinstance(arg, str)), type(exc).__name__)
-        raise NotPosted(f"no access token for Chat could be had: {_short(said)}") from None
-    except (HttpLib2Error, HTTPException, OSError) as exc:
-        raise NotPosted(f"Chat said nothing ({type(exc).__name__})") from None
-    if not isinstance(created, dict) or "name" not in created:
-        raise NotPosted("Chat said what is no answer to a message")
+        response = _authenticated_post(url, encoded(fitted({**message, **thread})))
+    except NoToken as exc:
+        raise NotPosted(f"could not get an access token for Chat: {_short(exc.said)}") from None
+    except (OSError, HTTPException) as exc:
+        raise NotPosted(f"no response from Chat ({type(exc).__name__})") from None
+    answer = _read_json(response.body)
+    if not 200 <= response.status < 300:
+        raise _refusal(response, answer, place["space"], context)
+    if not isinstance(answer, dict) or "name" not in answer:
+        raise NotPosted("Chat did not answer with the message that it created")
 
 
-def _create(space: str, message: Mapping[str, Any], request_id: str) -> Any:
-    import httplib2
-    from google_auth_httplib2 import AuthorizedHttp
-
+def _url(space: str, request_id: str, *, in_thread: bool) -> str:
     read = Environment(os.environ)
-    endpoint = read.parsed("CHAT_API_ENDPOINT", ENDPOINT, http_url)
+    endpoint = read.parsed("CHAT_API_ENDPOINT", ENDPOINT, _endpoint)
     read.refuse_problems()
-    request = _messages(endpoint).create(
-        parent=space,
-        body=message,
-        # The key as it is: Chat documents no form for a requestId, and as it is it can be found on either side.
-        requestId=request_id,
-        messageReplyOption="REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD" if "thread" in message else None,
-    )
-    request.body = encoded(message)  # the client would write what is not ASCII as \u1234, of twice its length or more
-    request.body_size = len(request.body)
-    # One for each call, since it is not made for several threads. A 401 fetches a new token, once.
-    http = AuthorizedHttp(_credentials(), http=httplib2.Http(timeout=TIMEOUT_SECONDS), max_refresh_attempts=1)
+    # The key as it is: Chat documents no form for a requestId, and as it is it can be found on either side.
+    query = {"requestId": request_id}
+    if in_thread:
+        query["messageReplyOption"] = "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"
+    return f"{endpoint}/v1/{space}/messages?{urlencode(query)}"
+
+
+def _endpoint(text: str) -> str:
+    read_target(http_url(text))
+    return text.rstrip("/")
+
+
+def _authenticated_post(url: str, body: bytes) -> Response:
+    """Send the body, and once more with a new token if Chat refuses the first one. Raises NoToken, OSError and others.
+
+    https://developers.google.com/workspace/chat/authenticate-authorize-chat-app
+    """
+    token = ""
+    for _ in range(2):
+        token = access_token(SCOPE, time.monotonic() + TIMEOUT_SECONDS, refused=token)
+        response = exchange(
+            "POST",
+            read_target(url),
+            {"authorization": f"Bearer {token}", "content-type": "application/json", "user-agent": "Watchkeeper"},
+            body,
+            ends_at=time.monotonic() + TIMEOUT_SECONDS,
+            check=any_address,
+            max_bytes=MAX_ANSWER_BYTES,
+        )
+        if response.status != 401:
+            break
+    return response
+
+
+def _read_json(body: bytes) -> Any:
     try:
-        return request.execute(http=http)
-    finally:
-        http.close()
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
-@lru_cache(maxsize=1)
-def _messages(endpoint: str) -> Any:
-    """Read Chat's discovery document, once: it takes 45 ms."""
-    import httplib2
-    from googleapiclient.discovery import build
-
-    offline = {"http": httplib2.Http(), "static_discovery": True, "cache_discovery": False}
-    return build("chat", "v1", **offline, client_options={"api_endpoint": endpoint}).spaces().messages()
-
-
-def _credentials() -> Any:
-    """Give credentials with a token that is still good for a while. Raises GoogleAuthError or NotPosted."""
-    try:
-        with _refreshing:
-            credentials, fetch = _own_credentials()
-            if not credentials.valid:
-                credentials.refresh(fetch)
-    except (ValueError, LookupError, TypeError) as exc:
-        raise NotPosted(f"no access token for Chat could be had ({type(exc).__name__})") from None
-    return credentials
-
-
-@lru_cache(maxsize=1)
-def _own_credentials() -> tuple[Any, Any]:
-    """Find the credentials of the place where this runs, and what fetches their tokens, with a time-out."""
-    import google.auth
-    import urllib3
-    from google.auth.transport.urllib3 import Request
-
-    pool = urllib3.PoolManager(retries=False)
-    fetch: Any = partial(Request(pool), timeout=TIMEOUT_SECONDS)  # type: ignore[no-untyped-call]  # google-auth's own
-    credentials, _ = google.auth.default(scopes=[SCOPE], request=fetch)
-    return credentials, fetch
-
-
-def _refusal(exc: Any, space: str, context: Context) -> Exception:
-    """Say what becomes of a job whose message Chat did not take."""
-    status, said = exc.status_code, f"Chat said {exc.status_code} {_short(exc.reason)}"
+def _refusal(response: Response, answer: Any, space: str, context: Context) -> Exception:
+    """Return what becomes of a job whose message Chat did not take."""
+    status, reason = response.status, _reason(response.status, answer)
+    said = f"Chat said {status} {_short(reason)}"
     if status == 429:
-        return Later(parse_retry_after(exc.resp.get("retry-after"), context.started_at) or WAIT_WHEN_BUSY, said)
+        delay = parse_retry_after(response.headers["retry-after"], context.started_at)
+        return Later(delay or WAIT_WHEN_BUSY, said)
     if status == 408 or status >= 500:
         return NotPosted(said)
-    return NeverAgain(f"{said}; {_remedy(status, exc.reason, space)}")
+    return NeverAgain(f"{said}; {_remedy(status, reason, space)}")
+
+
+def _reason(status: int, answer: Any) -> str:
+    """Return the message of an error as Google's APIs word it, or what its status means."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    return message if isinstance(message, str) else responses.get(status, "")
 
 
 def _remedy(status: int, said: str, space: str) -> str:

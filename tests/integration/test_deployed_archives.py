@@ -28,16 +28,15 @@ from watchkeeper.dev.probe import answers
 START_SECONDS = 60  # nothing of the new environment is compiled yet
 # What it has no use for, and what is only in this checkout.
 NOT_SHIPPED = {
-    "tick": ("cron_descriptor", "pyairtable", "recurrent"),
+    "tick": ("cron_descriptor", "googleapiclient", "httplib2", "pyairtable", "recurrent"),
     "gmail_watch": ("agent", "cron_descriptor", "pyairtable", "recurrent"),
     "airtable_refresh": ("agent", "cron_descriptor", "googleapiclient", "recurrent"),
-    "chat_webhook": ("googleapiclient", "pyairtable"),
+    "chat_webhook": ("googleapiclient", "httplib2", "pyairtable"),
 }
 NOT_DEPLOYED = ("functions", "pytest", "rich", "tests", "watchkeeper")
 # What a function's code would import in a part of `shared` that only another function calls.
 OF_ANOTHER = {
     "tick": {"cron_descriptor"},  # Chat says schedules in words
-    "chat_webhook": {"google_auth_httplib2", "googleapiclient", "httplib2"},  # the tick posts what jobs say
 }
 IMPORTS = """
 import sys

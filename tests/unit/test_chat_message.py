@@ -1,8 +1,9 @@
-"""The handlers that post to Chat, over HTTP with Google's client, against the stand-ins for Chat and Google's OAuth."""
+"""The handlers that post to Chat, over HTTP, against the fakes of Chat and Google's OAuth."""
 
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ from shared.handlers import (
 from shared.handlers import chat_message as module
 from shared.handlers.agent import MAX_BYTES, AgentContext
 from shared.handlers.chat_message import AgentFailed, NotPosted, agent, chat_message
+from shared.settings import PROJECT_FOLDER
+from shared.web import google_credentials
+from shared.web.google_credentials import access_token
+from tests.servers import Answer, HttpServer, drip, head, raw, redirect, reply
 from watchkeeper.fakes.chat import Chat
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 
@@ -54,7 +59,7 @@ def context_of(key: str = KEY, created_by: str | None = "chat:ada@example.com") 
 
 @dataclass(frozen=True)
 class Google:
-    """The stand-ins that are spoken to."""
+    """The fakes that are spoken to."""
 
     oauth: GoogleOAuth
     chat: Chat
@@ -80,8 +85,7 @@ def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
 
 def forget() -> None:
     """Begin as a new process does."""
-    module._own_credentials.cache_clear()
-    module._messages.cache_clear()
+    google_credentials._found.cache_clear()
 
 
 def failure(handler: Callable[[Payload, Context], object] = chat_message, payload: Payload = MESSAGE) -> Exception:
@@ -126,7 +130,7 @@ def test_an_execution_key_goes_along_as_it_is(google: Google) -> None:
 
 def test_a_run_that_is_repeated_posts_once(google: Google) -> None:
     """A message that was posted although nobody heard of it is not posted again; another occurrence is."""
-    google.chat.fail("applied-but-cut", times=2)  # the client tries a connection that was cut once more
+    google.chat.fail("applied-but-cut")
 
     assert isinstance(failure(), NotPosted)
     chat_message(MESSAGE, context_of())
@@ -242,20 +246,23 @@ def test_a_busy_chat_is_asked_later(google: Google, fault: str, delay: int) -> N
     [
         pytest.param("internal", "Chat said 500 Internal error encountered.", id="500"),
         pytest.param("unavailable", "Chat said 503 The service is currently unavailable.", id="503"),
-        pytest.param("cut", "Chat said nothing (RemoteDisconnected)", id="cut"),
-        pytest.param("hang", "Chat said nothing (TimeoutError)", id="hang"),
-        pytest.param("not-json", "Chat said what is no answer to a message", id="not-json"),
+        pytest.param("cut", "no response from Chat (RemoteDisconnected)", id="cut"),
+        pytest.param("hang", "no response from Chat (TimeoutError)", id="hang"),
+        pytest.param("not-json", "Chat did not answer with the message that it created", id="not-json"),
     ],
 )
 def test_what_may_pass_is_tried_again(google: Google, monkeypatch: pytest.MonkeyPatch, fault: str, says: str) -> None:
     """The failure uses up an attempt, and the next one posts."""
-    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)  # nobody is to wait for the real one
-    google.chat.fail(fault, times=2 if fault == "cut" else 1)  # the client tries that once more
+    access_token(module.SCOPE, time.monotonic() + 10)
+    if fault == "hang":
+        monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.3)  # nobody is to wait for the real one
+    google.chat.fail(fault)
 
     failed = failure()
 
     assert isinstance(failed, NotPosted)
     assert str(failed) == says
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 5)
     chat_message(MESSAGE, context_of())
     assert google.texts() == [SECRET]
 
@@ -267,20 +274,94 @@ def test_a_chat_that_is_not_there_is_tried_again(google: Google, monkeypatch: py
     failed = failure()
 
     assert isinstance(failed, NotPosted)
-    assert str(failed) == "Chat said nothing (ConnectionRefusedError)"
+    assert str(failed) == "no response from Chat (ConnectionRefusedError)"
+
+
+@pytest.fixture
+def odd_chat(google: Google, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpServer]:
+    """A server in Chat's place, which may answer what Chat never does."""
+    with HttpServer() as server:
+        monkeypatch.setenv("CHAT_API_ENDPOINT", server.url())
+        yield server
+
+
+MESSAGES_PATH = f"/v1/{SPACE}/messages"
+NOT_CREATED = "Chat did not answer with the message that it created"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "says"),
+    [
+        pytest.param(reply(200, b"[" * 100_000), NotPosted, NOT_CREATED, id="too-deep"),
+        pytest.param(reply(200, b"\xff\xfe"), NotPosted, NOT_CREATED, id="binary"),
+        pytest.param(reply(200, b'["name"]'), NotPosted, NOT_CREATED, id="list"),
+        pytest.param(reply(204), NotPosted, NOT_CREATED, id="no-body"),
+        pytest.param(
+            reply(200, b" " * 2**20 + b"{}"), NotPosted, "no response from Chat (BodyTooLarge)", id="too-large"
+        ),
+        pytest.param(reply(502, b"<html>"), NotPosted, "Chat said 502 Bad Gateway", id="html"),
+        pytest.param(reply(503, b"[" * 100_000), NotPosted, "Chat said 503 Service Unavailable", id="error-too-deep"),
+        pytest.param(reply(500, b'{"error": "x"}'), NotPosted, "Chat said 500 Internal Server Error", id="text"),
+        pytest.param(
+            reply(500, b'{"error": {"message": [1]}}'), NotPosted, "Chat said 500 Internal Server Error", id="n"
+        ),
+        pytest.param(reply(400, b"null"), NeverAgain, "Chat said 400 Bad Request; see that the text", id="null"),
+        pytest.param(redirect("/elsewhere"), NeverAgain, "Chat said 302 Found; see that the text", id="redirect"),
+        pytest.param(reply(599), NotPosted, "Chat said 599 ", id="unknown-status"),
+        pytest.param(reply(429, headers={"Retry-After": "soon"}), Later, "Chat said 429 Too Many Requests", id="busy"),
+        pytest.param(raw(b"SMTP ready\r\n"), NotPosted, "no response from Chat (BadStatusLine)", id="not-http"),
+    ],
+)
+def test_whatever_is_answered_is_an_outcome(
+    odd_chat: HttpServer, answer: Answer, error: type[Exception], says: str
+) -> None:
+    """A proxy between may answer anything: it is asked once, and a redirect is not followed with the token."""
+    odd_chat.answers[MESSAGES_PATH] = answer
+
+    failed = failure()
+
+    assert type(failed) is error
+    assert str(failed).startswith(says)
+    assert len(odd_chat.received) == 1
+
+
+def test_a_chat_that_answers_in_drips_is_given_up(odd_chat: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time limit holds for the whole answer, not for each byte of it."""
+    access_token(module.SCOPE, time.monotonic() + 10)
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.3)
+    odd_chat.answers[MESSAGES_PATH] = drip([head(200, {}), *[b" "] * 100], pause=0.05)
+    began_at = time.monotonic()
+
+    assert str(failure()) == "no response from Chat (TimeoutError)"
+    assert time.monotonic() - began_at < 3
+
+
+def test_a_request_has_what_chat_asks_for(odd_chat: HttpServer) -> None:
+    """The token, the type of its body and its length; the characters are themselves."""
+    odd_chat.answers[MESSAGES_PATH] = reply(200, b'{"name": "spaces/AAAA/messages/1"}')
+
+    chat_message({"space": SPACE, "text": "Grüße 世界"}, context_of())
+
+    (received,) = odd_chat.received
+    assert (received.method, received.body) == ("POST", '{"text": "Grüße 世界"}'.encode())
+    assert received.headers["Authorization"].startswith("Bearer ya29.")
+    assert received.headers.get_all("Content-Type") == ["application/json"]
+    assert received.headers.get_all("Content-Length") == [str(len(received.body))]
 
 
 @pytest.mark.parametrize("fault", ["not-json", "hang", "cut", "internal", "rate-limit"])
 def test_a_token_that_cannot_be_had_is_tried_again(google: Google, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     """The failure says that it was about the token; the next attempt posts."""
-    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)
+    if fault == "hang":
+        monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.3)
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # google-auth waits between its own attempts
     google.oauth.fail(fault, times=1 if fault in ("not-json", "hang", "cut") else 3)
 
     failed = failure()
 
     assert isinstance(failed, NotPosted)
-    assert "no access token for Chat could be had" in str(failed)
+    assert "could not get an access token for Chat" in str(failed)
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 5)
     chat_message(MESSAGE, context_of())
     assert google.texts() == [SECRET]
 
@@ -292,7 +373,7 @@ def test_a_place_without_credentials_is_named(google: Google, monkeypatch: pytes
     failed = failure()
 
     assert isinstance(failed, NotPosted)
-    assert "no access token for Chat could be had" in str(failed)
+    assert "could not get an access token for Chat" in str(failed)
 
 
 @pytest.mark.parametrize("fault", ["not-a-member", "rate-limit", "internal", "cut", "not-json", "applied-but-cut"])
@@ -307,9 +388,10 @@ def test_no_error_and_no_log_holds_a_secret(google: Google, caplog: pytest.LogCa
     assert "ya29" not in told
 
 
-def test_a_malformed_address_of_chat_is_named(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("endpoint", ["chat.googleapis.com", "https://chat..googleapis.com"])
+def test_a_malformed_address_of_chat_is_named(google: Google, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     """The error names the setting."""
-    monkeypatch.setenv("CHAT_API_ENDPOINT", "chat.googleapis.com")
+    monkeypatch.setenv("CHAT_API_ENDPOINT", endpoint)
 
     assert isinstance(failed := failure(), InvalidSettings)
     assert failed.names == ("CHAT_API_ENDPOINT",)
@@ -447,8 +529,16 @@ def test_an_agent_that_fails_fails_its_job(
     assert google.chat.requests == []
 
 
+def test_only_the_renewal_of_gmail_watches_ships_google_s_large_client() -> None:
+    """It takes 109 MB, which a function that posts to Chat does without."""
+    locks = {lock.parent.name: lock.read_text() for lock in (PROJECT_FOLDER / "functions").glob("*/requirements.txt")}
+
+    for package in ("google-api-python-client==", "httplib2==", "google-auth-httplib2==", "uritemplate=="):
+        assert [name for name, lock in locks.items() if f"\n{package}" in lock] == ["gmail_watch"]
+
+
 def test_nothing_is_imported_before_it_is_needed() -> None:
-    """A function that has these handlers and posts nothing does not pay for Google's client."""
+    """A function that has these handlers and posts nothing does not pay for Google's libraries."""
     sdks = {"google.auth", "googleapiclient", "httplib2", "urllib3"}
     code = f"import sys, shared.running.tick; print(*{sdks} & {{*sys.modules}})"
 

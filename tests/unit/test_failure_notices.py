@@ -19,6 +19,7 @@ from shared.running.tick import TickReport, run_tick
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Outcome, Refused, Store, Unheard, Won
+from shared.web import google_credentials
 from watchkeeper.fakes.chat import Chat
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 
@@ -252,10 +253,9 @@ def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
         oauth.write_key_file(tmp_path / "key.json")
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
         monkeypatch.setenv("CHAT_API_ENDPOINT", chat.url)
-        chat_message._own_credentials.cache_clear()
+        google_credentials._found.cache_clear()
         yield chat
-        chat_message._own_credentials.cache_clear()
-        chat_message._messages.cache_clear()
+        google_credentials._found.cache_clear()
 
 
 # -- nobody to tell ----------------------------------------------------------------------------------------------------
