@@ -8,6 +8,7 @@ def greet(payload: Payload, context: Context) -> None: ...
 
 from shared.handlers.registry import (
     DEFAULT_TIMEOUT,
+    Cancel,
     Context,
     Handler,
     Handlers,
@@ -15,6 +16,7 @@ from shared.handlers.registry import (
     Later,
     NeverAgain,
     Payload,
+    Snooze,
     check_payload,
     handler,
     load_handlers,
@@ -22,6 +24,7 @@ from shared.handlers.registry import (
 
 __all__ = [
     "DEFAULT_TIMEOUT",
+    "Cancel",
     "Context",
     "Handler",
     "Handlers",
@@ -29,6 +32,7 @@ __all__ = [
     "Later",
     "NeverAgain",
     "Payload",
+    "Snooze",
     "check_payload",
     "handler",
     "load_handlers",

@@ -26,7 +26,7 @@ CARDS_ARE_LEFT_OUT = "(The cards are left out: they were longer than Chat takes.
 
 @dataclass(frozen=True, kw_only=True)
 class AgentContext:
-    """What the agent knows of who asks, and where.
+    """What the agent knows about who asks, and where.
 
     `user` is an e-mail address, or who made the job. `timezone` is the name of the zone that the user's times are in.
     `idempotency_key` is the same when the same thing is asked again: pass it on to whatever must not happen twice.
@@ -69,9 +69,9 @@ def _unusable(name: str, problem: str) -> InvalidSettings:
 
 
 def as_message(answer: object) -> dict[str, Any]:
-    """Make a Chat message of an answer: a text, a card, or a message as it stands.
+    """Return the Chat message for an answer: a text, a card, or a whole message.
 
-    Raises TypeError or ValueError for what is none of them; the error holds nothing of the answer.
+    Raises TypeError or ValueError for anything else; the error quotes nothing of the answer.
     """
     if isinstance(answer, str):
         answer = {"text": answer}
@@ -83,7 +83,7 @@ def as_message(answer: object) -> dict[str, Any]:
         # Nothing else of a message is the agent's to say, neither where it goes nor who sees it.
         message = {name: json.loads(encoded(answer[name])) for name in ("text", "cardsV2") if answer.get(name)}
     except (TypeError, ValueError, RecursionError) as exc:
-        raise ValueError(f"the agent's answer holds what JSON cannot say ({type(exc).__name__})") from None
+        raise ValueError(f"the agent's answer cannot be written as JSON ({type(exc).__name__})") from None
     text, cards = message.get("text", ""), message.get("cardsV2", [])
     if not isinstance(text, str):
         raise TypeError(f"the text of the agent's answer is of type {type(text).__name__}")
@@ -95,20 +95,20 @@ def as_message(answer: object) -> dict[str, Any]:
 
 
 def log_failure(who: str, exc: BaseException) -> None:
-    """Log where something failed, and not the text of the error: it may quote what a person wrote."""
+    """Log where something failed, without the text of the error, which may quote what a person wrote."""
     fields = {"action": "chat_failed", "stack": "".join(traceback.format_tb(exc.__traceback__))}
     log.error("%s raised %s", who, type(exc).__name__, extra={"fields": fields})
 
 
 def encoded(message: object) -> bytes:
-    """Write a message, or a part of one, as JSON in which every character is itself and as long as it is."""
+    """Return a message, or a part of one, as JSON in UTF-8, without escapes that would make it longer."""
     return json.dumps(message, ensure_ascii=False, allow_nan=False).encode()
 
 
 def fitted(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the message as Chat takes it: a text that is too long is cut and says so, and so it is with cards.
+    """Return the message at a length that Chat accepts: a text is cut, cards are left out, and the message says so.
 
-    A text is cut at its last line break or space that fits, or within the last word where that is endless.
+    A text is cut at the last line break or space that fits, or within its last word if that is very long.
     """
     whole = dict(message)
     if len(encoded(whole)) <= MAX_BYTES:
@@ -122,7 +122,7 @@ def fitted(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cut(text: str, room: int) -> str:
-    """Give the beginning of the text that takes at most so many bytes in JSON."""
+    """Return the beginning of the text that takes at most `room` bytes in JSON."""
     fits = bisect_right(range(len(text)), room, key=lambda length: len(encoded({"": text[:length]})) - len('{"": ""}'))
     longest = text[: max(fits - 1, 0)]
     at = max(text.rfind("\n", 0, fits), text.rfind(" ", 0, fits))

@@ -1,7 +1,7 @@
-"""What jobs say in Google Chat: `chat_message` posts a message, `agent` asks the user's agent and posts its answer.
+"""Jobs that post to Google Chat: `chat_message` posts a message, `agent` asks the user's agent and posts its answer.
 
 Both post as the Chat app itself, with the identity that this runs as. The execution key goes along as `requestId`,
-so that a run that is repeated posts once. No message of an error holds a token or the text of a message.
+so that a repeated run posts once. No error quotes a token or the text of a message.
 
 https://developers.google.com/workspace/chat/create-messages
 """
@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from shared.handlers.agent import AgentContext, as_message, encoded, fitted, load_agent, log_failure
 from shared.handlers.http_request import parse_retry_after
-from shared.handlers.registry import Context, InvalidPayload, Later, NeverAgain, Payload, handler
+from shared.handlers.registry import Cancel, Context, InvalidPayload, Payload, Snooze, handler
 from shared.model.recurrence import load_timezone
 from shared.model.wording import person
 from shared.settings import Environment, http_url
@@ -33,7 +33,7 @@ WAIT_WHEN_BUSY = timedelta(seconds=30)
 
 
 class NotPosted(Exception):
-    """The message was not posted for certain, and may be when it is tried again."""
+    """The message was perhaps not posted. The job tries again, and Chat recognises the same `requestId`."""
 
 
 class AgentFailed(Exception):
@@ -89,13 +89,13 @@ def chat_message(payload: Payload, context: Context) -> None:
 
 @handler("agent", timeout=timedelta(seconds=120), check=check_question)
 def agent(payload: Payload, context: Context) -> None:
-    """Ask the user's agent, and post its answer. Raises AgentFailed, or Later and NeverAgain if the agent does."""
+    """Ask the user's agent, and post its answer. Raises AgentFailed, and passes on an agent's own Snooze and Cancel."""
     read = Environment(os.environ)
     timezone = read.parsed("SCHEDULER_TIMEZONE", "UTC", lambda text: load_timezone(text).key)
     read.refuse_problems()
     ask = load_agent(read.text("CHAT_AGENT"))
     if ask is None:
-        raise NeverAgain("CHAT_AGENT is not set, so there is no agent to ask; set it to module:function")
+        raise Cancel("CHAT_AGENT is not set, so there is no agent to ask; set it to module:function")
     question = AgentContext(
         space=payload["space"],
         thread=payload.get("thread"),
@@ -106,18 +106,18 @@ def agent(payload: Payload, context: Context) -> None:
     )
     try:
         answer = as_message(ask(payload["prompt"], question))
-    except (Later, NeverAgain):
+    except (Snooze, Cancel):
         raise
     except Exception as exc:
         log_failure("The agent", exc)
-        raise AgentFailed(f"the agent raised {type(exc).__name__}; the log has where") from None
+        raise AgentFailed(f"the agent raised {type(exc).__name__}; see the log for the location") from None
     post(answer, payload, context)
 
 
 def post(message: Mapping[str, Any], place: Payload, context: Context) -> None:
     """Post a message to the space and thread of `place`, once for each execution key.
 
-    Raises Later when Chat is busy, NeverAgain when it refuses, NotPosted when it may help to try again.
+    Raises Snooze when Chat is busy, Cancel when Chat refuses, NotPosted when another attempt may succeed.
     """
     if context.stop.is_set():
         raise NotPosted(f"nothing was posted: stopped ({context.stop_reason})")
@@ -187,10 +187,10 @@ def _refusal(response: Response, answer: Any, space: str, context: Context) -> E
     said = f"Chat said {status} {_short(reason)}"
     if status == 429:
         delay = parse_retry_after(response.headers["retry-after"], context.started_at)
-        return Later(delay or WAIT_WHEN_BUSY, said)
+        return Snooze(delay or WAIT_WHEN_BUSY, said)
     if status == 408 or status >= 500:
         return NotPosted(said)
-    return NeverAgain(f"{said}; {_remedy(status, reason, space)}")
+    return Cancel(f"{said}; {_remedy(status, reason, space)}")
 
 
 def _reason(status: int, answer: Any) -> str:

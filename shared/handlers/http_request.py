@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from shared.handlers.reachable import Reach
-from shared.handlers.registry import Context, InvalidPayload, Later, NeverAgain, Payload, handler
+from shared.handlers.registry import Cancel, Context, InvalidPayload, Payload, Snooze, handler
 from shared.web.google_credentials import NoToken, access_token, identity_token
 from shared.web.outbound import InvalidUrl, Response, Target, exchange, read_target
 
@@ -176,11 +176,11 @@ def http_request(payload: Payload, context: Context) -> None:
         if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
             method, body = "GET", None
             headers.pop("content-type", None)
-    raise NeverAgain(f"{_server(url)} redirects more than {MAX_REDIRECTS} times")
+    raise Cancel(f"{_server(url)} redirects more than {MAX_REDIRECTS} times")
 
 
 def _check_tokens(request: Request, reach: Reach) -> None:
-    """Raise NeverAgain if the request asks for a token that its server must not have."""
+    """Raise Cancel if the request asks for a token that its server must not have."""
     if request.oidc_audience is None and request.oauth_scope is None:
         return
     target = _target(request.url)
@@ -194,13 +194,13 @@ def _target(url: str) -> Target:
     try:
         return read_target(url)
     except InvalidUrl:
-        raise NeverAgain(f"{_server(url)} is not a possible address of a server") from None
+        raise Cancel(f"{_server(url)} is not a possible address of a server") from None
 
 
 def _exchange(
     method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, ends_at: float, reach: Reach
 ) -> Response:
-    """Send one request; no body is read. Raises RequestFailed, or NeverAgain if it must not be sent."""
+    """Send one request; no body is read. Raises RequestFailed, or Cancel if it must not be sent."""
     target = _target(url)
     try:
         return exchange(method, target, headers, body, ends_at=ends_at, check=reach.check_address)
@@ -216,15 +216,15 @@ def _reason(exc: Exception) -> str:
 
 
 def _followed(url: str, location: str, request: Request) -> str:
-    """Return the address that a redirect leads to. Raises NeverAgain where it must not be followed."""
+    """Return the address that a redirect leads to. Raises Cancel where it must not be followed."""
     try:
         target = urljoin(url, location.encode("latin-1").decode())
     except ValueError:
         target = ""
     if not _is_address(target):
-        raise NeverAgain(f"{_server(url)} redirects to an invalid URL")
+        raise Cancel(f"{_server(url)} redirects to an invalid URL")
     if request.has_credentials and not is_same_server(url, target):
-        raise NeverAgain(
+        raise Cancel(
             f"{_server(url)} redirects to {_server(target)}, which must not see this request; "
             "put the final address into the job"
         )
@@ -241,10 +241,10 @@ def _judge(response: Response, said: str, now: datetime) -> None:
     if 200 <= status < 300:
         return
     if status == 429 and (delay := parse_retry_after(response.headers["retry-after"], now)) is not None:
-        raise Later(delay, f"{said}, asked to wait {delay.total_seconds():.0f} s")
+        raise Snooze(delay, f"{said}, asked to wait {delay.total_seconds():.0f} s")
     if status in (408, 429) or status >= 500:
         raise RequestFailed(said)
-    raise NeverAgain(said)
+    raise Cancel(said)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:

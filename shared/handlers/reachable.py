@@ -12,7 +12,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
-from shared.handlers.registry import NeverAgain
+from shared.handlers.registry import Cancel
 from shared.settings import Environment
 
 GOOGLE_APIS = ".googleapis.com"
@@ -89,38 +89,36 @@ class Reach:
         return reach
 
     def check_address(self, host: str, address: str) -> None:
-        """Raise NeverAgain if a request to `host` must not connect to `address`, one that the host resolves to."""
+        """Raise Cancel if a request to `host` must not connect to `address`, one that the host resolves to."""
         if not self.in_cloud or host in self.hosts:
             return
         kind = kind_of(address)
         if kind is Kind.INTERNAL:
-            raise NeverAgain(
+            raise Cancel(
                 f"{host} is a loopback, link-local, metadata or reserved address, "
                 "which a job may reach only if HTTP_REQUEST_HOSTS names exactly this host"
             )
         if kind is Kind.PRIVATE and not self.private:
-            raise NeverAgain(
+            raise Cancel(
                 f"{host} is a private address, which a job may reach only with HTTP_REQUEST_PRIVATE=on "
                 "or if HTTP_REQUEST_HOSTS names exactly this host"
             )
 
     def check_audience(self, audience: str, *, scheme: str, host: str) -> None:
-        """Raise NeverAgain if an identity token for `audience` must not be sent to `host`."""
+        """Raise Cancel if an identity token for `audience` must not be sent to `host`."""
         if not self.in_cloud:
             return
         if scheme != "https":
-            raise NeverAgain(
-                f"http_request: oidc_audience needs an https url; {host} would get the token in clear text"
-            )
+            raise Cancel(f"http_request: oidc_audience needs an https url; {host} would get the token in clear text")
         if audience not in self.audiences and host not in (audience.lower(), _https_host(audience)):
-            raise NeverAgain(
+            raise Cancel(
                 f"http_request: oidc_audience must be an https URL on {host}, or be listed in HTTP_REQUEST_AUDIENCES"
             )
 
     def check_scope(self, *, scheme: str, host: str) -> None:
-        """Raise NeverAgain if an access token must not be sent to `host`."""
+        """Raise Cancel if an access token must not be sent to `host`."""
         if self.in_cloud and not (scheme == "https" and host.endswith(GOOGLE_APIS)):
-            raise NeverAgain(
+            raise Cancel(
                 f"http_request: oauth_scope is only for https://*{GOOGLE_APIS}; "
                 f"use oidc_audience to authenticate to {host}"
             )

@@ -1,10 +1,10 @@
-"""What runs a job: functions registered by job type, and what they may say.
+"""What runs a job: functions registered by job type, and the errors by which they decide what follows.
 
     @handler("greet", timeout=timedelta(seconds=10))
     def greet(payload: Mapping[str, Any], context: Context) -> None: ...
 
-A handler that returns has succeeded. One that raises has failed and is tried again, unless it raises `NeverAgain`
-(the failure is final) or `Later` (not a failure: the same occurrence runs again after the given pause). It must be
+A handler that returns has succeeded. One that raises has failed and is tried again, unless it raises `Cancel`
+(the failure is final) or `Snooze` (not a failure: the same occurrence runs again after the given pause). It must be
 idempotent: delivery is at least once, and `context.execution_key` is the same in every attempt.
 """
 
@@ -31,27 +31,32 @@ DEFAULT_TIMEOUT = timedelta(seconds=30)
 Payload = Mapping[str, Any]
 
 
-class NeverAgain(Exception):
-    """Raised by a handler: this failure is final, do not try again."""
+class Cancel(Exception):
+    """Raised by a handler: this failure is final, do not try again. The job's next occurrence is not affected."""
 
 
-class InvalidPayload(NeverAgain, InvalidInput):
+class InvalidPayload(Cancel, InvalidInput):
     """The payload is not what the handler can work with; the message names the field and what it must be."""
 
 
-class Later(Exception):
+class Snooze(Exception):
     """Raised by a handler: not now; run this occurrence again after `delay` (at least 1 s). No attempt is used up."""
 
     def __init__(self, delay: timedelta, reason: str = "") -> None:
         if not isinstance(delay, timedelta):
-            raise TypeError(f"Later needs a timedelta, not {delay!r}")
+            raise TypeError(f"Snooze needs a timedelta, not {delay!r}")
         super().__init__(reason or f"asked to run again in {delay.total_seconds():.0f} s")
         self.delay = delay
 
 
+# Their former names, which keep working.
+NeverAgain = Cancel
+Later = Snooze
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a handler knows of its run.
+    """What a handler knows about its run.
 
     `execution_key` names the occurrence in every attempt at it: pass it on as an idempotency key. `attempt` counts
     from 1. `deadline` is when the handler's time limit ends. A long handler should look at `stop` (or wait on it)
@@ -73,11 +78,11 @@ class Context:
 
     @property
     def stop_reason(self) -> str | None:
-        """Say why the handler should stop, or None."""
+        """Return why the handler should stop, or None."""
         return self._reasons[0] if self._reasons else None
 
     def ask_to_stop(self, reason: str) -> None:
-        """Tell the handler to stop; only the first reason counts."""
+        """Ask the handler to stop; only the first reason counts."""
         if not self._reasons:
             self._reasons.append(reason)
         self.stop.set()
@@ -94,7 +99,7 @@ class Handler:
     check: Callable[[Payload], object] | None = None
 
     def limit(self, payload: Payload) -> timedelta:
-        """Give the time limit of a run with this payload, at most `timeout`."""
+        """Return the time limit of a run with this payload, at most `timeout`."""
         try:
             return min(self.timeout_of(payload), self.timeout) if self.timeout_of else self.timeout
         except Exception:
@@ -115,8 +120,8 @@ def handler(
     """Register the decorated function as the handler of `job_type`.
 
     `timeout` bounds a run; with `timeout_of` a payload can ask for less. `check` refuses a payload by raising
-    InvalidPayload, when the job is made as well as before it runs. Raises InvalidSettings for what can never run,
-    and when another function has the name already.
+    InvalidPayload, when the job is made as well as before it runs. Raises InvalidSettings for a function that can never
+    run, and when another function has the name already.
     """
 
     def register(function: Callable[[Payload, Context], object]) -> Callable[[Payload, Context], object]:
@@ -148,9 +153,9 @@ def _origin(function: Callable[..., object]) -> str:
 
 
 def load_handlers(modules: Collection[str]) -> Handlers:
-    """Import the built-in handlers, `agent.handlers` where there is one, and the named modules; give all handlers.
+    """Import the built-in handlers, `agent.handlers` where there is one, and the named modules; return all handlers.
 
-    Raises InvalidSettings, naming the module and what its import said.
+    Raises InvalidSettings, which names the module and the error of its import.
     """
     for module in BUILT_IN:
         importlib.import_module(module)
@@ -168,7 +173,7 @@ def load_handlers(modules: Collection[str]) -> Handlers:
 
 
 def check_payload(handlers: Handlers, job_type: str, payload: Payload) -> None:
-    """Refuse a payload that its handler would refuse. Raises InvalidPayload; an unknown type is not judged here."""
+    """Refuse a payload that its handler would refuse. Raises InvalidPayload; an unknown type passes."""
     known = handlers.get(job_type)
     if known is not None and known.check is not None:
         known.check(payload)

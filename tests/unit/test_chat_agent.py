@@ -157,8 +157,8 @@ def test_an_answer_becomes_a_message(returned: object, message: Mapping[str, Any
         pytest.param(" \n", "neither a text nor a card", id="blank"),
         pytest.param({"cardsV2": []}, "neither a text nor a card", id="no-cards"),
         pytest.param({"secret": 1}, "neither a text nor a card", id="other-mapping"),
-        pytest.param({"sections": {"secret"}}, "what JSON cannot say", id="set"),
-        pytest.param("secret \ud800", "what JSON cannot say", id="half-a-character"),
+        pytest.param({"sections": {"secret"}}, "cannot be written as JSON", id="set"),
+        pytest.param("secret \ud800", "cannot be written as JSON", id="half-a-character"),
     ],
 )
 def test_what_is_no_answer_is_refused(returned: object, says: str) -> None:

@@ -17,11 +17,11 @@ import pytest
 
 from shared.errors import InvalidSettings
 from shared.handlers import (
+    Cancel,
     Context,
     InvalidPayload,
-    Later,
-    NeverAgain,
     Payload,
+    Snooze,
     check_payload,
     load_handlers,
 )
@@ -203,8 +203,8 @@ def test_a_refusal_is_final(google: Google, fault: str, says: str) -> None:
 
     refused = failure()
 
-    assert isinstance(refused, NeverAgain)
-    with pytest.raises(NeverAgain, match=says):
+    assert isinstance(refused, Cancel)
+    with pytest.raises(Cancel, match=says):
         raise refused
 
 
@@ -212,7 +212,7 @@ def test_a_message_that_chat_cannot_take_is_final(google: Google) -> None:
     """What is wrong with a card, Chat says."""
     refused = failure(payload={"space": SPACE, "cardsV2": [{"cardId": "x", "card": {"header": "News"}}]})
 
-    assert isinstance(refused, NeverAgain)
+    assert isinstance(refused, Cancel)
     assert str(refused).startswith("Chat said 400 ")
     assert str(refused).endswith("; see that the text or the cards are such as Chat takes")
 
@@ -223,7 +223,7 @@ def test_credentials_without_the_scope_are_named(google: Google, monkeypatch: py
 
     refused = failure()
 
-    assert isinstance(refused, NeverAgain)
+    assert isinstance(refused, Cancel)
     assert "insufficient authentication scopes" in str(refused)
     assert "post with a service account's credentials" in str(refused)
 
@@ -237,7 +237,7 @@ def test_a_busy_chat_is_asked_later(google: Google, fault: str, delay: int) -> N
 
     later = failure()
 
-    assert isinstance(later, Later)
+    assert isinstance(later, Snooze)
     assert later.delay == timedelta(seconds=delay)
 
 
@@ -305,10 +305,10 @@ NOT_CREATED = "Chat did not answer with the message that it created"
         pytest.param(
             reply(500, b'{"error": {"message": [1]}}'), NotPosted, "Chat said 500 Internal Server Error", id="n"
         ),
-        pytest.param(reply(400, b"null"), NeverAgain, "Chat said 400 Bad Request; see that the text", id="null"),
-        pytest.param(redirect("/elsewhere"), NeverAgain, "Chat said 302 Found; see that the text", id="redirect"),
+        pytest.param(reply(400, b"null"), Cancel, "Chat said 400 Bad Request; see that the text", id="null"),
+        pytest.param(redirect("/elsewhere"), Cancel, "Chat said 302 Found; see that the text", id="redirect"),
         pytest.param(reply(599), NotPosted, "Chat said 599 ", id="unknown-status"),
-        pytest.param(reply(429, headers={"Retry-After": "soon"}), Later, "Chat said 429 Too Many Requests", id="busy"),
+        pytest.param(reply(429, headers={"Retry-After": "soon"}), Snooze, "Chat said 429 Too Many Requests", id="busy"),
         pytest.param(raw(b"SMTP ready\r\n"), NotPosted, "no response from Chat (BadStatusLine)", id="not-http"),
     ],
 )
@@ -504,14 +504,16 @@ def test_without_an_agent_there_is_nobody_to_ask(google: Google) -> None:
     """The failure is final and names the setting."""
     failed = failure(agent, QUESTION)
 
-    assert isinstance(failed, NeverAgain)
+    assert isinstance(failed, Cancel)
     assert "CHAT_AGENT is not set" in str(failed)
 
 
 @pytest.mark.parametrize(
     ("name", "error", "says"),
     [
-        pytest.param("my_agent:fail", AgentFailed, "^the agent raised RuntimeError; the log has where$", id="raises"),
+        pytest.param(
+            "my_agent:fail", AgentFailed, "^the agent raised RuntimeError; see the log for the location$", id="raises"
+        ),
         pytest.param("my_agent:say_nothing", AgentFailed, "the agent raised TypeError", id="nothing"),
         pytest.param("my_agent:other", InvalidSettings, "my_agent has no other", id="not-there"),
     ],

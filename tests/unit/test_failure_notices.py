@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from shared.errors import StoreUnavailable
-from shared.handlers import Context, Handler, Later, NeverAgain, Payload, chat_message, load_handlers
+from shared.handlers import Context, Handler, Snooze, Cancel, Payload, chat_message, load_handlers
 from shared.model.history import Run, RunOutcome
 from shared.model.job import Job
 from shared.model.value import Status
@@ -34,7 +34,7 @@ JobFactory = Callable[..., Job]
 
 
 def give_up(payload: Payload, context: Context) -> None:
-    raise NeverAgain("the report is gone")
+    raise Cancel("the report is gone")
 
 
 def fail(payload: Payload, context: Context) -> None:
@@ -42,7 +42,7 @@ def fail(payload: Payload, context: Context) -> None:
 
 
 def put_off(payload: Payload, context: Context) -> None:
-    raise Later(SECOND)
+    raise Snooze(SECOND)
 
 
 def do_nothing(payload: Payload, context: Context) -> None:
@@ -290,7 +290,7 @@ def test_a_cancelled_job_is_not_told_of(on_file: World, work: JobFactory) -> Non
 
     def cancelled_meanwhile(payload: Payload, context: Context) -> None:
         on_file.change("job", lambda job: job.cancel(now=on_file.now, retention=DAY))
-        raise NeverAgain("the report is gone")
+        raise Cancel("the report is gone")
 
     on_file.run = cancelled_meanwhile
     on_file.add(work())
@@ -400,7 +400,7 @@ def test_a_message_that_was_stored_unheard_is_not_stored_twice(world: World, wor
 def do_or_give_up(world: World, payload: Payload, context: Context) -> None:
     """Give up, or, being slow, end when the other job's message was delivered; the clock goes on meanwhile."""
     if not payload.get("slow"):
-        raise NeverAgain("the report is gone")
+        raise Cancel("the report is gone")
     while not world.delivered and not context.stop.wait(0.01):
         world.now += timedelta(seconds=0.1)
 
@@ -429,7 +429,7 @@ def test_a_failure_at_the_end_of_its_time_is_told(on_file: World, work: JobFacto
 
     def give_up_late(payload: Payload, context: Context) -> None:
         on_file.now += timedelta(seconds=180)
-        raise NeverAgain("the report is gone")
+        raise Cancel("the report is gone")
 
     on_file.run = give_up_late
     on_file.add(work())
@@ -503,10 +503,10 @@ def test_ids_are_of_a_length_that_is_allowed(work: JobFactory, now: datetime) ->
     [
         pytest.param(RuntimeError(f"401 for key {SECRET}"), "RuntimeError", id="exception"),
         pytest.param(KeyError(SECRET), "KeyError", id="only-the-secret"),
-        pytest.param(NeverAgain(f"the key {SECRET} is not valid"), "an error", id="final"),
-        pytest.param(NeverAgain(f"{SECRET}: no such key"), "an error", id="like-a-name"),
-        pytest.param(NeverAgain(f"timed out after 30 s, with {SECRET}"), "an error", id="like-our-own-words"),
-        pytest.param(NeverAgain("<users/all> look here"), "an error", id="mention"),
+        pytest.param(Cancel(f"the key {SECRET} is not valid"), "an error", id="final"),
+        pytest.param(Cancel(f"{SECRET}: no such key"), "an error", id="like-a-name"),
+        pytest.param(Cancel(f"timed out after 30 s, with {SECRET}"), "an error", id="like-our-own-words"),
+        pytest.param(Cancel("<users/all> look here"), "an error", id="mention"),
     ],
 )
 def test_the_text_of_an_error_stays_out_of_chat(on_file: World, work: JobFactory, raised: Exception, kind: str) -> None:

@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 
+from shared import handlers
 from shared.errors import InvalidInput, InvalidSettings
 from shared.handlers import (
     DEFAULT_TIMEOUT,
+    Cancel,
     Context,
     Handler,
     Handlers,
     InvalidPayload,
-    Later,
-    NeverAgain,
     Payload,
+    Snooze,
     check_payload,
     handler,
     load_handlers,
@@ -343,8 +344,8 @@ def test_a_handler_that_raises_has_failed_and_is_tried_again(
 @pytest.mark.parametrize(
     ("exc", "error"),
     [
-        pytest.param(NeverAgain("she has left"), "she has left", id="never-again"),
-        pytest.param(NeverAgain(), "NeverAgain", id="never-again-without-words"),
+        pytest.param(Cancel("she has left"), "she has left", id="cancel"),
+        pytest.param(Cancel(), "Cancel", id="cancel-without-words"),
         pytest.param(InvalidPayload("name: it must be text"), "name: it must be text", id="invalid-payload"),
     ],
 )
@@ -358,7 +359,7 @@ def test_never_again_is_final(run: Run, held: RunningJob, exc: Exception, error:
 
 def test_later_is_no_failure(run: Run, held: RunningJob) -> None:
     """The same occurrence runs again after the pause, and no attempt is used up."""
-    result = run(greeting(raising(Later(2 * MINUTE, "she is asleep"))))
+    result = run(greeting(raising(Snooze(2 * MINUTE, "she is asleep"))))
 
     finished = held.job.finish(result, retention=RETENTION)
     assert (result.error, result.final, result.later) == ("she is asleep", False, 2 * MINUTE)
@@ -367,23 +368,29 @@ def test_later_is_no_failure(run: Run, held: RunningJob) -> None:
     assert finished.execution_key == held.job.execution_key
 
 
+def test_the_former_names_are_the_same_classes() -> None:
+    """Handlers that were written with them go on working, whichever name is caught."""
+    assert handlers.Snooze is Snooze
+    assert handlers.Cancel is Cancel
+
+
 def test_later_needs_no_reason() -> None:
     """The pause is reason enough."""
-    assert str(Later(2 * MINUTE)) == "asked to run again in 120 s"
+    assert str(Snooze(2 * MINUTE)) == "asked to run again in 120 s"
 
 
 @pytest.mark.parametrize(
     "later",
     [
-        pytest.param(lambda: Later(30), id="seconds"),  # type: ignore[arg-type]  # which is the point
-        pytest.param(lambda: Later(30, "busy"), id="seconds-and-a-reason"),  # type: ignore[arg-type]  # which is the point
-        pytest.param(lambda: Later(None, "busy"), id="nothing"),  # type: ignore[arg-type]  # which is the point
-        pytest.param(lambda: Later(timedelta.max, "busy"), id="longer-than-time"),
-        pytest.param(lambda: Later(timedelta.min, "busy"), id="before-all-time"),
+        pytest.param(lambda: Snooze(30), id="seconds"),  # type: ignore[arg-type]  # which is the point
+        pytest.param(lambda: Snooze(30, "busy"), id="seconds-and-a-reason"),  # type: ignore[arg-type]  # which is the point
+        pytest.param(lambda: Snooze(None, "busy"), id="nothing"),  # type: ignore[arg-type]  # which is the point
+        pytest.param(lambda: Snooze(timedelta.max, "busy"), id="longer-than-time"),
+        pytest.param(lambda: Snooze(timedelta.min, "busy"), id="before-all-time"),
     ],
 )
-def test_a_senseless_pause_harms_nobody_but_its_job(run: Run, held: RunningJob, later: Callable[[], Later]) -> None:
-    """Whatever a handler gives to `Later`, the tick can store what came of it."""
+def test_a_senseless_pause_harms_nobody_but_its_job(run: Run, held: RunningJob, later: Callable[[], Snooze]) -> None:
+    """Whatever a handler gives to `Snooze`, the tick can store what came of it."""
 
     def run_greet(payload: Payload, context: Context) -> None:
         raise later()
@@ -417,7 +424,7 @@ def test_an_error_that_cannot_even_be_told_is_a_failure(run: Run) -> None:
 def test_invalid_payload_is_invalid_input_too() -> None:
     """Who makes a job is told as of any other bad input; who runs it gives up."""
     assert issubclass(InvalidPayload, InvalidInput)
-    assert issubclass(InvalidPayload, NeverAgain)
+    assert issubclass(InvalidPayload, Cancel)
 
 
 def test_an_unknown_job_type_is_a_failure_that_names_it(run: Run) -> None:
@@ -441,7 +448,7 @@ def test_a_payload_that_the_check_refuses_is_never_run(run: Run) -> None:
     assert calls == []
 
 
-class Busy(Later):
+class Busy(Snooze):
     """Says "later" in a way of its own."""
 
     delay: Any
@@ -451,7 +458,7 @@ class Busy(Later):
         self.delay = delay
 
 
-class Nasty(Later):
+class Nasty(Snooze):
     """Raises another error whenever it is looked at."""
 
     def __init__(self) -> None:
@@ -469,7 +476,7 @@ class Nasty(Later):
 @pytest.mark.parametrize(
     "raised", [Busy(60), Busy("1h"), Busy(None), Nasty()], ids=["seconds", "text", "none", "nasty"]
 )
-def test_a_later_without_a_pause_is_a_failure(run: Run, raised: Later) -> None:
+def test_a_later_without_a_pause_is_a_failure(run: Run, raised: Snooze) -> None:
     """It names what is missing, and is tried again as any failure."""
 
     def handle(payload: Payload, context: Context) -> None:

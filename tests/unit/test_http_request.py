@@ -21,7 +21,7 @@ import pytest
 from google.auth.compute_engine import _metadata
 
 from shared.errors import InvalidSettings
-from shared.handlers import Context, InvalidPayload, Later, NeverAgain, check_payload, load_handlers
+from shared.handlers import Cancel, Context, InvalidPayload, Snooze, check_payload, load_handlers
 from shared.handlers.http_request import (
     MAX_REDIRECTS,
     METHODS,
@@ -333,7 +333,7 @@ def test_a_trouble_that_may_pass_is_tried_again(fail: Fail, server: HttpServer, 
 @pytest.mark.parametrize("status", [300, 302, 304, 400, 401, 403, 404, 409, 410, 422, 451, 499])
 def test_any_other_refusal_is_final(fail: Fail, server: HttpServer, status: int) -> None:
     """What the server will say again next time is not tried again; a 302 without a Location leads nowhere."""
-    error = fail(NeverAgain, reply(status), method="DELETE")
+    error = fail(Cancel, reply(status), method="DELETE")
 
     assert str(error) == f"DELETE http://{server.address}: HTTP {status}"
 
@@ -357,9 +357,9 @@ def test_any_other_refusal_is_final(fail: Fail, server: HttpServer, status: int)
 )
 def test_a_429_that_names_a_time_asks_for_that_time(fail: Fail, retry_after: str, delay: timedelta) -> None:
     """Retry-After, in seconds or as a date, says when the occurrence runs again: at most a day from now."""
-    error = fail(Later, reply(429, headers={"Retry-After": retry_after}))
+    error = fail(Snooze, reply(429, headers={"Retry-After": retry_after}))
 
-    assert isinstance(error, Later)
+    assert isinstance(error, Snooze)
     assert error.delay == delay
     assert "HTTP 429" in str(error)
 
@@ -417,7 +417,7 @@ def test_the_handler_returns_at_its_time_limit(slow_outcomes: dict[str, Any]) ->
     [
         pytest.param(head(200, {}), None, id="of-success"),
         pytest.param(head(302, {"Location": "/end"}), None, id="of-a-redirect"),
-        pytest.param(head(404, {}), NeverAgain, id="of-a-refusal"),
+        pytest.param(head(404, {}), Cancel, id="of-a-refusal"),
     ],
 )
 def test_the_body_of_an_answer_is_not_read(server: HttpServer, start: bytes, becomes: type[Exception] | None) -> None:
@@ -433,7 +433,7 @@ def test_the_body_of_an_answer_is_not_read(server: HttpServer, start: bytes, bec
 
 def test_the_body_of_a_refusal_is_not_told(fail: Fail) -> None:
     """What a server says in an error, which may be anything, stays out of the job's history."""
-    error = fail(NeverAgain, reply(400, b"private-query was wrong"))
+    error = fail(Cancel, reply(400, b"private-query was wrong"))
 
     assert "wrong" not in str(error)
 
@@ -512,7 +512,7 @@ def test_credentials_never_follow_a_redirect_to_another_server(
     """What is meant for one server is sent to no other, another port included; the job fails for good."""
     server.answers |= {"/hop": redirect("/start", 307), "/start": redirect(other.url("/private-path"), 307)}
 
-    with pytest.raises(NeverAgain) as caught:
+    with pytest.raises(Cancel) as caught:
         http_request({"url": f"http://{userinfo}{server.address}{path}", **payload}, new_context())
 
     assert other.received == []
@@ -536,7 +536,7 @@ def test_a_server_is_its_scheme_name_and_port(server: HttpServer, other: HttpSer
         name: address.rpartition(":")[2] for name, address in (("port", server.address), ("other_port", other.address))
     }
 
-    fail(NeverAgain, redirect(location.format(**ports)))
+    fail(Cancel, redirect(location.format(**ports)))
 
     assert [received.path for received in server.received] == [SECRET_PATH]
     assert other.received == []
@@ -588,7 +588,7 @@ def test_a_redirect_that_leads_nowhere_is_final(server: HttpServer, payload: dic
     """An address that cannot be followed now cannot be followed later."""
     server.answers["/start"] = redirect(location)
 
-    with pytest.raises(NeverAgain):
+    with pytest.raises(Cancel):
         http_request({"url": server.url("/start"), **payload}, new_context())
 
 
@@ -603,7 +603,7 @@ def test_redirects_are_followed_up_to_a_bound(server: HttpServer) -> None:
 
 def test_endless_redirects_are_final(fail: Fail, server: HttpServer) -> None:
     """One more redirect is a loop, and a loop does not mend itself."""
-    error = fail(NeverAgain, redirect(SECRET_PATH))
+    error = fail(Cancel, redirect(SECRET_PATH))
 
     assert len(server.received) == MAX_REDIRECTS + 1
     assert server.address in str(error)
@@ -760,7 +760,7 @@ def test_in_the_cloud_an_internal_address_is_refused_in_every_form(server: HttpS
     """For good, before anything is sent, and the error names the setting that would allow it."""
     port = server.address.rpartition(":")[2]
 
-    with pytest.raises(NeverAgain, match="HTTP_REQUEST_HOSTS"):
+    with pytest.raises(Cancel, match="HTTP_REQUEST_HOSTS"):
         http_request({"url": f"http://{host}:{port}/"}, new_context())
 
     assert server.received == []
@@ -770,7 +770,7 @@ def test_in_the_cloud_an_internal_address_is_refused_in_every_form(server: HttpS
 @pytest.mark.parametrize("host", PRIVATE_HOSTS)
 def test_in_the_cloud_a_private_address_is_refused_in_every_form(host: str) -> None:
     """The error names the settings that would allow it."""
-    with pytest.raises(NeverAgain, match=r"HTTP_REQUEST_PRIVATE=on .* HTTP_REQUEST_HOSTS"):
+    with pytest.raises(Cancel, match=r"HTTP_REQUEST_PRIVATE=on .* HTTP_REQUEST_HOSTS"):
         http_request({"url": f"http://{host}/", "timeout_seconds": 1}, new_context())
 
 
@@ -790,7 +790,7 @@ def test_in_the_cloud_no_redirect_leads_inside(
     port = other.address.rpartition(":")[2]
     server.answers |= {"/start": redirect("/hop"), "/hop": redirect(f"http://{host}:{port}/end")}
 
-    with pytest.raises(NeverAgain, match=r"loopback.*HTTP_REQUEST_HOSTS"):
+    with pytest.raises(Cancel, match=r"loopback.*HTTP_REQUEST_HOSTS"):
         http_request({"url": server.url("/start")}, new_context())
 
     assert [received.path for received in server.received] == ["/start", "/hop"]
@@ -814,7 +814,7 @@ def test_in_the_cloud_no_token_is_sent_in_clear_text(
     """Whatever is allowed beside: the token is not even asked for."""
     cloud(HTTP_REQUEST_HOSTS="127.0.0.1", HTTP_REQUEST_AUDIENCES=AUDIENCE)
 
-    with pytest.raises(NeverAgain, match="https"):
+    with pytest.raises(Cancel, match="https"):
         http_request({"url": server.url(), **payload}, new_context())
 
     assert server.received == []
@@ -865,7 +865,7 @@ def test_in_the_cloud_no_token_goes_to_a_host_that_it_is_not_for(
     """The error says what would do, and the token is not even asked for."""
     cloud(HTTP_REQUEST_HOSTS="localhost", HTTP_REQUEST_AUDIENCES="https://another.example")
 
-    with pytest.raises(NeverAgain, match=said):
+    with pytest.raises(Cancel, match=said):
         http_request({"url": https.url(), **payload}, new_context())
 
     assert https.received == []
@@ -880,7 +880,7 @@ def test_in_the_cloud_no_redirect_takes_a_token_out_of_https(
     cloud(HTTP_REQUEST_HOSTS="localhost,127.0.0.1")
     https.answers["/"] = redirect(server.url().replace("127.0.0.1", "localhost"), 307)
 
-    with pytest.raises(NeverAgain, match="must not see this request"):
+    with pytest.raises(Cancel, match="must not see this request"):
         http_request({"url": https.url(), "oidc_audience": "localhost"}, new_context())
 
     assert server.received == []
@@ -962,7 +962,7 @@ def test_an_address_of_any_good_form_is_taken(url: str) -> None:
 )
 def test_a_host_name_that_cannot_be_is_final(fail: Fail, host: str) -> None:
     """No later attempt will find a server of that name."""
-    error = fail(NeverAgain, host=host)
+    error = fail(Cancel, host=host)
 
     assert host in str(error)
 

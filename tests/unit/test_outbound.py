@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from shared.handlers import NeverAgain
+from shared.handlers import Cancel
 from shared.handlers.reachable import Reach
 from shared.web import outbound
 from shared.web.outbound import (
@@ -374,7 +374,7 @@ def test_a_part_of_a_body_is_no_answer(server: HttpServer, answer: bytes, error:
 def only_loopback_2(host: str, address: str) -> None:
     """Stand for the rules of the cloud, with 127.0.0.2 as the only public address."""
     if ip_address(address) != ip_address("127.0.0.2"):
-        raise NeverAgain(f"{host} must not be reached")
+        raise Cancel(f"{host} must not be reached")
 
 
 @pytest.mark.parametrize(
@@ -386,7 +386,7 @@ def test_each_address_of_a_name_is_checked_before_anything_is_sent(server: HttpS
     """One that must not be reached is enough: else a failing first address would lead to it."""
     target = read_target(server.url())._replace(host="rebind.example")
 
-    with pytest.raises(NeverAgain, match=r"rebind\.example"):
+    with pytest.raises(Cancel, match=r"rebind\.example"):
         get(target, check=only_loopback_2, resolve=resolver(addresses))
 
     assert server.received == []
@@ -407,7 +407,7 @@ def test_the_rules_of_the_cloud_see_the_resolved_address(server: HttpServer, por
     check = Reach(in_cloud=True).check_address
 
     for addresses in (["127.0.0.1"], ["169.254.169.254"], ["fd20:ce::254"], ["93.184.215.14", "127.0.0.1"]):
-        with pytest.raises(NeverAgain, match="HTTP_REQUEST_HOSTS"):
+        with pytest.raises(Cancel, match="HTTP_REQUEST_HOSTS"):
             get(read_target(f"http://metadata.google.internal:{port}/"), check=check, resolve=resolver(addresses))
 
     assert server.received == []

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from shared.errors import InvalidSettings
-from shared.handlers import NeverAgain
+from shared.handlers import Cancel
 from shared.handlers.reachable import Kind, Reach, kind_of
 
 CLOUD = {"K_SERVICE": "watchkeeper-tick"}
@@ -95,7 +95,7 @@ def test_in_the_cloud_an_internal_address_needs_its_host_named(address: str) -> 
     others = Reach.from_env({**CLOUD, "HTTP_REQUEST_PRIVATE": "on", "HTTP_REQUEST_HOSTS": "other, host.example, [::2]"})
     named = Reach.from_env({**CLOUD, "HTTP_REQUEST_HOSTS": "other,Host"})
 
-    with pytest.raises(NeverAgain, match=r"^host is a loopback.*HTTP_REQUEST_HOSTS"):
+    with pytest.raises(Cancel, match=r"^host is a loopback.*HTTP_REQUEST_HOSTS"):
         others.check_address("host", address)
     named.check_address("host", address)
 
@@ -103,7 +103,7 @@ def test_in_the_cloud_an_internal_address_needs_its_host_named(address: str) -> 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_in_the_cloud_a_private_address_needs_a_setting(address: str) -> None:
     """Either of the two will do, and the error names both."""
-    with pytest.raises(NeverAgain, match=r"^host is a private address.*HTTP_REQUEST_PRIVATE=on.*HTTP_REQUEST_HOSTS"):
+    with pytest.raises(Cancel, match=r"^host is a private address.*HTTP_REQUEST_PRIVATE=on.*HTTP_REQUEST_HOSTS"):
         Reach.from_env(CLOUD).check_address("host", address)
     Reach.from_env({**CLOUD, "HTTP_REQUEST_PRIVATE": "on"}).check_address("host", address)
     Reach.from_env({**CLOUD, "HTTP_REQUEST_HOSTS": "host"}).check_address("host", address)
@@ -137,7 +137,7 @@ def test_an_audience_of_the_own_host_is_allowed(audience: str) -> None:
 )
 def test_an_audience_of_another_host_needs_to_be_listed(audience: str) -> None:
     """The error names the setting; listed, exactly this audience is allowed."""
-    with pytest.raises(NeverAgain, match="HTTP_REQUEST_AUDIENCES"):
+    with pytest.raises(Cancel, match="HTTP_REQUEST_AUDIENCES"):
         Reach.from_env(CLOUD).check_audience(audience, scheme="https", host="a.example")
     if audience:
         listed = Reach.from_env({**CLOUD, "HTTP_REQUEST_AUDIENCES": f"x,{audience}"})
@@ -148,7 +148,7 @@ def test_no_identity_token_is_sent_in_clear_text() -> None:
     """Not even for a listed audience to a named host."""
     reach = Reach.from_env({**CLOUD, "HTTP_REQUEST_AUDIENCES": "http://a.example", "HTTP_REQUEST_HOSTS": "a.example"})
 
-    with pytest.raises(NeverAgain, match="clear text"):
+    with pytest.raises(Cancel, match="clear text"):
         reach.check_audience("http://a.example", scheme="http", host="a.example")
 
 
@@ -170,7 +170,7 @@ def test_an_access_token_is_for_nothing_else(scheme: str, host: str) -> None:
     """The error says what would do."""
     settings = {**CLOUD, "HTTP_REQUEST_HOSTS": host, "HTTP_REQUEST_AUDIENCES": host, "HTTP_REQUEST_PRIVATE": "on"}
 
-    with pytest.raises(NeverAgain, match=re.escape("oauth_scope is only for https://*.googleapis.com")):
+    with pytest.raises(Cancel, match=re.escape("oauth_scope is only for https://*.googleapis.com")):
         Reach.from_env(settings).check_scope(scheme=scheme, host=host)
 
 
