@@ -1,4 +1,4 @@
-"""What airtable_refresh is told by its environment."""
+"""The settings of airtable_refresh."""
 
 import re
 from collections.abc import Mapping

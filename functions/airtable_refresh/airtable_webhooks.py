@@ -1,4 +1,4 @@
-"""Airtable's webhooks: every one of every base is extended, and what came of it becomes the function's answer.
+"""Airtable's webhooks: extend every one of every base, and make the function's answer of the outcomes.
 
 https://airtable.com/developers/web/api/refresh-a-webhook
 """
@@ -43,7 +43,7 @@ class Found(NamedTuple):
 
 
 def renew_webhooks(airtable: AirtableSettings, renewals: Renewals) -> dict[str, Any]:
-    """Extend every webhook of every base and give the answer.
+    """Extend every webhook of every base and return the answer.
 
     Raises RenewalFailed with both lists when a base could not be read or a webhook could not be extended, and
     StoreUnavailable when nothing could be claimed.
@@ -97,7 +97,7 @@ def _extend(hook: Found, renewals: Renewals) -> Renewed:
 
 
 def _patiently(ask: Callable[[], T], renewals: Renewals) -> T:
-    """Ask Airtable, and after the pause that it demands once more, as long as there is time. Raises NotRenewed."""
+    """Ask Airtable, again after each pause that it asks for, as long as there is time. Raises NotRenewed."""
     from requests import HTTPError, RequestException
 
     while True:
@@ -124,7 +124,7 @@ def _pause(response: "Response") -> timedelta:
 
 
 def _error(response: "Response") -> str:
-    """Give what Airtable said: `error` is a word, or an object with type and message; `errors` is a list of those."""
+    """Return Airtable's message: `error` is a word, or an object with type and message; `errors` is a list of those."""
     try:
         body = response.json()
         error = body["errors"][0] if "errors" in body else body["error"]
@@ -183,7 +183,7 @@ def _answer(found: Mapping[str, Found], outcomes: Mapping[str, Outcome], unread:
 
 
 def _problems(hook: Found) -> Iterator[str]:
-    """Tell why a webhook, renewed or not, delivers nothing."""
+    """Yield the reasons why a webhook, renewed or not, delivers nothing."""
     webhook, last = hook.webhook, hook.webhook.last_notification_result
     if hook.expires_at is None:
         yield "it has no expiration, so there is nothing to renew"

@@ -1,4 +1,4 @@
-"""Tokens that act for a mailbox: domain-wide delegation by a key file, or without any key through IAM Credentials.
+"""Tokens that act for a mailbox: domain-wide delegation with a key file, or without one through IAM Credentials.
 
 https://developers.google.com/identity/protocols/oauth2/service-account#delegatingauthority
 """
@@ -20,7 +20,7 @@ SCOPE = "https://www.googleapis.com/auth/gmail.metadata"
 IAM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 AUTHORISE = f"authorise the service account's client ID for {SCOPE} (Admin console, domain-wide delegation)"
 
-SIGN_IN = "see to the credentials that this runs with; on your own machine: `gcloud auth application-default login`"
+SIGN_IN = "check the credentials that this runs with; on your own machine: `gcloud auth application-default login`"
 TOKEN_SERVICE = "Google's token service"
 TOKEN_SECONDS = 20  # for a token, the signature for it included
 
@@ -43,7 +43,7 @@ def acting_for(
 ) -> "Credentials":
     """Return credentials that act for the mailbox, with a fresh token. Raises NotRenewed.
 
-    With a key file its key signs the assertion; otherwise IAM Credentials does (`signJwt`), asked by `source`.
+    The key of a key file signs the assertion; without one IAM Credentials signs it (`signJwt`), as `source` asks.
     """
     credentials: Any
     if source is not None and not source.valid:

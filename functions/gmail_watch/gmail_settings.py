@@ -1,4 +1,4 @@
-"""What gmail_watch is told by its environment."""
+"""The settings of gmail_watch."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ ENDPOINT = "https://gmail.googleapis.com"
 class GmailSettings:
     """Which mailboxes are watched, for what, and as whom.
 
-    `key` is what a service account's key file holds, without a scope; without one, `delegate` is the address of the
+    `key` is the content of a service account's key file, without a scope; without one, `delegate` is the address of the
     service account that acts for the mailboxes.
     """
 
@@ -56,7 +56,7 @@ class GmailSettings:
 def _address(text: str) -> str:
     is_job_id = re.fullmatch(ID, f"{PREFIX}gmail:{text}", re.ASCII)  # so is a mailbox's address, in its record
     if not is_job_id or not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text):
-        raise ValueError(f"{text[:100]!r} is no e-mail address")
+        raise ValueError(f"{text[:100]!r} is not an e-mail address")
     return text.lower()
 
 
@@ -78,6 +78,6 @@ def _key(path: str) -> "Credentials":
     except OSError as exc:
         raise InvalidInput(f"it cannot be read: {exc.strerror}") from exc
     except (ValueError, LookupError, TypeError, AttributeError):
-        # What the parser says of it could tell of the key.
+        # The parser's message could quote the key.
         raise InvalidInput("it must be the key file of a service account, as Google made it") from None
     return key

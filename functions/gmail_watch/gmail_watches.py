@@ -1,4 +1,4 @@
-"""Gmail's push watches: the watch of every mailbox is renewed, and what came of it becomes the function's answer.
+"""Gmail's push watches: renew the watch of every mailbox, and make the function's answer of the outcomes.
 
 https://developers.google.com/workspace/gmail/api/guides/push
 """
@@ -26,7 +26,7 @@ ONE_CLIENT = "Only one user push notification client"
 
 
 class Watch(NamedTuple):
-    """Gmail's answer to a watch: both numbers as text, as it gives them, and the time that the second one means."""
+    """Gmail's answer to a watch: both numbers as text, as it sends them, and the second one as a time."""
 
     history_id: str
     expiration: str  # milliseconds since 1970
@@ -55,8 +55,8 @@ def renew_watches(
         mailbox = mailboxes[subscription.id]
         watch = _watch(mailbox, gmail, source, fetch)
         watches[mailbox] = {"mailbox": mailbox, "history_id": watch.history_id, "expiration": watch.expiration}
-        # The point from which to read the mailbox's history. A renewal's own names the present, and would leave out
-        # what came in while the watch had lapsed; so the first one is kept.
+        # The mailbox's history is read from this id. A renewal returns the present one, which would skip the messages
+        # that came in while the watch had lapsed; so the first one is kept.
         return Renewed(expires_at=watch.expires_at, first={"history_id": watch.history_id})
 
     titled = [Subscription(id=name, title=f"the Gmail watch of {mailbox}") for name, mailbox in mailboxes.items()]
@@ -96,8 +96,8 @@ def _watch(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fet
     except NotRenewed as exc:
         if ONE_CLIENT not in str(exc):
             raise
-    # A watch on another topic is active. To stop it always, just in case, would lose what comes in before the new one.
-    log.warning("Gmail refuses a second watch; the one there is is stopped", extra={"fields": {"action": "stopped"}})
+    # A watch on another topic is active. Stopping it every time would lose the notifications until the new one.
+    log.warning("Gmail refuses a second watch; stopping the present one", extra={"fields": {"action": "stopped"}})
     _asked(users.stop(userId="me"), gmail)
     try:
         return _read(_asked(watch, gmail))

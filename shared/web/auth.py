@@ -1,8 +1,8 @@
 """Who is calling: the bearer token of a request, checked against what the operator allows.
 
-Apart from the endpoint because the Chat function checks tokens of other issuers with the same pieces. Everything is
-closed unless it was opened: no audience or no caller configured means that no token is good enough. Why a request was
-refused is told to the log, never to the caller, and no part of a token is logged.
+Apart from the endpoint because the Chat function checks tokens of other issuers with the same functions. Everything is
+refused by default: without an audience and a caller in the settings no token is accepted. The log has the reason of a
+refusal, the caller never sees it, and no part of a token is logged.
 """
 
 import base64
@@ -26,7 +26,7 @@ GOOGLE_ISSUERS = ("accounts.google.com", "https://accounts.google.com")
 CLOCK_SKEW = timedelta(seconds=10)
 
 _LONGEST_TOKEN = 16 * 1024
-_LONGEST_TOLD = 200  # characters of a claim
+_LONGEST_CLAIM = 200  # characters of it in the log
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
 _REMOVED_SIGNATURE = "SIGNATURE_REMOVED_BY_GOOGLE"
 
@@ -40,8 +40,8 @@ class Headers(Protocol):
 def authenticate(headers: Headers, policy: AuthPolicy, *, certificates: Certificates, now: datetime) -> str:
     """Return who sends a request: a service account's e-mail address, `cron-secret`, or `anonymous` with mode `off`.
 
-    Raises `Unauthorized` when the sender proves nothing, `Forbidden` when it proves to be somebody who is not allowed,
-    `CertificatesUnavailable` when its proof cannot be checked now. Other headers (`X-CloudScheduler*`) prove nothing.
+    Raises `Unauthorized` without a valid proof of identity, `Forbidden` when the identity is not allowed, and
+    `CertificatesUnavailable` when the proof cannot be checked now. Other headers (`X-CloudScheduler*`) prove nothing.
     """
     if policy.mode is AuthMode.OFF:
         return "anonymous"
@@ -84,14 +84,14 @@ def verified_caller(token: str, policy: AuthPolicy, *, certificates: Certificate
         raise _refused("no verified e-mail address")
     caller = email.lower()
     if caller not in {allowed.lower() for allowed in policy.callers}:
-        # Any other address belongs to a person, and people are not named in the log.
+        # Any other address belongs to a person, whose name stays out of the log.
         named = {"caller": caller} if caller.endswith(".gserviceaccount.com") else {}
         raise _refused("the caller is not on the list", Forbidden, named)
     return caller
 
 
 def claimed_issuer(token: str) -> str:
-    """Return who issued a token, as it says itself: that proves nothing, and chooses which check it has to pass."""
+    """Return the issuer that a token claims, empty without one. It proves nothing: it only chooses the check."""
     match = _TOKEN.fullmatch(token) if len(token) <= _LONGEST_TOKEN else None
     try:
         issuer = json.loads(_decoded(match[2]))["iss"] if match else ""
@@ -109,7 +109,7 @@ def verified_claims(
     certificates: Certificates,
     now: datetime,
 ) -> dict[str, Any]:
-    """Return the claims of a token that one of `issuers` signed for one of `audiences` and that is in force at `now`.
+    """Return the claims of a token that one of `issuers` signed for one of `audiences` and that is valid at `now`.
 
     With mode `platform` the signature is not checked: Cloud Run IAM has done that, for the token in the header only.
     Raises `Unauthorized`, or `CertificatesUnavailable` when the signature cannot be checked now.
@@ -117,9 +117,9 @@ def verified_claims(
     try:
         header, claims = _parsed_token(token)
         came = {
-            "issuer": _told(claims.get("iss")),
+            "issuer": _for_log(claims.get("iss")),
             "expected_issuers": ", ".join(issuers),
-            "audience": _told(claims.get("aud")),
+            "audience": _for_log(claims.get("aud")),
             "expected_audiences": ", ".join(audiences),
         }
         if mode is not AuthMode.PLATFORM:
@@ -178,9 +178,9 @@ def _check_times(claims: Mapping[str, Any], now: datetime) -> None:
         raise _refused("not yet valid")
 
 
-def _told(claim: object) -> str:
-    """Return what of a claim may stand in the log: a text that is not too long, or else its type."""
-    return claim[:_LONGEST_TOLD] if isinstance(claim, str) else type(claim).__name__
+def _for_log(claim: object) -> str:
+    """Return the beginning of a claim that is a text, or else its type."""
+    return claim[:_LONGEST_CLAIM] if isinstance(claim, str) else type(claim).__name__
 
 
 def _moment(claims: Mapping[str, Any], name: str) -> datetime:

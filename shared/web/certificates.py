@@ -30,7 +30,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class _Fetched:
-    """What the last fetch left behind. A failed one leaves the certificates of the one before."""
+    """The result of the last fetch. A failed one keeps the certificates of the one before."""
 
     tried_at: datetime = _NEVER
     failed: bool = False
@@ -39,7 +39,7 @@ class _Fetched:
     fresh_until: datetime = _NEVER
 
     def settles(self, key_id: str, now: datetime) -> bool:
-        """Return whether no fetch is needed or allowed yet. A time in the future was noted by a wrong clock."""
+        """Return whether no fetch is needed or allowed yet. A time in the future comes from a clock that was wrong."""
         is_fresh = key_id in self.by_key and self.fetched_at <= now < self.fresh_until
         return is_fresh or abs(now - self.tried_at) < FETCH_INTERVAL
 
@@ -65,7 +65,7 @@ class Certificates:
         before = self._last
         # Without the lock, so that a slow fetch for an unknown key does not hold up the callers whose key is known.
         if not before.settles(key_id, now):
-            # A fetch ends at its deadline, so nobody waits here for longer. Who waited takes what was fetched.
+            # A fetch ends at its deadline, so no thread waits here for longer. A thread that waited uses its result.
             with self._lock:
                 if self._last is before:
                     self._last = self._fetch(now)

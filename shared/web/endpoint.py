@@ -1,7 +1,7 @@
 """The HTTP border of every function: health, method, authentication, trace, errors, JSON.
 
-Below it nobody knows HTTP. A function's `main.py` gives a name and an `answer`; what it raises becomes the right
-status here, and nowhere else.
+The code below it knows nothing of HTTP. A function's `main.py` passes a name and an `answer`; an error that it raises
+becomes a status code here, and nowhere else.
 """
 
 import gc
@@ -62,9 +62,9 @@ Respond = Callable[[flask.Request, Settings, datetime], Mapping[str, Any]]
 def endpoint(
     function: str, answer: Answer, *, env: Mapping[str, str], clock: Callable[[], datetime]
 ) -> Callable[[flask.Request], flask.typing.ResponseReturnValue]:
-    """Make the HTTP function that Cloud Scheduler calls: POST is answered by `answer`, after authentication.
+    """Return the HTTP function that Cloud Scheduler calls: `answer` handles an authenticated POST.
 
-    Content type and body are ignored: what Scheduler sends does not matter.
+    Content type and body of the request are ignored.
     """
 
     @lru_cache(maxsize=1)
@@ -84,10 +84,10 @@ def endpoint(
 def http_function(
     function: str, respond: Respond, *, env: Mapping[str, str], clock: Callable[[], datetime]
 ) -> Callable[[flask.Request], flask.typing.ResponseReturnValue]:
-    """Make an HTTP function: POST is answered by `respond`, GET on a path ending in /health by what is up.
+    """Return an HTTP function: `respond` handles POST, and GET on a path that ends in /health returns the status.
 
-    The settings are read on the first request, so that a mistake in them is an answer and not a crash, and kept
-    once they are good.
+    The settings are read on the first request, so that a mistake in them is an answer and not a crash. Valid ones are
+    kept.
     """
 
     @lru_cache(maxsize=1)
@@ -117,9 +117,9 @@ def http_function(
 
 
 def is_stopping() -> bool:
-    """Say whether this process has been told to end (SIGTERM).
+    """Return whether this process has received SIGTERM.
 
-    Under functions-framework the signal belongs to gunicorn's worker, which notes it in `alive`; a handler of our
+    Under functions-framework the signal belongs to gunicorn's worker, which clears its `alive`; a signal handler of our
     own would be replaced when the worker starts, and cannot be set from the thread of a request.
     """
     worker = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
@@ -127,7 +127,7 @@ def is_stopping() -> bool:
 
 
 def trace_of(headers: Headers) -> str:
-    """Give the trace id of a request (32 hex digits), or a new one: from traceparent or X-Cloud-Trace-Context."""
+    """Return the trace id (32 hex digits) from traceparent or X-Cloud-Trace-Context, or else a new one."""
     for header, pattern in (
         ("traceparent", r"[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*"),
         ("X-Cloud-Trace-Context", r"((?!0{32})[0-9a-fA-F]{32})(?:/.*)?"),
@@ -138,7 +138,7 @@ def trace_of(headers: Headers) -> str:
 
 
 def _request_fields(request: flask.Request, caller: str) -> dict[str, Any]:
-    # Anybody can send these headers: they tell a story in the log and decide nothing.
+    # Anybody can send these headers, so they are only logged.
     scheduler = {
         name: request.headers[header][:100]
         for name, header in (("job", "X-CloudScheduler-JobName"), ("scheduled", "X-CloudScheduler-ScheduleTime"))
@@ -151,10 +151,9 @@ def _request_fields(request: flask.Request, caller: str) -> dict[str, Any]:
 def _status(exc: Exception) -> tuple[int, str, str]:
     for kind, (status, code) in STATUS.items():
         if isinstance(exc, kind):
-            if not isinstance(exc, errors.Unauthorized | errors.Forbidden):  # those are logged where they are refused
-                level = (
-                    logging.ERROR if status >= 500 else logging.WARNING
-                )  # what a stranger can do is no error of ours
+            if not isinstance(exc, errors.Unauthorized | errors.Forbidden):  # logged where they are raised
+                # A bad request is the caller's mistake.
+                level = logging.ERROR if status >= 500 else logging.WARNING
                 log.log(level, "%s", exc, extra={"fields": {"action": code}})
             return status, code, _answered(exc)
     log.error("Unexpected error", exc_info=exc, extra={"fields": {"action": "internal"}})
@@ -162,7 +161,7 @@ def _status(exc: Exception) -> tuple[int, str, str]:
 
 
 def _answered(exc: Exception) -> str:
-    # Settings are read before anybody is authenticated: their names may be told, their values not.
+    # Settings are read before authentication: the answer may have their names, not their values.
     if isinstance(exc, errors.InvalidSettings) and exc.names:
         return f"these settings cannot be used, the log says why: {', '.join(exc.names)}"
     return str(exc)

@@ -26,7 +26,7 @@ _refreshing = threading.Lock()
 class NoToken(Exception):
     """There is no token now; there may be one later.
 
-    `said` is what Google's library said, for a person who may see the settings: it may quote an answer, but no token.
+    `said` is the text of Google's library, for the operator: it may quote a response, but never a token.
     """
 
     def __init__(self, message: str, said: str) -> None:
@@ -46,9 +46,9 @@ def identity_token(audience: str, ends_at: float) -> str:
 
 
 def access_token(scope: str, ends_at: float, *, refused: str = "") -> str:
-    """Return an access token for the scopes, which a space separates: one that is still valid for some minutes.
+    """Return an access token for the scopes (separated by spaces) that stays valid for some minutes.
 
-    A token that was refused is replaced, once for all the threads that got it. Raises NoToken, at the deadline at the
+    A token that was refused is replaced, once for all threads that have it. Raises NoToken, at the deadline at the
     latest.
     """
     credentials = default_credentials(scope, ends_at)
@@ -106,7 +106,7 @@ def _transport(ends_at: float) -> Iterator[Fetch]:
 
 @contextmanager
 def _locked(lock: threading.Lock, ends_at: float) -> Iterator[None]:
-    """Hold the lock, which nobody holds beyond a deadline. Raises NoToken."""
+    """Hold the lock. Every holder has a deadline, too. Raises NoToken when this one passes first."""
     if not lock.acquire(timeout=max(ends_at - time.monotonic(), 0)):
         raise _no_token("an access token", TimeoutError("timed out"))
     try:

@@ -1,4 +1,4 @@
-"""Who may call a server that checks no identity: programs on this machine, and no page of another website.
+"""Who may call a server that checks no identity: programs on this machine, but no page of another website.
 
 Binding 127.0.0.1 is not enough. A browser on the same machine lets any page send requests there: across origins, or
 under a host name that the page's owner makes resolve to 127.0.0.1 (DNS rebinding). Both show in the headers.
@@ -29,7 +29,7 @@ def is_cross_origin(headers: Headers) -> bool:
 
 
 def foreign(headers: Headers) -> str:
-    """Return why a server for this machine alone must not answer the request; empty when it may."""
+    """Return why a server for this machine alone must refuse the request, or an empty text."""
     if not is_loopback(headers.get("Host")):
         return "the Host header does not name this machine: use http://127.0.0.1 or http://localhost"
     return "a page of another origin sent the request" if is_cross_origin(headers) else ""

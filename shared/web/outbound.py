@@ -39,7 +39,7 @@ CheckAddress = Callable[[str, str], None]  # raises when the host must not be re
 
 
 class InvalidUrl(ValueError):
-    """No server can have this address."""
+    """The URL cannot be the address of a server."""
 
 
 class TooManyInterimAnswers(HTTPException):
@@ -61,7 +61,7 @@ class Target(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What the server answered. The body is empty where nobody wanted it."""
+    """The response of a server. The body is empty if it was not asked for."""
 
     status: int
     headers: Message
@@ -73,7 +73,7 @@ def any_address(host: str, address: str) -> None:
 
 
 def read_target(url: str) -> Target:
-    """Read a URL; the rules about a request go by what this returns. Raises InvalidUrl."""
+    """Read a URL as it will be called: all rules about a request are applied to this. Raises InvalidUrl."""
     from urllib3.exceptions import LocationValueError
     from urllib3.util import parse_url
 
@@ -119,8 +119,8 @@ def exchange(
     with _connection(target, addresses, ends_at) as sock:
         wire = _Wire(sock, ends_at)
         connection = HTTPConnection(target.host, target.port)
-        connection.sock = wire  # all that it does with it is to send
-        with suppress(ConnectionError):  # a server that has read enough may have answered all the same
+        connection.sock = wire  # it is only used to send
+        with suppress(ConnectionError):  # the server may have responded before it read everything
             connection.request(method, target.path, body, {"host": target.authority, **headers})
         return _read_response(io.BufferedReader(wire), None if method == "HEAD" else max_bytes)
 
@@ -128,7 +128,7 @@ def exchange(
 def within(ends_at: float, function: Callable[[], T]) -> T:
     """Return what `function` returns or raise what it raises, or TimeoutError when the time is over.
 
-    It is for what cannot be interrupted, such as getaddrinfo: the thread is left behind and ends by itself.
+    It is for calls that cannot be interrupted, such as getaddrinfo: the thread is left behind and ends by itself.
     """
     future: Future[T] = Future()
 
@@ -144,7 +144,7 @@ def within(ends_at: float, function: Callable[[], T]) -> T:
 
 
 def time_left(ends_at: float) -> float:
-    """Return the seconds until then. Raises TimeoutError when there are none."""
+    """Return the seconds until `ends_at`. Raises TimeoutError when it has passed."""
     left = ends_at - time.monotonic()
     if left <= 0:
         raise TimeoutError("timed out")
@@ -209,7 +209,7 @@ def _open(address: tuple[Any, ...], timeout: float) -> socket.socket:
 
 @lru_cache(maxsize=1)
 def _tls() -> ssl.SSLContext:
-    """Read the certificate authorities once: it takes 20 ms."""
+    """Return the TLS settings. Reading the certificate authorities takes 20 ms, so it is done once."""
     import certifi
 
     context = ssl.create_default_context(cafile=certifi.where())

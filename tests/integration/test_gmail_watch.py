@@ -490,7 +490,7 @@ def test_malformed_settings_are_named_together(google: Google) -> None:
     (logged,) = answered.errors()
     assert (answered.status, answered.body["error"]["code"]) == (500, "invalid_settings")
     assert all(name in message and name in logged for name in malformed)
-    assert "'ada' is no e-mail address" in logged
+    assert "'ada' is not an e-mail address" in logged
     assert "projects/PROJECT/topics/TOPIC" in logged
     assert "it cannot be read: No such file or directory" in logged
     assert "both of GMAIL_DELEGATE" in logged
