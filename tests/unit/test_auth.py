@@ -1,10 +1,12 @@
 """Who is let in, who is refused, what the log says about it, and how often certificates are fetched."""
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from subprocess import run
 from typing import Any
 
 import pytest
@@ -814,6 +816,21 @@ def test_no_kind_of_failure_is_repeated_at_every_request(
             certificates.for_key("key-1", now=NOW + offset * SECOND)
 
     assert provider.fetches == 1
+
+
+def test_a_fetch_imports_no_http_library(provider: IdentityProvider) -> None:
+    """urllib3 would cost the first answer of a new instance a third of its time."""
+    now = "datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC)"
+    code = f"""
+import datetime, sys
+from shared.web.certificates import Certificates
+print(Certificates({provider.url!r}).for_key("key-1", now={now}) is not None)
+print(*{{"google.auth", "httplib2", "requests", "urllib3"}} & {{*sys.modules}})
+"""
+
+    printed = run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
+
+    assert printed.split() == ["True"]
 
 
 def test_certificates_behind_a_redirect_are_found(provider: IdentityProvider) -> None:
