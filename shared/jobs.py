@@ -23,7 +23,7 @@ from shared.model.times import iso
 from shared.settings import Settings
 from shared.store.documents import Unreadable
 from shared.store.opening import open_store
-from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unheard, Won
+from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unknown, Won
 from shared.subscriptions import PREFIX as SUBSCRIPTION_PREFIX
 
 LISTING_PAGE = 2000
@@ -205,7 +205,7 @@ class Jobs:
         outcome: Outcome = self._store.swap([change])[0]
         if isinstance(outcome, Refused):
             raise InvalidInput(f"job {change.job_id} cannot be stored: {outcome.reason}")
-        if isinstance(outcome, Unheard):
+        if isinstance(outcome, Unknown):
             raise StoreUnavailable(f"the store did not confirm the change of job {change.job_id}: {outcome.reason}")
         return outcome
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.errors import StoreUnavailable, WatchkeeperError
-from shared.handlers import Context, Later, Payload, handler
+from shared.handlers import Context, Payload, Snooze, handler
 from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.times import iso
@@ -21,7 +21,7 @@ from shared.model.value import Status
 from shared.running.leasing import TRIES, new_token, settle
 from shared.settings import Settings
 from shared.store.documents import Unreadable, read_time
-from shared.store.protocol import Change, Refused, Store, Unheard, Won
+from shared.store.protocol import Change, Refused, Store, Unknown, Won
 
 log = logging.getLogger("watchkeeper.subscriptions")
 
@@ -91,7 +91,8 @@ def told(service: str, said: object, remedy: str = "") -> str:
 class Renewals:
     """The renewals of one call, which began at `now`; `by` is who called.
 
-    A renewal does not extend its lease, so a call ends within it, as well as within the function's timeout.
+    A renewal does not extend its lease, so a call ends within it, as well as within the function's timeout, both
+    measured by `monotonic`, in seconds: the wall clock may be put forward or back meanwhile.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Renewals:
         clock: Callable[[], datetime],
         by: str,
         is_stopping: Callable[[], bool] = lambda: False,
+        monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         limit = min(settings.lease, settings.function_timeout)
@@ -110,8 +112,9 @@ class Renewals:
         self._store = store
         self._lease = settings.lease
         self._retention = settings.retention
-        self._ends_at = now + limit - min(RESERVE, limit / 2)
         self._clock = clock
+        self._monotonic = monotonic
+        self._ends_at = monotonic() + (limit - min(RESERVE, limit / 2)).total_seconds()
         self._by = by
         self._is_stopping = is_stopping
         self._sleep = sleep
@@ -121,12 +124,12 @@ class Renewals:
         return self.wait(timedelta())
 
     def wait(self, pause: timedelta) -> bool:
-        """Wait so long, and say whether there is still time to begin something; if there cannot be, do not wait."""
-        until = self._clock() + pause
+        """Wait so long, and return whether there is still time to begin something; if there cannot be, do not wait."""
+        until = self._monotonic() + pause.total_seconds()
         while until <= self._ends_at and not self._is_stopping():
-            if (left := until - self._clock()) <= timedelta():
+            if (left := until - self._monotonic()) <= 0:
                 return True
-            self._sleep(min(left, timedelta(seconds=1)).total_seconds())  # in between, the process may be told to end
+            self._sleep(min(left, 1))  # in between, the process may be told to end
         return False
 
     def renew_all(self, subscriptions: Iterable[Subscription], renew: Renew) -> dict[str, Outcome]:
@@ -139,7 +142,7 @@ class Renewals:
         taken, outcomes = self._take_all(wanted)
         trouble: StoreUnavailable | None = None
         for job in taken:
-            started_at = self._clock()
+            began = self._monotonic()
             if self.has_time():
                 outcome = _renew_one(renew, wanted[job.id])
             elif self._is_stopping():
@@ -148,7 +151,8 @@ class Renewals:
                 outcome = Failed("there was no time left to begin; try again")
             outcomes[job.id] = outcome
             try:
-                self._record(job, wanted[job.id], outcome, started_at)
+                ran = timedelta(seconds=self._monotonic() - began)
+                self._record(job, wanted[job.id], outcome, ran)
             except StoreUnavailable as exc:
                 trouble = exc
         if trouble is not None:
@@ -189,7 +193,7 @@ class Renewals:
             for change, answer in zip(changes, self._store.swap(changes), strict=True):
                 if isinstance(answer, Won) and isinstance(answer.job, Job):
                     taken[change.job_id] = answer.job
-                elif isinstance(answer, Refused | Unheard):
+                elif isinstance(answer, Refused | Unknown):
                     unconfirmed = answer.reason
                     outcomes[change.job_id] = Failed(f"the store did not confirm its lease ({unconfirmed}); try again")
                 # What was lost is read again: perhaps another call took it, perhaps a person paused it.
@@ -220,10 +224,10 @@ class Renewals:
         payload = {**job.payload, "subscription": subscription.title, "renewal_started_at": iso(now)}
         return job.claim(now=now, token=new_token(), lease=self._lease, retention=self._retention, payload=payload)
 
-    def _record(self, job: Job, subscription: Subscription, outcome: Renewed | Failed, started_at: datetime) -> None:
+    def _record(self, job: Job, subscription: Subscription, outcome: Renewed | Failed, ran: timedelta) -> None:
         """Write the outcome into the record, unless another call has taken it. Raises StoreUnavailable."""
         ended_at, error = self._clock(), outcome.reason if isinstance(outcome, Failed) else None
-        result = Result(started_at=started_at, ended_at=ended_at, by=self._by, error=error)
+        result = Result(started_at=ended_at - ran, ended_at=ended_at, by=self._by, error=error)
 
         def finished(newest: Job) -> Job:
             payload = _payload(newest.payload, subscription, outcome, ended_at)
@@ -299,7 +303,7 @@ def check(payload: Payload, context: Context) -> None:
         if "renewal_started_at" in payload:
             fields["action"] = "renewal_unfinished"
             log.warning("A renewal of %s was begun and not finished", title, extra={"fields": fields})
-        raise Later(expires_at - ALARM_BEFORE - now, f"{title} {_remaining(expires_at, now)}")
+        raise Snooze(expires_at - ALARM_BEFORE - now, f"{title} {_remaining(expires_at, now)}")
     service = context.job_id.removeprefix(PREFIX).partition(":")[0]
     state = "has never been renewed" if expires_at is None else _remaining(expires_at, now)
     log.error(
@@ -313,7 +317,7 @@ def check(payload: Payload, context: Context) -> None:
         context.job_id,
         extra={"fields": {**fields, "action": "subscription_expiring"}},
     )
-    raise Later(ALARM_EVERY, f"{title} {state}")
+    raise Snooze(ALARM_EVERY, f"{title} {state}")
 
 
 def _remaining(expires_at: datetime, now: datetime) -> str:

@@ -18,7 +18,7 @@ DEATHS_TO_RUN_ALONE = 2
 Due = Job | Unreadable
 
 
-class DueJobs:
+class Backlog:
     """Hands out due documents, oldest first, each occurrence at most once.
 
     It looks at the store again only where that can bring something new: after a full page from which it won

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from shared.model.job import Job
-from shared.running.backlog import DEATHS_TO_RUN_ALONE, Due, DueJobs
+from shared.running.backlog import DEATHS_TO_RUN_ALONE, Backlog, Due
 from shared.running.leasing import new_token
 from shared.running.running_job import RunningJob
 from shared.running.write import Write, log, log_job
 from shared.settings import Settings
 from shared.store.documents import Unreadable
-from shared.store.protocol import PAGE, Change, Outcome, Refused, Unheard, Won
+from shared.store.protocol import PAGE, Change, Outcome, Refused, Unknown, Won
 
 QUICK_BATCH = timedelta(seconds=1)
 
@@ -36,7 +36,7 @@ class Claims:
 
     def __init__(
         self,
-        backlog: DueJobs,
+        backlog: Backlog,
         settings: Settings,
         *,
         begin: Callable[[Job, Job], None],
@@ -75,7 +75,7 @@ class Claims:
 
     def _write(self, due: Due, now: datetime) -> Write:
         if isinstance(due, Unreadable):
-            return Write(Change(due, due.set_aside()), partial(self._settle_quarantine, due))
+            return Write(Change(due, due.quarantined()), partial(self._settle_quarantine, due))
         token, lease = new_token(), self._settings.lease
         try:
             claimed = due.claim(now=now, token=token, lease=lease, retention=self._settings.retention)
@@ -88,7 +88,7 @@ class Claims:
             self.tally.won.append(due)
             fields = {"action": "job_set_aside", "job_id": due.id}
             log.error("Job %s cannot be read and is quarantined: %s", due.id, due.reason, extra={"fields": fields})
-        elif isinstance(outcome, Unheard):
+        elif isinstance(outcome, Unknown):
             self.tally.unknown = outcome.reason
         else:
             self.tally.lost += 1
@@ -101,7 +101,7 @@ class Claims:
                     self._begin(found, job)
                 else:
                     self._over(job)
-            case Unheard(reason):
+            case Unknown(reason):
                 # It may be ours: then its lease ends, and it counts as a dead holder's. It is never begun twice.
                 self.tally.unknown = reason
                 log_job(logging.WARNING, "job_unheard", found, f"could not be claimed for sure: {reason}")

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from shared.errors import StoreUnavailable
 from shared.model.job import Job
 from shared.store.documents import Unreadable
-from shared.store.protocol import Change, Refused, Store, Unheard, Won
+from shared.store.protocol import Change, Refused, Store, Unknown, Won
 
 TRIES = 5
 
@@ -49,7 +49,7 @@ def settle(store: Store, job: Job, finished: Callable[[Job], Job]) -> bool:
         outcome = store.swap([Change(newest, finished(newest))])[0]
         if isinstance(outcome, Won):
             return True
-        if isinstance(outcome, Refused | Unheard):
+        if isinstance(outcome, Refused | Unknown):
             reason = outcome.reason
         found = store.get([job.id]).get(job.id)
         hold = hold_of(job, found)

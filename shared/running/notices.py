@@ -9,7 +9,7 @@ from shared.model.job import Job
 from shared.running.failure_notice import ANY_FUNCTION, failure_notice
 from shared.running.write import Write, log_job
 from shared.settings import Settings
-from shared.store.protocol import Change, Outcome, Refused, Unheard
+from shared.store.protocol import Change, Outcome, Refused, Unknown
 
 TRY_AGAIN = timedelta(seconds=1)
 
@@ -49,7 +49,7 @@ class Notices:
         return [Write(Change(None, notice), partial(settle, notice)) for notice in self._unstored.values()]
 
     def _settle(self, try_after: timedelta, notice: Job, outcome: Outcome) -> None:
-        if isinstance(outcome, Unheard):
+        if isinstance(outcome, Unknown):
             self._try_after = try_after
             return
         del self._unstored[notice.id]  # stored, now or earlier

@@ -18,7 +18,7 @@ from shared.model.history import Result, RunOutcome
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.model.value import Status
-from shared.running.backlog import DueJobs
+from shared.running.backlog import Backlog
 from shared.running.claims import Claims
 from shared.running.leasing import Hold, hold_of
 from shared.running.notices import Notices
@@ -126,7 +126,7 @@ class Tick:
         self._monotonic = monotonic
         self._began, self._began_at = monotonic(), clock()
         self._workers = Workers(settings.concurrency, handlers, clock, self._elapsed)
-        self._backlog = DueJobs(store, self._began_at + min(settings.lookahead, settings.budget))
+        self._backlog = Backlog(store, self._began_at + min(settings.lookahead, settings.budget))
         self._claims = Claims(self._backlog, settings, begin=self._begin, over=self._over)
         self._notices = Notices(settings, clock)
         self._running: dict[str, RunningJob] = {}
@@ -328,7 +328,7 @@ class Tick:
             else:
                 job = running.job.finish(running.result, retention=self._settings.retention)
         except Exception as exc:  # no rule thought of it; the results beside it must be stored
-            job = Unreadable.broken_by(running.job, exc).set_aside()
+            job = Unreadable.broken_by(running.job, exc).quarantined()
         return Write(Change(running.job, job), partial(self._settle, running, now, elapsed + TRY_AGAIN))
 
     def _settle(self, running: RunningJob, now: datetime, try_after: timedelta, outcome: Outcome) -> None:

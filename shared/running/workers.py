@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.handlers import DEFAULT_TIMEOUT, Context, Handlers, Later, NeverAgain
+from shared.handlers import DEFAULT_TIMEOUT, Cancel, Context, Handlers, Snooze
 from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.life import MAX_ERROR_CHARACTERS
@@ -92,12 +92,12 @@ def _judged(exc: BaseException) -> tuple[str, bool, timedelta | None]:
     """Return what a handler's exception means: the error as it can be stored, whether it is final, or the pause."""
     name, text = type(exc).__name__, _attempted(lambda: str(exc), "an error without a text that can be read")
     text = text[:MAX_ERROR_CHARACTERS].encode("utf-8", "replace").decode()
-    if isinstance(exc, Later):
+    if isinstance(exc, Snooze):
         delay = _attempted(lambda: exc.delay, None)
         if isinstance(delay, timedelta):
             return text or name, False, delay
         return f"{name} needs a timedelta as its delay, not {type(delay).__name__}", False, None
-    if isinstance(exc, NeverAgain):
+    if isinstance(exc, Cancel):
         return text or name, True, None
     return f"{name}: {text}" if text else name, False, None
 

@@ -41,7 +41,7 @@ class Unreadable:
         """Return a job that was read, but breaks a rule when it is worked on."""
         return cls(id=job.id, reason=_reason(exc), document=to_document(job), version=job.version)
 
-    def set_aside(self) -> "Unreadable":
+    def quarantined(self) -> "Unreadable":
         """Return it out of the way of due jobs: without `ready_at`, with the reason in `error`, all else kept."""
         kept = {name: value for name, value in self.document.items() if name != "ready_at"}
         return replace(self, document={**kept, "error": f"unreadable: {self.reason}"[:MAX_ERROR_CHARACTERS]})

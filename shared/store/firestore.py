@@ -20,7 +20,7 @@ from google.cloud.firestore_v1.bulk_batch import BulkWriteBatch
 from shared.errors import StoreUnavailable
 from shared.model.job import Job
 from shared.store.documents import Unreadable, changed_fields, from_document, to_document
-from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Unheard, Won
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Unknown, Won
 
 CALL_SECONDS = 10.0
 READ_SECONDS = 10.0
@@ -82,7 +82,7 @@ class FirestoreStore:
         outcomes: dict[str, Outcome] = {}
         for batch in _batches([Write(change, _fields(*change)) for change in changes]):
             outcomes |= self._write(batch)
-        if unheard := [change for change in changes if isinstance(outcomes[change.job_id], Unheard)]:
+        if unheard := [change for change in changes if isinstance(outcomes[change.job_id], Unknown)]:
             outcomes |= self._recognise(unheard, outcomes)
         return [outcomes[change.job_id] for change in changes]
 
@@ -104,7 +104,7 @@ class FirestoreStore:
             middle = len(writes) // 2
             return self._write(writes[:middle]) | self._write(writes[middle:])
         except exceptions.GoogleAPIError as exc:
-            return {write.change.job_id: Unheard(_reason(exc)) for write in writes}
+            return {write.change.job_id: Unknown(_reason(exc)) for write in writes}
         answers = zip(writes, response.status, response.write_results, strict=True)
         return {write.change.job_id: _outcome(write.change, status, result) for write, status, result in answers}
 
@@ -140,7 +140,7 @@ def _outcome(change: Change, status: Any, result: Any) -> Outcome:
         return Won(change.after and replace(change.after, version=result.update_time))
     if status.code in LOST_CODES:
         return Lost()
-    return Unheard(f"Firestore answered {status.code} {status.message}")
+    return Unknown(f"Firestore answered {status.code} {status.message}")
 
 
 def _recognised(change: Change, found: Job | Unreadable | None, unheard: Outcome) -> Outcome:

@@ -19,7 +19,7 @@ from shared.model.job import Job
 from shared.model.times import iso
 from shared.store.documents import Unreadable, changed_fields, from_document, read_time, to_document, with_times
 from shared.store.private_files import create_private, make_private_folder
-from shared.store.protocol import PAGE, Change, Lost, Outcome, Unheard, Won
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Unknown, Won
 
 LOCK_SECONDS = 10
 
@@ -69,11 +69,11 @@ class JsonStore:
                     self._write(content)
                 return outcomes
         except Timeout:
-            return [Unheard(f"the job file {self._path} has been locked for {LOCK_SECONDS} s")] * len(changes)
+            return [Unknown(f"the job file {self._path} has been locked for {LOCK_SECONDS} s")] * len(changes)
         except OSError as exc:
-            return [Unheard(f"the job file {self._path} cannot be written ({exc})")] * len(changes)
+            return [Unknown(f"the job file {self._path} cannot be written ({exc})")] * len(changes)
         except StoreUnavailable as exc:
-            return [Unheard(str(exc))] * len(changes)
+            return [Unknown(str(exc))] * len(changes)
 
     def now(self) -> datetime:
         return self._clock()

@@ -50,13 +50,13 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Unheard:
+class Unknown:
     """The store did not answer, and could not be asked again: the change may stand or not."""
 
     reason: str
 
 
-Outcome = Won | Lost | Refused | Unheard
+Outcome = Won | Lost | Refused | Unknown
 
 
 class Store(Protocol):
@@ -82,7 +82,7 @@ class Store(Protocol):
 
         A job may occur once among the changes. Only changed fields are written; fields that are not ours stay.
         Any number may be given; changes are independent of each other. Never raises for an unreachable store:
-        such changes are Unheard. A write that was applied although the store's answer was lost is recognised, and
+        such changes are Unknown. A write that was applied although the store's answer was lost is recognised, and
         is Won.
         """
 

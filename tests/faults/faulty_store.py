@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from shared.errors import StoreUnavailable
 from shared.model.job import Job
 from shared.store.documents import Unreadable
-from shared.store.protocol import PAGE, Change, Outcome, Store, Unheard
+from shared.store.protocol import PAGE, Change, Outcome, Store, Unknown
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class FaultyStore(Store):
             self._late = list(changes)
         elif fault is not Fault.BEFORE:
             self._store.swap(changes[:: 2 if fault is Fault.PART else 1])
-        return [Unheard(f"injected: {fault}")] * len(changes)
+        return [Unknown(f"injected: {fault}")] * len(changes)
 
     def _read(self, method: str, call: Callable[[], T]) -> T:
         self.write_late()

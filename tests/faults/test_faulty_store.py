@@ -7,7 +7,7 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.model.job import Job
-from shared.store.protocol import Change, Store, Unheard, Won
+from shared.store.protocol import Change, Store, Unknown, Won
 from tests.faults.faulty_store import Fault, FaultyStore, by_seed
 
 
@@ -30,7 +30,7 @@ def test_a_write_that_fails(
     outcomes = faulty.swap([Change(None, job_factory(name)) for name in "abc"])
     first = sorted(store.get("abc"))
 
-    assert [type(outcome) for outcome in outcomes] == [Unheard] * 3
+    assert [type(outcome) for outcome in outcomes] == [Unknown] * 3
     assert first == at_once
     assert sorted(faulty.get("abc")) == afterwards
     assert bool(waited) == (fault is Fault.LATE)

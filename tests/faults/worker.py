@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from shared.errors import InvalidInput, StoreUnavailable
-from shared.handlers import Context, Handler, Later, NeverAgain, Payload
+from shared.handlers import Cancel, Context, Handler, Payload, Snooze
 from shared.jobs import Jobs
 from shared.model.job import Job
 from shared.running.tick import run_tick
@@ -182,9 +182,9 @@ def handlers(by: str, note: Note, draw: random.Random) -> dict[str, Handler]:
         if outcome == "failed":
             raise RuntimeError("boom")
         if outcome == "final":
-            raise NeverAgain("never again")
+            raise Cancel("never again")
         if outcome == "later":
-            raise Later(timedelta(seconds=20))
+            raise Snooze(timedelta(seconds=20))
 
     def made(kind: str) -> Handler:
         return Handler(job_type=kind, run=lambda payload, context: run(kind, payload, context), timeout=LIMIT)

@@ -23,7 +23,7 @@ from shared.model.job import Job
 from shared.model.value import Status
 from shared.store.documents import Unreadable, to_document
 from shared.store.json_file import JsonStore
-from shared.store.protocol import PAGE, Change, Lost, Outcome, Unheard, Won
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Unknown, Won
 from watchkeeper.cli.display import print_table
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.session import Session
@@ -649,7 +649,7 @@ class ScriptedStore:
 
 def test_an_import_ends_when_the_store_goes_away(run: Terminal, jobs_json: Callable[..., str]) -> None:
     """What was done is reported, and the error says that the rest is to be repeated."""
-    run.fakes["store"] = ScriptedStore(Unheard("connection refused"))
+    run.fakes["store"] = ScriptedStore(Unknown("connection refused"))
 
     result = run("jobs", "import", jobs_json(former("a")))
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from shared.errors import StoreUnavailable
-from shared.handlers import Context, Handler, Snooze, Cancel, Payload, chat_message, load_handlers
+from shared.handlers import Cancel, Context, Handler, Payload, Snooze, chat_message, load_handlers
 from shared.model.history import Run, RunOutcome
 from shared.model.job import Job
 from shared.model.value import Status
@@ -18,7 +18,7 @@ from shared.running.failure_notice import failure_notice
 from shared.running.tick import TickReport, run_tick
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
-from shared.store.protocol import Change, Outcome, Refused, Store, Unheard, Won
+from shared.store.protocol import Change, Outcome, Refused, Store, Unknown, Won
 from shared.web import google_credentials
 from watchkeeper.fakes.chat import Chat
 from watchkeeper.fakes.google_oauth import GoogleOAuth
@@ -339,7 +339,7 @@ def test_a_message_that_was_not_heard_is_stored_again(world: World, work: JobFac
             return None
         tries.append(world.now)
         world.now += SECOND
-        return [Unheard("no answer")] if len(tries) < 3 else None
+        return [Unknown("no answer")] if len(tries) < 3 else None
 
     world.answer = unheard_twice
     world.add(work())
@@ -359,7 +359,7 @@ def test_a_message_that_is_never_heard_fails_the_tick(
         if not inserts(changes):
             return None
         on_file.now += timedelta(seconds=30)
-        return [Unheard("no answer")]
+        return [Unknown("no answer")]
 
     began = on_file.now
     on_file.answer = unheard
@@ -384,7 +384,7 @@ def test_a_message_that_was_stored_unheard_is_not_stored_twice(world: World, wor
             return None
         world.store.swap(changes)
         world.now += timedelta(seconds=11)  # the tick looks again, since something is still at work
-        return [Unheard("no answer") for _ in changes]
+        return [Unknown("no answer") for _ in changes]
 
     world.answer = applied_but_unheard
     world.run = lambda payload, context: do_or_give_up(world, payload, context)

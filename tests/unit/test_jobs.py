@@ -16,7 +16,7 @@ from shared.model.life import NotPossible
 from shared.model.value import Status
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
-from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unheard
+from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unknown
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -241,7 +241,7 @@ def test_a_job_that_keeps_changing_is_given_up_with_a_reason(answering: tuple[An
 
 @pytest.mark.parametrize(
     ("answer", "error", "says"),
-    [(Unheard("cut"), StoreUnavailable, "did not confirm.*cut"), (Refused("too large"), InvalidInput, "too large")],
+    [(Unknown("cut"), StoreUnavailable, "did not confirm.*cut"), (Refused("too large"), InvalidInput, "too large")],
 )
 def test_an_answer_that_is_none_is_told(
     answering: tuple[Answers, Jobs], answer: Outcome, error: type[Exception], says: str

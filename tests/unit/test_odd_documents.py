@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import InvalidInput
-from shared.handlers import Context, Handler, Later, NeverAgain, Payload
+from shared.handlers import Cancel, Context, Handler, Payload, Snooze
 from shared.model.definition import Misfire
 from shared.model.history import Result
 from shared.model.job import Job
@@ -154,7 +154,7 @@ def test_any_document_is_a_job_or_unreadable() -> None:
         read += isinstance(found, Job)
         if isinstance(found, Unreadable):
             assert not re.match("[A-Za-z]*Error: ", found.reason), (place, value, found.reason)
-            assert "ready_at" not in to_document(found.set_aside())
+            assert "ready_at" not in to_document(found.quarantined())
 
     assert read > 300
 
@@ -196,9 +196,9 @@ def answer(payload: Payload, context: Context) -> None:
     """Do as the message says."""
     match payload.get("message"):
         case "later":
-            raise Later(timedelta.max)
+            raise Snooze(timedelta.max)
         case "never":
-            raise NeverAgain("never")
+            raise Cancel("never")
 
 
 def tick(store: Store) -> TickReport:

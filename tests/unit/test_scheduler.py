@@ -12,7 +12,7 @@ from typing import Any, Self
 import pytest
 
 from shared.errors import InvalidSettings, StoreUnavailable
-from shared.handlers import Context, Handler, Handlers, InvalidPayload, Later, NeverAgain, Payload
+from shared.handlers import Cancel, Context, Handler, Handlers, InvalidPayload, Payload, Snooze
 from shared.jobs import Jobs
 from shared.model.history import Result
 from shared.model.job import Job
@@ -22,7 +22,7 @@ from shared.running.tick import TickReport, check_limits, run_tick
 from shared.settings import Settings
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
-from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Store, Unheard, Won
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Store, Unknown, Won
 
 LEASE = timedelta(minutes=5)
 SECOND = timedelta(seconds=1)
@@ -267,9 +267,9 @@ def logged(caplog: pytest.LogCaptureFixture, action: str) -> list[logging.LogRec
 @pytest.mark.parametrize(
     ("raised", "counter", "status"),
     [
-        pytest.param(NeverAgain("gone"), "jobs_failed", Status.FAILED, id="never again"),
+        pytest.param(Cancel("gone"), "jobs_failed", Status.FAILED, id="never again"),
         pytest.param(InvalidPayload("no url"), "jobs_failed", Status.FAILED, id="payload refused"),
-        pytest.param(Later(MINUTE), "jobs_retried", Status.PENDING, id="later"),
+        pytest.param(Snooze(MINUTE), "jobs_retried", Status.PENDING, id="later"),
         pytest.param(RuntimeError("x"), "jobs_retried", Status.PENDING, id="any other error"),
         pytest.param(SystemExit(3), "jobs_retried", Status.PENDING, id="sys.exit"),
         pytest.param(asyncio.CancelledError(), "jobs_retried", Status.PENDING, id="no ordinary exception"),
@@ -324,7 +324,7 @@ def test_a_tick_starts_an_occurrence_at_most_once(world: World, job_factory: Job
 
     def later(payload: Payload, context: Context) -> None:
         world.clock.turn(2 * SECOND)
-        raise Later(SECOND)
+        raise Snooze(SECOND)
 
     world.on("log", later)
     world.add(job_factory(), *(job_factory(f"other-{n:03}") for n in range(PAGE)))
@@ -513,7 +513,7 @@ def test_a_result_that_comes_after_the_limit_is_refused(
             return None
         others.set()
         world.clock.turn(SECOND)
-        return [Unheard("away") for _ in changes]
+        return [Unknown("away") for _ in changes]
 
     world.on("log", late, timeout=10 * SECOND)
     world.store.answer = away_until_the_late_result
@@ -531,7 +531,7 @@ def test_a_handler_that_stops_when_told_reports_itself(world: World, job_factory
     def polite(payload: Payload, context: Context) -> None:
         world.clock.turn(10 * SECOND)
         wait_for_stop(payload, context)
-        raise NeverAgain("half of it is done")
+        raise Cancel("half of it is done")
 
     world.on("log", polite, timeout=10 * SECOND)
     world.add(job_factory())
@@ -584,7 +584,7 @@ def test_a_process_that_ends_does_not_wait_for_ever(world: World, job_factory: J
 
 @pytest.mark.parametrize(
     ("raised", "ready_in"),
-    [(RuntimeError("stopped"), SECOND), (Later(timedelta(hours=1)), timedelta(hours=1))],
+    [(RuntimeError("stopped"), SECOND), (Snooze(timedelta(hours=1)), timedelta(hours=1))],
     ids=["an error", "later"],
 )
 def test_stopping_as_told_is_no_failure(
@@ -660,7 +660,7 @@ def test_a_run_is_as_long_as_it_took_whatever_becomes_of_the_clock(
     def fail_after_a_while(payload: Payload, context: Context) -> None:
         world.clock.put(timedelta(hours=hours))
         world.clock.turn(2 * SECOND)
-        raise Later(MINUTE)
+        raise Snooze(MINUTE)
 
     world.on("log", fail_after_a_while)
     world.add(job_factory(at=now))
@@ -935,7 +935,7 @@ def test_a_job_that_waited_for_a_thread_longer_than_its_lease_is_given_back(
         if len(world.runs) < 2 or all(isinstance(job, Job) and job.lease_until is None for _, job in changes):
             return None
         world.clock.turn(SECOND)
-        return [Unheard("away") for _ in changes]
+        return [Unknown("away") for _ in changes]
 
     world.env |= {"SCHEDULER_CONCURRENCY": "1", "SCHEDULER_TICK_BUDGET_SECONDS": "3000"}
     world.on("log", stand_still_in_the_second)
@@ -1070,7 +1070,7 @@ def test_a_coalesced_occurrence_is_started_once_in_a_tick(
 
     def later(payload: Payload, context: Context) -> None:
         world.clock.turn(SECOND / 5)
-        raise Later(SECOND)
+        raise Snooze(SECOND)
 
     world.env["SCHEDULER_TICK_BUDGET_SECONDS"] = "3000"
     world.on("log", later)
@@ -1293,7 +1293,7 @@ def test_jobs_claimed_by_another_tick_are_skipped(world: World, job_factory: Job
 
 def test_a_claim_that_was_not_heard_ends_the_tick(world: World, job_factory: JobFactory, now: datetime) -> None:
     """The store does not say: nothing is started, and the tick fails; what it claimed is taken over later."""
-    world.store.answer = lambda changes: [Unheard("cut") for _ in changes]
+    world.store.answer = lambda changes: [Unknown("cut") for _ in changes]
     world.add(job_factory(at=now))
 
     with pytest.raises(StoreUnavailable, match="cut"):
@@ -1305,7 +1305,7 @@ def test_a_claim_that_was_not_heard_ends_the_tick(world: World, job_factory: Job
 def test_a_claim_that_was_not_heard_among_others(world: World, job_factory: JobFactory, now: datetime) -> None:
     """One write without an answer does not end the tick: the others run."""
     world.store.answer = lambda changes: [
-        Unheard("contention") if change.job_id == "a" else world.store.store.swap([change])[0] for change in changes
+        Unknown("contention") if change.job_id == "a" else world.store.store.swap([change])[0] for change in changes
     ]
     world.add(job_factory("a", at=now), *(job_factory(f"b{n}", at=now) for n in range(20)))
 
@@ -1322,7 +1322,7 @@ def test_a_finish_is_repeated_until_it_is_heard(world: World, job_factory: JobFa
     def away_for_finishes(changes: Sequence[Change]) -> list[Outcome] | None:
         if not any(is_claim(change) for change in changes) and next(refusals, None):
             world.clock.turn(SECOND)
-            return [Unheard("away") for _ in changes]
+            return [Unknown("away") for _ in changes]
         return None
 
     world.store.answer = away_for_finishes
@@ -1344,7 +1344,7 @@ def test_a_finish_that_was_applied_unheard_is_recognised(world: World, job_facto
         answered.append("unheard")
         world.store.store.swap(changes)
         world.clock.turn(SECOND)
-        return [Unheard("cut after it was applied") for _ in changes]
+        return [Unknown("cut after it was applied") for _ in changes]
 
     world.store.answer = unheard_once
     world.add(job_factory(cron="0 * * * *", at=now))
@@ -1366,7 +1366,7 @@ def test_an_unheard_finish_counts_as_what_it_was(world: World, job_factory: JobF
         world.store.store.swap(changes)
         world.clock.turn(6 * MINUTE)
         world.jobs().edit("job", cron="*/10 * * * *", by="ana")
-        return [Unheard("cut after it was applied") for _ in changes]
+        return [Unknown("cut after it was applied") for _ in changes]
 
     world.store.answer = unheard_once
     world.add(job_factory(cron="*/5 * * * *", at=now))
@@ -1386,7 +1386,7 @@ def test_results_that_cannot_be_stored_fail_the_tick_in_time(
         if any(is_claim(change) for change in changes):
             return None
         world.clock.turn(30 * SECOND)
-        return [Unheard("away") for _ in changes]
+        return [Unknown("away") for _ in changes]
 
     world.env["CLOUD_RUN_TIMEOUT_SECONDS"] = "180"
     world.store.answer = away_for_finishes

@@ -22,7 +22,7 @@ from shared.model.value import Status
 from shared.store.documents import Unreadable, from_document, to_document
 from shared.store.firestore import FirestoreStore
 from shared.store.json_file import JsonStore
-from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unheard, Won
+from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unknown, Won
 
 LEASE = timedelta(minutes=5)
 RETENTION = timedelta(days=30)
@@ -312,7 +312,7 @@ def test_a_document_that_is_no_job_is_shown_and_set_aside(
     (found,) = store.due(now)
     assert isinstance(found, Unreadable)
 
-    outcomes = store.swap([Change(found, found.set_aside())])
+    outcomes = store.swap([Change(found, found.quarantined())])
 
     assert isinstance(outcomes[0], Won)
     assert store.due(now) == []
@@ -332,7 +332,7 @@ def test_a_ready_time_that_is_text_is_set_aside_by_the_next_tick_that_works(
 
     first, stray = store.due(now)
     assert isinstance(stray, Unreadable)
-    store.swap([Change(stray, stray.set_aside())])
+    store.swap([Change(stray, stray.quarantined())])
 
     assert (first.id, stray.id) == ("good", "stray")
     assert "ready_at" in stray.reason
@@ -372,7 +372,7 @@ def test_a_finished_job_that_is_ready_is_put_right(store: Store, job_factory: Jo
     (found,) = store.due(now)
     assert isinstance(found, Unreadable)
 
-    store.swap([Change(found, found.set_aside())])
+    store.swap([Change(found, found.quarantined())])
 
     assert store.due(now) == []
     assert read(store, "odd").status is Status.COMPLETED
@@ -386,7 +386,7 @@ def test_setting_aside_is_conditional(store: Store, job_factory: JobFactory, now
     repaired = from_document("bad", {**found.document, "status": "pending"}, found.version)
     won(store.swap([Change(found, repaired)])[0])
 
-    outcomes = store.swap([Change(found, found.set_aside())])
+    outcomes = store.swap([Change(found, found.quarantined())])
 
     assert outcomes == [Lost()]
     assert read(store, "bad").ready_at == now
@@ -434,7 +434,7 @@ def test_a_file_that_is_no_job_file_is_never_overwritten(
         store.due(now)
     outcomes = store.swap([Change(None, job_factory())])
 
-    assert isinstance(outcomes[0], Unheard)
+    assert isinstance(outcomes[0], Unknown)
     assert path.read_bytes() == before
 
 
@@ -447,7 +447,7 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(
 
     outcomes = store.swap([Change(None, job_factory())])
 
-    assert isinstance(outcomes[0], Unheard)
+    assert isinstance(outcomes[0], Unknown)
     assert "jobs.json" in outcomes[0].reason
 
 
@@ -716,7 +716,7 @@ def test_writes_that_are_refused_while_reads_work_are_not_lost_to_anybody(
 
     outcomes = store.swap([Change(job, claimed(job, now)), Change(None, job_factory("new"))])
 
-    assert all(isinstance(outcome, Unheard) and "PermissionDenied" in outcome.reason for outcome in outcomes)
+    assert all(isinstance(outcome, Unknown) and "PermissionDenied" in outcome.reason for outcome in outcomes)
 
 
 def test_an_unreachable_store_is_unheard_on_writes_and_unavailable_on_reads(
@@ -727,7 +727,7 @@ def test_an_unreachable_store_is_unheard_on_writes_and_unavailable_on_reads(
 
     outcomes = unreachable_store.swap([Change(None, job_factory())])
 
-    assert isinstance(outcomes[0], Unheard)
+    assert isinstance(outcomes[0], Unknown)
     assert "Unavailable" in outcomes[0].reason
     with pytest.raises(StoreUnavailable, match="Firestore cannot be read"):
         unreachable_store.due(now)

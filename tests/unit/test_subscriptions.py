@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.errors import StoreUnavailable
-from shared.handlers import Context, Later, load_handlers
+from shared.handlers import Context, Snooze, load_handlers
 from shared.model.history import Result, RunOutcome
 from shared.model.job import Job
 from shared.model.times import iso
@@ -19,7 +19,7 @@ from shared.running.tick import run_tick
 from shared.settings import Settings
 from shared.store.documents import Unreadable
 from shared.store.firestore import FirestoreStore
-from shared.store.protocol import Change, Outcome, Store, Unheard, Won
+from shared.store.protocol import Change, Outcome, Store, Unknown, Won
 from shared.subscriptions import (
     ALARM_EVERY,
     CHECK,
@@ -47,10 +47,19 @@ class Clock:
 
     def __init__(self, now: datetime) -> None:
         self.now = now
+        self.put = timedelta()
         self.slept: list[float] = []
 
     def __call__(self) -> datetime:
         return self.now
+
+    def monotonic(self) -> float:
+        return (self.now - self.put).timestamp()
+
+    def put_forward(self, by: timedelta) -> None:
+        """Put the wall clock forward or back, without time passing."""
+        self.put += by
+        self.now += by
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -67,8 +76,8 @@ def renewals(store: Store, clock: Clock) -> Callable[..., Renewals]:
     """Begin a call at the present time of the clock."""
 
     def begin(store: Store = store, **given: Any) -> Renewals:
-        given = {"settings": SETTINGS, "now": clock(), "clock": clock, "by": "scheduler", "sleep": clock.sleep, **given}
-        return Renewals(store, **given)
+        clocks = {"now": clock(), "clock": clock, "monotonic": clock.monotonic, "sleep": clock.sleep}
+        return Renewals(store, **{"settings": SETTINGS, "by": "scheduler", **clocks, **given})
 
     return begin
 
@@ -546,7 +555,7 @@ class Silent:
         if len(changes) < 2:
             return self._store.swap(changes)
         heard = iter(self._store.swap([change for change in changes if change.job_id != AGENT.id]))
-        return [Unheard("no answer") if change.job_id == AGENT.id else next(heard) for change in changes]
+        return [Unknown("no answer") if change.job_id == AGENT.id else next(heard) for change in changes]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -605,7 +614,7 @@ def test_a_record_that_a_person_changes_meanwhile_is_read_again(
 
 
 class Forgetful:
-    """A store that answers a write of one record with Unheard: it is stored, or not, and reads may fail after it."""
+    """A store that answers a write of one record with Unknown: it is stored, or not, and reads may fail after it."""
 
     def __init__(self, store: Store, *, is_applied: bool, reads: bool = True) -> None:
         self._store = store
@@ -624,7 +633,7 @@ class Forgetful:
         self._is_silent = True
         if self._is_applied:
             self._store.swap(changes)
-        return [Unheard("no answer")]
+        return [Unknown("no answer")]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -689,7 +698,7 @@ def test_the_alarm_names_the_subscription(
     context: Context, caplog: pytest.LogCaptureFixture, payload: dict[str, Any], says: str
 ) -> None:
     """One ERROR line says how it stands and what to do; an hour later it is looked at again."""
-    with pytest.raises(Later) as raised:
+    with pytest.raises(Snooze) as raised:
         check({"subscription": AGENT.title, **payload}, context)
 
     (line,) = error_lines(caplog)
@@ -702,7 +711,7 @@ def test_there_is_no_alarm_while_there_is_time(context: Context, caplog: pytest.
     """Until a day before the expiry; a renewal that died is said as a warning."""
     for payload, lines in (({}, []), ({"renewal_started_at": "2026-11-21T08:55:00Z"}, ["WARNING"])):
         caplog.clear()
-        with pytest.raises(Later) as raised:
+        with pytest.raises(Snooze) as raised:
             check({"expires_at": "2026-11-22T09:00:01Z", **payload}, context)
 
         assert raised.value.delay == timedelta(seconds=1)
@@ -731,3 +740,27 @@ def test_the_tick_raises_the_alarm_every_hour_until_somebody_renews(
     assert counts == [1, 0, 1, 1, 1, 1, 1]
     assert alarms() == 0
     assert record(store).status is Status.PENDING
+
+
+@pytest.mark.parametrize("hours", [-3, 3], ids=["back", "forward"])
+def test_a_clock_that_jumps_neither_ends_a_call_nor_makes_it_wait(
+    renewals: Callable[..., Renewals], store: Store, clock: Clock, hours: int
+) -> None:
+    """A pause is as long as it was to be, there is still time for the next one, and no run takes negative time."""
+    call = renewals()
+
+    def renew(subscription: Subscription) -> Renewed:
+        clock.put_forward(timedelta(hours=hours))
+        assert call.wait(timedelta(seconds=2))
+        return Renewed(expires_at=clock() + WEEK)
+
+    outcomes = call.renew_all([AGENT, SALES], renew)
+
+    assert all(isinstance(outcome, Renewed) for outcome in outcomes.values())
+    assert sum(clock.slept) == pytest.approx(4)
+    for job in store.get([AGENT.id, SALES.id]).values():
+        assert isinstance(job, Job)
+        (run,) = job.recent_runs
+        assert run.started_at is not None
+        assert run.ended_at is not None
+        assert timedelta(seconds=1.9) < run.ended_at - run.started_at < timedelta(seconds=2.1)

@@ -13,7 +13,7 @@ import pytest
 
 from shared.handlers import Context, Handler, Payload
 from shared.model.job import Job
-from shared.running.backlog import DueJobs
+from shared.running.backlog import Backlog
 from shared.running.running_job import RunningJob, State
 from shared.running.workers import Workers
 from shared.settings import PROJECT_FOLDER
@@ -201,7 +201,7 @@ def ids(taken: list[Any]) -> list[str]:
 
 def test_a_page_that_others_are_working_on_is_left_to_them(pages: Pages, now: datetime) -> None:
     """After losing most of a batch a tick drops the rest of the page and takes a smaller one, to a bound."""
-    due = DueJobs(pages)
+    due = Backlog(pages)
 
     for _ in range(6):
         taken = due.take(16, now, elapsed=timedelta(), is_idle=True)
@@ -214,7 +214,7 @@ def test_a_page_that_others_are_working_on_is_left_to_them(pages: Pages, now: da
 
 def test_a_page_is_used_up_before_the_next_one(pages: Pages, now: datetime) -> None:
     """Losing a few is no reason to look again."""
-    due = DueJobs(pages)
+    due = Backlog(pages)
 
     first = due.take(16, now, elapsed=timedelta(), is_idle=True)
     due.note(first[:10], lost=6)

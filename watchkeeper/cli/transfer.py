@@ -11,7 +11,7 @@ import click
 from shared.errors import InvalidInput, StoreUnavailable, WatchkeeperError
 from shared.store.documents import Unreadable
 from shared.store.private_files import create_private
-from shared.store.protocol import Change, Lost, Outcome, Store, Unheard, Won
+from shared.store.protocol import Change, Lost, Outcome, Store, Unknown, Won
 from watchkeeper.cli.display import json_lines, print_json_list, print_table, tracked, warn_of_unreadable
 from watchkeeper.cli.import_report import ImportReport
 from watchkeeper.cli.importing import Conversion, ImportItem
@@ -131,7 +131,7 @@ def _store(store: Store, items: Sequence[ImportItem], report: ImportReport, *, d
         outcomes = _foreseen(store, changes) if dry_run else store.swap(changes)
         for item, outcome in zip(chunk, outcomes, strict=True):
             report.count(item, outcome)
-        if unheard := [outcome.reason for outcome in outcomes if isinstance(outcome, Unheard)]:
+        if unheard := [outcome.reason for outcome in outcomes if isinstance(outcome, Unknown)]:
             raise StoreUnavailable(f"could not store everything; repeat this for the rest: {unheard[0]}")
 
 
