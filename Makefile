@@ -1,10 +1,10 @@
 # ARGS reaches the program behind a target, as in: make test ARGS="-k json"
 PYTHON ?= python3
 
-.PHONY: help setup run test soak bench check format lock screenshots clean
+.PHONY: help setup run test test-fast soak bench check format lock screenshots clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/made ## Make .venv with everything that is needed (PYTHON=python3.12 chooses the interpreter)
 
@@ -23,6 +23,9 @@ run: .venv/made ## Run the whole system on this machine (STORAGE=firestore keeps
 
 test: .venv/made ## Run the tests, some at a time
 	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+test-fast: .venv/made ## Run the unit tests alone, in less than a minute
+	.venv/bin/python -m pytest tests/unit -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 soak: .venv/made ## Inject faults with fresh seeds (SECONDS=600), or with one that broke a promise (SEED=123)
 	@.venv/bin/python -m tests.faults.soak "$(or $(SECONDS),300)" $(SEED)
