@@ -5,11 +5,13 @@ import socket
 import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.auth.credentials import CredentialsWithRegionalAccessBoundary
 from google.cloud import firestore
 
 from shared.model.job import Job
@@ -17,6 +19,40 @@ from shared.store.firestore import FirestoreStore
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Store
 from watchkeeper.dev.firestore_emulator import EmulatorMissing, find_emulator, running_emulator
+
+# The address of the emulator that all processes of a run share.
+SHARED_EMULATOR = "WATCHKEEPER_TESTS_EMULATOR"
+
+# Files whose tests are independent of each other and would keep one worker busy after the others are done.
+SPREAD = {
+    "tests/faults/test_rounds.py",
+    "tests/integration/test_cron_tick.py",
+    "tests/integration/test_dev.py",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start one emulator for all processes of a parallel run; each test uses a collection of its own."""
+    is_worker = hasattr(config, "workerinput")
+    if is_worker or not config.getoption("numprocesses", None) or os.environ.get("FIRESTORE_EMULATOR_HOST"):
+        return
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    with suppress(EmulatorMissing):  # a test that needs it says so
+        os.environ[SHARED_EMULATOR] = stack.enter_context(running_emulator())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Spread the tests of files that share no fixture and take long; every other file stays with one worker."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Spreading(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return nodeid if file in SPREAD else file
+
+    return Spreading(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -27,24 +63,41 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_lookups_beside_a_test() -> Iterator[None]:
+    """Keep google-auth from asking Google where credentials may be used, in a thread that outlives the test.
+
+    It would leave this machine, and it draws random numbers, which a Hypothesis test in the same process notices.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            CredentialsWithRegionalAccessBoundary, "_is_regional_access_boundary_lookup_required", lambda self: False
+        )
+        yield
+
+
 @pytest.fixture(scope="session")
 def firestore_emulator() -> Iterator[str]:
     """The `host:port` of a Firestore emulator, in FIRESTORE_EMULATOR_HOST too, so that clients find it by themselves.
 
     A test that uses it is marked `emulator`. Where there is no emulator it is skipped; in CI that is a failure.
     """
-    if address := os.environ.get("FIRESTORE_EMULATOR_HOST"):
+    with ExitStack() as stack:
+        address = os.environ.get("FIRESTORE_EMULATOR_HOST") or os.environ.get(SHARED_EMULATOR)
+        if not address:
+            _require_emulator()
+            address = stack.enter_context(running_emulator())
+        stack.enter_context(pytest.MonkeyPatch.context()).setenv("FIRESTORE_EMULATOR_HOST", address)
         yield address
-        return
+
+
+def _require_emulator() -> None:
     try:
         find_emulator()
     except EmulatorMissing as exc:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(exc))
-    with running_emulator() as address, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIRESTORE_EMULATOR_HOST", address)
-        yield address
 
 
 @pytest.fixture

@@ -537,12 +537,17 @@ def test_a_pause_ends_with_the_process(renewals: Callable[..., Renewals], clock:
 # -- a store in trouble ------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_renewed_while_the_store_is_away(
-    renewals: Callable[..., Renewals], unreachable_store: FirestoreStore
+def test_nothing_is_renewed_while_the_store_is_unreachable(
+    unreachable_store: FirestoreStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a lease two calls could renew at once."""
+    monkeypatch.setattr("shared.store.firestore.READ_SECONDS", 0.2)
+    renewals = Renewals(
+        unreachable_store, settings=SETTINGS, now=clock(), clock=clock, by="scheduler", sleep=clock.sleep
+    )
+
     with pytest.raises(StoreUnavailable):
-        renewals(unreachable_store).renew_all([AGENT], never)
+        renewals.renew_all([AGENT], never)
 
 
 class Silent:
