@@ -173,6 +173,15 @@ def project(tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
+@pytest.fixture
+def tick_alone(project: Path) -> Path:
+    """A project whose one function is the tick, where the others would only take their time to start."""
+    table = project / "functions.toml"
+    table.write_text(table.read_text().partition("[functions.gmail_watch]")[0])
+    assert [function.name for function in read_functions({}, table)] == ["tick"]
+    return project
+
+
 def free_port() -> int:
     """Give the first of as many free ports as a run needs, below those that the system hands out by itself."""
     for _ in range(100):
@@ -252,19 +261,21 @@ def test_a_run_that_is_killed_leaves_nothing_behind(start: Callable[..., Run]) -
     assert until(partial(nothing_is_left, groups, run.port))
 
 
-def test_an_example_that_was_deleted_does_not_come_back(start: Callable[..., Run], jobs: Jobs) -> None:
+def test_an_example_that_was_deleted_does_not_come_back(
+    start: Callable[..., Run], tick_alone: Path, jobs: Jobs
+) -> None:
     """The example is for the very first start: where a job file exists, an empty one too, it is left alone."""
     jobs.schedule("log", id=EXAMPLE_JOB)
     jobs.delete(EXAMPLE_JOB)
 
-    start().wait_for("Scheduler tick completed")
+    start(tick_alone).wait_for("Scheduler tick completed")
 
     assert list(jobs.list()) == []
 
 
-def test_the_secret_opens_the_functions(start: Callable[..., Run], jobs: Jobs) -> None:
+def test_the_secret_opens_the_functions(start: Callable[..., Run], tick_alone: Path, jobs: Jobs) -> None:
     """With CRON_SECRET the stand-in and whoever else knows it gets in; a job that was added meanwhile is run."""
-    run = start(CRON_SECRET="hush-hush-hush-hush", SCHEDULER_CADENCE="0 0 1 1 *")
+    run = start(tick_alone, CRON_SECRET="hush-hush-hush-hush", SCHEDULER_CADENCE="0 0 1 1 *")
     run.wait_for(f"Job {EXAMPLE_JOB} completed")
     jobs.schedule("log", {"message": "Good morning"})
 
@@ -316,10 +327,12 @@ def test_no_page_of_another_website_gets_in(start: Callable[..., Run]) -> None:
     assert (changes, looks) == ({403}, {403})
 
 
-def test_what_is_asked_for_runs_within_a_second(start: Callable[..., Run], jobs: Jobs, tmp_path: Path) -> None:
+def test_what_is_asked_for_runs_within_a_second(
+    start: Callable[..., Run], tick_alone: Path, jobs: Jobs, tmp_path: Path
+) -> None:
     """By a command, by Python and in the console, also beside a tick that is at work. No tick is scheduled here."""
     (tmp_path / "slow.py").write_text(SLOW_HANDLERS)
-    run = start(JOB_HANDLERS="slow", SCHEDULER_CADENCE="0 0 1 1 *")
+    run = start(tick_alone, JOB_HANDLERS="slow", SCHEDULER_CADENCE="0 0 1 1 *")
     run.wait_for(f"Job {EXAMPLE_JOB} completed")
     page = f"http://127.0.0.1:{run.console}"
     jobs.schedule("log", {"message": "Later"}, id="later", after=timedelta(days=1))
@@ -393,15 +406,15 @@ def test_a_function_is_loaded_again_when_its_code_changes(start: Callable[..., R
 
 
 def test_a_job_that_runs_is_let_finish_before_its_function_is_loaded_again(
-    start: Callable[..., Run], project: Path, jobs: Jobs
+    start: Callable[..., Run], tick_alone: Path, jobs: Jobs
 ) -> None:
     """The old process ends as on Cloud Run, and the call that it was at is answered."""
-    (project / "agent" / "handlers.py").write_text(SLOW_HANDLERS)
+    (tick_alone / "agent" / "handlers.py").write_text(SLOW_HANDLERS)
     jobs.schedule("patient", id="slow")
-    run = start(project)
+    run = start(tick_alone)
     run.wait_for("patient has begun")
 
-    with (project / "functions" / "tick" / "main.py").open("a") as code:
+    with (tick_alone / "functions" / "tick" / "main.py").open("a") as code:
         code.write("# changed\n")
     run.wait_for("The tick function was reloaded (functions/tick/main.py changed)")
 
@@ -443,9 +456,9 @@ def test_an_emulator_that_is_not_installed_is_an_error(start: Callable[..., Run]
     assert output.count("\n") == 1
 
 
-def test_a_function_that_dies_is_started_again(start: Callable[..., Run]) -> None:
+def test_a_function_that_dies_is_started_again(start: Callable[..., Run], tick_alone: Path) -> None:
     """The run says that the function died, and then the function answers again."""
-    run = start()
+    run = start(tick_alone)
     run.wait_for(HELLO)
     groups = run.function_groups()
 
@@ -456,14 +469,16 @@ def test_a_function_that_dies_is_started_again(start: Callable[..., Run]) -> Non
     assert run.function_groups() - groups
 
 
-def test_a_job_that_listens_is_let_finish(start: Callable[..., Run], jobs: Jobs, tmp_path: Path) -> None:
+def test_a_job_that_listens_is_let_finish(
+    start: Callable[..., Run], tick_alone: Path, jobs: Jobs, tmp_path: Path
+) -> None:
     """The end reaches a running handler as a request to stop, and what it came to is recorded.
 
     A terminal that is closed may say so twice; that is no reason to hurry.
     """
     (tmp_path / "slow.py").write_text(SLOW_HANDLERS)
     jobs.schedule("patient", id="slow")
-    run = start(JOB_HANDLERS="slow")
+    run = start(tick_alone, JOB_HANDLERS="slow")
     run.wait_for("patient has begun")
 
     run.process.send_signal(signal.SIGHUP)
@@ -474,11 +489,13 @@ def test_a_job_that_listens_is_let_finish(start: Callable[..., Run], jobs: Jobs,
     assert jobs.get("slow").status is Status.COMPLETED
 
 
-def test_a_second_ctrl_c_ends_a_job_that_does_not_listen(start: Callable[..., Run], jobs: Jobs, tmp_path: Path) -> None:
+def test_a_second_ctrl_c_ends_a_job_that_does_not_listen(
+    start: Callable[..., Run], tick_alone: Path, jobs: Jobs, tmp_path: Path
+) -> None:
     """Who does not want to wait gets everything ended at once; the job's lease will end by itself."""
     (tmp_path / "slow.py").write_text(SLOW_HANDLERS)
     jobs.schedule("deaf", id="slow")
-    run = start(JOB_HANDLERS="slow")
+    run = start(tick_alone, JOB_HANDLERS="slow")
     run.wait_for("deaf has begun")
     groups = run.function_groups()
 
