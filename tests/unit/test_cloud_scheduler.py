@@ -3,15 +3,14 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from shared.model.recurrence import Recurrence
+from tests.servers import Exchange, HttpServer, reply
 from watchkeeper.console.system import Call
 from watchkeeper.deploy.functions_table import Retry, SchedulerJob
 from watchkeeper.dev.cloud_scheduler import LONGEST_WAIT, CloudScheduler
@@ -60,25 +59,14 @@ def clock() -> Clock:
 def function(clock: Clock) -> Iterator[Function]:
     function = Function()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            function.began.append(clock.now)
-            function.calls.append(dict(self.headers))
-            self.send_response(function.work())
-            with suppress(ConnectionError):  # nobody may wait for it any more
-                self.end_headers()
-                self.wfile.write(function.body)
+    def answer(exchange: Exchange) -> None:
+        function.began.append(clock.now)
+        function.calls.append(dict(exchange.request.headers.items()))
+        reply(function.work(), function.body)(exchange)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        function.address = f"127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=[0.01])
-        thread.start()
+    with HttpServer({"/": answer}) as server:
+        function.address = server.address
         yield function
-        server.shutdown()
-        thread.join()
 
 
 def make_scheduler(

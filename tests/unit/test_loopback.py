@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from http.client import HTTPConnection
-from threading import Thread
 
 import pytest
 
@@ -12,10 +11,11 @@ from shared.settings import AuthMode
 from shared.web.loopback import foreign, is_loopback, refuse_foreign
 from watchkeeper.fakes.airtable import Airtable
 from watchkeeper.fakes.chat import Chat
-from watchkeeper.fakes.deliveries import DeliveryServer
+from watchkeeper.fakes.deliveries import Deliveries, bind_deliveries
 from watchkeeper.fakes.gmail import Gmail
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 from watchkeeper.fakes.server import StandIn
+from watchkeeper.serving import serving
 
 HERE = "127.0.0.1:8080"
 OWN_HOSTS = ["localhost", "localhost:8081", "LocalHost:8081", "127.0.0.1", "127.0.0.1:8081", "127.8.9.10:1", "[::1]:80"]
@@ -117,10 +117,9 @@ def send(request: pytest.FixtureRequest) -> Iterator[Send]:
 
 def _port_of(name: str, stack: ExitStack) -> int:
     if name == "deliveries":
-        deliveries = stack.enter_context(DeliveryServer(0))
-        Thread(target=deliveries.serve_forever, args=[0.005], daemon=True).start()
-        stack.callback(deliveries.shutdown)
-        return deliveries.server_port
+        server = bind_deliveries(Deliveries(), 0)
+        stack.enter_context(serving(server))
+        return server.port
     oauth = stack.enter_context(GoogleOAuth())
     return int(_played(name, oauth, stack).url.rpartition(":")[2])
 

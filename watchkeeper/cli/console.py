@@ -1,8 +1,6 @@
 """`watchkeeper console`: the console page over the jobs of a deployed system, read-only."""
 
-import logging
 import os
-import socket
 from collections.abc import Callable
 from datetime import datetime
 from typing import NoReturn
@@ -41,12 +39,11 @@ def console(session: Session, project: str, port: int, database: str | None, col
 
 def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None:
     # Slow to import, and not needed by other commands.
-    from werkzeug.serving import make_server
-
     from watchkeeper.console.app import create_console
     from watchkeeper.console.banner import place_of_jobs
     from watchkeeper.console.system import System
     from watchkeeper.fakes.services import Service
+    from watchkeeper.serving import bind
 
     jobs = Jobs(
         open_store(settings, clock),
@@ -71,21 +68,15 @@ def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None
         is_billed=True,
     )
     next(iter(jobs.list(page_size=1)), None)  # fails here, not on the page, if credentials are missing
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it logs each request
-    with _listen(port) as listener:
-        server = make_server("127.0.0.1", port, create_console(system), threaded=True, fd=listener.fileno())
-        click.echo(f"The console, read-only: http://127.0.0.1:{port} (Ctrl-C ends it)")
-        server.serve_forever()
-
-
-def _listen(port: int) -> socket.socket:
     try:
-        return socket.create_server(("127.0.0.1", port))
+        server = bind(create_console(system), port)
     except OSError as exc:
         raise WatchkeeperError(
             f"port {port} cannot be used ({os.strerror(exc.errno or 0)}): stop the program that uses it, or choose "
             "another with --port"
         ) from exc
+    click.echo(f"The console, read-only: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    server.serve_forever()
 
 
 def _refuse_call(function: str) -> NoReturn:

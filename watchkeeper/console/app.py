@@ -1,6 +1,6 @@
 """The console as a small web application: thin routes over `views`, and the guards of a local tool.
 
-    make_server("127.0.0.1", 8080, create_console(system), threaded=True)
+    bind(create_console(system), 8080).serve_forever()
 
 Serve it on 127.0.0.1 only. A page of another site can reach that address through the person's browser, so requests of
 other origins, and for other host names (DNS rebinding), are refused.

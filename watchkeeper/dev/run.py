@@ -193,17 +193,11 @@ def _system(plan: Plan, processes: Sequence[FunctionProcess], schedulers: Mappin
 
 @contextmanager
 def _console(system: System, port: int) -> Iterator[None]:
-    from werkzeug.serving import make_server
-
     from watchkeeper.console.app import create_console
+    from watchkeeper.serving import bind, serving
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would tell of each request
-    server = make_server("127.0.0.1", port, create_console(system), threaded=True)
-    _start(server.serve_forever)
-    try:
+    with serving(bind(create_console(system), port)):
         yield
-    finally:
-        server.shutdown()
 
 
 def _with_storage(env: Mapping[str, str], storage: str | None) -> Mapping[str, str]:

@@ -10,13 +10,14 @@ import json
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import click
+from werkzeug.serving import BaseWSGIServer
+from werkzeug.wrappers import Request, Response
 
-from watchkeeper.fakes.server import LocalHandler
+from watchkeeper.serving import bind, only_this_machine
 
 
 @click.command()
@@ -26,7 +27,7 @@ from watchkeeper.fakes.server import LocalHandler
 def main(path: Path, count: int, port: int) -> None:
     """Write due jobs to PATH, in the former system's form, and take what they deliver."""
     try:
-        server = DeliveryServer(port)
+        server = bind_deliveries(deliveries := Deliveries(), port)
     except OSError as exc:
         raise click.ClickException(f"port {port} cannot be used ({exc.strerror}); give another with --port") from exc
     jobs = former_jobs(count, url=f"http://127.0.0.1:{port}", now=datetime.now(UTC))
@@ -35,7 +36,7 @@ def main(path: Path, count: int, port: int) -> None:
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        click.echo(json.dumps(server.figures()))
+        click.echo(json.dumps(deliveries.figures()))
 
 
 def former_jobs(count: int, *, url: str, now: datetime) -> list[dict[str, Any]]:
@@ -59,51 +60,32 @@ def former_jobs(count: int, *, url: str, now: datetime) -> list[dict[str, Any]]:
     ]
 
 
-class DeliveryServer(ThreadingHTTPServer):
-    """Counts deliveries by idempotency key. Loopback only."""
+class Deliveries:
+    """An application that counts deliveries by idempotency key: any POST is one, and GET asks for the figures."""
 
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, port: int) -> None:
-        super().__init__(("127.0.0.1", port), Delivery)
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._keys: Counter[str] = Counter()
 
-    def take(self, key: str) -> None:
-        """Count one delivery."""
-        with self._lock:
-            self._keys[key] += 1
-
     def figures(self) -> dict[str, int]:
-        """Tell how many requests came, for how many occurrences, and how many came more than once."""
+        """Return how many requests came, for how many occurrences, and how many came more than once."""
         with self._lock:
             repeated = sum(times > 1 for times in self._keys.values())
             return {"requests": self._keys.total(), "occurrences": len(self._keys), "delivered_twice": repeated}
 
+    def answer(self, request: Request) -> Response:
+        """Count a delivery, or return the figures as JSON."""
+        if request.method != "POST":
+            return Response(json.dumps(self.figures()) + "\n", content_type="application/json")
+        request.get_data()
+        with self._lock:
+            self._keys[request.headers.get("Idempotency-Key") or "none"] += 1
+        return Response(status=204)
 
-class Delivery(LocalHandler):
-    """One request: any POST is a delivery, GET asks for the figures."""
 
-    server: DeliveryServer
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.take(self.headers.get("Idempotency-Key") or "none")
-        self._answer(204, b"")
-
-    def do_GET(self) -> None:
-        self._answer(200, json.dumps(self.server.figures()).encode() + b"\n")
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Stay quiet: the figures say it."""
-
-    def _answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+def bind_deliveries(deliveries: Deliveries, port: int) -> BaseWSGIServer:
+    """Return a server for them, for this machine alone. Raises OSError."""
+    return bind(only_this_machine(Request.application(deliveries.answer)), port)
 
 
 if __name__ == "__main__":

@@ -15,16 +15,15 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
 
-from shared.web.loopback import foreign
+from werkzeug import wrappers
+
+from watchkeeper.serving import NoResponse, bind, only_this_machine, serving
 
 CONTROL_PATH = "/stand-in"
 FAULTS_PATH = f"{CONTROL_PATH}/faults"
@@ -110,8 +109,9 @@ class StandIn(ABC):
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._armed: list[_Armed] = []
-        self._server = _Server(port, self)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = bind(only_this_machine(wrappers.Request.application(self._respond)), port)
+        self._serving = ExitStack()
+        self.url = f"http://127.0.0.1:{self._server.port}"
 
     @abstractmethod
     def answer(self, request: Request) -> Response:
@@ -122,14 +122,12 @@ class StandIn(ABC):
         """Give, as JSON, what a person may want to see of the service. No secrets."""
 
     def __enter__(self) -> Self:
-        # The interval bounds how long an end takes.
-        threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
+        self._serving.enter_context(serving(self._server))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._serving.close()
 
     def fail(self, name: str, *, times: int = 1, path: str = "") -> None:
         """Answer the next so many requests whose path contains `path` with this fault.
@@ -163,6 +161,16 @@ class StandIn(ABC):
             return fault if isinstance(fault, Response) else fault(request)
         except Refused as exc:
             return exc.response
+
+    def _respond(self, asked: wrappers.Request) -> wrappers.Response:
+        headers = Message()
+        for name, value in asked.headers:
+            headers[name] = value
+        query, body = asked.args.to_dict(), asked.get_data()
+        response = self.respond(Request(method=asked.method, path=asked.path, query=query, headers=headers, body=body))
+        if response is None:
+            raise NoResponse
+        return _Plain(response.body, response.status, dict(response.headers))
 
     def _faults(self) -> dict[str, Fault]:
         return {**self.documented_errors, "hang": self._hang, "cut": lambda request: None, "not-json": NOT_JSON}
@@ -198,60 +206,5 @@ class StandIn(ABC):
         return {"name": self.name, "state": self.state(), "faults": list(self._faults()), "armed": armed}
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, port: int, stand_in: StandIn) -> None:
-        self.stand_in = stand_in
-        super().__init__(("127.0.0.1", port), _Handler)
-
-
-class LocalHandler(BaseHTTPRequestHandler):
-    """Answers 403, before anything is done, to what a page of another website sends here."""
-
-    def parse_request(self) -> bool:
-        """Read the head of a request; False when it has been answered already."""
-        if not super().parse_request():
-            return False
-        if reason := foreign(self.headers):
-            self.send_error(HTTPStatus.FORBIDDEN, explain=f"Only this machine is answered, and {reason}")
-        return not reason
-
-
-class _Handler(LocalHandler):
-    server: _Server
-    protocol_version = "HTTP/1.1"
-
-    def serve(self) -> None:
-        response = self.server.stand_in.respond(self._request())
-        self.close_connection = True
-        if response is not None:
-            with suppress(ConnectionError):  # the client may have given up
-                self._write(response)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Stay quiet: `requests` says it."""
-
-    def _request(self) -> Request:
-        target = urlsplit(self.path)
-        return Request(
-            method=self.command,
-            path=unquote(target.path),
-            query=dict(parse_qsl(target.query, keep_blank_values=True)),
-            headers=self.headers,
-            body=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
-        )
-
-    def _write(self, response: Response) -> None:
-        self.send_response(response.status)
-        # A client that is not told of the close may send its next request into it.
-        self.send_header("Connection", "close")
-        if response.status != 204:
-            self.send_header("Content-Length", str(len(response.body)))
-        for name, value in response.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(response.body)
+class _Plain(wrappers.Response):
+    default_mimetype = None  # only the headers of the service
