@@ -21,7 +21,7 @@ from bench.worker import HANDLERS, PROJECT, clock
 from shared.model.job import Job
 from shared.settings import PROJECT_FOLDER
 from shared.store.protocol import Change
-from watchkeeper.fakes.services import STAND_INS, stand_ins
+from watchkeeper.fakes.services import FAKES, running_fakes
 from watchkeeper.guard import guarded
 
 REQUESTS = 100
@@ -51,7 +51,7 @@ def cold_starts(site: Site) -> Iterator[Figure]:
     hello: list[float] = []
     chat: list[float] = []
     starts: dict[str, list[Start]] = {name: [] for name in SDKS}
-    with stand_ins({}, [0] * STAND_INS) as services:
+    with running_fakes({}, [0] * FAKES) as services:
         env = environment(site, **services.settings)
         for _ in range(ROUNDS * 2):
             hello.append(started("hello", env)[0])

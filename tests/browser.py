@@ -31,7 +31,7 @@ class BrowserMissing(Exception):
 
 
 def find_browser() -> None:
-    """See that there is a browser. Raises BrowserMissing."""
+    """Look for a browser. Raises BrowserMissing."""
     if not (shutil.which(DRIVER) and shutil.which(BROWSER)):
         raise BrowserMissing(BrowserMissing.__doc__)
 
@@ -76,11 +76,11 @@ class Browser:
         self._ask("POST", "/url", {"url": url})
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """Run the body of a function in the page, and give what it returns."""
+        """Run the body of a function in the page, and return what it returns."""
         return self._ask("POST", "/execute/sync", {"script": script, "args": arguments})
 
     def wait_for(self, script: str, *arguments: Any, seconds: float = PATIENCE) -> Any:
-        """Wait until a function in the page returns what is true, and give it."""
+        """Wait until a function in the page returns what is true, and return it."""
         deadline = time.monotonic() + seconds
         while not (value := self.run(script, *arguments)):
             assert time.monotonic() < deadline, f"not within {seconds} s: {script} {arguments}\n{self.text('body')}"
@@ -94,7 +94,7 @@ class Browser:
         )
 
     def text(self, selector: str) -> str:
-        """Give the text of the first such element that is to be seen."""
+        """Return the text of the first such element that is to be seen."""
         return str(self.run(VISIBLE + "return shown[0]?.innerText ?? ''", selector))
 
     def click(self, text: str = "", *, within: str) -> None:
@@ -125,12 +125,12 @@ class Browser:
         self._ask("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": media})
 
     def errors(self) -> list[str]:
-        """Give what the browser has logged as an error since it was asked last."""
+        """Return what the browser has logged as an error since it was asked last."""
         entries = self._ask("POST", "/se/log", {"type": "browser"})
         return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
 
     def screenshot(self) -> bytes:
-        """Give a picture of what is to be seen, as PNG."""
+        """Return a picture of what is to be seen, as PNG."""
         return base64.b64decode(self._ask("GET", "/screenshot"))
 
     def _wait_for_driver(self) -> None:

@@ -155,7 +155,7 @@ def unreachable_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[FirestoreStor
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Give each reason for a skip once, since pytest's own list repeats it for every test."""
+    """Write each reason for a skip once, since pytest's own list repeats it for every test."""
     reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
     for reason, count in reasons.items():
         terminalreporter.write_line(f"{count} skipped: {reason.removeprefix('Skipped: ')}")

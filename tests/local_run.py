@@ -14,7 +14,7 @@ from pathlib import Path
 from shared.settings import PROJECT_FOLDER
 from tests.running import until
 from watchkeeper.deploy.functions_table import read_functions
-from watchkeeper.fakes.services import STAND_INS
+from watchkeeper.fakes.services import FAKES
 
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -22,7 +22,7 @@ STOP_SECONDS = 20
 
 @contextmanager
 def local_run(folder: Path, **settings: str) -> Iterator[str]:
-    """Run the system with its job file in `folder`, and give the address of the console."""
+    """Run the system with its job file in `folder`, and yield the address of the console."""
     port = _free_port()
     env = {
         "PATH": os.environ["PATH"],
@@ -65,8 +65,8 @@ def _answers(port: int) -> bool:
 
 
 def _free_port() -> int:
-    """Give the first of as many free ports as a run needs, below those that the system hands out by itself."""
-    count = 1 + len(read_functions({})) + STAND_INS
+    """Return the first of as many free ports as a run needs, below those that the system hands out by itself."""
+    count = 1 + len(read_functions({})) + FAKES
     for _ in range(100):
         port = random.randrange(20_000, 32_000)
         with suppress(OSError), ExitStack() as stack:

@@ -29,7 +29,7 @@ class RunningFunction:
     def call(
         self, path: str = "/", *, method: str = "POST", headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> tuple[int, Any]:
-        """Call it and give status and parsed JSON body."""
+        """Call it and return status and parsed JSON body."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body=body, headers=dict(headers or {}))
@@ -43,7 +43,7 @@ class RunningFunction:
         os.killpg(self.process.pid, number)
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """Give the JSON log lines."""
+        """Return the JSON log lines."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 

@@ -39,7 +39,7 @@ class Received:
 
     @property
     def path(self) -> str:
-        """Give the target without its query."""
+        """Return the target without its query."""
         return self.target.partition("?")[0]
 
 
@@ -92,7 +92,7 @@ def hang(exchange: Exchange) -> None:
 
 
 def head(status: int, headers: Mapping[str, str]) -> bytes:
-    """Give the status line and the headers of an answer, up to the body."""
+    """Return the status line and the headers of an answer, up to the body."""
     # A client that is not told of the close may send its next request into it.
     lines = {"Connection": "close", **headers}
     return "\r\n".join([f"HTTP/1.1 {status} ", *(f"{name}: {lines[name]}" for name in lines), "", ""]).encode("latin-1")
@@ -114,7 +114,7 @@ def metadata_answers() -> dict[str, Answer]:
 
 
 def identity_token(audience: str) -> str:
-    """Give the token that the metadata server hands out for this audience. Nobody signed it."""
+    """Return the token that the metadata server hands out for this audience. Nobody signed it."""
     return encode({"alg": "RS256"}, {"aud": audience, "email": EMAIL, "exp": 4102444800}, lambda signed: b"signature")
 
 
@@ -152,7 +152,7 @@ class HttpServer:
         self._server.server_close()
 
     def url(self, target: str = "/") -> str:
-        """Give the full address of a path on this server."""
+        """Return the full address of a path on this server."""
         return f"{self._scheme}://{self.address}{target}"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -170,7 +170,7 @@ class HttpServer:
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_CONNECT = serve
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing; the tests read the log."""
+                """Stay quiet; the tests read the log."""
 
         return Handler
 

@@ -42,7 +42,7 @@ class Evidence:
 
 
 def violations(facts: Iterable[Fact], stored: Mapping[str, Job], now: datetime) -> list[str]:
-    """Name every promise that was broken. `stored` is what is left when all has calmed down.
+    """Return every promise that was broken. `stored` is what is left when all has calmed down.
 
     `now` is the time of the last look for due jobs.
     """
@@ -195,7 +195,7 @@ def _overlaps(chain: Sequence[Write], evidence: Evidence) -> Iterator[str]:
 
 
 def _ends_lease(write: Write) -> bool:
-    """Say whether the write takes the job from a holder whose handler may still be at work."""
+    """Return whether the write takes the job from a holder whose handler may still be at work."""
     if write.before is None or write.before.lease_until is None or write.after is None:
         return False
     is_over = write.is_a_persons or write.before.lease_until <= write.clock
@@ -207,7 +207,7 @@ def _ends_lease(write: Write) -> bool:
 
 
 def added(write: Write) -> tuple[Run, ...]:
-    """Give the entries that a write added to the history, of which only the last ten are kept."""
+    """Return the entries that a write added to the history, of which only the last ten are kept."""
     before = write.before.recent_runs if write.before else ()
     after = write.after.recent_runs if write.after else ()
     for kept in range(min(len(before), len(after)), -1, -1):
@@ -296,7 +296,7 @@ def _occurrences(chain: Sequence[Write]) -> Iterator[str]:
 
 
 def _passed_over(write: Write, before: Job, until: datetime) -> Iterator[str]:
-    """Name the occurrences between the one that was left and `until` that are not noted as missed."""
+    """Return the occurrences between the one that was left and `until` that are not noted as missed."""
     recurrence = Recurrence(before.cron or "", before.timezone or "UTC")
     missed = [
         (run.schedule_at, run.until or run.schedule_at) for run in added(write) if run.outcome is RunOutcome.MISSED

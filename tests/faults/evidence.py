@@ -36,12 +36,12 @@ class Write:
 
     @property
     def is_a_persons(self) -> bool:
-        """Say whether it is no tick's."""
+        """Return whether it is no tick's."""
         return self.by.startswith(PEOPLE)
 
     @property
     def job_id(self) -> str:
-        """Name the job."""
+        """Return the job's id."""
         subject = self.after or self.before
         assert subject is not None
         return subject.id
@@ -146,7 +146,7 @@ def version_of(job: Job | Unreadable) -> str:
 
 
 def to_file(path: Path) -> Note:
-    """Give the function that appends facts to a file; appending is atomic between processes and threads."""
+    """Return the function that appends facts to a file; appending is atomic between processes and threads."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def note(fact: Fact) -> None:

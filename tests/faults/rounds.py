@@ -96,7 +96,7 @@ class Process:
         self._popen.kill()
 
     def terminate(self) -> None:
-        """Tell it to end."""
+        """Ask it to end."""
         self.is_told_to_end = True
         self._popen.terminate()
 
@@ -113,7 +113,7 @@ class Process:
 
     @property
     def code(self) -> int | None:
-        """Give its exit code when it has ended."""
+        """Return its exit code when it has ended."""
         return self._popen.poll()
 
     def wait(self) -> bool:

@@ -82,7 +82,7 @@ class Plan:
         return FirestoreStore(firestore.Client(project="test"), self.collection)
 
     def command(self) -> list[str]:
-        """Give the command line of the process."""
+        """Return the command line of the process."""
         return [sys.executable, "-m", "tests.faults.worker", json.dumps(asdict(self))]
 
 

@@ -29,7 +29,7 @@ from watchkeeper.dev.firestore_emulator import EmulatorMissing, find_emulator
 from watchkeeper.dev.function_process import STOP_SECONDS
 from watchkeeper.dev.run import EXAMPLE_JOB
 from watchkeeper.fakes.airtable import BASE, WEBHOOK
-from watchkeeper.fakes.services import STAND_INS
+from watchkeeper.fakes.services import FAKES
 
 PATIENCE = 20  # seconds for whatever is waited for
 EMULATOR_PATIENCE = 60
@@ -111,17 +111,17 @@ class Run:
             self.output += news
 
     def end(self, number: int) -> int:
-        """Send a signal and give the exit code."""
+        """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
     def rest(self) -> str:
-        """Give the output of a run that ends by itself."""
+        """Return the output of a run that ends by itself."""
         rest, _ = self.process.communicate(timeout=PATIENCE)
         return self.output + rest.decode()
 
     def call(self, method: str, path: str, *, port: int = 0, **headers: str) -> int:
-        """Call the tick function, or what is at another port, and give the status."""
+        """Call the tick function, or what is at another port, and return the status."""
         connection = HTTPConnection("127.0.0.1", port or self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, headers=headers)
@@ -130,14 +130,14 @@ class Run:
             connection.close()
 
     def is_healthy(self) -> bool:
-        """Say whether the tick function answers."""
+        """Return whether the tick function answers."""
         try:
             return self.call("GET", "/health") == HTTPStatus.OK
         except OSError:
             return False
 
     def function_groups(self) -> set[int]:
-        """Name the process groups of the functions that run."""
+        """Return the process groups of the functions that run."""
         return {group for _, parent, group in processes() if parent == self.process.pid}
 
 
@@ -183,18 +183,18 @@ def tick_alone(project: Path) -> Path:
 
 
 def free_port() -> int:
-    """Give the first of as many free ports as a run needs, below those that the system hands out by itself."""
+    """Return the first of as many free ports as a run needs, below those that the system hands out by itself."""
     for _ in range(100):
         port = random.randrange(20_000, 32_000)
         with suppress(OSError), ExitStack() as stack:
-            for following in range(port, port + 1 + FUNCTIONS + STAND_INS):
+            for following in range(port, port + 1 + FUNCTIONS + FAKES):
                 stack.enter_context(socket.create_server(("127.0.0.1", following)))
             return port
     raise AssertionError("there are no free ports")
 
 
 def processes() -> Iterator[tuple[int, int, int]]:
-    """Give id, parent and group of each process that is alive; a zombie is not."""
+    """Return id, parent and group of each process that is alive; a zombie is not."""
     for pid, state, parent, group in _from_proc() if Path("/proc/self/stat").exists() else _from_ps():
         if not state.startswith("Z"):
             yield int(pid), int(parent), int(group)
@@ -223,7 +223,7 @@ def until(condition: Callable[[], bool]) -> bool:
 
 
 def nothing_is_left(groups: set[int], port: int) -> bool:
-    """Say whether all processes of the groups are gone and the port can be used again."""
+    """Return whether all processes of the groups are gone and the port can be used again."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:
@@ -315,7 +315,7 @@ def test_no_page_of_another_website_gets_in(start: Callable[..., Run]) -> None:
     """A browser on this machine sends requests for any page, by another origin or a rebound name: nothing answers."""
     run = start()
     run.wait_for(HELLO)
-    ports = [run.console + offset for offset in range(1 + FUNCTIONS + STAND_INS)]
+    ports = [run.console + offset for offset in range(1 + FUNCTIONS + FAKES)]
     foreign: list[dict[str, str]] = [
         {"origin": "https://evil.example", "content-type": "text/plain"},
         {"host": "evil.example", "content-type": "application/json"},
@@ -510,7 +510,7 @@ def test_a_second_ctrl_c_ends_a_job_that_does_not_listen(
     assert jobs.get("slow").status is Status.RUNNING
 
 
-@pytest.mark.parametrize("offset", [pytest.param(0, id="console"), pytest.param(FUNCTIONS + STAND_INS, id="last")])
+@pytest.mark.parametrize("offset", [pytest.param(0, id="console"), pytest.param(FUNCTIONS + FAKES, id="last")])
 def test_a_port_that_is_taken_is_named(start: Callable[..., Run], offset: int) -> None:
     """The error names the port and the setting that chooses another; nothing is started."""
     port = (first := free_port()) + offset

@@ -1,4 +1,4 @@
-"""The stand-in for Cloud Scheduler, against a real HTTP server and a clock that is cranked by hand."""
+"""The fake of Cloud Scheduler, against a real HTTP server and a clock that is cranked by hand."""
 
 import socket
 import threading

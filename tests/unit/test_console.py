@@ -62,7 +62,7 @@ def system(jobs: Jobs, now: datetime) -> System:
         functions={"tick": "http://127.0.0.1:1", "chat_webhook": "http://127.0.0.1:1"},
         headers={},
         schedules={"tick": every_minute},
-        services=[Service(name="Gmail", address="", is_stand_in=False)],
+        services=[Service(name="Gmail", address="", is_fake=False)],
         last_call=lambda name: answered,
         call=lambda name: answered,
         is_read_only=False,

@@ -1,4 +1,4 @@
-"""The stand-in for Google Chat, as Google's own client library meets it."""
+"""The fake of Google Chat, as Google's own client library meets it."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ CARD = {
 
 
 class Rerouted:
-    """A transport that leads to the stand-in what the library asks IAM on a thread of its own, at a fixed address."""
+    """A transport that leads to the fake what the library asks IAM on a thread of its own, at a fixed address."""
 
     def __init__(self, oauth: GoogleOAuth) -> None:
         self._http = httplib2.Http(timeout=PATIENCE)
@@ -86,14 +86,14 @@ def oauth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoogleOAuth]:
 
 @pytest.fixture(scope="module")
 def served(oauth: GoogleOAuth) -> Iterator[Chat]:
-    """One stand-in for all tests, since the real client takes long to build."""
+    """One fake for all tests, since the real client takes long to build."""
     with Chat(oauth, clock=lambda: NOW) as chat:
         yield chat
 
 
 @pytest.fixture
 def chat(served: Chat) -> Chat:
-    """The stand-in as at first, with two spaces and a thread."""
+    """The fake as at first, with two spaces and a thread."""
     served.spaces, served.threads = {SPACE, ELSEWHERE}, {THREAD}
     served.messages.clear()
     served.requests.clear()
@@ -429,7 +429,7 @@ def test_the_query_must_follow_the_document(chat: Chat, messages: Any) -> None:
     ("space", "method", "expected"),
     [
         pytest.param("spaces/CCC", "create", (403, "PERMISSION_DENIED", "not a member of this space"), id="space"),
-        pytest.param(SPACE, "list", (501, "UNIMPLEMENTED", "does not play chat.spaces.messages.list"), id="not-played"),
+        pytest.param(SPACE, "list", (501, "UNIMPLEMENTED", "does not know chat.spaces.messages.list"), id="not-played"),
     ],
 )
 def test_what_the_app_cannot_do_is_refused(

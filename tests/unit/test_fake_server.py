@@ -1,4 +1,4 @@
-"""What all stand-ins have in common, by a service that only says hello."""
+"""What all fakes have in common, by a service that only says hello."""
 
 import json
 import threading
@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import pytest
 import requests
 
-from watchkeeper.fakes.server import Fault, Refused, Request, Response, StandIn, json_response
+from watchkeeper.fakes.server import Fake, Fault, Refused, Request, Response, json_response
 
 PATIENCE = 10  # seconds for what must come; nothing waits that long unless it fails
 
 
-class Greeter(StandIn):
+class Greeter(Fake):
     """Greets whoever asks at a path, and refuses to greet nobody."""
 
     name = "Greeter"

@@ -1,4 +1,4 @@
-"""How the Firestore emulator is found, started and ended, with stand-ins; the real one is met in tests/integration."""
+"""How the Firestore emulator is found, started and ended, with fakes; the real one is met in tests/integration."""
 
 import os
 import select

@@ -14,7 +14,7 @@ from watchkeeper.fakes.chat import Chat
 from watchkeeper.fakes.deliveries import Deliveries, bind_deliveries
 from watchkeeper.fakes.gmail import Gmail
 from watchkeeper.fakes.google_oauth import GoogleOAuth
-from watchkeeper.fakes.server import StandIn
+from watchkeeper.fakes.server import Fake
 from watchkeeper.serving import serving
 
 HERE = "127.0.0.1:8080"
@@ -124,7 +124,7 @@ def _port_of(name: str, stack: ExitStack) -> int:
     return int(_played(name, oauth, stack).url.rpartition(":")[2])
 
 
-def _played(name: str, oauth: GoogleOAuth, stack: ExitStack) -> StandIn:
+def _played(name: str, oauth: GoogleOAuth, stack: ExitStack) -> Fake:
     match name:
         case "gmail":
             return stack.enter_context(Gmail(oauth))

@@ -14,7 +14,7 @@ from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.fakes.airtable import BASE, WEBHOOK, Airtable, webhook
-from watchkeeper.fakes.services import STAND_INS, stand_ins
+from watchkeeper.fakes.services import FAKES, running_fakes
 from watchkeeper.session import Session
 
 GMAIL_ID = "subscription:gmail:agent@example.com"
@@ -47,7 +47,7 @@ def run(tmp_path: Path) -> Callable[..., Result]:
 @pytest.fixture(scope="module")
 def services() -> Iterator[dict[str, str]]:
     """The settings that point to the fakes."""
-    with stand_ins({}, [0] * STAND_INS) as services:
+    with running_fakes({}, [0] * FAKES) as services:
         yield services.settings
 
 

@@ -17,7 +17,7 @@ from watchkeeper.console.banner import banner, place_of_jobs
 from watchkeeper.console.system import Call, System
 from watchkeeper.deploy.functions_table import read_functions
 from watchkeeper.dev.terminal import Terminal
-from watchkeeper.fakes.services import STAND_INS, Services, stand_ins
+from watchkeeper.fakes.services import FAKES, Services, running_fakes
 
 AT = datetime(2026, 11, 21, 12, 30, 5, tzinfo=UTC)
 LOCAL_TIME = f"{AT.astimezone():%H:%M:%S}"
@@ -166,7 +166,7 @@ def test_the_introduction_says_which_services_are_real() -> None:
     """A service with any setting is real; for the others the banner shows where their fakes are."""
     env = {"AIRTABLE_API_KEY": "hush", "AUTH_MODE": "off"}
 
-    with stand_ins(env, [0] * STAND_INS) as services:
+    with running_fakes(env, [0] * FAKES) as services:
         text = introduced(env, services)
 
     assert f"Gmail            a FAKE, {services.addresses['Gmail']}/stand-in" in text

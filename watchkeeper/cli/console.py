@@ -61,7 +61,7 @@ def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None
         functions={},
         headers={},
         schedules={},
-        services=[Service(name="Firestore", address="", is_stand_in=False)],
+        services=[Service(name="Firestore", address="", is_fake=False)],
         last_call=lambda name: None,
         call=_refuse_call,
         is_read_only=True,

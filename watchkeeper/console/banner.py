@@ -15,8 +15,8 @@ def banner(system: System, console: int, settings: Settings, env: Mapping[str, s
     rows += [(name, f"the real function: {url}{_schedule(system, name)}") for name, url in system.functions.items()]
     rows.append(("scheduler", "a FAKE Cloud Scheduler makes these calls, and repeats a failed renewal"))
     for service in system.services:
-        stand_in = f"a FAKE, {service.address}/stand-in shows its state"
-        rows.append((service.name, stand_in if service.is_stand_in else f"the REAL {service.name}"))
+        fake = f"a FAKE, {service.address}/stand-in shows its state"
+        rows.append((service.name, fake if service.is_fake else f"the REAL {service.name}"))
     table = "\n".join(f"  {name:<16} {text}" for name, text in rows)
     command = f"{_store(settings, env)}{_command()}"
     return f"""

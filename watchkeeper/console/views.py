@@ -52,7 +52,7 @@ Found = Sequence[Job | Unreadable]
 def about(system: System) -> View:
     """Return what does not change while the page is open: which services are real or fake, and what can be done."""
     services = [
-        {"name": each.name, "address": each.address, "state": "stand-in" if each.is_stand_in else "real"}
+        {"name": each.name, "address": each.address, "state": "stand-in" if each.is_fake else "real"}
         for each in system.services
     ]
     functions = [

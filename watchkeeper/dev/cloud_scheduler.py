@@ -1,4 +1,4 @@
-"""A stand-in for Cloud Scheduler: calls one function on its schedule, as the real one would.
+"""A fake of Cloud Scheduler: calls one function on its schedule, as the real one would.
 
 What the real one promises is kept: one call at a time, the same headers, an attempt deadline, and after a failure
 further attempts as the Scheduler job's retry says.
@@ -74,7 +74,7 @@ class CloudScheduler:
         return self._wait(0)
 
     def _call_with_retries(self, headers: Mapping[str, str]) -> Call:
-        """Call until that succeeds or there is no retry left, and give the last call."""
+        """Call until that succeeds or there is no retry left, and return the last call."""
         call = self._call(headers)
         for pause in _pauses(self._job.retry):
             if call.has_succeeded or self._wait_until(self._clock() + pause):
@@ -129,7 +129,7 @@ class CloudScheduler:
 
 
 def _pauses(retry: Retry) -> Iterator[timedelta]:
-    """Give the pause before each retry. Their count decides; a limit of their duration is not looked at."""
+    """Return the pause before each retry. Their count decides; a limit of their duration is ignored."""
     for number in range(retry.count):
         yield min(_duration(retry.min_backoff) * 2 ** min(number, retry.max_doublings), _duration(retry.max_backoff))
 

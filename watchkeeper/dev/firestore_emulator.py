@@ -52,7 +52,7 @@ def find_emulator() -> Path:
 
 @contextmanager
 def running_emulator() -> Iterator[str]:
-    """Run an empty emulator on a free port of the loopback interface, and give its `host:port`.
+    """Run an empty emulator on a free port of the loopback interface, and yield its `host:port`.
 
     Its processes end with the context, and at the latest with this process, even if that is killed. Raises
     `EmulatorMissing` or `EmulatorFailed`.

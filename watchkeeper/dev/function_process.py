@@ -60,7 +60,7 @@ class FunctionProcess:
         self._spawn()
 
     def wait_until_healthy(self, wait: Wait) -> bool:
-        """Wait until it answers, and say so; False when a signal came first. Raises FunctionFailed."""
+        """Wait until it answers, and return True; False when a signal came first. Raises FunctionFailed."""
         deadline = time.monotonic() + START_SECONDS
         while not answers(self.address, "/health"):
             if not self.is_running or time.monotonic() > deadline:
@@ -74,7 +74,7 @@ class FunctionProcess:
         self._watcher.start()
 
     def try_import(self, folder: Path) -> None:
-        """See that the function can be imported from `folder`, as `restart` would run it. Raises StagingFailed."""
+        """Import the function from `folder`, as `restart` would run it. Raises StagingFailed."""
         try_import_from(self._path(folder), self.function, folder, self._env(folder))
 
     def restart(self, folder: Path, wait: Wait) -> bool:
@@ -105,11 +105,11 @@ class FunctionProcess:
 
     @property
     def is_running(self) -> bool:
-        """Say whether the process has not ended."""
+        """Return whether the process has not ended."""
         return self._process.poll() is None
 
     def terminate(self) -> None:
-        """Tell it to end, as Cloud Run does: it finishes or gives back what it runs. It is not started again."""
+        """Ask it to end, as Cloud Run does: it finishes or releases what it runs. It is not started again."""
         with self._starts_and_stops:
             self._is_stopping = True
             self._asked_to_end.set()

@@ -13,7 +13,7 @@ Wait = Callable[[float | None], int]
 
 
 def catch_interrupts() -> Wait:
-    """Catch what asks this process to end, from now on, and give the way to wait for it; call it in the main thread.
+    """Catch what asks this process to end, from now on, and return the way to wait for it; call it in the main thread.
 
     A signal that came before the wait counts. Each is told once, so the next wait is for a second Ctrl-C.
     """

@@ -5,7 +5,7 @@ from http.client import HTTPConnection, HTTPException
 
 
 def answers(address: str, path: str) -> bool:
-    """Say whether GET of the path at `address` (host:port) is answered with 200 within a second."""
+    """Return whether GET of the path at `address` (host:port) is answered with 200 within a second."""
     connection = HTTPConnection(address, timeout=1)
     try:
         connection.request("GET", path)

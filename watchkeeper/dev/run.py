@@ -1,4 +1,4 @@
-"""`watchkeeper dev`: every function on this machine, a stand-in for each service around them, and the console."""
+"""`watchkeeper dev`: every function on this machine, a fake of each service around them, and the console."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ from watchkeeper.dev.interrupts import Wait, catch_interrupts
 from watchkeeper.dev.reload import load_handlers_again, reload_on_change
 from watchkeeper.dev.run_now import AskedFor, call_when_asked, watch_file
 from watchkeeper.dev.terminal import Terminal
-from watchkeeper.fakes.services import STAND_INS, Services, stand_ins
+from watchkeeper.fakes.services import FAKES, Services, running_fakes
 
 log = logging.getLogger("watchkeeper.dev")
 
@@ -63,21 +63,21 @@ class Plan:
 def run(env: Mapping[str, str], storage: str | None = None) -> int:
     """Run it all until Ctrl-C, SIGTERM or SIGHUP, and leave nothing behind. Call it in the main thread.
 
-    A `storage` of "firestore" means the emulator, which is started unless FIRESTORE_EMULATOR_HOST names one. Give the
+    A `storage` of "firestore" means the emulator, which is started unless FIRESTORE_EMULATOR_HOST names one. Return the
     exit code: 0, or 1 when something cannot start; stderr then says why in one line.
     """
     try:
         env = _with_access(_with_storage(env, storage))
         settings = Settings.from_env(env)
         functions = read_functions(env)
-        console, *ports = _free_ports(env, 1 + len(functions) + STAND_INS)
+        console, *ports = _free_ports(env, 1 + len(functions) + FAKES)
         handlers = load_handlers(settings.handler_modules)
         with ExitStack() as stack:
             if storage == "firestore" and not Environment(env).text(EMULATOR):
                 env = {**env, EMULATOR: stack.enter_context(running_emulator())}
                 os.environ[EMULATOR] = env[EMULATOR]  # where the Firestore client of this process looks for it
             jobs = _open_jobs(settings, handlers, env)
-            services = stack.enter_context(stand_ins(env, ports[len(functions) :]))
+            services = stack.enter_context(running_fakes(env, ports[len(functions) :]))
             plan = Plan(
                 functions=dict(zip(ports, functions, strict=False)),
                 console=console,
@@ -207,7 +207,7 @@ def _with_storage(env: Mapping[str, str], storage: str | None) -> Mapping[str, s
 
 
 def _with_whole_paths(env: Mapping[str, str], settings: Settings) -> Mapping[str, str]:
-    """Name files so that they are found from the folder where a function runs, too."""
+    """Return `env` with absolute paths, so that a function finds the files from the folder where it runs."""
     read, paths = Environment(env), {"SCHEDULER_JSON_PATH": str(settings.json_path)}
     relative = {"GCP_SERVICE_ACCOUNT_JSON_PATH": PROJECT_FOLDER, "GOOGLE_APPLICATION_CREDENTIALS": Path.cwd()}
     for name, folder in relative.items():
@@ -217,20 +217,20 @@ def _with_whole_paths(env: Mapping[str, str], settings: Settings) -> Mapping[str
 
 
 def _with_access(env: Mapping[str, str]) -> Mapping[str, str]:
-    """Let the stand-ins in: by CRON_SECRET, or where nothing is asked for, without authentication."""
+    """Let the fakes in: by CRON_SECRET, or without authentication where none is configured."""
     auth = Settings.from_env(env).auth
     if not Environment(env).text("AUTH_MODE") and not auth.cron_secret:
         return {**env, "AUTH_MODE": AuthMode.OFF}
     if auth.mode is not AuthMode.OFF and not auth.cron_secret:
         raise InvalidSettings(
-            f"AUTH_MODE is {auth.mode}, and the stand-in for Cloud Scheduler cannot sign Google's tokens: "
+            f"AUTH_MODE is {auth.mode}, and the fake of Cloud Scheduler cannot sign Google's tokens: "
             "set CRON_SECRET too (make one with: openssl rand -hex 24), or set AUTH_MODE=off"
         )
     return env
 
 
 def _free_ports(env: Mapping[str, str], count: int) -> list[int]:
-    """Give consecutive ports from DEV_PORT on. Raises PortTaken, naming the first one that cannot be used."""
+    """Return consecutive ports from DEV_PORT on. Raises PortTaken, naming the first one that cannot be used."""
     read = Environment(env)
     first = read.number("DEV_PORT", 8080, least=1, most=65_000)
     read.refuse_problems()
@@ -247,7 +247,7 @@ def _free_ports(env: Mapping[str, str], count: int) -> list[int]:
 
 
 def _open_jobs(settings: Settings, handlers: Handlers, env: Mapping[str, str]) -> Jobs:
-    """See that the store can be read, and put an example into one that is new, to be run at once.
+    """Open the jobs, and put an example into a new store, to be run at once.
 
     A file is new that does not exist yet, and an emulator that is empty. Raises StoreUnavailable.
     """

@@ -1,4 +1,4 @@
-"""A stand-in for Airtable's webhooks: listing those of a base, and extending the life of one.
+"""A fake of Airtable's webhooks: listing those of a base, and extending the life of one.
 
 https://airtable.com/developers/web/api/list-webhooks
 https://airtable.com/developers/web/api/refresh-a-webhook
@@ -11,7 +11,7 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from watchkeeper.fakes.server import Clock, Fault, Refused, Request, Response, StandIn, json_response, utc_now
+from watchkeeper.fakes.server import Clock, Fake, Fault, Refused, Request, Response, json_response, utc_now
 
 API_KEY = "patLocal.secret"
 BASE = "appLocalStandIn01"
@@ -65,7 +65,7 @@ RATE_LIMIT = _rate_limit()
 NOT_ACTIVE = airtable_error(422, "INVALID_REQUEST_UNKNOWN", "The webhook is not active and cannot be refreshed")
 
 
-class Airtable(StandIn):
+class Airtable(Fake):
     """Holds the webhooks of its bases.
 
     `bases` maps a base's id to its webhooks (see `webhook`), which may be changed at any time. By default there is
@@ -120,7 +120,7 @@ class Airtable(StandIn):
             )
 
     def state(self) -> dict[str, Any]:
-        """Tell of the webhooks."""
+        """Return the webhooks."""
         with self._lock:
             return {"bases": deepcopy(self.bases)}
 

@@ -1,4 +1,4 @@
-"""A stand-in for posting to Google Chat: spaces.messages.create, checked against Google's own discovery document.
+"""A fake of posting to Google Chat: spaces.messages.create, checked against Google's own discovery document.
 
 It plays what a Chat app may do that speaks as itself (app authentication). People are refused.
 
@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from shared.model.times import iso
 from watchkeeper.fakes.discovery import Discovery
 from watchkeeper.fakes.google_oauth import GoogleOAuth, Grant, api_error, unauthenticated
-from watchkeeper.fakes.server import Clock, Fault, Refused, Request, Response, StandIn, json_response, utc_now
+from watchkeeper.fakes.server import Clock, Fake, Fault, Refused, Request, Response, json_response, utc_now
 
 BOT_SCOPE = "https://www.googleapis.com/auth/chat.bot"
 CREATE = "chat.spaces.messages.create"
@@ -63,7 +63,7 @@ class Message:
         return list(self.body.get("cardsV2", ()))
 
     def resource(self) -> dict[str, Any]:
-        """Give the message as Chat answers it."""
+        """Return the message as Chat answers it."""
         return {
             **self.body,
             "name": self.name,
@@ -75,7 +75,7 @@ class Message:
         }
 
 
-class Chat(StandIn):
+class Chat(Fake):
     """Takes messages from the service account of `oauth`, which is the Chat app.
 
     `spaces` are the names of those that the app is in (None: every one). `threads` are the names of those that people
@@ -122,7 +122,7 @@ class Chat(StandIn):
             return json_response(self._posted(space, request.query, body).resource())
 
     def state(self) -> dict[str, Any]:
-        """Tell of the messages."""
+        """Return the messages."""
         with self._lock:
             messages = [message.resource() for message in self.messages]
         return {"spaces": None if self.spaces is None else sorted(self.spaces), "messages": messages}
@@ -150,7 +150,7 @@ class Chat(StandIn):
     # -- Posting -------------------------------------------------------------------------------------------------------
 
     def _posted(self, space: str, query: Mapping[str, str], body: Mapping[str, Any]) -> Message:
-        """Give the message that the same request has posted before, whatever it says now, or post a new one."""
+        """Return the message that the same request has posted before, whatever it says now, or post a new one."""
         request_id, message_id = query.get("requestId", ""), query.get("messageId", "")
         earlier = [message for message in self.messages if message.space == space]
         for message in earlier:
@@ -174,7 +174,7 @@ class Chat(StandIn):
         return message
 
     def _thread(self, space: str, query: Mapping[str, str], asked: Mapping[str, str]) -> tuple[str, str]:
-        """Choose the thread, by name or else by key, and give both. Without a reply option a new one is begun."""
+        """Choose the thread, by name or else by key, and return both. Without a reply option a new one is begun."""
         option = query.get("messageReplyOption")
         new_thread = f"{space}/threads/T{len(self.messages) + 1}"
         if option not in (REPLY_OR_NEW_THREAD, REPLY_OR_FAIL):

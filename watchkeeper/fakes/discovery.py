@@ -1,4 +1,4 @@
-"""What the stand-ins for Google's APIs check requests against: the discovery document of the API.
+"""What the fakes of Google's APIs check requests against: the discovery document of the API.
 
 It is the one that Google's client library carries and follows, so there is nothing to fetch.
 
@@ -58,13 +58,13 @@ class Discovery:
                 continue
             if found := re.fullmatch(_path_pattern(description), request.path):
                 if description["id"] not in played:
-                    message = f"The stand-in does not play {description['id']}"
+                    message = f"The fake does not know {description['id']}"
                     raise Refused(self._error(501, "UNIMPLEMENTED", message, "notImplemented"))
                 return self._method(description, found.groupdict())
         raise Refused(self._error(404, "NOT_FOUND", "Requested entity was not found.", "notFound"))
 
     def checked_body(self, request: Request, method: Method) -> dict[str, Any]:
-        """Check the query and the body; give the body, without fields that are null."""
+        """Check the query and the body; return the body, without fields that are null."""
         self._check_query(request.query, method.parameters)
         try:
             body = request.json() if request.body else {}
@@ -161,7 +161,7 @@ def _path_pattern(description: Mapping[str, Any]) -> str:
 
 
 def _fits(value: Any, schema: Schema) -> bool:
-    """Tell whether a scalar has the type, format and values of its schema."""
+    """Return whether a scalar has the type, format and values of its schema."""
     kind, form = schema["type"], schema.get("format")
     if form in INTEGERS:
         # Either of a number and its digits is taken, as Protocol Buffers have it.

@@ -1,4 +1,4 @@
-"""A stand-in for Gmail's push watches: users.watch and users.stop, checked against Google's own discovery document.
+"""A fake of Gmail's push watches: users.watch and users.stop, checked against Google's own discovery document.
 
 https://developers.google.com/workspace/gmail/api/guides/push
 """
@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from shared.model.times import iso
 from watchkeeper.fakes.discovery import Discovery
 from watchkeeper.fakes.google_oauth import GoogleOAuth, Grant, api_error, unauthenticated
-from watchkeeper.fakes.server import Clock, Fault, Refused, Request, Response, StandIn, json_response, utc_now
+from watchkeeper.fakes.server import Clock, Fake, Fault, Refused, Request, Response, json_response, utc_now
 
 PROJECT = "watchkeeper-local"
 LIFETIME = timedelta(days=7)
@@ -76,7 +76,7 @@ class Watch:
     expires_at: datetime
 
 
-class Gmail(StandIn):
+class Gmail(Fake):
     """Holds one watch for each mailbox that `oauth` grants access to.
 
     `topics` are the full names of the Pub/Sub topics that exist (None: every one of the project). `delay` is how many
@@ -128,7 +128,7 @@ class Gmail(StandIn):
         return self._stop(grant.subject) if method.id == STOP else self._watch(request, body, grant)
 
     def state(self) -> dict[str, Any]:
-        """Tell of the watches."""
+        """Return the watches."""
         with self._lock:
             watches = {
                 mailbox: {**vars(watch), "expires_at": iso(watch.expires_at)} for mailbox, watch in self.watches.items()

@@ -1,4 +1,4 @@
-"""A stand-in for Google's token endpoint and the IAM Credentials API: domain-wide delegation, with and without a key.
+"""A fake of Google's token endpoint and the IAM Credentials API: domain-wide delegation, with and without a key.
 
 It checks what it is sent as Google does, and answers the documented refusals. It knows one service account, whose key
 it makes itself.
@@ -25,11 +25,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from watchkeeper.fakes.server import Clock, Fault, Refused, Request, Response, StandIn, json_response, utc_now
+from watchkeeper.fakes.server import Clock, Fake, Fault, Refused, Request, Response, json_response, utc_now
 
 METADATA_SCOPE = "https://www.googleapis.com/auth/gmail.metadata"
 SERVICE_ACCOUNT = "watchkeeper@watchkeeper-local.iam.gserviceaccount.com"
-SOURCE_TOKEN = "ya29.stand-in-source-token"
+SOURCE_TOKEN = "ya29.fake-source-token"
 GOOGLE_TOKEN_URL = "https://oauth2.googleapis.com/token"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_LIFETIME = timedelta(seconds=3599)
@@ -99,7 +99,7 @@ def _rate_limit(request: Request) -> Response:
     return api_error(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota).")
 
 
-class GoogleOAuth(StandIn):
+class GoogleOAuth(Fake):
     """Grants access tokens to one service account: for itself within any scope, and for mailboxes by delegation.
 
     `users` are the mailboxes that exist (None: every one), `scopes` those that the domain's administrator authorised
@@ -144,7 +144,7 @@ class GoogleOAuth(StandIn):
         return api_error(404, "NOT_FOUND", "Method not found.")
 
     def state(self) -> dict[str, Any]:
-        """Tell who may be acted for, and how many tokens were granted."""
+        """Return who may be acted for, and how many tokens were granted."""
         return {
             "service_account": self.service_account,
             "users": None if self.users is None else sorted(self.users),
@@ -153,7 +153,7 @@ class GoogleOAuth(StandIn):
         }
 
     def grant_of(self, access_token: str) -> Grant | None:
-        """Tell what a token is good for; None when it is unknown or has expired."""
+        """Return what a token is good for; None when it is unknown or has expired."""
         grant, expires_at = self._grants.get(access_token, (None, None))
         return grant if expires_at and self._clock() < expires_at else None
 
@@ -170,13 +170,13 @@ class GoogleOAuth(StandIn):
         if (grant_type := form.get("grant_type", "")) != JWT_BEARER:
             raise Refused(oauth_error(400, "unsupported_grant_type", f"Invalid grant_type: {grant_type}"))
         grant = self._grant(self._claims(form.get("assertion", "")))
-        token = f"ya29.stand-in-{secrets.token_urlsafe(24)}"
+        token = f"ya29.fake-{secrets.token_urlsafe(24)}"
         self._grants[token] = (grant, self._clock() + TOKEN_LIFETIME)
         lifetime = int(TOKEN_LIFETIME.total_seconds())
         return json_response({"access_token": token, "expires_in": lifetime, "token_type": "Bearer"})
 
     def _claims(self, assertion: str) -> dict[str, Any]:
-        """Check an assertion and give its claims."""
+        """Check an assertion and return its claims."""
         try:
             signed, _, signature = assertion.rpartition(".")
             header, claims = (json.loads(_decoded(segment)) for segment in signed.split("."))
@@ -254,7 +254,7 @@ class GoogleOAuth(StandIn):
     # -- The key -------------------------------------------------------------------------------------------------------
 
     def _key_id(self) -> str:
-        """Give an id as Google's look: forty hexadecimal digits."""
+        """Return an id that looks like Google's: forty hexadecimal digits."""
         public = self._key.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )

@@ -1,4 +1,4 @@
-"""What the stand-ins for outside services have in common: a small HTTP server on this machine, with faults on request.
+"""What the fakes of outside services have in common: a small HTTP server on this machine, with faults on request.
 
 A subclass says what it answers and which errors its service documents. It is spoken to by the real client library:
 
@@ -46,7 +46,7 @@ class Request:
         return json.loads(self.body)
 
     def bearer_token(self) -> str:
-        """Give the token of the Authorization header, empty when there is none."""
+        """Return the token of the Authorization header, empty when there is none."""
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         return token if scheme.lower() == "bearer" else ""
 
@@ -79,7 +79,7 @@ def json_response(value: Any, status: int = 200, *, headers: Mapping[str, str] |
 
 
 def utc_now() -> datetime:
-    """Tell the time."""
+    """Return the time."""
     return datetime.now(UTC)
 
 
@@ -93,7 +93,7 @@ class _Armed:
     path: str
 
 
-class StandIn(ABC):
+class Fake(ABC):
     """Serves on 127.0.0.1 while it is entered, a thread for each connection.
 
     The port is taken at once (0: any that is free), so `url` holds from the start; OSError says that it cannot be had.
@@ -119,7 +119,7 @@ class StandIn(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
-        """Give, as JSON, what a person may want to see of the service. No secrets."""
+        """Return, as JSON, what a person may want to see of the service. No secrets."""
 
     def __enter__(self) -> Self:
         self._serving.enter_context(serving(self._server))
@@ -148,7 +148,7 @@ class StandIn(ABC):
             self._armed.clear()
 
     def respond(self, request: Request) -> Response | None:
-        """Record the request and give its answer; None cuts the connection."""
+        """Record the request and return its answer; None cuts the connection."""
         if request.path == CONTROL_PATH or request.path.startswith(f"{CONTROL_PATH}/"):
             return self._control(request)
         with self._lock:

@@ -1,4 +1,4 @@
-"""The stand-ins of a local run: one for each outside service of which nothing is configured, and the settings for it.
+"""The fakes of a local run: one for each outside service of which nothing is configured, and the settings for it.
 
     python -m watchkeeper.fakes.services --port 8090
 
@@ -23,7 +23,7 @@ from watchkeeper.fakes.gmail import PROJECT, Gmail
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 
 SERVICES = ("Google OAuth", "Gmail", "Airtable", "Chat")
-STAND_INS = len(SERVICES)  # so many ports are needed at most
+FAKES = len(SERVICES)  # so many ports are needed at most
 GMAIL = ("GMAIL_USER_EMAIL", "GMAIL_WATCH_TOPIC", "GMAIL_DELEGATE", "GCP_SERVICE_ACCOUNT_JSON_PATH")
 AIRTABLE = ("AIRTABLE_API_KEY", "AIRTABLE_BASE_ID")
 CHAT = ("CHAT_AUDIENCE", "CHAT_API_ENDPOINT", "GOOGLE_APPLICATION_CREDENTIALS")
@@ -31,34 +31,34 @@ CHAT = ("CHAT_AUDIENCE", "CHAT_API_ENDPOINT", "GOOGLE_APPLICATION_CREDENTIALS")
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """An outside service. `address` is the stand-in's, as http://host:port, and empty where the service is real."""
+    """An outside service. `address` is the fake's, as http://host:port, and empty where the service is real."""
 
     name: str
     address: str
-    is_stand_in: bool
+    is_fake: bool
 
 
 @dataclass(frozen=True)
 class Services:
-    """What stands in: the addresses by the name of the service, and the settings that lead there."""
+    """The fakes that are served: their addresses by the name of the service, and the settings that lead there."""
 
     addresses: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
 
     def told(self) -> list[Service]:
-        """Say of every outside service whether it is real."""
+        """Return every outside service, real or fake."""
         given = self.addresses
-        return [Service(name=name, address=given.get(name, ""), is_stand_in=name in given) for name in SERVICES]
+        return [Service(name=name, address=given.get(name, ""), is_fake=name in given) for name in SERVICES]
 
 
 @contextmanager
-def stand_ins(env: Mapping[str, str], ports: Sequence[int]) -> Iterator[Services]:
-    """Serve a stand-in for each service of which `env` has no setting, on so many given ports (0: any)."""
+def running_fakes(env: Mapping[str, str], ports: Sequence[int]) -> Iterator[Services]:
+    """Serve a fake of each service for which `env` has no setting, on so many given ports (0: any)."""
     read = Environment(env)
     services = Services()
     settings, addresses = services.settings, services.addresses
     plays_gmail = not any(read.text(name) for name in GMAIL)
-    # The stand-in's key would take the place of the credentials that the real Firestore needs.
+    # The fake's key would take the place of the credentials that the real Firestore needs.
     is_real_firestore = read.text("SCHEDULER_STORAGE") == "firestore" and not read.text("FIRESTORE_EMULATOR_HOST")
     plays_chat = not is_real_firestore and not any(read.text(name) for name in CHAT)
     with ExitStack() as stack:
@@ -87,10 +87,10 @@ def stand_ins(env: Mapping[str, str], ports: Sequence[int]) -> Iterator[Services
 @click.command()
 @click.option("--port", default=8090, show_default=True, type=click.IntRange(1, 65_000), help="The first of four.")
 def main(port: int) -> None:
-    """Serve stand-ins for Google's tokens, Gmail, Airtable and Chat until Ctrl-C, and print their settings."""
+    """Serve fakes of Google's tokens, Gmail, Airtable and Chat until Ctrl-C, and print their settings."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())  # so that the key file is deleted
     try:
-        with stand_ins({}, range(port, port + STAND_INS)) as services:
+        with running_fakes({}, range(port, port + FAKES)) as services:
             for name, value in services.settings.items():
                 click.echo(f"export {name}={value}")
             click.echo(
