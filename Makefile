@@ -1,7 +1,8 @@
 # ARGS reaches the program behind a target, as in: make test ARGS="-k json"
 PYTHON ?= python3
 # In the order of the folders, so what takes longest begins first, and short files fill the gaps at the end.
-PARALLEL = -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Many container images forbid compiled files; each process would then compile every test, and the project, anew.
+PYTEST = PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup run test test-fast soak bench check format lock screenshots clean
 
@@ -24,10 +25,10 @@ run: .venv/made ## Run the whole system on this machine (STORAGE=firestore keeps
 	@.venv/bin/watchkeeper dev $(if $(STORAGE),--storage "$(STORAGE)") $(ARGS)
 
 test: .venv/made ## Run the tests, some at a time
-	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-fast: .venv/made ## Run the unit tests alone, in less than a minute
-	.venv/bin/python -m pytest tests/unit $(PARALLEL) $(ARGS)
+	$(PYTEST) tests/unit $(ARGS)
 
 soak: .venv/made ## Inject faults with fresh seeds (SECONDS=600), or with one that broke a promise (SEED=123)
 	@.venv/bin/python -m tests.faults.soak "$(or $(SECONDS),300)" $(SEED)
