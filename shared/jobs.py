@@ -27,6 +27,8 @@ from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unknown
 from shared.subscriptions import PREFIX as SUBSCRIPTION_PREFIX
 
 LISTING_PAGE = 2000
+SAME_TIME = timedelta(milliseconds=1)
+NOT_A_JOB = "watchkeeper:"  # begins the ids of documents that are kept beside the jobs
 TRIES = 10  # for a command whose job somebody else keeps changing
 
 
@@ -133,7 +135,8 @@ class Jobs:
         while True:
             page = self._store.page(after=after, limit=page_size, status=status, space=space)
             for job in page:
-                if with_subscriptions or not job.id.startswith(SUBSCRIPTION_PREFIX):
+                is_subscription = job.id.startswith(SUBSCRIPTION_PREFIX)
+                if not job.id.startswith(NOT_A_JOB) and (with_subscriptions or not is_subscription):
                     yield job
             if len(page) < page_size:
                 return
@@ -215,7 +218,8 @@ def _differences(present: Job, wanted: Definition) -> list[str]:
     names = {name: (getattr(present, name), value) for name, value in wanted.fields().items()}
     if wanted.space is None:
         del names["space"]
-    if wanted.at is not None and wanted.cron is None:
+    # An occurrence may lie microseconds after the time that was asked for, to have a key of its own.
+    if wanted.at is not None and wanted.cron is None and abs(present.schedule_at - wanted.at) >= SAME_TIME:
         names["schedule_at"] = (present.schedule_at, wanted.at)
     return [f"{name} is {_shown(old)}, not {_shown(new)}" for name, (old, new) in names.items() if old != new]
 

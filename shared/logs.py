@@ -33,6 +33,8 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields, own = getattr(record, "fields", {}), self._own(record)
+        if not isinstance(fields, Mapping):
+            fields = {"fields": fields}
         line = _written({**fields, **own})
         return line if len(line) <= LONGEST_LINE else _written({**_shortened(fields), **own})
 

@@ -13,6 +13,7 @@ from shared.errors import InvalidInput, InvalidSettings
 from shared.model.recurrence import Recurrence, load_timezone
 
 GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
+ANY_FUNCTION = "watchkeeper"  # what a button in Chat calls where PUBLIC_URL is not needed
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
 KEPT = re.compile(r"secret:(latest|[1-9][0-9]*)")  # in a settings file: a version in Secret Manager

@@ -22,8 +22,7 @@ from shared.errors import InvalidInput, InvalidSettings, StoreUnavailable, TooLa
 from shared.handlers.agent import log_failure
 from shared.jobs import open_jobs
 from shared.logs import hashed, trace_id
-from shared.running.failure_notice import ANY_FUNCTION
-from shared.settings import Settings
+from shared.settings import ANY_FUNCTION, Settings
 from shared.store.opening import open_store
 from shared.web.certificates import Certificates
 from shared.web.endpoint import http_function

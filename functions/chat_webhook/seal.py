@@ -16,7 +16,7 @@ from shared.model.job import Job
 from shared.model.value import Status
 from shared.store.protocol import Change, Store
 
-KEY_ID = "chat-button-key"
+KEY_ID = "watchkeeper:chat-button-key"  # no job: see `shared.jobs.NOT_A_JOB`
 NAME = "seal"  # of the parameter that holds the mark
 
 

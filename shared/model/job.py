@@ -13,6 +13,7 @@ from typing import Any, Self
 from shared.model.definition import Definition
 from shared.model.history import OVER, PUT_OFF, UNENDED, RunOutcome
 from shared.model.life import JobLife, NotPossible
+from shared.model.recurrence import InvalidSchedule
 from shared.model.times import iso
 from shared.model.value import Status
 
@@ -54,7 +55,7 @@ class Job(JobLife):
             return self._asked(now, by, status=Status.RUNNING, ready_at=self.lease_until)
         is_begun = self.regular_at is None and self._waits_for_another_try()
         moved = self if self.cron is None or is_begun else self._without_missed(now, catch_up)
-        last = moved.recent_runs[-1] if moved.recent_runs else None
+        last = self.recent_runs[-1] if self.recent_runs else None
         put_off = last is not None and last.outcome in PUT_OFF and last.schedule_at == moved.schedule_at
         ready_at = last.until if last is not None and put_off else None
         if catch_up and moved.schedule_at <= now:
@@ -155,13 +156,11 @@ class Job(JobLife):
         is_held = self.lease_until is not None or self.status is Status.RUNNING
         if is_held and (edited.cron is None or self.status is Status.CANCELLED):
             raise NotPossible(f"{self._held_since()}; its time can be changed when that run has ended")
-        ended = self._last_ended()
-        if edited.cron is not None and ended is not None and first <= ended:
-            first = edited._recurrence().after(ended)  # by a clock that is behind
+        first = edited._not_ended(first, self._last_ended())
         regular = self.regular_at or (self.schedule_at if self.status is Status.PENDING else None)
         if self.cron is not None and regular is not None and regular <= now:
             edited = replace(edited, recent_runs=self._missed(regular, now).recent_runs)
-        if self.regular_at is not None and edited.cron is not None:
+        if self.regular_at is not None and edited.cron is not None and self._is_alive():
             return replace(edited, regular_at=first)
         if is_held:
             return edited
@@ -177,10 +176,35 @@ class Job(JobLife):
             expire_at=None,
         )
 
+    def _is_alive(self) -> bool:
+        return self.status in (Status.PENDING, Status.RUNNING, Status.PAUSED)
+
     def _last_ended(self) -> datetime | None:
-        """Return the latest regular occurrence that history knows to be over."""
-        ends = [run.until or run.schedule_at for run in self.recent_runs if run.outcome in OVER]
-        return max((end for end in ends if end <= (self.regular_at or self.schedule_at)), default=None)
+        """Return the latest regular occurrence of a recurring job that is over, as far as history shows.
+
+        All before the next one are over, unless the schedule has not begun yet: then history is older than that.
+        """
+        if self.cron is None or not self.recent_runs:
+            return None
+        try:
+            before = self._recurrence().last_until((self.regular_at or self.schedule_at) - timedelta(microseconds=1))
+        except (InvalidSchedule, OverflowError):  # the first occurrence of year 1
+            return None
+        # Only of what was missed is `until` an occurrence.
+        latest = max(
+            run.until or run.schedule_at if run.outcome is RunOutcome.MISSED else run.schedule_at
+            for run in self.recent_runs
+        )
+        return before if before <= latest else None
+
+    def _not_ended(self, first: datetime, ended: datetime | None) -> datetime:
+        """Return `first`, or a later time: by a clock that is behind, it may name an occurrence that is over."""
+        if self.cron is not None:
+            return first if ended is None or first > ended else self._recurrence().after(ended)
+        over = {run.schedule_at for run in self.recent_runs if run.outcome in OVER}
+        while first in over:
+            first += timedelta(microseconds=1)
+        return first
 
     def _asked(self, now: datetime, by: str | None, **changes: Any) -> Self:
         return replace(self, updated_at=now, updated_by=by, **changes)

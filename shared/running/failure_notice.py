@@ -13,7 +13,6 @@ from shared.model.times import iso
 from shared.model.value import MAX_RECENT_RUNS, Status
 from shared.model.wording import for_space, where_to_look, why
 
-ANY_FUNCTION = "watchkeeper"  # what a button calls where it need not be an address
 SUFFIX = ":failed"
 LONGEST_ID = 200  # see `shared.model.job.ID`
 TRIED = (RunOutcome.RETRIED, RunOutcome.FAILED)

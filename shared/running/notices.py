@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from shared.model.job import Job
-from shared.running.failure_notice import ANY_FUNCTION, failure_notice
+from shared.running.failure_notice import failure_notice
 from shared.running.write import Write, log_job
-from shared.settings import Settings
+from shared.settings import ANY_FUNCTION, Settings
 from shared.store.protocol import Change, Outcome, Refused, Unknown
 
 TRY_AGAIN = timedelta(seconds=1)

@@ -102,7 +102,10 @@ def _get(url: str, timeout: timedelta) -> "Response":
         location = response.headers["location"]
         if response.status not in (301, 302, 303, 307, 308) or location is None:
             break
-        url = urljoin(url, location)
+        following = urljoin(url, location)
+        if url.startswith("https:") and not following.startswith("https:"):
+            raise ValueError("a redirect from https to http")
+        url = following
     if response.status != 200:
         raise ValueError(f"HTTP {response.status}")
     return response

@@ -86,7 +86,15 @@ def make_scheduler(
         retry=retry,
     )
     headers = {"Authorization": "Bearer s3cret"}
-    return CloudScheduler(job, function.address, headers=headers, clock=clock, wait=clock.wait, until_ready=until_ready)
+    return CloudScheduler(
+        job,
+        function.address,
+        headers=headers,
+        clock=clock,
+        wait=clock.wait,
+        monotonic=lambda: clock.now.timestamp(),
+        until_ready=until_ready,
+    )
 
 
 @pytest.mark.parametrize(

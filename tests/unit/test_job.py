@@ -859,3 +859,54 @@ def test_a_one_shot_that_becomes_recurring_starts_now(job_factory: JobFactory, n
         edited = job_factory(at=at).edit(now=now + MINUTE, cron="0 9 * * *")
 
         assert edited.schedule_at == now + timedelta(days=1)
+
+
+def test_an_edit_wakes_a_cancelled_job_whose_extra_run_waited(daily: Job, now: datetime) -> None:
+    """Nothing is kept of the extra run; the job is pending, and does not expire."""
+    cancelled = daily.run(now=now - MINUTE).cancel(now=now, retention=RETENTION)
+
+    edited = cancelled.edit(now=now + MINUTE, cron="0 10 * * *")
+
+    assert (edited.status, edited.ready_at) == (Status.PENDING, now + timedelta(hours=1))
+    assert (edited.expire_at, edited.regular_at) == (None, None)
+
+
+def test_resume_keeps_the_next_try_of_an_extra_run(job_factory: JobFactory, now: datetime) -> None:
+    """Although the regular occurrences that fell due meanwhile are noted as missed."""
+    extra = job_factory(cron="*/5 * * * *", at=now).run(now=now - MINUTE)
+    held = claim(extra, now).pause(now=now)
+    snoozed = finish(held, now, error="busy", later=timedelta(hours=1))
+
+    resumed = snoozed.resume(now=now + 20 * MINUTE)
+
+    assert (resumed.schedule_at, resumed.ready_at) == (extra.schedule_at, now + timedelta(hours=1))
+    assert resumed.recent_runs[-1].outcome is RunOutcome.MISSED
+
+
+def test_an_edit_repeats_nothing_that_history_has_forgotten(job_factory: JobFactory, now: datetime) -> None:
+    """Ten tries at one occurrence push out what ended before; a clock that is behind still finds it over."""
+    job = job_factory(cron="0 * * * *", at=now)
+    job = finish(claim(job, now), now)
+    for _ in range(11):
+        job = finish(claim(job, now + timedelta(days=1)), now, error="busy", later=SECOND)
+
+    edited = job.edit(now=now - 2 * SECOND, cron="0 * * * 0-6")
+
+    assert edited.schedule_at > now
+
+
+def test_a_schedule_that_has_not_begun_can_be_moved_up(daily: Job, now: datetime) -> None:
+    """What history holds is older than the start that was given."""
+    job = finish(claim(daily, now), now).edit(now=now, cron="0 9 * * *", at=now + timedelta(days=400))
+
+    edited = job.edit(now=now + MINUTE, cron="0 10 * * *")
+
+    assert edited.schedule_at == now + timedelta(hours=1)
+
+
+def test_a_one_shot_at_a_time_that_has_ended_has_another_key(waiting: Job, daily: Job, now: datetime) -> None:
+    """Whether it was a one-shot before or a recurring job."""
+    for job in (waiting, daily):
+        ended = finish(claim(job, now), now)
+
+        assert ended.edit(now=now, at=now).execution_key != job.execution_key

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -38,10 +39,12 @@ class CloudScheduler:
         headers: Mapping[str, str],
         clock: Callable[[], datetime],
         wait: Callable[[float], bool],
+        monotonic: Callable[[], float] = time.monotonic,
         until_ready: Callable[[], object] = lambda: None,
     ) -> None:
         self.last_call: Call | None = None
         self._job = job
+        self._monotonic = monotonic
         self._address = address
         self._headers = headers
         self._clock = clock
@@ -77,7 +80,7 @@ class CloudScheduler:
         """Call until that succeeds or there is no retry left, and return the last call."""
         call = self._call(headers)
         for pause in _pauses(self._job.retry):
-            if call.has_succeeded or self._wait_until(self._clock() + pause):
+            if call.has_succeeded or self._wait(pause.total_seconds()):
                 break
             call = self._call(headers)
         return call
@@ -99,6 +102,7 @@ class CloudScheduler:
 
     def _attempt(self, headers: Mapping[str, str]) -> Call:
         began, body, status, failure = self._clock(), None, None, ""
+        began_at = self._monotonic()  # the wall clock may be put forward or back during a call
         deadline = self._job.attempt_deadline.total_seconds()
         connection = HTTPConnection(self._address, timeout=deadline)
         try:
@@ -115,7 +119,7 @@ class CloudScheduler:
             failure = f"{type(exc).__name__}: {exc}"
         finally:
             connection.close()
-        duration = self._clock() - began
+        duration = timedelta(seconds=self._monotonic() - began_at)
         return Call(began_at=began, duration=duration, status=status, body=body, failure=failure)
 
     def _own_headers(self) -> dict[str, str]:

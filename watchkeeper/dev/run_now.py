@@ -29,16 +29,19 @@ class AskedFor:
         self._jobs = jobs
         self._has_changed = has_changed
         self._known: set[tuple[str, datetime | None]] = set()
+        self._is_behind = False  # the store changed, and could not be read
         self.has_news()
 
     def has_news(self) -> bool:
         """Return whether a job was asked for since the last look. A request is news once, whatever comes of it."""
-        if not self._has_changed():
+        if not self._has_changed() and not self._is_behind:
             return False
         try:
             due = self._jobs.upcoming(timedelta(), limit=PAGE)
         except StoreUnavailable:
-            return False  # the tick will say so
+            self._is_behind = True  # the tick will say so
+            return False
+        self._is_behind = False
         jobs = [job for job in due if isinstance(job, Job)]
         before, self._known = self._known, {(job.id, job.ready_at) for job in jobs if _is_asked_for(job)}
         return bool(self._known - before)
@@ -62,8 +65,12 @@ def call_when_asked(asked: AskedFor, call: Callable[[], object], wait: Wait) -> 
             free.release()
 
     while not wait(LOOK_SECONDS):
-        if asked.has_news() and free.acquire(blocking=False):
+        if not free.acquire(blocking=False):
+            continue  # what is asked for meanwhile is still news when a call has ended
+        if asked.has_news():
             threading.Thread(target=call_and_leave, daemon=True).start()
+        else:
+            free.release()
 
 
 def watch_file(path: Path) -> Callable[[], bool]:
