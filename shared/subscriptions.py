@@ -102,9 +102,9 @@ class Renewals:
         *,
         now: datetime,
         clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
         by: str,
         is_stopping: Callable[[], bool] = lambda: False,
-        monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         limit = min(settings.lease, settings.function_timeout)

@@ -662,6 +662,7 @@ def refresh(airtable: Airtable, clock: HandClock, json_store: JsonStore) -> Refr
             settings,
             now=clock(),
             clock=clock,
+            monotonic=lambda: clock().timestamp(),
             by="test",
             is_stopping=is_stopping,
             sleep=clock.sleep,

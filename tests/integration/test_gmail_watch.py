@@ -3,6 +3,7 @@
 import base64
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
@@ -647,7 +648,7 @@ def test_a_renewal_whose_process_dies_is_taken_over_after_its_lease(google: Goog
 def renewals(google: Google) -> Renewals:
     """Renewals by the real clock."""
     settings = Settings.from_env({"AUTH_MODE": "off"})
-    return Renewals(google.storage.store, settings, now=utc_now(), clock=utc_now, by="test")
+    return Renewals(google.storage.store, settings, now=utc_now(), clock=utc_now, monotonic=time.monotonic, by="test")
 
 
 def test_a_token_service_that_never_answers_is_given_up(

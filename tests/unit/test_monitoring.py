@@ -219,7 +219,9 @@ def renew_gmail(folder: Path) -> None:
         return Renewed(expires_at=NOW + timedelta(days=7))
 
     store = JsonStore(folder / "gmail.json", lambda: NOW)
-    Renewals(store, SETTINGS, now=NOW, clock=lambda: NOW, by="scheduler").renew_all([good, bad], renew)
+    Renewals(store, SETTINGS, now=NOW, clock=lambda: NOW, monotonic=time.monotonic, by="scheduler").renew_all(
+        [good, bad], renew
+    )
 
 
 def renew_airtable(folder: Path) -> None:
@@ -228,7 +230,7 @@ def renew_airtable(folder: Path) -> None:
     with Airtable(bases={BASE: webhooks}) as airtable:
         env = {"AIRTABLE_API_KEY": API_KEY, "AIRTABLE_BASE_ID": BASE, "AIRTABLE_API_ENDPOINT": airtable.url}
         store = JsonStore(folder / "airtable.json", lambda: NOW)
-        renewals = Renewals(store, SETTINGS, now=NOW, clock=lambda: NOW, by="scheduler")
+        renewals = Renewals(store, SETTINGS, now=NOW, clock=lambda: NOW, monotonic=time.monotonic, by="scheduler")
         with pytest.raises(RenewalFailed):
             renew_webhooks(AirtableSettings.from_env(env), renewals)
 

@@ -313,7 +313,7 @@ def test_many_at_once_renew_once(store: Store, now: datetime) -> None:
 
     def call() -> None:
         gate.wait(10)
-        each = Renewals(store, SETTINGS, now=now, clock=lambda: now, by="scheduler")
+        each = Renewals(store, SETTINGS, now=now, clock=lambda: now, monotonic=time.monotonic, by="scheduler")
         outcomes.append(each.renew_all([AGENT, SALES], renew))
 
     threads = [threading.Thread(target=call) for _ in range(4)]
@@ -542,9 +542,8 @@ def test_nothing_is_renewed_while_the_store_is_unreachable(
 ) -> None:
     """Without a lease two calls could renew at once."""
     monkeypatch.setattr("shared.store.firestore.READ_SECONDS", 0.2)
-    renewals = Renewals(
-        unreachable_store, settings=SETTINGS, now=clock(), clock=clock, by="scheduler", sleep=clock.sleep
-    )
+    clocks: dict[str, Any] = {"clock": clock, "monotonic": clock.monotonic, "sleep": clock.sleep}
+    renewals = Renewals(unreachable_store, settings=SETTINGS, now=clock(), by="scheduler", **clocks)
 
     with pytest.raises(StoreUnavailable):
         renewals.renew_all([AGENT], never)
