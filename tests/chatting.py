@@ -143,14 +143,14 @@ class AddOn:
 
 
 def from_person(event: Any, **changes: Any) -> Any:
-    """Give the event as it would come from another person."""
+    """Return the event as it would come from another person."""
     if "chat" in event:
         return {**event, "chat": {**event["chat"], "user": {**USER, **changes}}}
     return {**event, "user": {**USER, **changes}}
 
 
 def checked(reply: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the message of a reply, after checking both as Chat does: form, fields, values and length."""
+    """Return the message of a reply, after checking both as Chat does: form, fields, values and length."""
     message = message_of(reply)
     if "hostAppDataAction" in reply:
         action = "updateMessageAction" if replaces(reply) else "createMessageAction"
@@ -165,7 +165,7 @@ def checked(reply: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def message_of(reply: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the message that a reply, of either generation, makes or puts in another's place."""
+    """Return the message that a reply, of either generation, makes or puts in another's place."""
     if "hostAppDataAction" not in reply:
         return dict(reply)
     (action,) = reply["hostAppDataAction"]["chatDataAction"].values()
@@ -174,24 +174,24 @@ def message_of(reply: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def replaces(reply: Mapping[str, Any]) -> bool:
-    """Say whether a reply takes the place of the message with the button."""
+    """Return whether a reply takes the place of the message with the button."""
     if "hostAppDataAction" in reply:
         return "updateMessageAction" in reply["hostAppDataAction"]["chatDataAction"]
     return reply.get("actionResponse") == {"type": "UPDATE_MESSAGE"}
 
 
 def words_of(value: Any) -> str:
-    """Give everything that a person reads in a message, a line each."""
+    """Return everything that a person reads in a message, a line each."""
     return "\n".join(_words(value))
 
 
 def buttons_of(value: Any) -> list[dict[str, Any]]:
-    """Give the buttons of a message, in order."""
+    """Return the buttons of a message, in order."""
     return [found for found in _objects(value) if "onClick" in found]
 
 
 def button(value: Any, label: str) -> dict[str, Any]:
-    """Give the first button of that label."""
+    """Return the first button of that label."""
     return next(found for found in buttons_of(value) if found["text"] == label)
 
 

@@ -33,11 +33,11 @@ class Answered:
     lines: list[dict[str, Any]]
 
     def errors(self) -> list[str]:
-        """Give the messages that were logged as ERROR."""
+        """Return the messages that were logged as ERROR."""
         return [line["message"] for line in self.lines if line["severity"] == "ERROR"]
 
     def lines_about(self, job_id: str) -> list[dict[str, Any]]:
-        """Give the lines that name this job."""
+        """Return the lines that name this job."""
         return [line for line in self.lines if line.get("job_id") == job_id]
 
 
@@ -62,7 +62,7 @@ def call_at_once(*functions: RunningFunction) -> list[Answered]:
 
 
 def let_out(function: RunningFunction, *answers: Answered) -> str:
-    """Give all that people may see of these calls: the answers, and the whole log of the process."""
+    """Return all that people may see of these calls: the answers, and the whole log of the process."""
     return "\n".join([*(json.dumps(answered.body) for answered in answers), function.log.read_text()])
 
 
@@ -74,7 +74,7 @@ class Storage:
     env: Mapping[str, str]
 
     def record(self, job_id: str) -> Job:
-        """Give the record of a subscription."""
+        """Return the record of a subscription."""
         job = self.store.get([job_id])[job_id]
         assert isinstance(job, Job), job
         return job

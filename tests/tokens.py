@@ -180,7 +180,7 @@ class IdentityProvider:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Say nothing; the tests read the log."""
+                """Report nothing; the tests read the log."""
 
         return Handler
 

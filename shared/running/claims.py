@@ -114,7 +114,7 @@ class Claims:
                 log_job(logging.INFO, "job_skipped", found, "already claimed")
 
     def note(self) -> str:
-        """Tell the backlog what became of the last claims; return why nothing is known of any, if so."""
+        """Pass the results of the last claims to the backlog; return why none is known, if so."""
         tally, self.tally = self.tally, Tally()
         self._backlog.note(tally.won, tally.lost)
         return tally.unknown if not tally.won and not tally.lost else ""

@@ -70,7 +70,7 @@ class RunningJob:
         return None if self.context is None else self.context.stop_reason
 
     def ask_to_stop(self, reason: str) -> None:
-        """Tell the handler to stop, if it has begun."""
+        """Ask the handler to stop, if it has begun."""
         if self.context is not None:
             self.context.ask_to_stop(reason)
 

@@ -51,7 +51,7 @@ class World:
         until(lambda: bool(self.storage.store.due(self.storage.store.now(), 1)), 10)
 
     def job(self) -> Job:
-        """Give the job that was made; a notice of its failure is another one."""
+        """Return the job that was made; a notice of its failure is another one."""
         page = self.storage.store.page(after="", limit=100, space=self.space)
         (job,) = [job for job in page if isinstance(job, Job) and not job.id.endswith(":failed")]
         return job
@@ -64,7 +64,7 @@ class World:
         return metrics
 
     def posted(self) -> list[Message]:
-        """Give what was posted to the space."""
+        """Return what was posted to the space."""
         return [message for message in self.chat.messages if message.space == self.space]
 
     def _send(self, event: Any) -> Any:
@@ -109,7 +109,7 @@ def world(running: World, request: pytest.FixtureRequest) -> World:
 
 def test_a_reminder_arrives_where_it_was_said_and_once(world: World) -> None:
     """Although the click came twice, Chat posted it and was cut off before it said so, and more ticks came than one."""
-    world.chat.fail("applied-but-cut", times=2)  # the client tries a connection that was cut once more
+    world.chat.fail("applied-but-cut")
     asked = world.say(REMIND)
     before = world.tick()
     confirmed = [world.tap(asked, "Confirm") for _ in range(2)]

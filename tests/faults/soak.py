@@ -58,7 +58,7 @@ def told(figures: Counter[str]) -> str:
 
 
 def say(text: str) -> None:
-    """Tell who waits."""
+    """Print the text at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -92,16 +92,16 @@ class Local:
         self.airtable.bases[base] = list(webhooks)
 
     def expiration(self, base: str = BASE, place: int = 0) -> str:
-        """Give the expiration of a webhook as Airtable writes it."""
+        """Return the expiration of a webhook as Airtable writes it."""
         written: str = self.airtable.bases[base][place]["expirationTime"]
         return written
 
     def asked(self) -> list[tuple[str, str]]:
-        """Give what Airtable was asked for."""
+        """Return what Airtable was asked for."""
         return [(request.method, request.path) for request in self.airtable.requests]
 
     def refreshes(self) -> list[str]:
-        """Give the paths of the refreshes that Airtable was asked for."""
+        """Return the paths of the refreshes that Airtable was asked for."""
         return [path for method, path in self.asked() if method == "POST"]
 
 

@@ -87,17 +87,17 @@ class Chat:
         return reply
 
     def jobs(self, space: str) -> list[Job]:
-        """Give the jobs of a space as they are stored."""
+        """Return the jobs of a space as they are stored."""
         return [job for job in self.storage.store.page(after="", limit=100, space=space) if isinstance(job, Job)]
 
     def leaks(self, *secrets: str) -> list[str]:
-        """Give what stands in the log of the process and must not: words, capabilities, people, tokens."""
+        """Return what stands in the log of the process and must not: words, capabilities, people, tokens."""
         log = self.function.log.read_text()
         private = (SECRET, "bot_config_complete", "configCompleteRedirect", "@example.com", "Ada", "users/104")
         return [secret for secret in (*private, *secrets) if secret in log]
 
     def logged(self, action: str) -> list[dict[str, Any]]:
-        """Give the lines of that action."""
+        """Return the lines of that action."""
         return [line for line in self.function.log_lines() if line.get("action") == action]
 
 
@@ -140,7 +140,7 @@ def space() -> str:
 
 
 def example(text: str) -> dict[str, Any]:
-    """Give a button that says a text."""
+    """Return a button that says a text."""
     pairs = [{"key": "action", "value": "say"}, {"key": "text", "value": text}]
     return {"text": text, "onClick": {"action": {"function": URL, "parameters": pairs}}}
 
@@ -421,7 +421,7 @@ def test_only_chat_itself_is_let_in(provider: IdentityProvider, tmp_path: Path, 
     env = {"AUTH_MODE": "verify", "CHAT_AUTH": kind, "CHAT_AUDIENCE": audience, "AUTH_CERTS_URL": provider.url}
 
     def events(token: str) -> tuple[Any, dict[str, str]]:
-        """Give an event and headers with the token in its place: the body of an add-on's event, or the header."""
+        """Return an event and headers with the token in its place: the body of an add-on's event, or the header."""
         if kind == "addon":
             return AddOn.message("help", authorizationEventObject={"systemIdToken": token}), {}
         return Classic.message("help"), {"Authorization": f"Bearer {token}"}
@@ -505,7 +505,7 @@ def test_settings_that_cannot_be_used_are_named(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def post(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Any], tuple[int, Any]]]:
-    """Give a function that sends JSON to the function's code in this process; what it logs is not kept."""
+    """Return a function that sends JSON to the function's code in this process; what it logs is not kept."""
     root, own = logging.getLogger(), logging.getLogger("watchkeeper")
     before = root.handlers[:], root.level, own.level
     spec = spec_from_file_location("chat_webhook_main", MAIN)  # every function has a module named `main`
@@ -552,7 +552,7 @@ ACTIONS = ("say", "list", "confirm", "change", "discard", "show", "run", "pause"
 
 @st.composite
 def orders(draw: st.DrawFn) -> str:
-    """Give what a confirmation carries, with anything in the place of some of it."""
+    """Return what a confirmation carries, with anything in the place of some of it."""
     whole = {"kind": "post", "text": "x", "timezone": "UTC", "at": None, "cron": None, "everybody": False}
     wanted = {"cron": "0 9 * * *", "at": "2099-01-01T09:00:00Z"}
     order = {**whole, **{name: wanted[name] for name in draw(st.sets(st.sampled_from(sorted(wanted))))}}
@@ -562,7 +562,7 @@ def orders(draw: st.DrawFn) -> str:
 
 @st.composite
 def clicks(draw: st.DrawFn) -> Any:
-    """Give a click on a button that was made up."""
+    """Return a click on a button that was made up."""
     said = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
     names = {"id": texts, "text": said, "order": orders() | texts, "after": texts, "user": texts}
     given = {"action": draw(st.sampled_from(ACTIONS)), "id": "job", **draw(st.fixed_dictionaries({}, optional=names))}
@@ -573,7 +573,7 @@ def clicks(draw: st.DrawFn) -> Any:
 
 @st.composite
 def messages(draw: st.DrawFn) -> Any:
-    """Give a message or a command whose words come in any order."""
+    """Return a message or a command whose words come in any order."""
     app, text = draw(apps), " ".join(draw(st.lists(st.sampled_from(WORDS), max_size=8)))
     return (
         app.command(draw(st.sampled_from(("remind", "every", "job"))), text)
@@ -584,7 +584,7 @@ def messages(draw: st.DrawFn) -> Any:
 
 @st.composite
 def broken_events(draw: st.DrawFn) -> Any:
-    """Give a whole event in which one place, at any depth, holds something else."""
+    """Return a whole event in which one place, at any depth, holds something else."""
     place = event = json.loads(json.dumps(draw(messages() | clicks())))
     while True:
         name = draw(st.sampled_from(sorted(place)))

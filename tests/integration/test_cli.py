@@ -48,7 +48,7 @@ class Collection:
         return self.client.collection(self.name).document(job_id).get(retry=None, timeout=10).to_dict()
 
     def versions(self) -> dict[str, Any]:
-        """Give when each document was last written."""
+        """Return when each document was last written."""
         found = self.client.collection(self.name).get(retry=None, timeout=10)
         return {document.id: document.update_time for document in found}
 
@@ -72,7 +72,7 @@ def collection(firestore_client: firestore.Client, now: datetime) -> Collection:
 
 
 def former(job_id: str, **fields: Any) -> dict[str, Any]:
-    """Give a document of the former system."""
+    """Return a document of the former system."""
     return {
         "id": job_id,
         "job_type": "log",

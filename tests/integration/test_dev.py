@@ -381,7 +381,7 @@ def test_files_that_the_settings_name_are_found_from_there(
 
 
 def test_a_function_is_loaded_again_when_its_code_changes(start: Callable[..., Run], project: Path, jobs: Jobs) -> None:
-    """Code that cannot be imported is told of and not run; no other function is touched, and none seems to die."""
+    """Code that cannot be imported is reported and not run; no other function is touched, and none seems to die."""
     handlers = project / "agent" / "handlers.py"
     run = start(project, SCHEDULER_CADENCE="0 0 1 1 *")
     run.wait_for(f"Job {EXAMPLE_JOB} completed")

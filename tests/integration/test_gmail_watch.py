@@ -99,18 +99,18 @@ class Google:
         (self.folder / "jobs.json").unlink(missing_ok=True)
 
     def claims(self) -> list[dict[str, Any]]:
-        """Give the claims of each token request."""
+        """Return the claims of each token request."""
         return [claims_of(assertion) for assertion in self.assertions()]
 
     def assertions(self) -> list[str]:
         return [dict(parse_qsl(request.body.decode()))["assertion"] for request in self.oauth.requests]
 
     def asked(self) -> list[str]:
-        """Give the paths that Gmail was asked for."""
+        """Return the paths that Gmail was asked for."""
         return [request.path for request in self.gmail.requests]
 
     def leaks(self, text: str) -> list[str]:
-        """Give the secrets of this test that are in the text: lines of the key, access tokens, assertions."""
+        """Return the secrets of this test that are in the text: lines of the key, access tokens, assertions."""
         private_key = json.loads(self.key_path.read_text())["private_key"]
         key_lines = [line for line in private_key.splitlines() if line and not line.startswith("-----")]
         tokens = [request.bearer_token() for request in self.gmail.requests]
@@ -162,7 +162,7 @@ def millis(watch: Watch) -> str:
 
 
 def record_times(payload: Mapping[str, Any]) -> tuple[datetime, datetime]:
-    """Give the last renewal and the expiry of a record."""
+    """Return the last renewal and the expiry of a record."""
     return datetime.fromisoformat(payload["renewed_at"]), datetime.fromisoformat(payload["expires_at"])
 
 

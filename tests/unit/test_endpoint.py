@@ -127,7 +127,7 @@ def closed(env: dict[str, str], provider: IdentityProvider) -> dict[str, str]:
 
 
 def error_of(response: TestResponse) -> dict[str, Any]:
-    """Give the error of an answer, having looked at the form that every error has."""
+    """Return the error of an answer, having looked at the form that every error has."""
     assert response.json is not None
     assert response.json.keys() == {"status", "error", "trace_id"}
     assert response.json["status"] == "error"

@@ -134,7 +134,7 @@ def action_of(notice: Job) -> dict[str, str]:
 
 
 def held_by_the_dead(job: Job, now: datetime, *, died_before: int) -> Job:
-    """Give the job as it stands when its holder has died, and others before it."""
+    """Return the job as it stands when its holder has died, and others before it."""
     held = replace(job, reclaims=died_before).claim(now=now, token="t", lease=SECOND, retention=DAY)
     return replace(held, lease_until=now, ready_at=now)
 
@@ -326,7 +326,7 @@ def test_the_messages_of_many_failures_take_one_call(on_file: World, work: JobFa
 
 
 def inserts(changes: Sequence[Change]) -> bool:
-    """Say whether a message is among the changes."""
+    """Return whether a message is among the changes."""
     return any(change.before is None for change in changes)
 
 
@@ -398,7 +398,7 @@ def test_a_message_that_was_stored_unheard_is_not_stored_twice(world: World, wor
 
 
 def do_or_give_up(world: World, payload: Payload, context: Context) -> None:
-    """Give up, or, being slow, end when the other job's message was delivered; the clock goes on meanwhile."""
+    """Return up, or, being slow, end when the other job's message was delivered; the clock goes on meanwhile."""
     if not payload.get("slow"):
         raise Cancel("the report is gone")
     while not world.delivered and not context.stop.wait(0.01):

@@ -49,7 +49,7 @@ def client_of(airtable: Airtable, api_key: str = API_KEY) -> Api:
 
 
 def refusal(call: Callable[[], object]) -> tuple[int, Any]:
-    """Give the status and the JSON of the error that the client meets."""
+    """Return the status and the JSON of the error that the client meets."""
     with pytest.raises(requests.HTTPError) as raised:
         call()
     response = raised.value.response

@@ -106,7 +106,7 @@ Connect = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def connect(oauth: GoogleOAuth, served: Chat) -> Connect:
-    """Give the real client's messages resource, with the default credentials of the machine."""
+    """Return the real client's messages resource, with the default credentials of the machine."""
 
     def messages(*, scope: str = BOT_SCOPE, subject: str | None = None) -> Any:
         credentials, _ = google.auth.default(scopes=[scope])
@@ -145,7 +145,7 @@ def post(chat: Chat, messages: Any) -> Post:
 
 
 def refusal(call: Callable[[], object]) -> tuple[int, str, str]:
-    """Give code, status and message of the error that the client meets."""
+    """Return code, status and message of the error that the client meets."""
     with pytest.raises(HttpError) as raised:
         call()
     error = json.loads(raised.value.content)["error"]
@@ -359,7 +359,7 @@ def test_a_message_has_at_most_32000_bytes(chat: Chat, post: Post) -> None:
 
 
 def card_with(widget: Any) -> dict[str, Any]:
-    """Give a body with a card that holds one widget."""
+    """Return a body with a card that holds one widget."""
     return {"cardsV2": [{"card": {"sections": [{}, {"widgets": [widget]}]}}]}
 
 

@@ -107,7 +107,7 @@ def keyless_credentials(oauth: GoogleOAuth, principal: str = SERVICE_ACCOUNT, so
 def client_of(
     oauth: GoogleOAuth, gmail: Gmail, folder: Path, *, subject: str = ADA, scope: str = METADATA_SCOPE
 ) -> Any:
-    """Give the users resource of the real client."""
+    """Return the users resource of the real client."""
     credentials = key_credentials(oauth, folder, subject, scope)
     options = {"api_endpoint": gmail.url}
     return build("gmail", "v1", credentials=credentials, static_discovery=True, client_options=options).users()
@@ -118,7 +118,7 @@ Users = Callable[..., Any]
 
 @pytest.fixture
 def users(oauth: GoogleOAuth, gmail: Gmail, tmp_path: Path) -> Users:
-    """Give the users resource of the real client, acting for a mailbox."""
+    """Return the users resource of the real client, acting for a mailbox."""
 
     return partial(client_of, oauth, gmail, tmp_path)
 
@@ -129,7 +129,7 @@ def watch(users: Any, topic: str = TOPIC, user: str = "me", **body: Any) -> dict
 
 
 def refusal(call: Callable[[], object]) -> tuple[int, str, str, str]:
-    """Give code, status, reason and message of the error that the client meets."""
+    """Return code, status, reason and message of the error that the client meets."""
     with pytest.raises(HttpError) as raised:
         call()
     error = json.loads(raised.value.content)["error"]

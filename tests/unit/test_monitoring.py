@@ -108,7 +108,7 @@ def value_of(entry: Entry, field: str) -> Any:
 
 
 def matches(filter_text: str, entry: Entry) -> bool:
-    """Tell whether Cloud Logging would find this entry."""
+    """Return whether Cloud Logging would find this entry."""
     return all(_holds(value_of(entry, field), sign, value) for field, sign, value in terms(filter_text))
 
 
@@ -121,7 +121,7 @@ def _holds(present: Any, sign: str, value: str) -> bool:
 
 
 def log_filters() -> list[tuple[str, str]]:
-    """Give every filter over log entries with where it stands, those of the commands in the texts too."""
+    """Return every filter over log entries with where it stands, those of the commands in the texts too."""
     return [
         *((name, metric["filter"]) for name, metric in METRICS.items()),
         *((name, match["filter"]) for name, alert in ALERTS.items() for match in found(alert, "conditionMatchedLog")),
@@ -473,7 +473,7 @@ def test_the_tiles_of_the_dashboard_lie_side_by_side() -> None:
 
 
 def commands(start: str) -> list[str]:
-    """Give what stands in backticks and begins so, from all texts."""
+    """Return what stands in backticks and begins so, from all texts."""
     quoted = [span for text in TEXTS.values() for span in re.findall(r"`([^`]+)`", text)]
     return sorted({span for span in quoted if span.startswith(f"{start} ")})
 

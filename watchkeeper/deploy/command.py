@@ -100,7 +100,7 @@ def _find_settings(given: str, called_from: Path) -> str:
 
 
 def _prepared(line: CommandLine, gcloud: Gcloud) -> Target:
-    """Return what is to be deployed, once whoever destroys it has confirmed that. Raises WatchkeeperError."""
+    """Return what is to be deployed, once the person who destroys it has confirmed that. Raises WatchkeeperError."""
     file = Path(line.settings) if line.settings else None
     target = read_target(project=line.project, region=line.region, number=UNKNOWN_NUMBER, only=line.only, file=file)
     needs_number = target.needs_number  # of all verbs: it refuses a webhook that would be unprotected

@@ -110,7 +110,7 @@ class Revision(NamedTuple):
 
 
 def roll_back(work: Work, function: Function) -> None:
-    """Give the traffic of a function to the newest working revision before the one that has it."""
+    """Return the traffic of a function to the newest working revision before the one that has it."""
     service = work.target.service(function)
     serving, revisions = _serving(work, service), _revisions(work, service)
     before = "THE_REVISION_BEFORE" if work.is_dry_run else revision_before(serving, revisions)

@@ -18,7 +18,7 @@ LOOK_SECONDS = 0.5
 
 
 def reload_on_change(process: FunctionProcess, wait: Wait, then: Callable[[], object] = lambda: None) -> None:
-    """Look at the code now and then until `wait` says to stop. What cannot be imported is told of and not run.
+    """Look at the code now and then until `wait` says to stop. Code that cannot be imported is reported and not run.
 
     `then` is called whenever new code has taken over.
     """
