@@ -176,6 +176,8 @@ def _is_deeper_than(most: int, value: Any) -> bool:
     """Return whether lists and objects are nested more than `most` levels deep; found without recursion."""
     level = [value]
     for _ in range(most + 1):
+        if not level:  # nearly always after a few levels, and each document that is read comes here
+            return False
         level = [
             inner
             for outer in level
