@@ -37,12 +37,14 @@ def bind(app: "WSGIApplication", port: int = 0) -> "BaseWSGIServer":
 @contextmanager
 def serving(server: "BaseWSGIServer") -> Iterator[None]:
     """Serve in the background as long as the context lasts."""
-    threading.Thread(target=server.serve_forever, args=[_END_SECONDS], daemon=True).start()
+    thread = threading.Thread(target=server.serve_forever, args=[_END_SECONDS], daemon=True)
+    thread.start()
     try:
         yield
     finally:
         server.shutdown()
-        server.server_close()
+        # The thread itself closes the port, after `shutdown` has returned: only its end says that the port is free.
+        thread.join()
 
 
 def only_this_machine(app: "WSGIApplication") -> "WSGIApplication":
