@@ -743,6 +743,16 @@ def test_an_export_holds_what_cannot_be_read_too(run: Terminal) -> None:
     assert "1 cannot be read" in result.stderr
 
 
+def test_a_hyphen_exports_to_standard_output(run: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it means standard input for an import; no file of that name is made."""
+    monkeypatch.chdir(tmp_path)
+
+    result = run("jobs", "export", "-")
+
+    assert json.loads(result.stdout) == []
+    assert not (tmp_path / "-").exists()
+
+
 def test_an_export_overwrites_only_when_told(run: Terminal, job_factory: JobFactory, tmp_path: Path) -> None:
     """Without --force a file that exists is left alone; with it the file is replaced, and nothing is left beside it."""
     run.put(job_factory())

@@ -74,7 +74,7 @@ def upgrade_jobs(session: Session, dry_run: bool) -> None:
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 @click.pass_obj
 def export_jobs(session: Session, file: Path | None, force: bool) -> None:
-    """Write all jobs as a JSON list to FILE, or to standard output.
+    """Write all jobs as a JSON list to FILE, or to standard output (also "-").
 
     Unreadable documents are written unchanged, so that nothing is lost; `jobs import` imports those that it can
     convert, and lists the others.
@@ -83,6 +83,8 @@ def export_jobs(session: Session, file: Path | None, force: bool) -> None:
     Example:
       watchkeeper jobs export backup.json
     """
+    if str(file) == "-":
+        file = None
     if file is not None and file.exists() and not force:
         raise InvalidInput(f"{file} exists; choose another file, or overwrite it with --force")
     jobs = list(session.jobs.list(with_subscriptions=True))
