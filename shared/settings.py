@@ -13,10 +13,12 @@ from shared.errors import InvalidInput, InvalidSettings
 from shared.model.recurrence import Recurrence, load_timezone
 
 GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
+TASKS_ENDPOINT = "https://cloudtasks.googleapis.com"
 ANY_FUNCTION = "watchkeeper"  # what a button in Chat calls where PUBLIC_URL is not needed
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
 KEPT = re.compile(r"secret:(latest|[1-9][0-9]*)")  # in a settings file: a version in Secret Manager
+QUEUE = r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?"  # what a handler calls it; the name that is deployed has a prefix
 SHORTEST_SECRET = 16  # characters; strangers may try as many as they like
 
 T = TypeVar("T")
@@ -38,6 +40,20 @@ class AuthPolicy:
     audiences: tuple[str, ...] = ()  # exact values of `aud`
     callers: frozenset[str] = frozenset()  # e-mail addresses of service accounts, in any case
     cron_secret: str = field(default="", repr=False)  # empty: no secret is accepted
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskQueues:
+    """Where jobs are handed over to: queues of Cloud Tasks by the names that handlers use, and who runs the jobs."""
+
+    names: tuple[tuple[str, str], ...] = ()  # a handler's name of a queue, and projects/P/locations/L/queues/Q
+    worker_url: str = ""  # of the function run_job, and the audience of the tokens that it is called with
+    caller: str = ""  # the service account that it is called as
+    endpoint: str = TASKS_ENDPOINT
+
+    def full_name(self, queue: str | None) -> str | None:
+        """Return the full name of a handler's queue, or None: the job then runs in the tick."""
+        return dict(self.names).get(queue or "")
 
 
 class Environment:
@@ -137,6 +153,7 @@ class Settings:
     log_level: str
     certs_url: str
     public_url: str
+    queues: TaskQueues
     auth: AuthPolicy = field(repr=False)
 
     @classmethod
@@ -162,6 +179,7 @@ class Settings:
             log_level=read.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
             certs_url=read.parsed("AUTH_CERTS_URL", GOOGLE_CERTS_URL, http_url),
             public_url=read.parsed("PUBLIC_URL", "", http_url),
+            queues=_queues(read),
             auth=AuthPolicy(
                 mode=AuthMode(read.one_of("AUTH_MODE", "verify", *AuthMode)),
                 audiences=read.words("AUTH_AUDIENCE"),
@@ -178,6 +196,25 @@ class Settings:
             read.problems["AUTH_MODE"] = "AUTH_MODE is 'off' in the cloud: set it to verify or platform"
         read.refuse_problems()
         return settings
+
+
+def _queues(read: Environment) -> TaskQueues:
+    nothing: tuple[tuple[str, str], ...] = ()
+    names = read.parsed("TASK_QUEUES", nothing, lambda text: tuple(_queue(word) for word in read.words("TASK_QUEUES")))
+    required = read.required if names else read.parsed
+    return TaskQueues(
+        names=names,
+        worker_url=required("RUN_JOB_URL", "", http_url),
+        caller=required("RUN_JOB_CALLER", "", str),
+        endpoint=read.parsed("TASKS_API_ENDPOINT", TASKS_ENDPOINT, http_url),
+    )
+
+
+def _queue(text: str) -> tuple[str, str]:
+    name, _, full_name = text.partition("=")
+    if not re.fullmatch(QUEUE, name) or not re.fullmatch(r"projects/[^/]+/locations/[^/]+/queues/[^/]+", full_name):
+        raise ValueError("each queue must be like agents=projects/PROJECT/locations/REGION/queues/QUEUE")
+    return name, full_name
 
 
 def parse_secret(text: str) -> str:

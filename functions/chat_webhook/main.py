@@ -1,6 +1,5 @@
 """The chat_webhook function: Google Chat calls it for every message and click, and it replies within the request."""
 
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -18,18 +17,17 @@ from chat_reply import Reply, rendered, says
 from chat_settings import ChatSettings
 from conversation import SORRY, Conversation
 from seal import Seal, kept_key
-from shared.errors import InvalidInput, InvalidSettings, StoreUnavailable, TooLarge, WrongMediaType
+from shared.errors import InvalidInput, InvalidSettings, StoreUnavailable
 from shared.handlers.agent import log_failure
 from shared.jobs import open_jobs
 from shared.logs import hashed, trace_id
 from shared.settings import ANY_FUNCTION, Settings
 from shared.store.opening import open_store
 from shared.web.certificates import Certificates
-from shared.web.endpoint import http_function
+from shared.web.endpoint import http_function, read_json
 
 log = logging.getLogger("watchkeeper.chat")
 
-MOST_BYTES = 1024 * 1024
 AGENT_LIMIT = timedelta(seconds=25)  # Chat waits for 30
 STRANGER = (
     "Sorry, I may not talk to you yet. Please ask the people who run this app to add your address to its list of users "
@@ -65,7 +63,7 @@ def respond(request: flask.Request, settings: Settings, now: datetime) -> Mappin
     Nothing else happens before the sender is authenticated: the body is read only if the token may be in it, and only
     for the token.
     """
-    chat, body = set_up(settings), cache(lambda: _json(request))
+    chat, body = set_up(settings), cache(lambda: read_json(request))
     is_ours = authenticate_chat(
         request.headers,
         lambda: identity_token(body()),
@@ -110,19 +108,6 @@ def _reply(event: Event, chat: ChatSettings, settings: Settings, now: datetime, 
         # Chat shows a person nothing but "not responding" for a 500.
         log_failure("The conversation", exc)
         return says(SORRY.format(trace_id.get()), for_one=True)
-
-
-def _json(request: flask.Request) -> Any:
-    """Read the body. Raises TooLarge, WrongMediaType and InvalidInput."""
-    body = request.stream.read(MOST_BYTES + 1)
-    if len(body) > MOST_BYTES:
-        raise TooLarge
-    if request.mimetype != "application/json":
-        raise WrongMediaType
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise InvalidInput("the body is not JSON") from None
 
 
 serve = http_function("chat_webhook", respond, env=os.environ, clock=clock)

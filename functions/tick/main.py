@@ -1,4 +1,4 @@
-"""The tick function: Cloud Scheduler calls it every minute, and it runs what is due."""
+"""The tick function: Cloud Scheduler calls it every minute, and it runs what is due, or hands it over."""
 
 import os
 import time
@@ -15,7 +15,7 @@ from shared.running.tick import check_limits, run_tick
 from shared.settings import Settings
 from shared.store.opening import open_store
 from shared.store.protocol import Store
-from shared.web.endpoint import Call, endpoint, is_stopping
+from shared.web.endpoint import Call, end_process, endpoint, is_stopping
 
 
 def clock() -> datetime:
@@ -34,7 +34,13 @@ def answer(call: Call) -> Mapping[str, Any]:
     """Run one tick and report its metrics."""
     store, handlers = set_up(call.settings)
     report = run_tick(
-        store, handlers, settings=call.settings, clock=clock, monotonic=time.monotonic, is_stopping=is_stopping
+        store,
+        handlers,
+        settings=call.settings,
+        clock=clock,
+        monotonic=time.monotonic,
+        is_stopping=is_stopping,
+        end_process=end_process,
     )
     return {"metrics": report.metrics()}
 

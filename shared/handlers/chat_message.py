@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from shared.handlers.agent import AgentContext, as_message, encoded, fitted, load_agent, log_failure
 from shared.handlers.http_request import parse_retry_after
-from shared.handlers.registry import Cancel, Context, InvalidPayload, Payload, Snooze, handler
+from shared.handlers.registry import LONGEST_IN_QUEUE, Cancel, Context, InvalidPayload, Payload, Snooze, handler
 from shared.model.recurrence import load_timezone
 from shared.model.wording import person
 from shared.settings import Environment, http_url
@@ -28,8 +28,12 @@ from shared.web.outbound import Response, any_address, exchange, read_target
 SCOPE = "https://www.googleapis.com/auth/chat.bot"
 ENDPOINT = "https://chat.googleapis.com"
 TIMEOUT_SECONDS = 10  # for a token, and for each request
+MAX_AGENT_SECONDS = LONGEST_IN_QUEUE // timedelta(seconds=1)
 MAX_ANSWER_BYTES = 2**20  # a message comes back with all that it holds
 WAIT_WHEN_BUSY = timedelta(seconds=30)
+# Chat takes one message a second in a space. Waiting within the run keeps the messages in order.
+FIRST_WAIT = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(seconds=8)
 
 
 class NotPosted(Exception):
@@ -58,8 +62,11 @@ def check_message(payload: Payload) -> None:
 
 
 def check_question(payload: Payload) -> None:
-    """Check the payload of a question to the agent: {prompt, space, thread}. Raises InvalidPayload."""
-    _check_place(payload, "agent", "prompt")
+    """Check the payload of a question to the agent: {prompt, space, thread, timeout_seconds}. Raises InvalidPayload."""
+    _check_place(payload, "agent", "prompt", "timeout_seconds")
+    seconds = payload.get("timeout_seconds", 1)
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= MAX_AGENT_SECONDS:
+        raise InvalidPayload(f"agent: timeout_seconds must be a whole number from 1 to {MAX_AGENT_SECONDS}")
     if not _is_said(payload.get("prompt")):
         raise InvalidPayload("agent: prompt must be a text that is not empty")
 
@@ -81,13 +88,28 @@ def _is_said(text: object) -> bool:
     return isinstance(text, str) and bool(text.strip())
 
 
-@handler("chat_message", timeout=timedelta(seconds=30), check=check_message)
+def _space(payload: Payload) -> str:
+    return str(payload["space"])
+
+
+def _agent_limit(payload: Payload) -> timedelta:
+    return timedelta(seconds=payload.get("timeout_seconds", MAX_AGENT_SECONDS))
+
+
+@handler("chat_message", timeout=timedelta(seconds=30), check=check_message, concurrency_key=_space)
 def chat_message(payload: Payload, context: Context) -> None:
     """Post the text and the cards of the payload."""
     post({name: payload[name] for name in ("text", "cardsV2") if payload.get(name) is not None}, payload, context)
 
 
-@handler("agent", timeout=timedelta(seconds=120), check=check_question)
+@handler(
+    "agent",
+    timeout=LONGEST_IN_QUEUE,
+    timeout_of=_agent_limit,
+    check=check_question,
+    queue="agents",
+    concurrency_key=_space,
+)
 def agent(payload: Payload, context: Context) -> None:
     """Ask the user's agent, and post its answer. Raises AgentFailed, and passes on an agent's own Snooze and Cancel."""
     read = Environment(os.environ)
@@ -123,17 +145,30 @@ def post(message: Mapping[str, Any], place: Payload, context: Context) -> None:
         raise NotPosted(f"nothing was posted: stopped ({context.stop_reason})")
     thread = {"thread": {"name": place["thread"]}} if place.get("thread") else {}
     url = _url(place["space"], context.execution_key, in_thread=bool(thread))
-    try:
-        response = _authenticated_post(url, encoded(fitted({**message, **thread})))
-    except NoToken as exc:
-        raise NotPosted(f"could not get an access token for Chat: {_short(exc.said)}") from None
-    except (OSError, HTTPException) as exc:
-        raise NotPosted(f"no response from Chat ({type(exc).__name__})") from None
+    response = _taken(url, encoded(fitted({**message, **thread})), context)
     answer = _read_json(response.body)
     if not 200 <= response.status < 300:
         raise _refusal(response, answer, place["space"], context)
     if not isinstance(answer, dict) or "name" not in answer:
         raise NotPosted("Chat did not answer with the message that it created")
+
+
+def _taken(url: str, body: bytes, context: Context) -> Response:
+    """Send the message, again and again while Chat is busy and the waits are short. Raises NotPosted."""
+    wait = FIRST_WAIT
+    while True:
+        try:
+            response = _authenticated_post(url, body)
+        except NoToken as exc:
+            raise NotPosted(f"could not get an access token for Chat: {_short(exc.said)}") from None
+        except (OSError, HTTPException) as exc:
+            raise NotPosted(f"no response from Chat ({type(exc).__name__})") from None
+        asked = parse_retry_after(response.headers["retry-after"], context.started_at) or wait
+        if response.status != 429 or asked > LONGEST_WAIT or wait > LONGEST_WAIT:
+            return response
+        if context.stop.wait(asked / timedelta(seconds=1)):
+            return response
+        wait *= 2
 
 
 def _url(space: str, request_id: str, *, in_thread: bool) -> str:

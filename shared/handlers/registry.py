@@ -6,6 +6,14 @@
 A handler that returns has succeeded. One that raises has failed and is tried again, unless it raises `Cancel`
 (the failure is final) or `Snooze` (not a failure: the same occurrence runs again after the given pause). It must be
 idempotent: delivery is at least once, and `context.execution_key` is the same in every attempt.
+
+A handler with a `queue` is run off the tick, by Cloud Tasks, and may take up to 29 minutes:
+
+    @handler("research", timeout=timedelta(minutes=20), queue="agents")
+
+One with a `concurrency_key` runs one job of each key after another within a tick, in order of their time:
+
+    @handler("post", concurrency_key=lambda payload: payload["space"])
 """
 
 import importlib
@@ -13,7 +21,7 @@ import inspect
 import logging
 import re
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -21,12 +29,14 @@ from typing import Any
 
 from shared.errors import InvalidInput, InvalidSettings
 from shared.model.value import JOB_TYPE
+from shared.settings import QUEUE
 
 log = logging.getLogger("watchkeeper.handlers")
 
 BUILT_IN = ("shared.handlers.http_request", "shared.subscriptions", "shared.handlers.chat_message")
 AGENT_MODULE = "agent.handlers"
 DEFAULT_TIMEOUT = timedelta(seconds=30)
+LONGEST_IN_QUEUE = timedelta(minutes=29)  # Cloud Tasks waits for 30
 
 Payload = Mapping[str, Any]
 
@@ -90,13 +100,15 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class Handler:
-    """A registered handler. `check` raises InvalidPayload; `timeout` is fixed or follows from the payload."""
+    """A registered handler; see `handler` for its fields."""
 
     job_type: str
     run: Callable[[Payload, Context], object]
     timeout: timedelta = DEFAULT_TIMEOUT
     timeout_of: Callable[[Payload], timedelta] | None = None
     check: Callable[[Payload], object] | None = None
+    queue: str | None = None
+    concurrency_key: Callable[[Payload], Hashable] | None = None
 
     def limit(self, payload: Payload) -> timedelta:
         """Return the time limit of a run with this payload, at most `timeout`."""
@@ -104,6 +116,15 @@ class Handler:
             return min(self.timeout_of(payload), self.timeout) if self.timeout_of else self.timeout
         except Exception:
             return self.timeout  # a payload that makes no sense is refused by the run itself
+
+    def lane(self, payload: Payload) -> Hashable:
+        """Return what only one job at a time may have in a tick, or None."""
+        try:
+            key = None if self.concurrency_key is None else (self.job_type, self.concurrency_key(payload))
+            hash(key)
+        except Exception:
+            return None  # the same
+        return key
 
 
 Handlers = Mapping[str, Handler]
@@ -116,34 +137,50 @@ def handler(
     timeout: timedelta = DEFAULT_TIMEOUT,
     timeout_of: Callable[[Payload], timedelta] | None = None,
     check: Callable[[Payload], object] | None = None,
+    queue: str | None = None,
+    concurrency_key: Callable[[Payload], Hashable] | None = None,
 ) -> Callable[[Callable[[Payload, Context], object]], Callable[[Payload, Context], object]]:
     """Register the decorated function as the handler of `job_type`.
 
     `timeout` bounds a run; with `timeout_of` a payload can ask for less. `check` refuses a payload by raising
-    InvalidPayload, when the job is made as well as before it runs. Raises InvalidSettings for a function that can never
-    run, and when another function has the name already.
+    InvalidPayload, when the job is made as well as before it runs. With a `queue` the job is handed over to that queue
+    of Cloud Tasks where TASK_QUEUES names it, and else runs in the tick, under the tick's limit. Of jobs with the
+    same `concurrency_key` (of the payload) a tick runs one at a time. Raises InvalidSettings for a function that can
+    never run, and when another function has the name already.
     """
 
     def register(function: Callable[[Payload, Context], object]) -> Callable[[Payload, Context], object]:
-        _check_registration(job_type, function, timeout)
+        _check_registration(job_type, function, timeout, queue)
         present = _registered.get(job_type)
         if present is not None and _origin(present.run) != _origin(function):
             raise InvalidSettings(
                 f"two handlers are registered for {job_type!r}: {_origin(present.run)} and {_origin(function)}"
             )
         _registered[job_type] = Handler(
-            job_type=job_type, run=function, timeout=timeout, timeout_of=timeout_of, check=check
+            job_type=job_type,
+            run=function,
+            timeout=timeout,
+            timeout_of=timeout_of,
+            check=check,
+            queue=queue,
+            concurrency_key=concurrency_key,
         )
         return function
 
     return register
 
 
-def _check_registration(job_type: object, function: Callable[..., object], timeout: object) -> None:
+def _check_registration(job_type: object, function: Callable[..., object], timeout: object, queue: object) -> None:
     if not isinstance(job_type, str) or not re.fullmatch(JOB_TYPE, job_type, re.ASCII):
         raise InvalidSettings(f"@handler needs the name of a job type (letters, digits, _ . : -), not {job_type!r}")
     if not isinstance(timeout, timedelta) or timeout <= timedelta():
         raise InvalidSettings(f"the handler of {job_type!r} needs a timedelta above zero as timeout, not {timeout!r}")
+    if queue is not None and not (isinstance(queue, str) and re.fullmatch(QUEUE, queue, re.ASCII)):
+        raise InvalidSettings(
+            f"the handler of {job_type!r} has the queue {queue!r}; a queue is named by small letters, digits and -"
+        )
+    if queue is not None and timeout > LONGEST_IN_QUEUE:
+        raise InvalidSettings(f"the handler of {job_type!r} has a timeout above 29 minutes, the longest in a queue")
     if inspect.iscoroutinefunction(function):
         raise InvalidSettings(f"the handler of {job_type!r} is an async function; write it as a plain one")
 

@@ -38,6 +38,16 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HandOver:
+    """That a job waits in a queue of Cloud Tasks: in which, since when, when it was due, and who asked for the run."""
+
+    queue: str
+    at: datetime
+    due_at: datetime
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """What a holder reports of its run: success has no `error`; `final` and `later` say what follows a failure."""
 

@@ -41,7 +41,7 @@ class Job(JobLife):
     def pause(self, *, now: datetime, by: str | None = None) -> Self:
         """Keep it from running until it is resumed. A run under way goes on, and its outcome is recorded."""
         self._refuse_unless(Status.PENDING, Status.RUNNING, to="pause")
-        return self._asked(now, by, status=Status.PAUSED, ready_at=None)
+        return self._taken_back(now)._asked(now, by, status=Status.PAUSED, ready_at=None)
 
     def resume(self, *, now: datetime, by: str | None = None, catch_up: bool = False) -> Self:
         """Let a paused job run again; one that still has a holder goes on under that holder's lease.
@@ -77,7 +77,12 @@ class Job(JobLife):
     def cancel(self, *, now: datetime, retention: timedelta, by: str | None = None) -> Self:
         """End the job for good. A run under way goes on; history will say so."""
         self._refuse_unless(Status.PENDING, Status.RUNNING, Status.PAUSED, Status.FAILED, to="cancel")
-        return self._asked(now, by, status=Status.CANCELLED, ready_at=None, expire_at=now + retention)
+        cancelled = {"status": Status.CANCELLED, "ready_at": None, "expire_at": now + retention}
+        return self._taken_back(now)._asked(now, by, **cancelled)
+
+    def _taken_back(self, now: datetime) -> Self:
+        """Return the job out of its queue, if it waits in one: nobody runs it, and its task will find nothing to do."""
+        return self if self.handed_over is None else self.give_back(now=now)
 
     def run(self, *, now: datetime, by: str | None = None) -> Self:
         """Make it due now: the same occurrence when it waits for another try, else an extra one.
@@ -130,7 +135,7 @@ class Job(JobLife):
 
     def refuse_delete(self, *, now: datetime) -> None:
         """Raise NotPossible while a holder is at work: its id must not be free for a second one."""
-        self._refuse_while_held(now, "delete")
+        self._taken_back(now)._refuse_while_held(now, "delete")
 
     def edit(self, *, now: datetime, by: str | None = None, **changes: Any) -> Self:
         """Change the given fields of the `Definition` and keep the rest, the history included; None keeps a field.
@@ -141,6 +146,8 @@ class Job(JobLife):
         """
         given = {name: value for name, value in changes.items() if value is not None}
         has_time = bool(given.keys() & {"at", "cron"})
+        if has_time and self.handed_over is not None:
+            return self._taken_back(now).edit(now=now, by=by, **given)
         kept = replace(self.definition, at=None, cron=None) if has_time else self.definition
         wanted = replace(kept, **given)
         first = wanted.first(now)
@@ -227,6 +234,8 @@ class Job(JobLife):
     def _refuse_while_held(self, now: datetime, command: str) -> None:
         if self.lease_until is None and self.status is not Status.RUNNING:
             return
+        if self.handed_over is not None:
+            raise NotPossible(f"{self._held_since()}; it runs in its turn, or `release` it to {command} it")
         if self.lease_until is not None and self.lease_until > now:
             raise NotPossible(f"{self._held_since()}; wait for it, or end its lease with `release`, to {command} it")
         if command != "delete":
@@ -234,5 +243,7 @@ class Job(JobLife):
             raise NotPossible(f"{self._held_since()} and its holder died; {follows}")
 
     def _held_since(self) -> str:
+        if self.handed_over is not None:
+            return f"job {self.id} has been waiting in queue {self.handed_over.queue} since {iso(self.handed_over.at)}"
         since = iso(self.started_at) if self.started_at else "an unknown time"
         return f"job {self.id} has been running since {since}"

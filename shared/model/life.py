@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from shared.errors import InvalidInput
 from shared.model.definition import Misfire
-from shared.model.history import Result, Run, RunOutcome
+from shared.model.history import HandOver, Result, Run, RunOutcome
 from shared.model.recurrence import InvalidSchedule
 from shared.model.value import JobValue, Status
 
@@ -23,6 +23,7 @@ LONGEST_BACKOFF = timedelta(hours=1)
 SHORTEST_LATER = timedelta(seconds=1)
 LONGEST_LATER = timedelta(days=366)
 SKIP_TOLERANCE = timedelta(minutes=10)
+_DIED = "its holder died, or could not renew its lease"
 
 
 class NotPossible(InvalidInput):
@@ -41,12 +42,13 @@ class JobLife(JobValue):
         lease: timedelta,
         retention: timedelta,
         payload: Mapping[str, Any] | None = None,
+        queue: str | None = None,
     ) -> Self:
         """Return the due job as its new holder has it, or what else becomes of it.
 
         It runs with the given token until `now + lease`, except in two cases, which have no lease: after five dead
-        holders the occurrence is given up, and a `skip` misfire moves on to the next future occurrence. Raises
-        NotPossible when it is not due.
+        holders the occurrence is given up, and a `skip` misfire moves on to the next future occurrence. With a `queue`
+        it is held to be handed over to that queue. Raises NotPossible when it is not due.
 
         With a `payload` it is claimed whatever its time, its status and its holder, for work that sets the next time
         by `finish`: so a renewal claims its subscription. Another holder's result will be refused.
@@ -58,24 +60,43 @@ class JobLife(JobValue):
         if not self.is_due(now):
             raise NotPossible(f"job {self.id} is not due")
         if self.deaths > self.reclaims:
-            died = self._died(now)
-            if died.reclaims >= MAX_RECLAIMS:
-                return died._over(
-                    self._run(RunOutcome.FAILED, now, f"given up: {died.reclaims} holders died"), retention
-                )
-            return died._held(now, token, lease)
+            return self.reclaim(now=now, token=token, lease=lease, retention=retention, queue=queue)
         caught_up = self._caught_up(now) if self.is_subject_to_misfire else self
-        return caught_up._held(now, token, lease) if caught_up.is_due(now) else caught_up
+        return caught_up._held(now, token, lease, queue) if caught_up.is_due(now) else caught_up
 
-    def _held(self, now: datetime, token: str, lease: timedelta) -> Self:
+    def reclaim(
+        self, *, now: datetime, token: str, lease: timedelta, retention: timedelta, queue: str | None = None
+    ) -> Self:
+        """Return the job, whose holder or task is known to be gone, as its new holder has it, or given up."""
+        died = self._died(now)
+        if died.reclaims >= MAX_RECLAIMS:
+            return died._over(self._run(RunOutcome.FAILED, now, f"given up: {died.reclaims} holders died"), retention)
+        return died._held(now, token, lease, queue)
+
+    def may_begin(self, token: str, now: datetime) -> bool:
+        """Return whether the job still waits in its queue for whoever shows this token."""
+        is_waiting = self.handed_over is not None and self.ready_at is not None
+        return is_waiting and self.lease_token == token and self.lease_until is not None and now < self.lease_until
+
+    def begin(self, *, now: datetime, token: str, lease: timedelta) -> Self:
+        """Return the job that waited in its queue as the one who runs it has it, with a token of its own."""
+        return self._held(now, token, lease)
+
+    def _held(self, now: datetime, token: str, lease: timedelta, queue: str | None = None) -> Self:
         until = now + lease
         # A paused job that a person asked to run stays paused while it runs, and after.
         status = self.status if self.status is Status.PAUSED else Status.RUNNING
-        return replace(self, status=status, started_at=now, ready_at=until, lease_until=until, lease_token=token)
+        held = replace(self, status=status, started_at=now, ready_at=until, lease_until=until, lease_token=token)
+        if queue is None:
+            return replace(held, handed_over=None)
+        handed_over = HandOver(queue=queue, at=now, due_at=self.due_at or now, by=self.requested_by)
+        return replace(held, started_at=None, handed_over=handed_over)
 
     def _died(self, now: datetime) -> Self:
-        lost = self._run(RunOutcome.DIED, now, "its holder died, or could not renew its lease")
-        return replace(self, reclaims=self.reclaims + 1, recent_runs=self._history(lost))
+        gone = "its task was lost before it began" if self.handed_over else _DIED
+        return replace(
+            self, reclaims=self.reclaims + 1, recent_runs=self._history(self._run(RunOutcome.DIED, now, gone))
+        )
 
     def _run(self, outcome: RunOutcome, now: datetime, error: str) -> Run:
         return Run(schedule_at=self.schedule_at, outcome=outcome, started_at=self.started_at, ended_at=now, error=error)
@@ -103,11 +124,14 @@ class JobLife(JobValue):
         until = now + lease
         return replace(self, lease_until=until, ready_at=None if self.ready_at is None else until)
 
-    def give_back(self, *, now: datetime) -> Self:
-        """End the lease and forget its holder; the same occurrence is ready for another at once."""
+    def give_back(self, *, now: datetime, due_at: datetime | None = None) -> Self:
+        """End the lease and forget its holder; the same occurrence is ready for another at once.
+
+        With `due_at`, when it was due before, it keeps its place among others, and who asked for the run.
+        """
         status = Status.PENDING if self.status is Status.RUNNING else self.status
-        ready_at = None if self.ready_at is None else now
-        return replace(self, status=status, ready_at=ready_at, lease_until=None, lease_token=None)
+        ready_at = None if self.ready_at is None else due_at or now
+        return replace(self, status=status, ready_at=ready_at, lease_until=None, lease_token=None, handed_over=None)
 
     def finish(
         self,
@@ -179,14 +203,15 @@ class JobLife(JobValue):
     def _again(self, run: Run, ready_at: datetime) -> Self:
         """Keep the occurrence and wait. History holds the time, so that it outlives a pause."""
         history = self._history(replace(run, until=ready_at))
-        waiting = replace(self, lease_until=None, error=run.error, recent_runs=history)
+        waiting = replace(self, lease_until=None, handed_over=None, error=run.error, recent_runs=history)
         if self.status is Status.PAUSED:
             return replace(waiting, ready_at=None)
         return replace(waiting, status=Status.PENDING, ready_at=ready_at)
 
     def _over(self, run: Run, retention: timedelta) -> Self:
         """End the occurrence."""
-        over = replace(self, lease_until=None, error=run.error, ready_at=None, recent_runs=self._history(run))
+        history = self._history(run)
+        over = replace(self, lease_until=None, handed_over=None, error=run.error, ready_at=None, recent_runs=history)
         if self.status is Status.CANCELLED:
             return over
         following = self._following()

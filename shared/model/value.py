@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.model.definition import Definition, InvalidJob, Misfire
-from shared.model.history import Run
+from shared.model.history import HandOver, Run
 from shared.model.recurrence import InvalidSchedule, Recurrence
 from shared.model.times import iso
 
@@ -39,7 +39,8 @@ class JobValue:
     while it runs, the end of its lease; None when there is nothing to do. `regular_at` is set while a recurring job
     has an extra occurrence, which a person asked for: it is the regular one that follows. `lease_until` is set as
     long as a holder has not finished, whatever the status, and `lease_token` (the fence) outlives the finish, so that
-    a holder that did not hear of its own finish can recognise it.
+    a holder that did not hear of its own finish can recognise it. `handed_over` is set while the job waits in a queue
+    of Cloud Tasks: then the lease is held for whoever shows the token, and nobody runs it yet.
     """
 
     id: str
@@ -57,6 +58,7 @@ class JobValue:
     reclaims: int = 0
     lease_until: datetime | None = None
     lease_token: str | None = field(default=None, repr=False)
+    handed_over: HandOver | None = None
     space: str | None = None
     created_at: datetime
     created_by: str | None = None
@@ -122,13 +124,29 @@ class JobValue:
 
     @property
     def deaths(self) -> int:
-        """Return how many holders died in this occurrence, the present one included when the job is found due."""
-        return self.reclaims + (self.lease_until is not None or self.status is Status.RUNNING)
+        """Return how many holders died in this occurrence, the present one included when the job is found due.
+
+        Waiting in a queue is not death.
+        """
+        is_held = self.lease_until is not None or self.status is Status.RUNNING
+        return self.reclaims + (is_held and self.handed_over is None)
 
     @property
     def requested_by(self) -> str:
         """Return who made the job ready at this time: a person's name, or "schedule"."""
+        if self.handed_over is not None:
+            return self.handed_over.by
         return self.updated_by or "unknown" if self.ready_at == self.updated_at else "schedule"
+
+    @property
+    def queue(self) -> str | None:
+        """Return the name of the queue that the job waits in, or None."""
+        return None if self.handed_over is None else self.handed_over.queue
+
+    @property
+    def due_at(self) -> datetime | None:
+        """Return when the job was to run; while it waits in a queue, `ready_at` is the end of its lease."""
+        return self.ready_at if self.handed_over is None else self.handed_over.due_at
 
     @property
     def is_subject_to_misfire(self) -> bool:

@@ -12,7 +12,7 @@ from shared.model.value import Status
 # Errors in our own words, which hold nothing but numbers.
 OWN_ERROR = re.compile(
     "timed out after [0-9]+ s|given up: [0-9]+ holders died|its holder died, or could not renew its lease"
-    "|its lease was released"
+    "|its lease was released|its task was lost before it began"
 )
 EXCEPTION = re.compile("([A-Z][A-Za-z]{0,60}(?:Error|Exception)): ")
 
@@ -84,6 +84,10 @@ def why(job: Job, now: datetime, timezone: str) -> str:
         return local_time(moment, timezone) if moment else "an unknown time"
 
     by = f"by {person(job.updated_by)} " if job.updated_by else ""
+    if job.handed_over is not None:
+        return (
+            f"It was handed over, and has been waiting in queue {job.handed_over.queue} since {at(job.handed_over.at)}."
+        )
     if job.lease_until is not None and job.lease_until > now:
         return f"It has been running since {at(job.started_at)} (leased until {at(job.lease_until)})."
     if job.lease_until is not None and job.ready_at is not None:

@@ -4,6 +4,7 @@ import random
 import time
 from collections import deque
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from shared.model.job import Job
 from shared.store.documents import Unreadable
@@ -16,6 +17,29 @@ NEVER = datetime.min.replace(tzinfo=UTC)  # no look-ahead
 DEATHS_TO_RUN_ALONE = 2
 
 Due = Job | Unreadable
+
+
+class Source(Protocol):
+    """Where a runner takes what it claims: the backlog of a tick, or the one job of a delivery."""
+
+    documents: int  # read so far
+    jobs: int  # readable ones among them
+
+    def take(self, most: int, now: datetime, *, elapsed: timedelta, is_idle: bool) -> list[Due]:
+        """Return at most `most` documents to claim now, to a runner that holds nothing or not.
+
+        `elapsed` is how long ago it began. Raises StoreUnavailable.
+        """
+
+    def note(self, won: list[Due], lost: int) -> None:
+        """Record what became of the documents that were handed out last."""
+
+    @property
+    def has_waiting(self) -> bool:
+        """Return whether anything was read that is still to be handed out."""
+
+    def is_exhausted(self, now: datetime) -> bool:
+        """Return whether nothing due is known, or likely, to be left."""
 
 
 class Backlog:

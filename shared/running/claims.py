@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from shared.model.job import Job
-from shared.running.backlog import DEATHS_TO_RUN_ALONE, Backlog, Due
+from shared.running.backlog import DEATHS_TO_RUN_ALONE, Due, Source
 from shared.running.leasing import new_token
 from shared.running.running_job import RunningJob
 from shared.running.write import Write, log, log_job
@@ -28,22 +28,25 @@ class Tally:
 
 
 class Claims:
-    """Claims jobs from the backlog in batches that grow while they are done quickly.
+    """Claims jobs from their source in batches that grow while they are done quickly.
 
-    `begin` is called with each job that is won, as it was found and as it is held; `over` with each that ended in its
-    claim, since it was given up or moved on.
+    `claim` is the rule: it returns the job as a new holder with that token has it at that time. `begin` is called with
+    each job that is won, as it was found and as it is held; `over` with each that ended in its claim, since it was
+    given up or moved on.
     """
 
     def __init__(
         self,
-        backlog: Backlog,
+        source: Source,
         settings: Settings,
         *,
+        claim: Callable[[Job, datetime, str], Job],
         begin: Callable[[Job, Job], None],
         over: Callable[[Job], None],
     ) -> None:
-        self._backlog = backlog
+        self._source = source
         self._settings = settings
+        self._claim = claim
         self._begin = begin
         self._over = over
         self._batch = 0
@@ -52,22 +55,31 @@ class Claims:
         self.tally = Tally()
         self.skipped = 0
 
-    def room(self, running: Collection[RunningJob], elapsed: timedelta, flush_after: timedelta) -> int:
-        """Return the size of the next batch: twice the last if that was done within a second, else the free threads."""
+    def room(
+        self, running: Collection[RunningJob], elapsed: timedelta, flush_after: timedelta, *, behind: int = 0
+    ) -> int:
+        """Return the size of the next batch: twice the last if that was done within a second, else the free threads.
+
+        `behind` of the running jobs wait for another one, and take no thread. No more than a page is held.
+        """
+        return min(self._room(running, elapsed, flush_after, behind), PAGE - len(running))
+
+    def _room(self, running: Collection[RunningJob], elapsed: timedelta, flush_after: timedelta, behind: int) -> int:
         busy = [each for each in running if each.is_busy]
         if any(each.found.deaths >= DEATHS_TO_RUN_ALONE for each in busy):
             return 0
         age = elapsed - self._claimed_after
         if busy:
             self._is_slow = self._is_slow or age > QUICK_BATCH
-            return max(self._settings.concurrency - len(busy), 0) if self._is_slow and age >= flush_after else 0
+            free = max(self._settings.concurrency + behind - len(busy), 0)
+            return free if self._is_slow and age >= flush_after else 0
         is_quick = self._batch > 0 and not self._is_slow and age <= QUICK_BATCH
         self._is_slow = False
         return min(self._batch * 2, PAGE) if is_quick else self._settings.concurrency
 
     def writes(self, room: int, now: datetime, elapsed: timedelta, held: Collection[str]) -> list[Write]:
         """Return the writes that claim the next batch, but for jobs that are held here. Raises StoreUnavailable."""
-        taken = self._backlog.take(room, now, elapsed=elapsed, is_idle=not held)
+        taken = self._source.take(room, now, elapsed=elapsed, is_idle=not held)
         taken = [due for due in taken if due.id not in held]  # its former holder is still at work here
         if taken:
             self._batch, self._claimed_after = room, elapsed
@@ -76,12 +88,17 @@ class Claims:
     def _write(self, due: Due, now: datetime) -> Write:
         if isinstance(due, Unreadable):
             return Write(Change(due, due.quarantined()), partial(self._settle_quarantine, due))
-        token, lease = new_token(), self._settings.lease
         try:
-            claimed = due.claim(now=now, token=token, lease=lease, retention=self._settings.retention)
+            claimed = self._claim(due, now, new_token())
         except Exception as exc:  # no rule thought of it; the jobs beside it must run
             return self._write(Unreadable.broken_by(due, exc), now)
-        return Write(Change(due, claimed), partial(self._settle, due, token))
+        return Write(Change(due, claimed), partial(self._settle, due, claimed.lease_token))
+
+    def again(self, vanished: Job, now: datetime, queue: str | None) -> Write:
+        """Return the write that claims a job anew whose task is gone, so that nobody will begin it."""
+        lease, retention = self._settings.lease, self._settings.retention
+        claimed = vanished.reclaim(now=now, token=new_token(), lease=lease, retention=retention, queue=queue)
+        return Write(Change(vanished, claimed), partial(self._settle, vanished, claimed.lease_token))
 
     def _settle_quarantine(self, due: Unreadable, outcome: Outcome) -> None:
         if isinstance(outcome, Won):
@@ -93,7 +110,7 @@ class Claims:
         else:
             self.tally.lost += 1
 
-    def _settle(self, found: Job, token: str, outcome: Outcome) -> None:
+    def _settle(self, found: Job, token: str | None, outcome: Outcome) -> None:
         match outcome:
             case Won(Job() as job):
                 self.tally.won.append(job)
@@ -114,7 +131,7 @@ class Claims:
                 log_job(logging.INFO, "job_skipped", found, "already claimed")
 
     def note(self) -> str:
-        """Pass the results of the last claims to the backlog; return why none is known, if so."""
+        """Pass the results of the last claims to their source; return why none is known, if so."""
         tally, self.tally = self.tally, Tally()
-        self._backlog.note(tally.won, tally.lost)
+        self._source.note(tally.won, tally.lost)
         return tally.unknown if not tally.won and not tally.lost else ""

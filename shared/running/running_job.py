@@ -17,8 +17,9 @@ class State(Enum):
     LOST = auto()  # the lease is another's, or nobody's: whatever its handler comes to is refused
     UNBEGUN = auto()  # its handler will not begin here: it is given back, for another tick to run
     ENDED = auto()  # its handler has ended: the result is stored
-    TIMED_OUT = auto()  # its handler outlived its limit: that is stored, and the thread is left behind
+    TIMED_OUT = auto()  # its handler outlived its limit: it is held to the end, since the thread may still act
     REFUSED = auto()  # the store cannot hold the result: that is stored in its place
+    VANISHED = auto()  # its task is gone from the queue and it never began: it is claimed anew
 
 
 @dataclass(eq=False)
@@ -40,9 +41,19 @@ class RunningJob:
     try_after: timedelta = timedelta()  # no write earlier, since the store did not answer
 
     @property
+    def is_asked_about(self) -> bool:
+        """Return whether it was handed over earlier, so that its task is asked for and not made."""
+        return self.found.handed_over is not None and self.found.lease_token == self.job.lease_token
+
+    @property
     def is_busy(self) -> bool:
         """Return whether its handler is still to begin or to end."""
         return self.state in (State.HELD, State.LOST)
+
+    @property
+    def is_to_end(self) -> bool:
+        """Return whether its hold is to end with the next write."""
+        return not self.is_busy and self.state is not State.TIMED_OUT
 
     def may_begin(self, now: datetime) -> bool:
         """Return whether its lease is in force, as far as is known: a process can stand still for longer than that."""

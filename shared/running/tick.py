@@ -1,78 +1,62 @@
-"""One tick: find what is due, claim it, run it, store what came of it, until nothing is due or the time is spent.
+"""One tick: find what is due, and run it or hand it over, until nothing is due or the time is spent."""
 
-All swaps are made by the thread that runs the tick; handler threads only return results. So no two writes of one
-tick can race, and finishes, claims and renewals travel to the store in the same call.
-"""
-
-import logging
-import queue
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
 
-from shared.errors import InvalidSettings, StoreUnavailable
+from shared.errors import InvalidSettings
 from shared.handlers import Handlers
-from shared.model.history import Result, RunOutcome
 from shared.model.job import Job
-from shared.model.times import iso
-from shared.model.value import Status
 from shared.running.backlog import Backlog
-from shared.running.claims import Claims
-from shared.running.leasing import Hold, hold_of
-from shared.running.notices import Notices
-from shared.running.running_job import RunningJob, State
-from shared.running.workers import Workers, time_limit
-from shared.running.write import Write, log, log_job
+from shared.running.report import TickReport
+from shared.running.runner import Runner
+from shared.running.write import log
 from shared.settings import Settings
-from shared.store.documents import Unreadable
-from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Won
+from shared.store.protocol import Store
 
-POLL_SECONDS = 0.1  # bounds how late a time limit or a stored finish can be
-FLUSH_AFTER = timedelta(milliseconds=150)  # with POLL_SECONDS: a finish is stored within 0.25 s
-STOP_GRACE = timedelta(seconds=5)  # from "stop" to the record that the handler timed out
-END_GRACE = timedelta(seconds=6)  # for what runs when the process is told to end; Cloud Run kills it after 10 s
-TRY_AGAIN = timedelta(seconds=1)
-PUT_BACK = timedelta(seconds=1)  # less is what two clocks differ by
 MARGIN = timedelta(seconds=10)
 
 
-@dataclass
-class TickReport:
-    """What a tick did."""
-
-    jobs_checked: int = 0
-    jobs_due: int = 0
-    jobs_succeeded: int = 0
-    jobs_failed: int = 0
-    jobs_retried: int = 0
-    jobs_lost: int = 0
-    jobs_recovered: int = 0
-    jobs_skipped: int = 0
-    truncated: bool = False
-    max_lateness_seconds: float = 0.0
-    execution_time_ms: int = 0
-
-    def metrics(self) -> dict[str, Any]:
-        """Return all metrics by name. `jobs_executed` is the sum of what became of the handlers that were started."""
-        executed = self.jobs_succeeded + self.jobs_failed + self.jobs_retried + self.jobs_lost
-        first = {"jobs_checked": self.jobs_checked, "jobs_due": self.jobs_due, "jobs_executed": executed}
-        return {**first, **vars(self), "max_lateness_seconds": round(self.max_lateness_seconds, 3)}
+def longest_in_tick(settings: Settings) -> timedelta:
+    """Return how long a handler may run in a tick: one that begins at the end of the budget must still be stored."""
+    return settings.function_timeout - settings.budget - MARGIN
 
 
 def check_limits(settings: Settings, handlers: Handlers) -> None:
     """Refuse limits that do not fit into one call: budget + longest handler + 10 s <= the function's timeout.
 
-    Raises InvalidSettings, naming the handler and the figures.
+    A handler with a queue has no part in that: without its queue it runs in the tick for as long as it may there, which
+    is logged. Raises InvalidSettings, naming the handler and the figures.
     """
-    longest = max(handlers.values(), key=lambda handler: handler.timeout)
-    if settings.budget + longest.timeout + MARGIN > settings.function_timeout:
+    most = longest_in_tick(settings)
+    for handler in handlers.values():
+        if handler.queue is None or handler.timeout <= most or settings.queues.full_name(handler.queue):
+            continue
+        fields = {"action": "queue_missing", "job_type": handler.job_type}
+        says = "TASK_QUEUES does not name queue %s, so %s jobs run in the tick, for %.0f s at most"
+        log.warning(says, handler.queue, handler.job_type, most.total_seconds(), extra={"fields": fields})
+    own = [handler for handler in handlers.values() if handler.queue is None]
+    longest = max(own, key=lambda handler: handler.timeout)
+    if longest.timeout > most:
         raise InvalidSettings(
             f"SCHEDULER_TICK_BUDGET_SECONDS ({settings.budget.total_seconds():.0f}) + the limit of {longest.job_type}, "
             f"the longest handler ({longest.timeout.total_seconds():.0f}) + {MARGIN.total_seconds():.0f} s exceed the "
-            f"function's timeout of {settings.function_timeout.total_seconds():.0f} s: lower one, or raise the timeout"
+            f"function's timeout of {settings.function_timeout.total_seconds():.0f} s: lower one, raise the timeout, "
+            "or register the handler with a queue"
         )
+
+
+def claim_rule(handlers: Handlers, settings: Settings) -> Callable[[Job, datetime, str], Job]:
+    """Return how a tick claims a due job: to run it, to hand it over, or to ask for the task that it waits for."""
+
+    def claim(job: Job, now: datetime, token: str) -> Job:
+        handler = handlers.get(job.job_type)
+        queue = handler.queue if handler is not None and settings.queues.full_name(handler.queue) else None
+        if queue is not None and job.queue == queue:
+            # It has not begun. Its task may still wait in a long queue, which is not death: keep the token.
+            return job.renew(now=now, lease=settings.lease)
+        return job.claim(now=now, token=token, lease=settings.lease, retention=settings.retention, queue=queue)
+
+    return claim
 
 
 def run_tick(
@@ -83,355 +67,31 @@ def run_tick(
     clock: Callable[[], datetime],
     monotonic: Callable[[], float],
     is_stopping: Callable[[], bool] = lambda: False,
+    end_process: Callable[[], None] = lambda: None,
 ) -> TickReport:
-    """Run what is due and report what was done.
+    """Run what is due and report what was done; see `Runner` for the clocks.
 
-    `clock` returns aware UTC times, by which jobs are due and leases end; `monotonic` returns seconds, by which
-    budget and limits are measured, since a wall clock may be put forward or back meanwhile. `is_stopping` returns
-    whether the process has been told to end. A failing job never fails the tick. Raises StoreUnavailable when the
-    store could not be read, or results could not be stored.
+    `end_process` is called when a thread was left behind that may still act. A failing job never fails the tick. Raises
+    StoreUnavailable when the store could not be read, or results could not be stored.
     """
     log.info("Running scheduler tick", extra={"fields": {"action": "tick_started"}})
-    tick = Tick(store, handlers, settings=settings, clock=clock, monotonic=monotonic, is_stopping=is_stopping)
+
+    runner = Runner(
+        store,
+        handlers,
+        Backlog(store, clock() + min(settings.lookahead, settings.budget)),
+        claim=claim_rule(handlers, settings),
+        longest=longest_in_tick(settings),
+        settings=settings,
+        clock=clock,
+        monotonic=monotonic,
+        is_stopping=is_stopping,
+    )
     try:
-        tick.run()
+        runner.run()
     finally:
-        fields = {"action": "tick_completed", **tick.report.metrics()}
+        fields = {"action": "tick_completed", **runner.report.metrics()}
         log.info("Scheduler tick completed", extra={"fields": fields})
-    return tick.report
-
-
-class Tick:
-    """One tick; see `run_tick`.
-
-    Each job that it holds is a `RunningJob`. `_write` says which write follows from its state, and `_settle` what
-    follows from that state and the store's answer.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        handlers: Handlers,
-        *,
-        settings: Settings,
-        clock: Callable[[], datetime],
-        monotonic: Callable[[], float],
-        is_stopping: Callable[[], bool],
-    ) -> None:
-        self._store = store
-        self._handlers = handlers
-        self._settings = settings
-        self._clock = clock
-        self._is_stopping = is_stopping
-        self._monotonic = monotonic
-        self._began, self._began_at = monotonic(), clock()
-        self._workers = Workers(settings.concurrency, handlers, clock, self._elapsed)
-        self._backlog = Backlog(store, self._began_at + min(settings.lookahead, settings.budget))
-        self._claims = Claims(self._backlog, settings, begin=self._begin, over=self._over)
-        self._notices = Notices(settings, clock)
-        self._running: dict[str, RunningJob] = {}
-        self._doubtful: list[RunningJob] = []  # their write was lost: they are read again
-        self._trouble = ""  # why the store cannot be used; the tick then ends with an error
-        self._ends_after = settings.function_timeout - STOP_GRACE
-        self._is_open = True  # new handlers may start
-        self.report = TickReport()
-
-    def run(self) -> None:
-        """Run the tick to its end. Raises StoreUnavailable."""
-        try:
-            now = self._began_at
-            while self._step(now):
-                # A clock that is put back must not make due jobs undue, nor keep leases from being renewed.
-                now = max(self._clock(), self._began_at + self._elapsed())
-        finally:
-            self._workers.close()
-            self._trouble = self._trouble or self._notices.close()
-            self.report.jobs_checked, self.report.jobs_due = self._backlog.documents, self._backlog.jobs
-            self.report.jobs_skipped = self._claims.skipped
-            self.report.execution_time_ms = round(self._elapsed() / timedelta(milliseconds=1))
-        if self._trouble:
-            raise StoreUnavailable(self._trouble)
-
-    def _elapsed(self) -> timedelta:
-        """Return how long ago the tick began."""
-        return timedelta(seconds=self._monotonic() - self._began)
-
-    def _step(self, now: datetime) -> bool:
-        """Make one call to the store, or wait a moment; return whether there is more to do."""
-        self._collect()
-        self._watch()
-        if self._elapsed() >= self._ends_after:
-            self._end_late(now)
-            return False
-        claims = self._claim(now)
-        if writes := [*claims, *self._job_writes(now, at_once=bool(claims)), *self._notices.writes(self._elapsed())]:
-            self._store_all(writes)
-            return True
-        is_out_of_time = self._trouble or self._elapsed() >= self._settings.budget
-        is_put_back = self._clock() < now - PUT_BACK  # nobody knows for how long
-        is_waiting = self._notices or (self._is_open and self._backlog.has_waiting and not is_put_back)
-        if not self._running and (is_out_of_time or not is_waiting):
-            return False
-        self._wait()
-        return True
-
-    def _store_all(self, writes: list[Write]) -> None:
-        outcomes = self._store.swap([write.change for write in writes])
-        for write, outcome in zip(writes, outcomes, strict=True):
-            write.settle(outcome)
-        if trouble := self._claims.note():
-            self._give_up(trouble)
-        if self._doubtful:
-            self._read_doubtful()
-
-    # -- beginning -------------------------------------------------------------------------------------------------
-
-    def _claim(self, now: datetime) -> list[Write]:
-        elapsed = self._elapsed()
-        room = self._claims.room(self._running.values(), elapsed, FLUSH_AFTER) if self._is_open else 0
-        if not room:
-            return []
-        try:
-            writes = self._claims.writes(room, now, elapsed, self._running.keys())
-        except StoreUnavailable as exc:
-            self._give_up(str(exc))
-            return []
-        for write in writes:
-            self._notices.is_stored(write.change.job_id)
-        return writes
-
-    def _begin(self, found: Job, job: Job) -> None:
-        self.report.jobs_recovered += found.deaths > found.reclaims
-        log.info("Claimed job %s", job.id, extra={"fields": {"action": "job_claimed", **job.log_context()}})
-        running = RunningJob(found=found, job=job, limit=time_limit(self._handlers, job))
-        self._running[job.id] = running
-        if self._elapsed() < self._settings.budget:
-            self._workers.start(running)
-        else:  # the claim itself took too long
-            running.state = State.UNBEGUN
-            self.report.truncated = True
-
-    def _over(self, job: Job) -> None:
-        """Note a job that ended in its claim."""
-        run = job.recent_runs[-1]
-        if run.outcome is RunOutcome.MISSED:
-            says = f"was not run in time; it moves on to {iso(job.schedule_at)}"
-            log_job(logging.WARNING, "job_missed", job, says)
-        else:
-            log_job(logging.ERROR, "job_failed", job, f"failed for good: {run.error}")
-        self._notices.announce(job, self._running.keys())
-
-    # -- watching over what runs -----------------------------------------------------------------------------------
-
-    def _wait(self) -> None:
-        try:
-            self._take_back(*self._workers.results.get(timeout=POLL_SECONDS))
-        except queue.Empty:
-            return
-
-    def _collect(self) -> None:
-        while not self._workers.results.empty():
-            self._take_back(*self._workers.results.get())
-
-    def _take_back(self, running: RunningJob, result: Result | None) -> None:
-        """Take what a thread returns: a result, or None for a handler that it did not begin."""
-        if not running.is_busy:
-            # At its limit it was recorded as timed out, and its thread was left behind: this is that thread.
-            log_job(logging.WARNING, "late_result", running.job, "ended after its time limit; its result is refused")
-        elif result is None and running.state is State.LOST:
-            self._drop(running)
-        elif result is None:
-            running.state = State.UNBEGUN
-        else:
-            if result.error is not None and not result.final and running.stop_reason in ("shutting down", "paused"):
-                # It did as it was told, which is no failure.
-                result = replace(result, later=result.later or timedelta())
-            self._end(running, result, State.ENDED)
-
-    def _end(self, running: RunningJob, result: Result, state: State) -> None:
-        started_at = result.started_at if running.context is None else running.context.started_at
-        lateness = (started_at - (running.found.ready_at or started_at)).total_seconds()
-        self.report.max_lateness_seconds = max(self.report.max_lateness_seconds, lateness)
-        running.result = result
-        if running.state is State.LOST:
-            self._refuse(running)
-        else:
-            running.state = state
-
-    def _watch(self) -> None:
-        """Close the tick when its time is up or the process ends; stop handlers at their limits."""
-        is_stopping, elapsed = self._is_stopping(), self._elapsed()
-        if self._is_open and (is_stopping or elapsed >= self._settings.budget):
-            self._close()
-        if is_stopping:
-            self._ends_after = min(self._ends_after, elapsed + END_GRACE)
-        for running in [each for each in self._running.values() if each.is_busy and each.context is not None]:
-            if is_stopping:
-                running.ask_to_stop("shutting down")
-            ran = elapsed - running.began_after
-            if ran >= running.limit:
-                running.ask_to_stop("time limit")
-            if ran >= running.limit + STOP_GRACE:
-                self._abandon(running)
-
-    def _abandon(self, running: RunningJob) -> None:
-        says = "did not stop at its time limit; its thread is left behind"
-        log_job(logging.ERROR, "handler_abandoned", running.job, says)
-        self._workers.leave_behind(running)
-        error = f"timed out after {running.limit.total_seconds():.0f} s"
-        self._end(running, running.result_of(self._clock(), self._elapsed(), error=error), State.TIMED_OUT)
-
-    def _close(self) -> None:
-        """Start nothing more, and give back what was claimed and not begun."""
-        self._is_open = False
-        withdrawn = self._workers.withdraw()
-        for running in withdrawn:
-            running.state = State.UNBEGUN
-        self.report.truncated |= bool(withdrawn) or not self._backlog.is_exhausted(self._clock())
-
-    def _give_up(self, reason: str) -> None:
-        self._trouble = reason
-        if self._is_open:
-            fields = {"action": "store_unavailable"}
-            log.error("The job store cannot be used: %s", reason, extra={"fields": fields})
-            self._close()
-
-    # -- storing ---------------------------------------------------------------------------------------------------
-
-    def _job_writes(self, now: datetime, *, at_once: bool) -> list[Write]:
-        """Return the writes about held jobs that are to be made now.
-
-        A lease is renewed when a third of it is over, by the wall clock, which other ticks compare it with. Ends are
-        stored with the next claims, or when nothing runs any more, but never more than 0.25 s late.
-        """
-        elapsed = self._elapsed()
-        ready = [running for running in self._running.values() if elapsed >= running.try_after]
-        ended = [running for running in ready if not running.is_busy]
-        is_idle = not any(running.is_busy for running in self._running.values())
-        is_late = any(running.result and elapsed - running.ended_after >= FLUSH_AFTER for running in ended)
-        renewed = [running for running in ready if running.state is State.HELD and self._is_to_renew(running, now)]
-        writes = [*(ended if at_once or is_idle or is_late else []), *renewed]
-        return [self._write(running, now, elapsed) for running in writes]
-
-    def _is_to_renew(self, running: RunningJob, now: datetime) -> bool:
-        until = running.job.lease_until
-        return until is not None and now >= until - self._settings.lease * 2 / 3
-
-    def _write(self, running: RunningJob, now: datetime, elapsed: timedelta) -> Write:
-        """Return the write that follows from the state of the job."""
-        job: Job | Unreadable
-        try:
-            if running.is_busy:
-                job = running.job.renew(now=now, lease=self._settings.lease)
-            elif running.result is None:
-                job = running.job.give_back(now=now)
-            else:
-                job = running.job.finish(running.result, retention=self._settings.retention)
-        except Exception as exc:  # no rule thought of it; the results beside it must be stored
-            job = Unreadable.broken_by(running.job, exc).quarantined()
-        return Write(Change(running.job, job), partial(self._settle, running, now, elapsed + TRY_AGAIN))
-
-    def _settle(self, running: RunningJob, now: datetime, try_after: timedelta, outcome: Outcome) -> None:
-        """Do what follows from the state of the job and the store's answer."""
-        match outcome:
-            case Won(Job() as job) if running.is_busy:
-                running.job = job
-            case Won(Job() as job):
-                self._count(running, job)
-            case Won():
-                says = "ended, but its end breaks a rule; it is quarantined"
-                log_job(logging.ERROR, "job_set_aside", running.job, says)
-                self._lose(running)
-            case Lost():
-                # A person changed it, or another tick took it over; or it is our own write, which was not heard.
-                self._doubtful.append(running)
-            case Refused(reason) if running.result is not None and running.state is not State.REFUSED:
-                running.state = State.REFUSED
-                error = f"the store refuses the result: {reason}"
-                running.result = replace(running.result, error=error, final=True, later=None)
-            case Refused(reason) if not running.is_busy:
-                says = f"ended, but the store refuses any result: {reason}"
-                log_job(logging.ERROR, "result_refused", running.job, says)
-                self._lose(running)
-            case _:
-                running.try_after = try_after
-                if running.is_busy and running.job.lease_until is not None and now >= running.job.lease_until:
-                    running.ask_to_stop("lease lost")
-
-    def _read_doubtful(self) -> None:
-        """Look at jobs whose swap was lost: what still carries our token is still ours, however it was changed."""
-        doubtful, self._doubtful = self._doubtful, []
-        try:
-            found = self._store.get([running.job.id for running in doubtful])
-        except StoreUnavailable:
-            for running in doubtful:
-                running.try_after = self._elapsed() + TRY_AGAIN
-            return
-        for running in doubtful:
-            self._reconsider(running, found.get(running.job.id))
-
-    def _reconsider(self, running: RunningJob, found: Job | Unreadable | None) -> None:
-        hold = hold_of(running.job, found)
-        if hold is Hold.GONE or not isinstance(found, Job):
-            running.ask_to_stop("lease lost")
-            if running.is_busy:
-                running.state = State.LOST
-            else:
-                self._refuse(running)
-        elif hold is Hold.SETTLED:
-            self._count(running, found)
-        else:
-            running.job = found
-            if found.status in (Status.PAUSED, Status.CANCELLED):
-                running.ask_to_stop(found.status.value)
-
-    def _refuse(self, running: RunningJob) -> None:
-        if running.result is not None:
-            log_job(logging.WARNING, "lease_lost", running.job, "lost its lease; its result is refused")
-        self._lose(running)
-
-    def _lose(self, running: RunningJob) -> None:
-        self.report.jobs_lost += running.result is not None
-        self._drop(running)
-
-    def _drop(self, running: RunningJob) -> None:
-        del self._running[running.job.id]
-
-    def _count(self, running: RunningJob, job: Job) -> None:
-        """Count and log the end that is stored, if the job was begun."""
-        self._drop(running)
-        if running.result is None:
-            return
-        # Since a finish that was not heard, a person's command may have added to the history.
-        own = (run for run in reversed(job.recent_runs) if running.result.started_at == run.started_at)
-        run = next(own, job.recent_runs[-1])
-        match run.outcome:
-            case RunOutcome.COMPLETED:
-                self.report.jobs_succeeded += 1
-                log_job(logging.INFO, "job_completed", running.job, "completed successfully")
-            case RunOutcome.FAILED:
-                self.report.jobs_failed += 1
-                level = logging.WARNING if job.status is Status.CANCELLED else logging.ERROR
-                log_job(level, "job_failed", running.job, f"failed for good: {run.error}", running.exception)
-                self._notices.announce(job, self._running.keys())
-            case _:
-                self.report.jobs_retried += 1
-                when = iso(job.ready_at) if job.ready_at else "when it is resumed"
-                log_job(logging.INFO, "job_retried", running.job, f"will run again ({when}): {run.error}")
-
-    def _end_late(self, now: datetime) -> None:
-        """Store what can be stored, leave what still runs to its lease; a result left behind is an error."""
-        elapsed = self._elapsed()
-        ended = [running for running in self._running.values() if not running.is_busy]
-        if writes := [self._write(running, now, elapsed) for running in ended if elapsed >= running.try_after]:
-            self._store_all(writes)
-        if writes := self._notices.writes(elapsed, at_once=True):
-            self._store_all(writes)
-        self.report.truncated = True
-        for running in self._running.values():
-            self.report.jobs_lost += running.context is not None
-            if running.is_busy and running.job.lease_until is not None:
-                says = f"is left behind; it is taken over when its lease ends, at {iso(running.job.lease_until)}"
-                log_job(logging.WARNING, "job_left", running.job, says)
-        if not all(running.is_busy for running in self._running.values()):
-            self._trouble = self._trouble or "results could not be stored in time"
+        if runner.report.threads_left_behind:
+            end_process()
+    return runner.report

@@ -1,9 +1,10 @@
-"""The threads of a tick: they run the jobs that it holds and return results. They never touch the store."""
+"""The threads that run jobs, or hand them over to a queue, and return results. They never touch the store."""
 
 import contextvars
 import queue
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,31 +14,76 @@ from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.life import MAX_ERROR_CHARACTERS
 from shared.running.running_job import RunningJob
+from shared.running.tasks import TaskRefused, Tasks, Waiting
+
+TRY_TO_HAND_OVER_AGAIN = timedelta(minutes=1)
+
+Came = Result | Waiting | None
 
 
 class Workers:
     """Daemon threads that run jobs one after another; one that hangs is replaced, never waited for.
 
-    `results` is the queue on which each job comes back, with None instead of a result where its lease was lost
-    or over before it was begun. `clock` returns the time, `elapsed` how long ago the tick began.
+    Jobs of the same lane (see `concurrency_key`) run one at a time, in the order in which they were started. Each job
+    comes back on the queue `results`: with a result, with what became of its hand-over, or with None where its lease
+    was lost or over before it was begun. `clock` returns the time, `elapsed` how long ago the tick began.
     """
 
     def __init__(
-        self, most: int, handlers: Handlers, clock: Callable[[], datetime], elapsed: Callable[[], timedelta]
+        self,
+        most: int,
+        handlers: Handlers,
+        tasks: Tasks,
+        clock: Callable[[], datetime],
+        elapsed: Callable[[], timedelta],
     ) -> None:
         self._most = most
         self._handlers = handlers
+        self._tasks = tasks
         self._clock = clock
         self._elapsed = elapsed
         self._threads = 0
         self._left_behind: set[RunningJob] = set()
+        self._lanes: dict[Hashable, deque[RunningJob]] = {}  # of a lane that is at work: what waits behind it
         self._waiting: queue.SimpleQueue[RunningJob | None] = queue.SimpleQueue()
         # No SimpleQueue: when a signal interrupts its `get` after the timeout is over, it waits for ever. A process
         # that stood still meanwhile sees just that, and would never hear that it is to end.
-        self.results: queue.Queue[tuple[RunningJob, Result | None]] = queue.Queue()
+        self.results: queue.Queue[tuple[RunningJob, Came]] = queue.Queue()
 
     def start(self, running: RunningJob) -> None:
-        """Hand a job to the next free thread."""
+        """Hand a job to the next free thread, or have it wait for the one before it in its lane."""
+        lane = self._lane(running)
+        if lane in self._lanes:
+            self._lanes[lane].append(running)
+            return
+        if lane is not None:
+            self._lanes[lane] = deque()
+        self._put(running)
+
+    def ended(self, running: RunningJob) -> None:
+        """Start what waits behind a job that has ended, or was left behind."""
+        lane = self._lane(running)
+        if self._lanes.get(lane):
+            self._put(self._lanes[lane].popleft())
+        else:
+            self._lanes.pop(lane, None)
+
+    @property
+    def behind(self) -> int:
+        """Return how many jobs wait for another one of their lane, and so take no thread."""
+        return sum(map(len, self._lanes.values()))
+
+    @property
+    def left_behind(self) -> frozenset[str]:
+        """Return the ids of the jobs whose threads were left behind."""
+        return frozenset(running.job.id for running in self._left_behind)
+
+    def _lane(self, running: RunningJob) -> Hashable:
+        handler = self._handlers.get(running.job.job_type)
+        is_here = handler is not None and running.job.handed_over is None
+        return handler.lane(running.job.payload) if handler is not None and is_here else None
+
+    def _put(self, running: RunningJob) -> None:
         self._waiting.put(running)
         if self._threads < self._most:
             self.add_thread()
@@ -50,7 +96,9 @@ class Workers:
 
     def withdraw(self) -> list[RunningJob]:
         """Take back what no thread has begun."""
-        withdrawn = []
+        withdrawn = [running for lane in self._lanes.values() for running in lane]
+        for lane in self._lanes.values():
+            lane.clear()
         with suppress(queue.Empty):
             while running := self._waiting.get_nowait():
                 withdrawn.append(running)
@@ -66,6 +114,7 @@ class Workers:
         """Leave the thread that runs this job to itself; another one takes its place."""
         self._left_behind.add(running)
         self.add_thread()
+        self.ended(running)
 
     def _work(self) -> None:
         while running := self._waiting.get():
@@ -73,14 +122,18 @@ class Workers:
             if running in self._left_behind:
                 return
 
-    def _run(self, running: RunningJob) -> Result | None:
+    def _run(self, running: RunningJob) -> Came:
         now = self._clock()
         if not running.may_begin(now):
             return None
         context = running.begin(now, self._elapsed())
         error, final, later = None, False, None
         try:
+            if running.job.handed_over is not None:
+                return self._tasks.find(running.job) if running.is_asked_about else self._tasks.create(running.job)
             run_handler(self._handlers, running.job, context)
+        except TaskRefused as exc:
+            error, later = f"could not be handed over: {exc}", TRY_TO_HAND_OVER_AGAIN
         # A handler is the user's code: whatever it raises is a failure of its job and of nothing else.
         except BaseException as exc:
             error, final, later = _judged(exc)
@@ -123,7 +176,7 @@ def run_handler(handlers: Handlers, job: Job, context: Context) -> None:
     handler.run(job.payload, context)
 
 
-def time_limit(handlers: Handlers, job: Job) -> timedelta:
-    """Return the time that a run of the job may take."""
+def time_limit(handlers: Handlers, job: Job, most: timedelta) -> timedelta:
+    """Return the time that a run of the job may take, where no run may take longer than `most`."""
     handler = handlers.get(job.job_type)
-    return DEFAULT_TIMEOUT if handler is None else handler.limit(job.payload)
+    return min(DEFAULT_TIMEOUT if handler is None else handler.limit(job.payload), most)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from shared.errors import InvalidInput
 from shared.model.definition import InvalidJob, Misfire
-from shared.model.history import Run, RunOutcome
+from shared.model.history import HandOver, Run, RunOutcome
 from shared.model.job import Job
 from shared.model.life import MAX_ERROR_CHARACTERS
 from shared.model.value import MAX_RECENT_RUNS, Status
@@ -25,6 +25,8 @@ FIELDS = tuple(f.name for f in fields(Job) if f.name not in ("id", "extra", "ver
 TIMES = frozenset(name for name in FIELDS if name.endswith(("_at", "_until")))
 RUN_FIELDS = tuple(f.name for f in fields(Run))
 RUN_TIMES = ("schedule_at", "started_at", "ended_at", "until")
+HAND_OVER_FIELDS = tuple(f.name for f in fields(HandOver))
+HAND_OVER_TIMES = ("at", "due_at")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +87,12 @@ def with_times(document: Document, *, naive: tzinfo | None = None) -> dict[str, 
 
     What is no time, or naive without such a zone, stays as it is, for `from_document` to name.
     """
-    runs = document.get("recent_runs")
-    if isinstance(runs, list):
-        runs = [_times_in(run, RUN_TIMES, naive) if isinstance(run, Mapping) else run for run in runs]
-    return {**_times_in(document, TIMES, naive), **({} if runs is None else {"recent_runs": runs})}
+    nested: dict[str, Any] = {}
+    if isinstance(runs := document.get("recent_runs"), list):
+        nested["recent_runs"] = [_times_in(run, RUN_TIMES, naive) if isinstance(run, Mapping) else run for run in runs]
+    if isinstance(handed_over := document.get("handed_over"), Mapping):
+        nested["handed_over"] = _times_in(handed_over, HAND_OVER_TIMES, naive)
+    return {**_times_in(document, TIMES, naive), **nested}
 
 
 def read_time(value: Any, naive: tzinfo | None = None) -> Any:
@@ -110,6 +114,8 @@ def _times_in(document: Document, names: Collection[str], naive: tzinfo | None) 
 def _plain(name: str, value: Any) -> Any:
     if name == "recent_runs":
         return [_plain_run(run) for run in value]
+    if isinstance(value, HandOver):
+        return dict(vars(value))
     return value.value if isinstance(value, StrEnum) else value
 
 
@@ -131,6 +137,8 @@ def _read(job_id: str, document: Document, version: Any) -> Job:
     own["misfire"] = _choice(job_id, "misfire", own.get("misfire", Misfire.COALESCE), Misfire)
     own["payload"] = _payload(job_id, own.get("payload", {}))
     own["recent_runs"] = _runs(job_id, own.get("recent_runs", []))
+    if "handed_over" in own:
+        own["handed_over"] = _hand_over(job_id, own["handed_over"])
     own["error"] = own["error"][:MAX_ERROR_CHARACTERS] if "error" in own else None
     extra = {name: value for name, value in document.items() if name not in FIELDS and name != "id"}
     return Job(id=job_id, extra=extra, version=version, **own)
@@ -161,6 +169,13 @@ def _payload(job_id: str, value: Any) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError) as exc:
         raise InvalidJob(f"job {job_id!r}: payload is not JSON ({exc})") from None
+
+
+def _hand_over(job_id: str, value: Any) -> HandOver:
+    own = value if isinstance(value, Mapping) else {}
+    if own.keys() != set(HAND_OVER_FIELDS) or not all(isinstance(own[name], str) for name in ("queue", "by")):
+        raise InvalidJob(f"job {job_id!r}: handed_over is not an object of {', '.join(HAND_OVER_FIELDS)}")
+    return HandOver(**{**own, **{name: _time(job_id, f"handed_over.{name}", own[name]) for name in HAND_OVER_TIMES}})
 
 
 def _runs(job_id: str, value: Any) -> tuple[Run, ...]:

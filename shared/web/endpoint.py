@@ -5,14 +5,16 @@ becomes a status code here, and nowhere else.
 """
 
 import gc
+import json
 import logging
+import os
 import re
 import signal
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +29,8 @@ from shared.web.certificates import Certificates
 from shared.web.loopback import refuse_foreign
 
 log = logging.getLogger("watchkeeper.endpoint")
+
+MOST_BYTES = 1024 * 1024
 
 # What an SDK's import makes stays for good. Searching all of it for garbage every 700 objects takes a tenth of a start.
 gc.set_threshold(50_000, 10, 10)
@@ -47,12 +51,13 @@ STATUS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One authenticated request, as a function's `answer` sees it."""
+    """One authenticated request, as a function's `answer` sees it. `body` reads the JSON that came with it."""
 
     settings: Settings
     caller: str
     now: datetime
     trace_id: str
+    body: Callable[[], Any]
 
 
 Answer = Callable[[Call], Mapping[str, Any]]
@@ -62,9 +67,9 @@ Respond = Callable[[flask.Request, Settings, datetime], Mapping[str, Any]]
 def endpoint(
     function: str, answer: Answer, *, env: Mapping[str, str], clock: Callable[[], datetime]
 ) -> Callable[[flask.Request], flask.typing.ResponseReturnValue]:
-    """Return the HTTP function that Cloud Scheduler calls: `answer` handles an authenticated POST.
+    """Return the HTTP function that Cloud Scheduler or Cloud Tasks calls: `answer` handles an authenticated POST.
 
-    Content type and body of the request are ignored.
+    Content type and body of the request are ignored, unless `answer` reads the body.
     """
 
     @lru_cache(maxsize=1)
@@ -74,7 +79,9 @@ def endpoint(
     def respond(request: flask.Request, settings: Settings, now: datetime) -> Mapping[str, Any]:
         known = certificates(settings.certs_url)
         caller = authenticate(request.headers, settings.auth, certificates=known, now=now)
-        call = Call(settings=settings, caller=caller, now=now, trace_id=trace_id.get())
+        call = Call(
+            settings=settings, caller=caller, now=now, trace_id=trace_id.get(), body=partial(read_json, request)
+        )
         log.info("%s called", function, extra={"fields": _request_fields(request, caller)})
         return {"status": "success", "timestamp": iso(now), "trace_id": call.trace_id, **answer(call)}
 
@@ -114,6 +121,33 @@ def http_function(
 
     set_up_logs("INFO", env.get("GOOGLE_CLOUD_PROJECT", ""))
     return serve
+
+
+def read_json(request: flask.Request) -> Any:
+    """Read the body, of at most 1 MiB. Raises TooLarge, WrongMediaType and InvalidInput."""
+    body = request.stream.read(MOST_BYTES + 1)
+    if len(body) > MOST_BYTES:
+        raise errors.TooLarge
+    if request.mimetype != "application/json":
+        raise errors.WrongMediaType
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise errors.InvalidInput("the body is not JSON") from None
+
+
+def end_process() -> None:
+    """End this process as soon as the present request is answered: a thread was left behind that may still act.
+
+    Under functions-framework it is a worker of gunicorn, which starts another one for the next request.
+    """
+
+    def end_when_sent(response: flask.Response) -> flask.Response:
+        response.call_on_close(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        return response
+
+    log.warning("This process ends after its answer", extra={"fields": {"action": "process_ends"}})
+    flask.after_this_request(end_when_sent)
 
 
 def is_stopping() -> bool:

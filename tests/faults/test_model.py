@@ -20,10 +20,13 @@ from shared.errors import StoreUnavailable
 from shared.handlers import Handler
 from shared.jobs import Jobs
 from shared.model.life import NotPossible
+from shared.running.backlog import Backlog
+from shared.running.runner import Runner
 from shared.running.running_job import RunningJob
-from shared.running.tick import Tick
+from shared.running.tasks import Tasks
+from shared.running.tick import claim_rule, longest_in_tick
 from shared.running.workers import Workers
-from shared.settings import Settings
+from shared.settings import Settings, TaskQueues
 from shared.store.protocol import Change, Outcome
 from tests.faults.checker import violations
 from tests.faults.evidence import PEOPLE, Began, Ended, Fact, Ledger, Reported
@@ -73,7 +76,7 @@ class HandWorkers(Workers):
         elapsed: Callable[[], timedelta],
         note: Callable[[Fact], None],
     ) -> None:
-        super().__init__(0, HANDLERS, clock, elapsed)
+        super().__init__(0, HANDLERS, Tasks(TaskQueues()), clock, elapsed)
         self.results = Results()
         self.running: list[RunningJob] = []
         self._by = by
@@ -106,7 +109,7 @@ class HandWorkers(Workers):
         self.results.put((held, held.result_of(self._clock(), self._elapsed(), **OUTCOMES[outcome])))
 
 
-class HandTick(Tick):
+class HandTick(Runner):
     """A tick that makes one step when it is told to."""
 
     def __init__(
@@ -119,6 +122,9 @@ class HandTick(Tick):
         super().__init__(
             self.faulty,
             HANDLERS,
+            Backlog(self.faulty),
+            claim=claim_rule(HANDLERS, SETTINGS),
+            longest=longest_in_tick(SETTINGS),
             settings=SETTINGS,
             clock=clock,
             monotonic=lambda: (clock() - START).total_seconds(),

@@ -15,7 +15,8 @@ from shared.handlers import Context, Handler, Payload
 from shared.jobs import Jobs
 from shared.model.job import Job
 from shared.model.value import Status
-from shared.running.tick import TickReport, run_tick
+from shared.running.report import TickReport
+from shared.running.tick import run_tick
 from shared.settings import Settings
 from shared.store.documents import Unreadable
 from shared.store.firestore import FirestoreStore

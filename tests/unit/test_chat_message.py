@@ -44,8 +44,23 @@ MESSAGE = {"space": SPACE, "text": SECRET}
 CARDS = [{"cardId": "x", "card": {"header": {"title": "News"}}}]
 
 
-def context_of(key: str = KEY, created_by: str | None = "chat:ada@example.com") -> Context:
+class Waits(threading.Event):
+    """A stop that is never set; it notes how long it is waited for, and takes no time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout or 0)
+        return self.is_set()
+
+
+def context_of(
+    key: str = KEY, created_by: str | None = "chat:ada@example.com", stop: threading.Event | None = None
+) -> Context:
     return Context(
+        stop=stop or Waits(),
         job_id="job",
         job_type="chat_message",
         execution_key=key,
@@ -231,14 +246,29 @@ def test_credentials_without_the_scope_are_named(google: Google, monkeypatch: py
 @pytest.mark.parametrize(
     ("fault", "delay"), [pytest.param("rate-limit", 30, id="unsaid"), pytest.param("rate-limit-1s", 1, id="said")]
 )
-def test_a_busy_chat_is_asked_later(google: Google, fault: str, delay: int) -> None:
+def test_a_chat_that_stays_busy_is_asked_later(google: Google, fault: str, delay: int) -> None:
     """No attempt is used up; Retry-After says when, else it is half a minute."""
-    google.chat.fail(fault)
+    google.chat.fail(fault, times=5)
 
     later = failure()
 
     assert isinstance(later, Snooze)
     assert later.delay == timedelta(seconds=delay)
+
+
+@pytest.mark.parametrize(
+    ("fault", "waits"),
+    [pytest.param("rate-limit", [1, 2], id="unsaid"), pytest.param("rate-limit-1s", [1, 1], id="said")],
+)
+def test_a_busy_chat_is_waited_for_within_the_run(google: Google, fault: str, waits: list[int]) -> None:
+    """So the message keeps its place before those behind it: a space takes one message a second."""
+    google.chat.fail(fault, times=2)
+    stop = Waits()
+
+    chat_message(MESSAGE, context_of(stop=stop))
+
+    assert google.texts() == [SECRET]
+    assert stop.seconds == waits
 
 
 @pytest.mark.parametrize(
@@ -315,14 +345,14 @@ NOT_CREATED = "Chat did not answer with the message that it created"
 def test_whatever_is_answered_is_an_outcome(
     odd_chat: HttpServer, answer: Answer, error: type[Exception], says: str
 ) -> None:
-    """A proxy between may answer anything: it is asked once, and a redirect is not followed with the token."""
+    """A proxy between may answer anything: asked once unless busy, a redirect is not followed with the token."""
     odd_chat.answers[MESSAGES_PATH] = answer
 
     failed = failure()
 
     assert type(failed) is error
     assert str(failed).startswith(says)
-    assert len(odd_chat.received) == 1
+    assert len(odd_chat.received) == (1 if error is not Snooze else 5)
 
 
 def test_a_chat_that_answers_in_drips_is_given_up(odd_chat: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,7 +410,7 @@ def test_a_place_without_credentials_is_named(google: Google, monkeypatch: pytes
 def test_no_error_and_no_log_holds_a_secret(google: Google, caplog: pytest.LogCaptureFixture, fault: str) -> None:
     """Neither the text of the message nor a token is told."""
     caplog.set_level(logging.INFO)
-    google.chat.fail(fault, times=2)
+    google.chat.fail(fault, times=5)
 
     told = f"{failure()!r} {caplog.text}"
 

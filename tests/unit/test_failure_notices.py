@@ -15,7 +15,8 @@ from shared.model.history import Run, RunOutcome
 from shared.model.job import Job
 from shared.model.value import Status
 from shared.running.failure_notice import failure_notice
-from shared.running.tick import TickReport, run_tick
+from shared.running.report import TickReport
+from shared.running.tick import run_tick
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Outcome, Refused, Store, Unknown, Won

@@ -30,7 +30,9 @@ from shared.handlers import (
 from shared.model.history import Result, RunOutcome
 from shared.model.job import Job
 from shared.running.running_job import RunningJob
+from shared.running.tasks import Tasks
 from shared.running.workers import Workers, time_limit
+from shared.settings import TaskQueues
 
 MINUTE = timedelta(minutes=1)
 RETENTION = timedelta(days=30)
@@ -110,11 +112,11 @@ def run(held: RunningJob, now: datetime) -> Run:
     """Return a function that runs `held` with these handlers, as a tick does, and gives the result."""
 
     def run(handlers: Handlers) -> Result:
-        workers = Workers(1, handlers, lambda: now, timedelta)
+        workers = Workers(1, handlers, Tasks(TaskQueues()), lambda: now, timedelta)
         workers.start(held)
         workers.close()
         _, result = workers.results.get(timeout=1)
-        assert result is not None
+        assert isinstance(result, Result)
         return result
 
     return run
@@ -596,7 +598,7 @@ def test_a_payload_can_ask_for_less_time(timeout_of: Callable[[Payload], timedel
 
 def test_a_job_of_an_unknown_type_has_the_default_limit(job_factory: JobFactory) -> None:
     """It takes no time anyway."""
-    assert time_limit({}, job_factory(job_type="greet")) == DEFAULT_TIMEOUT
+    assert time_limit({}, job_factory(job_type="greet"), 2 * DEFAULT_TIMEOUT) == DEFAULT_TIMEOUT
 
 
 def test_a_payload_is_checked_by_its_handler() -> None:

@@ -24,7 +24,8 @@ from shared.handlers import Cancel, Context, Handler, Payload, Snooze
 from shared.model.definition import Misfire
 from shared.model.history import Result
 from shared.model.job import Job
-from shared.running.tick import TickReport, run_tick
+from shared.running.report import TickReport
+from shared.running.tick import run_tick
 from shared.settings import Settings
 from shared.store.documents import Unreadable, from_document, to_document, with_times
 from shared.store.firestore import FirestoreStore

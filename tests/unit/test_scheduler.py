@@ -18,7 +18,8 @@ from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.life import NotPossible
 from shared.model.value import Status
-from shared.running.tick import TickReport, check_limits, run_tick
+from shared.running.report import TickReport
+from shared.running.tick import check_limits, run_tick
 from shared.settings import Settings
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
@@ -734,7 +735,7 @@ def later(job_factory: JobFactory, now: datetime, *seconds: int) -> list[Job]:
 @pytest.fixture
 def looking_ahead(world: World, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
     """A world whose ticks look a minute ahead, and whose clock goes on by itself."""
-    monkeypatch.setattr("shared.running.tick.POLL_SECONDS", 0.001)
+    monkeypatch.setattr("shared.running.runner.POLL_SECONDS", 0.001)
     world.clock = Going(now)
     world.env["SCHEDULER_LOOKAHEAD_SECONDS"] = "60"
     return world

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.errors import InvalidSettings
-from shared.settings import GOOGLE_CERTS_URL, AuthMode, AuthPolicy, Settings
+from shared.settings import GOOGLE_CERTS_URL, AuthMode, AuthPolicy, Settings, TaskQueues
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 NAMES = [
@@ -59,6 +59,7 @@ def test_nothing_has_to_be_set() -> None:
         budget=timedelta(seconds=50),
         lookahead=timedelta(),
         retention=timedelta(days=30),
+        queues=TaskQueues(),
         function_timeout=timedelta(seconds=180),
         handler_modules=(),
         log_level="INFO",

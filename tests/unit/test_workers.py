@@ -15,8 +15,9 @@ from shared.handlers import Context, Handler, Payload
 from shared.model.job import Job
 from shared.running.backlog import Backlog
 from shared.running.running_job import RunningJob, State
+from shared.running.tasks import Tasks
 from shared.running.workers import Workers
-from shared.settings import PROJECT_FOLDER
+from shared.settings import PROJECT_FOLDER, TaskQueues
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
 
@@ -46,7 +47,7 @@ def gate() -> Gate:
 @pytest.fixture
 def workers(gate: Gate, now: datetime) -> Workers:
     """One thread, whose handler is the gate."""
-    return Workers(1, {"log": Handler(job_type="log", run=gate)}, lambda: now, timedelta)
+    return Workers(1, {"log": Handler(job_type="log", run=gate)}, Tasks(TaskQueues()), lambda: now, timedelta)
 
 
 def held(job: Job, now: datetime) -> RunningJob:
@@ -128,7 +129,7 @@ def test_a_job_begins_only_under_its_lease(
     """A process that stood still for longer than the lease begins nothing that another one may have by now."""
     before = threads()
     clock = now + LEASE + timedelta(seconds=late)
-    workers = Workers(1, {"log": Handler(job_type="log", run=gate)}, lambda: clock, timedelta)
+    workers = Workers(1, {"log": Handler(job_type="log", run=gate)}, Tasks(TaskQueues()), lambda: clock, timedelta)
     gate.is_open.set()
 
     workers.start(held(job_factory("a"), now))
@@ -143,10 +144,12 @@ def test_a_job_begins_only_under_its_lease(
 LISTENING = """
 import queue, signal
 from datetime import UTC, datetime, timedelta
+from shared.running.tasks import Tasks
 from shared.running.workers import Workers
+from shared.settings import TaskQueues
 told = []
 signal.signal(signal.SIGTERM, lambda *_: told.append(True))
-workers = Workers(1, {}, lambda: datetime.now(UTC), timedelta)
+workers = Workers(1, {}, Tasks(TaskQueues()), lambda: datetime.now(UTC), timedelta)
 print("listening", flush=True)
 while not told:
     try:

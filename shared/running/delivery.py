@@ -1,0 +1,100 @@
+"""One delivery by Cloud Tasks: run the job that a tick has handed over, if it still waits for this delivery.
+
+Cloud Tasks delivers at least once, and late. Of all deliveries of one hand-over the first begins the job, by a
+conditional write that replaces the token that it came with; every other finds another token, or no lease, and does
+nothing.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from shared.handlers import Handlers
+from shared.model.job import Job
+from shared.running.backlog import Due
+from shared.running.runner import Runner
+from shared.running.write import log
+from shared.settings import Settings
+from shared.store.protocol import Store
+
+MARGIN = timedelta(seconds=10)
+
+
+class Delivery:
+    """The one job of a delivery as a source for a runner: it is handed out if it waits for whoever shows this token."""
+
+    def __init__(self, store: Store, job_id: str, token: str) -> None:
+        self._store = store
+        self._job_id = job_id
+        self._token = token
+        self.documents = 0
+        self.jobs = 0
+        self.has_waiting = False
+
+    def take(self, most: int, now: datetime, *, elapsed: timedelta, is_idle: bool) -> list[Due]:
+        """Return the job, at the first call. Raises StoreUnavailable."""
+        if self.documents:
+            return []
+        self.documents = 1
+        found = self._store.get([self._job_id]).get(self._job_id)
+        if not isinstance(found, Job) or not found.may_begin(self._token, now):
+            return []
+        self.jobs = 1
+        return [found]
+
+    def note(self, won: list[Due], lost: int) -> None:
+        """Ignore what became of the claim: there is no other job to go on with."""
+
+    def is_exhausted(self, now: datetime) -> bool:
+        """Return that nothing is left to hand out."""
+        return True
+
+
+def run_delivered(
+    store: Store,
+    handlers: Handlers,
+    job_id: str,
+    token: str,
+    *,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    monotonic: Callable[[], float],
+    is_stopping: Callable[[], bool] = lambda: False,
+    end_process: Callable[[], None] = lambda: None,
+) -> str:
+    """Run the job, and return what came of it: "succeeded", "failed", "retried", "lost", or "nothing" to do.
+
+    See `run_tick` for the arguments. Raises StoreUnavailable: before the job began a later delivery can begin it, and
+    after that it finds nothing to do.
+    """
+
+    def claim(job: Job, now: datetime, own_token: str) -> Job:
+        return job.begin(now=now, token=own_token, lease=settings.lease)
+
+    runner = Runner(
+        store,
+        handlers,
+        Delivery(store, job_id, token),
+        claim=claim,
+        longest=settings.function_timeout - MARGIN,
+        settings=settings,
+        clock=clock,
+        monotonic=monotonic,
+        is_stopping=is_stopping,
+    )
+    try:
+        runner.run()
+    finally:
+        if runner.report.threads_left_behind:
+            end_process()
+    report = runner.report
+    came = {
+        "succeeded": report.jobs_succeeded,
+        "failed": report.jobs_failed,
+        "retried": report.jobs_retried,
+        "lost": report.jobs_lost,
+    }
+    outcome = next((name for name, count in came.items() if count), "nothing")
+    fields = {"action": "delivery_completed", "job_id": job_id, "outcome": outcome, **report.metrics()}
+    log.log(logging.INFO, "Delivery of job %s: %s", job_id, outcome, extra={"fields": fields})
+    return outcome
