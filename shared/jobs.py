@@ -20,7 +20,7 @@ from shared.handlers import Handlers, check_payload, load_handlers
 from shared.model.definition import Definition, InvalidJob, Misfire
 from shared.model.job import Job
 from shared.model.times import iso
-from shared.settings import Settings
+from shared.settings import Settings, TaskQueues
 from shared.store.documents import Unreadable
 from shared.store.opening import open_store
 from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unknown, Won
@@ -29,6 +29,7 @@ from shared.subscriptions import PREFIX as SUBSCRIPTION_PREFIX
 LISTING_PAGE = 2000
 SAME_TIME = timedelta(milliseconds=1)
 NOT_A_JOB = "watchkeeper:"  # begins the ids of documents that are kept beside the jobs
+NO_QUEUES = TaskQueues()
 TRIES = 10  # for a command whose job somebody else keeps changing
 
 
@@ -59,8 +60,10 @@ class Jobs:
         handlers: Handlers,
         retention: timedelta,
         timezone: str = "UTC",
+        queues: TaskQueues = NO_QUEUES,
     ) -> None:
         self._store = store
+        self._queues = queues
         self._clock = clock
         self._handlers = handlers
         self._retention = retention
@@ -190,6 +193,8 @@ class Jobs:
             if isinstance(found, Job):
                 found.refuse_delete(now=self._clock())
             if isinstance(self._swap(Change(found, None)), Won):
+                if isinstance(found, Job):
+                    self._delete_task(found, None)
                 return
         raise StoreUnavailable(f"job {job_id} keeps changing; try again")
 
@@ -201,8 +206,17 @@ class Jobs:
                 return job
             outcome = self._swap(Change(job, after))
             if isinstance(outcome, Won) and isinstance(outcome.job, Job):
+                self._delete_task(job, outcome.job)
                 return outcome.job
         raise StoreUnavailable(f"job {job_id} keeps changing; try again")
+
+    def _delete_task(self, before: Job, after: Job | None) -> None:
+        """Delete the task of a job that waited in a queue and does not any more; one that stays finds nothing to do."""
+        is_out = after is None or after.handed_over is None
+        if is_out and self._queues.full_name(before.queue) is not None:
+            from shared.running.tasks import Tasks
+
+            Tasks(self._queues).delete(before)
 
     def _swap(self, change: Change) -> Won | Lost:
         outcome: Outcome = self._store.swap([change])[0]
@@ -250,4 +264,5 @@ def open_jobs() -> Jobs:
         handlers=load_handlers(settings.handler_modules),
         retention=settings.retention,
         timezone=settings.timezone,
+        queues=settings.queues,
     )

@@ -65,6 +65,7 @@ class Session:
             handlers=handlers,
             retention=self.settings.retention,
             timezone=self.settings.timezone,
+            queues=self.settings.queues,
         )
 
 

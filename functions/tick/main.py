@@ -1,5 +1,6 @@
 """The tick function: Cloud Scheduler calls it every minute, and it runs what is due, or hands it over."""
 
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -11,11 +12,13 @@ import flask
 import functions_framework
 
 from shared.handlers import Handlers, load_handlers
-from shared.running.tick import check_limits, run_tick
+from shared.running.tick import check_limits, run_tick, where_it_runs
 from shared.settings import Settings
 from shared.store.opening import open_store
 from shared.store.protocol import Store
 from shared.web.endpoint import Call, end_process, endpoint, is_stopping
+
+log = logging.getLogger("watchkeeper.tick")
 
 
 def clock() -> datetime:
@@ -27,6 +30,10 @@ def set_up(settings: Settings) -> tuple[Store, Handlers]:
     """Open the store and import the handlers, once per instance."""
     handlers = load_handlers(settings.handler_modules)
     check_limits(settings, handlers)
+    for handler in handlers.values():
+        if place := where_it_runs(settings, handler):
+            fields = {"action": "place", "job_type": handler.job_type}
+            log.info("Jobs of type %s run %s", handler.job_type, place, extra={"fields": fields})
     return open_store(settings, clock), handlers
 
 

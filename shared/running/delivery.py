@@ -13,6 +13,7 @@ from shared.handlers import Handlers
 from shared.model.job import Job
 from shared.running.backlog import Due
 from shared.running.runner import Runner
+from shared.running.tasks import Tasks
 from shared.running.write import log
 from shared.settings import Settings
 from shared.store.protocol import Store
@@ -77,6 +78,7 @@ def run_delivered(
         Delivery(store, job_id, token),
         claim=claim,
         longest=settings.function_timeout - MARGIN,
+        tasks=Tasks(settings.queues),
         settings=settings,
         clock=clock,
         monotonic=monotonic,

@@ -58,6 +58,7 @@ class Runner:
         *,
         claim: Callable[[Job, datetime, str], Job],
         longest: timedelta,
+        tasks: Tasks,
         settings: Settings,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
@@ -71,7 +72,7 @@ class Runner:
         self._monotonic = monotonic
         self._began, self._began_at = monotonic(), clock()
         self._longest = longest
-        self._workers = Workers(settings.concurrency, handlers, Tasks(settings.queues), clock, self._elapsed)
+        self._workers = Workers(settings.concurrency, handlers, tasks, clock, self._elapsed)
         self._source = source
         self._claims = Claims(source, settings, claim=claim, begin=self._begin, over=self._over)
         self._notices = Notices(settings, clock)

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from shared.errors import InvalidSettings
-from shared.handlers import Handlers
+from shared.handlers import Handler, Handlers
 from shared.model.job import Job
 from shared.running.backlog import Backlog
 from shared.running.report import TickReport
 from shared.running.runner import Runner
+from shared.running.tasks import Tasks
 from shared.running.write import log
 from shared.settings import Settings
 from shared.store.protocol import Store
@@ -24,16 +25,10 @@ def longest_in_tick(settings: Settings) -> timedelta:
 def check_limits(settings: Settings, handlers: Handlers) -> None:
     """Refuse limits that do not fit into one call: budget + longest handler + 10 s <= the function's timeout.
 
-    A handler with a queue has no part in that: without its queue it runs in the tick for as long as it may there, which
-    is logged. Raises InvalidSettings, naming the handler and the figures.
+    A handler with a queue has no part in that: see `where_it_runs`. Raises InvalidSettings, naming the handler and the
+    figures.
     """
     most = longest_in_tick(settings)
-    for handler in handlers.values():
-        if handler.queue is None or handler.timeout <= most or settings.queues.full_name(handler.queue):
-            continue
-        fields = {"action": "queue_missing", "job_type": handler.job_type}
-        says = "TASK_QUEUES does not name queue %s, so %s jobs run in the tick, for %.0f s at most"
-        log.warning(says, handler.queue, handler.job_type, most.total_seconds(), extra={"fields": fields})
     own = [handler for handler in handlers.values() if handler.queue is None]
     longest = max(own, key=lambda handler: handler.timeout)
     if longest.timeout > most:
@@ -43,6 +38,16 @@ def check_limits(settings: Settings, handlers: Handlers) -> None:
             f"function's timeout of {settings.function_timeout.total_seconds():.0f} s: lower one, raise the timeout, "
             "or register the handler with a queue"
         )
+
+
+def where_it_runs(settings: Settings, handler: Handler) -> str:
+    """Return where the jobs of a handler with a queue run, and for how long; empty for any other handler."""
+    if handler.queue is None:
+        return ""
+    if settings.queues.full_name(handler.queue) is not None:
+        return f"off the tick, in queue {handler.queue}, for {handler.timeout.total_seconds():.0f} s at most"
+    most = min(handler.timeout, longest_in_tick(settings)).total_seconds()
+    return f"in the tick, for {most:.0f} s at most, since TASK_QUEUES does not name queue {handler.queue}"
 
 
 def claim_rule(handlers: Handlers, settings: Settings) -> Callable[[Job, datetime, str], Job]:
@@ -66,6 +71,7 @@ def run_tick(
     settings: Settings,
     clock: Callable[[], datetime],
     monotonic: Callable[[], float],
+    tasks: Tasks | None = None,
     is_stopping: Callable[[], bool] = lambda: False,
     end_process: Callable[[], None] = lambda: None,
 ) -> TickReport:
@@ -82,6 +88,7 @@ def run_tick(
         Backlog(store, clock() + min(settings.lookahead, settings.budget)),
         claim=claim_rule(handlers, settings),
         longest=longest_in_tick(settings),
+        tasks=tasks or Tasks(settings.queues),
         settings=settings,
         clock=clock,
         monotonic=monotonic,

@@ -1,6 +1,7 @@
 """The threads that run jobs, or hand them over to a queue, and return results. They never touch the store."""
 
 import contextvars
+import logging
 import queue
 import threading
 from collections import deque
@@ -15,6 +16,7 @@ from shared.model.job import Job
 from shared.model.life import MAX_ERROR_CHARACTERS
 from shared.running.running_job import RunningJob
 from shared.running.tasks import TaskRefused, Tasks, Waiting
+from shared.running.write import log_job
 
 TRY_TO_HAND_OVER_AGAIN = timedelta(minutes=1)
 
@@ -134,6 +136,7 @@ class Workers:
             run_handler(self._handlers, running.job, context)
         except TaskRefused as exc:
             error, later = f"could not be handed over: {exc}", TRY_TO_HAND_OVER_AGAIN
+            log_job(logging.ERROR, "task_refused", running.job, error)
         # A handler is the user's code: whatever it raises is a failure of its job and of nothing else.
         except BaseException as exc:
             error, final, later = _judged(exc)

@@ -125,6 +125,7 @@ class HandTick(Runner):
             Backlog(self.faulty),
             claim=claim_rule(HANDLERS, SETTINGS),
             longest=longest_in_tick(SETTINGS),
+            tasks=Tasks(TaskQueues()),
             settings=SETTINGS,
             clock=clock,
             monotonic=lambda: (clock() - START).total_seconds(),

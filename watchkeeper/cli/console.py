@@ -51,6 +51,7 @@ def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None
         handlers={},
         retention=settings.retention,
         timezone=settings.timezone,
+        queues=settings.queues,
     )
     system = System(
         jobs=jobs,

@@ -10,7 +10,7 @@ import click
 from shared.errors import InvalidSettings, StoreUnavailable
 from shared.model.job import Job
 from shared.model.value import Status
-from shared.running.tick import check_limits
+from shared.running.tick import check_limits, where_it_runs
 from shared.store.documents import Unreadable
 from watchkeeper.findings import Finding, chat_findings, place_of_jobs
 from watchkeeper.session import ADD_HANDLER, Session
@@ -114,6 +114,9 @@ def _handlers(session: Session, documents: Sequence[Job | Unreadable]) -> Iterat
         yield Finding("wrong", "limits", str(exc))
     else:
         yield Finding("ok", "limits", "budget and longest handler fit into the function's timeout")
+    for handler in handlers.values():
+        if place := where_it_runs(session.settings, handler):
+            yield Finding("ok", "queues", f"{handler.job_type} jobs run {place}")
 
 
 def _clock(session: Session) -> Finding:

@@ -6,11 +6,13 @@ from typing import Any
 
 import click
 
+from shared.errors import InvalidSettings
 from shared.jobs import UnknownJob
 from shared.model.definition import InvalidJob
 from shared.model.history import Run
 from shared.model.job import Job
 from shared.model.value import Status
+from shared.running.tick import where_it_runs
 from shared.store.documents import Unreadable
 from shared.store.protocol import PAGE
 from watchkeeper.cli.display import Row, as_object, print_json_list, print_table, text_of, to_json
@@ -69,6 +71,8 @@ def show_job(session: Session, job_id: str, as_json: bool) -> None:
 def next_run(session: Session, job: Job) -> str:
     """Return when a job runs next, or since when it runs; "" for neither."""
     zone, now = job.timezone or session.settings.timezone, session.clock()
+    if job.handed_over is not None:
+        return f"waiting in queue {job.queue} since {shown(job.handed_over.at, zone)}"
     if job.started_at and job.lease_until and job.lease_until > now:
         return f"running since {shown(job.started_at, zone)}"
     return shown_with_distance(job.ready_at, zone, now) if job.ready_at else ""
@@ -100,10 +104,21 @@ def _print_job(session: Session, job: Job | Unreadable) -> None:
         zone = job.timezone or zone
         runs = job.recent_runs
         del fields["recent_runs"]
+    if isinstance(job, Job) and (place := _place(session, job)):
+        fields["runs"] = place
     print_table(("", ""), [(name, text_of(value, zone)) for name, value in fields.items()])
     if runs:
         click.echo()
         print_table(RUN_HEADER, [_run_row(run, zone) for run in runs])
+
+
+def _place(session: Session, job: Job) -> str:
+    """Return where the job runs, if its handler has a queue; a job is shown even if no handler can be imported."""
+    try:
+        handler = session.handlers.get(job.job_type)
+    except InvalidSettings:
+        return ""
+    return "" if handler is None else where_it_runs(session.settings, handler)
 
 
 def _run_row(run: Run, zone: str) -> Row:

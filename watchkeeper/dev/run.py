@@ -253,7 +253,14 @@ def _open_jobs(settings: Settings, handlers: Handlers, env: Mapping[str, str]) -
     """
     store = open_store(settings, clock)
     is_empty = not store.page(limit=1)
-    jobs = Jobs(store, clock=clock, handlers=handlers, retention=settings.retention, timezone=settings.timezone)
+    jobs = Jobs(
+        store,
+        clock=clock,
+        handlers=handlers,
+        retention=settings.retention,
+        timezone=settings.timezone,
+        queues=settings.queues,
+    )
     is_new = not settings.json_path.exists() if settings.storage == "json" else is_empty and bool(env.get(EMULATOR))
     if is_new:
         message = "Hello! I am an example, and run every minute until I am cancelled"
