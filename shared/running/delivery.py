@@ -51,6 +51,11 @@ class Delivery:
         return True
 
 
+def begin_rule(settings: Settings) -> Callable[[Job, datetime, str], Job]:
+    """Return how a delivery claims its job: with a token of its own, so that it is the only one to begin it."""
+    return lambda job, now, token: job.begin(now=now, token=token, lease=settings.lease)
+
+
 def run_delivered(
     store: Store,
     handlers: Handlers,
@@ -69,14 +74,11 @@ def run_delivered(
     after that it finds nothing to do.
     """
 
-    def claim(job: Job, now: datetime, own_token: str) -> Job:
-        return job.begin(now=now, token=own_token, lease=settings.lease)
-
     runner = Runner(
         store,
         handlers,
         Delivery(store, job_id, token),
-        claim=claim,
+        claim=begin_rule(settings),
         longest=settings.function_timeout - MARGIN,
         tasks=Tasks(settings.queues),
         settings=settings,

@@ -17,6 +17,7 @@ class TickReport:
     jobs_recovered: int = 0
     jobs_skipped: int = 0
     jobs_handed_over: int = 0
+    jobs_not_handed_over: int = 0
     threads_left_behind: int = 0
     truncated: bool = False
     max_lateness_seconds: float = 0.0

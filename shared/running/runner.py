@@ -380,7 +380,7 @@ class Runner:
         self._lose(running)
 
     def _lose(self, running: RunningJob) -> None:
-        self.report.jobs_lost += running.result is not None
+        self.report.jobs_lost += running.result is not None and running.is_run
         self._drop(running)
 
     def _drop(self, running: RunningJob) -> None:
@@ -390,6 +390,9 @@ class Runner:
         """Count and log the end that is stored, if the job was begun."""
         self._drop(running)
         if running.result is None:
+            return
+        if not running.is_run:
+            self.report.jobs_not_handed_over += 1
             return
         # Since a finish that was not heard, a person's command may have added to the history.
         own = (run for run in reversed(job.recent_runs) if running.result.started_at == run.started_at)
@@ -419,8 +422,8 @@ class Runner:
             self._store_all(writes)
         self.report.truncated = True
         for running in self._running.values():
-            self.report.jobs_lost += running.context is not None
-            self.report.threads_left_behind += running.is_busy and running.context is not None
+            self.report.jobs_lost += running.is_run
+            self.report.threads_left_behind += running.is_busy and running.is_run
             if running.is_busy and running.job.lease_until is not None:
                 says = f"is left behind; it is taken over when its lease ends, at {iso(running.job.lease_until)}"
                 log_job(logging.WARNING, "job_left", running.job, says)

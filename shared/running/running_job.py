@@ -46,6 +46,11 @@ class RunningJob:
         return self.found.handed_over is not None and self.found.lease_token == self.job.lease_token
 
     @property
+    def is_run(self) -> bool:
+        """Return whether its handler was begun here; a hand-over is no run."""
+        return self.context is not None and self.job.handed_over is None
+
+    @property
     def is_busy(self) -> bool:
         """Return whether its handler is still to begin or to end."""
         return self.state in (State.HELD, State.LOST)

@@ -129,19 +129,25 @@ class Workers:
         if not running.may_begin(now):
             return None
         context = running.begin(now, self._elapsed())
+        if running.job.handed_over is not None:
+            return self._hand_over(running)
         error, final, later = None, False, None
         try:
-            if running.job.handed_over is not None:
-                return self._tasks.find(running.job) if running.is_asked_about else self._tasks.create(running.job)
             run_handler(self._handlers, running.job, context)
-        except TaskRefused as exc:
-            error, later = f"could not be handed over: {exc}", TRY_TO_HAND_OVER_AGAIN
-            log_job(logging.ERROR, "task_refused", running.job, error)
         # A handler is the user's code: whatever it raises is a failure of its job and of nothing else.
         except BaseException as exc:
             error, final, later = _judged(exc)
             running.exception = exc if later is None else None
         return running.result_of(self._clock(), self._elapsed(), error=error, final=final, later=later)
+
+    def _hand_over(self, running: RunningJob) -> Result | Waiting:
+        """Make the job's task, or ask for the one that was made earlier."""
+        try:
+            return self._tasks.find(running.job) if running.is_asked_about else self._tasks.create(running.job)
+        except TaskRefused as exc:
+            error = f"could not be handed over: {exc}"
+            log_job(logging.ERROR, "task_refused", running.job, error)
+            return running.result_of(self._clock(), self._elapsed(), error=error, later=TRY_TO_HAND_OVER_AGAIN)
 
 
 def _judged(exc: BaseException) -> tuple[str, bool, timedelta | None]:

@@ -121,15 +121,37 @@ def _is_claim(write: Write) -> bool:
     return write.after.lease_token != write.before.lease_token
 
 
+def _is_begin(write: Write) -> bool:
+    """Return whether a delivery takes the job out of its queue: it has shown the token that waited there."""
+    is_out = write.after is not None and write.after.handed_over is None
+    return is_out and write.before is not None and write.before.may_begin(write.before.lease_token or "", write.clock)
+
+
+def _is_asking(write: Write) -> bool:
+    """Return whether a tick keeps the lease of a job that waits in its queue, to ask for its task."""
+    before, after = write.before, write.after
+    if before is None or after is None or before.handed_over is None:
+        return False
+    return replace(after, lease_until=before.lease_until, ready_at=before.ready_at) == before
+
+
 def _claims(chain: Iterable[Write]) -> Iterator[str]:
-    """A job is taken when it is due and asked for, and from another holder, who counts, only when its lease is over."""
+    """A job is taken when it is due and asked for, and from another holder, who counts, only when its lease is over.
+
+    Out of its queue it is taken by one delivery, or anew by the tick that has asked for its task.
+    """
+    asked_by = ""
     is_asked_for = True
     for write in chain:
         if write.is_a_persons:
             is_asked_for = write.after is not None and write.after.ready_at is not None
-        if not _is_claim(write) or write.before is None or write.after is None:
+        if _is_asking(write):
+            asked_by = write.by
+        if not _is_claim(write) or write.before is None or write.after is None or _is_begin(write):
             continue
         before = write.before
+        if before.handed_over is not None and asked_by == write.by and write.after.reclaims == before.reclaims + 1:
+            continue
         if before.lease_until is not None and write.after.reclaims != before.reclaims + 1:
             yield f"{before.id}: {write.by} took it from a dead holder who does not count"
         if before.status is Status.PAUSED and not is_asked_for:
@@ -151,7 +173,7 @@ def _fence(chain: Iterable[Write]) -> Iterator[str]:
         wakes = asked is Status.PAUSED and after in (Status.PENDING, Status.RUNNING)
         if wakes or (asked is Status.CANCELLED and after is not Status.CANCELLED):
             yield f"{write.job_id}: {write.by} made it {after}, a person had it {asked}"
-        if _is_claim(write):
+        if _is_claim(write) or _is_asking(write):
             holder = write.by
         elif not write.is_a_persons and write.before is not None:
             is_given_up = write.before.deaths > write.before.reclaims >= MAX_RECLAIMS - 1
@@ -252,7 +274,7 @@ def _results(chain: Sequence[Write], evidence: Evidence) -> Iterator[str]:
 
 
 def _is_backed(run: Run, ended: Ended | None, has_begun: bool) -> bool:
-    if _is_given_up(run):
+    if _is_given_up(run) or _is_refused(run):
         return True
     if (run.error or "").startswith("timed out"):
         return has_begun
@@ -333,7 +355,8 @@ def _counts(chains: Mapping[str, Sequence[Write]], evidence: Evidence) -> Iterat
     stored: dict[str, Counter[RunOutcome]] = defaultdict(Counter)
     for chain in chains.values():
         for write in chain:
-            stored[write.by].update(run.outcome for run in added(write) if not _is_given_up(run))
+            own = [run for run in added(write) if not _is_given_up(run) and not _is_refused(run)]
+            stored[write.by].update(run.outcome for run in own)
     for report in evidence.reports:
         metrics, of_tick = report.metrics, stored[report.by]
         if metrics["jobs_executed"] != began[report.by]:
@@ -350,3 +373,7 @@ def _counts(chains: Mapping[str, Sequence[Write]], evidence: Evidence) -> Iterat
 
 def _is_given_up(run: Run) -> bool:
     return (run.error or "").startswith("given up:")
+
+
+def _is_refused(run: Run) -> bool:
+    return (run.error or "").startswith("could not be handed over:")

@@ -4,8 +4,10 @@ Ticks are cranked by hand, one call to the store at a time, over a store in memo
 write anybody else may come first. What was done is judged by the same checker as the runs with real processes.
 """
 
+import base64
+import json
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -17,16 +19,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from shared.errors import StoreUnavailable
-from shared.handlers import Handler
+from shared.handlers import Context, Handler, Payload
 from shared.jobs import Jobs
 from shared.model.life import NotPossible
 from shared.running.backlog import Backlog
+from shared.running.delivery import Delivery, begin_rule
 from shared.running.runner import Runner
 from shared.running.running_job import RunningJob
 from shared.running.tasks import Tasks
 from shared.running.tick import claim_rule, longest_in_tick
 from shared.running.workers import Workers
-from shared.settings import Settings, TaskQueues
+from shared.settings import Settings
 from shared.store.protocol import Change, Outcome
 from tests.faults.checker import violations
 from tests.faults.evidence import PEOPLE, Began, Ended, Fact, Ledger, Reported
@@ -34,10 +37,27 @@ from tests.faults.faulty_store import Fault, FaultyStore
 from tests.faults.memory_store import MemoryStore
 
 START = datetime(2026, 11, 21, 9, tzinfo=UTC)
+QUEUE = "projects/p/locations/l/queues/agents"
 SETTINGS = Settings.from_env(
-    {"SCHEDULER_LEASE_SECONDS": "60", "SCHEDULER_CONCURRENCY": "2", "CLOUD_RUN_TIMEOUT_SECONDS": "600"}
+    {
+        "SCHEDULER_LEASE_SECONDS": "60",
+        "SCHEDULER_CONCURRENCY": "2",
+        "CLOUD_RUN_TIMEOUT_SECONDS": "600",
+        "TASK_QUEUES": f"agents={QUEUE}",
+        "RUN_JOB_URL": "https://run.example",
+        "RUN_JOB_CALLER": "tasks@p.example",
+    }
 )
-HANDLERS = {"work": Handler(job_type="work", run=lambda payload, context: None, timeout=timedelta(seconds=90))}
+
+
+def no_run(payload: Payload, context: Context) -> None:
+    raise AssertionError("the model runs the jobs")
+
+
+HANDLERS = {
+    "work": Handler(job_type="work", run=no_run, timeout=timedelta(seconds=90)),
+    "research": Handler(job_type="research", run=no_run, timeout=timedelta(seconds=90), queue="agents"),
+}
 COMMANDS = ("pause", "resume", "cancel", "run", "retry", "release")
 OUTCOMES: dict[str, dict[str, Any]] = {
     "completed": {},
@@ -66,6 +86,29 @@ class Results(queue.Queue[Any]):
         return super().get(block=False)
 
 
+class ModelTasks(Tasks):
+    """Tasks in a list, delivered by the model. `answer` is what the next creation answers, done or not."""
+
+    def __init__(self) -> None:
+        super().__init__(SETTINGS.queues)
+        self.waiting: dict[str, dict[str, str]] = {}  # what each is delivered with
+        self.made: set[str] = set()
+        self.answer: tuple[bool, int] | None = None
+
+    def _call(self, method: str, resource: str, body: Any = None) -> tuple[int, str]:
+        if method == "GET":
+            return (200 if resource in self.waiting else 404), ""
+        if method == "DELETE":
+            self.waiting.pop(resource, None)
+            return 200, ""
+        is_done, status = self.answer or (True, 0)
+        if is_done and body["task"]["name"] not in self.made:
+            self.made.add(body["task"]["name"])
+            self.waiting[body["task"]["name"]] = json.loads(base64.b64decode(body["task"]["httpRequest"]["body"]))
+            return (status if self.answer else 200), "as the model has it"
+        return (status if self.answer else 409), "as the model has it"
+
+
 class HandWorkers(Workers):
     """Workers without threads: each run begins and ends when it is told to."""
 
@@ -75,8 +118,9 @@ class HandWorkers(Workers):
         clock: Callable[[], datetime],
         elapsed: Callable[[], timedelta],
         note: Callable[[Fact], None],
+        tasks: Tasks,
     ) -> None:
-        super().__init__(0, HANDLERS, Tasks(TaskQueues()), clock, elapsed)
+        super().__init__(0, HANDLERS, tasks, clock, elapsed)
         self.results = Results()
         self.running: list[RunningJob] = []
         self._by = by
@@ -96,6 +140,9 @@ class HandWorkers(Workers):
 
     def _begin(self, held: RunningJob) -> None:
         held.begin(self._clock(), self._elapsed())
+        if held.job.handed_over is not None:
+            self.results.put((held, self._hand_over(held)))
+            return
         self._note(Began(by=self._by, key=held.job.execution_key, clock=self._clock()))
         self.running.append(held)
 
@@ -110,10 +157,17 @@ class HandWorkers(Workers):
 
 
 class HandTick(Runner):
-    """A tick that makes one step when it is told to."""
+    """A tick, or a delivery of what a task says, that makes one step when it is told to."""
 
     def __init__(
-        self, store: Interrupted, by: str, clock: Callable[[], datetime], note: Callable[[Fact], None], wait: Any
+        self,
+        store: Interrupted,
+        by: str,
+        clock: Callable[[], datetime],
+        note: Callable[[Fact], None],
+        wait: Any,
+        tasks: Tasks,
+        delivered: Mapping[str, str] | None = None,
     ) -> None:
         self.ledger = store
         self.fault: Fault | None = None
@@ -122,16 +176,16 @@ class HandTick(Runner):
         super().__init__(
             self.faulty,
             HANDLERS,
-            Backlog(self.faulty),
-            claim=claim_rule(HANDLERS, SETTINGS),
+            Delivery(self.faulty, delivered["job"], delivered["token"]) if delivered else Backlog(self.faulty),
+            claim=begin_rule(SETTINGS) if delivered else claim_rule(HANDLERS, SETTINGS),
             longest=longest_in_tick(SETTINGS),
-            tasks=Tasks(TaskQueues()),
+            tasks=tasks,
             settings=SETTINGS,
             clock=clock,
             monotonic=lambda: (clock() - START).total_seconds(),
             is_stopping=lambda: self.is_told_to_end,
         )
-        self.workers = self._workers = HandWorkers(by, clock, self._elapsed, note)
+        self.workers = self._workers = HandWorkers(by, clock, self._elapsed, note, tasks)
         self._by = by
         self._note = note
         self._now = clock()
@@ -161,10 +215,11 @@ class Model(RuleBasedStateMachine):
         self.facts: list[Fact] = []
         self.store = MemoryStore()
         self.ticks: list[HandTick] = []
+        self.tasks = ModelTasks()
         self.numbers = count()
         ledger = Ledger(self.store, PEOPLE, self.persons_clock, self.facts.append)
         self.persons_offset = timedelta()
-        self.people = Jobs(ledger, clock=self.persons_clock, handlers=HANDLERS, retention=timedelta(days=30))
+        self.people = Jobs(ledger, clock=self.persons_clock, handlers={}, retention=timedelta(days=30))
 
     def persons_clock(self) -> datetime:
         return self.now + self.persons_offset
@@ -172,28 +227,51 @@ class Model(RuleBasedStateMachine):
     @initialize(recurring=st.integers(0, 2), once=st.integers(0, 3))
     def begin(self, recurring: int, once: int) -> None:
         for _ in range(recurring):
-            self.add("* * * * *", "coalesce", 1)
-        for _ in range(once):
-            self.add(None, "coalesce", 2)
+            self.add("work", "* * * * *", "coalesce", 1)
+        for number in range(once):
+            self.add(["research", "work"][number % 2], None, "coalesce", 2)
 
     @rule(
+        job_type=st.sampled_from(sorted(HANDLERS)),
         cron=st.sampled_from([None, "* * * * *", "*/5 * * * *"]),
         misfire=st.sampled_from(["coalesce", "skip"]),
         max_attempts=st.integers(1, 3),
     )
-    def add(self, cron: str | None, misfire: str, max_attempts: int) -> None:
+    def add(self, job_type: str, cron: str | None, misfire: str, max_attempts: int) -> None:
         name = f"job-{next(self.numbers)}"
-        self.people.schedule("work", id=name, cron=cron, misfire=misfire, max_attempts=max_attempts)
+        self.people.schedule(job_type, id=name, cron=cron, misfire=misfire, max_attempts=max_attempts)
+
+    @precondition(lambda self: len(self.ticks) < 4 and self.tasks.waiting)
+    @rule(
+        which=st.integers(0, 3),
+        offset=st.sampled_from([-15, 0, 15]),
+        stays=st.booleans(),  # it is delivered once more, at once or later
+    )
+    def deliver(self, which: int, offset: int, stays: bool) -> None:
+        names = sorted(self.tasks.waiting)
+        name = names[which % len(names)]
+        delivered = self.tasks.waiting[name] if stays else self.tasks.waiting.pop(name)
+        self.start(offset, delivered)
+
+    @precondition(lambda self: self.tasks.waiting)
+    @rule(which=st.integers(0, 3))
+    def lose_task(self, which: int) -> None:
+        names = sorted(self.tasks.waiting)
+        del self.tasks.waiting[names[which % len(names)]]
+
+    @rule(answer=st.sampled_from([None, (True, 0), (False, 0), (False, 403), (True, 503), (False, 503)]))
+    def answer_tasks(self, answer: tuple[bool, int] | None) -> None:
+        self.tasks.answer = answer
 
     @precondition(lambda self: len(self.ticks) < 3)
     @rule(offset=st.sampled_from([-15, 0, 15]))
-    def start(self, offset: int) -> None:
+    def start(self, offset: int, delivered: Mapping[str, str] | None = None) -> None:
         def clock() -> datetime:
             return self.now + timedelta(seconds=offset)
 
         by = f"tick-{next(self.numbers)}"
         ledger = Interrupted(self.store, by, clock, self.facts.append)
-        tick = HandTick(ledger, by, clock, self.facts.append, self.pass_time)
+        tick = HandTick(ledger, by, clock, self.facts.append, self.pass_time, self.tasks, delivered)
         self.ticks.append(tick)
         self.crank(-1)
 
@@ -254,13 +332,18 @@ class Model(RuleBasedStateMachine):
         for tick in self.ticks:
             self._finish(tick)
         self.ticks = []
+        self.tasks.answer = None
         jobs = self.store.jobs
-        for _ in range(10):  # more than an occurrence can have attempts and dead holders
+        for _ in range(20):  # more than an occurrence can have attempts, dead holders and hand-overs
             self.now += timedelta(hours=2)
             last_look = self.now
             self.start(0)
             for tick in self.ticks:
                 self._finish(tick)
+            while self.tasks.waiting:
+                self.start(0, self.tasks.waiting.pop(min(self.tasks.waiting)))
+                for tick in self.ticks:
+                    self._finish(tick)
             if not any(
                 job.is_due(last_look if job.cron else datetime.max.replace(tzinfo=UTC)) for job in jobs.values()
             ):

@@ -217,7 +217,7 @@ def test_a_task_that_is_refused_gives_the_job_back(
     report = world.tick()
 
     job = world.job()
-    assert (report.jobs_handed_over, report.jobs_retried) == (0, 1)
+    assert (report.jobs_handed_over, report.jobs_not_handed_over, report.jobs_retried) == (0, 1, 0)
     assert (job.status, job.attempts, job.reclaims, job.handed_over) == (Status.PENDING, 0, 0, None)
     assert job.ready_at == now + MINUTE
     assert job.error == f"could not be handed over: Cloud Tasks said {status} no such thing"
