@@ -35,6 +35,16 @@ def hold(payload: Payload, context: Context) -> None:
     note("ended", context)
 
 
+@handler("deaf", timeout=timedelta(seconds=1))
+def ignore_the_limit(payload: Payload, context: Context) -> None:
+    """Note each tenth of a second at which it is still at work, whatever it is told."""
+    note(f"began:{os.getpid()}", context)
+    pause = threading.Event()
+    for _ in range(100 * 10):
+        note("at-work", context)
+        pause.wait(0.1)
+
+
 @handler("exit")
 def end_the_process(payload: Payload, context: Context) -> None:
     """Kill the process that runs this job, as running out of memory would."""

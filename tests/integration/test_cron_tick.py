@@ -105,6 +105,9 @@ METRICS = {
     "jobs_lost",
     "jobs_recovered",
     "jobs_skipped",
+    "jobs_handed_over",
+    "jobs_not_handed_over",
+    "threads_left_behind",
     "truncated",
     "max_lateness_seconds",
     "execution_time_ms",
@@ -148,6 +151,33 @@ def test_health_and_methods(on_json: Deployment) -> None:
     assert (stranger[0], stranger[1]["error"]["code"]) == (401, "unauthorized")
     assert known[0] == 200
     assert "s3cret" not in tick.log.read_text()
+
+
+def test_a_thread_left_behind_ends_its_process(on_json: Deployment) -> None:
+    """After the answer: the handler that ignored its limit is gone, and another process takes the next call."""
+    on_json.add(due_job("deaf", "deaf"))
+
+    with on_json.tick() as tick:
+        status, answer = tick.call()
+        on_json.add(due_job("next", "record"))
+        until(lambda: _answers_with_a_run(tick), 20)
+        at_work = on_json.runs("at-work").total()
+        threading.Event().wait(0.3)
+        again = tick.call()
+
+    assert (status, answer["metrics"]["threads_left_behind"], answer["metrics"]["jobs_retried"]) == (200, 1, 1)
+    assert again[0] == 200
+    assert on_json.job("next").status is Status.COMPLETED
+    assert on_json.runs("at-work").total() == at_work, "the thread is gone"
+    assert on_json.job("deaf").attempts == 1
+
+
+def _answers_with_a_run(tick: RunningFunction) -> bool:
+    """Call until the worker that ends has been replaced: a call that it cannot take any more is cut off."""
+    try:
+        return bool(tick.call()[1]["metrics"]["jobs_succeeded"])
+    except (OSError, HTTPException):
+        return False
 
 
 def test_a_token_of_the_scheduler_opens_the_function(on_json: Deployment) -> None:
