@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from bench import billing, catalogue, functions, lateness, ticks
+from bench import billing, catalogue, functions, hand_over, lateness, ticks
 from bench.figure import Figure, exit_code
 from bench.site import Site, open_site
 from bench.table import print_figures
@@ -28,6 +28,7 @@ GROUPS: Mapping[str, Callable[[Site], Iterator[Figure]]] = {
     "billing": billing.billing,
     "memory": functions.memory,
     "full-page": ticks.full_page,
+    "hand-over": hand_over.hand_over,
     "idle": ticks.idle,
     "at-once": ticks.at_once,
     "backlog": ticks.backlog,

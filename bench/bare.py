@@ -23,27 +23,27 @@ CALL_SECONDS = 30.0
 def bare_tick(collection: str) -> float:
     """Claim and finish a page of due jobs; return the seconds it took."""
     began = time.perf_counter()
-    found = _due(collection)
-    times = _update(collection, [(job.id, job.update_time, claim_fields()) for job in found])
+    found = due(collection)
+    times = update(collection, [(job.id, job.update_time, claim_fields()) for job in found])
     finishes = [finish_fields(job.get("schedule_at")) for job in found]
-    _update(collection, [(job.id, time, fields) for job, time, fields in zip(found, times, finishes, strict=True)])
+    update(collection, [(job.id, time, fields) for job, time, fields in zip(found, times, finishes, strict=True)])
     return time.perf_counter() - began
 
 
 def bare_query(collection: str) -> float:
     """Query due jobs once; return the seconds it took."""
     began = time.perf_counter()
-    _due(collection)
+    due(collection)
     return time.perf_counter() - began
 
 
-def _due(collection: str) -> list[firestore.DocumentSnapshot[Any]]:
+def due(collection: str) -> list[firestore.DocumentSnapshot[Any]]:
     is_due = FieldFilter("ready_at", "<=", clock())
     query = client().collection(collection).where(filter=is_due).order_by("ready_at").limit(PAGE)
     return list(query.get(timeout=CALL_SECONDS))
 
 
-def _update(collection: str, updates: Sequence[tuple[str, Any, dict[str, Any]]]) -> list[Any]:
+def update(collection: str, updates: Sequence[tuple[str, Any, dict[str, Any]]]) -> list[Any]:
     """Write the fields of each job if its version is unchanged; return the new versions."""
     batch = BulkWriteBatch(client=client())
     for job_id, version, fields in updates:

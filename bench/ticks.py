@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from statistics import median
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bench import work
@@ -15,6 +16,7 @@ from shared.running.tick import run_tick
 
 HEAD_START = 0.3  # seconds, for every process to have its task before all begin
 Runs = tuple[float, ...]
+DEFAULTS: Mapping[str, str] = MappingProxyType({})
 BACKLOG = 20_000
 BACKLOG_BUDGET = 4  # seconds a tick, so that the backlog takes many
 
@@ -27,7 +29,7 @@ class Ticked(NamedTuple):
     ran: list[str]
 
 
-def tick(collection: str, *, begins_at: float = 0.0, **given: str) -> Ticked:
+def tick(collection: str, given: Mapping[str, str] = DEFAULTS, *, begins_at: float = 0.0) -> Ticked:
     """Run a tick in this process, at a set time (`time.time()`) or at once, and time it from there."""
     work.ran.clear()
     store, limits = open_store(collection), settings(given)
@@ -129,7 +131,7 @@ def backlog(site: Site) -> Iterator[Figure]:
     each: list[float] = []  # milliseconds a job, tick by tick
     left = BACKLOG
     while left:
-        ticked = site.measure(tick, collection, SCHEDULER_TICK_BUDGET_SECONDS=str(BACKLOG_BUDGET))
+        ticked = site.measure(tick, collection, {"SCHEDULER_TICK_BUDGET_SECONDS": str(BACKLOG_BUDGET)})
         each.append(ticked.seconds * 1000 / ticked.metrics["jobs_succeeded"])
         left -= ticked.metrics["jobs_succeeded"]
     third = len(each) // 3

@@ -15,6 +15,12 @@ def count(payload: Payload, context: Context) -> None:
     ran.append(context.execution_key)
 
 
+@handler("bench_queued", queue="agents")
+def run_off_the_tick(payload: Payload, context: Context) -> None:
+    """Record the run of a job that is handed over."""
+    ran.append(context.execution_key)
+
+
 @handler("bench_memory")
 def tell_memory(payload: Payload, context: Context) -> None:
     """Write the peak memory of this process, in MiB, to the file that the payload names."""
