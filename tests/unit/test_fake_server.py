@@ -94,6 +94,15 @@ def test_a_fault_can_be_for_one_path(greeter: Greeter, ask: Ask) -> None:
     assert statuses == [200, 404, 200]
 
 
+def test_a_fault_can_be_for_one_method(greeter: Greeter, ask: Ask) -> None:
+    """The method stands before the path that is looked at."""
+    greeter.fail("asleep", path="POST /ada")
+
+    statuses = [ask("/ada").status_code, ask("/ada", "POST").status_code, ask("/ada", "POST").status_code]
+
+    assert statuses == [200, 503, 200]
+
+
 def test_faults_are_used_up_in_order(greeter: Greeter, ask: Ask) -> None:
     """The fault that was asked for first comes first."""
     greeter.fail("asleep")

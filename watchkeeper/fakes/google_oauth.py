@@ -1,7 +1,7 @@
 """A fake of Google's token endpoint and the IAM Credentials API: domain-wide delegation, with and without a key.
 
 It checks what it is sent as Google does, and answers the documented refusals. It knows one service account, whose key
-it makes itself.
+it makes itself. The other fakes of Google sign the ID tokens of their calls by it, and it serves the certificate.
 
 https://developers.google.com/identity/protocols/oauth2/service-account
 https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signJwt
@@ -15,12 +15,13 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, quote
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -31,6 +32,8 @@ METADATA_SCOPE = "https://www.googleapis.com/auth/gmail.metadata"
 SERVICE_ACCOUNT = "watchkeeper@watchkeeper-local.iam.gserviceaccount.com"
 SOURCE_TOKEN = "ya29.fake-source-token"
 GOOGLE_TOKEN_URL = "https://oauth2.googleapis.com/token"
+CERTS_PATH = "/oauth2/v1/certs"
+SUBJECT = "100000000000000000000"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_LIFETIME = timedelta(seconds=3599)
 LONGEST_ASSERTION = timedelta(hours=1)
@@ -132,11 +135,14 @@ class GoogleOAuth(Fake):
         self.service_account = service_account
         self.source_token = source_token
         self.token_url = f"{self.url}/token"
+        self.certs_url = f"{self.url}{CERTS_PATH}"
         self._key = _key()
         self._grants: dict[str, tuple[Grant, datetime]] = {}
 
     def answer(self, request: Request) -> Response:
-        """Answer /token and signJwt."""
+        """Answer /token, signJwt and the certificates."""
+        if (request.method, request.path) == ("GET", CERTS_PATH):
+            return json_response({self._key_id(): _certificate()}, headers={"Cache-Control": "public, max-age=3600"})
         if (request.method, request.path) == ("POST", "/token"):
             return self._token(dict(parse_qsl(request.body.decode("utf-8", "replace"))))
         if request.method == "POST" and (asked := SIGN_JWT.fullmatch(request.path)):
@@ -156,6 +162,13 @@ class GoogleOAuth(Fake):
         """Return what a token is good for; None when it is unknown or has expired."""
         grant, expires_at = self._grants.get(access_token, (None, None))
         return grant if expires_at and self._clock() < expires_at else None
+
+    def id_token(self, email: str, audience: str) -> str:
+        """Return an ID token of a service account, as Google's own services send it."""
+        now = int(self._clock().timestamp())
+        account = {"azp": SUBJECT, "email": email, "email_verified": True, "sub": SUBJECT}
+        times = {"iat": now, "exp": now + int(LONGEST_ASSERTION.total_seconds())}
+        return self._signed({"aud": audience, "iss": "https://accounts.google.com", **account, **times})
 
     def write_key_file(self, path: Path) -> None:
         """Write a key file of the service account as Google makes them, for the owner's eyes only."""
@@ -283,6 +296,21 @@ class GoogleOAuth(Fake):
 def _key() -> rsa.RSAPrivateKey:
     """Make the key, once per process, since that is slow."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@cache
+def _certificate() -> str:
+    """Return a certificate of the key (PEM), signed by itself."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a fake of Google")])
+    builder = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=_key().public_key(),
+        serial_number=1,
+        not_valid_before=datetime(2020, 1, 1, tzinfo=UTC),
+        not_valid_after=datetime(2120, 1, 1, tzinfo=UTC),
+    )
+    return builder.sign(_key(), hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _segment(data: bytes) -> str:

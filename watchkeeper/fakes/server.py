@@ -14,7 +14,7 @@ A person has the same with curl: `GET /stand-in`, `PUT /stand-in/faults/NAME?tim
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -132,11 +132,11 @@ class Fake(ABC):
     def fail(self, name: str, *, times: int = 1, path: str = "") -> None:
         """Answer the next so many requests whose path contains `path` with this fault.
 
-        Faults are used up in the order in which they were asked for. Raises ValueError, which lists the names there
-        are.
+        The method stands before the path: "POST /v2". Faults are used up in the order in which they were asked for.
+        Raises ValueError, which lists the names there are.
         """
-        if name not in self._faults():
-            raise ValueError(f"{self.name} has no fault {name!r}, but {', '.join(self._faults())}")
+        if name not in (names := self._fault_names()):
+            raise ValueError(f"{self.name} has no fault {name!r}, but {', '.join(names)}")
         if times < 1:
             raise ValueError(f"times is {times}, but must be at least 1")
         with self._lock:
@@ -147,13 +147,19 @@ class Fake(ABC):
         with self._lock:
             self._armed.clear()
 
+    @property
+    def has_faults(self) -> bool:
+        """Return whether a fault is still to come."""
+        with self._lock:
+            return bool(self._armed)
+
     def respond(self, request: Request) -> Response | None:
         """Record the request and return its answer; None cuts the connection."""
         if request.path == CONTROL_PATH or request.path.startswith(f"{CONTROL_PATH}/"):
             return self._control(request)
         with self._lock:
             self.requests.append(request)
-            name = self._next_fault(request.path)
+            name = self._next_fault(f"{request.method} {request.path}", self._faults())
         try:
             if name is None:
                 return self.answer(request)
@@ -175,12 +181,17 @@ class Fake(ABC):
     def _faults(self) -> dict[str, Fault]:
         return {**self.documented_errors, "hang": self._hang, "cut": lambda request: None, "not-json": NOT_JSON}
 
+    def _fault_names(self) -> list[str]:
+        """Return the names of all faults; a subclass may have some that are not about requests."""
+        return [*self._faults()]
+
     def _hang(self, request: Request) -> None:
         self._closing.wait()
 
-    def _next_fault(self, path: str) -> str | None:
+    def _next_fault(self, path: str, names: Collection[str]) -> str | None:
+        """Use up a fault, one of these, for what happens at `path`. The caller holds the lock."""
         for armed in self._armed:
-            if armed.path in path:
+            if armed.name in names and armed.path in path:
                 armed.times -= 1
                 if armed.times == 0:
                     self._armed.remove(armed)
@@ -203,7 +214,7 @@ class Fake(ABC):
     def _about(self) -> dict[str, Any]:
         with self._lock:
             armed = [dict(vars(armed)) for armed in self._armed]
-        return {"name": self.name, "state": self.state(), "faults": list(self._faults()), "armed": armed}
+        return {"name": self.name, "state": self.state(), "faults": self._fault_names(), "armed": armed}
 
 
 class _Plain(wrappers.Response):

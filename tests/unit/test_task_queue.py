@@ -1,0 +1,243 @@
+"""The rules of the fake's queues, at the second: limits, rate, and what follows an answer."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watchkeeper.fakes.task_queue import RESERVED, Answer, InvalidQueue, Limits, Queue, Retry, Task
+
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+DONE, FAILED, BUSY, LATE = Answer(status=200), Answer(status=500), Answer(status=503), Answer(failure="DEADLINE")
+
+MakeTask = Callable[..., Task]
+
+
+def make_task(task_id: str = "a", **given: object) -> Task:
+    usual = {"url": "http://127.0.0.1/", "method": "POST", "headers": {}, "body": b"", "account": "", "audience": ""}
+    times = {"deadline": timedelta(minutes=10), "created_at": NOW, "due_at": NOW}
+    return Task(**{"id": task_id, **usual, **times, **given})  # type: ignore[arg-type]
+
+
+def make_queue(*tasks: Task, retry: Retry = Retry(), **limits: float) -> Queue:  # noqa: B008  # it is frozen
+    queue = Queue(Limits(**limits), retry)  # type: ignore[arg-type]
+    for task in tasks:
+        queue.add(task)
+    return queue
+
+
+def dispatched(queue: Queue, now: datetime) -> list[Task]:
+    """Begin whatever may begin at this time."""
+    begun = []
+    while task := queue.next_task(now):
+        queue.begin(task, now)
+        begun.append(task)
+    return begun
+
+
+def test_tasks_begin_in_the_order_of_their_time_up_to_the_limit() -> None:
+    """A third one waits for the end of one of two, however long that takes."""
+    late, early, later = make_task("late", due_at=NOW), make_task("early", due_at=NOW - SECOND), make_task("later")
+    queue = make_queue(late, early, later, max_concurrent=2)
+
+    first, in_between = dispatched(queue, NOW), dispatched(queue, NOW + DAY)
+    queue.end(early, DONE, NOW + DAY)
+
+    assert (first, in_between, dispatched(queue, NOW + DAY)) == ([early, late], [], [later])
+    assert queue.pause(NOW + DAY) is None
+
+
+def test_the_rate_is_a_bucket_of_tokens() -> None:
+    """A queue that was idle dispatches a burst, and then as many a second as it may."""
+    queue = make_queue(*(make_task(f"task-{number}") for number in range(8)), max_per_second=2)
+
+    counts = [len(dispatched(queue, NOW + seconds * SECOND)) for seconds in (0, 0.25, 0.5, 1, 1, 100)]
+
+    assert counts == [2, 0, 1, 1, 0, 2]
+
+
+def test_a_queue_says_how_long_nothing_can_begin() -> None:
+    """Until the next task is due, or until there is a token for it; for ever while it is empty or paused."""
+    empty, queue = make_queue(), make_queue(make_task("a"), make_task("b"), max_per_second=0.5)
+    scheduled = make_queue(make_task(due_at=NOW + 7 * SECOND))
+    dispatched(queue, NOW)
+
+    pauses = [each.pause(NOW) for each in (empty, queue, scheduled)]
+    scheduled.is_paused = True
+
+    assert pauses == [None, 2 * SECOND, 7 * SECOND]
+    assert scheduled.pause(NOW) is None
+
+
+def test_nothing_begins_before_its_time_or_in_a_paused_queue() -> None:
+    """A schedule time holds a task back to the second; a pause holds all of them."""
+    task = make_task(due_at=NOW + SECOND)
+    queue = make_queue(task)
+    early = dispatched(queue, NOW + SECOND - timedelta(microseconds=1))
+
+    queue.is_paused = True
+    paused = dispatched(queue, NOW + SECOND)
+    queue.is_paused = False
+
+    assert (early, paused, dispatched(queue, NOW + SECOND)) == ([], [], [task])
+
+
+def test_the_pauses_double_then_grow_by_equal_steps() -> None:
+    """The example of Google's own documentation."""
+    retry = Retry(min_backoff=10 * SECOND, max_backoff=300 * SECOND, max_doublings=3)
+
+    pauses = [retry.pause_after(attempts).total_seconds() for attempts in range(1, 9)]
+
+    assert pauses == [10, 20, 40, 80, 160, 240, 300, 300]
+    assert retry.pause_after(10**6) == 300 * SECOND
+    assert Retry(min_backoff=timedelta()).pause_after(3) == timedelta()
+
+
+@pytest.mark.parametrize(
+    ("retry", "attempts", "since_first", "gives_up"),
+    [
+        pytest.param(Retry(max_attempts=3), 2, DAY, False, id="attempts-left"),
+        pytest.param(Retry(max_attempts=3), 3, timedelta(), True, id="attempts-spent"),
+        pytest.param(Retry(max_attempts=3, max_duration=SECOND), 3, SECOND / 2, False, id="time-left"),
+        pytest.param(Retry(max_attempts=3, max_duration=SECOND), 2, DAY, False, id="time-spent-attempts-left"),
+        pytest.param(Retry(max_attempts=3, max_duration=SECOND), 3, SECOND, True, id="both-spent"),
+        pytest.param(Retry(max_attempts=-1, max_duration=SECOND), 1, SECOND, True, id="time-alone"),
+        pytest.param(Retry(max_attempts=-1), 10**6, 30 * DAY, False, id="no-limit"),
+    ],
+)
+def test_retries_end_when_attempts_and_time_are_used_up(
+    retry: Retry, attempts: int, since_first: timedelta, gives_up: bool
+) -> None:
+    """With two limits both must be reached; a limit that is not set does not count."""
+    assert retry.gives_up(attempts, since_first) is gives_up
+
+
+@pytest.mark.parametrize("answer", [FAILED, BUSY, LATE, Answer(status=302)], ids=["500", "503", "late", "redirect"])
+def test_a_task_that_failed_is_tried_again_after_its_pause(answer: Answer) -> None:
+    """Whatever is no 2xx is a failure, a deadline too; its pause begins with the answer."""
+    task = make_task()
+    queue = make_queue(task, retry=Retry(min_backoff=10 * SECOND))
+    dispatched(queue, NOW)
+
+    queue.end(task, answer, NOW + 60 * SECOND)
+
+    assert task.due_at == NOW + 70 * SECOND
+    assert (task.dispatches, task.responses, task.running) == (1, int(answer is not LATE), 0)
+
+
+def test_a_task_ends_with_success_or_with_its_last_attempt() -> None:
+    """It is gone then, and its name is not free for a day."""
+    done, hopeless = make_task("done"), make_task("hopeless")
+    queue = make_queue(done, hopeless, retry=Retry(max_attempts=1))
+    dispatched(queue, NOW)
+
+    queue.end(done, DONE, NOW)
+    queue.end(hopeless, FAILED, NOW)
+
+    assert (queue.tasks, queue.done) == ({}, 1)
+    edges = (NOW + RESERVED - SECOND, NOW + RESERVED)
+    assert [queue.has_had("done", edge) for edge in edges] == [True, False]
+
+
+def test_the_answer_of_a_task_that_was_removed_does_not_count() -> None:
+    """Deleted while it ran, it is not tried again; its place in the queue is free."""
+    task, other = make_task(), make_task("other")
+    queue = make_queue(task, other, max_concurrent=1)
+    dispatched(queue, NOW)
+    queue.remove("a", NOW)
+
+    queue.end(task, FAILED, NOW)
+
+    assert [*queue.tasks] == ["other"]
+    assert dispatched(queue, NOW) == [other]
+
+
+def test_a_busy_worker_slows_the_queue_and_successes_speed_it_up() -> None:
+    """Each 429 and 503 halves the rate, down to a sixteenth, and each other answer doubles it again."""
+    queue = make_queue(*(make_task(f"task-{number}") for number in range(40)), max_per_second=16)
+    begun = dispatched(queue, NOW)
+    for task in begun[:3]:
+        queue.end(task, Answer(status=429), NOW)
+    slow = len(dispatched(queue, NOW + SECOND))
+
+    for task in begun[3:6]:
+        queue.end(task, DONE, NOW + SECOND)
+
+    assert (len(begun), slow) == (16, 2)
+    assert len(dispatched(queue, NOW + 2 * SECOND)) == 16
+
+
+def test_a_clock_that_is_put_back_stops_nothing_for_good() -> None:
+    """The tokens are reckoned from the new time."""
+    queue = make_queue(make_task("a"), make_task("b", due_at=NOW - DAY), max_per_second=1)
+    dispatched(queue, NOW)
+
+    dispatched(queue, NOW - DAY)
+
+    assert len(dispatched(queue, NOW - DAY + SECOND)) == 0  # the other one is due later
+    assert len(dispatched(queue, NOW)) == 1
+
+
+@pytest.mark.parametrize(
+    ("read", "resource", "says"),
+    [
+        pytest.param(Limits.of, {"maxDispatchesPerSecond": 501}, "maxDispatchesPerSecond", id="rate"),
+        pytest.param(Limits.of, {"maxDispatchesPerSecond": -1}, "maxDispatchesPerSecond", id="no-rate"),
+        pytest.param(Limits.of, {"maxConcurrentDispatches": 5001}, "maxConcurrentDispatches", id="concurrent"),
+        pytest.param(Retry.of, {"maxAttempts": -2}, "maxAttempts", id="attempts"),
+        pytest.param(Retry.of, {"minBackoff": "-1s"}, "minBackoff", id="negative-backoff"),
+        pytest.param(Retry.of, {"minBackoff": "9s", "maxBackoff": "8s"}, "minBackoff", id="backoff"),
+    ],
+)
+def test_limits_beyond_those_of_cloud_tasks_are_refused(
+    read: Callable[[dict[str, object]], object], resource: dict[str, object], says: str
+) -> None:
+    """The error names the field."""
+    with pytest.raises(InvalidQueue, match=says):
+        read(resource)
+
+
+def test_whole_numbers_may_come_as_their_digits() -> None:
+    """As the JSON of Protocol Buffers allows."""
+    assert Limits.of({"maxConcurrentDispatches": "2"}).max_concurrent == 2
+    assert Retry.of({"maxAttempts": "-1", "maxDoublings": "0"}) == Retry(max_attempts=-1, max_doublings=0)
+
+
+@pytest.mark.parametrize(
+    "value", [Limits(), Limits(max_concurrent=2, max_per_second=0.5), Retry(), Retry(max_duration=DAY)]
+)
+def test_a_configuration_is_read_as_it_is_written(value: Limits | Retry) -> None:
+    """What a queue answers can be sent back."""
+    assert type(value).of(value.resource()) == value
+
+
+STATUSES = st.sampled_from([200, 204, 302, 404, 429, 500, 503, 0])
+
+
+@given(
+    limits=st.builds(Limits, max_concurrent=st.integers(1, 4), max_per_second=st.sampled_from([0.5, 1, 3, 500])),
+    steps=st.lists(st.tuples(st.floats(0, 2), st.integers(0, 4), st.lists(STATUSES, max_size=4)), max_size=40),
+)
+def test_whatever_the_workers_answer_the_limits_hold(limits: Limits, steps: list[tuple[float, int, list[int]]]) -> None:
+    """Time passes, tasks are made, calls are answered: never too many at once or in a second, none twice."""
+    queue = Queue(limits, Retry(max_attempts=3, min_backoff=SECOND))
+    now, out, begun = NOW, list[Task](), list[datetime]()
+    for number, (seconds, count, statuses) in enumerate(steps):
+        now += seconds * SECOND
+        for each in range(count):
+            queue.add(make_task(f"task-{number}-{each}", created_at=now, due_at=now))
+        for status, task in zip(statuses, tuple(out), strict=False):
+            out.remove(task)
+            queue.end(task, Answer(status=status), now)
+        for task in dispatched(queue, now):
+            out.append(task)
+            begun.append(now)
+
+        assert len(out) <= limits.max_concurrent
+        assert len({task.id for task in out}) == len(out)
+    beyond = begun[limits.burst + math.ceil(limits.max_per_second) :]
+    assert all(later - earlier >= SECOND for earlier, later in zip(begun, beyond, strict=False))

@@ -1,0 +1,60 @@
+"""One attempt at a task: a request to the worker, which ends with its answer, at the deadline, or when it is cut."""
+
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from http.client import HTTPConnection, HTTPException
+from threading import Event
+from urllib.parse import urlsplit
+
+from shared.web.loopback import is_loopback
+from watchkeeper.fakes.task_queue import Answer
+
+DEADLINE = Answer(failure="DEADLINE_EXCEEDED")
+CUT = Answer(failure="UNAVAILABLE: the connection was cut")
+ELSEWHERE = Answer(failure="UNAVAILABLE: the fake of Cloud Tasks calls this machine alone")
+
+
+class Delivery:
+    """A request that is sent once. It is cut from another thread, while `send` waits for the answer."""
+
+    def __init__(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, deadline: timedelta) -> None:
+        self._method = method
+        self._url = urlsplit(url)
+        self._headers = headers
+        self._body = body
+        self._deadline = deadline
+        self._is_cut = Event()
+        self._connection: HTTPConnection | None = None
+
+    def send(self, address: str, *, waits: bool = True) -> Answer:
+        """Send it to `address` (host:port), and return how that ended. Without `waits` the deadline passes at once."""
+        if not is_loopback(address) or self._url.scheme != "http":
+            return ELSEWHERE
+        if self._is_cut.is_set():
+            return CUT
+        self._connection = connection = HTTPConnection(address, timeout=self._deadline.total_seconds())
+        try:
+            connection.request(self._method, self._target(), body=self._body, headers=dict(self._headers))
+            if self._is_cut.is_set():
+                return CUT
+            return Answer(status=connection.getresponse().status) if waits else DEADLINE
+        except TimeoutError:
+            return DEADLINE
+        except (OSError, HTTPException) as exc:
+            return CUT if self._is_cut.is_set() else Answer(failure=f"UNAVAILABLE: {type(exc).__name__}")
+        except ValueError:
+            return Answer(failure="UNAVAILABLE: the request cannot be written")
+        finally:
+            connection.close()
+
+    def cut(self) -> None:
+        """End `send` at once; the worker is not stopped."""
+        self._is_cut.set()
+        if self._connection is not None and (sock := self._connection.sock) is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def _target(self) -> str:
+        return f"{self._url.path or '/'}{'?' if self._url.query else ''}{self._url.query}"
