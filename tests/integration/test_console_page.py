@@ -17,8 +17,10 @@ from google.cloud import firestore
 
 from shared.handlers import load_handlers
 from shared.jobs import Jobs
+from shared.model.job import Job
 from shared.store.firestore import FirestoreStore
 from shared.store.json_file import JsonStore
+from shared.store.protocol import Change
 from tests.browser import Browser, BrowserMissing, find_browser
 from tests.local_run import local_run
 
@@ -121,6 +123,22 @@ def test_a_job_is_cancelled_by_its_button(page: Browser, jobs: Jobs) -> None:
     assert jobs.get("cancel-me").status == "cancelled"
     assert page.run("return document.querySelector('#panel').contains(document.activeElement)")
     assert "Cancel" not in page.text("#panel .actions")
+
+
+def test_a_job_that_was_handed_over_is_shown_as_waiting(page: Browser, jobs: Jobs, folder: Path) -> None:
+    """In the table and in the panel, with its queue; no lease is mentioned."""
+    now = datetime.now(UTC)
+    job = Job.create("handed-over", "log", payload={"message": "later"}, now=now)
+    lease = timedelta(minutes=5)
+    handed_over = job.claim(now=now, token="t", lease=lease, retention=lease, queue="agents")
+    JsonStore(folder / "jobs.json", lambda: now).swap([Change(None, handed_over)])
+    turn_to(page, "jobs")
+
+    page.see("waiting in queue agents")
+    page.click("later", within="#rows button")
+    page.see("It was handed over, and has been waiting in queue agents since")
+
+    jobs.cancel("handed-over")
 
 
 def test_the_keyboard_alone_opens_and_closes_a_job(page: Browser, jobs: Jobs) -> None:

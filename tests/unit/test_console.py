@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +284,20 @@ def test_jobs_are_listed_as_they_run_next(jobs: Jobs, now: datetime) -> None:
         ("c", "cancelled", ""),
     ]
     assert rows[0]["schedule"] == "Every 2 minutes (Asia/Tokyo)"
+
+
+def test_a_job_that_was_handed_over_is_waiting_and_not_running(job_factory: Callable[..., Job], now: datetime) -> None:
+    """Both views say in which queue, and since when; there is no running mark."""
+    claim = partial(job_factory().claim, now=now, token="t", lease=timedelta(hours=1), retention=timedelta(days=1))
+    waiting, running = claim(queue="agents"), claim()
+
+    rows = views.listing([waiting, running], now, "UTC")["jobs"]
+    detail = views.detail(waiting, now + MINUTE, "UTC")
+
+    assert [(row["queue"], row["queued_at"]) for row in rows] == [("agents", "2026-11-21T09:00:00Z"), ("", "")]
+    assert (detail["queue"], detail["status"]) == ("agents", "running")
+    assert detail["why"] == "It was handed over, and has been waiting in queue agents since Sat 21 Nov 2026, 09:00."
+    assert marks(waiting, now + MINUTE) == []
 
 
 def test_what_a_job_says_is_given_as_it_stands(system: System) -> None:

@@ -95,7 +95,7 @@ def listing(found: Found, now: datetime, timezone: str) -> View:
 
 def _row(job: Job | Unreadable, now: datetime, timezone: str) -> View:
     if isinstance(job, Unreadable):
-        bare = dict.fromkeys(("schedule", "ready_at", "next", "attempts", "lease_until"), "")
+        bare = dict.fromkeys(("schedule", "ready_at", "next", "attempts", "lease_until", "queue", "queued_at"), "")
         return {"id": job.id, "title": job.id, "type": "", "status": "unreadable", "error": job.reason, **bare}
     is_held = job.lease_until is not None and job.lease_until > now
     return {
@@ -108,6 +108,8 @@ def _row(job: Job | Unreadable, now: datetime, timezone: str) -> View:
         "next": local_time(job.ready_at, job.timezone or timezone) if job.ready_at and not is_held else "",
         "attempts": f"{job.attempts} of {job.max_attempts}",
         "lease_until": iso(job.lease_until) if is_held and job.lease_until else "",
+        "queue": job.queue or "",
+        "queued_at": iso(job.handed_over.at) if job.handed_over else "",
         "error": job.error or "",
     }
 

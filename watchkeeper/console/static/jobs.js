@@ -42,13 +42,14 @@ export function update({ jobs, more }) {
   $("#jobs-note").textContent = [bound, pace, `times in ${about.timezone}, or as the schedule says`].filter(Boolean).join("; ");
 }
 
-function row({ id, title, type, status, schedule, ready_at, next, attempts, lease_until, error }) {
+function row({ id, title, type, status, schedule, ready_at, next, attempts, lease_until, queue, queued_at, error }) {
   const open = h("button.name", { "data-focus": `row ${id}`, onclick: () => panel.open(id) }, title);
-  const coming = ready_at ? [counting(ready_at, next), h("small", {}, next)] : lease_until ? ["running", h("small", {}, "lease ends ", counting(lease_until))] : "–";
+  const held = queue ? ["handed over ", counting(queued_at), h("small", {}, `waiting in queue ${queue}`)] : ["running", h("small", {}, "lease ends ", counting(lease_until))];
+  const coming = ready_at ? [counting(ready_at, next), h("small", {}, next)] : lease_until ? held : "–";
   return h("tr", { onclick: event => event.target.closest("button") || panel.open(id) },
     h("td", {}, open, h("small", {}, [id, type].filter(Boolean).join(" · ")), error && h("small.problem", {}, error)),
     h("td.wide", {}, schedule), h("td", {}, coming),
-    h("td.wide", {}, attempts.startsWith("0") ? h("span.soft", {}, "none") : attempts), h("td", {}, h(`span.status.${status}`, {}, status)),
+    h("td.wide", {}, attempts.startsWith("0") ? h("span.soft", {}, "none") : attempts), h("td", {}, h(`span.status.${queue ? "queued" : status}`, {}, queue ? "waiting" : status)),
   );
 }
 

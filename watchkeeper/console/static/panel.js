@@ -33,7 +33,7 @@ export function update(job) {
   if (!panel.contains(document.activeElement)) ($(".actions button", panel) ?? $(".close", panel)).focus(); // its button went
 }
 
-function content({ title, problem, status, why, ready_at, next, schedule, facts, payload, runs, commands, error }) {
+function content({ title, problem, status, queue, why, ready_at, next, schedule, facts, payload, runs, commands, error }) {
   const close = h("button.close", { "aria-label": "Close", "data-focus": "close", onclick: () => panel.close() }, "✕");
   const head = h("div.head", {}, h("h2", {}, title), close);
   if (problem) return h("div", {}, head, h("p.problem", {}, problem));
@@ -47,7 +47,7 @@ function content({ title, problem, status, why, ready_at, next, schedule, facts,
   }, LABELS[name]));
   const table = facts.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]);
   return h("div", {}, head,
-    h("p", {}, h(`span.status.${status}`, {}, status), " ", h("code", {}, id)),
+    h("p", {}, h(`span.status.${queue ? "queued" : status}`, {}, queue ? "waiting" : status), " ", h("code", {}, id)),
     h("p.why", {}, why), h("p.soft", {}, schedule, ready_at && [", ", counting(ready_at, next)]),
     !about.is_read_only && h("div.actions", {}, buttons), refusal,
     error && [h("h3", {}, "Error"), h("p.problem", {}, error)],
