@@ -14,6 +14,8 @@ from pathlib import Path
 from shared.settings import PROJECT_FOLDER
 from tests.running import until
 from watchkeeper.deploy.functions_table import read_functions
+from watchkeeper.dev.queues import read_queues
+from watchkeeper.dev.run import processes_of
 from watchkeeper.fakes.services import FAKES
 
 START_SECONDS = 60
@@ -66,7 +68,7 @@ def _answers(port: int) -> bool:
 
 def _free_port() -> int:
     """Return the first of as many free ports as a run needs, below those that the system hands out by itself."""
-    count = 1 + len(read_functions({})) + FAKES
+    count = 1 + len(processes_of(read_functions({}), read_queues())) + FAKES
     for _ in range(100):
         port = random.randrange(20_000, 32_000)
         with suppress(OSError), ExitStack() as stack:

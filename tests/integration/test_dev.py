@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import select
 import shutil
 import signal
@@ -9,25 +10,30 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from shared.jobs import Jobs
+from shared.model.job import Job
 from shared.model.value import Status
 from shared.settings import PROJECT_FOLDER
 from shared.store.json_file import JsonStore
+from shared.store.protocol import Change
 from watchkeeper.deploy.functions_table import read_functions
 from watchkeeper.dev.firestore_emulator import EmulatorMissing, find_emulator
 from watchkeeper.dev.function_process import STOP_SECONDS
-from watchkeeper.dev.run import EXAMPLE_JOB
+from watchkeeper.dev.instances import RUN_JOB
+from watchkeeper.dev.queues import read_queues
+from watchkeeper.dev.run import EXAMPLE_JOB, processes_of
 from watchkeeper.fakes.airtable import BASE, WEBHOOK
 from watchkeeper.fakes.services import FAKES
 
@@ -35,7 +41,7 @@ PATIENCE = 20  # seconds for whatever is waited for
 EMULATOR_PATIENCE = 60
 HELLO = "Hello! I am an example"
 SUBSCRIPTIONS = ("subscription:gmail:agent@example.com", f"subscription:airtable:{BASE}:{WEBHOOK}")
-FUNCTIONS = len(read_functions({}))
+PROCESSES = len(processes_of(read_functions({}), read_queues()))
 # Job types that take their time: one until it is told to stop, one whatever it is told.
 SLOW_HANDLERS = """
 import logging, time
@@ -50,6 +56,38 @@ def patient(payload, context):
 def deaf(payload, context):
     logging.getLogger("watchkeeper.test").info("deaf has begun")
     time.sleep(30)
+"""
+# Job types that are handed over: one that takes its time, and one that outlives its limit.
+QUEUED_HANDLERS = """
+import logging, time
+from datetime import timedelta
+from shared.handlers import handler
+
+log = logging.getLogger("watchkeeper.test")
+
+@handler("study", timeout=timedelta(minutes=20), queue="agents")
+def study(payload, context):
+    log.info("%s has begun", context.job_id)
+    if context.stop.wait(600):
+        raise RuntimeError("stopped")
+
+@handler("overlong", timeout=timedelta(seconds=1), queue="agents")
+def overlong(payload, context):
+    log.info("overlong has begun")
+    time.sleep(60)
+"""
+RUN_JOB_ENTRY = """
+[functions.run_job]
+entry_point = "run_job"
+memory = "512Mi"
+cpu = "1"
+timeout_seconds = 1800
+concurrency = 1
+min_instances = 0
+max_instances = 2
+with_agent = true
+account = "watchkeeper-run-job"
+roles = ["roles/datastore.user"]
 """
 # A job type that tells where it runs, and what it sees of the project there.
 CURIOUS_HANDLERS = """
@@ -176,10 +214,27 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def tick_alone(project: Path) -> Path:
     """A project whose one function is the tick, where the others would only take their time to start."""
-    table = project / "functions.toml"
-    table.write_text(table.read_text().partition("[functions.gmail_watch]")[0])
-    assert [function.name for function in read_functions({}, table)] == ["tick"]
+    keep_functions(project / "functions.toml", "tick")
     return project
+
+
+@pytest.fixture
+def with_queue(project: Path, tmp_path: Path) -> Path:
+    """A project whose functions are the tick and run_job, and handlers whose jobs are handed over."""
+    table = project / "functions.toml"
+    if "[functions.run_job]" not in table.read_text():
+        table.write_text(table.read_text() + RUN_JOB_ENTRY)
+    keep_functions(table, "tick", RUN_JOB)
+    (tmp_path / "queued.py").write_text(QUEUED_HANDLERS)
+    return project
+
+
+def keep_functions(table: Path, *names: str) -> None:
+    """Remove all other functions from the table; starting them would only take its time."""
+    sections = re.split(r"^(?=\[)", table.read_text(), flags=re.MULTILINE)
+    removed = re.compile(rf"\[functions\.(?!({'|'.join(names)})[].])")
+    table.write_text("".join(section for section in sections if not removed.match(section)))
+    assert {function.name for function in read_functions({}, table)} == set(names)
 
 
 def free_port() -> int:
@@ -187,7 +242,7 @@ def free_port() -> int:
     for _ in range(100):
         port = random.randrange(20_000, 32_000)
         with suppress(OSError), ExitStack() as stack:
-            for following in range(port, port + 1 + FUNCTIONS + FAKES):
+            for following in range(port, port + 1 + PROCESSES + FAKES):
                 stack.enter_context(socket.create_server(("127.0.0.1", following)))
             return port
     raise AssertionError("there are no free ports")
@@ -231,6 +286,22 @@ def nothing_is_left(groups: set[int], port: int) -> bool:
     return not any(group in groups for _, _, group in processes())
 
 
+def is_due(jobs: Jobs, job_id: str) -> bool:
+    """Return whether the time of a job has come."""
+    return jobs.get(job_id).is_due(datetime.now(UTC))
+
+
+def waiting_of(jobs: Jobs, names: Iterable[str]) -> list[str]:
+    """Return which of these jobs wait in a queue."""
+    return [name for name in names if jobs.get(name).handed_over is not None]
+
+
+def tasks_at(fake: str) -> list[dict[str, Any]]:
+    """Return the tasks of the fake of Cloud Tasks that is at this address."""
+    queues = requests.get(f"{fake}/stand-in", timeout=PATIENCE).json()["state"]["queues"]
+    return [task for queue in queues.values() for task in queue["tasks"]]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_start_runs_an_example_until_it_is_told_to_end(
     start: Callable[..., Run], tmp_path: Path, number: signal.Signals
@@ -245,7 +316,7 @@ def test_the_first_start_runs_an_example_until_it_is_told_to_end(
     code = run.end(number)
 
     assert code == 0
-    assert len(groups) == FUNCTIONS
+    assert len(groups) == PROCESSES
     assert until(partial(nothing_is_left, groups, run.port))
     assert [*run.temporary.iterdir(), *home.iterdir()] == []
 
@@ -315,7 +386,9 @@ def test_no_page_of_another_website_gets_in(start: Callable[..., Run]) -> None:
     """A browser on this machine sends requests for any page, by another origin or a rebound name: nothing answers."""
     run = start()
     run.wait_for(HELLO)
-    ports = [run.console + offset for offset in range(1 + FUNCTIONS + FAKES)]
+    about = requests.get(f"http://127.0.0.1:{run.console}/api/about", timeout=PATIENCE).json()
+    addresses = [each["address"] for each in about["functions"] + about["services"] if each["address"]]
+    ports = [run.console, *(int(address.rpartition(":")[2]) for address in addresses)]
     foreign: list[dict[str, str]] = [
         {"origin": "https://evil.example", "content-type": "text/plain"},
         {"host": "evil.example", "content-type": "application/json"},
@@ -441,7 +514,7 @@ def test_jobs_are_kept_in_the_emulator_when_asked_for(start: Callable[..., Run])
     code = run.end(signal.SIGINT)
 
     assert code == 0
-    assert len(groups) == FUNCTIONS + 1
+    assert len(groups) == PROCESSES + 1
     assert until(partial(nothing_is_left, groups, run.port))
 
 
@@ -510,7 +583,7 @@ def test_a_second_ctrl_c_ends_a_job_that_does_not_listen(
     assert jobs.get("slow").status is Status.RUNNING
 
 
-@pytest.mark.parametrize("offset", [pytest.param(0, id="console"), pytest.param(FUNCTIONS + FAKES, id="last")])
+@pytest.mark.parametrize("offset", [pytest.param(0, id="console"), pytest.param(PROCESSES + FAKES, id="last")])
 def test_a_port_that_is_taken_is_named(start: Callable[..., Run], offset: int) -> None:
     """The error names the port and the setting that chooses another; nothing is started."""
     port = (first := free_port()) + offset
@@ -567,3 +640,109 @@ def test_a_function_that_does_not_start_is_an_error_after_its_own_words(
 
     assert run.process.returncode == 1
     assert output.endswith("no such luck\nerror: the tick function did not start; what it said stands above\n")
+
+
+# -- What is handed over -----------------------------------------------------------------------------------------------
+
+
+def test_a_job_of_many_minutes_delays_nobody(start: Callable[..., Run], with_queue: Path, jobs: Jobs) -> None:
+    """Two of three long jobs run and one waits, while other jobs are due second by second, and each runs at once.
+
+    A person sees which one waits, and at the end nothing is left, and what ran is ready again.
+    """
+    run = start(with_queue, JOB_HANDLERS="queued", SCHEDULER_CADENCE="0 0 1 1 *")
+    run.wait_for(f"Job {EXAMPLE_JOB} completed")
+    page = f"http://127.0.0.1:{run.console}"
+    names = ("first", "second", "third")
+    for name in names:
+        jobs.schedule("study", id=name)
+    assert until(lambda: sum(jobs.get(name).started_at is not None for name in names) == 2)
+    minutes = [f"minute-{number}" for number in range(5)]
+    for number, name in enumerate(minutes):
+        jobs.schedule("log", {"message": name}, id=name, after=timedelta(seconds=1 + number))
+
+    for name in minutes:
+        assert until(partial(is_due, jobs, name))
+        answer = requests.post(f"{page}/api/call/tick", json={}, headers={"Origin": page}, timeout=PATIENCE)
+        assert answer.status_code == 200
+        assert jobs.get(name).status is Status.COMPLETED
+
+    ran = [jobs.get(name).recent_runs[-1] for name in minutes]
+    lateness = [each.started_at - each.schedule_at for each in ran if each.started_at is not None]
+    (waiting,) = waiting_of(jobs, names)
+    shown = requests.get(f"{page}/api/jobs/{waiting}", timeout=PATIENCE).json()
+    groups = run.function_groups()
+    code = run.end(signal.SIGINT)
+
+    assert max(lateness) < timedelta(seconds=2)
+    assert shown["why"].startswith("It was handed over, and has been waiting in queue agents since ")
+    assert f"{waiting} has begun" not in run.output
+    assert len(groups) == 3
+    assert code == 0
+    assert until(partial(nothing_is_left, groups, run.port))
+    assert {jobs.get(name).status for name in names if name != waiting} == {Status.PENDING}
+
+
+def test_what_waited_in_the_queue_of_an_earlier_run_is_handed_over_again(
+    start: Callable[..., Run], with_queue: Path, jobs: Jobs, tmp_path: Path
+) -> None:
+    """At once, although its lease has minutes to go, and no holder counts as dead."""
+    now, lease = datetime.now(UTC), timedelta(minutes=5)
+    job = Job.create("waiting", "study", now=now)
+    waited = job.claim(now=now, token="t", lease=lease, retention=lease, queue="agents")
+    JsonStore(tmp_path / "jobs.json", lambda: now).swap([Change(None, waited)])
+
+    run = start(with_queue, JOB_HANDLERS="queued", SCHEDULER_CADENCE="0 0 1 1 *")
+    run.wait_for("waiting has begun")
+
+    assert (jobs.get("waiting").reclaims, jobs.get("waiting").recent_runs) == (0, ())
+
+
+def test_a_process_that_a_handler_outlives_is_started_again(
+    start: Callable[..., Run], with_queue: Path, jobs: Jobs
+) -> None:
+    """It answers and ends, and then its place is taken: two more jobs run at once."""
+    jobs.schedule("overlong", id="overlong")
+    run = start(with_queue, JOB_HANDLERS="queued", SCHEDULER_CADENCE="0 0 1 1 *")
+
+    run.wait_for("This process ends after its answer")
+    run.wait_for("Delivery of job overlong: retried")
+    for name in ("next-a", "next-b"):
+        jobs.schedule("study", id=name)
+
+    for name in ("next-a", "next-b"):
+        run.wait_for(f"{name} has begun")
+    assert jobs.get("overlong").attempts == 1
+
+
+def test_run_job_lets_in_the_fake_of_cloud_tasks_and_no_stranger(
+    start: Callable[..., Run], with_queue: Path, jobs: Jobs
+) -> None:
+    """Where identities are checked, the ID token of the fake is."""
+    run = start(with_queue, JOB_HANDLERS="queued", SCHEDULER_CADENCE="0 0 1 1 *", CRON_SECRET="hush-hush-hush-hush")
+    run.wait_for("Scheduler tick completed")
+    jobs.schedule("study", id="study")
+    run.wait_for("study has begun")
+
+    first_of_run_job = run.port + 1 + FAKES
+
+    assert run.call("POST", "/", port=first_of_run_job) == 401
+
+
+def test_a_task_is_taken_out_when_its_job_is_cancelled(start: Callable[..., Run], with_queue: Path, jobs: Jobs) -> None:
+    """In the console, which leads to the queues: there is then nothing but what runs."""
+    run = start(with_queue, JOB_HANDLERS="queued", SCHEDULER_CADENCE="0 0 1 1 *")
+    run.wait_for("Scheduler tick completed")
+    page = f"http://127.0.0.1:{run.console}"
+    services = requests.get(f"{page}/api/about", timeout=PATIENCE).json()["services"]
+    (fake,) = (service["address"] for service in services if service["name"] == "Cloud Tasks")
+    names = ("first", "second", "third")
+    for name in names:
+        jobs.schedule("study", id=name)
+    assert until(lambda: len(waiting_of(jobs, names)) == 1 and len(tasks_at(fake)) == 3)
+    (waiting,) = waiting_of(jobs, names)
+
+    requests.post(f"{page}/api/jobs/{waiting}/cancel", json={}, headers={"Origin": page}, timeout=PATIENCE)
+
+    assert jobs.get(waiting).status is Status.CANCELLED
+    assert [task["running"] for task in tasks_at(fake)] == [1, 1]

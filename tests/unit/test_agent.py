@@ -1,4 +1,4 @@
-"""The example handler, tested the way in which you may test your own: call it with a payload and a context."""
+"""The example handlers, tested the way in which you may test your own: call it with a payload and a context."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,8 @@ from shared.handlers import Context, InvalidPayload
 
 # The file is its user's: where the example is gone, its tests are over.
 greet: Any = getattr(pytest.importorskip("agent.handlers"), "greet", None)
-pytestmark = pytest.mark.skipif(greet is None, reason="the example handler has been replaced")
+research: Any = getattr(pytest.importorskip("agent.handlers"), "research", None)
+pytestmark = pytest.mark.skipif(None in (greet, research), reason="the example handlers have been replaced")
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 
@@ -41,3 +42,27 @@ def test_greet_refuses_a_payload_without_a_name(context: Context) -> None:
     """There is no use in trying again, and the error says what is missing."""
     with pytest.raises(InvalidPayload, match='"name"'):
         greet({}, context)
+
+
+def test_research_ends_when_it_is_told_to(context: Context) -> None:
+    """It has failed then, and is tried again."""
+    context.ask_to_stop("shutting down")
+
+    with pytest.raises(RuntimeError, match="shutting down"):
+        research({"seconds": 600}, context)
+
+
+def test_research_takes_its_time(context: Context, caplog: pytest.LogCaptureFixture) -> None:
+    """As many seconds as the payload says."""
+    caplog.set_level(logging.INFO, "watchkeeper.agent")
+
+    research({"seconds": 0}, context)
+
+    assert caplog.messages == ["Found nothing in 0 s"]
+
+
+@pytest.mark.parametrize("payload", [{}, {"seconds": "120"}, {"seconds": -1}])
+def test_research_refuses_a_payload_without_a_length(context: Context, payload: dict[str, object]) -> None:
+    """The error says what is missing."""
+    with pytest.raises(InvalidPayload, match='"seconds"'):
+        research(payload, context)

@@ -11,6 +11,7 @@ from shared.settings import AuthMode
 from shared.web.loopback import foreign, is_loopback, refuse_foreign
 from watchkeeper.fakes.airtable import Airtable
 from watchkeeper.fakes.chat import Chat
+from watchkeeper.fakes.cloud_tasks import CloudTasks
 from watchkeeper.fakes.deliveries import Deliveries, bind_deliveries
 from watchkeeper.fakes.gmail import Gmail
 from watchkeeper.fakes.google_oauth import GoogleOAuth
@@ -100,7 +101,7 @@ def test_only_where_no_identity_is_checked(mode: AuthMode) -> None:
 Send = Callable[..., int]
 
 
-@pytest.fixture(params=["oauth", "gmail", "airtable", "chat", "deliveries"])
+@pytest.fixture(params=["oauth", "gmail", "airtable", "chat", "tasks", "deliveries"])
 def send(request: pytest.FixtureRequest) -> Iterator[Send]:
     """Send a request to one of the servers, and give the status of its answer."""
     with ExitStack() as stack:
@@ -132,6 +133,8 @@ def _played(name: str, oauth: GoogleOAuth, stack: ExitStack) -> Fake:
             return stack.enter_context(Airtable())
         case "chat":
             return stack.enter_context(Chat(oauth))
+        case "tasks":
+            return stack.enter_context(CloudTasks(oauth))
     return oauth
 
 

@@ -70,8 +70,8 @@ def watchkeeper(ctx: click.Context) -> None:
 def dev(ctx: click.Context, storage: str | None) -> None:
     """Run every function on this machine, and a page to see them, until Ctrl-C.
 
-    A fake Cloud Scheduler calls each function at once, and then on its schedule in functions.toml. Gmail, Airtable and
-    Chat are fakes, unless one of their settings is set. A function is reloaded when its code changes.
+    A fake Cloud Scheduler calls each function at once, and then on its schedule in functions.toml. Gmail, Airtable,
+    Chat and Cloud Tasks are fakes, unless one of their settings is set. A function is reloaded when its code changes.
 
     \b
     Example:

@@ -47,6 +47,8 @@ def place_of_jobs(settings: Settings, env: Mapping[str, str]) -> str:
 
 
 def _schedule(system: System, function: str) -> str:
+    if function == "run_job":
+        return ", called by Cloud Tasks for each job that a tick hands over"
     if function not in system.schedules:
         return ""
     recurrence = system.schedules[function].recurrence

@@ -18,8 +18,11 @@ from pathlib import Path
 from shared.errors import InvalidSettings, WatchkeeperError
 from shared.handlers import Handlers, load_handlers
 from shared.jobs import Jobs
+from shared.model.job import Job
+from shared.model.value import Status
 from shared.settings import PROJECT_FOLDER, AuthMode, Environment, Settings
 from shared.store.opening import open_store
+from shared.store.protocol import Change, Store
 from watchkeeper.console.banner import banner, place_of_jobs
 from watchkeeper.console.system import System
 from watchkeeper.deploy.functions_table import Function, read_functions
@@ -27,17 +30,20 @@ from watchkeeper.deploy.staging import StagedCode
 from watchkeeper.dev.cloud_scheduler import CloudScheduler
 from watchkeeper.dev.firestore_emulator import running_emulator
 from watchkeeper.dev.function_process import POLL_SECONDS, STOP_SECONDS, FunctionProcess
+from watchkeeper.dev.instances import MOST_INSTANCES, RUN_JOB, Instances
 from watchkeeper.dev.interrupts import Wait, catch_interrupts
+from watchkeeper.dev.queues import read_queues
 from watchkeeper.dev.reload import load_handlers_again, reload_on_change
 from watchkeeper.dev.run_now import AskedFor, call_when_asked, watch_file
 from watchkeeper.dev.terminal import Terminal
-from watchkeeper.fakes.services import FAKES, Services, running_fakes
+from watchkeeper.fakes.services import FAKES, Queues, Services, Worker, running_fakes
 
 log = logging.getLogger("watchkeeper.dev")
 
 JOIN_SECONDS = 2
 EXAMPLE_JOB = "example-hello"
 USER = "watchkeeper dev"
+KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 EMULATOR = "FIRESTORE_EMULATOR_HOST"
 
 clock = partial(datetime.now, UTC)
@@ -48,12 +54,25 @@ class PortTaken(WatchkeeperError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is to run: `functions` by port, the port of the console, and what they work with."""
+class Layout:
+    """What runs where: the function of each process by port, and the ports of the console and the fakes.
 
-    functions: Mapping[int, Function]
+    run_job has several processes, its `instances`; `worker` is None without it.
+    """
+
     console: int
-    env: Mapping[str, str]
+    functions: Mapping[int, Function]
+    fakes: Sequence[int]
+    instances: Instances
+    worker: Worker | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to run, and what it works with."""
+
+    layout: Layout
+    env: dict[str, str]
     settings: Settings
     jobs: Jobs
     handlers: Handlers
@@ -69,19 +88,25 @@ def run(env: Mapping[str, str], storage: str | None = None) -> int:
     try:
         env = _with_access(_with_storage(env, storage))
         settings = Settings.from_env(env)
-        functions = read_functions(env)
-        console, *ports = _free_ports(env, 1 + len(functions) + FAKES)
+        layout = _layout(env)
         handlers = load_handlers(settings.handler_modules)
         with ExitStack() as stack:
             if storage == "firestore" and not Environment(env).text(EMULATOR):
                 env = {**env, EMULATOR: stack.enter_context(running_emulator())}
                 os.environ[EMULATOR] = env[EMULATOR]  # where the Firestore client of this process looks for it
-            jobs = _open_jobs(settings, handlers, env)
-            services = stack.enter_context(running_fakes(env, ports[len(functions) :]))
+            store = open_store(settings, clock)
+            is_new = _is_new(store, settings, env)
+            services = stack.enter_context(running_fakes(env, layout.fakes, layout.worker))
+            if key := services.settings.get(KEY_FILE):
+                os.environ[KEY_FILE] = key  # where this process looks for it, to take a task out of its queue
+            env = _with_whole_paths({**env, **services.settings}, settings)
+            settings = Settings.from_env(env)
+            jobs = _open_jobs(store, settings, handlers, is_new=is_new)
+            if "Cloud Tasks" in services.addresses and not _is_billed(settings, env):
+                _empty_queues(store, jobs)
             plan = Plan(
-                functions=dict(zip(ports, functions, strict=False)),
-                console=console,
-                env=_with_whole_paths({**env, **services.settings}, settings),
+                layout=layout,
+                env=env,
                 settings=settings,
                 jobs=jobs,
                 handlers=handlers,
@@ -94,6 +119,31 @@ def run(env: Mapping[str, str], storage: str | None = None) -> int:
     return 0
 
 
+def processes_of(functions: Sequence[Function], queues: Queues) -> list[Function]:
+    """Return the function of each process: run_job, at the end, as often as jobs of the queues may run at once."""
+    most = min(sum(limits.max_concurrent for limits, _ in queues.values()), MOST_INSTANCES)
+    workers = [function for function in functions if function.name == RUN_JOB] * most
+    return [function for function in functions if function.name != RUN_JOB] + workers
+
+
+def _layout(env: Mapping[str, str]) -> Layout:
+    """Choose the ports: the console, the functions, the fakes, and then the instances of run_job."""
+    queues = read_queues()
+    functions = processes_of(read_functions(env), queues)
+    count = sum(function.name != RUN_JOB for function in functions)
+    console, *ports = _free_ports(env, 1 + len(functions) + FAKES)
+    own_ports, worker_ports = ports[:count], ports[count + FAKES :]
+    instances = Instances([f"127.0.0.1:{port}" for port in worker_ports])
+    url = f"http://127.0.0.1:{worker_ports[0]}" if worker_ports else ""
+    return Layout(
+        console=console,
+        functions=dict(zip([*own_ports, *worker_ports], functions, strict=True)),
+        fakes=ports[count : count + FAKES],
+        instances=instances,
+        worker=Worker(url=url, queues=queues, address_of=instances.address_of) if url else None,
+    )
+
+
 def _serve(plan: Plan) -> None:
     """Run the functions, each on its port, and whatever belongs to them, until it is time to stop."""
     terminal = _open_terminal(plan.env)
@@ -102,16 +152,21 @@ def _serve(plan: Plan) -> None:
     processes: list[FunctionProcess] = []
     with tempfile.TemporaryDirectory(prefix="watchkeeper-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         try:
-            for port, function in plan.functions.items():
-                code = StagedCode(function, Path(folder).resolve())
+            for port, function in plan.layout.functions.items():
+                # Each instance of run_job has a copy of its own, since each is reloaded by itself.
+                root = Path(folder, f"on-{port}" if function.name == RUN_JOB else "").resolve()
+                root.mkdir(exist_ok=True)
+                code = StagedCode(function, root)
                 show = partial(terminal.show, function.name)
-                processes.append(FunctionProcess(code, port, env=plan.env, show=show))
+                env = plan.env | plan.services.worker_settings if function.name == RUN_JOB else plan.env
+                processes.append(FunctionProcess(code, port, env=env, show=show))
             if all(process.wait_until_healthy(wait) for process in processes):
                 stack.enter_context(_surroundings(plan, processes, terminal, stopping))
                 wait(None)
             log.info("Stopping; Ctrl-C again ends everything at once")
         finally:
             stopping.set()
+            plan.layout.instances.close()
             _stop(processes, wait)
 
 
@@ -126,8 +181,8 @@ def _surroundings(
     schedulers = _schedulers(plan, processes, stopping)
     asked = AskedFor(plan.jobs, watch) if (watch := _store_watch(plan)) else None
     system = _system(plan, processes, schedulers)
-    with _console(system, plan.console):
-        terminal.write(banner(system, plan.console, plan.settings, plan.env))
+    with _console(system, plan.layout.console):
+        terminal.write(banner(system, plan.layout.console, plan.settings, plan.env))
         for process in processes:
             process.keep_running()
         threads = [_start(_call_now_and_on_schedule, scheduler) for scheduler in schedulers.values()]
@@ -178,17 +233,27 @@ def _system(plan: Plan, processes: Sequence[FunctionProcess], schedulers: Mappin
         clock=clock,
         timezone=plan.settings.timezone,
         place=place_of_jobs(plan.settings, plan.env),
-        functions={process.function.name: f"http://{process.address}" for process in processes},
+        functions=_addresses(processes),
         headers=_headers(plan.settings),
         schedules={
-            function.name: function.scheduler_job for function in plan.functions.values() if function.scheduler_job
+            function.name: function.scheduler_job
+            for function in plan.layout.functions.values()
+            if function.scheduler_job
         },
         services=plan.services.told(),
         last_call=lambda name: schedulers[name].last_call if name in schedulers else None,
         call=lambda name: schedulers[name].run_now(),
         is_read_only=False,
-        is_billed=plan.settings.storage == "firestore" and not plan.env.get(EMULATOR),
+        is_billed=_is_billed(plan.settings, plan.env),
     )
+
+
+def _addresses(processes: Sequence[FunctionProcess]) -> dict[str, str]:
+    """Return the address of each function; of several processes the first counts."""
+    addresses: dict[str, str] = {}
+    for process in processes:
+        addresses.setdefault(process.function.name, f"http://{process.address}")
+    return addresses
 
 
 @contextmanager
@@ -206,10 +271,10 @@ def _with_storage(env: Mapping[str, str], storage: str | None) -> Mapping[str, s
     return {**env, "SCHEDULER_STORAGE": storage} if storage else env
 
 
-def _with_whole_paths(env: Mapping[str, str], settings: Settings) -> Mapping[str, str]:
+def _with_whole_paths(env: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """Return `env` with absolute paths, so that a function finds the files from the folder where it runs."""
     read, paths = Environment(env), {"SCHEDULER_JSON_PATH": str(settings.json_path)}
-    relative = {"GCP_SERVICE_ACCOUNT_JSON_PATH": PROJECT_FOLDER, "GOOGLE_APPLICATION_CREDENTIALS": Path.cwd()}
+    relative = {"GCP_SERVICE_ACCOUNT_JSON_PATH": PROJECT_FOLDER, KEY_FILE: Path.cwd()}
     for name, folder in relative.items():
         if (text := read.text(name)) and os.path.exists(folder / text):
             paths[name] = str(folder / text)
@@ -246,13 +311,14 @@ def _free_ports(env: Mapping[str, str], count: int) -> list[int]:
     return ports
 
 
-def _open_jobs(settings: Settings, handlers: Handlers, env: Mapping[str, str]) -> Jobs:
-    """Open the jobs, and put an example into a new store, to be run at once.
-
-    A file is new that does not exist yet, and an emulator that is empty. Raises StoreUnavailable.
-    """
-    store = open_store(settings, clock)
+def _is_new(store: Store, settings: Settings, env: Mapping[str, str]) -> bool:
+    """Return whether a file does not exist yet, or an emulator is empty. Raises StoreUnavailable."""
     is_empty = not store.page(limit=1)
+    return not settings.json_path.exists() if settings.storage == "json" else is_empty and bool(env.get(EMULATOR))
+
+
+def _open_jobs(store: Store, settings: Settings, handlers: Handlers, *, is_new: bool) -> Jobs:
+    """Open the jobs, and put an example into a new store, to be run at once."""
     jobs = Jobs(
         store,
         clock=clock,
@@ -261,12 +327,22 @@ def _open_jobs(settings: Settings, handlers: Handlers, env: Mapping[str, str]) -
         timezone=settings.timezone,
         queues=settings.queues,
     )
-    is_new = not settings.json_path.exists() if settings.storage == "json" else is_empty and bool(env.get(EMULATOR))
     if is_new:
         message = "Hello! I am an example, and run every minute until I am cancelled"
         jobs.schedule("log", {"message": message}, id=EXAMPLE_JOB, cron="* * * * *", by=USER)
         jobs.run(EXAMPLE_JOB, by=USER)
     return jobs
+
+
+def _empty_queues(store: Store, jobs: Jobs) -> None:
+    """Make ready what waited in a queue of an earlier run, which ended with that run."""
+    waiting = [job for job in jobs.list(status=Status.RUNNING) if isinstance(job, Job) and job.handed_over is not None]
+    store.swap([Change(job, job.give_back(now=clock(), due_at=job.due_at)) for job in waiting])
+
+
+def _is_billed(settings: Settings, env: Mapping[str, str]) -> bool:
+    """Return whether the jobs are in the real Firestore, where each look costs and a deployment may be at work."""
+    return settings.storage == "firestore" and not env.get(EMULATOR)
 
 
 def _open_terminal(env: Mapping[str, str]) -> Terminal:

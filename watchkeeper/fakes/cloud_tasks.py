@@ -43,7 +43,8 @@ DELIVERY_FAULTS = ("deliver-twice", "deliver-late", "deliver-never", "deadline")
 
 
 @contextmanager
-def _as_it_stands(url: str) -> Iterator[str]:
+def as_it_stands(url: str) -> Iterator[str]:
+    """Yield the host and port that the URL names."""
     yield urlsplit(url).netloc
 
 
@@ -76,7 +77,7 @@ class CloudTasks(Fake):
         port: int = 0,
         accounts: Collection[str] | None = None,
         takes_any_token: bool = False,
-        address_of: Callable[[str], AbstractContextManager[str]] = _as_it_stands,
+        address_of: Callable[[str], AbstractContextManager[str]] = as_it_stands,
         clock: Clock = utc_now,
     ) -> None:
         super().__init__(port=port, clock=clock)

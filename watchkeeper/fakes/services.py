@@ -8,8 +8,8 @@ serves them by themselves and prints the settings, to try a function or the comm
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -19,14 +19,21 @@ import click
 from shared.settings import Environment
 from watchkeeper.fakes.airtable import API_KEY, BASE, Airtable
 from watchkeeper.fakes.chat import Chat
+from watchkeeper.fakes.cloud_tasks import CloudTasks, as_it_stands
 from watchkeeper.fakes.gmail import PROJECT, Gmail
 from watchkeeper.fakes.google_oauth import GoogleOAuth
+from watchkeeper.fakes.task_queue import Limits, Retry
 
-SERVICES = ("Google OAuth", "Gmail", "Airtable", "Chat")
+SERVICES = ("Google OAuth", "Gmail", "Airtable", "Chat", "Cloud Tasks")
 FAKES = len(SERVICES)  # so many ports are needed at most
 GMAIL = ("GMAIL_USER_EMAIL", "GMAIL_WATCH_TOPIC", "GMAIL_DELEGATE", "GCP_SERVICE_ACCOUNT_JSON_PATH")
 AIRTABLE = ("AIRTABLE_API_KEY", "AIRTABLE_BASE_ID")
 CHAT = ("CHAT_AUDIENCE", "CHAT_API_ENDPOINT", "GOOGLE_APPLICATION_CREDENTIALS")
+TASKS = ("TASK_QUEUES", "TASKS_API_ENDPOINT")
+Queues = Mapping[str, tuple[Limits, Retry]]
+DEFAULT_QUEUES: Queues = {"agents": (Limits(max_concurrent=2), Retry())}
+QUEUES = f"projects/{PROJECT}/locations/local/queues"
+RUN_JOB_CALLER = f"watchkeeper-tasks@{PROJECT}.iam.gserviceaccount.com"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,22 +45,42 @@ class Service:
     is_fake: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """Who runs what is handed over: the function run_job, by its URL, and what a handler's queues allow.
+
+    `address_of` is that of `CloudTasks`.
+    """
+
+    url: str
+    queues: Queues
+    address_of: Callable[[str], AbstractContextManager[str]] = as_it_stands
+
+
 @dataclass(frozen=True)
 class Services:
-    """The fakes that are served: their addresses by the name of the service, and the settings that lead there."""
+    """The fakes that are served: their addresses by the name of the service, and the settings that lead there.
+
+    `worker_settings` are for run_job alone: they let the fake of Cloud Tasks in. `absent` are neither fake nor real.
+    """
 
     addresses: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
+    worker_settings: dict[str, str] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
 
     def told(self) -> list[Service]:
         """Return every outside service, real or fake."""
-        given = self.addresses
-        return [Service(name=name, address=given.get(name, ""), is_fake=name in given) for name in SERVICES]
+        given, names = self.addresses, [name for name in SERVICES if name not in self.absent]
+        return [Service(name=name, address=given.get(name, ""), is_fake=name in given) for name in names]
 
 
 @contextmanager
-def running_fakes(env: Mapping[str, str], ports: Sequence[int]) -> Iterator[Services]:
-    """Serve a fake of each service for which `env` has no setting, on so many given ports (0: any)."""
+def running_fakes(env: Mapping[str, str], ports: Sequence[int], worker: Worker | None = None) -> Iterator[Services]:
+    """Serve a fake of each service for which `env` has no setting, on so many given ports (0: any).
+
+    Cloud Tasks is played for a `worker` alone.
+    """
     read = Environment(env)
     services = Services()
     settings, addresses = services.settings, services.addresses
@@ -61,8 +88,9 @@ def running_fakes(env: Mapping[str, str], ports: Sequence[int]) -> Iterator[Serv
     # The fake's key would take the place of the credentials that the real Firestore needs.
     is_real_firestore = read.text("SCHEDULER_STORAGE") == "firestore" and not read.text("FIRESTORE_EMULATOR_HOST")
     plays_chat = not is_real_firestore and not any(read.text(name) for name in CHAT)
+    plays_tasks = worker is not None and not any(read.text(name) for name in TASKS)
     with ExitStack() as stack:
-        if plays_gmail or plays_chat:
+        if plays_gmail or plays_chat or plays_tasks:
             oauth = stack.enter_context(GoogleOAuth(port=ports[0]))
             key_file = str(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "service-account.json")
             oauth.write_key_file(Path(key_file))
@@ -81,16 +109,35 @@ def running_fakes(env: Mapping[str, str], ports: Sequence[int]) -> Iterator[Serv
             settings["GOOGLE_APPLICATION_CREDENTIALS"] = key_file
             settings["ALLOWED_USERS"] = read.text("ALLOWED_USERS", "*@example.com")
             settings["CHAT_AGENT"] = read.text("CHAT_AGENT", "agent.chat:answer")
+        if plays_tasks and worker is not None:
+            # Where Chat or Firestore is real, so are the credentials, and this fake cannot know their tokens.
+            tasks = CloudTasks(oauth, port=ports[4], takes_any_token=not plays_chat, address_of=worker.address_of)
+            addresses["Cloud Tasks"] = settings["TASKS_API_ENDPOINT"] = stack.enter_context(tasks).url
+            for name, (limits, retry) in worker.queues.items():
+                tasks.add_queue(_full_name(name), limits, retry)
+            settings["TASK_QUEUES"] = ",".join(f"{name}={_full_name(name)}" for name in worker.queues)
+            settings.update(RUN_JOB_URL=worker.url, RUN_JOB_CALLER=RUN_JOB_CALLER)
+            services.worker_settings.update(
+                AUTH_AUDIENCE=worker.url, AUTH_CALLERS=RUN_JOB_CALLER, AUTH_CERTS_URL=oauth.certs_url
+            )
+        elif not read.text("TASK_QUEUES"):
+            services.absent.add("Cloud Tasks")
         yield services
 
 
+def _full_name(queue: str) -> str:
+    return f"{QUEUES}/watchkeeper-{queue}"
+
+
 @click.command()
-@click.option("--port", default=8090, show_default=True, type=click.IntRange(1, 65_000), help="The first of four.")
-def main(port: int) -> None:
-    """Serve fakes of Google's tokens, Gmail, Airtable and Chat until Ctrl-C, and print their settings."""
+@click.option("--port", default=8090, show_default=True, type=click.IntRange(1, 65_000), help="The first of five.")
+@click.option("--run-job", metavar="URL", help="Where run_job listens; without it Cloud Tasks is left out.")
+def main(port: int, run_job: str | None) -> None:
+    """Serve fakes of Google's tokens, Gmail, Airtable, Chat and Cloud Tasks until Ctrl-C, and print their settings."""
+    worker = Worker(url=run_job, queues=DEFAULT_QUEUES) if run_job else None
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())  # so that the key file is deleted
     try:
-        with running_fakes({}, range(port, port + FAKES)) as services:
+        with running_fakes({}, range(port, port + FAKES), worker) as services:
             for name, value in services.settings.items():
                 click.echo(f"export {name}={value}")
             click.echo(
