@@ -37,7 +37,7 @@ def answer(call: Call) -> Mapping[str, Any]:
     if not isinstance(job_id, str) or not isinstance(token, str) or not job_id or not token:
         raise InvalidInput('the body must be {"job": ID, "token": TOKEN}, as the tick hands it over')
     store, handlers = set_up(call.settings)
-    outcome = run_delivered(
+    report = run_delivered(
         store,
         handlers,
         job_id,
@@ -48,7 +48,7 @@ def answer(call: Call) -> Mapping[str, Any]:
         is_stopping=is_stopping,
         end_process=end_process,
     )
-    return {"outcome": outcome}
+    return {"outcome": report.outcome}
 
 
 serve = endpoint("run_job", answer, env=os.environ, clock=clock)

@@ -5,13 +5,13 @@ conditional write that replaces the token that it came with; every other finds a
 nothing.
 """
 
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from shared.handlers import Handlers
 from shared.model.job import Job
 from shared.running.backlog import Due
+from shared.running.report import TickReport
 from shared.running.runner import Runner
 from shared.running.tasks import Tasks
 from shared.running.write import log
@@ -67,13 +67,11 @@ def run_delivered(
     monotonic: Callable[[], float],
     is_stopping: Callable[[], bool] = lambda: False,
     end_process: Callable[[], None] = lambda: None,
-) -> str:
-    """Run the job, and return what came of it: "succeeded", "failed", "retried", "lost", or "nothing" to do.
+) -> TickReport:
+    """Run the job, and report what came of it; see `run_tick` for the arguments.
 
-    See `run_tick` for the arguments. Raises StoreUnavailable: before the job began a later delivery can begin it, and
-    after that it finds nothing to do.
+    Raises StoreUnavailable: before the job began a later delivery can begin it, and after that it finds nothing to do.
     """
-
     runner = Runner(
         store,
         handlers,
@@ -89,16 +87,9 @@ def run_delivered(
     try:
         runner.run()
     finally:
+        outcome = runner.report.outcome
+        fields = {"action": "delivery_completed", "job_id": job_id, "outcome": outcome, **runner.report.metrics()}
+        log.info("Delivery of job %s: %s", job_id, outcome, extra={"fields": fields})
         if runner.report.threads_left_behind:
             end_process()
-    report = runner.report
-    came = {
-        "succeeded": report.jobs_succeeded,
-        "failed": report.jobs_failed,
-        "retried": report.jobs_retried,
-        "lost": report.jobs_lost,
-    }
-    outcome = next((name for name, count in came.items() if count), "nothing")
-    fields = {"action": "delivery_completed", "job_id": job_id, "outcome": outcome, **report.metrics()}
-    log.log(logging.INFO, "Delivery of job %s: %s", job_id, outcome, extra={"fields": fields})
-    return outcome
+    return runner.report

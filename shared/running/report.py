@@ -28,3 +28,9 @@ class TickReport:
         executed = self.jobs_succeeded + self.jobs_failed + self.jobs_retried + self.jobs_lost
         first = {"jobs_checked": self.jobs_checked, "jobs_due": self.jobs_due, "jobs_executed": executed}
         return {**first, **vars(self), "max_lateness_seconds": round(self.max_lateness_seconds, 3)}
+
+    @property
+    def outcome(self) -> str:
+        """Return what became of the one job of a delivery; "nothing" where there was nothing to do."""
+        outcomes = ("succeeded", "failed", "retried", "lost")
+        return next((name for name in outcomes if getattr(self, f"jobs_{name}")), "nothing")

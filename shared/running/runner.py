@@ -35,6 +35,7 @@ POLL_SECONDS = 0.1  # bounds how late a time limit or a stored finish can be
 FLUSH_AFTER = timedelta(milliseconds=150)  # with POLL_SECONDS: a finish is stored within 0.25 s
 STOP_GRACE = timedelta(seconds=5)  # from "stop" to the record that the handler timed out
 END_GRACE = timedelta(seconds=6)  # for what runs when the process is told to end; Cloud Run kills it after 10 s
+HAND_OVER_LIMIT = timedelta(seconds=30)
 TRY_AGAIN = timedelta(seconds=1)
 PUT_BACK = timedelta(seconds=1)  # less is what two clocks differ by
 
@@ -156,7 +157,8 @@ class Runner:
     def _begin(self, found: Job, job: Job) -> None:
         self.report.jobs_recovered += found.deaths > found.reclaims
         log.info("Claimed job %s", job.id, extra={"fields": {"action": "job_claimed", **job.log_context()}})
-        running = RunningJob(found=found, job=job, limit=time_limit(self._handlers, job, self._longest))
+        limit = HAND_OVER_LIMIT if job.handed_over else time_limit(self._handlers, job, self._longest)
+        running = RunningJob(found=found, job=job, limit=limit)
         self._running[job.id] = running
         if self._elapsed() < self._settings.budget:
             self._workers.start(running)
@@ -307,7 +309,7 @@ class Runner:
         """Return the write that follows from the state of the job."""
         job: Job | Unreadable
         if running.state is State.VANISHED:
-            self._drop(running)
+            self._drop(running)  # it is begun anew, as another one
             return self._claims.again(running.job, now, running.job.queue)
         try:
             if not running.is_to_end:
@@ -384,6 +386,7 @@ class Runner:
         self._drop(running)
 
     def _drop(self, running: RunningJob) -> None:
+        running.state = State.OVER
         del self._running[running.job.id]
 
     def _count(self, running: RunningJob, job: Job) -> None:

@@ -19,6 +19,7 @@ class State(Enum):
     ENDED = auto()  # its handler has ended: the result is stored
     TIMED_OUT = auto()  # its handler outlived its limit: it is held to the end, since the thread may still act
     REFUSED = auto()  # the store cannot hold the result: that is stored in its place
+    OVER = auto()  # it is not held any more: what its thread may still return is refused
     VANISHED = auto()  # its task is gone from the queue and it never began: it is claimed anew
 
 

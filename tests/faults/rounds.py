@@ -8,15 +8,17 @@ import math
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,18 +28,30 @@ from shared.model.job import Job
 from shared.running.tick import run_tick
 from tests.faults.checker import violations
 from tests.faults.evidence import PEOPLE, Began, Fact, Injected, Ledger, Reported, Write, from_file, to_file
-from tests.faults.worker import RETENTION, SETTINGS, Plan, add_job, handlers
+from tests.faults.worker import LEFT_BEHIND, QUEUE, RETENTION, SETTINGS, Plan, add_job, handlers
 from tests.proxy import Proxy, proxy_to
+from watchkeeper.fakes.cloud_tasks import CloudTasks
+from watchkeeper.fakes.google_oauth import GoogleOAuth
+from watchkeeper.fakes.task_queue import Limits, Retry
 
 RATES = {"swap": 0.05, "due": 0.05, "get": 0.1, "page": 0.05}
 FIRST_JOBS = 40
 WORKERS = 3
+INSTANCES = 2  # of run_job
 TIME_APART = 30.0
+TASK_LATENESS = 4.0  # beyond a lease, at the speed of a round
 LONGEST_OUTAGE = 3.0
 FIRST_SECONDS = 1.5  # undisturbed: a process takes a while to start
 MOST_SECONDS = 60.0  # more than asked for, on a machine that is slow
-DISTURBANCES = ["kill", "terminate", "freeze", "outage"]
-HAPPENED = ("runs", "ticks", "commands", "faults")  # at least one of each, in a round that shows something
+DISTURBANCES = ["kill", "terminate", "freeze", "outage", "task"]
+TASK_FAULTS = ["deliver-twice", "deliver-late", "deliver-never", "applied-but-cut", "forbidden", "unavailable", "cut"]
+HAPPENED = (
+    "runs",
+    "deliveries",
+    "ticks",
+    "commands",
+    "faults",
+)  # at least one of each, in a round that shows something
 ROOT = Path(__file__).parents[2]
 END_SECONDS = 30.0  # for processes that were told to end: a call to the store may take ten
 
@@ -130,16 +144,21 @@ class Process:
 class Supervisor:
     """Starts the processes of a round and sees to it that they have no easy life."""
 
-    def __init__(self, plan: Plan, env: Mapping[str, str], outages: Sequence[Outage]) -> None:
+    def __init__(
+        self, plan: Plan, env: Mapping[str, str], outages: Sequence[Outage], tasks: CloudTasks, ports: Sequence[int]
+    ) -> None:
         self._draw = random.Random(plan.seed)
+        self._tasks = tasks
         self._to_do = self._draw.sample(DISTURBANCES, len(DISTURBANCES))  # each once, whatever else is drawn later
         self._outages = outages
         self._outage: Outage | None = None
         self._outage_ends_at = 0.0
         half = TIME_APART / 2
         names = [*(f"tick-{number}" for number in range(WORKERS)), PEOPLE]
+        names += [f"run-job-{number}" for number in range(INSTANCES)]
         offsets = [-half, half, *(self._draw.uniform(-half, half) for _ in names[2:])]
-        plans = [replace(plan, name=name, offset=at, rates=RATES) for name, at in zip(names, offsets, strict=True)]
+        of_each = zip(names, offsets, [*[0] * (WORKERS + 1), *ports], strict=True)
+        plans = [replace(plan, name=name, offset=at, rates=RATES, port=port) for name, at, port in of_each]
         self._processes = [Process(each, env) for each in plans]
         self.figures: Counter[str] = Counter()
         self.broken: list[str] = []
@@ -163,7 +182,9 @@ class Supervisor:
         for process in self._processes:
             process.thaw(now=now)
             if process.code is not None:
-                if not process.is_told_to_end:
+                if process.code == LEFT_BEHIND:
+                    self.figures["left behind"] += 1
+                elif not process.is_told_to_end:
                     self.broken.append(f"a process ended by itself, with {process.code}")
                 process.begin()
         if self._outage and now >= self._outage_ends_at:
@@ -177,6 +198,8 @@ class Supervisor:
             self._end_outage()
             self._outage, self._outage_ends_at = outage, now + min(seconds, LONGEST_OUTAGE)
             outage.begin()
+        elif what == "task":
+            self._tasks.fail(self._draw.choice(TASK_FAULTS))
         elif what == "freeze":
             process.freeze(seconds)
         else:
@@ -216,7 +239,9 @@ def run_round(seed: int, *, seconds: float, emulator: str | None, folder: Path) 
             proxy = stack.enter_context(proxy_to(emulator))
             env["FIRESTORE_EMULATOR_HOST"] = proxy.address
             outages = _outages(proxy, emulator)
-        supervisor = Supervisor(plan, env, outages)
+        ports = [_free_port() for _ in range(INSTANCES)]
+        tasks = stack.enter_context(_cloud_tasks(ports, folder, env))
+        supervisor = Supervisor(replace(plan, tasks=tasks.url), env, outages, tasks, ports)
         supervisor.run(seconds, partial(_has_happened, Path(plan.evidence)))
     broken, figures = calm_down(plan)
     return Round(
@@ -225,6 +250,30 @@ def run_round(seed: int, *, seconds: float, emulator: str | None, folder: Path) 
         evidence=Path(plan.evidence),
         seed=seed,
     )
+
+
+@contextmanager
+def _cloud_tasks(ports: Sequence[int], folder: Path, env: dict[str, str]) -> Iterator[CloudTasks]:
+    """Play Cloud Tasks, which calls the instances of run_job in turn, dead or alive."""
+    turns = cycle(ports)
+
+    @contextmanager
+    def address_of(url: str) -> Iterator[str]:
+        yield f"127.0.0.1:{next(turns)}"
+
+    with GoogleOAuth() as oauth, CloudTasks(oauth, address_of=address_of) as tasks:
+        oauth.write_key_file(folder / "key.json")
+        env["GOOGLE_APPLICATION_CREDENTIALS"] = str(folder / "key.json")
+        retry = Retry(min_backoff=timedelta(seconds=0.1), max_backoff=timedelta(seconds=0.5))
+        tasks.add_queue(QUEUE, Limits(max_concurrent=INSTANCES), retry)
+        tasks.lateness = timedelta(seconds=TASK_LATENESS)
+        yield tasks
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 def begin(plan: Plan) -> None:
@@ -273,10 +322,12 @@ def _figures(facts: Sequence[Fact]) -> Counter[str]:
         match fact:
             case Began():
                 figures["runs"] += 1
+                figures["deliveries"] += fact.by.startswith("run-job")
             case Reported():
                 figures["ticks"] += 1
                 figures["lost runs"] += fact.metrics["jobs_lost"]
                 figures["recovered"] += fact.metrics["jobs_recovered"]
+                figures["handed over"] += fact.metrics["jobs_handed_over"]
             case Injected():
                 figures["faults"] += 1
             case Write(said="won", is_a_persons=True):

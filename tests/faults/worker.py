@@ -1,4 +1,4 @@
-"""A process that lives through a round of faults: it runs tick after tick, or does what people do, until it is ended.
+"""A process that lives through a round of faults: it ticks, runs what was handed over, or does what people do.
 
 Time runs faster here: the clocks of all processes follow the machine's, times `speed`, each a little off. So leases,
 budgets and limits have their usual proportions, and minutes pass in seconds.
@@ -10,35 +10,42 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+from werkzeug.wrappers import Request, Response
+
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import Cancel, Context, Handler, Payload, Snooze
 from shared.jobs import Jobs
 from shared.model.job import Job
+from shared.running.delivery import run_delivered
 from shared.running.tick import run_tick
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Store
 from tests.faults.evidence import PEOPLE, Began, Ended, Injected, Ledger, Note, Reported, to_file
 from tests.faults.faulty_store import Fault, FaultyStore, by_seed
+from watchkeeper.serving import bind, serving
 
 START = datetime(2026, 11, 21, 9, tzinfo=UTC)
 RETENTION = timedelta(days=30)
 LIMIT = timedelta(seconds=20)
-SETTINGS = Settings.from_env(
-    {
-        "SCHEDULER_LEASE_SECONDS": "60",
-        "SCHEDULER_CONCURRENCY": "4",
-        "SCHEDULER_TICK_BUDGET_SECONDS": "50",
-        "SCHEDULER_LOOKAHEAD_SECONDS": "10",
-        "CLOUD_RUN_TIMEOUT_SECONDS": "180",
-    }
-)
+LIMITS = {
+    "SCHEDULER_LEASE_SECONDS": "60",
+    "SCHEDULER_CONCURRENCY": "4",
+    "SCHEDULER_TICK_BUDGET_SECONDS": "50",
+    "SCHEDULER_LOOKAHEAD_SECONDS": "10",
+    "CLOUD_RUN_TIMEOUT_SECONDS": "180",
+}
+SETTINGS = Settings.from_env(LIMITS)
+QUEUE = "projects/watchkeeper-local/locations/local/queues/agents"
+QUEUED = "queued-"  # begins the job types that are handed over
+LEFT_BEHIND = 70  # the exit code of a process that has left a thread behind
 COMMANDS = ("pause", "resume", "resume", "cancel", "run", "run", "retry", "release")
 # How often a run of each job type fails, fails for good, asks for later, and outlives its limit.
 KINDS = {
@@ -62,6 +69,8 @@ class Plan:
     began: float = 0.0  # by the machine's clock
     offset: float = 0.0
     rates: dict[str, float] = field(default_factory=dict)
+    tasks: str = ""  # the address of Cloud Tasks
+    port: int = 0  # where this process takes deliveries, if it does
 
     def clock(self) -> datetime:
         """Return the time of this process."""
@@ -81,6 +90,16 @@ class Plan:
 
         return FirestoreStore(firestore.Client(project="test"), self.collection)
 
+    def settings(self) -> Settings:
+        """Return the settings of a tick."""
+        queues = {
+            "TASK_QUEUES": f"agents={QUEUE}",
+            "RUN_JOB_URL": "http://127.0.0.1/run_job",
+            "RUN_JOB_CALLER": "tasks@watchkeeper-local.iam.gserviceaccount.com",
+            "TASKS_API_ENDPOINT": self.tasks,
+        }
+        return Settings.from_env({**LIMITS, **queues}) if self.tasks else SETTINGS
+
     def command(self) -> list[str]:
         """Return the command line of the process."""
         return [sys.executable, "-m", "tests.faults.worker", json.dumps(asdict(self))]
@@ -97,6 +116,7 @@ class Worker:
         self._faults = by_seed(plan.seed, plan.rates)
         self._parent = os.getppid()
         self._is_told_to_end = False
+        self._code = 0
         signal.signal(signal.SIGTERM, self._tell_to_end)
 
     def _tell_to_end(self, *_: object) -> None:
@@ -105,36 +125,84 @@ class Worker:
     def _must_end(self) -> bool:
         return self._is_told_to_end or os.getppid() != self._parent  # nobody is to be left behind
 
-    def tick_on(self) -> None:
-        """Run ticks."""
-        for number in count():
-            if self._must_end():
-                return
+    def _leave(self) -> None:
+        """End as soon as the present work is answered: a thread was left behind."""
+        self._code = LEFT_BEHIND
+        self._is_told_to_end = True
+
+    def tick_on(self) -> int:
+        """Run ticks; return the exit code."""
+        numbers = count()
+        while not self._must_end():
+            number = next(numbers)
             by = f"{self._plan.name}.{number}"
             store = self._faulty(by)
             try:
                 report = run_tick(
                     store,
                     handlers(by, self._note, self._random),
-                    settings=SETTINGS,
+                    settings=self._plan.settings(),
                     clock=self._plan.clock,
                     monotonic=self._plan.monotonic,
                     is_stopping=self._must_end,
+                    end_process=self._leave,
                 )
                 self._note(Reported(by=by, metrics=report.metrics()))
             except StoreUnavailable:
                 time.sleep(0.05)
             store.write_late()
             time.sleep(0.02)
+        return self._code
 
-    def be_people(self) -> None:
-        """Do as people do: add jobs, and ask this and that of the jobs that there are."""
+    def take_deliveries(self) -> int:
+        """Run what Cloud Tasks delivers, one call at a time; return the exit code."""
+        numbers = count()
+        at_work = threading.Lock()
+
+        @Request.application
+        def run_job(request: Request) -> Response:
+            with at_work:
+                return Response(status=200 if self._deliver(request.get_json(), next(numbers)) else 503)
+
+        with serving(bind(run_job, self._plan.port)):
+            while not self._must_end():
+                time.sleep(0.02)
+            with at_work:  # it is answered first
+                return self._code
+
+    def _deliver(self, task: dict[str, str], number: int) -> bool:
+        by = f"{self._plan.name}.{number}"
+        store = self._faulty(by)
+        if self._must_end():
+            return False
+        try:
+            report = run_delivered(
+                store,
+                handlers(by, self._note, self._random),
+                task["job"],
+                task["token"],
+                settings=SETTINGS,
+                clock=self._plan.clock,
+                monotonic=self._plan.monotonic,
+                is_stopping=self._must_end,
+                end_process=self._leave,
+            )
+            self._note(Reported(by=by, metrics=report.metrics()))
+        except StoreUnavailable:
+            return False
+        finally:
+            store.write_late()
+        return True
+
+    def be_people(self) -> int:
+        """Do as people do: add jobs, and ask this and that of the jobs that there are; return the exit code."""
         store = self._faulty(self._plan.name)
-        jobs = Jobs(store, clock=self._plan.clock, handlers={}, retention=RETENTION)
-        for number in count():
+        queues = self._plan.settings().queues
+        jobs = Jobs(store, clock=self._plan.clock, handlers={}, retention=RETENTION, queues=queues)
+        numbers = count()
+        while not self._must_end():
+            number = next(numbers)
             time.sleep(self._random.uniform(0.01, 0.1))
-            if self._must_end():
-                return
             try:
                 if self._random.random() < 0.4:
                     add_job(jobs, self._random, f"{self._plan.name}-{number}")
@@ -143,6 +211,7 @@ class Worker:
                     getattr(jobs, self._random.choice(COMMANDS))(self._random.choice(names or ["none"]), by="ana")
             except (InvalidInput, StoreUnavailable):
                 continue
+        return self._code
 
     def _faulty(self, by: str) -> FaultyStore:
         def choose(method: str) -> Fault | None:
@@ -158,8 +227,9 @@ def add_job(jobs: Jobs, draw: random.Random, name: str) -> None:
     """Add a job of some kind."""
     kind = draw.choice(["good", "good", "good", "flaky", "flaky", "bad", "hang"])
     recurs = draw.random() < 0.1
+    queued = QUEUED if draw.random() < 0.4 else ""
     jobs.schedule(
-        kind,
+        f"{queued}{kind}",
         {"seconds": draw.choice([0.0, 0.01, 0.05, 0.3])},
         id=name,
         after=None if recurs else timedelta(seconds=draw.uniform(0, 60)),
@@ -186,10 +256,14 @@ def handlers(by: str, note: Note, draw: random.Random) -> dict[str, Handler]:
         if outcome == "later":
             raise Snooze(timedelta(seconds=20))
 
-    def made(kind: str) -> Handler:
-        return Handler(job_type=kind, run=lambda payload, context: run(kind, payload, context), timeout=LIMIT)
+    def made(kind: str, queue: str | None) -> Handler:
+        job_type = f"{QUEUED}{kind}" if queue else kind
+        return Handler(
+            job_type=job_type, run=lambda payload, context: run(kind, payload, context), timeout=LIMIT, queue=queue
+        )
 
-    return {kind: made(kind) for kind in KINDS}
+    each = [made(kind, queue) for kind in KINDS for queue in (None, "agents")]
+    return {handler.job_type: handler for handler in each}
 
 
 def _work(kind: str, payload: Payload, context: Context, draw: random.Random) -> str:
@@ -211,4 +285,7 @@ if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     plan = Plan(**json.loads(sys.argv[1]))
     worker = Worker(plan)
-    worker.be_people() if plan.name.startswith(PEOPLE) else worker.tick_on()
+    live = worker.be_people if plan.name.startswith(PEOPLE) else worker.take_deliveries if plan.port else worker.tick_on
+    code = live()
+    sys.stdout.flush()
+    os._exit(code)  # with its threads

@@ -24,7 +24,7 @@ from shared.model.value import Status
 from shared.model.wording import why
 from shared.running.delivery import run_delivered
 from shared.running.report import TickReport
-from shared.running.tasks import Tasks
+from shared.running.tasks import Tasks, Waiting
 from shared.running.tick import check_limits, run_tick, where_it_runs
 from shared.settings import Settings, TaskQueues
 from shared.store.json_file import JsonStore
@@ -145,7 +145,7 @@ class World:
             clock=self.clock,
             monotonic=lambda: self.elapsed.total_seconds(),
             end_process=lambda: self.ended.append("run_job"),
-        )
+        ).outcome
 
 
 def do_nothing(payload: Payload, context: Context) -> None:
@@ -324,6 +324,35 @@ def test_without_its_queue_a_job_runs_in_the_tick(world: World, job_factory: Job
     check_limits(settings, world.handlers)
     says = "in the tick, for 120 s at most, since TASK_QUEUES does not name queue agents"
     assert where_it_runs(settings, world.handlers["research"]) == says
+
+
+def test_a_hand_over_that_hangs_is_left_to_its_lease(
+    world: World, job_factory: JobFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread is left behind, so the process ends; what it returns late changes nothing."""
+    let_go = threading.Event()
+
+    def hang(job: Job) -> Waiting:
+        assert let_go.wait(10)
+        return Waiting.YES
+
+    def end(payload: Payload, context: Context) -> None:
+        until = world.now + 2 * MINUTE
+        while world.now < until:
+            context.stop.wait(0.001)
+        let_go.set()
+        context.stop.wait(0.05)
+
+    monkeypatch.setattr(world.tasks, "create", hang)
+    world.on("log", end, timeout=10 * MINUTE)
+    world.add(job_factory(job_type="research"), job_factory("other"))
+    turning(world, monkeypatch)
+
+    report = world.tick()
+
+    assert (report.jobs_handed_over, report.jobs_lost, report.jobs_succeeded) == (0, 0, 1)
+    assert world.job().queue == "agents"
+    assert world.ended == ["tick"]
 
 
 # -- the delivery ------------------------------------------------------------------------------------------------------
