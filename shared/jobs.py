@@ -9,9 +9,10 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace as replaced
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any, Literal
 
@@ -78,14 +79,22 @@ class Jobs:
         at: datetime | None = None,
         after: timedelta | None = None,
         cron: str | None = None,
+        every: str | None = None,
         timezone: str | None = None,
+        until: datetime | None = None,
+        except_dates: Iterable[date | str] = (),
         misfire: Misfire | str = Misfire.COALESCE,
+        grace: timedelta | None = None,
+        pause_after_failures: int | None = None,
         max_attempts: int = 3,
         space: str | None = None,
         by: str | None = None,
         replace: bool = False,
     ) -> Scheduled:
-        """Schedule a job: now, `at` a time, `after` a while, or on `cron` (in `timezone`, or SCHEDULER_TIMEZONE).
+        """Schedule a job: now, `at` a time, `after` a while, or again and again from then on.
+
+        What recurs has a `cron` expression, or an interval `every` (`90m`, `13h`, `6d`, `2w`; days and weeks keep the
+        clock time of the start), in `timezone` or SCHEDULER_TIMEZONE, maybe an end and days off; see `Definition`.
 
         With an `id` the call may be repeated: the same definition changes nothing and says "unchanged". Another
         definition raises AlreadyScheduled, or with `replace` changes the job and keeps its history. Raises
@@ -99,8 +108,13 @@ class Jobs:
             payload={} if payload is None else payload,
             at=now + after if after is not None else at,
             cron=cron,
+            every=every,
             timezone=timezone or self._timezone,
+            until=until,
+            except_dates=except_dates,
             misfire=misfire,
+            grace=grace,
+            pause_after_failures=pause_after_failures,
             max_attempts=max_attempts,
             space=space,
         )
@@ -110,7 +124,7 @@ class Jobs:
         if isinstance(outcome, Won) and isinstance(outcome.job, Job):
             return Scheduled(outcome.job, "created")
         present = self.get(job.id)
-        if not (differing := _differences(present, wanted)):
+        if not (differing := _differences(present, wanted, now)):
             return Scheduled(present, "unchanged")
         if not replace:
             raise AlreadyScheduled(f"job {job.id} exists with another definition: {'; '.join(differing)}")
@@ -150,7 +164,10 @@ class Jobs:
         return self._store.due(self._clock() + within, limit)
 
     def edit(self, job_id: str, *, by: str | None = None, **changes: Any) -> Job:
-        """Change what is given of payload, at, cron, timezone, misfire, max_attempts; see `Job.edit`."""
+        """Change what is given of the fields of a `Definition`, and keep the rest; see `Job.edit`.
+
+        `until=FOREVER`, `except_dates=()` and `pause_after_failures=0` remove what they name.
+        """
         now = self._clock()
 
         def edited(job: Job) -> Job:
@@ -166,7 +183,8 @@ class Jobs:
 
     def resume(self, job_id: str, *, by: str | None = None, catch_up: bool = False) -> Job:
         """Let a paused job run again; see `Job.resume`."""
-        return self._change(job_id, partial(Job.resume, now=self._clock(), by=by, catch_up=catch_up))
+        resume = partial(Job.resume, now=self._clock(), retention=self._retention, by=by, catch_up=catch_up)
+        return self._change(job_id, resume)
 
     def cancel(self, job_id: str, *, by: str | None = None) -> Job:
         """End a job for good; see `Job.cancel`."""
@@ -227,13 +245,15 @@ class Jobs:
         return outcome
 
 
-def _differences(present: Job, wanted: Definition) -> list[str]:
-    """Return where two definitions differ. A space, and the time of a one-shot job, count where they were asked for."""
-    names = {name: (getattr(present, name), value) for name, value in wanted.fields().items()}
+def _differences(present: Job, wanted: Definition, now: datetime) -> list[str]:
+    """Return where two definitions differ. A space, a start and the time of a one-shot job count if asked for."""
+    names = {name: (getattr(present, name), value) for name, value in wanted.fields(now).items()}
     if wanted.space is None:
         del names["space"]
+    if wanted.at is None:
+        del names["starts_at"]
     # An occurrence may lie microseconds after the time that was asked for, to have a key of its own.
-    if wanted.at is not None and wanted.cron is None and abs(present.schedule_at - wanted.at) >= SAME_TIME:
+    elif not wanted.is_recurring and abs(present.schedule_at - wanted.at) >= SAME_TIME:
         names["schedule_at"] = (present.schedule_at, wanted.at)
     return [f"{name} is {_shown(old)}, not {_shown(new)}" for name, (old, new) in names.items() if old != new]
 
@@ -245,12 +265,12 @@ def _shown(value: Any) -> str:
 
 def _redefined(wanted: Definition, now: datetime, by: str | None, present: Job) -> Job:
     """Edit the job to what is wanted; its time too, unless it recurs in the same rhythm and no start was given."""
-    changes = dict(vars(wanted))
-    if wanted.cron is None:
-        changes["at"] = wanted.first(now)
-    elif wanted.at is None and (present.cron, present.timezone) == (wanted.cron, wanted.timezone):
-        changes["cron"] = None
-    return present.edit(now=now, by=by, **changes)
+    wanted = replaced(wanted, space=wanted.space or present.space)
+    if not wanted.is_recurring:
+        wanted = replaced(wanted, at=wanted.first(now))
+    elif wanted.at is None and (present.cron, present.every) == (wanted.cron, wanted.every):
+        return present.redefine(replaced(wanted, at=present.starts_at), now=now, by=by, is_new=False)
+    return present.redefine(wanted, now=now, by=by, is_new=True)
 
 
 @lru_cache(maxsize=1)

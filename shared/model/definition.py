@@ -1,13 +1,14 @@
 """The definition of a job: what somebody schedules, edits or compares, as one value."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from shared.errors import InvalidInput
-from shared.model.recurrence import Recurrence
+from shared.model.recurrence import InvalidSchedule
+from shared.model.schedule import FOREVER, Schedule, just_before
 
 
 class InvalidJob(InvalidInput):
@@ -23,36 +24,122 @@ class Misfire(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """Which handler runs with which payload, and when: at `at` (default: now), or on `cron` in `timezone` from then on.
+    """Which handler runs with which payload, and when: at `at` (default: now), or again and again from then on.
 
-    A misfire rule may be given by its name. Raises InvalidJob for a rule or a time that cannot be used.
+    What recurs has a `cron` expression or an interval `every`, in `timezone`, maybe an end `until` (exclusive) and
+    local dates on which it does not run. `grace` is how late an occurrence may begin where misfires are skipped. After
+    `pause_after_failures` occurrences given up in a row the job pauses. A misfire rule may be given by its name, a date
+    as ISO text. FOREVER is no end, 0 failures never pause. Raises InvalidJob for what cannot be used.
     """
 
     job_type: str
     payload: Mapping[str, Any] = field(default_factory=dict)
     at: datetime | None = None
     cron: str | None = None
+    every: str | None = None
     timezone: str = "UTC"
+    until: datetime | None = None
+    except_dates: Iterable[date | str] = ()
     misfire: Misfire | str = Misfire.COALESCE
+    grace: timedelta | None = None
+    pause_after_failures: int | None = None
     max_attempts: int = 3
     space: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "misfire", _parse_misfire(self.misfire))
-        if self.at is not None and self.at.tzinfo is None:
-            raise InvalidJob(f"the time {self.at} has no time zone; give one, e.g. with +00:00 or Z")
+        for name in ("at", "until"):
+            _check_time(name, getattr(self, name))
+        read = {
+            "misfire": _parse_misfire(self.misfire),
+            "until": None if self.until == FOREVER else self.until,
+            "except_dates": parse_dates(self.except_dates),
+            "pause_after_failures": self.pause_after_failures or None,
+        }
+        for name, value in read.items():
+            object.__setattr__(self, name, value)
+        if self.grace is not None and self.misfire is not Misfire.SKIP:
+            raise InvalidJob("grace is for the misfire rule skip; give it too, or leave grace out")
+        if not self.is_recurring and (self.until is not None or self.except_dates):
+            raise InvalidJob("until and except_dates are for a job that recurs; give cron or every too")
+
+    @property
+    def is_recurring(self) -> bool:
+        return self.cron is not None or self.every is not None
 
     def first(self, now: datetime) -> datetime:
-        """Return the first occurrence. Raises InvalidSchedule."""
+        """Return the first occurrence. Raises InvalidSchedule, also where there is none."""
         start = (self.at or now).astimezone(UTC)
-        if self.cron is None:
-            return start
-        return Recurrence(self.cron, self.timezone).after(start - timedelta(microseconds=1))
+        return self.first_from(start, now) if self.is_recurring else start
 
-    def fields(self) -> dict[str, Any]:
-        """Return the fields of a job that it sets; a one-shot job has no time zone, and `at` is no field."""
-        timezone = None if self.cron is None else self.timezone
-        return {**{name: value for name, value in vars(self).items() if name != "at"}, "timezone": timezone}
+    def first_from(self, moment: datetime, now: datetime) -> datetime:
+        """Return the first occurrence at or after a moment of what recurs. Raises InvalidSchedule where is none."""
+        first = self._schedule(now).after(just_before(moment))
+        if first is None:
+            raise InvalidSchedule(
+                "the schedule never comes: from its start no occurrence is left before until, or beside except_dates;"
+                " change them"
+            )
+        return first
+
+    def _schedule(self, now: datetime) -> Schedule:
+        return Schedule(
+            cron=self.cron,
+            every=self.every,
+            timezone=self.timezone,
+            starts_at=self._starts_at(now),
+            until=self.until,
+            except_dates=parse_dates(self.except_dates),
+        )
+
+    def _starts_at(self, now: datetime) -> datetime | None:
+        start = now if self.at is None and self.every is not None else self.at
+        return None if start is None else start.astimezone(UTC)
+
+    def fields(self, now: datetime) -> dict[str, Any]:
+        """Return the fields of a job that it sets, if it is made now; a one-shot job has no time zone and no start."""
+        fields = {name: value for name, value in vars(self).items() if name not in ("at", "grace")}
+        return {
+            **fields,
+            "timezone": self.timezone if self.is_recurring else None,
+            "starts_at": self._starts_at(now) if self.is_recurring else None,
+            "until": self.until and self.until.astimezone(UTC),
+            "grace_seconds": _seconds(self.grace),
+        }
+
+
+def parse_dates(values: Iterable[Any]) -> tuple[date, ...]:
+    """Return dates, each a date or its ISO text, in order and once each. Raises InvalidJob for anything else."""
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+        raise InvalidJob(f"except_dates is {str(values)[:100]!r}; it must be a list of dates, such as 2026-12-24")
+    return tuple(sorted({_parse_date(value) for value in values}))
+
+
+def _parse_date(value: Any) -> date:
+    try:
+        found = date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        found = None
+    if not isinstance(found, date) or isinstance(found, datetime):
+        raise InvalidJob(f"except_dates has {str(value)[:100]!r}; write a date that exists, such as 2026-12-24")
+    return found
+
+
+def _check_time(name: str, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, datetime):
+        raise InvalidJob(f"{name} is {str(value)[:100]!r}; it must be a datetime with a time zone")
+    if value.tzinfo is None:
+        raise InvalidJob(f"the time {value} has no time zone; give one, e.g. with +00:00 or Z")
+
+
+def _seconds(duration: Any) -> float | None:
+    if duration is None:
+        return None
+    if not isinstance(duration, timedelta):
+        raise InvalidJob(f"grace is {str(duration)[:100]!r}; it must be a timedelta")
+    seconds = duration.total_seconds()
+    return int(seconds) if seconds.is_integer() else seconds
 
 
 def _parse_misfire(value: str) -> Misfire:

@@ -6,14 +6,16 @@ can disagree. A `Job` carries the version of the stored document that it was rea
 where that version still stands.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from shared.model.definition import Definition
+from shared.model.definition import Definition, Misfire
 from shared.model.history import OVER, PUT_OFF, UNENDED, RunOutcome
 from shared.model.life import JobLife, NotPossible
 from shared.model.recurrence import InvalidSchedule
+from shared.model.schedule import just_before
 from shared.model.times import iso
 from shared.model.value import Status
 
@@ -34,7 +36,7 @@ class Job(JobLife):
     def of(cls, job_id: str, definition: Definition, *, now: datetime, by: str | None = None) -> Self:
         """Return a new job of that definition. Raises InvalidJob or InvalidSchedule, naming what is wrong."""
         first = definition.first(now)
-        job = cls(id=job_id, schedule_at=first, ready_at=first, created_at=now, created_by=by, **definition.fields())
+        job = cls(id=job_id, schedule_at=first, ready_at=first, created_at=now, created_by=by, **definition.fields(now))
         job.check()
         return job
 
@@ -43,18 +45,25 @@ class Job(JobLife):
         self._refuse_unless(Status.PENDING, Status.RUNNING, to="pause")
         return self._taken_back(now)._asked(now, by, status=Status.PAUSED, ready_at=None)
 
-    def resume(self, *, now: datetime, by: str | None = None, catch_up: bool = False) -> Self:
+    def resume(self, *, now: datetime, retention: timedelta, by: str | None = None, catch_up: bool = False) -> Self:
         """Let a paused job run again; one that still has a holder goes on under that holder's lease.
 
         A recurring job goes on with its next future occurrence, or with `catch_up` with the newest one that fell due.
         What fell due during the pause and is left out is one entry of the history. An occurrence that was begun, and
-        an extra one, are kept.
+        an extra one, are kept. A job whose schedule ended meanwhile is completed.
         """
         self._refuse_unless(Status.PAUSED, to="resume")
+        if self.failed_in_a_row:
+            return replace(self, failed_in_a_row=0).resume(now=now, retention=retention, by=by, catch_up=catch_up)
         if self.lease_until is not None:
             return self._asked(now, by, status=Status.RUNNING, ready_at=self.lease_until)
         is_begun = self.regular_at is None and self._waits_for_another_try()
-        moved = self if self.cron is None or is_begun else self._without_missed(now, catch_up)
+        moved = self._without_missed(now, catch_up) if self.is_recurring and not is_begun else self
+        if moved is None:
+            missed = self._missed(self.regular_at or self.schedule_at, now)
+            if self.regular_at is not None:  # the extra occurrence is the last
+                return missed._asked(now, by, status=Status.PENDING, ready_at=now, regular_at=None)
+            return missed._ended(now, retention)._asked(now, by)
         last = self.recent_runs[-1] if self.recent_runs else None
         put_off = last is not None and last.outcome in PUT_OFF and last.schedule_at == moved.schedule_at
         ready_at = last.until if last is not None and put_off else None
@@ -62,12 +71,17 @@ class Job(JobLife):
             ready_at = now  # not its own time: then no misfire rule leaves it out
         return moved._asked(now, by, status=Status.PENDING, ready_at=ready_at or moved.schedule_at)
 
-    def _without_missed(self, now: datetime, catch_up: bool) -> Self:
-        """Leave out the regular occurrences that fell due until now, but for the newest one with `catch_up`."""
+    def _without_missed(self, now: datetime, catch_up: bool) -> Self | None:
+        """Leave out the regular occurrences that fell due until now, but for the newest one with `catch_up`.
+
+        Return None where the schedule has ended.
+        """
         regular = self.regular_at or self.schedule_at
         if regular > now:
             return self
-        following = self._recurrence().last_until(now) if catch_up else self._recurrence().after(now)
+        following = (self.schedule.last_until(now) or regular) if catch_up else self.schedule.after(now)
+        if following is None:
+            return None
         moved = self if following <= regular else self._missed(regular, following)
         following = max(following, regular)
         if self.regular_at is not None:
@@ -104,7 +118,7 @@ class Job(JobLife):
             status=status,
             schedule_at=self._unused_time(now),
             ready_at=now,
-            regular_at=None if self.cron is None else self.schedule_at,
+            regular_at=self.schedule_at if self.is_recurring and self._is_alive() else None,
             attempts=0,
             reclaims=0,
             expire_at=None,
@@ -113,7 +127,7 @@ class Job(JobLife):
     def _unused_time(self, now: datetime) -> datetime:
         """Return `now`, or microseconds later, so that no other occurrence has the same time, and thus the same key."""
         used = {self.schedule_at, *(run.schedule_at for run in self.recent_runs)}
-        while now in used or (self.cron is not None and self._recurrence().last_until(now) == now):
+        while now in used or (self.is_recurring and self.schedule.includes(now)):
             now += timedelta(microseconds=1)
         return now
 
@@ -140,34 +154,48 @@ class Job(JobLife):
     def edit(self, *, now: datetime, by: str | None = None, **changes: Any) -> Self:
         """Change the given fields of the `Definition` and keep the rest, the history included; None keeps a field.
 
-        A new `at` or `cron` starts a new occurrence and wakes a finished job; `at` alone makes a recurring job
-        a one-shot. While it runs, only what concerns later occurrences can change. An extra occurrence that waits is
-        kept as long as the job recurs.
+        A new `at`, `cron` or `every` starts a new occurrence and wakes a finished job; a schedule that is changed
+        starts from now unless `at` is given; `at` alone makes a recurring job a one-shot. While it runs, only what
+        concerns later occurrences can change. An extra occurrence that waits is kept as long as the job recurs.
         """
         given = {name: value for name, value in changes.items() if value is not None}
-        has_time = bool(given.keys() & {"at", "cron"})
-        if has_time and self.handed_over is not None:
-            return self._taken_back(now).edit(now=now, by=by, **given)
-        kept = replace(self.definition, at=None, cron=None) if has_time else self.definition
-        wanted = replace(kept, **given)
-        first = wanted.first(now)
-        regular_at = None if wanted.cron is None else self.regular_at
-        edited = self._asked(now, by, **wanted.fields(), regular_at=regular_at)
+        wanted = replace(self.definition, **{**_replaced_by(given), **given})
+        return self.redefine(wanted, now=now, by=by, is_new=bool(given.keys() & {"at", "cron", "every"}))
+
+    def redefine(self, wanted: Definition, *, now: datetime, by: str | None = None, is_new: bool) -> Self:
+        """Change the definition; `is_new` starts a new occurrence, see `edit`."""
+        if is_new and self.handed_over is not None:
+            return self._taken_back(now).redefine(wanted, now=now, by=by, is_new=True)
+        regular_at = self.regular_at if wanted.is_recurring else None
+        edited = self._asked(now, by, **wanted.fields(now), regular_at=regular_at)
         edited.check()
-        if not has_time and edited.timezone == self.timezone:
-            return edited
-        return self._rescheduled(edited, first, now)
+        if is_new:
+            return self._rescheduled(edited, wanted.first(now), now)
+        bounds = (self.until, self.except_dates) != (edited.until, edited.except_dates)
+        if self.timezone != edited.timezone or (bounds and self._is_touched_by(edited, now)):
+            return self._rescheduled(edited, wanted.first_from(now, now), now)
+        return edited
+
+    def _is_touched_by(self, edited: Self, now: datetime) -> bool:
+        """Return whether other bounds of the schedule move its next occurrence, or wake the job."""
+        if not self._is_alive():
+            return self.status is not Status.CANCELLED
+        is_begun = self.lease_until is not None or self.status is Status.RUNNING or self._waits_for_another_try()
+        if self.regular_at is None and is_begun:
+            return False
+        regular = self.regular_at or self.schedule_at
+        return regular > now or not edited.schedule.allows(regular)
 
     def _rescheduled(self, edited: Self, first: datetime, now: datetime) -> Self:
         """Return the edited job with its new first occurrence."""
         is_held = self.lease_until is not None or self.status is Status.RUNNING
-        if is_held and (edited.cron is None or self.status is Status.CANCELLED):
+        if is_held and (not edited.is_recurring or self.status is Status.CANCELLED):
             raise NotPossible(f"{self._held_since()}; its time can be changed when that run has ended")
         first = edited._not_ended(first, self._last_ended())
         regular = self.regular_at or (self.schedule_at if self.status is Status.PENDING else None)
-        if self.cron is not None and regular is not None and regular <= now:
+        if self.is_recurring and regular is not None and regular <= now:
             edited = replace(edited, recent_runs=self._missed(regular, now).recent_runs)
-        if self.regular_at is not None and edited.cron is not None and self._is_alive():
+        if self.regular_at is not None and edited.is_recurring and self._is_alive():
             return replace(edited, regular_at=first)
         if is_held:
             return edited
@@ -191,11 +219,10 @@ class Job(JobLife):
 
         All before the next one are over, unless the schedule has not begun yet: then history is older than that.
         """
-        if self.cron is None or not self.recent_runs:
+        if not self.is_recurring or not self.recent_runs:
             return None
-        try:
-            before = self._recurrence().last_until((self.regular_at or self.schedule_at) - timedelta(microseconds=1))
-        except (InvalidSchedule, OverflowError):  # the first occurrence of year 1
+        before = self.schedule.last_until(just_before(self.regular_at or self.schedule_at))
+        if before is None:
             return None
         # Only of what was missed is `until` an occurrence.
         latest = max(
@@ -206,8 +233,11 @@ class Job(JobLife):
 
     def _not_ended(self, first: datetime, ended: datetime | None) -> datetime:
         """Return `first`, or a later time: by a clock that is behind, it may name an occurrence that is over."""
-        if self.cron is not None:
-            return first if ended is None or first > ended else self._recurrence().after(ended)
+        if self.is_recurring:
+            following = first if ended is None or first > ended else self.schedule.after(ended)
+            if following is None:
+                raise InvalidSchedule("the schedule never comes: all that is left of it has ended; give it a later end")
+            return following
         over = {run.schedule_at for run in self.recent_runs if run.outcome in OVER}
         while first in over:
             first += timedelta(microseconds=1)
@@ -247,3 +277,15 @@ class Job(JobLife):
             return f"job {self.id} has been waiting in queue {self.handed_over.queue} since {iso(self.handed_over.at)}"
         since = iso(self.started_at) if self.started_at else "an unknown time"
         return f"job {self.id} has been running since {since}"
+
+
+def _replaced_by(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a definition that these changes take the place of, each with the value for none."""
+    replaced: dict[str, Any] = {}
+    if given.keys() & {"at", "cron", "every"}:
+        replaced |= {"at": None, "cron": None, "every": None}
+        if not given.keys() & {"cron", "every"}:
+            replaced |= {"until": None, "except_dates": ()}
+    if given.get("misfire") == Misfire.COALESCE:
+        replaced |= {"grace": None}
+    return replaced

@@ -13,8 +13,8 @@ from typing import Any, Self
 from shared.errors import InvalidInput
 from shared.model.definition import Misfire
 from shared.model.history import HandOver, Result, Run, RunOutcome
-from shared.model.recurrence import InvalidSchedule
-from shared.model.value import JobValue, Status
+from shared.model.schedule import just_before
+from shared.model.value import MAX_COUNT, JobValue, Status
 
 MAX_ERROR_CHARACTERS = 1000
 MAX_RECLAIMS = 5
@@ -22,7 +22,6 @@ FIRST_BACKOFF = timedelta(minutes=1)
 LONGEST_BACKOFF = timedelta(hours=1)
 SHORTEST_LATER = timedelta(seconds=1)
 LONGEST_LATER = timedelta(days=366)
-SKIP_TOLERANCE = timedelta(minutes=10)
 _DIED = "its holder died, or could not renew its lease"
 
 
@@ -47,8 +46,9 @@ class JobLife(JobValue):
         """Return the due job as its new holder has it, or what else becomes of it.
 
         It runs with the given token until `now + lease`, except in two cases, which have no lease: after five dead
-        holders the occurrence is given up, and a `skip` misfire moves on to the next future occurrence. With a `queue`
-        it is held to be handed over to that queue. Raises NotPossible when it is not due.
+        holders the occurrence is given up, and a `skip` misfire moves on to the next future occurrence, or completes
+        the job where there is none. With a `queue` it is held to be handed over to that queue. Raises NotPossible when
+        it is not due.
 
         With a `payload` it is claimed whatever its time, its status and its holder, for work that sets the next time
         by `finish`: so a renewal claims its subscription. Another holder's result will be refused.
@@ -61,7 +61,7 @@ class JobLife(JobValue):
             raise NotPossible(f"job {self.id} is not due")
         if self.deaths > self.reclaims:
             return self.reclaim(now=now, token=token, lease=lease, retention=retention, queue=queue)
-        caught_up = self._caught_up(now) if self.is_subject_to_misfire else self
+        caught_up = self._caught_up(now, retention) if self.is_subject_to_misfire else self
         return caught_up._held(now, token, lease, queue) if caught_up.is_due(now) else caught_up
 
     def reclaim(
@@ -101,23 +101,27 @@ class JobLife(JobValue):
     def _run(self, outcome: RunOutcome, now: datetime, error: str) -> Run:
         return Run(schedule_at=self.schedule_at, outcome=outcome, started_at=self.started_at, ended_at=now, error=error)
 
-    def _caught_up(self, now: datetime) -> Self:
+    def _caught_up(self, now: datetime, retention: timedelta) -> Self:
         """Apply the misfire rule; what is left out becomes one entry of the history."""
-        recurrence = self._recurrence()
         if self.misfire is Misfire.SKIP:
-            if now - self.schedule_at <= SKIP_TOLERANCE:
+            if now - self.schedule_at <= self.grace:
                 return self
-            newest = recurrence.after(now)
+            newest = self.schedule.after(now)
         else:
-            newest = recurrence.last_until(now)
-            if newest <= self.schedule_at:
+            newest = self.schedule.last_until(now)
+            if newest is None or newest <= self.schedule_at:
                 return self
-        return replace(self._missed(self.schedule_at, newest), schedule_at=newest, ready_at=newest)
+        missed = self._missed(self.schedule_at, newest or now)
+        return missed._ended(now, retention) if newest is None else replace(missed, schedule_at=newest, ready_at=newest)
 
     def _missed(self, first: datetime, until: datetime) -> Self:
         """Note the regular occurrences from `first` to the last one before `until` as left out."""
-        last = max(first, self._recurrence().last_until(until - timedelta(microseconds=1)))
+        last = max(first, self.schedule.last_until(just_before(until)) or first)
         return replace(self, recent_runs=self._history(Run(schedule_at=first, until=last, outcome=RunOutcome.MISSED)))
+
+    def _ended(self, at: datetime, retention: timedelta) -> Self:
+        """Return the job, whose schedule is over, as completed."""
+        return replace(self, status=Status.COMPLETED, ready_at=None, regular_at=None, expire_at=at + retention)
 
     def renew(self, *, now: datetime, lease: timedelta) -> Self:
         """Extend the lease. A paused or cancelled job keeps no `ready_at`: nobody is to take it up."""
@@ -214,17 +218,25 @@ class JobLife(JobValue):
         over = replace(self, lease_until=None, handed_over=None, error=run.error, ready_at=None, recent_runs=history)
         if self.status is Status.CANCELLED:
             return over
+        failures = min(self.failed_in_a_row + 1, MAX_COUNT) if run.outcome is RunOutcome.FAILED else 0
+        over = replace(over, failed_in_a_row=failures, regular_at=None) if self.is_recurring else over
         following = self._following()
         if following is not None:
-            over = replace(over, schedule_at=following, regular_at=None, attempts=0, reclaims=0)
-            return over if self.status is Status.PAUSED else replace(over, status=Status.PENDING, ready_at=following)
+            return replace(over, schedule_at=following, attempts=0, reclaims=0)._waiting(following)
         if run.outcome is RunOutcome.FAILED:
             return replace(over, status=Status.FAILED)
-        return replace(over, status=Status.COMPLETED, expire_at=run.ended_at and run.ended_at + retention)
+        return over._ended(run.ended_at or self.schedule_at, retention)
+
+    def _waiting(self, following: datetime) -> Self:
+        """Return the job as it waits for what follows: paused if it was, or after too many failures in a row."""
+        if self.status is Status.PAUSED or self.has_failed_too_often:
+            return replace(self, status=Status.PAUSED)
+        return replace(self, status=Status.PENDING, ready_at=following)
 
     def _following(self) -> datetime | None:
-        """Return the regular occurrence that is next, or None: for a one-shot job, and at the end of year 9999."""
-        try:
-            return None if self.cron is None else self.regular_at or self._recurrence().after(self.schedule_at)
-        except InvalidSchedule:
+        """Return the regular occurrence that is next, or None: for a one-shot job, and at the end of a schedule."""
+        if not self.is_recurring:
             return None
+        # What was left out is over too, even behind an extra occurrence that waited long.
+        missed = (run.until or run.schedule_at for run in self.recent_runs if run.outcome is RunOutcome.MISSED)
+        return self.regular_at or self.schedule.after(max((self.schedule_at, *missed)))

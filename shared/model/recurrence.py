@@ -1,4 +1,4 @@
-"""When a recurring job runs: a cron expression, read on the clocks of a timezone.
+"""A cron expression, read on the clocks of a timezone, and how a clock time becomes a moment.
 
 Croniter only reads the expression. Which moments it means is decided here, on naive clock times that are then placed
 in the timezone: left to itself, croniter runs a fixed time twice on the day on which the clocks go back.
@@ -58,7 +58,7 @@ _FOREIGN = (
 
 
 class InvalidSchedule(InvalidInput):
-    """The cron expression or the timezone cannot be used; the message names it and the remedy."""
+    """A cron expression, an interval, its bounds or a timezone cannot be used; the message names it and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -111,23 +111,31 @@ class Recurrence:
 
     def _clock(self, moment: datetime, away: timedelta = timedelta()) -> datetime:
         """What the clocks show at `moment`, by the offset that is in force `away` from it."""
-        zone = load_timezone(self.timezone)
-        return (moment.astimezone(UTC) + away).astimezone(zone).replace(tzinfo=None) - away
+        return clock_at(moment.astimezone(UTC) + away, load_timezone(self.timezone)) - away
 
     def _instants(self, clock: datetime) -> list[datetime]:
-        """The moments, in order, at which a matching clock time runs."""
-        zone, fixed = load_timezone(self.timezone), _read(self.cron).fixed
-        first, second = (clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-        if first > second:  # PEP 495: only a skipped clock time comes out in this order.
-            return self._after_gap(clock, second, first) if fixed else []
-        return [first] if fixed or first == second else [first, second]
+        return instants(clock, load_timezone(self.timezone), fixed=_read(self.cron).fixed)
 
-    def _after_gap(self, clock: datetime, low: datetime, high: datetime) -> list[datetime]:
-        """The end of the gap, which lies in (low, high], unless the clock time's whole day falls into it."""
-        seconds = range(int((high - low).total_seconds()))
-        end = low + _SECOND * bisect_left(seconds, True, key=lambda n: self._clock(low + n * _SECOND) > clock)
-        day_is_skipped = self._clock(end - _SECOND).date() < clock.date() < self._clock(end).date()
-        return [] if day_is_skipped else [end]
+
+def clock_at(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Return what the clocks show at a moment, without a zone."""
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
+def instants(clock: datetime, zone: ZoneInfo, *, fixed: bool) -> list[datetime]:
+    """Return the moments, in order, at which a clock time runs; see `Recurrence` for fixed ones."""
+    first, second = (clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first > second:  # PEP 495: only a skipped clock time comes out in this order.
+        return _after_gap(clock, zone, second, first) if fixed else []
+    return [first] if fixed or first == second else [first, second]
+
+
+def _after_gap(clock: datetime, zone: ZoneInfo, low: datetime, high: datetime) -> list[datetime]:
+    """The end of the gap, which lies in (low, high], unless the clock time's whole day falls into it."""
+    seconds = range(int((high - low).total_seconds()))
+    end = low + _SECOND * bisect_left(seconds, True, key=lambda n: clock_at(low + n * _SECOND, zone) > clock)
+    day_is_skipped = clock_at(end - _SECOND, zone).date() < clock.date() < clock_at(end, zone).date()
+    return [] if day_is_skipped else [end]
 
 
 def load_timezone(name: str) -> ZoneInfo:

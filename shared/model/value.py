@@ -4,13 +4,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from shared.model.definition import Definition, InvalidJob, Misfire
 from shared.model.history import HandOver, Run
-from shared.model.recurrence import InvalidSchedule, Recurrence
+from shared.model.schedule import Schedule
 from shared.model.times import iso
 
 ID = r"[A-Za-z0-9][A-Za-z0-9._:@+'-]{0,199}"
@@ -18,6 +18,9 @@ JOB_TYPE = r"[A-Za-z0-9_.:-]{1,100}"
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_DEPTH = 100  # a store that keeps all jobs in one JSON text cannot read it again when one is nested too deep
 MAX_RECENT_RUNS = 10
+MAX_COUNT = 10**6
+DEFAULT_GRACE = timedelta(minutes=10)
+LONGEST_GRACE_SECONDS = 366 * 24 * 60 * 60
 
 
 class Status(StrEnum):
@@ -37,7 +40,8 @@ class JobValue:
 
     `schedule_at` names the occurrence. `ready_at` is the one indexed time: when the job waits, the time to run it;
     while it runs, the end of its lease; None when there is nothing to do. `regular_at` is set while a recurring job
-    has an extra occurrence, which a person asked for: it is the regular one that follows. `lease_until` is set as
+    has an extra occurrence, which a person asked for: it is the regular one that follows. `failed_in_a_row` counts the
+    occurrences given up since one succeeded, or since a person resumed the job. `lease_until` is set as
     long as a holder has not finished, whatever the status, and `lease_token` (the fence) outlives the finish, so that
     a holder that did not hear of its own finish can recognise it. `handed_over` is set while the job waits in a queue
     of Cloud Tasks: then the lease is held for whoever shows the token, and nobody runs it yet.
@@ -50,9 +54,16 @@ class JobValue:
     schedule_at: datetime
     ready_at: datetime | None = None
     regular_at: datetime | None = None
+    starts_at: datetime | None = None
     cron: str | None = None
+    every: str | None = None
     timezone: str | None = None
+    until: datetime | None = None
+    except_dates: tuple[date, ...] = ()
     misfire: Misfire = Misfire.COALESCE
+    grace_seconds: int | None = None
+    pause_after_failures: int | None = None
+    failed_in_a_row: int = 0
     attempts: int = 0
     max_attempts: int = 3
     reclaims: int = 0
@@ -84,18 +95,31 @@ class JobValue:
         self._check_count("max_attempts", self.max_attempts, least=1, most=100)
         self._check_count("attempts", self.attempts)
         self._check_count("reclaims", self.reclaims)
+        self._check_count("failed_in_a_row", self.failed_in_a_row)
+        if self.pause_after_failures is not None:
+            self._check_count("pause_after_failures", self.pause_after_failures, least=1, most=1000)
+        if self.grace_seconds is not None:
+            self._check_count("grace_seconds", self.grace_seconds, most=LONGEST_GRACE_SECONDS)
         for name in ("space", "created_by", "updated_by"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and len(value) <= 500):
                 raise self._invalid(name, type(value).__name__, "text of at most 500 characters")
-        if self.cron is not None:
-            self._recurrence()
-        elif self.regular_at is not None:
-            raise self._invalid("regular_at", iso(self.regular_at), "absent, since it has no cron expression")
+        self._check_schedule()
         if self.ready_at is None and self.status in (Status.PENDING, Status.RUNNING):
             raise self._invalid("ready_at", None, f"a time, since it is {self.status}; `jobs upgrade` sets it")
         if self.ready_at is not None and self.status not in (Status.PENDING, Status.RUNNING, Status.PAUSED):
             raise self._invalid("ready_at", iso(self.ready_at), f"absent, since it is {self.status}")
+
+    def _check_schedule(self) -> None:
+        if self.is_recurring:
+            self.schedule  # noqa: B018  # refuses what cannot be read
+            return
+        for name in ("regular_at", "starts_at", "until"):
+            value = getattr(self, name)
+            if value is not None:
+                raise self._invalid(name, iso(value), "absent, since the job has neither cron nor every")
+        if self.except_dates:
+            raise self._invalid("except_dates", self.except_dates, "absent, since the job has neither cron nor every")
 
     def _check_payload(self) -> None:
         if not isinstance(self.payload, Mapping):
@@ -110,7 +134,7 @@ class JobValue:
         if size > MAX_PAYLOAD_BYTES:
             raise self._invalid("payload", f"{size} bytes", f"at most {MAX_PAYLOAD_BYTES} bytes of JSON")
 
-    def _check_count(self, name: str, value: Any, least: int = 0, most: int = 10**6) -> None:
+    def _check_count(self, name: str, value: Any, least: int = 0, most: int = MAX_COUNT) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise self._invalid(name, value, f"a whole number from {least} to {most}")
 
@@ -152,7 +176,13 @@ class JobValue:
     def is_subject_to_misfire(self) -> bool:
         """Return whether the misfire rule applies: to a regular occurrence that has not been tried yet."""
         is_untried = self.deaths == self.attempts == 0 and self.ready_at == self.schedule_at
-        return self.cron is not None and self.regular_at is None and is_untried
+        is_asked_for = self.regular_at is not None or self.ready_at == self.updated_at
+        return self.is_recurring and is_untried and not is_asked_for
+
+    @property
+    def has_failed_too_often(self) -> bool:
+        """Return whether it is to pause, because so many occurrences in a row were given up."""
+        return self.pause_after_failures is not None and self.failed_in_a_row >= self.pause_after_failures
 
     def is_due(self, now: datetime) -> bool:
         """Return whether it may be claimed: to run, or because its holder let the lease end."""
@@ -169,22 +199,44 @@ class JobValue:
 
     @property
     def definition(self) -> Definition:
-        """Return what was scheduled. A recurring job's start is not kept."""
+        """Return what was scheduled; `at` is the start of a recurring job, if it has one."""
         return Definition(
             job_type=self.job_type,
             payload=self.payload,
-            at=self.schedule_at if self.cron is None else None,
+            at=self.starts_at if self.is_recurring else self.schedule_at,
             cron=self.cron,
+            every=self.every,
             timezone=self.timezone or "UTC",
+            until=self.until,
+            except_dates=self.except_dates,
             misfire=self.misfire,
+            grace=self.grace if self.grace_seconds is not None and self.misfire is Misfire.SKIP else None,
+            pause_after_failures=self.pause_after_failures,
             max_attempts=self.max_attempts,
             space=self.space,
         )
 
-    def _recurrence(self) -> Recurrence:
-        if self.cron is None:
-            raise InvalidSchedule(f"job {self.id!r} has no cron expression")
-        return Recurrence(self.cron, self.timezone or "UTC")
+    @property
+    def is_recurring(self) -> bool:
+        """Return whether it runs again and again."""
+        return self.cron is not None or self.every is not None
+
+    @property
+    def schedule(self) -> Schedule:
+        """Return when a recurring job runs. Raises InvalidSchedule for a one-shot job."""
+        return Schedule(
+            cron=self.cron,
+            every=self.every,
+            timezone=self.timezone or "UTC",
+            starts_at=self.starts_at,
+            until=self.until,
+            except_dates=self.except_dates,
+        )
+
+    @property
+    def grace(self) -> timedelta:
+        """Return how late an occurrence may begin where misfires are skipped."""
+        return DEFAULT_GRACE if self.grace_seconds is None else timedelta(seconds=self.grace_seconds)
 
     def _history(self, run: Run) -> tuple[Run, ...]:
         return (*self.recent_runs, run)[-MAX_RECENT_RUNS:]

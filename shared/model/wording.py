@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 
 from shared.model.job import Job
 from shared.model.recurrence import Recurrence, load_timezone
+from shared.model.schedule import Schedule, just_before
 from shared.model.value import Status
 
 # Errors in our own words, which hold nothing but numbers.
@@ -50,11 +51,12 @@ def _is_even(field: str, span: int) -> bool:
     return step is not None and span % int(step[1]) == 0
 
 
-def occurrences(recurrence: Recurrence, begin: datetime, count: int) -> Iterator[datetime]:
-    """Return the first occurrences from `begin` on, that moment included."""
-    moment = begin - timedelta(microseconds=1)
+def occurrences(schedule: Recurrence | Schedule, begin: datetime, count: int) -> Iterator[datetime]:
+    """Return the first occurrences from `begin` on, that moment included; fewer where the schedule ends."""
+    moment: datetime | None = just_before(begin)
     for _ in range(count):
-        moment = recurrence.after(moment)
+        if moment is None or (moment := schedule.after(moment)) is None:
+            return
         yield moment
 
 
@@ -95,6 +97,9 @@ def why(job: Job, now: datetime, timezone: str) -> str:
     match job.status:
         case Status.PAUSED if job.ready_at is not None:
             return "It is paused, and runs once now."
+        case Status.PAUSED if job.has_failed_too_often:
+            failures = f"{job.failed_in_a_row} failure{'' if job.failed_in_a_row == 1 else 's'} in a row"
+            return f"It is paused after {failures}, the last because: {job.error}. Resume lets it go on."
         case Status.PAUSED:
             return f"It was paused {by}at {at(job.updated_at)}, and waits to be resumed."
         case Status.CANCELLED:
@@ -102,6 +107,9 @@ def why(job: Job, now: datetime, timezone: str) -> str:
         case Status.FAILED:
             after = f" after {_attempts(job.attempts)}" if job.attempts else ""
             return f"It gave up{after}, because: {job.error}. Retry tries it again."
+        case Status.COMPLETED if job.is_recurring:
+            ran = f"it last ran at {at(job.completed_at)}" if job.completed_at else "it never ran"
+            return f"Its schedule has ended; {ran}."
         case Status.COMPLETED:
             return f"It ran at {at(job.completed_at)}, and was to run once."
     if job.ready_at is not None and job.ready_at <= now:

@@ -7,12 +7,12 @@ absent fields are left out. Each store turns that into what it keeps.
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from shared.errors import InvalidInput
-from shared.model.definition import InvalidJob, Misfire
+from shared.model.definition import InvalidJob, Misfire, parse_dates
 from shared.model.history import HandOver, Run, RunOutcome
 from shared.model.job import Job
 from shared.model.life import MAX_ERROR_CHARACTERS
@@ -22,7 +22,7 @@ Document = Mapping[str, Any]
 Choice = TypeVar("Choice", bound=StrEnum)
 
 FIELDS = tuple(f.name for f in fields(Job) if f.name not in ("id", "extra", "version"))
-TIMES = frozenset(name for name in FIELDS if name.endswith(("_at", "_until")))
+TIMES = frozenset(name for name in FIELDS if name == "until" or name.endswith(("_at", "_until")))
 RUN_FIELDS = tuple(f.name for f in fields(Run))
 RUN_TIMES = ("schedule_at", "started_at", "ended_at", "until")
 HAND_OVER_FIELDS = tuple(f.name for f in fields(HandOver))
@@ -53,7 +53,7 @@ def to_document(job: Job | Unreadable) -> dict[str, Any]:
     """Return the whole document, foreign fields included."""
     if isinstance(job, Unreadable):
         return dict(job.document)
-    own = {name: _plain(name, getattr(job, name)) for name in FIELDS if getattr(job, name) is not None}
+    own = {name: value for name in FIELDS if (value := _plain(name, getattr(job, name))) is not None}
     return {**job.extra, "id": job.id, **own}
 
 
@@ -114,6 +114,8 @@ def _times_in(document: Document, names: Collection[str], naive: tzinfo | None) 
 def _plain(name: str, value: Any) -> Any:
     if name == "recent_runs":
         return [_plain_run(run) for run in value]
+    if name == "except_dates":
+        return [day.isoformat() for day in value] or None
     if isinstance(value, HandOver):
         return dict(vars(value))
     return value.value if isinstance(value, StrEnum) else value
@@ -130,11 +132,12 @@ def _read(job_id: str, document: Document, version: Any) -> Job:
         raise InvalidJob(f"job {job_id!r}: {', '.join(sorted(missing))} missing")
     for name in TIMES & own.keys():
         own[name] = _time(job_id, name, own[name])
-    for name in ("cron", "timezone", "lease_token", "error"):
+    for name in ("cron", "every", "timezone", "lease_token", "error"):
         if not isinstance(own.get(name, ""), str):
             raise InvalidJob(f"job {job_id!r}: {name} is {str(own[name])[:100]!r}; it must be text")
     own["status"] = _choice(job_id, "status", own["status"], Status)
     own["misfire"] = _choice(job_id, "misfire", own.get("misfire", Misfire.COALESCE), Misfire)
+    own["except_dates"] = _dates(job_id, own.get("except_dates", ()))
     own["payload"] = _payload(job_id, own.get("payload", {}))
     own["recent_runs"] = _runs(job_id, own.get("recent_runs", []))
     if "handed_over" in own:
@@ -160,6 +163,13 @@ def _choice(job_id: str, name: str, value: Any, kind: type[Choice]) -> Choice:
         return kind(value)
     except ValueError:
         raise InvalidJob(f"job {job_id!r}: {name} is {str(value)[:100]!r}, not one of {', '.join(kind)}") from None
+
+
+def _dates(job_id: str, value: Any) -> tuple[date, ...]:
+    try:
+        return parse_dates(value)
+    except InvalidJob as exc:
+        raise InvalidJob(f"job {job_id!r}: {exc}") from None
 
 
 def _payload(job_id: str, value: Any) -> Any:

@@ -358,7 +358,10 @@ Command = Callable[[Job, datetime], Job]
 COMMANDS: dict[str, tuple[Command, Status]] = {
     "pause": (lambda job, now: job.pause(now=now), Status.COMPLETED),
     "cancel": (lambda job, now: job.cancel(now=now, retention=timedelta(days=1)), Status.CANCELLED),
-    "pause and resume": (lambda job, now: job.pause(now=now).resume(now=now), Status.COMPLETED),
+    "pause and resume": (
+        lambda job, now: job.pause(now=now).resume(now=now, retention=timedelta(days=1)),
+        Status.COMPLETED,
+    ),
 }
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -49,6 +49,24 @@ def taken(result: Job | Unreadable) -> Job:
 def reason(result: Job | Unreadable) -> str:
     assert isinstance(result, Unreadable), result
     return result.reason
+
+
+def test_an_interval_without_a_start_counts_from_its_occurrence(conversion: Conversion) -> None:
+    """An object written by hand need not say the same time twice; dates and the end are ISO text."""
+    job = taken(conversion.convert("job", former(every="6d", until="2027-01-01T00:00:00", except_dates=["2026-12-24"])))
+
+    assert (job.every, job.starts_at) == ("6d", datetime(2026, 11, 20, 9, tzinfo=UTC))
+    assert (job.until, job.except_dates) == (datetime(2027, 1, 1, tzinfo=UTC), (date(2026, 12, 24),))
+
+
+def test_an_exported_interval_is_imported_as_it_was(conversion: Conversion, job_factory: JobFactory) -> None:
+    """Every field of a schedule goes through JSON, and fields that are not ours stay."""
+    given = {"misfire": "skip", "grace": timedelta(minutes=30), "pause_after_failures": 3}
+    dates = ["2026-12-24", "2026-12-25"]
+    until = conversion.now + timedelta(days=90)
+    job = replace(job_factory(every="6d", until=until, except_dates=dates, **given), extra={"team": "ops"})
+
+    assert conversion.convert(job.id, json.loads(to_json(as_object(job)))) == job
 
 
 # -- jobs of the former system -----------------------------------------------------------------------------------------

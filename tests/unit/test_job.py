@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -353,7 +354,7 @@ def test_a_year_of_minutes_is_caught_up_without_walking(job_factory: JobFactory,
 def test_pause_and_resume_a_waiting_job(daily: Job, now: datetime) -> None:
     """A paused job has nothing ready; resumed, it is ready at its occurrence again; both are signed."""
     paused = daily.pause(now=now - MINUTE, by="ana")
-    resumed = paused.resume(now=now - SECOND, by="ben")
+    resumed = paused.resume(now=now - SECOND, retention=RETENTION, by="ben")
 
     assert (paused.status, paused.ready_at, paused.updated_by) == (Status.PAUSED, None, "ana")
     assert (resumed.status, resumed.ready_at, resumed.updated_by) == (Status.PENDING, daily.schedule_at, "ben")
@@ -369,7 +370,7 @@ def test_resume_goes_on_with_the_next_future_occurrence(
     """A stand-up that was paused for days is not posted in the afternoon; history has one entry for what was missed."""
     paused = job_factory(cron="0 9 * * *", at=now, misfire=misfire).pause(now=now)
 
-    resumed = paused.resume(now=now + WEDNESDAY)
+    resumed = paused.resume(now=now + WEDNESDAY, retention=RETENTION)
 
     assert resumed.schedule_at == resumed.ready_at == now + timedelta(days=5)
     assert [(run.outcome, run.schedule_at, run.until) for run in resumed.recent_runs] == [
@@ -382,7 +383,7 @@ def test_resume_catches_up_when_it_is_asked_to(job_factory: JobFactory, now: dat
     """The newest occurrence that fell due runs once, whatever the misfire rule; then the schedule goes on."""
     paused = job_factory(cron="0 9 * * *", at=now, misfire=misfire).pause(now=now)
 
-    held = claim(paused.resume(now=now + WEDNESDAY, catch_up=True), now + WEDNESDAY)
+    held = claim(paused.resume(now=now + WEDNESDAY, retention=RETENTION, catch_up=True), now + WEDNESDAY)
 
     assert held.schedule_at == now + timedelta(days=4)
     assert [(run.schedule_at, run.until) for run in held.recent_runs] == [(now, now + timedelta(days=3))]
@@ -394,14 +395,14 @@ def test_resume_with_nothing_missed_changes_no_time(daily: Job, now: datetime) -
     tomorrow = finish(claim(daily, now), now).pause(now=now)
 
     for catch_up in (False, True):
-        assert tomorrow.resume(now=now + MINUTE, catch_up=catch_up).ready_at == now + timedelta(days=1)
-        assert len(tomorrow.resume(now=now + MINUTE, catch_up=catch_up).recent_runs) == 1
+        resumed = tomorrow.resume(now=now + MINUTE, retention=RETENTION, catch_up=catch_up)
+        assert (resumed.ready_at, len(resumed.recent_runs)) == (now + timedelta(days=1), 1)
 
 
 def test_resume_keeps_a_one_shot_and_an_extra_run(waiting: Job, daily: Job, now: datetime) -> None:
     """A one-shot job runs late; an extra run, which somebody asked for, comes first."""
-    late = waiting.pause(now=now).resume(now=now + WEDNESDAY)
-    extra = daily.run(now=now - MINUTE).pause(now=now).resume(now=now + WEDNESDAY)
+    late = waiting.pause(now=now).resume(now=now + WEDNESDAY, retention=RETENTION)
+    extra = daily.run(now=now - MINUTE).pause(now=now).resume(now=now + WEDNESDAY, retention=RETENTION)
 
     assert (late.ready_at, extra.schedule_at) == (now, now - MINUTE)
     assert finish(claim(extra, now + WEDNESDAY), now + WEDNESDAY).schedule_at == now + timedelta(days=5)
@@ -412,7 +413,8 @@ def test_a_cancelled_job_is_over_and_expires(daily: Job, now: datetime) -> None:
     cancelled = daily.cancel(now=now, retention=RETENTION, by="ana")
 
     assert (cancelled.status, cancelled.ready_at, cancelled.expire_at) == (Status.CANCELLED, None, now + RETENTION)
-    for refused in (cancelled.resume, cancelled.run, cancelled.retry, cancelled.pause, cancelled.release):
+    resume = partial(cancelled.resume, retention=RETENTION)
+    for refused in (resume, cancelled.run, cancelled.retry, cancelled.pause, cancelled.release):
         with pytest.raises(NotPossible, match="cancelled"):
             refused(now=now)
 
@@ -637,7 +639,7 @@ def test_a_one_shot_paused_while_it_runs_is_completed_by_its_run(waiting: Job, n
 def test_a_failure_of_a_paused_job_waits_for_resume(waiting: Job, now: datetime) -> None:
     """It counts, is not ready, and runs after resume under its key."""
     failed = finish(claim(waiting, now).pause(now=now), now, error="boom")
-    resumed = failed.resume(now=now)
+    resumed = failed.resume(now=now, retention=RETENTION)
 
     assert (failed.status, failed.ready_at, failed.attempts) == (Status.PAUSED, None, 1)
     assert resumed.ready_at == now + failed.backoff()
@@ -649,7 +651,7 @@ def test_a_pause_does_not_shorten_the_wait_for_another_try(daily: Job, now: date
     """After resume the job is ready when it would have been, with its occurrence, and that is no misfire."""
     put_off = finish(claim(daily, now), now, **said)
 
-    resumed = put_off.pause(now=now).resume(now=now)
+    resumed = put_off.pause(now=now).resume(now=now, retention=RETENTION)
 
     assert resumed.ready_at == put_off.ready_at
     assert claim(resumed, now + timedelta(days=3)).schedule_at == now
@@ -678,14 +680,14 @@ def test_resume_gives_a_running_job_back_to_its_holder(waiting: Job, now: dateti
     """Never a second holder: it is ready at the end of the lease in force."""
     held = claim(waiting, now)
 
-    resumed = held.pause(now=now).resume(now=now + MINUTE)
+    resumed = held.pause(now=now).resume(now=now + MINUTE, retention=RETENTION)
 
     assert (resumed.status, resumed.ready_at, resumed.lease_token) == (Status.RUNNING, held.lease_until, "token")
 
 
 def test_resume_after_the_holder_died_is_a_takeover(waiting: Job, now: datetime) -> None:
     """A death while paused is found and counted after resume."""
-    resumed = claim(waiting, now).pause(now=now).resume(now=now + 2 * LEASE)
+    resumed = claim(waiting, now).pause(now=now).resume(now=now + 2 * LEASE, retention=RETENTION)
 
     assert claim(resumed, now + 2 * LEASE, "other").reclaims == 1
 
@@ -756,7 +758,7 @@ def test_a_paused_job_stays_paused_when_edited(daily: Job, now: datetime) -> Non
     edited = daily.pause(now=now).edit(now=now, cron="0 12 * * *")
 
     assert (edited.status, edited.ready_at) == (Status.PAUSED, None)
-    assert edited.resume(now=now).ready_at == now + timedelta(hours=3)
+    assert edited.resume(now=now, retention=RETENTION).ready_at == now + timedelta(hours=3)
 
 
 def test_editing_a_running_job_concerns_later_occurrences(daily: Job, now: datetime) -> None:
@@ -877,7 +879,7 @@ def test_resume_keeps_the_next_try_of_an_extra_run(job_factory: JobFactory, now:
     held = claim(extra, now).pause(now=now)
     snoozed = finish(held, now, error="busy", later=timedelta(hours=1))
 
-    resumed = snoozed.resume(now=now + 20 * MINUTE)
+    resumed = snoozed.resume(now=now + 20 * MINUTE, retention=RETENTION)
 
     assert (resumed.schedule_at, resumed.ready_at) == (extra.schedule_at, now + timedelta(hours=1))
     assert resumed.recent_runs[-1].outcome is RunOutcome.MISSED

@@ -13,6 +13,7 @@ from shared.model.definition import InvalidJob
 from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.life import NotPossible
+from shared.model.schedule import FOREVER
 from shared.model.value import Status
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
@@ -285,3 +286,61 @@ def test_what_is_kept_beside_the_jobs_is_not_listed(jobs: Jobs) -> None:
     jobs.schedule("log", HELLO, id="watchkeeper:key")
 
     assert list(jobs.list(with_subscriptions=True)) == []
+
+
+# -- intervals, an end and days off ------------------------------------------------------------------------------------
+
+RICH: dict[str, Any] = {
+    "every": "6d",
+    "except_dates": ["2026-12-03"],
+    "misfire": "skip",
+    "grace": timedelta(minutes=30),
+    "pause_after_failures": 3,
+}
+
+
+def test_every_field_of_a_schedule_is_stored(jobs: Jobs, now: datetime) -> None:
+    """On both stores what comes back is what was asked for."""
+    made = jobs.schedule("log", HELLO, id="report", until=now + 60 * DAY, **RICH).job
+
+    assert jobs.get("report") == made
+    assert (made.starts_at, made.until, made.timezone) == (now, now + 60 * DAY, "Asia/Tokyo")
+    assert (made.every, made.grace, made.pause_after_failures) == ("6d", timedelta(minutes=30), 3)
+
+
+def test_the_same_interval_again_changes_nothing(store: Store, now: datetime) -> None:
+    """Not even when the call comes later and gives no start; another start is a difference."""
+    times = iter((now, now + MINUTE, now + MINUTE, now + MINUTE))
+    jobs = Jobs(store, clock=lambda: next(times), handlers=HANDLERS, retention=DAY)
+
+    outcomes = [jobs.schedule("log", HELLO, id="report", **RICH).outcome for _ in range(2)]
+    same = jobs.schedule("log", HELLO, id="report", at=now, **RICH).outcome
+
+    assert (*outcomes, same) == ("created", "unchanged", "unchanged")
+    with pytest.raises(AlreadyScheduled, match="starts_at is 2026-11-21T09:00:00Z, not 2026-11-22T09:00:00Z"):
+        jobs.schedule("log", HELLO, id="report", at=now + DAY, **RICH)
+
+
+def test_replace_takes_away_what_is_not_asked_for_any_more(jobs: Jobs, now: datetime) -> None:
+    """The whole definition counts; the same rhythm keeps its start and its next occurrence."""
+    first = jobs.schedule("log", HELLO, id="report", until=now + 60 * DAY, **RICH).job
+
+    replaced = jobs.schedule("log", HELLO, id="report", every="6d", replace=True)
+
+    job = replaced.job
+    assert replaced.outcome == "replaced"
+    assert (job.until, job.except_dates, job.grace_seconds, job.pause_after_failures) == (None, (), None, None)
+    assert (job.starts_at, job.schedule_at, job.misfire) == (first.starts_at, first.schedule_at, "coalesce")
+
+
+def test_fields_of_a_schedule_can_be_edited_and_removed(jobs: Jobs, now: datetime) -> None:
+    """On both stores; what is removed is gone from the document too."""
+    jobs.schedule("log", HELLO, id="report", until=now + 60 * DAY, **RICH)
+
+    jobs.edit("report", except_dates=["2026-11-21", "2026-11-27"], grace=timedelta(hours=1))
+    moved = jobs.get("report")
+    jobs.edit("report", until=FOREVER, except_dates=(), pause_after_failures=0)
+    bare = jobs.get("report")
+
+    assert (moved.grace, len(moved.except_dates)) == (timedelta(hours=1), 2)
+    assert (bare.until, bare.except_dates, bare.pause_after_failures) == (None, (), None)

@@ -50,10 +50,24 @@ def good_documents() -> list[Document]:
     daily = Job.create(
         "odd", "log", now=NOW, cron="0 9 * * *", timezone="Europe/Berlin", misfire=Misfire.SKIP, by="ana"
     )
+    interval = Job.create(
+        "odd",
+        "log",
+        now=NOW,
+        every="6d",
+        timezone="Europe/Berlin",
+        until=NOW + timedelta(days=60),
+        except_dates=["2026-11-27", "2026-12-25"],
+        misfire=Misfire.SKIP,
+        grace=timedelta(minutes=30),
+        pause_after_failures=1,
+    )
+    failing = interval.claim(now=NOW, token="t", lease=LEASE, retention=LEASE)
+    failed = failing.finish(Result(started_at=NOW, ended_at=NOW, by="x", error="no", final=True), retention=LEASE)
     held = daily.claim(now=NOW + timedelta(days=1), token="t", lease=LEASE, retention=LEASE)
     later = Result(started_at=NOW, ended_at=NOW, by="schedule", error="busy", later=LEASE)
     put_off = held.finish(later, retention=LEASE)  # its history holds an entry with every field
-    return [to_document(job) for job in (once, daily, held, put_off, daily.run(now=NOW, by="ana"))]
+    return [to_document(job) for job in (once, daily, interval, failed, held, put_off, daily.run(now=NOW, by="ana"))]
 
 
 def places(value: Any, at: Place = ()) -> list[Place]:
@@ -170,12 +184,15 @@ def test_what_can_be_read_obeys_every_command_or_refuses_it() -> None:
         held = job.claim(now=NOW, token="t", lease=LEASE, retention=LEASE, payload={})
         commands: dict[str, Callable[[], Job]] = {
             "pause": partial(job.pause, now=NOW),
-            "resume": partial(job.resume, now=NOW),
+            "resume": partial(job.resume, now=NOW, retention=retention),
             "cancel": partial(job.cancel, now=NOW, retention=retention),
             "run": partial(job.run, now=NOW),
             "retry": partial(job.retry, now=NOW),
             "release": partial(job.release, now=NOW),
             "edit": partial(job.edit, now=NOW, cron="0 9 * * *"),
+            "every": partial(job.edit, now=NOW, every="6d"),
+            "end": partial(job.edit, now=NOW, until=NOW + timedelta(days=9)),
+            "days off": partial(job.edit, now=NOW, except_dates=["2026-11-22"]),
             "move": partial(job.edit, now=NOW, at=NOW),
             "claim": partial(job.claim, now=NOW + retention, token="t", lease=LEASE, retention=retention),
             "complete": partial(held.finish, Result(started_at=NOW, ended_at=NOW, by="x"), retention=retention),

@@ -13,6 +13,7 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.model.interval import Interval
 from shared.model.recurrence import InvalidSchedule, Recurrence, load_timezone, oddities
 
 MICROSECOND, MINUTE, DAY = timedelta(microseconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -412,6 +413,7 @@ ZONES = [
     *("Europe/Istanbul", "Europe/Lisbon", "Pacific/Apia", "Pacific/Chatham", "Pacific/Norfolk"),
 ]
 Field = tuple[str, frozenset[int]]
+Rhythm = Recurrence | Interval
 Minute = tuple[datetime, datetime]  # the moment in UTC, and the clock time that it shows
 
 
@@ -520,14 +522,14 @@ def shows(schedule: Schedule, clock: datetime) -> bool:
     return clock.minute in schedule.minute[1] and clock.hour in schedule.hour[1] and schedule.falls_on(clock.date())
 
 
-def following(recurrence: Recurrence, moment: datetime, count: int) -> list[datetime]:
+def following(recurrence: Rhythm, moment: datetime, count: int) -> list[datetime]:
     found = [moment]
     for _ in range(count):
         found.append(recurrence.after(found[-1]))
     return found[1:]
 
 
-def preceding(recurrence: Recurrence, moment: datetime, count: int) -> list[datetime]:
+def preceding(recurrence: Rhythm, moment: datetime, count: int) -> list[datetime]:
     found = [recurrence.last_until(moment)]
     for _ in range(count - 1):
         found.append(recurrence.last_until(found[-1] - MICROSECOND))

@@ -364,7 +364,7 @@ def test_a_pause_silences_the_alarm_and_no_renewal(
     again = record(store)
     assert (paused.status, paused.ready_at, paused.payload["renewed_at"]) == (Status.PAUSED, None, iso(clock() - DAY))
     assert (again.status, again.ready_at, again.payload["renewed_at"]) == (Status.PAUSED, None, iso(clock()))
-    assert again.resume(now=clock()).ready_at == clock() + WEEK - DAY
+    assert again.resume(now=clock(), retention=WEEK).ready_at == clock() + WEEK - DAY
 
 
 def test_a_cancelled_record_comes_back_with_the_next_renewal(

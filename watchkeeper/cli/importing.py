@@ -87,6 +87,8 @@ class Conversion:
         added: dict[str, Any] = {}
         if document.get("created_at") is None:
             added["created_at"] = self.now
+        if document.get("every") is not None and document.get("starts_at") is None:
+            added["starts_at"] = document.get("schedule_at")
         if document.get("ready_at") is None:
             added |= _without_holder(document)
         is_kept_for_a_while = document.get("status") in (Status.COMPLETED, Status.CANCELLED)

@@ -32,7 +32,7 @@ POLL_SECONDS = {False: 2, True: 30}  # by whether a refresh is billed
 COMMANDS: Mapping[str, Callable[..., Job]] = {
     "run": Job.run,
     "retry": Job.retry,
-    "resume": Job.resume,
+    "resume": partial(Job.resume, retention=timedelta()),
     "pause": Job.pause,
     "cancel": partial(Job.cancel, retention=timedelta()),
 }

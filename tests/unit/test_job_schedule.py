@@ -1,0 +1,495 @@
+"""What an interval, a start, an end, days off, grace and a limit of failures do in the life of a job."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.errors import InvalidInput
+from shared.model.definition import Definition, InvalidJob, Misfire
+from shared.model.history import Result, RunOutcome
+from shared.model.job import Job
+from shared.model.recurrence import InvalidSchedule
+from shared.model.schedule import FOREVER
+from shared.model.value import Status
+from shared.model.wording import why
+from shared.store.documents import Unreadable, from_document, to_document, with_times
+from tests.unit.test_interval import calls_of
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+LEASE, RETENTION = timedelta(minutes=5), timedelta(days=30)
+JobFactory = Callable[..., Job]  # `now`, the time at which jobs are made, is Saturday 2026-11-21 09:00 UTC
+
+
+def claim(job: Job, now: datetime) -> Job:
+    return job.claim(now=now, token="t", lease=LEASE, retention=RETENTION)
+
+
+def finish(job: Job, now: datetime, error: str | None = None) -> Job:
+    return job.finish(Result(started_at=now, ended_at=now, by="x", error=error, final=True), retention=RETENTION)
+
+
+def ran(job: Job, now: datetime, error: str | None = None) -> Job:
+    return finish(claim(job, now), now, error)
+
+
+def missed(job: Job) -> list[tuple[datetime, datetime | None]]:
+    return [(run.schedule_at, run.until) for run in job.recent_runs if run.outcome is RunOutcome.MISSED]
+
+
+# -- every and its start -----------------------------------------------------------------------------------------------
+
+
+def test_an_interval_starts_now(job_factory: JobFactory, now: datetime) -> None:
+    """Without another start it runs at once, and then in its rhythm, however late a run was."""
+    job = job_factory(every="6d")
+
+    after = ran(job, now + HOUR)
+
+    assert (job.starts_at, job.schedule_at) == (now, now)
+    assert after.schedule_at == now + 6 * DAY
+
+
+def test_an_interval_counts_from_its_start(job_factory: JobFactory, now: datetime) -> None:
+    """`at` is the first occurrence, and kept."""
+    job = job_factory(every="90m", at=now + HOUR)
+
+    assert (job.starts_at, job.schedule_at) == (now + HOUR, now + HOUR)
+    assert ran(job, now + HOUR).schedule_at == now + HOUR + 90 * MINUTE
+
+
+def test_a_cron_schedule_begins_at_its_start(job_factory: JobFactory, now: datetime) -> None:
+    """The start is kept, and no occurrence lies before it."""
+    job = job_factory(cron="0 9 * * *", at=now + 30 * DAY)
+
+    assert (job.starts_at, job.schedule_at) == (now + 30 * DAY, now + 30 * DAY)
+    assert job.schedule.last_until(now + 29 * DAY) is None
+
+
+def test_an_interval_of_minutes_that_nobody_ran_for_years_is_caught_up_in_few_steps(
+    job_factory: JobFactory, now: datetime
+) -> None:
+    """What was left out, the first and the last, is found by looking back from now."""
+    job = job_factory(every="1m")
+    late = now + 6 * 365 * DAY + timedelta(seconds=7)
+
+    held = claim(job, late)
+
+    assert held.schedule_at == now + 6 * 365 * DAY
+    assert missed(held) == [(now, now + 6 * 365 * DAY - MINUTE)]
+    assert calls_of(lambda: claim(job, late)) < 1000
+
+
+# -- until -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_is_completed_after_its_last_occurrence(job_factory: JobFactory, now: datetime) -> None:
+    """The end is exclusive; the job expires like any completed one, and says that its schedule has ended."""
+    job = job_factory(cron="0 9 * * *", until=now + DAY)
+
+    over = ran(job, now)
+
+    assert (over.status, over.ready_at, over.expire_at) == (Status.COMPLETED, None, now + RETENTION)
+    assert why(over, now, "UTC") == "Its schedule has ended; it last ran at Sat 21 Nov 2026, 09:00."
+
+
+def test_a_late_last_occurrence_still_runs(job_factory: JobFactory, now: datetime) -> None:
+    """What fell due before the end is run behind it: the newest of it."""
+    job = job_factory(every="1h", until=now + 3 * HOUR)
+
+    held = claim(job, now + DAY)
+
+    assert held.schedule_at == now + 2 * HOUR
+    assert missed(held) == [(now, now + HOUR)]
+    assert finish(held, now + DAY).status is Status.COMPLETED
+
+
+def test_a_last_occurrence_that_is_skipped_completes_the_job(job_factory: JobFactory, now: datetime) -> None:
+    """There is no next future one to move on to; history says what was left out."""
+    job = job_factory(every="1h", until=now + 3 * HOUR, misfire="skip")
+
+    over = claim(job, now + DAY)
+
+    assert (over.status, over.ready_at, over.expire_at) == (Status.COMPLETED, None, now + DAY + RETENTION)
+    assert missed(over) == [(now, now + 2 * HOUR)]
+    assert why(over, now, "UTC") == "Its schedule has ended; it never ran."
+
+
+def test_a_last_occurrence_that_is_given_up_leaves_a_failed_job(job_factory: JobFactory, now: datetime) -> None:
+    """As a one-shot job does: nothing follows that could do better, so a person may retry it."""
+    failed = ran(job_factory(every="1h", until=now + HOUR), now, error="boom")
+
+    assert failed.status is Status.FAILED
+    assert ran(failed.retry(now=now), now).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("catch_up", [False, True])
+def test_a_pause_that_outlasts_the_schedule(job_factory: JobFactory, now: datetime, catch_up: bool) -> None:
+    """Resumed, the job is completed, or runs the newest occurrence that fell due first."""
+    paused = job_factory(cron="0 9 * * *", until=now + 3 * DAY).pause(now=now)
+
+    resumed = paused.resume(now=now + 9 * DAY, retention=RETENTION, catch_up=catch_up)
+
+    if catch_up:
+        assert (resumed.status, resumed.schedule_at) == (Status.PENDING, now + 2 * DAY)
+        assert missed(resumed) == [(now, now + DAY)]
+        resumed = ran(resumed, now + 9 * DAY)
+    else:
+        assert missed(resumed) == [(now, now + 2 * DAY)]
+    assert (resumed.status, resumed.expire_at) == (Status.COMPLETED, now + 9 * DAY + RETENTION)
+
+
+def test_an_extra_run_outlives_the_schedule(job_factory: JobFactory, now: datetime) -> None:
+    """Asked for and then paused until the schedule was over, it runs all the same, once."""
+    extra = job_factory(cron="0 9 * * *", until=now + 3 * DAY).run(now=now - HOUR).pause(now=now - HOUR)
+
+    resumed = extra.resume(now=now + 9 * DAY, retention=RETENTION)
+    held = claim(resumed, now + 10 * DAY)
+
+    assert (held.execution_key, held.status) == (extra.execution_key, Status.RUNNING)
+    assert finish(held, now + 10 * DAY).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("error", [None, "boom"])
+def test_a_job_whose_schedule_has_ended_can_be_run_once_more(
+    job_factory: JobFactory, now: datetime, error: str | None
+) -> None:
+    """The extra occurrence is the only one: what had ended does not begin again."""
+    over = ran(job_factory(cron="0 9 * * *", until=now + DAY), now, error)
+
+    extra = claim(over.run(now=now + 5 * DAY), now + 6 * DAY)
+    done = finish(extra, now + 6 * DAY)
+
+    assert extra.schedule_at == now + 5 * DAY
+    assert done.status is Status.COMPLETED
+    assert [run.schedule_at for run in done.recent_runs] == [now, now + 5 * DAY]
+
+
+# -- except_dates ------------------------------------------------------------------------------------------------------
+
+
+def test_an_occurrence_on_a_day_off_does_not_exist(job_factory: JobFactory, now: datetime) -> None:
+    """The job goes over it, and it is not missed either."""
+    job = job_factory(cron="0 9 * * *", except_dates=["2026-11-22", date(2026, 11, 23)])
+
+    after = ran(job, now)
+
+    assert after.schedule_at == now + 3 * DAY
+    assert missed(claim(after, now + 3 * DAY)) == []
+
+
+def test_what_was_missed_begins_and_ends_on_days_that_count(job_factory: JobFactory, now: datetime) -> None:
+    """The last one left out is not one of a day off."""
+    job = job_factory(cron="0 9 * * *", except_dates=["2026-11-24"])
+
+    held = claim(job, now + 4 * DAY)
+
+    assert (held.schedule_at, missed(held)) == (now + 4 * DAY, [(now, now + 2 * DAY)])
+
+
+def test_dates_are_kept_in_order_and_once_each(job_factory: JobFactory) -> None:
+    """However they are given, the job holds the same."""
+    job = job_factory(cron="0 9 * * *", except_dates=("2026-12-25", date(2026, 12, 24), "2026-12-25"))
+
+    assert job.except_dates == (date(2026, 12, 24), date(2026, 12, 25))
+
+
+# -- grace -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("grace", [None, timedelta(minutes=30), timedelta(0)], ids=["default", "30-min", "none"])
+def test_skip_runs_what_is_at_most_the_grace_late(
+    job_factory: JobFactory, now: datetime, grace: timedelta | None
+) -> None:
+    """At the threshold it runs, one moment later the next future occurrence is waited for."""
+    job = job_factory(cron="0 9 * * *", misfire="skip", grace=grace)
+    latest = now + (timedelta(minutes=10) if grace is None else grace)
+
+    assert claim(job, latest).status is Status.RUNNING
+    later = claim(job, latest + timedelta(microseconds=1))
+
+    assert (later.status, later.schedule_at, missed(later)) == (Status.PENDING, now + DAY, [(now, now)])
+
+
+# -- pause_after_failures ----------------------------------------------------------------------------------------------
+
+
+def test_a_job_pauses_after_so_many_failures_in_a_row(job_factory: JobFactory, now: datetime) -> None:
+    """The second one pauses it, with its next occurrence kept, and `why` says so."""
+    job = job_factory(cron="0 9 * * *", pause_after_failures=2)
+
+    once = ran(job, now, error="boom")
+    twice = ran(once, now + DAY, error="the key was revoked")
+
+    assert (once.status, once.ready_at) == (Status.PENDING, now + DAY)
+    assert (twice.status, twice.ready_at, twice.schedule_at) == (Status.PAUSED, None, now + 2 * DAY)
+    assert why(twice, now, "UTC") == (
+        "It is paused after 2 failures in a row, the last because: the key was revoked. Resume lets it go on."
+    )
+
+
+def test_a_success_or_a_resume_begins_the_count_anew(job_factory: JobFactory, now: datetime) -> None:
+    """Only failures in a row count, and a resumed job has its whole number again."""
+    job = job_factory(cron="0 9 * * *", pause_after_failures=2)
+
+    mixed = ran(ran(ran(job, now, "boom"), now + DAY), now + 2 * DAY, "boom")
+    paused = ran(mixed, now + 3 * DAY, "boom")
+    again = ran(paused.resume(now=now + 3 * DAY, retention=RETENTION), now + 4 * DAY, "boom")
+
+    assert [job.status for job in (mixed, paused, again)] == [Status.PENDING, Status.PAUSED, Status.PENDING]
+
+
+def test_many_failures_are_counted_beyond_the_history(job_factory: JobFactory, now: datetime) -> None:
+    """Of twelve failures the history holds ten."""
+    job = job_factory(cron="0 9 * * *", pause_after_failures=12)
+
+    for n in range(12):
+        assert job.status is Status.PENDING
+        job = ran(job, now + n * DAY, "boom")
+
+    assert (job.status, len(job.recent_runs)) == (Status.PAUSED, 10)
+
+
+def test_another_try_is_no_failure_in_a_row(job_factory: JobFactory, now: datetime) -> None:
+    """An occurrence counts when it is given up, not at each of its attempts; without a limit nothing pauses."""
+    limited = job_factory(cron="0 9 * * *", pause_after_failures=1, max_attempts=2)
+    failed = Result(started_at=now, ended_at=now, by="x", error="boom")
+
+    retried = claim(limited, now).finish(failed, retention=RETENTION)
+
+    assert (retried.status, retried.failed_in_a_row) == (Status.PENDING, 0)
+    assert ran(job_factory(cron="0 9 * * *"), now, "boom").status is Status.PENDING
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        pytest.param({"cron": "0 9 * * *", "every": "6d"}, "cron and every exclude each other", id="both"),
+        pytest.param({"every": "6 days"}, "every '6 days' cannot be read; write", id="every in words"),
+        pytest.param({"every": timedelta(days=6)}, "every '6 days, 0:00:00' cannot be read", id="every as timedelta"),
+        pytest.param({"every": "6d", "timezone": "CEST"}, "CEST", id="zone"),
+        pytest.param({"until": FOREVER - DAY}, "until and except_dates are for a job that recurs", id="one-shot end"),
+        pytest.param({"except_dates": ["2026-12-24"]}, "give cron or every too", id="one-shot days off"),
+        pytest.param({"every": "6d", "until": datetime(2027, 1, 1)}, "no time zone", id="naive end"),
+        pytest.param({"every": "6d", "until": "2027-01-01"}, "until is '2027-01-01'; it must be", id="end as text"),
+        pytest.param({"every": "6d", "except_dates": ["2026-02-30"]}, "2026-02-30", id="no date"),
+        pytest.param({"every": "6d", "except_dates": "2026-12-24"}, "must be a list of dates", id="one text"),
+        pytest.param({"every": "6d", "except_dates": [datetime(2026, 12, 24)]}, "write a date", id="a time"),
+        pytest.param(
+            {"every": "1d", "except_dates": [date(2027, 1, 1) + n * DAY for n in range(101)]}, "at most 100", id="many"
+        ),
+        pytest.param({"every": "6d", "grace": MINUTE}, "grace is for the misfire rule skip", id="grace to coalesce"),
+        pytest.param({"every": "6d", "misfire": "skip", "grace": 30}, "grace is '30'; .* a timedelta", id="number"),
+        pytest.param({"every": "6d", "misfire": "skip", "grace": -MINUTE}, "whole number from 0", id="negative"),
+        pytest.param({"every": "6d", "misfire": "skip", "grace": MINUTE / 7}, "whole number", id="fraction"),
+        pytest.param({"every": "6d", "misfire": "skip", "grace": 999 * DAY}, "from 0 to 31622400", id="years"),
+        pytest.param({"every": "6d", "pause_after_failures": -1}, "whole number from 1 to 1000", id="failures"),
+        pytest.param({"every": "6d", "pause_after_failures": "x"}, "whole number from 1 to 1000", id="text"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(job_factory: JobFactory, given: dict[str, Any], complaint: str) -> None:
+    """One line names the value and the remedy."""
+    with pytest.raises(InvalidInput, match=complaint) as refused:
+        job_factory(**given)
+
+    assert "\n" not in str(refused.value)
+
+
+def test_a_schedule_that_never_comes_is_refused(job_factory: JobFactory, now: datetime) -> None:
+    """Its end is not behind its first occurrence, or every day of it is off."""
+    nothing_left = [
+        {"cron": "0 9 * * *", "until": now},
+        {"every": "6d", "at": now + DAY, "until": now + DAY},
+        {"every": "6d", "until": now - DAY},
+        {"cron": "0 9 * * *", "until": now + 2 * DAY, "except_dates": ["2026-11-21", "2026-11-22"]},
+        {"cron": "0 0 29 2 *", "until": now + 2 * DAY},
+    ]
+
+    for given in nothing_left:
+        with pytest.raises(InvalidSchedule, match=r"never comes: .* change them"):
+            job_factory(**given)
+
+
+# -- editing -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rich(job_factory: JobFactory, now: datetime) -> Job:
+    """A job with every field of a schedule: each sixth day, the first was just run."""
+    job = job_factory(
+        every="6d",
+        timezone="Europe/Berlin",
+        until=now + 60 * DAY,
+        except_dates=["2026-12-03"],
+        misfire="skip",
+        grace=30 * MINUTE,
+        pause_after_failures=3,
+    )
+    return ran(job, now)
+
+
+def test_an_edit_of_something_else_keeps_the_schedule(rich: Job, now: datetime) -> None:
+    """Every field stays, and so does the next occurrence."""
+    edited = rich.edit(now=now + HOUR, payload={"message": "bye"}, max_attempts=5)
+
+    assert edited.schedule == rich.schedule
+    assert (edited.schedule_at, edited.ready_at) == (rich.schedule_at, rich.ready_at)
+    assert (edited.grace_seconds, edited.pause_after_failures, edited.misfire) == (1800, 3, Misfire.SKIP)
+
+
+def test_each_field_can_be_removed(rich: Job, now: datetime) -> None:
+    """By the value that means none; what remains is the plain interval."""
+    edited = rich.edit(now=now + HOUR, until=FOREVER, except_dates=(), pause_after_failures=0, misfire="coalesce")
+
+    assert (edited.until, edited.except_dates, edited.pause_after_failures, edited.grace_seconds) == (
+        None,
+        (),
+        None,
+        None,
+    )
+    assert (edited.starts_at, edited.schedule_at) == (rich.starts_at, rich.schedule_at)
+
+
+def test_a_changed_schedule_starts_from_now_unless_a_start_is_given(rich: Job, now: datetime) -> None:
+    """A new interval does not count from the old start; end and days off stay."""
+    from_now = rich.edit(now=now + HOUR, every="2d")
+    from_then = rich.edit(now=now + HOUR, every="2d", at=now + 5 * HOUR)
+
+    assert (from_now.starts_at, from_now.schedule_at) == (now + HOUR, now + HOUR)
+    assert (from_then.starts_at, from_then.schedule_at) == (now + 5 * HOUR, now + 5 * HOUR)
+    assert (from_then.until, from_then.except_dates) == (rich.until, rich.except_dates)
+
+
+def test_cron_takes_the_place_of_every_and_the_other_way_round(rich: Job, now: datetime) -> None:
+    """An edit to the one drops the other, and the start that belonged to it."""
+    by_cron = rich.edit(now=now + HOUR, cron="0 9 * * *")
+    by_every = by_cron.edit(now=now + HOUR, every="13h")
+
+    assert (by_cron.cron, by_cron.every, by_cron.starts_at) == ("0 9 * * *", None, None)
+    assert (by_every.cron, by_every.every, by_every.starts_at) == (None, "13h", now + HOUR)
+
+
+def test_a_time_alone_makes_it_a_one_shot(rich: Job, now: datetime) -> None:
+    """The end and the days off go with the recurrence."""
+    edited = rich.edit(now=now + HOUR, at=now + 2 * HOUR)
+
+    assert not edited.is_recurring
+    assert (edited.until, edited.except_dates, edited.starts_at, edited.timezone) == (None, (), None, None)
+    assert edited.schedule_at == now + 2 * HOUR
+
+
+def test_a_day_off_moves_the_next_occurrence_and_comes_back(rich: Job, now: datetime) -> None:
+    """The next one is found anew; the start is kept, so the rhythm is too."""
+    off = rich.edit(now=now + HOUR, except_dates=["2026-11-27"])
+    on = off.edit(now=now + HOUR, except_dates=())
+
+    assert [job.schedule_at for job in (rich, off, on)] == [now + 6 * DAY, now + 12 * DAY, now + 6 * DAY]
+
+
+def test_a_later_end_wakes_a_job_whose_schedule_had_ended(job_factory: JobFactory, now: datetime) -> None:
+    """It goes on in its rhythm, from now on; nothing that had ended begins again."""
+    over = ran(job_factory(every="6d", until=now + DAY), now)
+
+    woken = over.edit(now=now + 7 * DAY, until=now + 30 * DAY)
+
+    assert (woken.status, woken.schedule_at, woken.expire_at) == (Status.PENDING, now + 12 * DAY, None)
+    with pytest.raises(InvalidSchedule, match="never comes"):
+        over.edit(now=now + 7 * DAY, until=now + 8 * DAY)
+
+
+def test_other_bounds_leave_an_occurrence_that_was_begun_or_is_due(job_factory: JobFactory, now: datetime) -> None:
+    """One that runs, waits for its retry, or is overdue is not begun anew; a cancelled job stays cancelled."""
+    job = job_factory(every="6d")
+    held = claim(job, now)
+    waiting = held.finish(Result(started_at=now, ended_at=now, by="x", error="boom"), retention=RETENTION)
+    cancelled = job.cancel(now=now, retention=RETENTION)
+
+    for kept in (held, waiting, job, cancelled):
+        edited = kept.edit(now=now + MINUTE, until=now + 7 * DAY)
+        assert (edited.schedule_at, edited.ready_at, edited.status) == (kept.schedule_at, kept.ready_at, kept.status)
+        assert edited.until == now + 7 * DAY
+
+
+def test_an_extra_run_is_kept_when_the_bounds_change(rich: Job, now: datetime) -> None:
+    """The regular occurrence behind it moves; and a paused job stays paused."""
+    extra = rich.run(now=now + HOUR).edit(now=now + HOUR, except_dates=["2026-11-27"])
+    paused = rich.pause(now=now).edit(now=now + HOUR, except_dates=["2026-11-27"])
+
+    assert (extra.ready_at, extra.regular_at) == (now + HOUR, now + 12 * DAY)
+    assert (paused.status, paused.ready_at, paused.schedule_at) == (Status.PAUSED, None, now + 12 * DAY)
+
+
+def test_another_timezone_keeps_the_start(rich: Job, now: datetime) -> None:
+    """The rhythm goes on from the same moment, on other clocks."""
+    edited = rich.edit(now=now + HOUR, timezone="America/New_York")
+
+    assert (edited.starts_at, edited.schedule_at) == (rich.starts_at, now + 6 * DAY)
+
+
+# -- documents ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_document_holds_every_field_and_is_read_again(rich: Job) -> None:
+    """Times are times, dates ISO text; what is absent is left out."""
+    document = to_document(rich)
+
+    assert from_document(rich.id, document) == rich
+    assert (document["every"], document["except_dates"], document["grace_seconds"]) == ("6d", ["2026-12-03"], 1800)
+    assert isinstance(document["until"], datetime)
+    assert isinstance(document["starts_at"], datetime)
+    plain = to_document(rich.edit(now=rich.created_at, cron="0 9 * * *", until=FOREVER, except_dates=()))
+    assert not {"every", "until", "starts_at", "except_dates"} & plain.keys()
+
+
+def test_iso_text_of_a_file_is_read(rich: Job) -> None:
+    """As the JSON store and an import have it; `until` is a time like the others."""
+    document = to_document(rich)
+    times = {name: document[name].isoformat() for name in ("until", "starts_at", "schedule_at", "ready_at")}
+
+    assert from_document(rich.id, with_times({**document, **times})) == rich
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"cron": "0 9 * * *"}, "exclude each other", id="both"),
+        pytest.param({"every": "x"}, "every 'x' cannot be read", id="every"),
+        pytest.param({"every": 6}, "every is '6'; it must be text", id="a number"),
+        pytest.param({"starts_at": None}, "no start to count from", id="no start"),
+        pytest.param({"until": "soon"}, "until is 'soon', not a time", id="until"),
+        pytest.param({"except_dates": "2026-12-24"}, "must be a list of dates", id="one date"),
+        pytest.param({"except_dates": ["x"]}, "except_dates has 'x'", id="no date"),
+        pytest.param({"grace_seconds": "x"}, "grace_seconds is 'x'", id="grace"),
+        pytest.param({"pause_after_failures": 0}, "pause_after_failures is '0'", id="failures"),
+        pytest.param({"failed_in_a_row": -1}, "failed_in_a_row is '-1'", id="count"),
+        pytest.param({"every": None, "until": None, "except_dates": None}, "starts_at is", id="start of a one-shot"),
+    ],
+)
+def test_a_document_that_breaks_a_rule_is_unreadable(rich: Job, changes: dict[str, Any], reason: str) -> None:
+    """The reason names the field."""
+    found = from_document(rich.id, {**to_document(rich), **changes})
+
+    assert isinstance(found, Unreadable)
+    assert reason in found.reason
+
+
+def test_a_definition_of_a_job_makes_the_same_job(rich: Job, now: datetime) -> None:
+    """Nothing of what was scheduled is lost on the way."""
+    again = Job.of(rich.id, rich.definition, now=now + HOUR)
+
+    assert isinstance(rich.definition, Definition)
+    assert (again.schedule, again.grace, again.pause_after_failures) == (rich.schedule, rich.grace, 3)
+
+
+def test_a_grace_that_is_kept_under_coalesce_is_no_error(rich: Job, now: datetime) -> None:
+    """A document may hold it; it has no effect there."""
+    found = from_document(rich.id, {**to_document(rich), "misfire": "coalesce"})
+
+    assert isinstance(found, Job)
+    assert found.edit(now=now + HOUR, max_attempts=2).max_attempts == 2
+    with pytest.raises(InvalidJob, match="grace"):
+        found.edit(now=now + HOUR, grace=MINUTE)
