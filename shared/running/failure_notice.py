@@ -66,8 +66,13 @@ def _notice_id(execution_key: str, count: int) -> str:
 
 
 def _card(job: Job, function: str) -> Mapping[str, Any]:
-    """Offer to try a one-shot job again; a recurring one has gone on to its next occurrence, and can be run now."""
+    """Offer to try a one-shot job again; a recurring one has gone on to its next occurrence, and can be run now.
+
+    One that has paused can be resumed.
+    """
     label, action = ("Retry", "retry") if job.status is Status.FAILED else ("Run now", "run")
+    if job.status is Status.PAUSED and job.has_failed_too_often:
+        label, action = "Resume", "resume"
     parameters = [{"key": "action", "value": action}, {"key": "id", "value": job.id}]
     button = {"text": label, "onClick": {"action": {"function": function, "parameters": parameters}}}
     return {"cardId": "failed", "card": {"sections": [{"widgets": [{"buttonList": {"buttons": [button]}}]}]}}

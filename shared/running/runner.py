@@ -170,7 +170,8 @@ class Runner:
         """Note a job that ended in its claim."""
         run = job.recent_runs[-1]
         if run.outcome is RunOutcome.MISSED:
-            says = f"was not run in time; it moves on to {iso(job.schedule_at)}"
+            follows = "its schedule has ended" if job.ready_at is None else f"it moves on to {iso(job.schedule_at)}"
+            says = f"was not run in time; {follows}"
             log_job(logging.WARNING, "job_missed", job, says)
         else:
             log_job(logging.ERROR, "job_failed", job, f"failed for good: {run.error}")
@@ -408,6 +409,8 @@ class Runner:
                 self.report.jobs_failed += 1
                 level = logging.WARNING if job.status is Status.CANCELLED else logging.ERROR
                 log_job(level, "job_failed", running.job, f"failed for good: {run.error}", running.exception)
+                if job.status is Status.PAUSED and job.has_failed_too_often:
+                    log_job(logging.WARNING, "job_paused", job, f"paused after {job.failed_in_a_row} failures in a row")
                 self._notices.announce(job, self._running.keys())
             case _:
                 self.report.jobs_retried += 1

@@ -200,6 +200,26 @@ def test_a_recurring_job_can_be_run_now(world: World, work: JobFactory) -> None:
     assert action_of(notice) == {"action": "run", "id": "job"}
 
 
+def test_a_job_that_pauses_after_failures_says_so(
+    world: World, work: JobFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The message of the last failure says that the job has paused, without the error's text, and offers to resume."""
+    world.add(work(cron="0 9 * * *", pause_after_failures=2))
+
+    world.tick()
+    world.now += DAY
+    world.tick()
+
+    first, last = sorted(world.notices(), key=lambda notice: notice.id)
+    assert "paused" not in text_of(first)
+    assert text_of(last).endswith(
+        f"{LOOK}\nIt is paused after 2 failures in a row, the last because: an error. Resume lets it go on."
+    )
+    assert action_of(last) == {"action": "resume", "id": "job"}
+    assert world.job("job").status is Status.PAUSED
+    assert "Job job paused after 2 failures in a row" in caplog.messages
+
+
 # -- once --------------------------------------------------------------------------------------------------------------
 
 

@@ -1449,6 +1449,19 @@ def test_a_skipped_occurrence_is_moved_on_and_not_run(world: World, job_factory:
     assert [run.outcome for run in world.job().recent_runs] == ["missed"]
 
 
+def test_a_tick_completes_a_job_whose_last_occurrence_is_skipped(
+    world: World, job_factory: JobFactory, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing runs and nothing follows; the log says that the schedule has ended."""
+    world.add(job_factory(every="1h", until=now + timedelta(hours=2), misfire="skip"))
+    world.clock.turn(DAY)
+
+    report = world.tick()
+
+    assert (report.metrics()["jobs_executed"], world.job().status) == (0, Status.COMPLETED)
+    assert "Job job was not run in time; its schedule has ended" in caplog.messages
+
+
 def test_a_job_that_gave_up_by_deaths_is_an_error(
     world: World, job_factory: JobFactory, now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
