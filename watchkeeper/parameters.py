@@ -3,11 +3,13 @@
 import json
 import re
 import sys
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
+
+from shared.model.schedule import FOREVER
 
 
 class Moment(click.ParamType[datetime]):
@@ -36,6 +38,32 @@ class Duration(click.ParamType[timedelta]):
             self.fail(f"{value!r} is not a duration such as 90s, 20m, 1h30m or 2d", param, ctx)
         days, hours, minutes, seconds = (int(number or 0) for number in match.groups())
         return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+class End(Moment):
+    """An ISO 8601 time, or `never`."""
+
+    name = "ISO|never"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read the value. Raises a usage error."""
+        return FOREVER if value == "never" else super().convert(value, param, ctx)
+
+
+class Dates(click.ParamType[tuple[date, ...]]):
+    """Dates with commas between, or `none`."""
+
+    name = "DATES|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[date, ...]:
+        """Read the value. Raises a usage error."""
+        texts = [] if value == "none" else [text.strip() for text in value.split(",")]
+        for text in texts:
+            try:
+                date.fromisoformat(text)
+            except ValueError:
+                self.fail(f"{text!r} is not a date; write 2026-12-24,2026-12-25, or none", param, ctx)
+        return tuple(date.fromisoformat(text) for text in texts)
 
 
 class Payload(click.ParamType[dict[str, Any]]):

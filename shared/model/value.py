@@ -180,6 +180,11 @@ class JobValue:
         return self.is_recurring and is_untried and not is_asked_for
 
     @property
+    def has_paused_itself(self) -> bool:
+        """Return whether it is paused, and would be after its failures in a row."""
+        return self.status is Status.PAUSED and self.has_failed_too_often
+
+    @property
     def has_failed_too_often(self) -> bool:
         """Return whether it is to pause, because so many occurrences in a row were given up."""
         return self.pause_after_failures is not None and self.failed_in_a_row >= self.pause_after_failures

@@ -15,6 +15,8 @@ OWN_ERROR = re.compile(
     "timed out after [0-9]+ s|given up: [0-9]+ holders died|its holder died, or could not renew its lease"
     "|its lease was released|its task was lost before it began"
 )
+UNITS = {"m": "minute", "h": "hour", "d": "day", "w": "week"}
+MOST_DATES_NAMED = 3
 EXCEPTION = re.compile("([A-Z][A-Za-z]{0,60}(?:Error|Exception)): ")
 
 
@@ -36,6 +38,26 @@ def in_words(expression: str) -> str:
     except FormatException:
         return ""
     return f"{words}, every day" if (day, month, weekday) == ("*",) * 3 and "*" not in hour else words
+
+
+def when(schedule: Schedule) -> str:
+    """Return when a job recurs: its rhythm, in words where they are true, and what bounds it.
+
+    For example `Every 6 days (Europe/Berlin), until Fri 1 Jan 2027, 00:00, except 24 Dec 2026`.
+    """
+    zone = schedule.timezone
+    rhythm = every_in_words(schedule.every) if schedule.every else in_words(schedule.cron or "") or schedule.cron
+    bounds = [f"until {local_time(schedule.until, zone)}"] if schedule.until else []
+    if days := schedule.except_dates:
+        some = ", ".join(f"{day.day} {day:%b %Y}" for day in days[:MOST_DATES_NAMED])
+        bounds.append(f"except {some}{f' and {more} more' if (more := len(days) - MOST_DATES_NAMED) > 0 else ''}")
+    return ", ".join([f"{rhythm} ({zone})", *bounds])
+
+
+def every_in_words(every: str) -> str:
+    """Return an interval in words, e.g. `Every 90 minutes`, `Every day`."""
+    number, unit = every[:-1], UNITS[every[-1]]
+    return f"Every {unit}" if number == "1" else f"Every {number} {unit}s"
 
 
 def _is_plain(field: str) -> bool:
@@ -97,7 +119,7 @@ def why(job: Job, now: datetime, timezone: str) -> str:
     match job.status:
         case Status.PAUSED if job.ready_at is not None:
             return "It is paused, and runs once now."
-        case Status.PAUSED if job.has_failed_too_often:
+        case Status.PAUSED if job.has_paused_itself:
             failures = f"{job.failed_in_a_row} failure{'' if job.failed_in_a_row == 1 else 's'} in a row"
             return f"It is paused after {failures}, the last because: {job.error}. Resume lets it go on."
         case Status.PAUSED:

@@ -71,7 +71,7 @@ def _card(job: Job, function: str) -> Mapping[str, Any]:
     One that has paused can be resumed.
     """
     label, action = ("Retry", "retry") if job.status is Status.FAILED else ("Run now", "run")
-    if job.status is Status.PAUSED and job.has_failed_too_often:
+    if job.has_paused_itself:
         label, action = "Resume", "resume"
     parameters = [{"key": "action", "value": action}, {"key": "id", "value": job.id}]
     button = {"text": label, "onClick": {"action": {"function": function, "parameters": parameters}}}

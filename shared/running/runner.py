@@ -409,7 +409,7 @@ class Runner:
                 self.report.jobs_failed += 1
                 level = logging.WARNING if job.status is Status.CANCELLED else logging.ERROR
                 log_job(level, "job_failed", running.job, f"failed for good: {run.error}", running.exception)
-                if job.status is Status.PAUSED and job.has_failed_too_often:
+                if job.has_paused_itself:
                     log_job(logging.WARNING, "job_paused", job, f"paused after {job.failed_in_a_row} failures in a row")
                 self._notices.announce(job, self._running.keys())
             case _:

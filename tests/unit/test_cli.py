@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shared.handlers import Context, Handler, Payload
+from shared.model.history import Result as RunResult
 from shared.model.job import Job
 from shared.model.value import Status
 from shared.store.documents import Unreadable, to_document
@@ -142,6 +143,12 @@ def test_the_version_is_that_of_the_package(run: Terminal, monkeypatch: pytest.M
         pytest.param(["jobs", "add", "log", "--in", "5x"], "'5x' is not a duration", id="duration"),
         pytest.param(["jobs", "add", "log", "--in", ""], "'' is not a duration", id="empty-duration"),
         pytest.param(["jobs", "add", "log", "--in", "5m", "--at", "2026-11-22"], "not both", id="two-times"),
+        pytest.param(["jobs", "add", "log", "--cron", "@daily", "--every", "1d"], "not both", id="two-rhythms"),
+        pytest.param(["jobs", "add", "log", "--every", "1d", "--until", "soon"], "'soon' is not an ISO", id="until"),
+        pytest.param(["jobs", "edit", "job", "--except", "2026-02-30"], "'2026-02-30' is not a date", id="no-date"),
+        pytest.param(["jobs", "edit", "job", "--except", ""], "'' is not a date", id="empty-date"),
+        pytest.param(["jobs", "edit", "job", "--grace", "soon"], "'soon' is not a duration", id="grace"),
+        pytest.param(["jobs", "edit", "job", "--pause-after-failures", "-1"], "-1 is not in the range", id="failures"),
         pytest.param(["jobs", "add", "log", "--misfire", "panic"], "'panic'", id="misfire"),
         pytest.param(["jobs", "edit", "job"], "Nothing to change", id="empty-edit"),
         pytest.param(["jobs", "list", "--status", "odd"], "'odd'", id="status"),
@@ -169,6 +176,10 @@ def test_a_usage_error_names_what_is_wrong(run: Terminal, args: Sequence[str], s
         pytest.param(["jobs", "add", "no type"], "'no type", id="type"),
         pytest.param(["jobs", "add", "log", "--id", "no id", "--payload", HELLO], "the id 'no id'", id="id"),
         pytest.param(["jobs", "add", "digest", "--cron", "61 * * * *"], "'61'", id="cron"),
+        pytest.param(["jobs", "add", "digest", "--every", "1 day"], "every '1 day' cannot be read", id="every"),
+        pytest.param(["jobs", "add", "digest", "--every", "1d", "--until", "2020-01-01"], "never comes", id="never"),
+        pytest.param(["jobs", "add", "digest", "--until", "2027-01-01"], "give cron or every", id="end-of-a-one-shot"),
+        pytest.param(["jobs", "add", "digest", "--every", "1d", "--grace", "1h"], "misfire rule skip", id="grace"),
         pytest.param(["jobs", "add", "digest", "--cron", "@daily", "--timezone", "Mars"], "'Mars'", id="timezone"),
         pytest.param(["jobs", "add", "digest", "--at", "2027-01-01", "--timezone", "Mars"], "'Mars'", id="zone-of-at"),
         pytest.param(["jobs", "add", "digest", "--at", "0001-01-01T00:00+14:00"], "too far away", id="before-all-time"),
@@ -1216,3 +1227,70 @@ def test_a_full_disk_is_one_line(tmp_path: Path, job_factory: JobFactory, now: d
 
     assert err.startswith("error: [Errno 28] No space left on device\n")
     assert "Traceback" not in err
+
+
+# -- intervals, an end, days off ---------------------------------------------------------------------------------------
+
+CHRISTMAS = (date(2026, 12, 24), date(2026, 12, 25))
+INTERVAL = [
+    *("jobs", "add", "log", "--id", "job", "--payload", HELLO, "--every", "6d", "--timezone", "Europe/Berlin"),
+    *("--at", "2026-12-01T09:00", "--until", "2027-02-01T00:00", "--except", "2026-12-24, 2026-12-25"),
+    *("--misfire", "skip", "--grace", "30m", "--pause-after-failures", "3"),
+]
+
+
+def test_a_schedule_with_all_its_bounds(run: Terminal) -> None:
+    """Naive times are in its zone; `show` has every field, `list` the schedule, and both calls repeat."""
+    first, again = run(*INTERVAL), run(*INTERVAL)
+
+    job = run.job()
+    assert "created, pending, 2026-12-01 09:00:00+01:00" in first.stdout
+    assert "unchanged" in again.stdout
+    assert (job.every, job.grace, job.pause_after_failures) == ("6d", timedelta(minutes=30), 3)
+    assert (job.until, job.except_dates) == (datetime(2027, 1, 31, 23, tzinfo=UTC), CHRISTMAS)
+    shown = run("jobs", "show", "job").stdout
+    assert "Every 6 days (Europe/Berlin), until Mon 1 Feb 2027, 00:00, except 24 Dec 2026, 25 Dec 2026" in shown
+    assert "It is not due until Tue 1 Dec 2026, 09:00." in shown
+    assert "every 6d Europe/Berlin until 2027-02-01 00:00:00+01:00 except 2 dates" in run("jobs", "list").stdout
+    assert json.loads(run("jobs", "show", "job", "--json").stdout)["except_dates"] == ["2026-12-24", "2026-12-25"]
+
+
+def test_each_bound_is_changed_and_removed(run: Terminal) -> None:
+    """A naive end is in the job's own zone; each has its word for none."""
+    run(*INTERVAL)
+
+    run("jobs", "edit", "job", "--until", "2027-03-01T00:00", "--except", "2026-12-31")
+    moved = run.job()
+    result = run(
+        *("jobs", "edit", "job", "--until", "never", "--except", "none"),
+        *("--misfire", "coalesce", "--pause-after-failures", "0"),
+    )
+    bare = run.job()
+
+    assert (moved.until, moved.except_dates) == (datetime(2027, 2, 28, 23, tzinfo=UTC), (date(2026, 12, 31),))
+    assert result.exit_code == 0, result.output
+    assert (bare.until, bare.except_dates, bare.grace_seconds, bare.pause_after_failures) == (None, (), None, None)
+    assert (bare.every, bare.starts_at, bare.schedule_at) == (moved.every, moved.starts_at, moved.schedule_at)
+
+
+def test_a_job_that_paused_itself_is_listed_with_the_reason(run: Terminal, job_factory: JobFactory) -> None:
+    """So nobody wonders who did it."""
+    job = job_factory("job", cron="0 9 * * *", pause_after_failures=1)
+    held = job.claim(now=run.at, token="t", lease=timedelta(minutes=5), retention=timedelta(days=1))
+    failed = RunResult(started_at=run.at, ended_at=run.at, by="x", error="boom", final=True)
+    run.put(held.finish(failed, retention=timedelta(days=1)))
+
+    for command in (["jobs", "list"], ["jobs", "show", "job"]):
+        assert "It is paused after 1 failure in a row, the last because: boom." in run(*command).stdout
+
+
+def test_an_exported_schedule_is_imported_whole(run: Terminal, tmp_path: Path) -> None:
+    """Through a file, and into another store."""
+    run(*INTERVAL)
+    made = run.job()
+
+    run("jobs", "export", str(tmp_path / "backup.json"))
+    run("jobs", "delete", "job", "--yes")
+    run("jobs", "import", str(tmp_path / "backup.json"))
+
+    assert run.job() == made

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,21 @@ from shared.model.history import Result, Run, RunOutcome
 from shared.model.job import Job
 from shared.model.recurrence import Recurrence, load_timezone
 from shared.model.recurrence import _read as recurrence_of
+from shared.model.schedule import Schedule
 from shared.model.value import Status
-from shared.model.wording import clock_change, for_space, in_words, kind_of_error, local_time, occurrences, person, why
+from shared.model.wording import (
+    clock_change,
+    for_space,
+    in_words,
+    kind_of_error,
+    local_time,
+    occurrences,
+    person,
+    when,
+    why,
+)
 
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -265,3 +278,25 @@ def test_a_day_on_which_the_clocks_change_is_known(day: datetime, says: str) -> 
 def test_a_time_is_written_as_people_say_it() -> None:
     """With the day of the week, on their own clocks."""
     assert local_time(datetime(2026, 11, 21, 23, 5, tzinfo=UTC), "Asia/Tokyo") == "Sun 22 Nov 2026, 08:05"
+
+
+# -- when --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bounds", "says"),
+    [
+        ({"cron": "0 9 * * *"}, "At 09:00, every day (UTC)"),
+        ({"cron": "0 9 1 * 1-5"}, "0 9 1 * 1-5 (UTC)"),
+        ({"every": "1d", "timezone": "Europe/Berlin"}, "Every day (Europe/Berlin)"),
+        ({"every": "90m"}, "Every 90 minutes (UTC)"),
+        ({"every": "2w", "until": NOW + timedelta(days=30)}, "Every 2 weeks (UTC), until Mon 21 Dec 2026, 09:00"),
+        (
+            {"every": "1h", "except_dates": tuple(date(2026, 12, day) for day in (1, 2, 3, 4, 5))},
+            "Every hour (UTC), except 1 Dec 2026, 2 Dec 2026, 3 Dec 2026 and 2 more",
+        ),
+    ],
+)
+def test_a_schedule_is_told_with_its_bounds(bounds: dict[str, Any], says: str) -> None:
+    """The expression stands where words would not be true; many days off are counted."""
+    assert when(Schedule(starts_at=NOW, **bounds)) == says

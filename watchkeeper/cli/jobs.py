@@ -10,10 +10,11 @@ from shared.errors import WatchkeeperError
 from shared.jobs import Jobs
 from shared.model.definition import Misfire
 from shared.model.job import Job
+from shared.model.schedule import FOREVER
 from watchkeeper.cli.display import warn
 from watchkeeper.cli.listing import list_jobs, next_run, show_job
 from watchkeeper.cli.transfer import export_jobs, import_jobs, upgrade_jobs
-from watchkeeper.parameters import Duration, Moment, Payload
+from watchkeeper.parameters import Dates, Duration, End, Moment, Payload
 from watchkeeper.session import ADD_HANDLER, Session
 from watchkeeper.times import place
 
@@ -38,11 +39,35 @@ def definition_options(command: Command) -> Command:
         click.option("--at", type=Moment(), help="When it runs; without an offset, in --timezone."),
         click.option("--in", "delay", type=Duration(), help="When it runs, from now: 90s, 20m, 1h30m, 2d."),
         click.option("--cron", help='Run it again and again: five fields such as "0 9 * * 1-5", or @daily.'),
-        click.option("--timezone", help="IANA time zone of --cron and --at.  [default: SCHEDULER_TIMEZONE]"),
+        click.option(
+            "--every",
+            metavar="INTERVAL",
+            help="Run it again and again: 90m, 13h (elapsed time), 6d, 2w (same clock time).",
+        ),
+        click.option(
+            "--until",
+            type=End(),
+            metavar="ISO|never",
+            help="Its end, for --cron and --every; exclusive. never: no end.",
+        ),
+        click.option(
+            *("--except", "except_dates"),
+            type=Dates(),
+            metavar="DATES|none",
+            help="Its days off: 2026-12-24,2026-12-25. none: no day off.",
+        ),
+        click.option("--timezone", help="IANA time zone of these.  [default: the job's, SCHEDULER_TIMEZONE]"),
         click.option(
             "--misfire",
             type=click.Choice([rule.value for rule in Misfire]),
-            help="Of missed occurrences, run the newest (coalesce, the default), or none when over 10 min late (skip).",
+            help="Of missed occurrences, run the newest (coalesce, the default), or none that is too late (skip).",
+        ),
+        click.option("--grace", type=Duration(), help="How late is too late, with --misfire skip.  [default: 10m]"),
+        click.option(
+            "--pause-after-failures",
+            type=click.IntRange(0, 1000),
+            metavar="N",
+            help="Pause it after N runs in a row that were given up. 0: never, the default.",
         ),
         click.option(
             "--max-attempts", type=click.IntRange(1, 100), help="How often a failing run is tried.  [default: 3]"
@@ -63,16 +88,18 @@ def definition_options(command: Command) -> Command:
 def add_job(session: Session, /, job_type: str, **options: Any) -> None:
     """Schedule a job, once or again and again.
 
-    It runs with the next tick (at once while `make run` is up), unless --at, --in or --cron say otherwise; with --cron,
-    --at is the start. With --id you can repeat the call: the same definition changes nothing; a different one is
-    refused, or with --replace applied, and the history is kept.
+    It runs with the next tick (at once while `make run` is up), unless --at, --in or --cron say otherwise. With --cron
+    or --every, --at or --in is the start; --every without one starts now. With --id you can repeat the call: the same
+    definition changes nothing; a different one is refused, or with --replace applied, and the history is kept.
 
     \b
     Examples:
       watchkeeper jobs add log --payload '{"message": "hello"}' --in 20m
       watchkeeper jobs add http_request --id report --payload @report.json --cron "0 9 * * 1-5"
+      watchkeeper jobs add log --every 6d --at 2026-12-01T09:00 --until 2027-02-01T00:00 --except 2026-12-24,2026-12-25
     """
-    scheduled = session.checked_jobs.schedule(job_type, by=session.by, **_definition(session, options))
+    definition = _definition(session, options, session.settings.timezone)
+    scheduled = session.checked_jobs.schedule(job_type, by=session.by, **definition)
     if job_type not in session.handlers:
         warn(f"no handler for {job_type} is registered here; {ADD_HANDLER}")
     click.echo(f"job {scheduled.job.id}: {scheduled.outcome}, {_state(session, scheduled.job)}")
@@ -85,26 +112,33 @@ def add_job(session: Session, /, job_type: str, **options: Any) -> None:
 def edit_job(session: Session, /, job_id: str, **options: Any) -> None:
     """Change what a job does, or when; everything else stays, also the history.
 
-    A new time starts a new occurrence, and makes a finished job pending again. --at or --in without --cron turns a
-    recurring job into a one-shot job.
+    A new time starts a new occurrence, and makes a finished job pending again. A new --cron or --every takes the place
+    of both, and starts from now unless --at or --in is given; --at or --in alone turns a recurring job into a one-shot
+    job. Remove the end with --until never, days off with --except none, the limit with --pause-after-failures 0, a
+    grace with --misfire coalesce or --grace 10m.
 
     \b
-    Example:
+    Examples:
       watchkeeper jobs edit report --cron "30 8 * * 1-5"
+      watchkeeper jobs edit report --except 2026-12-24,2026-12-25
     """
-    changes = _definition(session, options)
-    if not changes:
+    if all(value is None for value in options.values()):
         raise click.UsageError("Nothing to change: give at least one option.")
+    zone = options["timezone"] or session.jobs.get(job_id).timezone or session.settings.timezone
+    changes = _definition(session, options, zone)
     _report(session, session.checked_jobs.edit(job_id, by=session.by, **changes))
 
 
-def _definition(session: Session, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that were set, under the names of the Python interface."""
+def _definition(session: Session, options: dict[str, Any], zone: str) -> dict[str, Any]:
+    """Return the options that were set, under the names of the Python interface; naive times are in `zone`."""
     given = {name: value for name, value in options.items() if value is not None}
     if "at" in given and "delay" in given:
         raise click.UsageError("Give --at or --in, not both.")
-    if "at" in given:
-        given["at"] = place(given["at"], given.get("timezone") or session.settings.timezone)
+    if "cron" in given and "every" in given:
+        raise click.UsageError("Give --cron or --every, not both.")
+    for name in ("at", "until"):
+        if given.get(name, FOREVER) != FOREVER:
+            given[name] = place(given[name], given.get("timezone") or zone)
     if "delay" in given:
         given["at"] = session.clock() + given.pop("delay")
     return given

@@ -12,6 +12,7 @@ from shared.model.definition import InvalidJob
 from shared.model.history import Run
 from shared.model.job import Job
 from shared.model.value import Status
+from shared.model.wording import when, why
 from shared.running.tick import where_it_runs
 from shared.store.documents import Unreadable
 from shared.store.protocol import PAGE
@@ -92,8 +93,18 @@ def _row(session: Session, job: Job | Unreadable) -> Row:
     if isinstance(job, Unreadable):
         job_type = text_of(job.document.get("job_type") or "", session.settings.timezone)
         return job.id, job_type, "unreadable", "", "", job.reason
-    schedule = f"{job.cron} {job.timezone or 'UTC'}" if job.cron else "once"
-    return job.id, job.job_type, job.status, next_run(session, job), schedule, job.error or ""
+    remark = why(job, session.clock(), session.settings.timezone) if job.has_paused_itself else job.error or ""
+    return job.id, job.job_type, job.status, next_run(session, job), _schedule(job), remark
+
+
+def _schedule(job: Job) -> str:
+    """Return a recurring job's schedule as it was typed, and what bounds it."""
+    if not job.is_recurring:
+        return "once"
+    zone = job.timezone or "UTC"
+    until = f" until {shown(job.until, zone)}" if job.until else ""
+    days_off = f" except {len(job.except_dates)} date{'s' * (len(job.except_dates) > 1)}" if job.except_dates else ""
+    return f"{job.cron or f'every {job.every}'} {zone}{until}{days_off}"
 
 
 def _print_job(session: Session, job: Job | Unreadable) -> None:
@@ -104,8 +115,12 @@ def _print_job(session: Session, job: Job | Unreadable) -> None:
         zone = job.timezone or zone
         runs = job.recent_runs
         del fields["recent_runs"]
-    if isinstance(job, Job) and (place := _place(session, job)):
-        fields["runs"] = place
+    if isinstance(job, Job):
+        if place := _place(session, job):
+            fields["runs"] = place
+        if job.is_recurring:
+            fields["when"] = when(job.schedule)
+        fields["why"] = why(job, session.clock(), zone)
     print_table(("", ""), [(name, text_of(value, zone)) for name, value in fields.items()])
     if runs:
         click.echo()
