@@ -111,6 +111,55 @@ def test_the_form_shows_the_next_runs_as_one_types(page: Browser) -> None:
     assert page.run("return document.querySelector('[name=cron]').getAttribute('aria-invalid')") == "true"
 
 
+def test_every_field_of_a_schedule_is_in_the_form(page: Browser, jobs: Jobs) -> None:
+    """An interval with a start, an end, days off and its limits, previewed as one types, becomes that job."""
+    turn_to(page, "jobs")
+    page.click("New job", within="button")
+    page.type("bounded", into="[name=id]")
+    page.click("At an interval", within="#maker .chips label")
+    for name, value in {"start": "2030-12-01T09:00", "until": "2031-02-01T00:00", "misfire": "skip"}.items():
+        page.run(f"document.querySelector('#maker [name={name}]').value = '{value}'")
+    page.type("Europe/Berlin", into="[name=timezone]")
+    page.type("2030-12-07, 2030-12-25", into="[name=except_dates]")
+    page.type("3", into="[name=pause_after_failures]")
+    page.see(
+        "Every 6 days (Europe/Berlin), until Sat 1 Feb 2031, 00:00, except 7 Dec 2030, 25 Dec 2030", within="#preview"
+    )
+    page.type("soon", into="[name=grace]")
+    page.see("not a duration", within="[data-for=grace] .problem")
+    page.type("30m", into="[name=grace]")
+    page.see("Fri 13 Dec 2030, 09:00", within="#preview")
+    runs = page.run("return [...document.querySelectorAll('#preview span')].map(each => each.innerText)")
+
+    page.click("Make the job", within="button")
+    page.see("bounded", within="#rows")
+    page.click("hello", within="#rows button")
+    page.see("skip, when over 30 min late", within="#panel")
+
+    job = jobs.get("bounded")
+    assert runs[:2] == ["Sun 1 Dec 2030, 09:00", "Fri 13 Dec 2030, 09:00"]
+    assert (job.every, job.starts_at, job.until) == (
+        "6d",
+        datetime(2030, 12, 1, 8, tzinfo=UTC),
+        datetime(2031, 1, 31, 23, tzinfo=UTC),
+    )
+    assert [day.isoformat() for day in job.except_dates] == ["2030-12-07", "2030-12-25"]
+    assert (job.misfire, job.grace_seconds, job.pause_after_failures) == ("skip", 1800, 3)
+
+
+def test_the_form_warns_of_either_day(page: Browser) -> None:
+    """Both day fields are set, and other crons want both; with one of them free the warning goes."""
+    turn_to(page, "jobs")
+    page.click("New job", within="button")
+    page.click("Again and again", within="#maker label")
+
+    page.type("0 9 */2 * 1-5", into="[name=cron]")
+    page.see("either is enough", within="#preview em")
+    page.type("0 9 * * 1-5", into="[name=cron]")
+
+    page.wait_for("return !document.querySelector('#preview em')")
+
+
 def test_a_job_is_cancelled_by_its_button(page: Browser, jobs: Jobs) -> None:
     """The panel shows at once that it is, and offers nothing more."""
     jobs.schedule("log", {"message": "to be cancelled"}, id="cancel-me", at=datetime.now(UTC) + timedelta(days=1))

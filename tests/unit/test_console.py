@@ -400,7 +400,7 @@ def test_the_preview_marks_a_change_of_clocks() -> None:
 
     shown = preview(form(friday, when="cron", cron="30 2 * * *"), friday)
 
-    assert shown["words"] == "At 02:30, every day"
+    assert shown["words"] == "At 02:30, every day (Europe/Berlin)"
     assert [run["says"] for run in shown["runs"]] == [
         "Sat 27 Mar 2027, 02:30",
         "Sun 28 Mar 2027, 03:00",
@@ -419,6 +419,18 @@ def test_the_preview_marks_a_change_of_clocks() -> None:
         pytest.param({"when": "at", "at": "2027-03-28T02:30"}, {"at": "does not exist"}, id="skipped-by-the-clocks"),
         pytest.param({"when": "at", "at": "soon"}, {"at": "soon"}, id="no-time"),
         pytest.param({"when": "in", "in": "a while"}, {"in": "not a duration"}, id="no-duration"),
+        pytest.param({"when": "every", "every": "6"}, {"every": "cannot be read"}, id="every"),
+        pytest.param({"when": "every"}, {"every": "required"}, id="no-interval"),
+        pytest.param({"when": "every", "every": "6d", "start": "soon"}, {"start": "soon"}, id="start"),
+        pytest.param({"when": "every", "every": "6d", "until": "2027-03-28T02:30"}, {"until": "not exist"}, id="until"),
+        pytest.param(
+            {"when": "every", "every": "6d", "except_dates": "2026-12-24, x"}, {"except_dates": "'x'"}, id="no-date"
+        ),
+        pytest.param(
+            {"when": "every", "every": "6d", "misfire": "skip", "grace": "soon", "pause_after_failures": "often"},
+            {"grace": "not a duration", "pause_after_failures": "whole number"},
+            id="both-limits",
+        ),
         pytest.param({"timezone": "Berlin"}, {"timezone": "Berlin"}, id="timezone"),
         pytest.param({"message": ""}, {"message": "log job needs"}, id="refused-by-its-handler"),
         pytest.param({"type": "nothing"}, {"type": "choose"}, id="type"),
@@ -435,6 +447,90 @@ def test_each_error_stands_beside_its_field(now: datetime, fields: dict[str, str
 
     assert refused.value.errors.keys() == errors.keys()
     assert all(words in refused.value.errors[name] for name, words in errors.items())
+
+
+ALL = {
+    "when": "every",
+    "every": "6d",
+    "start": "2026-12-01T09:00",
+    "until": "2027-02-01T00:00",
+    "except_dates": "2026-12-25, 2026-12-07",
+    "misfire": "skip",
+    "grace": "30m",
+    "pause_after_failures": "3",
+}
+
+
+def test_every_field_of_a_schedule_can_be_filled_in(system: System, now: datetime) -> None:
+    """They become the job's; empty ones are left out, and so is a grace where nothing is skipped."""
+    made = post(
+        system, "/api/jobs", {"type": "log", "message": "hello", "id": "job", "timezone": "Europe/Berlin", **ALL}
+    )
+    bare = form(now, **{**dict.fromkeys(ALL, ""), "when": "every", "every": "6d", "grace": "30m"}).time()
+
+    job = system.jobs.get("job")
+    assert made.status_code == 201
+    assert (job.every, job.starts_at, job.schedule_at) == ("6d", *[datetime(2026, 12, 1, 8, tzinfo=UTC)] * 2)
+    assert (job.until, [day.isoformat() for day in job.except_dates]) == (
+        datetime(2027, 1, 31, 23, tzinfo=UTC),
+        ["2026-12-07", "2026-12-25"],
+    )
+    assert (job.misfire, job.grace, job.pause_after_failures) == ("skip", timedelta(minutes=30), 3)
+    assert bare == {"every": "6d"}
+
+
+def test_the_preview_keeps_to_the_bounds(now: datetime) -> None:
+    """The next five runs, less the days off, and no more than there are before the end."""
+    shown = preview(form(now, **{**ALL, "except_dates": "2026-12-07"}), now)
+    few = preview(form(now, **{**ALL, "until": "2026-12-20T00:00"}), now)
+
+    assert shown["words"] == "Every 6 days (Europe/Berlin), until Mon 1 Feb 2027, 00:00, except 7 Dec 2026"
+    assert [run["says"][4:10] for run in shown["runs"]] == ["1 Dec ", "13 Dec", "19 Dec", "25 Dec", "31 Dec"]
+    assert [run["says"][4:10] for run in few["runs"]] == ["1 Dec ", "13 Dec", "19 Dec"]
+
+
+@pytest.mark.parametrize(("misfire", "first"), [("coalesce", "19 Nov"), ("skip", "22 Nov")])
+def test_the_preview_of_a_start_in_the_past(now: datetime, misfire: str, first: str) -> None:
+    """What would run at once is decided by the misfire rule."""
+    shown = preview(form(now, when="every", every="3d", start="2026-11-01T09:00", misfire=misfire), now)
+
+    assert shown["runs"][0]["says"][4:10] == first
+
+
+def test_the_preview_warns_of_either_day(now: datetime) -> None:
+    """Both day fields are set: the words would not be true, so the warning and the next runs stand alone."""
+    shown = preview(form(now, when="cron", cron="0 9 */2 * 1-5"), now)
+
+    assert shown["words"] == "0 9 */2 * 1-5 (Europe/Berlin)"
+    assert ["either is enough" in warning for warning in shown["warnings"]] == [True]
+    assert len(shown["runs"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [({"until": "2026-11-30T00:00"}, "until"), ({"until": "", "except_dates": "2026-12-01," * 101}, "except_dates")],
+)
+def test_a_schedule_that_never_comes_is_said_in_the_preview(now: datetime, fields: dict[str, str], field: str) -> None:
+    """Beside the field that is to be changed."""
+    shown = preview(form(now, **{**ALL, **fields}), now)
+
+    assert shown["errors"].keys() == {field}
+    assert shown["runs"] == []
+
+
+def test_an_opened_job_shows_its_bounds(system: System, now: datetime) -> None:
+    """And the list says every interval, not `Once`."""
+    post(system, "/api/jobs", {"type": "log", "message": "hello", "id": "job", "timezone": "Europe/Berlin", **ALL})
+
+    (row,) = get(system, "/api/jobs").get_json()["jobs"]
+    facts = dict(get(system, "/api/jobs/job").get_json()["facts"])
+
+    assert row["schedule"].startswith("Every 6 days (Europe/Berlin), until")
+    assert facts["Starts"] == "Tue 1 Dec 2026, 09:00"
+    assert facts["Ends"] == "Mon 1 Feb 2027, 00:00"
+    assert facts["Days off"] == "2026-12-07, 2026-12-25"
+    assert facts["When missed"] == "skip, when over 30 min late"
+    assert facts["Pauses"] == "after 3 failures in a row (0 so far)"
 
 
 @pytest.mark.parametrize(("payload", "says"), [('{"url": }', "not JSON"), ("[]", "JSON object"), ("[" * 9999, "")])

@@ -1,18 +1,24 @@
 """The form for a new job: its fields become a definition, or an error message beside each invalid field."""
 
 import json
-from collections.abc import Callable, Mapping
-from datetime import datetime
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import click
 
 from shared.errors import InvalidInput
 from shared.handlers import Handlers, check_payload
-from shared.model.recurrence import Recurrence, load_timezone
-from shared.model.wording import clock_change, in_words, local_time, occurrences
+from shared.model.definition import Misfire
+from shared.model.interval import read_every
+from shared.model.job import Job
+from shared.model.recurrence import Recurrence, load_timezone, oddities
+from shared.model.value import Status
+from shared.model.wording import clock_change, local_time, occurrences, when
 from shared.subscriptions import CHECK, PREFIX
-from watchkeeper.parameters import Duration
+from watchkeeper.parameters import Dates, Duration
 from watchkeeper.times import place
 
 SHOWN = 5  # of the runs to come
@@ -43,16 +49,35 @@ class Form:
         return value.strip() if isinstance(value, str) else ""
 
     def time(self) -> dict[str, Any]:
-        """Return `cron` or `at`, as the field `when` selects; neither means now."""
+        """Return when the job runs, as the field `when` selects, under the names of a `Definition`; {} means now."""
         match self.text("when"):
             case "cron":
-                recurrence = self._read("cron", lambda: Recurrence(self._needed("cron"), self.timezone))
-                return {"cron": recurrence.cron} if recurrence else {}
+                return {"cron": self._read("cron", self._cron), **self._bounds()}
+            case "every":
+                return {"every": self._read("every", self._every), **self._bounds()}
             case "at":
-                return {"at": self._read("at", lambda: place(self._clock_time(), self.timezone))}
+                return {"at": self._read("at", lambda: self._placed(self._needed("at")))}
             case "in":
                 return {"at": self._read("in", lambda: self._now + Duration().convert(self._needed("in"), None, None))}
         return {}
+
+    def _bounds(self) -> dict[str, Any]:
+        """Return what bounds a recurring job; empty fields are left out."""
+        readers: dict[str, tuple[str, Callable[[str], Any]]] = {
+            "start": ("at", self._placed),
+            "until": ("until", self._placed),
+            "except_dates": ("except_dates", lambda text: Dates().convert(text, None, None)),
+            "misfire": ("misfire", Misfire),
+            "grace": ("grace", lambda text: Duration().convert(text, None, None)),
+            "pause_after_failures": ("pause_after_failures", _whole_number),
+        }
+        if self.text("misfire") != Misfire.SKIP:
+            del readers["grace"]
+        return {
+            name: self._read(field, partial(read, text))
+            for field, (name, read) in readers.items()
+            if (text := self.text(field))
+        }
 
     def definition(self, handlers: Handlers) -> dict[str, Any]:
         """Return the arguments of `Jobs.schedule`. Raises InvalidForm."""
@@ -90,8 +115,15 @@ class Form:
             raise InvalidInput("this field is required")
         return text
 
-    def _clock_time(self) -> datetime:
-        return datetime.fromisoformat(self._needed("at"))
+    def _cron(self) -> str:
+        return Recurrence(self._needed("cron"), self.timezone).cron
+
+    def _every(self) -> str:
+        read_every(every := self._needed("every"))
+        return every
+
+    def _placed(self, text: str) -> datetime:
+        return place(datetime.fromisoformat(text), self.timezone)
 
     def _read(self, name: str, read: Callable[[], T]) -> T | None:
         try:
@@ -105,17 +137,42 @@ class Form:
         return None
 
 
+def _whole_number(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,4}", text, re.ASCII):
+        raise InvalidInput("write a whole number such as 3")
+    return int(text)
+
+
 def preview(form: Form, now: datetime) -> dict[str, Any]:
-    """Return when the job of a form would run: in words, and its next runs with any change of the clocks."""
+    """Return when the job of a form would run: in words, its next runs with any change of the clocks, and warnings."""
     time = form.time()
+    nothing = {"words": "", "runs": [], "warnings": []}
     if form.errors:
-        return {"words": "", "runs": [], "errors": form.errors}
-    cron, zone = time.get("cron"), load_timezone(form.timezone)
-    moments = list(occurrences(Recurrence(cron, form.timezone), now, SHOWN)) if cron else [time.get("at") or now]
+        return {**nothing, "errors": form.errors}
+    try:
+        job = Job.create("preview", "preview", now=now, timezone=form.timezone, **time)
+    except InvalidInput as exc:
+        return {**nothing, "errors": {"until" if form.text("until") else form.text("when"): str(exc)}}
+    zone = load_timezone(form.timezone)
     runs = [
         {"says": local_time(moment, form.timezone), "change": clock_change(moment.astimezone(zone))}
-        for moment in moments
+        for moment in _next_runs(job, now)
     ]
-    is_due = not cron and moments[0] <= now
-    words = in_words(cron) if cron else "With the next tick, within a minute" if is_due else ""
-    return {"words": words, "runs": runs, "errors": {}}
+    if job.is_recurring:
+        return {
+            "words": when(job.schedule),
+            "runs": runs,
+            "warnings": oddities(job.cron) if job.cron else [],
+            "errors": {},
+        }
+    words = "With the next tick, within a minute" if job.is_due(now) else ""
+    return {**nothing, "words": words, "runs": runs, "errors": {}}
+
+
+def _next_runs(job: Job, now: datetime) -> Sequence[datetime]:
+    """Return the next runs, also of what began in the past: then the misfire rule says which is the first."""
+    if not job.is_recurring:
+        return [job.schedule_at]
+    if job.is_due(now):
+        job = job.claim(now=now, token="preview", lease=timedelta(1), retention=timedelta(1))
+    return [] if job.status is Status.COMPLETED else list(occurrences(job.schedule, job.schedule_at, SHOWN))

@@ -11,12 +11,12 @@ from functools import partial
 from itertools import chain, takewhile
 from typing import Any
 
+from shared.model.definition import Misfire
 from shared.model.history import PUT_OFF, Run, RunOutcome
 from shared.model.job import Job
 from shared.model.life import NotPossible
-from shared.model.recurrence import Recurrence
 from shared.model.times import iso
-from shared.model.wording import in_words, local_time, occurrences, person, why
+from shared.model.wording import in_words, local_time, occurrences, person, when, why
 from shared.store.documents import Unreadable
 from shared.subscriptions import CHECK, PREFIX, recorded_time
 from watchkeeper.console.system import Call, System
@@ -103,7 +103,7 @@ def _row(job: Job | Unreadable, now: datetime, timezone: str) -> View:
         "title": _title(job),
         "type": job.job_type,
         "status": job.status.value,
-        "schedule": f"{in_words(job.cron) or job.cron} ({job.timezone or 'UTC'})" if job.cron else "Once",
+        "schedule": when(job.schedule) if job.is_recurring else "Once",
         "ready_at": iso(job.ready_at) if job.ready_at and not is_held else "",
         "next": local_time(job.ready_at, job.timezone or timezone) if job.ready_at and not is_held else "",
         "attempts": f"{job.attempts} of {job.max_attempts}",
@@ -127,7 +127,11 @@ def detail(job: Job, now: datetime, timezone: str) -> View:
         "Type": job.job_type,
         "Attempts": f"{job.attempts} of {job.max_attempts}",
         "Dead holders": str(job.reclaims or ""),
-        "When missed": f"{job.misfire}" if job.cron else "",
+        "Starts": local_time(job.starts_at, zone) if job.starts_at else "",
+        "Ends": local_time(job.until, zone) if job.until else "",
+        "Days off": ", ".join(day.isoformat() for day in job.except_dates),
+        "When missed": _when_missed(job),
+        "Pauses": _pauses(job),
         "Lease until": local_time(job.lease_until, zone) if job.lease_until else "",
         "Chat space": job.space or "",
         "Made": f"{local_time(job.created_at, zone)} by {person(job.created_by)}",
@@ -141,6 +145,18 @@ def detail(job: Job, now: datetime, timezone: str) -> View:
         "runs": [mark for _, mark in reversed([*_marks(job, zone)])],
         "commands": [name for name, command in COMMANDS.items() if _is_possible(command, job, now)],
     }
+
+
+def _when_missed(job: Job) -> str:
+    if not job.is_recurring:
+        return ""
+    return f"{job.misfire}, when over {span(job.grace)} late" if job.misfire is Misfire.SKIP else job.misfire.value
+
+
+def _pauses(job: Job) -> str:
+    if job.pause_after_failures is None:
+        return ""
+    return f"after {job.pause_after_failures} failures in a row ({job.failed_in_a_row} so far)"
 
 
 def _is_possible(command: Callable[..., Job], job: Job, now: datetime) -> bool:
@@ -220,9 +236,8 @@ def _upcoming(job: Job, now: datetime, timezone: str) -> Iterator[View]:
         return
     first = max(job.ready_at, now)
     following: Iterable[datetime] = ()
-    if job.cron is not None:
-        begin = first + timedelta(seconds=1)
-        following = occurrences(Recurrence(job.cron, job.timezone or "UTC"), begin, MOST_UPCOMING)
+    if job.is_recurring:
+        following = occurrences(job.schedule, first + timedelta(seconds=1), MOST_UPCOMING)
     for moment in takewhile(lambda moment: moment <= end, chain([first], following)):
         at, local = iso(moment), local_time(moment, timezone)
         yield {"due": at, "at": at, "until": at, "local": local, "outcome": "upcoming", "says": ""}

@@ -4,6 +4,7 @@ import { $, busy, counting, fill, get, h, post, show } from "./dom.js";
 import * as panel from "./panel.js";
 
 const STATUSES = ["all", "pending", "running", "paused", "failed", "completed", "cancelled"];
+const ASKED = ["when", "in", "at", "cron", "every", "timezone", "start", "until", "except_dates", "misfire", "grace", "pause_after_failures"];
 let about;
 let refresh;
 let status = "";
@@ -108,19 +109,24 @@ async function make() {
 
 /** Show the fields that apply, and a preview of the runs. */
 async function arrange() {
-  const { type, when } = Object.fromEntries(new FormData(form));
-  const needed = { message: type === "log", payload: type !== "log", timezone: when === "at" || when === "cron" };
+  const { type, when, misfire } = Object.fromEntries(new FormData(form));
+  const recurring = when === "cron" || when === "every";
+  const needed = {
+    message: type === "log", payload: type !== "log", timezone: when === "at" || recurring,
+    recurring, grace: recurring && misfire === "skip",
+  };
   for (const label of form.querySelectorAll("[data-for]")) {
     label.hidden = !(needed[label.dataset.for] ?? label.dataset.for === when);
   }
   const asked = values();
-  const query = new URLSearchParams(["when", "in", "at", "cron", "timezone"].map(name => [name, asked[name] ?? ""]));
+  const query = new URLSearchParams(ASKED.map(name => [name, asked[name] ?? ""]));
   try {
-    const { words, runs, errors } = await get(`/api/preview?${query}`);
+    const { words, runs, warnings, errors } = await get(`/api/preview?${query}`);
     if (JSON.stringify(asked) !== JSON.stringify(values())) return; // the person typed on
     complain(errors);
-    fill($("#preview"), [...(words ? [{ words }] : []), ...runs], ({ words, says, change }) =>
-      words ? h("strong", {}, words) : h("span", {}, says, change && h("em", {}, change)));
+    fill($("#preview"), [...(words ? [{ words }] : []), ...runs, ...warnings.map(warning => ({ warning }))],
+      ({ words, says, change, warning }) => words ? h("strong", {}, words) : warning ? h("em", {}, `Note: ${warning}.`)
+        : h("span", {}, says, change && h("em", {}, change)));
   } catch (problem) {
     complain({}, problem.message);
   }
