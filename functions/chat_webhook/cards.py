@@ -6,12 +6,12 @@ https://developers.google.com/workspace/chat/api/reference/rest/v1/cards
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from html import escape as escape_html
 from typing import Any
 
-from phrases import Order
+from orders import Order, When
 from seal import NAME as SEAL
 from seal import Seal
 from shared.model.history import Run
@@ -35,6 +35,7 @@ EXAMPLES = (
     'cron 0 9 1 * * post "a new month"',
     "jobs",
 )
+FORMS = "A time is, for example, tomorrow at 9:00, in 20 minutes or every monday at 9:00; it stands first or last."
 BUTTONS = {
     Status.PENDING: ("run", "pause", "cancel"),
     Status.RUNNING: ("pause", "cancel"),
@@ -63,16 +64,39 @@ class Cards:
         """Return whether a button with these parameters is ours; True without a seal. Raises StoreUnavailable."""
         return self._seal is None or self._seal.holds(parameters)
 
-    def confirm(self, order: Order, *, job_id: str, user: str, phrase: str) -> Card:
+    @property
+    def takes_fields(self) -> bool:
+        """Return whether what stands in a card's fields counts; no mark says who has filled them in."""
+        return self._seal is None
+
+    def confirm(self, order: Order, *, job_id: str, user: str, phrase: str, is_zone_known: bool = True) -> Card:
         """Return the card that shows an order and asks for Confirm; nothing is scheduled yet."""
+        given = {"id": job_id, "user": user, **({} if is_zone_known else {"timezone": order.timezone})}
         confirm = self._button("Confirm", "confirm", id=job_id, user=user, order=_packed(order))
+        change = (self._button("Change", "change", **given),) if self.takes_fields else ()
+        widgets = [self._times(order), _text(_doing(order))]
+        if not is_zone_known:
+            widgets.append(_text(f"Chat does not say your time zone; I took {order.timezone}."))
+        if order.others:
+            others = (self._button(command, "change", **given, phrase=command) for command in order.others)
+            widgets += [_text("Or did you mean:"), self._buttons(*others)]
+        if self.takes_fields:
+            widgets.append(_field("phrase", "Say it differently, then tap Change", phrase))
+        if self.takes_fields and not is_zone_known:
+            widgets.append(_field("timezone", "Your time zone, such as Europe/Berlin", order.timezone))
         discard = self._button("Discard", "discard", id=job_id)
-        field = {"name": "phrase", "label": "Say it differently, then tap Change", "value": phrase}
-        change = self._button("Change", "change", id=job_id, user=user)
-        says = (self._times(order), _text(_doing(order)))
-        if self._seal:  # no mark says who has filled in the field
-            return _card("Shall I do this?", *says, self._buttons(confirm, discard))
-        return _card("Shall I do this?", *says, {"textInput": field}, self._buttons(confirm, change, discard))
+        return _card("Shall I do this?", *widgets, self._buttons(confirm, *change, discard))
+
+    def unclear(self, says: str, suggestions: Iterable[str], *, job_id: str, user: str, phrase: str) -> Card:
+        """Return the card that asks to say a request differently; only what may be meant can be tapped."""
+        commands = [self._button(command, "say", text=command) for command in suggestions]
+        widgets = (
+            [_text("Do you mean:"), self._buttons(*commands)] if commands else [_text(f"{FORMS} Nothing is scheduled.")]
+        )
+        if self.takes_fields:
+            change = self._button("Change", "change", id=job_id, user=user)
+            widgets += [_field("phrase", "Say it differently, then tap Change", phrase), self._buttons(change)]
+        return _card(says, *widgets)
 
     def scheduled(self, job: Job) -> Card:
         """Return the card of a job that was just scheduled."""
@@ -110,12 +134,17 @@ class Cards:
     # -- parts ---------------------------------------------------------------------------------------------------------
 
     def _times(self, order: Order) -> Widget:
-        if order.cron is None:
-            return _text(f"{self._local(order.at or self._now, order.timezone)} ({order.timezone})")
-        following = occurrences(Recurrence(order.cron, order.timezone), self._now, RUNS_SHOWN)
-        words = in_words(order.cron) or order.cron
-        lines = [f"{words} ({order.timezone})", "Next:", *(self._local(moment, order.timezone) for moment in following)]
-        return _text("\n".join(lines))
+        when, zone = order.when, order.timezone
+        if when.cron is None:
+            lines = [f"{self._local(when.at or self._now, zone)} ({zone})"]
+        else:
+            following = occurrences(Recurrence(when.cron, zone), self._now, RUNS_SHOWN)
+            lines = [
+                f"{in_words(when.cron) or when.cron} ({zone})",
+                "Next:",
+                *(self._local(at, zone) for at in following),
+            ]
+        return _text("\n".join(filter(None, [*lines, when.note])))
 
     def _local(self, moment: datetime, timezone: str) -> str:
         change = clock_change(moment.astimezone(load_timezone(timezone)))
@@ -166,17 +195,26 @@ def note(says: str) -> Card:
 def unpacked(text: str) -> Order:
     """Read the order from a confirmation. Raises one of Python's own errors for anything else."""
     fields = json.loads(text)
-    at = fields.pop("at")
-    if at is not None:
-        at = datetime.fromisoformat(at)
-        if at.tzinfo is None:
-            raise ValueError("a time without its zone")
-        at = at.astimezone(UTC)
-    return Order(**fields, at=at)
+    at, until = (_moment(fields.pop(name, None)) for name in ("at", "until"))
+    days = tuple(date.fromisoformat(day) for day in fields.pop("except_dates", ()))
+    when = When(at=at, until=until, except_dates=days, cron=fields.pop("cron", None), every=fields.pop("every", None))
+    return Order(**fields, when=when)
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return moment.astimezone(UTC)
 
 
 def _packed(order: Order) -> str:
-    return json.dumps({**vars(order), "at": order.at and iso(order.at)})
+    when = order.when
+    times = {"at": when.at and iso(when.at), "until": when.until and iso(when.until), "cron": when.cron}
+    fields = {"kind": order.kind, "text": order.text, "timezone": order.timezone, "everybody": order.everybody, **times}
+    return json.dumps({**fields, "every": when.every, "except_dates": [day.isoformat() for day in when.except_dates]})
 
 
 def _doing(order: Order) -> str:
@@ -187,6 +225,10 @@ def _doing(order: Order) -> str:
             return f"I post: {order.text}"
         case _:
             return f"I remind {'everybody' if order.everybody else 'you'}: {order.text}"
+
+
+def _field(name: str, label: str, value: str) -> Widget:
+    return {"textInput": {"name": name, "label": label, "value": value}}
 
 
 def _card(heading: str, *widgets: Widget) -> Card:

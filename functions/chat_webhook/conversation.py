@@ -15,7 +15,7 @@ from typing import Any
 from cards import EXAMPLES, Cards, note, unpacked
 from chat_event import Event, Kind
 from chat_reply import Reply, says, shows
-from phrases import NotUnderstood, Order, understand
+from orders import NotUnderstood, Order
 from shared.errors import InvalidInput, InvalidSettings
 from shared.handlers.agent import AgentContext, as_message, load_agent, log_failure
 from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
@@ -41,6 +41,10 @@ SORRY = "Sorry, that did not work. My operator finds the reason in the log, unde
 NOT_OURS = (
     "Nothing was done: I cannot verify that this button is mine. Write to me instead; jobs lists what is scheduled, "
     "with buttons that work."
+)
+NOT_YET = (
+    "I understand that, but I cannot schedule it yet: an interval that cron cannot say, a start, an end or days off. "
+    "Nothing is scheduled."
 )
 LATER = "This takes longer than Chat waits for an answer. I will post the answer here."
 
@@ -84,12 +88,15 @@ class Conversation:
                 return self._help("Say which job: job ID. The list of jobs shows their ids")
             case "job" if " " not in rest.strip():
                 return shows(self.cards.job(self._job(rest.strip())))
-        understood = self._understood(text)
-        if isinstance(understood, Order):
-            return self._confirm(understood, text, self._new_id(text), user=self.event.user)
-        if understood is None and not self.event.is_command:
-            return self._ask_agent(text)
-        return understood or self._help("I do not understand that")
+        try:
+            order = self._understood(text, self.timezone)
+        except NotUnderstood as exc:
+            if self.agent and exc.is_for_agent and not self.event.is_command:
+                return self._ask_agent(text)
+            return self._unclear(exc, text, self._new_id(text), user=self.event.user)
+        if order:
+            return self._confirm(order, text, self._new_id(text), user=self.event.user)
+        return self._help("I do not understand that") if self.event.is_command else self._ask_agent(text)
 
     def _help(self, heading: str) -> Reply:
         about = "Write to me, or tap an example. Nothing is scheduled before you confirm it; jobs lists what is."
@@ -123,22 +130,35 @@ class Conversation:
 
     # -- making a job --------------------------------------------------------------------------------------------------
 
-    def _understood(self, phrase: str) -> Order | Reply | None:
-        """Return the card of an order, or of suggestions; None if the phrase does not ask for a schedule."""
-        try:
-            return understand(phrase, now=self.now, timezone=self.timezone)
-        except NotUnderstood as exc:
-            return shows(self.cards.examples(str(exc), "You can say, for example:", exc.suggestions or EXAMPLES))
+    def _understood(self, text: str, timezone: str) -> Order | None:
+        # Imported when first needed, because it takes 100 ms of a cold start.
+        from phrases import understand
+
+        return understand(text, now=self.now, timezone=timezone)
 
     def _confirm(self, order: Order, phrase: str, job_id: str, *, user: str, replaces: bool = False) -> Reply:
-        return shows(self.cards.confirm(order, job_id=job_id, user=user, phrase=phrase), replaces=replaces)
+        if order.when.every or order.when.until or order.when.except_dates or (order.when.cron and order.when.at):
+            return says(NOT_YET)
+        known = bool(self.event.timezone)
+        card = self.cards.confirm(order, job_id=job_id, user=user, phrase=phrase, is_zone_known=known)
+        return shows(card, replaces=replaces)
+
+    def _unclear(self, exc: NotUnderstood, phrase: str, job_id: str, *, user: str) -> Reply:
+        return shows(self.cards.unclear(str(exc), exc.suggestions, job_id=job_id, user=user, phrase=phrase))
 
     def _change(self, given: Mapping[str, str]) -> Reply:
-        phrase = self.event.inputs.get("phrase", "").strip()
-        understood = self._understood(phrase)
-        if isinstance(understood, Order):
-            return self._confirm(understood, phrase, given.get("id", ""), user=given.get("user", ""), replaces=True)
-        return understood or self._help("I do not understand that as something to schedule")
+        """Read the request again as it stands on a button or in the card's fields, in the zone that stands there."""
+        inputs = self.event.inputs if self.cards.takes_fields else {}
+        phrase = given.get("phrase") or inputs.get("phrase", "").strip()
+        timezone = inputs.get("timezone", "").strip() or given.get("timezone") or self.timezone
+        job_id, user = given.get("id", ""), given.get("user", "")
+        try:
+            order = self._understood(phrase, timezone)
+        except NotUnderstood as exc:
+            return self._unclear(exc, phrase, job_id, user=user)
+        if order:
+            return self._confirm(order, phrase, job_id, user=user, replaces=True)
+        return self._help("I do not understand that as something to schedule")
 
     def _confirmed_before(self, given: Mapping[str, str]) -> Reply | None:
         """Return the card of a job that was confirmed before, perhaps by another person."""
@@ -152,7 +172,8 @@ class Conversation:
             order = unpacked(given.get("order", ""))
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
             raise InvalidInput("this card can no longer be confirmed; repeat the command") from None
-        if order.at is not None and order.at < self.now - timedelta(minutes=1):
+        when = order.when
+        if when.at is not None and not when.recurs and when.at < self.now - timedelta(minutes=1):
             over = shows(note("That time has passed; nothing is scheduled. Repeat the command."), replaces=True)
             return self._confirmed_before(given) or over
         job_type, payload = self._payload(order, given.get("user", ""))
@@ -161,8 +182,8 @@ class Conversation:
                 job_type,
                 payload,
                 id=given.get("id", ""),
-                at=order.at,
-                cron=order.cron,
+                at=when.at,
+                cron=when.cron,
                 timezone=order.timezone,
                 space=self.event.space,
                 by=self._by,

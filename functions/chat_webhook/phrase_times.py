@@ -1,285 +1,399 @@
-"""What a phrase that says when means: a moment, or a cron expression.
+"""What a phrase that says when means: a moment, a cron expression or an interval, with a start, an end and days off.
 
-The library `recurrent` reads it. It skips what it does not know and guesses the rest, so it is given only phrases of a
-form that is listed in `phrase_words`, without the time of day, and what it makes of them is compared with them.
+Which marks make a rhythm stands in a table (`_OF_UNIT`); whatever is not in it is refused, rather than guessed.
 """
 
 import re
-import warnings
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from phrase_words import (
-    CLOCK,
-    CODES,
-    DATE,
-    DAYS,
-    ELAPSED,
-    LATER,
-    LIMIT,
-    MONTH,
-    MONTHS,
-    NAME,
-    NAMED_TIMES,
-    NTH,
-    PARTS,
-    RECURRING,
-    USUAL,
-    plain_words,
-    said,
-    taken_apart,
-    unknown_words,
-)
-from shared.model.recurrence import load_timezone
+from orders import When
+from phrase_days import DAY, Here, days_of, fields, is_elapsed, later, listed, months, nths, numbered, weekdays
+from phrase_words import DAYS, TIME, DayMarks, Marks, Refused, marks_of, said
+from shared.model.recurrence import Recurrence, load_timezone
 
 FURTHEST = timedelta(days=366)
-EXAMPLES = ("tomorrow at 9:00", "in 20 minutes", "every monday at 9:00")
-_RELATIVE = {"": 0, "today": 0, "tomorrow": 1, "overmorrow": 2}
+WAKING = 6  # nobody means an earlier hour by "at 3"
+_HOURS = {  # of a part of the day: the usual one, and those that count as it
+    "early morning": (7, range(9)),
+    "morning": (9, range(12)),
+    "afternoon": (14, range(12, 19)),
+    "late afternoon": (17, range(15, 19)),
+    "evening": (18, range(16, 24)),
+    "night": (21, range(19, 24)),
+}
 
 
-class Refused(Exception):
-    """A schedule that is not possible; `nearest` are phrases for possible ones."""
-
-    def __init__(self, message: str, *nearest: str) -> None:
-        super().__init__(message)
-        self.nearest = tuple(filter(None, nearest)) or EXAMPLES
-
-
-def read_when(phrase: str, now: datetime, timezone: str) -> datetime | str:
-    """Read WHEN: a moment (aware, UTC) or a cron expression."""
-    clocks, parts, rest = taken_apart(phrase)
-    plain, times = plain_words(rest), _times(clocks, parts)
-    if limit := LIMIT.search(rest):
-        nearest = said(plain_words(LIMIT.sub(" ", rest)), times)
-        raise Refused(
-            f"A schedule has no start, no end and no exceptions ({limit[0].strip()!r}); it can be cancelled then.",
-            nearest,
-        )
-    if unknown := unknown_words(phrase):
-        raise Refused(f"The word {unknown[0]!r} is not known in {phrase.strip()!r}.")
-    if len(clocks) > 1:
-        raise Refused(f"{phrase.strip()!r} has more than one time. Write one, or a list such as at 9 and 17.")
-    if not re.search(r"\bevery\b", plain):
-        return _moment(plain, times, now, timezone)
-    if not RECURRING.fullmatch(plain):
-        raise _not_a_time(phrase)
-    return _cron(plain, times, now.astimezone(load_timezone(timezone)))
+def read_when(phrase: str, now: datetime, timezone: str) -> When:
+    """Read a phrase at `now` (aware) on the clocks of `timezone`. Raises Refused."""
+    marks, here = marks_of(phrase), Here(now=now, timezone=timezone)
+    with suppress(OverflowError):
+        return _recurring(marks, here) if {"every", "recurs"} & marks.days.keys() else _once(marks, here)
+    raise Refused(f"{phrase.strip()!r} is too far away.")
 
 
-def _not_a_time(phrase: str) -> Refused:
-    return Refused(f"{phrase.strip()!r} cannot be read as a time.")
+def _unreadable(marks: Marks) -> Refused:
+    return Refused(f"{said(marks.phrase)!r} cannot be read as a time.")
 
 
-def _times(clocks: list[str], parts: list[str]) -> list[time]:
-    if not clocks:
-        return sorted({PARTS[part][0] for part in parts})
-    if len(parts) > 1:
-        raise Refused(f"{' and '.join(parts)} with a time is unclear. Write it as 9:00 or 17:00.")
-    return sorted({_time(clock, parts) for clock in re.findall(rf"{CLOCK}", clocks[0])})
+# ---- Times of day.
 
 
-def _time(clock: str, parts: list[str]) -> time:
-    refusal = Refused(f"{' in the '.join([clock, *parts])!r} is no time of day. Write it as 9:00, 17:30 or 5:30 pm.")
-    match = re.fullmatch(r"([0-9]+)(?:[:.]([0-9]+))?\s?(am|pm)?(?:o'clock)?", clock)
-    hour, minute, half = (int(match[1]), int(match[2] or 0), match[3]) if match else (NAMED_TIMES[clock].hour, 0, None)
-    hours = {hour} | ({hour % 12, hour % 12 + 12} if match and parts and hour <= 12 else set())
-    if half:
-        hours = {hour % 12 + (12 if half == "pm" else 0)} if 1 <= hour <= 12 else set()
-    fitting = [each for each in hours if each < 24 and all(each in PARTS[part][1] for part in parts)]
-    if len(fitting) != 1 or minute > 59:
-        raise refusal
-    return time(fitting[0], minute)
+@dataclass(frozen=True)
+class _Clock:
+    """A time of day: what is meant by it on a given day, and the other reading, as of "at 7"."""
+
+    meant: time
+    other: time | None = None
+    is_bare: bool = False  # without minutes
 
 
-def _recurrent(plain: str, clock: datetime) -> datetime | str | None:
-    # Imported when first needed, because it takes 100 ms of a cold start.
-    from parsedatetime.warns import pdt20DeprecationWarning
-    from recurrent import RecurringEvent
+_USUAL = _Clock(time(9))  # where a day is named without a time
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", pdt20DeprecationWarning)  # about how `recurrent` calls `parsedatetime`
-        event = RecurringEvent(now_date=clock)
-    try:
-        result: datetime | str | None = event.parse(plain.replace("of_month", "of the month"))
-    except (OverflowError, ValueError):  # a moment after the year 9999
-        return None
-    return result
+
+def _clocks(marks: Marks) -> list[_Clock]:
+    if not marks.times:
+        return [_Clock(time(_HOURS[part][0])) for part in marks.parts]
+    clocks = [_clock(text, marks.parts) for text in marks.times]
+    pm = next((n for n, text in enumerate(marks.times) if "pm" in text), None)
+    for n, clock in enumerate(clocks):  # "5pm and 11", "6 and 8pm"
+        if pm is not None and clock.is_bare and clock.other:
+            near = clocks[pm].meant
+            both = sorted((clock.meant, clock.other), key=lambda each: abs(each.hour - near.hour))
+            meant = next((each for each in both if (each < near) == (n < pm)), both[0])
+            clocks[n] = _Clock(meant, both[1 - both.index(meant)], is_bare=True)
+    return sorted(clocks, key=lambda clock: clock.meant)
+
+
+def _clock(text: str, parts: Iterable[str] = ()) -> _Clock:
+    """Read a time of day. Raises Refused."""
+    match = TIME.fullmatch(re.sub("^(?:at |@ ?)", "", text.strip()))
+    named = {"noon": "12:00pm", "midnight": "0:00"}.get(match["time"], match["time"]) if match else ""
+    digits = re.fullmatch(r"(\d{1,2}?)(?:[:.]?(\d\d))?(?: ?([ap])m| o'clock)?", named)
+    hour, minute = (int(digits[1]), int(digits[2] or 0)) if digits else (24, 0)
+    hours = [hour]
+    if digits and digits[3]:
+        hours = [hour % 12 + 12 * (digits[3] == "p")] if 1 <= hour <= 12 else []
+    elif 1 <= hour <= 12 and re.match(r"[1-9]\d?(?!\d)", named):  # but "07:00" and "1730"
+        hours = [12, 0] if hour == 12 else [hour, hour + 12]
+    away = _away(match["away"]) if match and match["away"] else timedelta()
+    readings = [(datetime(2000, 1, 2, each, minute) + away).time() for each in hours if each < 24 and minute < 60]
+    fitting = [each for each in readings if all(each.hour in _HOURS[part][1] for part in parts)]
+    if not fitting:
+        spoken = " in the ".join([text.removeprefix("at "), *parts])
+        raise Refused(f"{spoken!r} is no time of day. Write it as 9:00, 17:30 or 5:30 pm.")
+    is_bare = len(fitting) == 2 and not (digits and digits[2])
+    if is_bare or away:
+        fitting.sort(key=lambda each: each.hour < WAKING)
+    return _Clock(fitting[0], fitting[1] if fitting[1:] else None, is_bare)
+
+
+def _away(text: str) -> timedelta:
+    number = {"quarter": 15, "half": 30}.get(text.removeprefix("a ").split()[0]) or int(re.findall(r"\d+", text)[0])
+    length = timedelta(hours=number) if "hour" in text else timedelta(minutes=number)
+    return length if re.search("past|after", text) else -length
+
+
+def _at(clocks: Iterable[time]) -> str:
+    return "at " + " and ".join(f"{each:%H:%M}" for each in sorted(clocks))
 
 
 # ---- Once.
 
 
-def _moment(plain: str, times: list[time], now: datetime, timezone: str) -> datetime:
-    here = now.astimezone(load_timezone(timezone)).replace(tzinfo=None)
-    if len(times) > 1:
-        raise Refused("Only what recurs can have several times of day.", *(said(plain, [each]) for each in times))
-    if ELAPSED.fullmatch(plain) and not times:
-        moment = _recurrent(plain, _whole_second(now.astimezone(UTC).replace(tzinfo=None)))
-        at = moment.replace(tzinfo=UTC) if isinstance(moment, datetime) else datetime.max.replace(tzinfo=UTC)
-    else:
-        at = _clock_moment(plain, times, here, now=now, timezone=timezone)
-    if at < now:
-        raise Refused(f"{said(plain, times or [USUAL])!r} is past.", said("tomorrow", times or [USUAL]))
-    if at - now > FURTHEST:
-        raise Refused(f"{said(plain, times)!r} is more than a year away.", "in 1 year")
-    return at
+def _once(marks: Marks, here: Here) -> When:
+    clocks = _clocks(marks)
+    if marks.clauses or marks.hours:
+        raise Refused(f"Only what recurs can have a start, an end or exceptions, unlike {said(marks.phrase)!r}.")
+    if len(clocks) > 1:
+        single = (said(f"{marks.phrase} {_at([clock.meant])}") for clock in clocks)
+        raise Refused("Only what recurs can have several times of day.", *single)
+    clock = clocks[0] if clocks else None
+    try:
+        when = _after(marks, clock, here) if marks.days.keys() == {"span"} else _on_day(marks, clock, here)
+    except Refused as exc:
+        at = f" {_at([clock.meant])}" if clock else ""  # to a phrase for a day
+        is_day = marks.days.keys() == {"date"}
+        near = (each if " at " in each else f"{each}{at}" for each in exc.nearest if is_day or " at " in each)
+        raise Refused(str(exc), *near) from None
+    if when.at and when.at < here.now:
+        raise Refused(f"{said(f'{marks.phrase} {_at([(clock or _USUAL).meant])}')!r} is past.", *when.others)
+    if when.at and when.at - here.now > FURTHEST:
+        raise Refused(f"{said(marks.phrase)!r} is more than a year away.")
+    return when
 
 
-def _clock_moment(plain: str, times: list[time], here: datetime, *, now: datetime, timezone: str) -> datetime:
-    """Return the moment at which the clocks show it; for a time or a weekday alone, the next such moment."""
-    step = timedelta(days=1) if not plain else timedelta(days=7) if plain in DAYS else None
-    day = _day(plain, here)
-    if day is None:
-        raise _not_a_time(said(plain, times))
-    usual = _whole_second(here).time() if LATER.fullmatch(plain) else USUAL
-    clock = datetime.combine(day, times[0] if times else usual)
-    return _placed(clock + step if step and clock < here else clock, timezone)
+def _after(marks: Marks, clock: _Clock | None, here: Here) -> When:
+    """Read "in 2 days": hours and minutes pass everywhere alike, days and longer keep the time of day."""
+    parts = re.findall(r"\d+ \w+", marks.days["span"][0][2] or "")
+    elapsed, days = ([part for part in parts if is_elapsed(part) == which] for which in (True, False))
+    if not parts or (clock and elapsed):
+        raise _unreadable(marks)
+    start = here.now + timedelta(microseconds=-here.now.microsecond % 1_000_000)
+    if days:
+        local = later(here.clock, " ".join(days))
+        start = here.moment(datetime.combine(local, clock.meant) if clock else local)
+    return When(at=later(start.astimezone(UTC), " ".join(elapsed)))
 
 
-def _day(plain: str, here: datetime) -> date | None:
-    if plain in _RELATIVE:
-        return (here + timedelta(days=_RELATIVE[plain])).date()
-    with suppress(ValueError):
-        return date.fromisoformat(plain)
-    if nth := re.fullmatch(r"(\d+)(?:st|nd|rd|th)", plain):  # of this month or of a later one
-        coming = (here.date() + timedelta(days=number) for number in range(63))
-        return next((day for day in coming if day.day == int(nth[1])), None)
-    match = DATE.fullmatch(plain)
-    if not match and not LATER.fullmatch(plain) and plain.removeprefix("next ") not in DAYS:
-        return None
-    # `recurrent` takes a weekday to be one after today.
-    found = _recurrent(plain.removeprefix("next "), here - timedelta(days=1) if plain in DAYS else here)
-    if not isinstance(found, datetime):
-        return None
-    wanted = (match["month"], int(match["day"]), int(match["year"] or found.year)) if match else ()
-    return found.date() if not match or wanted == (MONTHS[found.month - 1], found.day, found.year) else None
+def _on_day(marks: Marks, clock: _Clock | None, here: Here) -> When:
+    days = days_of(marks.days, here.today)
+    if not days or not (marks.days or clock):
+        raise _unreadable(marks)
+    clock = clock or _USUAL
+    moments = [_first(days, each, here) for each in (clock.meant, clock.other) if each is not None]
+    soon = [each for each in moments if each >= here.clock]
+    if clock.is_bare and marks.days.keys() <= {"relative"} and days[0] == here.today:
+        moments = sorted(soon, key=lambda each: (each.hour < WAKING, each)) or moments
+    elif not clock.is_bare:
+        moments = [moments[0], *(each for each in soon if not marks.days and each < moments[0])]
+    moment, others = moments[0], moments[1:]
+    if moment.time() == time() and marks.days:
+        others.append(moment + DAY)  # the midnight at the end of the day
+    coming, note = marks.days.get("coming"), ""
+    if coming and coming[0][1] == "next" and len(days) > 1 and (days[0] - here.today).days + here.today.weekday() < 7:
+        others.append(moment + 7 * DAY)  # some say it of the week after this one
+    last = moment.replace(day=1) - DAY  # of the month before
+    if marks.days.keys() == {"nth"} and last.day < moment.day and last.date() >= here.today:
+        note, others = f"{last:%B} has no such day.", [*others, last]
+    return When(at=here.moment(moment), others=tuple(f"on {each:%Y-%m-%d at %H:%M}" for each in others), note=note)
 
 
-def _placed(clock: datetime, timezone: str) -> datetime:
-    zone = load_timezone(timezone)
-    first, second = (clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-    if first == second:
-        return first
-    hours = (timedelta(hours=-1), timedelta(hours=1))
-    nearest = [said(f"on {clock + hour:%Y-%m-%d}", [(clock + hour).time()]) for hour in hours]
-    why = "does not exist: the clocks skip it" if first > second else "comes twice: the clocks are put back"
-    raise Refused(f"{clock:%Y-%m-%d %H:%M} {why} in {timezone}.", *nearest)
-
-
-def _whole_second(clock: datetime) -> datetime:
-    return clock + timedelta(microseconds=-clock.microsecond % 1_000_000)
+def _first(days: list[date], clock: time, here: Here) -> datetime:
+    moments = [datetime.combine(day, clock) for day in days]
+    return next((each for each in moments if each >= here.clock), moments[-1])
 
 
 # ---- Again and again.
 
 _STEPS = [n for n in range(1, 60) if 60 % n == 0] + [60 * n for n in range(1, 25) if 24 % n == 0]  # minutes, in cron
-_INTERVALS = {"MONTHLY": (1, 2, 3, 4, 6, 12)}  # otherwise 1
-_MINUTES = {"HOURLY": 60, "MINUTELY": 1, "SECONDLY": 0}
-_SKIPPED = {"DAILY": "days", "WEEKLY": "weeks", "MONTHLY": "months, unless they divide a year", "YEARLY": "years"}
-_ATOMS = {  # of an RRULE
-    **{day: [code] for day, code in zip(DAYS, CODES, strict=True)},
-    **{month: [f"month {number}"] for number, month in enumerate(MONTHS, 1)},
-    **{"weekday": CODES[:5], "weekend": CODES[5:], "last": ["-1"]},
+_OF_UNIT = {  # which marks make the days of a rhythm
+    "minute": ("", "weekday", "month", "month weekday"),
+    "hour": ("", "weekday", "month", "month weekday"),
+    "day": ("", "month"),
+    "week": ("", "weekday", "month weekday"),
+    "month": ("", "nth", "nth_weekday"),
+    "year": ("", "date", "month nth", "month nth_weekday"),
+    "": (
+        *("weekday", "month weekday", "date", "nth", "nth of_month", "month nth"),
+        *("nth_weekday", "nth_weekday of_month", "month nth_weekday"),
+    ),
 }
-_FREQUENCIES = (  # the first one whose words appear
-    ("YEARLY", rf"year|{MONTH}"),
-    ("MONTHLY", "month"),
-    ("WEEKLY", rf"week|{NAME}"),
-    ("DAILY", "day"),
-    ("HOURLY", "hour"),
-    ("MINUTELY", "minute"),
-    ("SECONDLY", "seconds"),
-)
 
 
-def _cron(plain: str, times: list[time], here: datetime) -> str:
-    rule = _rule(plain, here)
-    frequency, interval = rule["FREQ"], int(rule.get("INTERVAL", 1))
-    if frequency in _MINUTES:
-        return _by_the_clock(plain, times, minutes=interval * _MINUTES[frequency])
-    usual = times or [USUAL]
-    if interval not in _INTERVALS.get(frequency, (1,)):
-        raise Refused(f"A schedule cannot skip {_SKIPPED[frequency]}.", *_without_interval(plain, usual, here))
-    days = _day_fields(rule)
-    if not days:
-        raise Refused(f"Say on which day ({said(plain)!r} does not).", *_with_day(plain, usual, here))
-    return f"{_clock_fields(plain, usual)} {days}"
+def _recurring(marks: Marks, here: Here) -> When:
+    number, unit = _rhythm(marks)
+    names = " ".join(sorted(marks.days.keys() - {"every", "recurs", "minute"}))
+    if names not in _OF_UNIT[unit] or any(not clause and name != "from" for name, clause in marks.clauses.items()):
+        raise _unreadable(marks)
+    begins = marks.clauses.get("from")
+    start = _day_in(begins, marks, here) if begins else None
+    minutes = number * {"minute": 1, "hour": 60}.get(unit, 0)
+    if minutes and (minutes not in _STEPS or begins == {}):
+        when = _by_minutes(marks, minutes, start, here)
+    elif number > 1 and unit in ("day", "week"):
+        when = _by_days(marks, number, unit, start, here)
+    else:
+        when = _by_cron(marks, number, unit, start, here)
+    first = when.at
+    if not when.every or first is None:
+        first = Recurrence(when.cron or "", here.timezone).after(max(when.at or here.now, here.now))
+    until = _until(marks, first.astimezone(load_timezone(here.timezone)).date(), here)
+    if until and until <= first:
+        raise Refused(f"{said(marks.phrase)!r} ends before it begins.")
+    return replace(when, until=until, except_dates=_days_off(marks, here))
 
 
-def _without_interval(plain: str, times: list[time], here: datetime) -> list[str]:
-    each = re.sub(r"every \d+ ", "every ", plain)
-    if not re.search(rf"day|{NTH}", each):
-        return _with_day(each, times, here)
-    second = re.fullmatch(rf"every 2 ({NAME})", plain)
-    return [said(each, times), *([said(f"every 1st 3rd {second[1]} of_month", times)] if second else [])]
+def _rhythm(marks: Marks) -> tuple[int, str]:
+    every = marks.days.get("every")
+    number, unit = (int(every[0][1] or 1), every[0][2]) if every else (1, "")
+    if marks.hours and unit in ("", "day"):
+        return 1, "hour"  # "every weekday 8am to 5pm"
+    if unit == "second" and number and number % 60 == 0:
+        number, unit = number // 60, "minute"
+    if unit == "second" or number < 1:
+        raise Refused(f"A schedule runs once a minute at most, unlike {said(marks.phrase)!r}.", "every minute")
+    return number, unit
 
 
-def _with_day(plain: str, times: list[time], here: datetime) -> list[str]:
-    today, first = DAYS[here.weekday()], re.sub("every year", f"every {MONTHS[here.month - 1]}", plain)
-    days = ["every monday", f"every {today}"] if "week" in plain else [f"{first} 1st"]
-    return [said(day, times) for day in dict.fromkeys(days)]
+def _by_minutes(marks: Marks, minutes: int, start: date | None, here: Here) -> When:
+    """Read "every 90 minutes": a true interval of elapsed time."""
+    clocks = _clocks(marks)
+    if marks.days.keys() != {"every"} or marks.hours or len(clocks) > 1 or _is_partly_off(marks):
+        raise Refused(f"Such an interval cannot keep to certain days or hours: {said(marks.phrase)!r}.")
+    if clocks and "from" not in marks.clauses:
+        raise _has_no_clock(marks, clocks)
+    first = here.clock + timedelta(minutes=minutes, seconds=-here.clock.second % 60)
+    if clocks or start:
+        first = datetime.combine(start or here.today, (clocks or [_USUAL])[0].meant)
+        first += DAY if first < here.clock else timedelta()
+    return When(every=f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m", at=here.moment(first))
 
 
-def _rule(plain: str, here: datetime) -> dict[str, str]:
-    """Return the RRULE of a phrase. Raises Refused if it omits a word of the phrase or adds anything."""
-    match = re.fullmatch(r"RRULE:(\S+)", str(_recurrent(plain, here.replace(tzinfo=None))))
-    rule = dict(pair.split("=") for pair in match[1].split(";")) if match else {}
-    found = [rule.get("FREQ"), rule.get("INTERVAL", "1"), *re.findall(r"[A-Z]+|-?\d+", rule.get("BYDAY", ""))]
-    found += [
-        *re.findall(r"-?\d+", rule.get("BYMONTHDAY", "")),
-        *(f"month {n}" for n in rule.get("BYMONTH", "").split()),
-    ]
-    interval = re.search(r"every (\d+) ", plain)
-    wanted = [next(name for name, words in _FREQUENCIES if re.search(words, plain)), interval[1] if interval else "1"]
-    wanted += [atom for word in plain.split() for atom in _ATOMS.get(word, re.findall(r"^(\d+)[a-z]", word))]
-    if set(found) != set(wanted) or rule.keys() - {"FREQ", "INTERVAL", "BYDAY", "BYMONTHDAY", "BYMONTH"}:
-        raise _not_a_time(said(plain))
-    return rule
+def _has_no_clock(marks: Marks, clocks: list[_Clock]) -> Refused:
+    phrase = said(marks.phrase)
+    each = (f"{phrase} starting {_at([clock.meant])}" for clock in clocks)
+    return Refused(f"{phrase!r} has no time of day, but a start.", *each)
 
 
-def _by_the_clock(plain: str, times: list[time], *, minutes: int) -> str:
-    if times:
-        raise Refused(
-            "What comes every few hours or minutes has no time of day.", said(plain), said("every day", times)
-        )
-    if minutes in _STEPS:
-        hours = minutes // 60
-        minute_step, hour_step = (f"*/{step}" if step > 1 else "*" for step in (minutes, hours))
-        return f"{minute_step} * * * *" if not hours else f"0 {hour_step if hours < 24 else 0} * * *"
-    below, above = [step for step in _STEPS if step < minutes], [step for step in _STEPS if step > minutes]
-    nearest = [(f"{n // 60} hour" if n >= 60 else f"{n} minute") for n in (*below[-1:], *above[:1])]
-    message = f"A schedule cannot keep to {said(plain)!r}: the steps must fill an hour or a day evenly."
-    raise Refused(message, *(said(f"every {step}".replace("every 1 ", "every ")) for step in nearest))
+def _is_partly_off(marks: Marks) -> bool:
+    return marks.clauses.get("except", {}).keys() in ({"weekday"}, {"month"})
 
 
-def _clock_fields(plain: str, times: list[time]) -> str:
+def _by_days(marks: Marks, number: int, unit: str, start: date | None, here: Here) -> When:
+    """Read "every other friday at 9": a true interval that keeps the time of day."""
+    clocks, named = _clocks(marks) or [_USUAL], weekdays(marks.days)
+    if len(clocks) > 1 or len(named) > 1 or "month" in marks.days or _is_partly_off(marks):
+        weekday = marks.days["weekday"][0][0] if named else ""
+        phrases = [marks.phrase.replace(weekday, DAYS[n]) for n in named] or [marks.phrase]
+        each = [said(f"{phrase} {_at([clock.meant])}") for phrase in phrases for clock in clocks]
+        raise Refused(f"One schedule cannot say {said(marks.phrase)!r}.", *(each if len(each) > 1 else []))
+    day = start or here.today
+    day += (named[0] - day.weekday()) % 7 * DAY if named else timedelta()
+    first = datetime.combine(day, clocks[0].meant)
+    if first < here.clock:
+        first += 7 * DAY if unit == "week" else DAY
+    second = said(f"{marks.phrase} starting {first + 7 * DAY:%Y-%m-%d} {_at([first.time()])}")
+    return When(every=f"{number}{unit[0]}", at=here.moment(first), others=(second,) if named and not start else ())
+
+
+def _by_cron(marks: Marks, number: int, unit: str, start: date | None, here: Here) -> When:
+    clocks, others, note = _clocks(marks), [], ""
+    if unit in ("minute", "hour"):
+        clock = _steps(marks, number, unit, clocks)
+    else:
+        clocks = clocks or [_USUAL]
+        clock = _clock_fields(marks.phrase, [each.meant for each in clocks])
+        if any(each.is_bare for each in clocks):
+            others.append(said(f"{marks.phrase} {_at(each.other or each.meant for each in clocks)}"))
+    at = _at(each.meant for each in clocks)
+    day, month, weekday = _day_fields(marks, number, unit, start or here.today, at)
+    if (late := [n for n in day.split(",") if n in ("29", "30", "31")]) and month == "*" and "nth" in marks.days:
+        note = f"Months without a {late[-1]}{'st' if late[-1] == '31' else 'th'} are left out."
+        others.append(said(f"{marks.phrase.replace(marks.days['nth'][0][0], 'last day')} {at}"))
+    begin = here.moment(datetime.combine(start, time())) if start else None
+    return When(cron=f"{clock} {day} {month} {weekday}", at=begin, others=tuple(others), note=note)
+
+
+def _steps(marks: Marks, number: int, unit: str, clocks: list[_Clock]) -> str:
+    """Return the minutes and hours of "every 2 hours", perhaps from one hour to another."""
+    if clocks:
+        raise _has_no_clock(marks, clocks)
+    if unit == "minute" and number >= 60:
+        number, unit = number // 60, "hour"
+    minute = int(marks.days["minute"][0][1]) if "minute" in marks.days else 0
+    hours, step = "*", f"/{number}" if number > 1 else ""
+    if marks.hours:
+        first, last = _from_to(marks)
+        hours = f"{first.hour}-{last.hour}" if first.hour < last.hour else f"{first.hour}"
+        minute, spill = first.minute, 60 - number if unit == "minute" else first.minute
+        if last.minute != spill or (unit == "minute" and first.minute):
+            raise Refused(f"One schedule cannot run {said(marks.phrase)!r} from {first:%H:%M} to {last:%H:%M}.")
+    if unit == "minute":
+        return f"*{step} {hours}"
+    return f"{minute} {hours}{step}" if step != "/24" else f"{minute} 0"
+
+
+def _from_to(marks: Marks) -> tuple[time, time]:
+    """Return the first and the last time of a range. Raises Refused."""
+    first, end = (_clock(text) for text in marks.hours)
+    last = min((each for each in (end.meant, end.other) if each and each > first.meant), default=None)
+    if last is None:
+        raise Refused(f"{' to '.join(marks.hours)!r} is no range within a day. Write it as from 9:00 to 17:00.")
+    return first.meant, last
+
+
+def _clock_fields(phrase: str, times: list[time]) -> str:
     minutes, hours = sorted({each.minute for each in times}), sorted({each.hour for each in times})
-    if len(times) < len(minutes) * len(hours):
-        alike = ([each for each in times if each.minute == minute] for minute in minutes)
+    if len(set(times)) < len(minutes) * len(hours):
+        alike = [[each for each in times if each.minute == minute] for minute in minutes]
         message = "One schedule cannot have different minutes at different hours; several can."
-        raise Refused(message, *(said(plain, group) for group in alike))
-    return f"{_listed(minutes)} {_listed(hours)}"
+        raise Refused(message, *(said(f"{phrase} {_at(group)}") for group in alike))
+    return f"{listed(minutes)} {listed(hours)}"
 
 
-def _day_fields(rule: dict[str, str]) -> str:
-    """Return the last three fields of the cron expression, or "" if the rule names no day."""
-    days = [f"{nth}{code}" for nth, code in re.findall(r"(-?\d*)([A-Z]+)", rule.get("BYDAY", ""))]
-    dates = "L" if (listed := rule.get("BYMONTHDAY", "")) == "-1" else ",".join(listed.replace("-1", "L").split(","))
-    step = int(rule.get("INTERVAL", 1))
-    months = rule.get("BYMONTH") or ("*" if step == 1 else _listed(range(1, 13, step)))
-    weekdays = ",".join(map(_weekday, days))
-    if rule["FREQ"] == "WEEKLY" and weekdays == "1,2,3,4,5":
-        weekdays = "1-5"
-    if rule["FREQ"] != "DAILY" and not dates and not weekdays:
-        return ""
-    return f"{dates or '*'} {months} {weekdays or '*'}"
+def _day_fields(marks: Marks, number: int, unit: str, today: date, at: str) -> tuple[str, str, str]:
+    """Return the last three fields; what names no day comes on that of today. Raises Refused."""
+    try:
+        day, month, weekday = fields(marks.days)
+    except Refused as exc:
+        raise Refused(str(exc), *(f"{each} {at}" for each in exc.nearest)) from None
+    nth = marks.days.get("nth_weekday")
+    if nth and not unit and not marks.days.keys() & {"of_month", "month"} and nths(marks.days)[0] not in ("1", "L"):
+        count = nths(marks.days)[0]
+        both = f"every {nth[0][0]} of the month {at}", f"every {count} weeks on {nth[0][2]} {at}"
+        raise Refused(f"Is {said(marks.phrase)!r} once a month, or every {count} weeks?", *both)
+    if (day, weekday) == ("*", "*") and unit in ("week", "month", "year"):
+        if unit != "week" and (today.day > 28 or number > 1):
+            raise Refused(
+                f"Say on which day ({said(marks.phrase)!r} does not).", f"{said(marks.phrase)} on the 1st {at}"
+            )
+        weekday = numbered(today.weekday()) if unit == "week" else "*"
+        day = "*" if unit == "week" else str(today.day)
+        month = str(today.month) if unit == "year" else month
+    if number > 1 and unit in ("month", "year"):
+        if unit == "year" or 12 % number:
+            raise Refused(f"A schedule cannot skip {unit}s unless they divide a year: {said(marks.phrase)!r}.")
+        begin = today.month - 1 if "from" in marks.clauses else 0
+        month = listed(sorted((begin + n) % 12 + 1 for n in range(0, 12, number)))
+    return (day, *_without(marks, month, weekday, is_by_day=day == "*" and not nth))
 
 
-def _weekday(day: str) -> str:
-    number = (CODES.index(day[-2:]) + 1) % 7
-    return {"": f"{number}", "-1": f"L{number}"}.get(day[:-2], f"{number}#{day[:-2]}")
+def _without(marks: Marks, month: str, weekday: str, *, is_by_day: bool) -> tuple[str, str]:
+    """Leave out the weekdays and months of an exception. Raises Refused."""
+    clause = marks.clauses.get("except", {})
+    kept, off = weekdays(marks.days) or list(range(7)), weekdays(clause)
+    in_months = months(marks.days) or list(range(1, 13))
+    if clause.keys() == {"weekday"}:
+        kept = [n for n in kept if n not in off]
+        weekday = "1-5" if kept == [0, 1, 2, 3, 4] else listed(map(numbered, kept))
+    if clause.keys() == {"month"}:
+        in_months = [n for n in in_months if n not in months(clause)]
+        month = listed(in_months)
+    if not kept or not in_months or (clause.keys() == {"weekday"} and not is_by_day):
+        raise _unreadable(marks)
+    return month, weekday
 
 
-def _listed(numbers: Iterable[int]) -> str:
-    return ",".join(map(str, numbers))
+# ---- From when, until when, except when.
+
+
+def _day_in(clause: DayMarks, marks: Marks, here: Here) -> date:
+    """Return the day that a clause names, today or later."""
+    if clause.keys() == {"span"} and (span := clause["span"][0][2]) and not is_elapsed(span):
+        return later(here.clock, span).date()
+    with suppress(Refused):  # with phrases for the day alone
+        for day in days_of(clause, here.today, is_clause=True) if clause else []:
+            if day >= here.today:
+                return day
+    raise _unreadable(marks)
+
+
+def _until(marks: Marks, start: date, here: Here) -> datetime | None:
+    """Return the end, exclusive: a day that is named is the last one, a month or a week is not."""
+    ends = [key for key in ("until", "through", "before", "for") if key in marks.clauses]
+    for key in ends:
+        clause = marks.clauses[key]
+        span = clause["span"][0][2] if clause.keys() == {"span"} else None
+        is_period = clause.keys() in ({"month"}, {"year"}, {"coming"})
+        if len(ends) > 1 or (key == "for" and not span) or (key == "through" and is_period):
+            raise _unreadable(marks)
+        if key == "for" and span and is_elapsed(span):
+            return later(here.now, span)
+        if key == "for" and span:
+            return here.moment(later(datetime.combine(start, time()), span))
+        day = _day_in(clause, marks, here)
+        return here.moment(datetime.combine(day if is_period or key == "before" else day + DAY, time()))
+    return None
+
+
+def _days_off(marks: Marks, here: Here) -> tuple[date, ...]:
+    clause = marks.clauses.get("except")
+    if clause is None or _is_partly_off(marks):
+        return ()
+    if clause.keys() not in ({"date"}, {"relative"}, {"coming", "weekday"}):
+        raise _unreadable(marks)
+    each: list[DayMarks] = [{"date": (match,)} for match in clause["date"]] if clause.keys() == {"date"} else [clause]
+    return tuple(sorted(_day_in(one, marks, here) for one in each))

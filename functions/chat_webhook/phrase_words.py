@@ -1,176 +1,270 @@
-"""The words that say when: what they mean, and how a phrase becomes a few regular words."""
+"""The words that say when: a phrase in canonical words, and the marks in it.
+
+`marks_of` reads "on the first tues. of october at 5pm" as the marks clock, nth_weekday and months. What they mean
+together is the matter of `phrase_times`.
+"""
 
 import re
-from collections.abc import Sequence
-from datetime import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from shared.errors import InvalidInput
 
 
 def words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-USUAL = time(9)  # where a day is named without a time
-PARTS = {  # of the day: the usual time, and the hours that count as it
-    "morning": (time(9), range(0, 12)),
-    "afternoon": (time(14), range(12, 19)),
-    "evening": (time(18), range(16, 24)),
-    "night": (time(21), range(19, 24)),
-}
-NAMED_TIMES = {"noon": time(12), "midday": time(12), "midnight": time(0)}
-DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-CODES = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+DAYS = words("monday tuesday wednesday thursday friday saturday sunday")
 MONTHS = words("january february march april may june july august september october november december")
-UNITS = {"seconds": "SECONDLY", "minute": "MINUTELY", "hour": "HOURLY", "day": "DAILY"} | {
-    "week": "WEEKLY",
-    "month": "MONTHLY",
-    "year": "YEARLY",
-}
-LIMITS = "until till from between since starting beginning ending for except but times twice"
-NUMBERS = words("zero one two three four five six seven eight nine ten eleven twelve")
-SYNONYMS = """the= on= of= and= at= this= first=1st second=2nd third=3rd fourth=4th fifth=5th a=1 an=1
-    fifteen=15 twenty=20 thirty=30 forty=40 fifty=50 sixty=60 ninety=90 other=other alternate=other
-    sec=seconds secs=seconds min=minute mins=minute minutes=minute hr=hour hrs=hour hours=hour days=day weeks=week
-    months=month years=year tues=tuesday thur=thursday thurs=thursday sept=september each=every everyday=every_day
-    daily=every_day hourly=every_hour weekly=every_week monthly=every_month yearly=every_year annually=every_year
-    quarterly=every_3_month fortnightly=every_2_week quarter=3_month"""
-WORDS = {
-    **{word: word for word in words("every in next last today tomorrow overmorrow of_month weekday weekend")},
-    **{word: word for word in (*DAYS, *MONTHS, *UNITS, *LIMITS.split())},
-    **{name[:3]: name for name in (*DAYS, *MONTHS)},
-    **{word: str(number) for number, word in enumerate(NUMBERS)},
-    **{f"{day}s": day for day in (*DAYS, "weekday", "weekend")},
-    **{word: meaning.replace("_", " ") for word, meaning in (pair.split("=") for pair in SYNONYMS.split())},
-}
-NUMBER = re.compile(r"[0-9]{1,4}(?:st|nd|rd|th)?|[0-9]{4}-[0-9]{2}-[0-9]{2}")
+UNITS = words("second minute hour day week month year")
 
-NAME = rf"(?:{'|'.join((*DAYS, 'weekday', 'weekend'))})"
-MONTH = rf"(?:{'|'.join(MONTHS)})"
-SHORT_NAME = rf"(?:{'|'.join((*DAYS, *(day[:3] for day in DAYS)))})"
-CLOCK_END = rf"(?![\w:.-])(?!\s+(?:of\b|{'|'.join(month[:3] for month in MONTHS)}))"
-CLOCK = rf"(?:noon|midday|midnight|[0-9]{{1,2}}(?:[:.][0-9]{{2}})?(?:\s?(?:am|pm|o'clock))?){CLOCK_END}"
-SURE_CLOCK = (
-    rf"(?:noon|midday|midnight|[0-9]{{1,2}}[:.][0-9]{{2}}(?:\s?[ap]m)?|[0-9]{{1,2}}\s?(?:am|pm|o'clock)){CLOCK_END}"
-)
-CLOCK_TIMES = re.compile(rf"\b(?:at\s+{CLOCK}|{SURE_CLOCK})(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)(?:at\s+)?{CLOCK})*")
-PART = re.compile(rf"\b(?:(every|each|other|this)\s+|(?:in\s+the|at)\s+)?({'|'.join(PARTS)})\b")
-LIMIT = re.compile(rf"\b(?:{LIMITS.replace(' ', '|').replace('times', '[0-9a-z]+ times')})\b.*?(?=\bevery\b|$)")
 
-BEGINS_WHEN = re.compile(
-    rf"""(?<!\S)(?:
-    (?:every|each|everyday|daily|hourly|weekly|fortnightly|monthly|quarterly|yearly|annually|today|tomorrow|tonight)\b
-    |(?:once|next)\s
-    |(?:(?:on|this|from)\s+)?(?:{NAME}s?|{SHORT_NAME})\b
-    |(?:on\s+)?(?:{MONTH}|{"|".join(month[:3] for month in MONTHS)})\s+[0-9]
-    |(?:on\s+)?(?:the\s+)?(?:[0-9]{{1,2}}(?:st|nd|rd|th)\b|(?:first|last)\s)
-    |(?:on\s+)?(?:[0-9]{{4}}-[0-9]|[0-9]{{1,2}}\s+{MONTH})
-    |in\s+(?:half\s|\S+\s+(?:sec|min|hour|hr|day|week|month|year))
-    |(?:in\s+the|at|this)\s+(?:{"|".join(PARTS)})\b
-    |(?:the\s+)?day\s+after\s+tomorrow
-    |at\s+{CLOCK}|{SURE_CLOCK})""",
-    re.I | re.VERBOSE,
-)
-SAYS_WHEN = re.compile(
-    rf"every|twice|times|today|tomorrow|overmorrow|{NAME}|{MONTH}|in \d+ [a-z]|\d{{4}}-|next [wmy]|'"
-)
-DIGIT_TH = re.compile(r"[0-9](?:st|nd|rd|th)\b")  # but "on second thought"
-# A day that the text names outside of the phrase may be meant as a part of it; "may", "march" and "sun" mostly are not.
-NAMES_DAY = re.compile(rf"(?:{'|'.join(DAYS)}|today|tomorrow|tonight|(?!mar|may){MONTH}|dec|jan|nov|oct)s?\W*")
+class Refused(InvalidInput):
+    """A phrase that says an impossible or unclear time; `nearest` are phrases that may be meant."""
 
-# Applied in order to what was typed ...
-TYPED = (
+    def __init__(self, message: str, *nearest: str) -> None:
+        super().__init__(message)
+        self.nearest = nearest
+
+
+class UnknownWord(Refused):
+    """A phrase with a word that says no time."""
+
+
+# ---- Canonical words.
+
+_NUMBERS = words(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+)
+_NTHS = words("""zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth
+    fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth""")
+_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90}
+_ENDS = {1: "st", 2: "nd", 3: "rd"}
+_COUNTED = (
+    {word: f"{n}" for n, word in enumerate(_NUMBERS)}
+    | {word: f"{n}{_ENDS.get(n, 'th')}" for n, word in enumerate(_NTHS) if word != "second"}  # it may be a unit
+    | {f"{tens} {_NUMBERS[n]}".removesuffix(" zero"): f"{ten + n}" for tens, ten in _TENS.items() for n in range(10)}
+    | {f"{tens} {_NTHS[n]}": f"{ten + n}{_ENDS.get(n, 'th')}" for tens, ten in _TENS.items() for n in range(1, 10)}
+    | {"thirtieth": "30th"}
+)
+_ANY_COUNTED = "|".join(sorted(_COUNTED, key=len, reverse=True)).replace(" ", "[ -]")
+_SYNONYMS = """sec=second min=minute hr=hour wk=week yr=year tues=tuesday weds=wednesday thur=thursday thurs=thursday
+    sept=september each=every everyday=every_day daily=every_day nightly=every_night hourly=every_hour
+    weekly=every_week monthly=every_month yearly=every_year annually=every_year quarterly=every_3_month
+    fortnightly=every_2_week fortnight=2_week midday=noon overmorrow=day_after_tomorrow tmrw=tomorrow tmr=tomorrow
+    till=until thru=through tonight=today_night beginning=starting"""
+_WORDS = (
+    {f"{unit}s": unit for unit in UNITS}
+    | {name[:3]: name for name in (*DAYS, *MONTHS)}
+    | {f"{day}s": f"every {day}" for day in (*DAYS, "weekday", "weekend")}
+    | {word: meaning.replace("_", " ") for word, meaning in (pair.split("=") for pair in words(_SYNONYMS))}
+)
+_WORDS |= {f"{word}s": _WORDS[word] for word in ("sec", "min", "hr", "wk", "yr", "fortnight")}
+_LETTERS = {"h": "hour", "m": "minute", "s": "second", "d": "day", "w": "week"}
+
+_UNIT = rf"(?:{'|'.join(UNITS)})"
+_ONE_DAY = "|".join(DAYS)
+_DAY = rf"(?:{_ONE_DAY}|weekday|weekend)"
+_MONTH = rf"(?:{'|'.join(MONTHS)})"
+_NUMBER = r"\d{1,2}(?:st|nd|rd|th)?"
+_NTH = r"(?:\d{1,2}(?:st|nd|rd|th)|last)"
+_PART = r"(?:morning|afternoon|evening|night)"
+_AND = r"(?:\s?, (?:and )?| and | or | ?& ?)"
+_SPAN = rf"\d+ {_UNIT}(?:(?:{_AND}| )\d+ {_UNIT})*"
+_OF_MONTH = rf"(?=(?:the |every |this |next )?(?:month|{_MONTH})\b)"
+
+
+def _minutes(match: re.Match[str]) -> str:
+    minutes = float(match[1]) * 60
+    return f"{minutes:.0f} minute" if minutes.is_integer() else match[0]
+
+
+def _weekdays(match: re.Match[str]) -> str:
+    first, last = DAYS.index(match[1]), DAYS.index(match[2])
+    return "every " + " and ".join(DAYS[n % 7] for n in range(first, last + (7 if last < first else 0) + 1))
+
+
+_CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # applied in this order
+    # What is typed in many ways,
     (r"[’‘]", "'"),  # noqa: RUF001 - telephones type them
-    (r"\b([ap])\.m\.?", r"\1m"),
-    (r"\b([0-9]+)([hm])\b", lambda match: f"{match[1]} {'hours' if match[2] == 'h' else 'minutes'}"),
-    (r"\bin (?:a|one|1) second\b", "in 1 seconds"),  # elsewhere it is an ordinal
-    (r"\btonight\b", "today night"),
-    (r"\b(?:working|work|business)[ -]?day(s?)\b", r"weekday\1"),
-    (r"\bday after tomorrow\b", "overmorrow"),
-    (r"\bhalf (?:an )?hour\b", "30 minutes"),
-    (r"\bonce (?:a|an|every|per)\b", "every"),
-    (r"\bof the month\b", "of_month"),
-    (rf"\b(?:from |between )?({SHORT_NAME})s?\s*(?:-|–|to|till|until|thru|through)\s*({SHORT_NAME})s?\b", r"\1..\2"),  # noqa: RUF001
-    (r"\b(from|between) ((?:\S+ ){1,3}?)(?:to|and) ", r"\1 \2until "),
+    (r"[–—]", "-"),  # noqa: RUF001
+    (r"\b([ap])\.m\b\.?", r"\1m"),
+    (r"(?<=[a-z])\.(?=[\s,]|$)", ""),
+    (r",(?=\S)", ", "),
+    (r"(?<=[\dm])-(?=\d{1,2}(?::\d| ?[ap]m\b))", " to "),
+    (r"\s?o ?'?clock\b", " o'clock"),
+    (r"(?<=\d)(?:([hmsdw])(?=\d|\b)|(?=(?:min|sec|hr|hour|day|week)))", lambda m: f" {_LETTERS.get(m[1], '')} "),
+    # numbers,
+    (rf"\b({_ANY_COUNTED})\b", lambda m: _COUNTED[m[1].replace("-", " ")]),
+    (r"\b(at \d{1,2}) ([0-5]\d)(?= ?[ap]m\b| (?:on|in|today|tomorrow|every)\b|$)", r"\1:\2"),
+    (r"\b(?:a )?couple(?: of)?\b", "2"),
+    (r"\b(?:working |work[ -]?|business |week[ -])day(s?)\b", r"weekday\1"),
+    (r"[a-z]+", lambda m: _WORDS.get(m[0], m[0])),
+    (r"\s+", " "),
+    # lengths of time,
+    (r"\b3 quarters of an hour\b", "45 minute"),
+    (r"\b(?:a )?quarter (?:of )?(?:an )?hour\b", "15 minute"),
+    (r"\b(\d+) (?:and a half hour|hour and a half)\b", lambda m: f"{60 * int(m[1]) + 30} minute"),
+    (r"\ban hour and a half\b", "90 minute"),
+    (r"\b(?:a )?half (?:an )?hour\b", "30 minute"),
+    (r"\b(\d+\.\d+) hour\b", _minutes),
+    (r"\ban? (?=\d)", ""),
+    (rf"\ban? (?={_UNIT}\b)", "1 "),
+    (r"\bin (?:about|around|approximately|exactly) (?=\d)", "in "),
+    (rf"\b({_SPAN}) (?:from (?:now|today)|hence)\b(?! on)", r"in \1"),
+    (rf"(?<!every )\b({_SPAN}) from\b", r"\1 after"),
+    (rf"\bafter (?={_SPAN}\b)", "in "),
+    (r"\bin (?=in \d)|\bfrom now on\b", ""),
+    # rhythms,
+    (rf"\bonce (?:every |1 |per )?(?={_UNIT}\b)", "every "),
+    (rf"\bevery (?:other|alternate|second) (?={_UNIT}\b)", "every 2 "),
+    (rf"\bevery (?:other|alternate) (?={_DAY})", "every 2 week "),
+    (rf"\bsecond\b(?<!\d second)(?:(?<!every second)|(?= {_DAY}))", "2nd"),
+    (rf"\bevery (\d+)(?:st|nd|rd|th) ({_UNIT})\b(?! of (?:the|every) )", r"every \1 \2"),
+    (r"\bevery single\b", "every"),
+    (r"\bevery quarter\b", "every 3 month"),
+    (rf"\bevery (?=(?:early |late )?{_PART}\b)", "every day "),
+    (rf"\b({_DAY} )?((?:early |late )?{_PART})s\b", lambda m: f"every {m[1] or 'day '}{m[2]}"),
+    (rf"\b(?:from |between )?(?:every )?({_ONE_DAY}) ?(?:-|to|until|through) ?(?:every )?({_ONE_DAY})\b", _weekdays),
+    (rf"\bbetween ({_ONE_DAY}) and ({_ONE_DAY})\b", _weekdays),
+    (r"\bevery (\d+ )?(week|month|year)(?:,? on)? every\b", r"every \1\2"),
+    (rf"({_AND})(?:on )?every (?=\d+(?:st|nd|rd|th)|last|{_DAY}|{_MONTH})", r"\1"),
+    (r"\b(except|excluding|but not) (?:on )?(?:every )?", r"\1 "),
+    (r"\bevery (?=every\b)|(?<=\bevery )1 ", ""),
+    # and days.
+    (rf"\b({_MONTH}) ({_NUMBER})({_AND})(?={_NUMBER}(?![\d:.])(?! [ap]m))", r"\1 \2\3\1 "),
+    (rf"\bthis (?={_PART}\b)", "today "),
+    (r"\bend of (?:the )?year\b", "31st december"),
+    (rf"\bend of {_OF_MONTH}", "last day of "),
+    (rf"\b(?:starting|start) of {_OF_MONTH}", "1st day of "),
+    (r"\b12 (noon|midnight)\b", r"\1"),
+    (r"\b(?:days|on day) (\d+(?:, (?:and )?\d+| and \d+)*)\b", lambda m: re.sub(r"\d+", r"\g<0>th", m[1])),
+    (r"\bat :(\d\d)\b|\bat (\d+) minute past (?:the|every) hour\b", lambda m: f"at minute {m[1] or m[2]}"),
+)  # fmt: skip
+
+
+def canonical(phrase: str) -> str:
+    """Return a phrase in canonical words; a phrase in canonical words stays as it is."""
+    text = " ".join(phrase.lower().split())
+    for pattern, replacement in _CANONICAL:
+        text = re.sub(pattern, replacement, text)
+    return " ".join(text.split())
+
+
+def said(phrase: str) -> str:
+    """Return a canonical phrase as people write it."""
+    return re.sub(rf"(?<!\d)((?!1 )\d+ {_UNIT})\b", r"\1s", " ".join(phrase.split()))
+
+
+# ---- Marks.
+
+_END = rf"(?![\w:/-]|\.\d)(?! (?:of\b|{_MONTH}|{_UNIT}\b(?! after)))"
+_BARE = rf"(?:noon|midnight|\d{{1,2}}(?:[:.]\d\d)?(?: ?[ap]m| o'clock)?|\d{{3,4}}(?: ?[ap]m)?){_END}"
+_SURE = rf"(?:noon|midnight|\d{{1,2}}(?::|\.(?!0|1[0-2]))\d\d(?: ?[ap]m)?|\d{{1,4}} ?[ap]m|\d{{1,2}} o'clock){_END}"
+_AWAY = r"(?:(?:a )?(?:quarter|half|5|10|20|25|\d+ (?:minute|hour)) (?:past|after|to|before) )"
+_TIME = rf"(?:(?:at |@ ?)?(?:{_AWAY}{_BARE}|{_SURE})|(?:at |@ ?){_BARE})"
+_BEGIN = r"(?<![\w.:/-])(?<!\bon )"
+_TIMES = re.compile(rf"{_BEGIN}{_TIME}(?:{_AND}(?:at )?{_BARE})*")
+_HOURS = re.compile(
+    rf"{_BEGIN}(?:(?:from |between ){_BARE} (?:to|until|and) {_BARE}"
+    rf"|{_SURE} (?:to|until) {_BARE}|(?<!at ){_BARE} to {_SURE})"
 )
-# ... and to the plain words that stand for it.
-PLAIN = (
-    (r"\bevery 1 ", "every "),
-    (rf"\bevery other (?={'|'.join(UNITS)}|{NAME})", "every 2 "),
-    (rf"\bevery (\d+)(?:st|nd|rd|th) (?=(?:{'|'.join(UNITS)})\b(?! (?:of_month|every)))", r"every \1 "),
-    (rf"\bevery (1st|last) ({NAME})$", r"every \1 \2 of_month"),
-    (rf"\bevery (\d+)(?:st|nd|rd|th) ({NAME})$", r"every \1 \2"),
-    (rf"\bevery ((?:\d+ )?)week (?={NAME})", r"every \1"),
-    (rf"\b(\d{{1,2}})(?:st|nd|rd|th)? ({MONTH})\b", r"\2 \1"),
-    (rf"\b({MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?(?!\d)", r"\1 \2th"),
-    (rf"^({MONTH} \d+th) every year$", r"every \1"),
-    (rf"^every year (?={MONTH} \d)", "every "),
+TIME = re.compile(rf"(?P<away>{_AWAY})?(?P<time>{_BARE})")
+_PARTS = re.compile(rf"\b(?:in the |at |during the )?((?:early |late )?{_PART})\b")
+_CLAUSES = {
+    **dict.fromkeys(("starting", "from", "as of"), "from"),
+    **dict.fromkeys(("until", "ending"), "until"),
+    **dict.fromkeys(("except", "excluding", "but not"), "except"),
+    **{name: name for name in ("through", "before", "for")},
+}
+_OPENS = "|".join(_CLAUSES)
+_CLAUSE = re.compile(rf",? ?\b({_OPENS})\b(?: on| in| from)?(.*?)(?=,? (?:{_OPENS}|every)\b|$)")
+_NTH_LIST = rf"{_NTH}(?:{_AND}(?:the )?{_NTH})*"
+_MARKS = tuple(
+    (name, re.compile(rf"(?:{pattern})(?![\w/])"))
+    for name, pattern in (
+        ("every", rf"every (\d+ )?({_UNIT})"),
+        ("recurs", "every"),
+        ("minute", r"at minute (\d{1,2})"),
+        ("span", rf"(?:in )?({_SPAN}) after|in ({_SPAN})(?: time)?"),
+        ("date", r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})"),
+        ("date", r"(?P<a>\d{1,2})(?:(?P<by>[/.-])(?P<b>\d{1,2})(?P=by)(?P<y>\d{4}|\d\d)|[/.](?P<b2>\d{1,2})\.?)"),
+        ("date", rf"(?P<m>{_MONTH}) (?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?![\d:])(?:,? (?P<y>\d{{4}}))?"),
+        ("date", rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?: day)?(?: of)? (?P<m>{_MONTH})(?:,? (?P<y>\d{{4}}))?"),
+        ("nth_weekday", rf"({_NTH_LIST}) ({_ONE_DAY})"),
+        ("nth", rf"(?!last(?! day|{_AND}))({_NTH_LIST})(?: day)?"),
+        ("weekday", rf"{_DAY}(?:{_AND}{_DAY})*"),
+        ("month", rf"{_MONTH}(?:{_AND}{_MONTH})*"),
+        ("coming", r"(next|this|coming)(?: (week|month|year))?"),
+        ("relative", "today|tomorrow|day after tomorrow"),
+        ("of_month", "month"),
+        ("year", r"[12]\d{3}"),
+    )
 )
-NTH = r"(?:\d{1,2}(?:st|nd|rd|th)|last)"
-RECURRING = re.compile(
-    rf"""every\ (?:\d+\ )?(?:{"|".join(UNITS)})
-    |every\ (?:\d+\ )?{NAME}(?:\ {NAME})*
-    |every\ (?:\d+\ )?month\ {NTH}(?:\ {NTH})*(?:\ day|\ {NAME})?
-    |every\ {NTH}(?:\ {NTH})*(?:\ day|\ {NAME})?\ of_month
-    |{NTH}(?:\ {NTH})*(?:\ day|\ {NAME})?\ every\ (?:\d+\ )?month
-    |every\ (?:\d+\ year\ )?{MONTH}(?:\ \d+th)?""",
-    re.VERBOSE,
-)
-ELAPSED = re.compile(r"in(?: \d+ (?:seconds|minute|hour))+")
-LATER = re.compile(r"in(?: \d+ (?:day|week|month|year))+")
-DATE = re.compile(rf"(?P<month>{MONTH}) (?P<day>\d+)th(?: (?P<year>\d{{4}}))?")
-# Plain words, as a person would write them.
-SAID = (
-    (rf"every year (?={MONTH})", "every "),
-    (r"(?<!1)1th", "1st"),
-    (r"(?<!1)2th", "2nd"),
-    (r"(?<!1)3th", "3rd"),
-    ("of_month", "of the month"),
-    ("overmorrow", "day after tomorrow"),
-    (rf"({NAME}) (?={NAME}\b)", r"\1 and "),
-    (rf"({NTH}) (?={NTH})", r"\1 and "),
-    (r"month (?=\d|last)", "month on the "),
-    (rf"\b((?!1 )\d+ (?:{'|'.join(UNITS)})\b)(?<!s)", r"\1s"),
-)
+_FILLER = re.compile(rf"(?:{_AND}|\s|,|(?:on|the|of|in|at)\b)")
 
 
-def taken_apart(phrase: str) -> tuple[list[str], list[str], str]:
-    """Return the times of day in a phrase, the parts of the day, and the rest."""
-    rest = " ".join(phrase.lower().split())
-    for pattern, replacement in TYPED:
-        rest = re.sub(pattern, replacement, rest)
-    clocks = [match[0] for match in CLOCK_TIMES.finditer(rest)]
-    rest = CLOCK_TIMES.sub(" ", rest)
-    parts = [match[2] for match in PART.finditer(rest)]
-    days = {"every": "every day", "each": "every day", "other": "other day", "this": "today", None: ""}
-    return clocks, parts, PART.sub(lambda match: days[match[1]], rest)
+DayMarks = Mapping[str, tuple[re.Match[str], ...]]
 
 
-def unknown_words(phrase: str) -> list[str]:
-    """Return the words of a phrase that cannot say when."""
-    words = re.findall(r"[^\s,]+", taken_apart(phrase)[2])
-    return [word for word in words if not NUMBER.fullmatch(word) and _meaning(word) == word and word not in WORDS]
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """What a phrase names: `times` of day as they are said, the `hours` between two, the days, the clauses beside them.
+
+    `phrase` is the rest of it without the times.
+    """
+
+    phrase: str
+    times: tuple[str, ...]
+    hours: tuple[str, ...]
+    parts: tuple[str, ...]
+    clauses: Mapping[str, DayMarks]
+    days: DayMarks
 
 
-def plain_words(rest: str) -> str:
-    """Return the rest of a phrase in a few regular words: "on mon. and fridays" becomes "every monday friday"."""
-    words = re.findall(r"[^\s,]+", rest)
-    plain = " ".join(" ".join(map(_meaning, words)).split())
-    is_plural = any(word.endswith("s") and WORDS.get(word) in (*DAYS, "weekday", "weekend") for word in words)
-    if "every" not in plain.split() and (is_plural or ".." in rest):
-        plain = f"every {plain}"
-    for pattern, replacement in PLAIN:
-        plain = re.sub(pattern, replacement, plain)
-    return plain
+def marks_of(phrase: str) -> Marks:
+    """Read the marks of a phrase. Raises Refused for a word that says no time, and where two marks contradict."""
+    rest = canonical(phrase)
+    rest, hours = _taken(_HOURS, rest)
+    rest, times = _taken(_TIMES, rest)
+    rest, parts = _taken(_PARTS, rest)
+    if len(times) + len(hours) > 1:
+        raise Refused(f"{phrase.strip()!r} has more than one time. Write one, or a list such as at 9 and 17.")
+    rest = re.sub(r"\b(?:from|between) (.{1,40}?) (?:to|and) ", r"from \1 until ", rest)
+    return Marks(
+        phrase=" ".join(rest.split()),
+        times=tuple(re.split(_AND, times[0])) if times else (),
+        hours=tuple(re.split(" to | until | and ", re.sub("from |between ", "", hours[0]))) if hours else (),
+        parts=tuple(re.sub("in the |at |during the ", "", part) for part in parts),
+        clauses={_CLAUSES[match[1]]: day_marks(_length(match)) for match in _CLAUSE.finditer(rest)},
+        days=day_marks(_CLAUSE.sub(" ", rest)),
+    )
 
 
-def _meaning(word: str) -> str:
-    ends = [DAYS.index(name) for name in map(WORDS.get, word.split("..")) if name in DAYS]
-    if len(ends) != 2:
-        return WORDS.get(word, word)
-    return " ".join(DAYS[number % 7] for number in range(ends[0], ends[1] + (7 if ends[1] < ends[0] else 0) + 1))
+def _length(clause: re.Match[str]) -> str:
+    return re.sub(r"^(?: the)?(?: next)?(?= \d)", " in", clause[2]) if clause[1] == "for" else clause[2]
 
 
-def said(plain: str, times: Sequence[time] = ()) -> str:
-    """Return plain words and times of day as a phrase."""
-    for pattern, replacement in SAID:
-        plain = re.sub(pattern, replacement, plain)
-    return f"{plain}{' at ' * bool(times)}{' and '.join(f'{each.hour}:{each:%M}' for each in times)}".strip()
+def _taken(pattern: re.Pattern[str], text: str) -> tuple[str, list[str]]:
+    return pattern.sub(" ", text), [match[0] for match in pattern.finditer(text)]
+
+
+def day_marks(text: str) -> DayMarks:
+    """Return the marks of a text that names days only. Raises Refused."""
+    found: dict[str, tuple[re.Match[str], ...]] = {}
+    at = 0
+    while at < len(text):
+        name, match = next(((name, match) for name, mark in _MARKS if (match := mark.match(text, at))), ("", None))
+        if filler := match is None and _FILLER.match(text, at):
+            at = filler.end()
+            continue
+        if bare := match is None and re.fullmatch(r"\s*in (\d+)\s*", text):
+            raise Refused(f"In {bare[1]} of what?", f"in {bare[1]} minutes")
+        if match is None:
+            raise UnknownWord(f"The word {text[at:].split()[0]!r} is not known in {' '.join(text.split())!r}.")
+        if name in found and name != "date":
+            raise Refused(f"{' '.join(text.split())!r} cannot be read as a time.")
+        found[name] = (*found.get(name, ()), match)
+        at = match.end()
+    return found

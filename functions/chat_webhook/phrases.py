@@ -1,158 +1,231 @@
-"""Commands in plain English: each becomes an order, or a reply with suggestions.
+"""Commands in plain English: each becomes an order, or a reply with what may be meant.
 
-This module splits a command into who wants what and the words that say when; `phrase_times` reads those words, and
-`phrase_words` knows them. An impossible request is refused, with the nearest possible commands.
+This module splits a command into a text and a phrase that says when, which stands first or last; `phrase_times` reads
+the phrase. What else looks like a time is asked about, never passed over.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import pairwise
-from typing import Literal
+from functools import partial
 
-from phrase_times import Refused, read_when
-from phrase_words import BEGINS_WHEN, DIGIT_TH, NAMES_DAY, SAYS_WHEN, plain_words, taken_apart, unknown_words, words
-from shared.errors import InvalidInput
+from orders import Kind, NotUnderstood, Order, When
+from phrase_hints import looks_like_time, spelt
+from phrase_times import read_when
+from phrase_words import Refused, UnknownWord, words
 from shared.model.recurrence import ALIASES, InvalidSchedule, Recurrence, load_timezone
 
 LONGEST_TEXT = 1000  # characters
 
-Kind = Literal["remind", "post", "ask"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """A person's request: a one-shot has `at` (aware, UTC), a recurring order has `cron` (exactly five fields)."""
-
-    kind: Kind
-    text: str
-    timezone: str  # IANA; `cron` is read on its clocks
-    at: datetime | None = None
-    cron: str | None = None
-    everybody: bool = False  # "remind us" rather than "remind me"
-
-
-class NotUnderstood(InvalidInput):
-    """An impossible request for a schedule; `suggestions` are the nearest commands, ready to be sent."""
-
-    def __init__(self, message: str, suggestions: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.suggestions = suggestions
+Reader = Callable[[str], When]
 
 
 def understand(text: str, *, now: datetime, timezone: str) -> Order | None:
     """Read a command in `timezone`; return None if the text does not ask for a schedule.
 
-    Raises NotUnderstood for an impossible request, and InvalidSchedule for an unknown timezone.
+    Raises NotUnderstood for an unclear or impossible request, and InvalidSchedule for an unknown timezone.
     """
     load_timezone(timezone)
-    request = _requested(text.strip())
-    if request is None:
-        return None
+    read = partial(read_when, now=now, timezone=timezone)
     try:
-        return _order(request, now, timezone)
-    except InvalidSchedule as exc:
-        raise NotUnderstood(str(exc)) from exc
-    except Refused as exc:
-        commands = [_command(request, when) for when in exc.nearest]
-        raise NotUnderstood(
-            str(exc), tuple(each for each in commands if _is_met(each, request, now, timezone))
-        ) from exc
+        order = _understood(text.strip(), read, timezone)
+    except NotUnderstood as exc:
+        right = spelt(text.strip())
+        exc.suggestions = _met(exc.suggestions or (right,) * (right != text.strip()), read, timezone)
+        raise
+    return order and replace(order, others=_met(order.others, read, timezone))
+
+
+def _met(commands: Iterable[str], read: Reader, timezone: str) -> tuple[str, ...]:
+    """Return the commands that can be sent as they are."""
+    met = []
+    for command in commands:
+        with suppress(NotUnderstood):
+            met += [command] if _understood(command, read, timezone) else []
+    return tuple(met)
 
 
 _PLACEHOLDER = "call Anna"
 _LONGEST_PHRASE = 200  # characters that say when
 _QUOTES = {'"': '"', "“": "”“", "„": "“”", "”": "”", "'": "'", "‘": "’"}  # noqa: RUF001 - telephones type them
-_LINK = r"(?:\s+(?:to|that|about)\b|\s*:(?=\s))"
-_VERB = rf"(?:(?P<verb>post|ask)\b:?|(?:remind\s+(?P<whom>me|us)\b(?P<link>{_LINK})?))\s*(?P<text>.*)"
+_LINK = r"(?:(?:to|that|about|of)\b|:(?=\s))\s*"
+_ASKS = r"(?:(?:please|hey|hi|hello|(?:can|could|would) you)[,!]?\s+)*"
+_REMIND = re.compile(rf"{_ASKS}remind\b(?:\s+(?P<whom>me|us)\b)?\s*(?P<link>{_LINK})?(?P<text>.*)", re.I | re.S)
+_VERB = rf"(?:(?P<verb>post|ask)\b:?|{_ASKS}remind\s+(?P<whom>me|us)\b(?P<link>\s*{_LINK})?)\s*(?P<text>.*)"
 _CRON = re.compile(rf"cron\s+(?P<when>.{{1,600}}?)\s+{_VERB}", re.I | re.S)
 _WHEN_FIRST = re.compile(rf"(?P<when>.{{1,{_LONGEST_PHRASE}}}?)[\s,]+{_VERB}", re.I | re.S)
-_REMIND = re.compile(r"(?:please\s+)?remind\b(?:\s+(?P<whom>me|us)\b)?\s*(?P<rest>.*)", re.I | re.S)
-_QUESTION = re.compile(r"(?:what|who|whom|whose|how|why|which|where|whether|when|if|of)\b", re.I)
-_TEXT_FIRST = re.compile(r"(?:(?:to|that|about)\b|:)\s*(?P<body>.*)", re.I | re.S)
-_SPLIT = re.compile(rf"{_LINK}\s*", re.I)
-# What may begin the phrase that ends a command; a lone "on" or "in" belongs to the text ("turn the oven on at 9").
-_NOT_AFTER = words("the a an my your our his her their this that")  # "enjoy the sun on friday"
-_NEVER_AFTER = words("by before after until till since from for than of to about and or")  # "due by friday"
+_TEXT_FIRST = re.compile(
+    r"(?P<verb>post|ask)\b:?\s*(?P<text>[\"“„].+[\"“”])[\s,]+(?P<when>[^\"“”]{1,200})", re.I | re.S
+)
+_QUESTION = re.compile(r"(?:what|who|whom|whose|how|why|which|where|whether|when|if)\b", re.I)
+_CLOCK = re.compile(r"\bat \d|\d:\d\d|\d ?[ap]m\b|\bevery \S+ at\b", re.I)
+# A phrase does not begin so ("turn the oven on at 9", "enjoy the sun") or end so ("tomorrow in the park"),
+_NO_BEGINNING = re.compile(
+    r"(?:on|in|of|and|or|for|to)\s+(?:at|on|in|from|every|each|today|tomorrow|tonight|next|this|noon|midnight|daily)\b"
+    r"|(?:of|and|or|month|week|year|days?(?!\s+after\s+tomorrow))\b|(?:sun|sat|may|mar|march|second|night|morning)\W*$"
+    r"|(?:a|an|the|my|our|your|his|her|their|that)\s(?!\s*(?:\d|[a-z]+(?:st|nd|rd|th)\b|second|last|day\s+after|end\b|hour|minute|week|fortnight|couple|quarter|half))",
+    re.I,
+)
+_NO_END = re.compile(r"(?:^|.*\s)(?:on|in|of|at|the|and|or|for|every|each|next|this|from|until|a|an)", re.I | re.S)
+# and the text beside it does not begin or end so ("friday after next", "due by friday"): it would be cut short.
+_GOES_ON = re.compile(
+    r"(?:after|before|or|and|but|weeks?|months?|of|from|until|till|except|at|on|in|by|every|each|next|sharp|\d+|one|two|three|four|five|six|seven|eight|nine|ten|fifteen|twenty|thirty|forty|fifty)\b",
+    re.I,
+)
+_NOT_AFTER = frozenset(words("the a an my our your his her their this that next last"))
+_NEVER_AFTER = frozenset(words("by before after until till since from for than of to about and or due except starting"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Request:
+class _Asked:
+    """What is asked for, but for when and the text: `splits` of the command into the two, the longest phrase first."""
+
     kind: Kind
-    text: str
-    when: str
-    everybody: bool = False
-    is_cron: bool = False
+    everybody: bool
+    splits: Iterable[tuple[str, str]]
+
+    def commands(self, phrases: Iterable[str], text: str) -> tuple[str, ...]:
+        """Return the commands for other phrases."""
+        text = text or _PLACEHOLDER
+        if self.kind != "remind" or looks_like_time(text):
+            if _unquoted(f'"{text}"') != text:
+                return ()
+            text = f'"{text}"'
+        if self.kind != "remind":
+            return tuple(f"{when} {self.kind} {text}" for when in phrases)
+        return tuple(f"remind {'us' if self.everybody else 'me'} {when} to {text}" for when in phrases)
 
 
-def _requested(text: str) -> _Request | None:
-    if match := _REMIND.match(text):
-        return _reminder(match["rest"], whom=match["whom"])
-    for pattern in (_CRON, _WHEN_FIRST):
-        match = pattern.match(text)
-        if match and _is_request(match, is_cron=pattern is _CRON):
-            kind: Kind = "remind" if match["whom"] else "post" if match["verb"].lower() == "post" else "ask"
-            return _Request(
-                kind=kind,
-                text=_unquoted(match["text"]),
-                when=_unquoted(match["when"]),
-                everybody=_is_us(match["whom"]),
-                is_cron=pattern is _CRON,
-            )
-    return None
+def _understood(command: str, read: Reader, timezone: str) -> Order | None:
+    try:
+        if (match := _CRON.match(command)) and re.search(r"[\"“@*0-9]", match["when"]):
+            return _order(_asked(match), partial(_expression, timezone=timezone), timezone)
+        asked = _split(command, read)
+        return _order(asked, read, timezone) if asked else None
+    except InvalidSchedule as exc:
+        raise NotUnderstood(str(exc), is_final=True) from exc
 
 
-def _is_request(match: re.Match[str], *, is_cron: bool) -> bool:
+def _expression(typed: str, *, timezone: str) -> When:
+    typed = _unquoted(typed)
+    cron = ALIASES.get(typed.lower(), " ".join(typed.split()))
+    Recurrence(cron, timezone)
+    return When(cron=cron)
+
+
+def _asked(match: re.Match[str], splits: Iterable[tuple[str, str]] | None = None) -> _Asked:
+    parts = match.groupdict()
+    verb = (parts.get("verb") or "remind").lower()
+    return _Asked(
+        kind="remind" if verb == "remind" else "post" if verb == "post" else "ask",
+        everybody=(parts.get("whom") or "").lower() == "us",
+        splits=splits if splits is not None else [(match["when"], match["text"])],
+    )
+
+
+def _split(command: str, read: Reader) -> _Asked | None:
+    if match := _REMIND.match(command):
+        link, rest = (match["link"] or "").strip().lower(), match["text"].strip()
+        last = list(_when_last(rest))
+        if _QUESTION.match(rest) or (link == "of" and not last):
+            return None
+        if match["whom"] is None:
+            raise NotUnderstood("I can remind you (me) or everybody here (us): remind me WHEN to TEXT.")
+        return _asked(match, last if link else [*_when_first(rest), *last])
+    if match := _TEXT_FIRST.fullmatch(command):
+        return _asked(match)
+    match = _WHEN_FIRST.match(command)
+    return _asked(match) if match and _is_request(match, read) else None
+
+
+def _is_request(match: re.Match[str], read: Reader) -> bool:
     """Return whether the text asks for a schedule, and is not a message to the agent with "ask" or "post" in it."""
     when, text = match["when"], match["text"].strip()
-    if is_cron:
-        return bool(re.search(r"[\"“@*0-9]", when))
-    unknown = unknown_words(when)
-    if unknown and unknown[0] == when.lower().split()[0].strip(","):
-        return False
-    if match["link"]:
-        return True
-    clocks, parts, rest = taken_apart(when)
-    is_quoted = text != _unquoted(text)
-    names_time = clocks or parts or SAYS_WHEN.search(f"{plain_words(rest)} {DIGIT_TH.findall(rest)}")
-    if not names_time and not (is_quoted and re.search("[0-9]", when)):
-        return False
-    return is_quoted or len(unknown) <= len(clocks)
+    is_clear = bool(match["link"]) or text != _unquoted(text)
+    try:
+        read(_unquoted(when))
+    except UnknownWord:
+        return bool(match["link"] or (looks_like_time(when) and (is_clear or _CLOCK.search(when))))
+    except Refused:
+        return is_clear or bool(_CLOCK.search(when))
+    return True
 
 
-def _reminder(rest: str, *, whom: str | None) -> _Request | None:
-    if _QUESTION.match(rest):
-        return None
-    first = _TEXT_FIRST.match(rest)
-    when, text = _when_last(first["body"]) if first else _when_before_link(rest)
-    # It ends the sentence, unlike that of a text to post.
-    text = text if text.endswith("..") else text.rstrip().removesuffix(".")
-    return _Request(kind="remind", text=_unquoted(text), when=when if whom else "", everybody=_is_us(whom))
+def _when_first(rest: str) -> Iterator[tuple[str, str]]:
+    """Split behind each of the first words; a number alone is a length ("2h call Anna")."""
+    for space in reversed(list(re.finditer(r"[\s,]+|:\s|$", rest[:_LONGEST_PHRASE]))):
+        when, text = rest[: space.start()], rest[space.end() :]
+        link = re.match(_LINK, text, re.I)
+        if (
+            when
+            and not _NO_END.fullmatch(when)
+            and (link or not (_GOES_ON.match(text) or re.fullmatch(r"in\s+\d+", when)))
+        ):
+            text = text[link.end() :] if link else text
+            yield when, text
+            if re.match(r"\d|an?\b|half\b", when):
+                yield f"in {when}", text
 
 
-def _when_before_link(rest: str) -> tuple[str, str]:
-    """Split at the last "to" before which every word can say when ("monday to friday at 9 to ..."), or at the first."""
-    links = list(_SPLIT.finditer(rest[: _LONGEST_PHRASE + 10]))
-    known = [link for link in links if not unknown_words(rest[: link.start()])]
-    for link in known[-1:] or links[:1]:
-        return rest[: link.start()], rest[link.end() :]
-    return rest.removesuffix("."), ""
+def _when_last(rest: str) -> Iterator[tuple[str, str]]:
+    """Split before each of the last words."""
+    rest = rest.rstrip().removesuffix(".")
+    start = max(len(rest) - _LONGEST_PHRASE, rest.rfind(_QUOTES[rest[0]][0], 1) + 1 if rest[:1] in _QUOTES else 0)
+    for word in re.finditer(r"(?<!\S)\S", rest[start:]):
+        text, when = rest[: start + word.start()].rstrip(" ,"), rest[start + word.start() :]
+        if text and text.lower().split()[-1] not in _NOT_AFTER and not _NO_BEGINNING.match(when):
+            yield when, text
 
 
-def _when_last(body: str) -> tuple[str, str]:
-    """Split before the longest ending whose words all say when; without one, the first part is empty."""
-    body = body.rstrip().removesuffix(".")
-    start = max(len(body) - _LONGEST_PHRASE, body.rfind(_QUOTES[body[0]][0], 1) + 1 if body[:1] in _QUOTES else 0)
-    for match in BEGINS_WHEN.finditer(body, start):
-        before = ["", *body[start : match.start()].lower().split()]
-        if before[-1] in _NOT_AFTER or unknown_words(body[match.start() :]):
+def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
+    """Return the order of the first split whose phrase has only words that say when. Raises NotUnderstood."""
+    unknown = ""
+    for phrase, typed in asked.splits:
+        text = typed if asked.kind != "remind" or typed.endswith("..") else typed.rstrip().removesuffix(".")
+        text = _unquoted(text)
+        try:
+            when = read(phrase)
+        except UnknownWord as exc:
+            unknown = unknown or str(exc)
             continue
-        pairs = pairwise(before)
-        names_day = any(NAMES_DAY.fullmatch(word) and article not in _NOT_AFTER for article, word in pairs)
-        if names_day or before[-1] in _NEVER_AFTER:
-            break
-        return body[match.start() :], body[: match.start()].rstrip().removesuffix(",")
-    return "", body
+        except Refused as exc:
+            raise NotUnderstood(str(exc), asked.commands(exc.nearest, text)) from exc
+        if not text:
+            raise NotUnderstood(
+                f"Say {'of what to remind you' if asked.kind == 'remind' else f'what to {asked.kind}'}."
+            )
+        if len(text) > LONGEST_TEXT:
+            raise NotUnderstood(
+                f"The text has {len(text)} characters; at most {LONGEST_TEXT:,} are possible.", is_final=True
+            )
+        if left := _left(typed, is_recurring=when.recurs):
+            message = (
+                f"Is {left!r} a part of the time? I read only {phrase.strip()!r}. Text in quotes is taken as it is."
+            )
+            raise NotUnderstood(message, _joined(asked, phrase, text, read))
+        others = asked.commands(when.others, text)
+        return Order(kind=asked.kind, text=text, timezone=timezone, when=when, everybody=asked.everybody, others=others)
+    see = "I do not see when. Write the time first or last: remind me WHEN to TEXT."
+    raise NotUnderstood(see if asked.kind == "remind" else unknown)
+
+
+def _left(typed: str, *, is_recurring: bool) -> str:
+    """Return what the text beside a phrase says of a time, or ""; what is in quotes is taken as it is."""
+    if typed.strip() != _unquoted(typed):
+        return ""
+    last = typed.lower().split()[-1]
+    return looks_like_time(typed, is_recurring=is_recurring) or (last if last in _NEVER_AFTER else "")
+
+
+def _joined(asked: _Asked, phrase: str, text: str, read: Reader) -> tuple[str, ...]:
+    """Return the command with the phrase and the time at the end of the text as one, if that can be read."""
+    for when, rest in _when_last(f"{text} {phrase}"):
+        with suppress(Refused):
+            read(when)
+            return asked.commands([when], _unquoted(rest)) if len(rest) < len(text) else ()
+    return ()
 
 
 def _unquoted(text: str) -> str:
@@ -163,43 +236,3 @@ def _unquoted(text: str) -> str:
         closes = next((inner[:at] for at, char in enumerate(inner) if char == bare[-1]), " ")
         return inner.strip() if closes[-1:].isspace() or not closes else text  # `"a" and "b"` is no quotation
     return text
-
-
-def _is_us(whom: str | None) -> bool:
-    return (whom or "").lower() == "us"
-
-
-def _command(request: _Request, when: str) -> str:
-    text = request.text or _PLACEHOLDER
-    if request.kind == "remind":
-        return f"remind {'us' if request.everybody else 'me'} {when} to {text}"
-    return f'{when} {request.kind} "{text}"'
-
-
-def _is_met(command: str, request: _Request, now: datetime, timezone: str) -> bool:
-    """Return whether the command reads back as the request: its text might be read as a part of WHEN."""
-    suggested = _requested(command)
-    if suggested is None:
-        return False
-    try:
-        return _order(suggested, now, timezone).text == (request.text or _PLACEHOLDER)
-    except (Refused, NotUnderstood, InvalidSchedule):
-        return False
-
-
-def _order(request: _Request, now: datetime, timezone: str) -> Order:
-    if not request.when:
-        raise Refused("Say whom to remind (me or us), when, and of what: remind me WHEN to TEXT.")
-    if not request.text:
-        raise Refused("Say of what to remind you." if request.kind == "remind" else f"Say what to {request.kind}.")
-    if len(request.text) > LONGEST_TEXT:
-        raise NotUnderstood(f"The text has {len(request.text)} characters; at most {LONGEST_TEXT:,} are possible.")
-    schedule = _expression(request.when) if request.is_cron else read_when(request.when, now, timezone)
-    at, cron = (schedule, None) if isinstance(schedule, datetime) else (None, schedule)
-    if cron:
-        Recurrence(cron, timezone)
-    return Order(kind=request.kind, text=request.text, timezone=timezone, at=at, cron=cron, everybody=request.everybody)
-
-
-def _expression(text: str) -> str:
-    return ALIASES.get(text.lower(), " ".join(text.split()))

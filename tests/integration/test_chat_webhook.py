@@ -657,7 +657,7 @@ def test_help_imports_neither_a_store_nor_a_client(tmp_path: Path, app: App) -> 
         "grpc",
         "googleapiclient",
         "google.auth.transport",
-        "recurrent",
+        "phrases",
     )
     assert status == 200, done.stderr
     assert "This is what I can do" in words_of(reply)

@@ -23,6 +23,7 @@ from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.model.value import Status
+from shared.model.wording import local_time
 from shared.store.documents import Unreadable, to_document
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Store, Won
@@ -191,9 +192,9 @@ def test_a_request_can_be_said_differently(chat: Chat) -> None:
     assert job.schedule_at == chat.now + 2 * HOUR
 
 
-@pytest.mark.parametrize("phrase", ["", "hello", "every 90 minutes post x", "remind me"])
+@pytest.mark.parametrize("phrase", ["", "hello", "every 30 seconds post x", "remind me"])
 def test_new_words_that_cannot_be_scheduled_are_told(chat: Chat, phrase: str) -> None:
-    """With examples; the card with the buttons stays."""
+    """With a way to go on; the card with the buttons stays."""
     told = chat.tap(chat.say(REMIND), "Change", inputs={"phrase": phrase})
 
     assert not replaces(told)
@@ -260,16 +261,95 @@ def test_one_card_makes_one_job(chat: Chat) -> None:
         chat.tap(changed, "Confirm")
 
 
-def test_what_cron_cannot_say_is_answered_with_what_comes_nearest(chat: Chat) -> None:
-    """As buttons: tapping one asks for its confirmation."""
-    told = chat.say('every 90 minutes post "drink"')
-    nearest = buttons_of(told)[0]
+def test_a_date_with_two_readings_is_asked_about(chat: Chat) -> None:
+    """Each reading is a button with the person's text and time; tapping one asks for its confirmation."""
+    told = chat.say("remind me on 12/1 at 17:30 to pay")
 
-    asked = chat.send(chat.app.click(nearest))
+    asked = chat.tap(told, "remind me on 2027-01-12 at 17:30 to pay")
 
-    assert len(buttons_of(told)) > 0
+    assert "1 December 2026 or 12 January 2027?" in words_of(told)
     assert chat.all() == []
-    assert "I post: drink" in words_of(asked)
+    assert "Tue 12 Jan 2027, 17:30" in words_of(asked)
+    assert "I remind you: pay" in words_of(asked)
+
+
+def test_what_is_not_understood_can_be_put_right_in_its_place(chat: Chat) -> None:
+    """The card keeps every word of it in a field, and offers nothing that was not meant."""
+    told = chat.say("remind me soonish to call Bob")
+
+    asked = chat.tap(told, "Change", inputs={"phrase": "remind me tomorrow at 9:00 to call Bob"})
+    chat.tap(asked, "Confirm")
+
+    (job,) = chat.all()
+    assert [each["text"] for each in buttons_of(told)] == ["Change"]
+    assert fields_of(told) == {"phrase": "remind me soonish to call Bob"}
+    assert job.payload["text"] == "<users/104> call Bob"
+
+
+def fields_of(reply: Any) -> dict[str, str]:
+    """Return the fields of a card and what stands in them."""
+    widgets = message_of(reply)["cardsV2"][0]["card"]["sections"][0]["widgets"]
+    return {each["textInput"]["name"]: each["textInput"]["value"] for each in widgets if "textInput" in each}
+
+
+def test_the_other_reading_is_one_tap_away(chat: Chat) -> None:
+    """At ten, "at 7" is seven in the evening; the morning is a button, which takes the place of the card."""
+    asked = chat.say("remind me at 7 to stretch")
+
+    changed = chat.tap(asked, "remind me on 2026-11-22 at 07:00 to stretch")
+    chat.tap(changed, "Confirm")
+
+    (job,) = chat.all()
+    assert "Sat 21 Nov 2026, 19:00" in words_of(asked)
+    assert replaces(changed)
+    assert "Sun 22 Nov 2026, 07:00" in words_of(changed)
+    assert local_time(job.schedule_at, "Europe/Berlin") == "Sun 22 Nov 2026, 07:00"
+
+
+def test_short_months_are_told_and_the_last_day_offered(chat: Chat) -> None:
+    """Five months of the year have no 31st."""
+    asked = chat.say('every month on the 31st at 9:00 post "rent"')
+
+    changed = chat.tap(asked, 'every month on the last day at 09:00 post "rent"')
+
+    assert "Months without a 31st are left out." in words_of(asked)
+    assert "Mon 30 Nov 2026, 09:00" in words_of(changed)
+
+
+def nowhere(chat: Chat, body: Any) -> Any:
+    """Return an event without a time zone."""
+    del (body["commonEventObject"] if chat.app.is_add_on else body["common"])["timeZone"]
+    return body
+
+
+def test_the_time_zone_is_told_where_chat_does_not_say_it(chat: Chat) -> None:
+    """It can be changed on the card, and is kept through every change."""
+    asked = chat.send(nowhere(chat, chat.app.message("remind me tomorrow at 9:00 to stretch")))
+
+    click = chat.app.click(button(asked, "Change"), inputs={"phrase": REMIND, "timezone": "Asia/Tokyo"})
+    changed = chat.send(nowhere(chat, click))
+    other = chat.send(
+        nowhere(chat, chat.app.click(button(changed, "Change"), inputs={"phrase": "remind me at 7 to rest"}))
+    )
+    last = chat.send(nowhere(chat, chat.app.click(button(other, "remind me on 2026-11-22 at 07:00 to rest"))))
+
+    assert "Chat does not say your time zone; I took UTC." in words_of(asked)
+    assert fields_of(asked) == {"phrase": "remind me tomorrow at 9:00 to stretch", "timezone": "UTC"}
+    assert fields_of(changed)["timezone"] == "Asia/Tokyo"
+    assert "Sun 22 Nov 2026, 07:00 (Asia/Tokyo)" in words_of(last)
+
+
+def test_a_known_time_zone_is_not_asked_about(chat: Chat) -> None:
+    """The card has no field for it."""
+    assert list(fields_of(chat.say(REMIND))) == ["phrase"]
+
+
+def test_an_unknown_time_zone_is_refused(chat: Chat) -> None:
+    """With the remedy."""
+    asked = chat.say(REMIND)
+
+    with pytest.raises(InvalidInput, match="Write an IANA name"):
+        chat.tap(asked, "Change", inputs={"phrase": REMIND, "timezone": "Bielefeld"})
 
 
 def test_what_people_write_is_shown_and_not_read_as_markup(chat: Chat) -> None:
@@ -632,6 +712,29 @@ def test_an_agent_that_takes_long_answers_by_a_job(chat: Chat) -> None:
     assert slow_keys[0] == job.execution_key
 
 
+@pytest.mark.parametrize("text", ["remind me soonish to call Bob", "remind me when it rains", "dance!"])
+def test_what_is_not_understood_is_for_the_agent(chat: Chat, text: str) -> None:
+    """It may understand more than a grammar."""
+    chat.agent = f"{AGENT}:answering"
+
+    assert "Shall I do this?" not in words_of(chat.say(text))
+    assert "I do not see when" not in words_of(chat.say(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("remind me on 12/1 to pay", "1 December 2026 or", id="a-choice"),
+        pytest.param('cron 61 9 * * * post "x"', "minute '61'", id="an-expression"),
+    ],
+)
+def test_what_the_grammar_can_say_better_is_not_for_the_agent(chat: Chat, text: str, says: str) -> None:
+    """The answer is at hand."""
+    chat.agent = f"{AGENT}:answering"
+
+    assert says in words_of(chat.say(text))
+
+
 def test_an_agent_that_cannot_be_found_does_not_hinder_the_commands(chat: Chat, tea: Job) -> None:
     """Only what is meant for it fails."""
     chat.agent = "nowhere:answer"
@@ -725,6 +828,17 @@ def test_a_button_of_another_app_does_nothing(
     assert message_of(reply) == {"text": NOT_OURS, "privateMessageViewer": {"name": "users/104"}}
     assert sealed.all() == before
     assert [vars(record)["fields"]["action"] for record in caplog.records] == ["button_refused"]
+
+
+def test_no_field_of_a_marked_button_counts(sealed: Chat) -> None:
+    """The mark is for the phrase on the button, and nobody knows who has filled in a field."""
+    asked = sealed.say("remind me at 7 to stretch")
+
+    forged = {"phrase": "remind me tomorrow to send it all", "timezone": "Asia/Tokyo"}
+    changed = sealed.tap(asked, "remind me on 2026-11-22 at 07:00 to stretch", inputs=forged)
+
+    assert "Sun 22 Nov 2026, 07:00 (Europe/Berlin)" in words_of(changed)
+    assert "I remind you: stretch" in words_of(changed)
 
 
 @pytest.mark.parametrize(

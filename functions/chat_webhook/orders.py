@@ -1,0 +1,59 @@
+"""What a person asks for, as values: an order with its schedule, or why a request is not understood.
+
+They are apart from what reads them, whose expressions are compiled only when somebody asks for something.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from shared.errors import InvalidInput
+
+Kind = Literal["remind", "post", "ask"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class When:
+    """A schedule. A one-shot has `at` alone; a recurring one has `cron` or `every`, perhaps from `at` on.
+
+    Times are aware and in UTC, `until` is exclusive, `except_dates` are local days. `others` are phrases for what else
+    may be meant, and `note` is what a person may not expect of it.
+    """
+
+    at: datetime | None = None
+    cron: str | None = None
+    every: str | None = None
+    until: datetime | None = None
+    except_dates: tuple[date, ...] = ()
+    others: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def recurs(self) -> bool:
+        return self.cron is not None or self.every is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """A request; `when` is read on the clocks of `timezone` (IANA). `others` are commands for other readings."""
+
+    kind: Kind
+    text: str
+    timezone: str
+    when: When
+    everybody: bool = False  # "remind us" rather than "remind me"
+    others: tuple[str, ...] = ()
+
+
+class NotUnderstood(InvalidInput):
+    """An unclear or impossible request for a schedule; `suggestions` are commands that may be meant."""
+
+    def __init__(self, message: str, suggestions: tuple[str, ...] = (), *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.suggestions = suggestions
+        self.is_final = is_final
+
+    @property
+    def is_for_agent(self) -> bool:
+        """Return whether an agent may understand more of it."""
+        return not self.suggestions and not self.is_final

@@ -1,0 +1,71 @@
+"""What in the text of an order looks like a time: then the phrase beside it is perhaps only a part of what was meant.
+
+It errs on the side of asking, as the text in quotes is always taken as it is.
+"""
+
+import re
+from difflib import get_close_matches
+
+from phrase_words import DAYS, MONTHS
+
+_DAY = rf"(?:{'|'.join(DAYS)}|mon|tues?|weds?|thu(?:rs?)?|fri|weekday|weekend|workday|business day)s?"
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_NAMED = rf"(?:{_DAY}|january|february|april|june|july|august|september|october|november|december)"
+_UNIT = "(?:sec|min|hour|hr|day|week|fortnight|month|quarter|year|weekend)[a-z]*"
+_FEW = "(?:an?|half|[0-9.,]+|one|two|three|four|five|six|seven|eight|nine|ten|few|several|other|couple|some)"
+_FEAST = "(?:christmas|xmas|easter|thanksgiving|halloween|new year'?s?|valentine'?s?)"
+_OWN = "".join(
+    rf"(?<!\b{word} )" for word in ("a", "the", "my", "our", "your", "his", "her", "their")
+)  # friday meeting
+_STOPS = (
+    r"(?=\W*$|[,;.]|\W+[0-9]"
+    r"|\W+(?:at|on|in|of|and|or|to|before|after|by|from|until|for|with|next|this|morning|evening)\b)"
+)
+_PATTERNS = rf"""
+\b(?:at )?[0-9]{{1,2}}:[0-9]{{2}}\b|\b[0-9]{{1,4}} ?[ap]\.?m\b|\bo'?clock\b|\b(?:noon|midnight|midday)\b
+\b(?:at|um|@|on|by|until|from)(?: the)? ?[0-9]{{1,4}}(?:st|nd|rd|th)?\b|\b[0-9]{{1,2}}(?:st|nd|rd|th)\b{_STOPS}
+\b[0-9]{{1,2}}/[0-9]{{1,2}}\b|\b[0-9]{{1,2}}\.[0-9]{{1,2}}\.|\b[0-9]{{4}}([-/])[0-9]{{1,2}}\1[0-9]{{1,2}}\b
+\b[0-9]{{1,2}}-[0-9]{{1,2}}-[0-9]{{2,4}}\b|\b{_MONTH}\.? [0-9]|\b[0-9]{{1,2}}(?:st|nd|rd|th)?\.? (?:of )?{_MONTH}\b
+{_OWN}\b{_NAMED}\b(?!')|\b{_NAMED}\b{_STOPS}
+\b(?:on|next|this|last|every|each|by|until|from|before|after|since|starting)(?: the)? (?:{_DAY}|sat|sun)\b
+\b(?:in|within|after|every|each|another) (?:about )?{_FEW}\b[\w ]{{0,12}}\b{_UNIT}\b|\bfrom now\b|\bonce an? \w+
+\b(?:{_UNIT}|time) (?:from|after|before) (?:today|tomorrow|next|that|{_DAY})\b
+\b(?:every|each) (?:{_UNIT}|{_DAY}|morning|afternoon|evening|night|[0-9])|\b(?:twice|\w+ times)\b
+\b(?:daily|hourly|weekly|monthly|yearly|annually|quarterly|nightly|fortnightly|biweekly)\b{_STOPS}
+\b(?:end|beginning|start|middle|close) of (?:the |this |next |each |every )?(?:business|{_UNIT}|{_NAMED})\b
+\b(?:eod|eow|eom|cob|asap|soon)\b|\b(?:shortly|eventually|sometime|someday|later)\W*(?:$| to\b| this\b| today\b)
+\b(?:in the|at|this|every|tomorrow) (?:morning|afternoon|evening|night|dawn|dusk|sunset|lunch)\b
+\b{_FEAST} (?:day|eve|monday|sunday)\b|\b(?:on|at|by|until|before|after) {_FEAST}|\b{_FEAST}\W*$
+\b(?:starting|until|till|except|beginning) \w+
+(?-i:\b(?:UTC|GMT|CES?T|E[SD]T|P[SD]T|MST|BST|JST)\b|\b[A-Z][a-z]+/[A-Z]\w+)
+\b(?:heute|morgen|übermorgen|uhr|stunden?|(?:mon|diens|donners|frei|sams|sonn)tags?|mittwochs?|jeden?|täglich)\b
+\b(?:demain|aujourd'hui|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|mañana|hoy|lunes|martes|jueves|viernes)\b
+"""
+_LOOKS = re.compile("|".join(_PATTERNS.strip().splitlines()), re.I)
+_LOOKS_RELATIVE = re.compile(
+    r"\b(?:today|tonight|tomorrow|tmrw|overmorrow"
+    r"|(?:next|this|coming) (?:week|month|year|weekend|morning|afternoon|evening))\b(?!'s)",
+    re.I,
+)
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]")
+_OFTEN_MISSPELT = (*DAYS, *(month for month in MONTHS if len(month) > 5), "tomorrow", "tonight")
+
+
+def looks_like_time(text: str, *, is_recurring: bool = False) -> str:
+    """Return what in a text looks like a time, or "". What recurs has no "today", so there that belongs to the text."""
+    bare = _QUOTED.sub('""', text.replace("’", "'"))  # noqa: RUF001
+    if found := _LOOKS.search(bare) or (None if is_recurring else _LOOKS_RELATIVE.search(bare)):
+        return found[0].strip()
+    return next((word for word in re.findall(r"[^\W\d_]+", bare) if spelt(word) != word), "")
+
+
+def spelt(text: str) -> str:
+    """Return a text with the misspelt names of days put right."""
+
+    def right(match: re.Match[str]) -> str:
+        word = match[0].lower()
+        if len(word) < 5 or word.rstrip("s") in _OFTEN_MISSPELT:
+            return match[0]
+        return (get_close_matches(word, _OFTEN_MISSPELT, n=1, cutoff=0.8) or [match[0]])[0]
+
+    return re.sub(r"[^\W\d_]+", right, text)
