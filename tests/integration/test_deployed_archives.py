@@ -28,9 +28,9 @@ from watchkeeper.dev.probe import answers
 START_SECONDS = 60  # nothing of the new environment is compiled yet
 # What it has no use for, and what is only in this checkout.
 NOT_SHIPPED = {
-    "tick": ("cron_descriptor", "googleapiclient", "httplib2", "pyairtable", "recurrent"),
-    "gmail_watch": ("agent", "cron_descriptor", "pyairtable", "recurrent"),
-    "airtable_refresh": ("agent", "cron_descriptor", "googleapiclient", "recurrent"),
+    "tick": ("cron_descriptor", "googleapiclient", "httplib2", "pyairtable"),
+    "gmail_watch": ("agent", "cron_descriptor", "pyairtable"),
+    "airtable_refresh": ("agent", "cron_descriptor", "googleapiclient"),
     "chat_webhook": ("googleapiclient", "httplib2", "pyairtable"),
 }
 NOT_DEPLOYED = ("functions", "pytest", "rich", "tests", "watchkeeper")
