@@ -127,7 +127,7 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (rf"\bevery (?=(?:early |late )?{_PART}\b)", "every day "),
     (rf"\b({_DAY} )?((?:early |late )?{_PART})s\b", lambda m: f"every {m[1] or 'day '}{m[2]}"),
     (rf"\b(?:from |between )?(?:every )?({_ONE_DAY}) ?(?:-|to|until|through) ?(?:every )?({_ONE_DAY})\b", _weekdays),
-    (rf"\bbetween ({_ONE_DAY}) and ({_ONE_DAY})\b", _weekdays),
+    (rf"\bbetween ({_ONE_DAY}) and ({_ONE_DAY})\b", lambda m: _weekdays(m).removeprefix("every ")),
     (r"\bevery (\d+ )?(week|month|year)(?:,? on)? every\b", r"every \1\2"),
     (rf"({_AND})(?:on )?every (?=\d+(?:st|nd|rd|th)|last|{_DAY}|{_MONTH})", r"\1"),
     (r"\b(except|excluding|but not) (?:on )?(?:every )?", r"\1 "),
@@ -164,7 +164,7 @@ _BARE = rf"(?:noon|midnight|\d{{1,2}}(?:[:.]\d\d)?(?: ?[ap]m| o'clock)?|\d{{3,4}
 _SURE = rf"(?:noon|midnight|\d{{1,2}}(?::|\.(?!0|1[0-2]))\d\d(?: ?[ap]m)?|\d{{1,4}} ?[ap]m|\d{{1,2}} o'clock){_END}"
 _AWAY = r"(?:(?:a )?(?:quarter|half|5|10|20|25|\d+ (?:minute|hour)) (?:past|after|to|before) )"
 _TIME = rf"(?:(?:at |@ ?)?(?:{_AWAY}{_BARE}|{_SURE})|(?:at |@ ?){_BARE})"
-_BEGIN = r"(?<![\w.:/-])(?<!\bon )"
+_BEGIN = r"(?<![\w.:/-])(?<!\bon )(?<!\bin )"
 _TIMES = re.compile(rf"{_BEGIN}{_TIME}(?:{_AND}(?:at )?{_BARE})*")
 _HOURS = re.compile(
     rf"{_BEGIN}(?:(?:from |between ){_BARE} (?:to|until|and) {_BARE}"

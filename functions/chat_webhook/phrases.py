@@ -65,13 +65,16 @@ _CLOCK = re.compile(r"\bat \d|\d:\d\d|\d ?[ap]m\b|\bevery \S+ at\b", re.I)
 _NO_BEGINNING = re.compile(
     r"(?:on|in|of|and|or|for|to)\s+(?:at|on|in|from|every|each|today|tomorrow|tonight|next|this|noon|midnight|daily)\b"
     r"|(?:of|and|or|month|week|year|days?(?!\s+after\s+tomorrow))\b|(?:sun|sat|may|mar|march|second|night|morning)\W*$"
-    r"|(?:a|an|the|my|our|your|his|her|their|that)\s(?!\s*(?:\d|[a-z]+(?:st|nd|rd|th)\b|second|last|day\s+after|end\b|hour|minute|week|fortnight|couple|quarter|half))",
+    r"|(?:a|an|the|my|our|your|his|her|their|that)\s+(?!\d|[a-z]+(?:st|nd|rd|th)\b|second|last|day\s+after|end\b"
+    r"|hour|minute|week|fortnight|couple|quarter|half)",
     re.I,
 )
 _NO_END = re.compile(r"(?:^|.*\s)(?:on|in|of|at|the|and|or|for|every|each|next|this|from|until|a|an)", re.I | re.S)
 # and the text beside it does not begin or end so ("friday after next", "due by friday"): it would be cut short.
 _GOES_ON = re.compile(
-    r"(?:after|before|or|and|but|weeks?|months?|of|from|until|till|except|at|on|in|by|every|each|next|sharp|\d+|one|two|three|four|five|six|seven|eight|nine|ten|fifteen|twenty|thirty|forty|fifty)\b",
+    r"(?:after|before|or|and|but|of|from|until|till|except|at|on|in|by|every|each|next|sharp|ago|[ap]m|\d+"
+    r"|(?:second|minute|hour|day|week|month|year)s?|(?:one|two|three|four|five|six|seven|eight|nine|ten)"
+    r"|(?:fifteen|twenty|thirty|forty|fifty))\b",
     re.I,
 )
 _NOT_AFTER = frozenset(words("the a an my our your his her their this that next last"))
@@ -158,11 +161,10 @@ def _when_first(rest: str) -> Iterator[tuple[str, str]]:
     for space in reversed(list(re.finditer(r"[\s,]+|:\s|$", rest[:_LONGEST_PHRASE]))):
         when, text = rest[: space.start()], rest[space.end() :]
         link = re.match(_LINK, text, re.I)
-        if (
-            when
-            and not _NO_END.fullmatch(when)
-            and (link or not (_GOES_ON.match(text) or re.fullmatch(r"in\s+\d+", when)))
-        ):
+        is_whole = link or not (_GOES_ON.match(text) or re.fullmatch(r"in\s+\d+", when))
+        if re.search(r"\d\s+to\s+\d", f"{when[-1:]} {text[:6]}"):
+            is_whole = False  # "in 5 to 10 minutes"
+        if when and is_whole and not _NO_END.fullmatch(when):
             text = text[link.end() :] if link else text
             yield when, text
             if re.match(r"\d|an?\b|half\b", when):
@@ -175,7 +177,9 @@ def _when_last(rest: str) -> Iterator[tuple[str, str]]:
     start = max(len(rest) - _LONGEST_PHRASE, rest.rfind(_QUOTES[rest[0]][0], 1) + 1 if rest[:1] in _QUOTES else 0)
     for word in re.finditer(r"(?<!\S)\S", rest[start:]):
         text, when = rest[: start + word.start()].rstrip(" ,"), rest[start + word.start() :]
-        if text and text.lower().split()[-1] not in _NOT_AFTER and not _NO_BEGINNING.match(when):
+        before = text.lower().split()[-1] if text else "the"
+        is_cut = before in _NOT_AFTER or (when[0].isdigit() and before in ("in", "at", "on", "around"))
+        if not is_cut and not _NO_BEGINNING.match(when):
             yield when, text
 
 
