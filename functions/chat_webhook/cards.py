@@ -16,10 +16,19 @@ from seal import NAME as SEAL
 from seal import Seal
 from shared.model.history import Run
 from shared.model.job import Job
-from shared.model.recurrence import Recurrence, load_timezone
+from shared.model.recurrence import load_timezone, oddities
 from shared.model.times import iso
 from shared.model.value import Status
-from shared.model.wording import clock_change, for_space, in_words, local_time, occurrences, person, where_to_look, why
+from shared.model.wording import (
+    clock_change,
+    for_space,
+    local_time,
+    occurrences,
+    person,
+    when,
+    where_to_look,
+    why,
+)
 
 escape = partial(escape_html, quote=False)
 
@@ -134,17 +143,14 @@ class Cards:
     # -- parts ---------------------------------------------------------------------------------------------------------
 
     def _times(self, order: Order) -> Widget:
-        when, zone = order.when, order.timezone
-        if when.cron is None:
-            lines = [f"{self._local(when.at or self._now, zone)} ({zone})"]
-        else:
-            following = occurrences(Recurrence(when.cron, zone), self._now, RUNS_SHOWN)
-            lines = [
-                f"{in_words(when.cron) or when.cron} ({zone})",
-                "Next:",
-                *(self._local(at, zone) for at in following),
-            ]
-        return _text("\n".join(filter(None, [*lines, when.note])))
+        asked, zone = order.when, order.timezone
+        lines = [f"{self._local(asked.at or self._now, zone)} ({zone})"]
+        if asked.recurs:
+            schedule = asked.schedule(zone)
+            following = (self._local(at, zone) for at in occurrences(schedule, self._now, RUNS_SHOWN))
+            odd = (f"Note: {each}." for each in oddities(asked.cron or ""))
+            lines = [when(schedule), *odd, "Next:", *following]
+        return _text("\n".join(filter(None, [*lines, asked.note])))
 
     def _local(self, moment: datetime, timezone: str) -> str:
         change = clock_change(moment.astimezone(load_timezone(timezone)))
@@ -154,7 +160,7 @@ class Cards:
         return f"{self._schedule(job)} {why(job, self._now, self._timezone)}".strip()
 
     def _schedule(self, job: Job) -> str:
-        return "" if job.cron is None else f"{in_words(job.cron) or job.cron} ({job.timezone or 'UTC'})."
+        return f"{when(job.schedule)}." if job.is_recurring else ""
 
     def _summary(self, job: Job) -> Widget:
         says = {"topLabel": f"{job.status}, {job.id}", "text": escape(title(job)), "bottomLabel": self._next(job)}
@@ -197,8 +203,8 @@ def unpacked(text: str) -> Order:
     fields = json.loads(text)
     at, until = (_moment(fields.pop(name, None)) for name in ("at", "until"))
     days = tuple(date.fromisoformat(day) for day in fields.pop("except_dates", ()))
-    when = When(at=at, until=until, except_dates=days, cron=fields.pop("cron", None), every=fields.pop("every", None))
-    return Order(**fields, when=when)
+    cron, every = fields.pop("cron", None), fields.pop("every", None)
+    return Order(**fields, when=When(at=at, until=until, except_dates=days, cron=cron, every=every))
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -211,10 +217,11 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _packed(order: Order) -> str:
-    when = order.when
-    times = {"at": when.at and iso(when.at), "until": when.until and iso(when.until), "cron": when.cron}
-    fields = {"kind": order.kind, "text": order.text, "timezone": order.timezone, "everybody": order.everybody, **times}
-    return json.dumps({**fields, "every": when.every, "except_dates": [day.isoformat() for day in when.except_dates]})
+    fields = {"kind": order.kind, "text": order.text, "timezone": order.timezone, "everybody": order.everybody}
+    asked = order.when
+    times = {"at": asked.at and iso(asked.at), "until": asked.until and iso(asked.until), "cron": asked.cron}
+    days = [day.isoformat() for day in asked.except_dates]
+    return json.dumps({**fields, **times, "every": asked.every, "except_dates": days})
 
 
 def _doing(order: Order) -> str:

@@ -42,10 +42,6 @@ NOT_OURS = (
     "Nothing was done: I cannot verify that this button is mine. Write to me instead; jobs lists what is scheduled, "
     "with buttons that work."
 )
-NOT_YET = (
-    "I understand that, but I cannot schedule it yet: an interval that cron cannot say, a start, an end or days off. "
-    "Nothing is scheduled."
-)
 LATER = "This takes longer than Chat waits for an answer. I will post the answer here."
 
 
@@ -137,8 +133,6 @@ class Conversation:
         return understand(text, now=self.now, timezone=timezone)
 
     def _confirm(self, order: Order, phrase: str, job_id: str, *, user: str, replaces: bool = False) -> Reply:
-        if order.when.every or order.when.until or order.when.except_dates or (order.when.cron and order.when.at):
-            return says(NOT_YET)
         known = bool(self.event.timezone)
         card = self.cards.confirm(order, job_id=job_id, user=user, phrase=phrase, is_zone_known=known)
         return shows(card, replaces=replaces)
@@ -184,6 +178,9 @@ class Conversation:
                 id=given.get("id", ""),
                 at=when.at,
                 cron=when.cron,
+                every=when.every,
+                until=when.until,
+                except_dates=when.except_dates,
                 timezone=order.timezone,
                 space=self.event.space,
                 by=self._by,

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from shared.errors import InvalidInput
+from shared.model.schedule import Schedule
 
 Kind = Literal["remind", "post", "ask"]
 
@@ -31,6 +32,17 @@ class When:
     @property
     def recurs(self) -> bool:
         return self.cron is not None or self.every is not None
+
+    def schedule(self, timezone: str) -> Schedule:
+        """Return the occurrences of what recurs. Raises InvalidSchedule."""
+        return Schedule(
+            cron=self.cron,
+            every=self.every,
+            timezone=timezone,
+            starts_at=self.at,
+            until=self.until,
+            except_dates=self.except_dates,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from orders import When
 from phrase_days import DAY, Here, days_of, fields, is_elapsed, later, listed, months, nths, numbered, weekdays
 from phrase_words import DAYS, TIME, DayMarks, Marks, Refused, marks_of, said
-from shared.model.recurrence import Recurrence, load_timezone
+from shared.model.recurrence import load_timezone
+from shared.model.schedule import just_before
 
 FURTHEST = timedelta(days=366)
 WAKING = 6  # nobody means an earlier hour by "at 3"
@@ -197,13 +198,14 @@ def _recurring(marks: Marks, here: Here) -> When:
         when = _by_days(marks, number, unit, start, here)
     else:
         when = _by_cron(marks, number, unit, start, here)
-    first = when.at
-    if not when.every or first is None:
-        first = Recurrence(when.cron or "", here.timezone).after(max(when.at or here.now, here.now))
+    first = when.schedule(here.timezone).after(just_before(here.now))
+    if first is None:
+        raise _unreadable(marks)
     until = _until(marks, first.astimezone(load_timezone(here.timezone)).date(), here)
-    if until and until <= first:
+    when = replace(when, until=until, except_dates=_days_off(marks, here))
+    if when.schedule(here.timezone).after(just_before(here.now)) is None:
         raise Refused(f"{said(marks.phrase)!r} ends before it begins.")
-    return replace(when, until=until, except_dates=_days_off(marks, here))
+    return when
 
 
 def _rhythm(marks: Marks) -> tuple[int, str]:

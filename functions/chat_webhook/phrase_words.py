@@ -40,12 +40,17 @@ _NUMBERS = words(
 _NTHS = words("""zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth
     fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth""")
 _TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90}
-_ENDS = {1: "st", 2: "nd", 3: "rd"}
+
+
+def _ordinal(number: int) -> str:
+    return f"{number}{'th' if 10 < number < 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
 _COUNTED = (
     {word: f"{n}" for n, word in enumerate(_NUMBERS)}
-    | {word: f"{n}{_ENDS.get(n, 'th')}" for n, word in enumerate(_NTHS) if word != "second"}  # it may be a unit
+    | {word: _ordinal(n) for n, word in enumerate(_NTHS) if word != "second"}  # it may be a unit
     | {f"{tens} {_NUMBERS[n]}".removesuffix(" zero"): f"{ten + n}" for tens, ten in _TENS.items() for n in range(10)}
-    | {f"{tens} {_NTHS[n]}": f"{ten + n}{_ENDS.get(n, 'th')}" for tens, ten in _TENS.items() for n in range(1, 10)}
+    | {f"{tens} {_NTHS[n]}": _ordinal(ten + n) for tens, ten in _TENS.items() for n in range(1, 10)}
     | {"thirtieth": "30th"}
 )
 _ANY_COUNTED = "|".join(sorted(_COUNTED, key=len, reverse=True)).replace(" ", "[ -]")
@@ -72,7 +77,12 @@ _NTH = r"(?:\d{1,2}(?:st|nd|rd|th)|last)"
 _PART = r"(?:morning|afternoon|evening|night)"
 _AND = r"(?:\s?, (?:and )?| and | or | ?& ?)"
 _SPAN = rf"\d+ {_UNIT}(?:(?:{_AND}| )\d+ {_UNIT})*"
+_EVERY_DAY = rf"(?:every )?({_ONE_DAY})"
 _OF_MONTH = rf"(?=(?:the |every |this |next )?(?:month|{_MONTH})\b)"
+
+
+def _as_nth(match: re.Match[str]) -> str:
+    return _ordinal(int(match[0]))
 
 
 def _minutes(match: re.Match[str]) -> str:
@@ -126,7 +136,7 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"\bevery quarter\b", "every 3 month"),
     (rf"\bevery (?=(?:early |late )?{_PART}\b)", "every day "),
     (rf"\b({_DAY} )?((?:early |late )?{_PART})s\b", lambda m: f"every {m[1] or 'day '}{m[2]}"),
-    (rf"\b(?:from |between )?(?:every )?({_ONE_DAY}) ?(?:-|to|until|through) ?(?:every )?({_ONE_DAY})\b", _weekdays),
+    (rf"\b(?<!starting )(?:from |between )?{_EVERY_DAY} ?(?:-|to|until|through) ?{_EVERY_DAY}\b", _weekdays),
     (rf"\bbetween ({_ONE_DAY}) and ({_ONE_DAY})\b", lambda m: _weekdays(m).removeprefix("every ")),
     (r"\bevery (\d+ )?(week|month|year)(?:,? on)? every\b", r"every \1\2"),
     (rf"({_AND})(?:on )?every (?=\d+(?:st|nd|rd|th)|last|{_DAY}|{_MONTH})", r"\1"),
@@ -139,7 +149,8 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (rf"\bend of {_OF_MONTH}", "last day of "),
     (rf"\b(?:starting|start) of {_OF_MONTH}", "1st day of "),
     (r"\b12 (noon|midnight)\b", r"\1"),
-    (r"\b(?:days|on day) (\d+(?:, (?:and )?\d+| and \d+)*)\b", lambda m: re.sub(r"\d+", r"\g<0>th", m[1])),
+    (r"\b(?:days|on day) (\d+(?:, (?:and )?\d+| and \d+)*)\b", lambda m: re.sub(r"\d+", _as_nth, m[1])),
+    (r"(?<=\bon the )\d{1,2}(?= at\b|$)", _as_nth),
     (r"\bat :(\d\d)\b|\bat (\d+) minute past (?:the|every) hour\b", lambda m: f"at minute {m[1] or m[2]}"),
 )  # fmt: skip
 
@@ -225,6 +236,8 @@ class Marks:
 
 def marks_of(phrase: str) -> Marks:
     """Read the marks of a phrase. Raises Refused for a word that says no time, and where two marks contradict."""
+    if capital := re.search(r"\d+ ?M\b", phrase):
+        raise Refused(f"Is {capital[0]!r} minutes or months?")
     rest = canonical(phrase)
     rest, hours = _taken(_HOURS, rest)
     rest, times = _taken(_TIMES, rest)

@@ -167,7 +167,7 @@ def _when_first(rest: str) -> Iterator[tuple[str, str]]:
         if when and is_whole and not _NO_END.fullmatch(when):
             text = text[link.end() :] if link else text
             yield when, text
-            if re.match(r"\d|an?\b|half\b", when):
+            if re.match(r"\d+\s?[a-z]|an?\b|half\b", when):
                 yield f"in {when}", text
 
 

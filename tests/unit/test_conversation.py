@@ -316,6 +316,60 @@ def test_short_months_are_told_and_the_last_day_offered(chat: Chat) -> None:
     assert "Mon 30 Nov 2026, 09:00" in words_of(changed)
 
 
+@pytest.mark.parametrize(
+    ("said", "fields", "words"),
+    [
+        pytest.param(
+            'every other friday at 10:00 post "pay"',
+            {"every": "2w", "starts_at": "2026-11-27T09:00:00Z"},
+            ["Every 2 weeks (Europe/Berlin)", "Fri 27 Nov 2026, 10:00\nFri 11 Dec 2026, 10:00"],
+            id="weeks",
+        ),
+        pytest.param(
+            'every 90 minutes post "pay"',
+            {"every": "90m", "starts_at": "2026-11-21T10:30:00Z"},
+            ["Every 90 minutes (Europe/Berlin)", "Sat 21 Nov 2026, 11:30\nSat 21 Nov 2026, 13:00"],
+            id="minutes",
+        ),
+        pytest.param(
+            'every day at 9:00 starting monday until friday except november 25 post "pay"',
+            {
+                "cron": "0 9 * * *",
+                "starts_at": "2026-11-22T23:00:00Z",
+                "until": "2026-11-27T23:00:00Z",
+                "except_dates": ["2026-11-25"],
+            },
+            ["until Sat 28 Nov 2026, 00:00, except 25 Nov 2026", "Mon 23 Nov 2026, 09:00\nTue 24 Nov 2026, 09:00"],
+            id="bounds",
+        ),
+        pytest.param(
+            'weekdays at 9:00 except fridays until december post "pay"',
+            {"cron": "0 9 * * 1,2,3,4", "until": "2026-11-30T23:00:00Z"},
+            ["until Tue 1 Dec 2026, 00:00", "Wed 25 Nov 2026, 09:00"],
+            id="weekdays-off",
+        ),
+    ],
+)
+def test_what_cron_cannot_say_is_an_interval_or_has_bounds(
+    chat: Chat, said: str, fields: dict[str, Any], words: list[str]
+) -> None:
+    """The card says it with the next runs, and the job has every part of it."""
+    asked = chat.say(said)
+    done = chat.tap(asked, "Confirm")
+
+    (job,) = chat.all()
+    names = ("cron", "every", "until", "except_dates", "starts_at")
+    stored = {name: value for name, value in to_document(job).items() if name in names and value}
+    assert all(each in words_of(asked) for each in words), words_of(asked)
+    assert json.loads(json.dumps(stored, default=iso)) == fields
+    assert "Scheduled: pay" in words_of(done)
+
+
+def test_a_note_says_what_may_not_be_meant(chat: Chat) -> None:
+    """Both day fields are restricted, and either is enough."""
+    assert "either is enough" in words_of(chat.say('cron 0 9 1 * 1 post "x"'))
+
+
 def nowhere(chat: Chat, body: Any) -> Any:
     """Return an event without a time zone."""
     del (body["commonEventObject"] if chat.app.is_add_on else body["common"])["timeZone"]
