@@ -112,13 +112,16 @@ class Job(JobLife):
         is_waiting = self.status in (Status.PENDING, Status.PAUSED)
         if is_waiting and (self.regular_at is not None or self._waits_for_another_try()):
             return self._asked(now, by, status=status, ready_at=now)
+        # After the end of a schedule there is no regular occurrence to keep. By a clock that is behind, the extra one
+        # would lie before some that have ended, and go on with them.
+        has_ended = self.is_recurring and not self._is_alive()
         return self._asked(
             now,
             by,
             status=status,
-            schedule_at=self._unused_time(now),
+            schedule_at=self._unused_time(max(now, self.schedule_at) if has_ended else now),
             ready_at=now,
-            regular_at=self.schedule_at if self.is_recurring and self._is_alive() else None,
+            regular_at=self.schedule_at if self.is_recurring and not has_ended else None,
             attempts=0,
             reclaims=0,
             expire_at=None,

@@ -131,7 +131,8 @@ def instants(clock: datetime, zone: ZoneInfo, *, fixed: bool) -> list[datetime]:
 
 
 def _after_gap(clock: datetime, zone: ZoneInfo, low: datetime, high: datetime) -> list[datetime]:
-    """The end of the gap, which lies in (low, high], unless the clock time's whole day falls into it."""
+    """Return the end of the gap, in (low, high], unless the clock time's whole day falls into it."""
+    low, high = (moment.replace(microsecond=0) for moment in (low, high))  # clocks change at a full second
     seconds = range(int((high - low).total_seconds()))
     end = low + _SECOND * bisect_left(seconds, True, key=lambda n: clock_at(low + n * _SECOND, zone) > clock)
     day_is_skipped = clock_at(end - _SECOND, zone).date() < clock.date() < clock_at(end, zone).date()

@@ -87,6 +87,13 @@ def test_occurrences_follow_each_other_in_both_directions(every: str, timezone: 
     assert preceding(interval, known[-1], len(known)) == known[::-1]
 
 
+def test_a_start_between_two_seconds_changes_nothing_about_a_gap() -> None:
+    """A start that is not given is now, to the microsecond; the first moment after the gap is a full minute."""
+    interval = Interval("6d", "America/Havana", at("2026-03-02T00:30:00.846960-05:00"))
+
+    assert interval.after(at("2026-03-07T12:00-05:00")) == at("2026-03-08T01:00-04:00")
+
+
 def test_nothing_comes_before_the_start() -> None:
     """The start is the first occurrence, however long before one looks; before it there is none."""
     start = at("2026-11-25T00:00Z")

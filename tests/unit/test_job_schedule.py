@@ -426,6 +426,20 @@ def test_an_extra_run_is_kept_when_the_bounds_change(rich: Job, now: datetime) -
     assert (paused.status, paused.ready_at, paused.schedule_at) == (Status.PAUSED, None, now + 12 * DAY)
 
 
+@pytest.mark.parametrize("late", [-2 * DAY, -HOUR, HOUR])
+def test_an_extra_run_after_the_end_begins_nothing_anew(
+    job_factory: JobFactory, now: datetime, late: timedelta
+) -> None:
+    """Also when it is asked for by a clock that is behind: what has ended stays over, and the job completed."""
+    job = job_factory(every="1d", until=now + 2 * DAY)
+    over = ran(ran(job, now), now + DAY)
+
+    again = ran(over.run(now=now + DAY + late), now + 2 * DAY)
+
+    assert (over.status, again.status) == (Status.COMPLETED, Status.COMPLETED)
+    assert len({run.schedule_at for run in again.recent_runs}) == 3
+
+
 def test_another_timezone_keeps_the_start(rich: Job, now: datetime) -> None:
     """The rhythm goes on from the same moment, on other clocks."""
     edited = rich.edit(now=now + HOUR, timezone="America/New_York")
