@@ -99,7 +99,8 @@ class JobValue:
         if self.pause_after_failures is not None:
             self._check_count("pause_after_failures", self.pause_after_failures, least=1, most=1000)
         if self.grace_seconds is not None:
-            self._check_count("grace_seconds", self.grace_seconds, most=LONGEST_GRACE_SECONDS)
+            # With less, a tick a minute would leave out every occurrence.
+            self._check_count("grace_seconds", self.grace_seconds, least=60, most=LONGEST_GRACE_SECONDS)
         for name in ("space", "created_by", "updated_by"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and len(value) <= 500):

@@ -179,7 +179,7 @@ def test_a_usage_error_names_what_is_wrong(run: Terminal, args: Sequence[str], s
         pytest.param(["jobs", "add", "digest", "--every", "1 day"], "every '1 day' cannot be read", id="every"),
         pytest.param(["jobs", "add", "digest", "--every", "1d", "--until", "2020-01-01"], "never comes", id="never"),
         pytest.param(["jobs", "add", "digest", "--until", "2027-01-01"], "give cron or every", id="end-of-a-one-shot"),
-        pytest.param(["jobs", "add", "digest", "--every", "1d", "--grace", "1h"], "misfire rule skip", id="grace"),
+        pytest.param(["jobs", "add", "digest", "--every", "1d", "--grace", "9s"], "from 60", id="grace"),
         pytest.param(["jobs", "add", "digest", "--cron", "@daily", "--timezone", "Mars"], "'Mars'", id="timezone"),
         pytest.param(["jobs", "add", "digest", "--at", "2027-01-01", "--timezone", "Mars"], "'Mars'", id="zone-of-at"),
         pytest.param(["jobs", "add", "digest", "--at", "0001-01-01T00:00+14:00"], "too far away", id="before-all-time"),
@@ -752,6 +752,16 @@ def test_an_export_holds_what_cannot_be_read_too(run: Terminal) -> None:
 
     assert json.loads(result.stdout) == [{**document, "id": "bad"}]
     assert "1 cannot be read" in result.stderr
+
+
+def test_a_grace_means_the_misfire_rule_skip(run: Terminal) -> None:
+    """Unless another rule is named, which is refused."""
+    run("jobs", "add", "log", "--id", "job", "--payload", HELLO, "--every", "6d", "--grace", "30m")
+    refused = run("jobs", "edit", "job", "--grace", "30m", "--misfire", "coalesce")
+
+    job = run.job("job")
+    assert (job.misfire, job.grace_seconds) == ("skip", 1800)
+    assert refused.exit_code == 1
 
 
 def test_a_hyphen_exports_to_standard_output(run: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

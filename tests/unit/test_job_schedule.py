@@ -201,7 +201,7 @@ def test_dates_are_kept_in_order_and_once_each(job_factory: JobFactory) -> None:
 # -- grace -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("grace", [None, timedelta(minutes=30), timedelta(0)], ids=["default", "30-min", "none"])
+@pytest.mark.parametrize("grace", [None, timedelta(minutes=30), MINUTE], ids=["default", "30-min", "least"])
 def test_skip_runs_what_is_at_most_the_grace_late(
     job_factory: JobFactory, now: datetime, grace: timedelta | None
 ) -> None:
@@ -287,9 +287,13 @@ def test_another_try_is_no_failure_in_a_row(job_factory: JobFactory, now: dateti
         ),
         pytest.param({"every": "6d", "grace": MINUTE}, "grace is for the misfire rule skip", id="grace to coalesce"),
         pytest.param({"every": "6d", "misfire": "skip", "grace": 30}, "grace is '30'; .* a timedelta", id="number"),
-        pytest.param({"every": "6d", "misfire": "skip", "grace": -MINUTE}, "whole number from 0", id="negative"),
+        pytest.param(
+            {"every": "6d", "misfire": "skip", "grace": 59 * MINUTE / 60},
+            "whole number from 60",
+            id="shorter than a cadence",
+        ),
         pytest.param({"every": "6d", "misfire": "skip", "grace": MINUTE / 7}, "whole number", id="fraction"),
-        pytest.param({"every": "6d", "misfire": "skip", "grace": 999 * DAY}, "from 0 to 31622400", id="years"),
+        pytest.param({"every": "6d", "misfire": "skip", "grace": 999 * DAY}, "from 60 to 31622400", id="years"),
         pytest.param({"every": "6d", "pause_after_failures": -1}, "whole number from 1 to 1000", id="failures"),
         pytest.param({"every": "6d", "pause_after_failures": "x"}, "whole number from 1 to 1000", id="text"),
     ],

@@ -62,7 +62,11 @@ def definition_options(command: Command) -> Command:
             type=click.Choice([rule.value for rule in Misfire]),
             help="Of missed occurrences, run the newest (coalesce, the default), or none that is too late (skip).",
         ),
-        click.option("--grace", type=Duration(), help="How late is too late, with --misfire skip.  [default: 10m]"),
+        click.option(
+            "--grace",
+            type=Duration(),
+            help="How late is too late, at least 1m; implies --misfire skip.  [default: 10m]",
+        ),
         click.option(
             "--pause-after-failures",
             type=click.IntRange(0, 1000),
@@ -139,6 +143,8 @@ def _definition(session: Session, options: dict[str, Any], zone: str) -> dict[st
     for name in ("at", "until"):
         if given.get(name, FOREVER) != FOREVER:
             given[name] = place(given[name], given.get("timezone") or zone)
+    if "grace" in given:
+        given.setdefault("misfire", Misfire.SKIP.value)
     if "delay" in given:
         given["at"] = session.clock() + given.pop("delay")
     return given
