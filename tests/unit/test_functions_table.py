@@ -157,6 +157,37 @@ def test_a_setting_in_the_table_comes_from_the_environment(cadence: str, cron: s
 
 
 @pytest.mark.parametrize(
+    ("cadence", "item"),
+    [
+        ("@hourly", "@hourly"),
+        ("0 9 L * *", "L"),
+        ("0 9 * * 5L", "5L"),
+        ("0 9 * * MON#2", "MON#2"),
+        ("0 9 1,L * *", "L"),
+        ("0 22-5 * * *", "22-5"),
+        ("0 9 * * FRI-MON", "FRI-MON"),
+        ("0 9 * Nov-Feb *", "NOV-FEB"),
+        ("5/10 * * * *", "5/10"),
+    ],
+)
+def test_what_only_we_take_is_refused_for_cloud_scheduler(cadence: str, item: str) -> None:
+    """A job may recur so; a function is called by Cloud Scheduler, which says so only when all else is deployed."""
+    assert Recurrence(cadence, "UTC")
+
+    for name in ("SCHEDULER_CADENCE", "GMAIL_WATCH_SCHEDULE", "AIRTABLE_REFRESH_SCHEDULE"):
+        with pytest.raises(InvalidSettings, match=re.escape(f"Cloud Scheduler does not take {item!r}; it takes")):
+            read_functions({name: cadence})
+
+
+@pytest.mark.parametrize(
+    "cadence", ["*/5 * * * *", "0-59/7 8-17 1,15 JAN-MAR,dec 1-5", "0 0 * * 7", "0 0 * * MON-FRI", "0 0 31 12 sun"]
+)
+def test_what_cloud_scheduler_takes_is_taken(cadence: str) -> None:
+    """As in its documentation: numbers, names, ranges, their steps, and lists."""
+    assert read_functions({"SCHEDULER_CADENCE": cadence})[0].scheduler_job is not None
+
+
+@pytest.mark.parametrize(
     ("old", "new", "says"),
     [
         pytest.param('entry_point = "tick"', "", "tick: entry_point must be text", id="missing"),

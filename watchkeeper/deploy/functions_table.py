@@ -210,6 +210,9 @@ def _function(name: str, table: "_Table", common: "_Table", secrets: set[str]) -
     )
 
 
+_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_PLAIN_CRON = re.compile(r"\*(/\d+)?|(?P<low>\d+|[A-Z]{3})(-(?P<high>\d+|[A-Z]{3})(/\d+)?)?", re.ASCII)
 _RETRY_KEYS = ("retry_count", "max_retry_duration", "min_backoff", "max_backoff", "max_doublings")
 
 
@@ -220,6 +223,11 @@ def _scheduler_job(table: "_Table", timeout: timedelta) -> SchedulerJob:
         recurrence = Recurrence(schedule, time_zone)
     except InvalidInput as exc:
         raise InvalidSettings(f"{table.name}: schedule or time_zone cannot be used: {exc}") from exc
+    if item := _foreign_to_scheduler(schedule):
+        raise InvalidSettings(
+            f"{table.name}: schedule {schedule!r}: Cloud Scheduler does not take {item!r}; it takes five fields of"
+            " numbers, names, *, ranges that rise (1-5), steps of * or a range (*/5) and lists of these"
+        )
     retry = Retry(
         count=table.number("retry_count", Retry.count),
         max_duration=table.text("max_retry_duration", Retry.max_duration),
@@ -228,6 +236,26 @@ def _scheduler_job(table: "_Table", timeout: timedelta) -> SchedulerJob:
         max_doublings=table.number("max_doublings", Retry.max_doublings),
     )
     return SchedulerJob(name=name, recurrence=recurrence, attempt_deadline=timeout, retry=retry)
+
+
+def _foreign_to_scheduler(schedule: str) -> str:
+    """Return the first item of a cron expression that only Watchkeeper takes, or ""."""
+    fields = schedule.upper().split()
+    if len(fields) == 1:
+        return schedule
+    return next((item for field in fields for item in field.split(",") if not _is_plain_cron(item)), "")
+
+
+def _is_plain_cron(item: str) -> bool:
+    """Return whether an item is as in the documentation of Cloud Scheduler: no L, #, step of a number or wrapping."""
+    match = _PLAIN_CRON.fullmatch(item)
+    if match is None:
+        return False
+    low, high = match["low"] or "", match["high"] or match["low"] or ""
+    if low.isalpha():
+        names = _DAYS if low in _DAYS else _MONTHS
+        return names.index(low) <= names.index(high)
+    return not low or int(low) <= int(high)
 
 
 @dataclass(frozen=True)
