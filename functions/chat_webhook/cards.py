@@ -36,6 +36,7 @@ Card = dict[str, Any]
 Widget = dict[str, Any]
 
 RUNS_SHOWN = 3
+RUNS_SHOWN_WITH_NOTE = 5
 EXAMPLES = (
     "remind me in 20 minutes to stretch",
     "remind us tomorrow at 9:00 to send the report",
@@ -147,8 +148,9 @@ class Cards:
         lines = [f"{self._local(asked.at or self._now, zone)} ({zone})"]
         if asked.recurs:
             schedule = asked.schedule(zone)
-            following = (self._local(at, zone) for at in occurrences(schedule, self._now, RUNS_SHOWN))
-            odd = (f"Note: {each}." for each in oddities(asked.cron or ""))
+            odd = [f"Note: {each}." for each in oddities(asked.cron or "")]
+            count = RUNS_SHOWN_WITH_NOTE if odd else RUNS_SHOWN
+            following = (self._local(at, zone) for at in occurrences(schedule, self._now, count))
             lines = [when(schedule), *odd, "Next:", *following]
         return _text("\n".join(filter(None, [*lines, asked.note])))
 

@@ -284,12 +284,17 @@ def oddities(cron: str) -> list[str]:
         for low, high, step in re.findall(r"(?<![^,])([0-9]+)-([0-9]+)/([0-9]+)(?![^,])", text):
             if int(step) > int(high) - int(low):
                 found.append(f"{name} '{low}-{high}/{step}' has a step wider than its range, so it is {low} alone")
-    if _read(cron).either:
-        found.append(
-            "day of month and day of week are both restricted, and either is enough"
-            " (some crons want both where one begins with *)"
-        )
-    return found
+    return [*found, *filter(None, [either_warning(cron)])]
+
+
+def either_warning(cron: str) -> str:
+    """Return what to say of an expression that restricts both day fields, which people read as "and"; else ""."""
+    if not _read(cron).either:
+        return ""
+    return (
+        "day of month and day of week are both restricted, and either is enough"
+        " (some crons want both where one begins with *)"
+    )
 
 
 def _number(value: int | str) -> int:

@@ -148,6 +148,16 @@ def test_a_recurring_job_is_read_on_the_clocks_of_whoever_asks(chat: Chat) -> No
     assert "Mon 23 Nov 2026, 09:00\nTue 24 Nov 2026, 09:00\nWed 25 Nov 2026, 09:00" in words_of(asked)
 
 
+def test_the_card_warns_where_either_day_is_enough(chat: Chat) -> None:
+    """Both day fields are set: five runs stand below the warning, and where one field is free there is none."""
+    asked = chat.say('cron 0 9 */2 * 1-5 post "x"')
+
+    assert "Note: day of month and day of week are both restricted, and either is enough" in words_of(asked)
+    runs = ["Mon 23 Nov 2026", "Tue 24 Nov 2026", "Wed 25 Nov 2026", "Thu 26 Nov 2026", "Fri 27 Nov 2026"]
+    assert "\n".join(f"{run}, 09:00" for run in runs) in words_of(asked)
+    assert "either" not in words_of(chat.say(WEEKDAYS))
+
+
 def test_a_day_on_which_the_clocks_change_is_marked(chat: Chat) -> None:
     """Among the next runs that the card shows."""
     chat.now = chat.now.replace(year=2027, month=3, day=26)
