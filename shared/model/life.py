@@ -214,24 +214,37 @@ class JobLife(JobValue):
 
     def _over(self, run: Run, retention: timedelta) -> Self:
         """End the occurrence."""
-        history = self._history(run)
-        over = replace(self, lease_until=None, handed_over=None, error=run.error, ready_at=None, recent_runs=history)
+        has_failed = run.outcome is RunOutcome.FAILED
+        over = replace(
+            self,
+            lease_until=None,
+            handed_over=None,
+            error=run.error,
+            ready_at=None,
+            recent_runs=self._history(run),
+            failed_in_a_row=min(self.failed_in_a_row + 1, MAX_COUNT) if has_failed and self.is_recurring else 0,
+        )
         if self.status is Status.CANCELLED:
             return over
-        failures = min(self.failed_in_a_row + 1, MAX_COUNT) if run.outcome is RunOutcome.FAILED else 0
-        over = replace(over, failed_in_a_row=failures, regular_at=None) if self.is_recurring else over
         following = self._following()
         if following is not None:
-            return replace(over, schedule_at=following, attempts=0, reclaims=0)._waiting(following)
-        if run.outcome is RunOutcome.FAILED:
+            return over._waiting(following)
+        if has_failed:
             return replace(over, status=Status.FAILED)
         return over._ended(run.ended_at or self.schedule_at, retention)
 
     def _waiting(self, following: datetime) -> Self:
         """Return the job as it waits for what follows: paused if it was, or after too many failures in a row."""
-        if self.status is Status.PAUSED or self.has_failed_too_often:
-            return replace(self, status=Status.PAUSED)
-        return replace(self, status=Status.PENDING, ready_at=following)
+        is_paused = self.status is Status.PAUSED or self.has_failed_too_often
+        return replace(
+            self,
+            status=Status.PAUSED if is_paused else Status.PENDING,
+            schedule_at=following,
+            ready_at=None if is_paused else following,
+            regular_at=None,
+            attempts=0,
+            reclaims=0,
+        )
 
     def _following(self) -> datetime | None:
         """Return the regular occurrence that is next, or None: for a one-shot job, and at the end of a schedule."""

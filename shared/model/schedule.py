@@ -38,7 +38,7 @@ class Schedule:
             raise InvalidSchedule(
                 f"except_dates holds {len(self.except_dates)} dates; at most {MOST_EXCEPT_DATES} are possible"
             )
-        self._rhythm  # noqa: B018  # refuses what cannot be read
+        _ = self._rhythm  # refuses what cannot be read
 
     @cached_property
     def _rhythm(self) -> Recurrence | Interval:

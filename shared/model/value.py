@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from shared.model.definition import Definition, InvalidJob, Misfire
@@ -113,7 +114,7 @@ class JobValue:
 
     def _check_schedule(self) -> None:
         if self.is_recurring:
-            self.schedule  # noqa: B018  # refuses what cannot be read
+            _ = self.schedule  # refuses what cannot be read
             return
         for name in ("regular_at", "starts_at", "until"):
             value = getattr(self, name)
@@ -227,7 +228,7 @@ class JobValue:
         """Return whether it runs again and again."""
         return self.cron is not None or self.every is not None
 
-    @property
+    @cached_property
     def schedule(self) -> Schedule:
         """Return when a recurring job runs. Raises InvalidSchedule for a one-shot job."""
         return Schedule(
