@@ -94,6 +94,15 @@ def test_a_start_between_two_seconds_changes_nothing_about_a_gap() -> None:
     assert interval.after(at("2026-03-07T12:00-05:00")) == at("2026-03-08T01:00-04:00")
 
 
+def test_a_moment_in_the_second_pass_lies_behind_the_first() -> None:
+    """At 02:10 for the second time, that of 02:30 is over: it ran on the first pass."""
+    interval = Interval("1d", "Europe/Berlin", at("2025-10-20T02:30+02:00"))
+    moment = at("2025-10-26T02:10+01:00")
+
+    assert interval.last_until(moment) == at("2025-10-26T02:30+02:00")
+    assert interval.after(moment) == at("2025-10-27T02:30+01:00")
+
+
 def test_nothing_comes_before_the_start() -> None:
     """The start is the first occurrence, however long before one looks; before it there is none."""
     start = at("2026-11-25T00:00Z")

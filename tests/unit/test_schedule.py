@@ -1,6 +1,7 @@
 """A schedule is its rhythm between a start and an end, without the days that are left out."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -54,6 +55,31 @@ def test_dates_are_left_out_by_the_local_calendar() -> None:
 
     assert following(schedule, at("2026-12-22T12:00Z"), 2) == [at("2026-12-22T23:30Z"), at("2026-12-25T23:30Z")]
     assert preceding(schedule, at("2026-12-25T23:30Z"), 2) == [at("2026-12-25T23:30Z"), at("2026-12-22T23:30Z")]
+
+
+def test_a_date_that_comes_twice_is_left_out_twice() -> None:
+    """Where clocks go back over midnight, the evening before comes again in between, and runs in both passes."""
+    schedule = Schedule(cron="* * * * *", timezone="America/St_Johns", except_dates=(date(2010, 11, 7),))
+    last_of_first_pass, first_of_second = at("2010-11-06T23:59-02:30"), at("2010-11-06T23:01-03:30")
+    last, behind = at("2010-11-06T23:59-03:30"), at("2010-11-08T00:00-03:30")
+
+    assert following(schedule, last_of_first_pass - MICROSECOND, 2) == [last_of_first_pass, first_of_second]
+    assert preceding(schedule, first_of_second, 2) == [first_of_second, last_of_first_pass]
+    assert following(schedule, last, 1) == [behind]
+    assert preceding(schedule, behind - MICROSECOND, 1) == [last]
+
+
+@pytest.mark.parametrize("change", ["2027-03-28", "2027-10-31"], ids=["spring", "autumn"])
+def test_a_day_off_with_a_change_of_clocks_ends_at_its_midnight(change: str) -> None:
+    """Neither an hour before it nor an hour behind it, in either direction."""
+    day = date.fromisoformat(change)
+    schedule = Schedule(cron="*/10 * * * *", timezone=BERLIN, except_dates=(day,))
+    zone = ZoneInfo(BERLIN)
+    before = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC) - 10 * MINUTE
+    after = datetime(day.year, day.month, day.day, tzinfo=zone) + DAY
+
+    assert schedule.after(before) == after
+    assert schedule.last_until(after.astimezone(UTC) - MICROSECOND) == before
 
 
 def test_an_interval_goes_on_in_its_rhythm_behind_a_date_that_is_left_out() -> None:
@@ -150,6 +176,9 @@ def test_a_schedule_is_its_rhythm_within_its_bounds(drawn: tuple[Schedule, datet
         assert schedule.includes(each)
         assert following(schedule, each, 3) == known[position + 1 :][:3] or position + 3 >= len(known)
         assert preceding(schedule, each - MICROSECOND, 3) == known[:position][::-1][:3] or position < 3
+    for one, other in sorted(pairwise(known), key=lambda pair: pair[0] - pair[1])[:5]:  # over the days left out
+        assert schedule.after(one) == other
+        assert schedule.last_until(other - MICROSECOND) == one
     before, after = schedule.last_until(moment), schedule.after(moment)
     assert before is None or not [each for each in known if before < each <= moment]
     assert after is None or not [each for each in known if moment < each < after]
