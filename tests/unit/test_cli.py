@@ -32,6 +32,7 @@ from watchkeeper.times import span
 
 PROJECT = Path(__file__).resolve().parents[2]
 HELLO = '{"message": "hello"}'
+HOUR = timedelta(hours=1)
 JobFactory = Callable[..., Job]
 
 
@@ -373,6 +374,48 @@ def test_a_list_can_be_narrowed(run: Terminal, job_factory: JobFactory, now: dat
     assert ids("--space", "spaces/B") == ["b"]
     assert ids("--limit", "2") == ["a", "b"]
     assert ids("--all")[-1] == "subscription:gmail:ada@example.com"
+    assert ids("--status", "paused", "--status", "pending") == ["a", "b", "c"]
+    assert ids("--space", "spaces/B", "--status", "paused") == []
+
+
+def test_a_list_can_be_searched_and_sorted(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """By type, by a text in id, type or payload, and by the next run; what has none comes last."""
+    run.put(
+        job_factory("a", at=now + 2 * HOUR, payload={"message": "Grüße an Ada"}),
+        job_factory("b", at=now + HOUR, job_type="digest"),
+        job_factory("c").pause(now=now),
+    )
+
+    def ids(*options: str) -> list[str]:
+        return [job["id"] for job in json.loads(run("jobs", "list", "--json", *options).stdout)]
+
+    assert ids("--type", "digest") == ["b"]
+    assert ids("--search", "GRÜSSE") == ids("--search", "grüße") == ["a"]
+    assert ids("--search", "dige") == ["b"]
+    assert ids("--sort", "next") == ["b", "a", "c"]
+    assert ids("--sort", "next", "--limit", "1") == ["b"]
+
+
+def test_all_failed_jobs_of_a_type_are_retried(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """Without an id, so that a repaired service is one command away; other types and states are left alone."""
+    failed = RunResult(started_at=now, ended_at=now, by="schedule", error="boom", final=True)
+    run.put(
+        *(
+            job_factory(job_id, job_type)
+            .claim(now=now, token="t", lease=HOUR, retention=HOUR)
+            .finish(failed, retention=HOUR)
+            for job_id, job_type in [("a", "digest"), ("b", "log"), ("c", "digest")]
+        ),
+        job_factory("d", "digest"),
+    )
+
+    result = run("jobs", "retry", "--all", "--type", "digest")
+
+    assert [line.split(",")[0] for line in result.stdout.splitlines()] == ["job a: pending", "job c: pending"]
+    assert run.job("b").status is Status.FAILED
+    assert run("jobs", "retry", "--all", "--type", "digest").stdout == "No failed jobs found.\n"
+    assert run("jobs", "retry").exit_code == run("jobs", "retry", "--type", "log").exit_code == 2
+    assert run("jobs", "retry", "b", "--all").exit_code == 2
 
 
 def test_a_long_list_comes_in_pages(run: Terminal, job_factory: JobFactory) -> None:

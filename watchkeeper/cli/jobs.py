@@ -11,6 +11,7 @@ from shared.jobs import Jobs
 from shared.model.definition import Misfire
 from shared.model.job import Job
 from shared.model.schedule import FOREVER
+from shared.model.value import Status
 from watchkeeper.cli.display import warn
 from watchkeeper.cli.listing import list_jobs, next_run, show_job
 from watchkeeper.cli.transfer import export_jobs, import_jobs, upgrade_jobs
@@ -161,8 +162,30 @@ def _command(name: str, verb: Callable[..., Job], says: str) -> None:
 _command("cancel", Jobs.cancel, "Cancel jobs for good. A run in progress continues, and the history records it.")
 _command("pause", Jobs.pause, "Pause jobs until they are resumed. A run in progress continues.")
 _command("run", Jobs.run, "Run jobs with the next tick, whatever their time. The regular occurrences are kept.")
-_command("retry", Jobs.retry, "Retry failed jobs with the next tick, with all their attempts.")
 _command("release", Jobs.release, "End the lease of jobs whose run is stuck. A late result of that run is refused.")
+
+
+@jobs.command("retry")
+@click.argument("job_ids", nargs=-1, metavar="ID...")
+@click.option("--all", "every", is_flag=True, help="All failed jobs, instead of some IDs.")
+@click.option("--type", "job_type", help="With --all: those of this type.")
+@click.pass_obj
+def retry_jobs(session: Session, job_ids: Sequence[str], every: bool, job_type: str | None) -> None:
+    """Retry failed jobs with the next tick, with all their attempts.
+
+    \b
+    Examples:
+      watchkeeper jobs retry report
+      watchkeeper jobs retry --all --type http_request
+    """
+    if bool(job_ids) == every or (job_type and not every):
+        raise click.UsageError("Give the ids of jobs, or --all, maybe with --type.")
+    if every:
+        failed = session.jobs.list(status=Status.FAILED)
+        job_ids = [job.id for job in failed if isinstance(job, Job) and job_type in (None, job.job_type)]
+        if not job_ids:
+            click.echo("No failed jobs found.")
+    _each(job_ids, lambda job_id: _report(session, session.jobs.retry(job_id, by=session.by)))
 
 
 @jobs.command("resume")

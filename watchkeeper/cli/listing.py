@@ -1,8 +1,9 @@
 """`watchkeeper jobs list` and `show`: jobs as people and programs see them."""
 
+import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
 
 import click
 
@@ -27,24 +28,68 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, 
 
 
 @click.command("list")
-@click.option("--status", type=click.Choice([status.value for status in Status]), help="Only jobs of this status.")
+@click.option(
+    *("--status", "statuses"),
+    type=click.Choice([status.value for status in Status]),
+    multiple=True,
+    help="Only jobs of this status; can be given several times.",
+)
+@click.option("--type", "job_type", help="Only jobs of this type.")
+@click.option("--search", metavar="TEXT", help="Only jobs that have this text in their id, type or payload.")
 @click.option("--space", help="Only jobs of this Chat space.")
+@click.option(
+    "--sort", type=click.Choice(["id", "next"]), default="id", help="By id (the default), or by the next run."
+)
 @click.option("--all", "with_subscriptions", is_flag=True, help="Subscriptions too.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N jobs.")
 @json_option
 @click.pass_obj
-def list_jobs(session: Session, /, limit: int | None, as_json: bool, **filters: Any) -> None:
+def list_jobs(
+    session: Session,
+    /,
+    statuses: Sequence[str],
+    job_type: str | None,
+    search: str | None,
+    space: str | None,
+    sort: str,
+    with_subscriptions: bool,
+    limit: int | None,
+    as_json: bool,
+) -> None:
     """List jobs by id. Unreadable documents are listed with the reason.
 
     \b
-    Example:
-      watchkeeper jobs list --status failed
+    Examples:
+      watchkeeper jobs list --status failed --status paused
+      watchkeeper jobs list --type http_request --search example.com --sort next
     """
-    found = islice(session.jobs.list(**filters), limit)
+    # The store selects by one status or by one space; anything else is selected here.
+    status = statuses[0] if len(statuses) == 1 and space is None else None
+    found = session.jobs.list(status=status, space=space, with_subscriptions=with_subscriptions)
+    found = (job for job in found if _is_meant(job, statuses, job_type, search))
+    if sort == "next":
+        found = iter(sorted(found, key=_next_time))
+    found = islice(found, limit)
     if as_json:
         print_json_list(list(found))
     else:
         _print_pages(session, found)
+
+
+def _is_meant(job: Job | Unreadable, statuses: Sequence[str], job_type: str | None, search: str | None) -> bool:
+    document = as_object(job)
+    payload = json.dumps(document.get("payload"), ensure_ascii=False, default=str)
+    text = f"{job.id} {document.get('job_type')} {payload}"
+    return (
+        (not statuses or document.get("status") in statuses)
+        and (job_type is None or document.get("job_type") == job_type)
+        and (search is None or search.casefold() in text.casefold())
+    )
+
+
+def _next_time(job: Job | Unreadable) -> tuple[datetime, str]:
+    ready_at = job.ready_at if isinstance(job, Job) else None
+    return ready_at or datetime.max.replace(tzinfo=UTC), job.id
 
 
 @click.command("show")
