@@ -69,7 +69,7 @@ class GoogleCloud:
             f"projects/{PROJECT}": {"projectId": PROJECT, "projectNumber": NUMBER, "lifecycleState": "ACTIVE"}
         }
         self.policies: dict[str, Resource] = {}
-        self.archives: list[bytes] = []
+        self.uploads: dict[str, bytes] = {}
         self.refusals: dict[str, Refused] = {}
         self.failing_builds: set[str] = set()
         self.attempt = 0  # the status code with which every run of a Scheduler job ends
@@ -147,6 +147,8 @@ class GoogleCloud:
         if call.name in (f"projects/{PROJECT}/metrics", f"projects/{PROJECT}/alertPolicies"):
             return {call.name.rpartition("/")[2]: self.within(call.name)}
         if "/collectionGroups/" in call.name:
+            if call.name.endswith("/fields"):
+                return {"fields": self.within(call.name)}
             return self.resources.get(call.name, {"name": call.name, "indexConfig": {"usesAncestorConfig": True}})
         name = call.name.replace("projects/-/", f"projects/{PROJECT}/")
         if name not in self.resources:
@@ -160,16 +162,17 @@ class GoogleCloud:
             self.policies[resource] = {**call.body["policy"], "etag": "AA=="}
             return self.policies[resource]
         if verb == "batchEnable":
+            enabled = [{"name": f"projects/{NUMBER}/services/{api}"} for api in call.body["serviceIds"]]
+            self.resources[resource] = {"services": enabled}
             return self._done("services", {})
         if verb == "generateServiceIdentity":
             api = resource.rpartition("/")[2].partition(".")[0]
             email = f"service-{NUMBER}@gcp-sa-{api}.iam.gserviceaccount.com"
             return self._done("services", {"email": email, "uniqueId": "1"})
         if verb == "generateUploadUrl":
-            return {
-                "uploadUrl": f"http://{self.address}/uploaded",
-                "storageSource": {"bucket": "uploads", "object": f"source-{len(self.archives)}.zip"},
-            }
+            name = f"source-{len(self.calls)}.zip"
+            upload = f"http://{self.address}/uploads/{name}"
+            return {"uploadUrl": upload, "storageSource": {"bucket": "uploads", "object": name}}
         if verb == "run" and resource in self.resources:
             count = int(self.resources[resource].get("lastAttemptTime", "0000-00-00T00:00:00Z")[17:19]) + 1
             self.resources[resource]["lastAttemptTime"] = f"2026-11-21T09:00:{count:02}Z"
@@ -194,6 +197,10 @@ class GoogleCloud:
         payload = {"data": body["payload"]["data"]}
         self.resources[f"{secret}/versions/latest"] = {"name": f"{secret}/versions/1", "payload": payload}
         return {"name": f"{secret}/versions/1", "clientSpecifiedPayloadChecksum": True, "state": "ENABLED"}
+
+    def archive(self, function: str) -> bytes:
+        """Return what was uploaded of a deployed function."""
+        return self.uploads[self.resources[function]["buildConfig"]["source"]["storageSource"]["object"]]
 
     def secret(self, name: str) -> bytes:
         """Return the newest value of a secret."""
@@ -358,8 +365,9 @@ class GoogleCloud:
 
             def serve(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                if self.path == "/uploaded":
-                    cloud.archives.append(body)
+                folder, _, name = self.path.rpartition("/")
+                if folder == "/uploads":
+                    cloud.uploads[name] = body
                     self.answer(200, {})
                     return
                 try:

@@ -1,9 +1,9 @@
 """The uploaded archives: each function runs from its archive alone, with its own locked requirements and nothing else.
 
-Everywhere else a function finds the packages of the checkout's environment, also those that its own lock lacks.
+Everywhere else a function finds the packages of the checkout's environment, also those that its own lock lacks. What is
+uploaded is the staged folder, and what a function is told is what the target says: the tests of a deployment show both.
 """
 
-import io
 import json
 import os
 import re
@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,9 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import FUNCTIONS, REGION, SERVICES, Operator, lacking, needs
-from tests.gcloud import PROJECT, GoogleCloud, Resource
+from tests.deploying import FUNCTIONS, REGION, SETTINGS, lacking, needs
+from tests.gcloud import NUMBER, PROJECT
 from tests.running import RunningFunction, until
+from watchkeeper.deploy.staging import stage
+from watchkeeper.deploy.target import read_target
 from watchkeeper.dev.probe import answers
 
 START_SECONDS = 60  # nothing of the new environment is compiled yet
@@ -77,7 +78,7 @@ print(json.dumps(sorted(missing)))
 
 @dataclass(frozen=True)
 class Shipped:
-    """A function's archive, opened at `place`, with an environment of its own and the settings it is deployed with."""
+    """What is uploaded of a function, at `place`, with an environment of its own and the settings it is told."""
 
     name: str
     place: Path
@@ -85,7 +86,7 @@ class Shipped:
 
     @property
     def source(self) -> Path:
-        """Return the folder of what was uploaded."""
+        """Return the folder of what is uploaded."""
         return self.place / "source"
 
     def program(self, name: str) -> str:
@@ -120,34 +121,19 @@ class Shipped:
             process.wait()
 
 
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoogleCloud]:
-    """A cloud to which every function was deployed."""
-    needs("gcloud")
-    with GoogleCloud() as cloud:
-        Operator(cloud, tmp_path_factory.mktemp("operator")).run("functions")
-        yield cloud
-
-
 @pytest.fixture(scope="module", params=FUNCTIONS)
-def shipped(request: pytest.FixtureRequest, cloud: GoogleCloud, tmp_path_factory: pytest.TempPathFactory) -> Shipped:
-    """Each function, as it was uploaded and would be installed."""
-    name: str = request.param
-    service = f"projects/{PROJECT}/locations/{REGION}/functions/{SERVICES[name]}"
-    env = deployed_env(cloud.resources[service]["serviceConfig"])
-    shipped = Shipped(name, tmp_path_factory.mktemp(name), env)
-    archive = dict(zip(FUNCTIONS, cloud.archives, strict=True))[name]
-    with zipfile.ZipFile(io.BytesIO(archive)) as files:
-        files.extractall(shipped.source)
+def shipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Shipped:
+    """Each function, as it is uploaded and would be installed."""
+    function = FUNCTIONS[request.param]
+    place = tmp_path_factory.mktemp(function.name)
+    (place / "settings").write_text(SETTINGS)
+    target = read_target(project=PROJECT, region=REGION, number=NUMBER, only=(), file=place / "settings")
+    secrets = {secret.setting: "the place of a secret" for secret in target.secrets(function) if not secret.mounted_at}
+    env = {"PATH": os.defpath, "K_SERVICE": target.service(function), **target.environment(function), **secrets}
+    shipped = Shipped(function.name, place, env)
+    stage(function, shipped.source)
     install(shipped)
     return shipped
-
-
-def deployed_env(service: Resource) -> dict[str, str]:
-    """Return the environment that a deployed function has."""
-    secrets = {secret["key"]: "the place of a secret" for secret in service.get("secretEnvironmentVariables", [])}
-    name = service["service"].rpartition("/")[2]
-    return {"PATH": os.defpath, "K_SERVICE": name, **service["environmentVariables"], **secrets}
 
 
 def install(shipped: Shipped) -> None:

@@ -1,6 +1,5 @@
 """`watchkeeper doctor --project` with the real gcloud, on what the script deployed to a cloud on this machine."""
 
-import uuid
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -13,10 +12,10 @@ from shared.model.job import Job
 from shared.model.times import iso
 from shared.store.firestore import FirestoreStore
 from shared.store.protocol import Change, Won
-from tests.deploying import DELEGATE, REGION, SCHEDULER, Operator, needs
-from tests.gcloud import NUMBER, PROJECT, GoogleCloud, Refused
+from tests.building import FirstDeployment
+from tests.deploying import REGION, Operator
+from tests.gcloud import PROJECT, GoogleCloud, Refused
 from watchkeeper.cli.main import watchkeeper
-from watchkeeper.deploy.functions_table import read_deployment
 from watchkeeper.session import Session
 
 pytestmark = pytest.mark.emulator
@@ -33,74 +32,28 @@ def account(name: str) -> str:
     return f"{name}@{PROJECT}.iam.gserviceaccount.com"
 
 
-def set_up(cloud: GoogleCloud, collection: str) -> None:
-    """Leave behind what setup leaves behind, as the API shows it."""
-    table, project = read_deployment({}), f"projects/{PROJECT}"
-    apis = {*table.apis, *(api for function in table.functions for api in function.apis)}
-    own = [account(f"watchkeeper-{name.replace('_', '-')}") for name in ONLY]
-    database = f"{project}/databases/(default)"
-    exempt = [f"{database}/collectionGroups/{collection}/fields/{name}" for name in ("payload", "recent_runs", "error")]
-    expiry = f"{database}/collectionGroups/{collection}/fields/expire_at"
-    key = f"{project}/secrets/watchkeeper-cron-secret"
-    cloud.resources |= {
-        f"{project}/services": {"services": [{"name": f"projects/{NUMBER}/services/{api}"} for api in apis]},
-        database: {"name": database, "type": "FIRESTORE_NATIVE"},
-        f"{database}/collectionGroups/{collection}/fields": {
-            "fields": [
-                *({"name": name, "indexConfig": {}} for name in exempt),
-                {"name": expiry, "indexConfig": {}, "ttlConfig": {"state": "ACTIVE"}},
-            ]
-        },
-        **{
-            f"{project}/serviceAccounts/{email}": {"email": email}
-            for email in (SCHEDULER, account("watchkeeper-build"), *own)
-        },
-        f"{key}/versions/3": {"name": f"{key}/versions/3", "state": "ENABLED"},
-    }
-    build = ("roles/artifactregistry.writer", "roles/logging.logWriter", "roles/storage.objectViewer")
-    cloud.policies |= {
-        project: policy(**{"roles/datastore.user": own}, **{role: [account("watchkeeper-build")] for role in build}),
-        key: policy(**{"roles/secretmanager.secretAccessor": own[:2]}),
-        f"{project}/topics/gmail": policy(**{"roles/pubsub.publisher": ["gmail-api-push@system.gserviceaccount.com"]}),
-        f"{project}/serviceAccounts/{DELEGATE}": policy(**{"roles/iam.serviceAccountTokenCreator": own[1:2]}),
-    }
-
-
-def policy(**roles: list[str]) -> dict[str, object]:
-    """Return a policy that gives these roles to service accounts."""
-    bindings = [
-        {"role": role, "members": [f"serviceAccount:{email}" for email in emails]} for role, emails in roles.items()
-    ]
-    return {"bindings": bindings, "etag": "AA=="}
-
-
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """An operator who has deployed all but Airtable's function, and whose Scheduler jobs have run."""
-    needs("gcloud")
-    collection = f"jobs-{uuid.uuid4().hex}"
+def watched(
+    first: FirstDeployment, firestore_emulator: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    """An operator after the first deployment, in whose Firestore it is on record that the mailbox is watched."""
+    key = f"projects/{PROJECT}/secrets/watchkeeper-cron-secret/versions/3"
     with GoogleCloud() as cloud:
-        operator = Operator(cloud, tmp_path_factory.mktemp("deployed"))
-        with operator.settings.open("a") as settings:
-            settings.write(f"SCHEDULER_COLLECTION={collection}\n")
-        operator.run("functions", "--only", *ONLY)
-        operator.run("schedules", "--only", *ONLY)
-        set_up(cloud, collection)
+        first.copy_to(cloud)
+        cloud.resources[key] = {"name": key, "state": "ENABLED"}
         for job in ("watchkeeper-tick", "gmail-watch-renewal"):
             cloud.resources[f"{PLACE}/jobs/{job}"]["lastAttemptTime"] = iso(NOW)
-        yield operator
+        record_watch()
+        yield Operator(cloud, tmp_path_factory.mktemp("watched"))
 
 
-@pytest.fixture(scope="module")
-def watched(deployed: Operator, firestore_emulator: str) -> Operator:
-    """The operator, in whose Firestore it is on record that the mailbox is watched for seven days."""
+def record_watch() -> None:
+    """Record that the mailbox is watched for seven days."""
     client = firestore.Client(project=PROJECT)
-    collection = deployed.settings.read_text().rpartition("SCHEDULER_COLLECTION=")[2].strip()
     payload = {"subscription": "the Gmail watch", "expires_at": iso(NOW + timedelta(days=7))}
     job = Job.create(WATCH, "subscription_check", now=NOW, payload=payload)
-    assert isinstance(FirestoreStore(client, collection).swap([Change(None, job)])[0], Won)
+    assert isinstance(FirestoreStore(client, "scheduler_jobs").swap([Change(None, job)])[0], Won)
     client.close()  # type: ignore[no-untyped-call]  # the library's own
-    return deployed
 
 
 @pytest.fixture
@@ -152,7 +105,7 @@ def test_everything_that_is_broken_is_named_with_its_remedy(
     project, invoker = f"projects/{PROJECT}", f"{PLACE}/services/watchkeeper-gmail-watch"
     services = cloud.resources[f"{project}/services"]
     services["services"] = [each for each in services["services"] if "cloudscheduler" not in each["name"]]
-    datastore = cloud.policies[project]["bindings"][0]
+    (datastore,) = (each for each in cloud.policies[project]["bindings"] if each["role"] == "roles/datastore.user")
     datastore["members"].remove(f"serviceAccount:{account('watchkeeper-tick')}")
     cloud.policies[invoker]["bindings"][0]["members"].append("allUsers")
     job = cloud.resources[f"{PLACE}/jobs/gmail-watch-renewal"]

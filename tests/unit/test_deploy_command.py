@@ -104,6 +104,10 @@ def test_the_help_is_shown_whatever_else_is_asked(capsys: pytest.CaptureFixture[
     said = capsys.readouterr()
     assert (code, said.out, said.err) == (0, USAGE, "")
     assert sorted(re.findall(r"^  ([a-z]+) ", USAGE, re.MULTILINE)) == sorted(VERBS)
+    assert {*VERBS} == {
+        *("setup", "functions", "schedules", "monitoring", "all"),
+        *("smoke", "status", "pause", "resume", "rollback", "destroy"),
+    }
 
 
 def test_a_settings_file_is_found_from_the_folder_of_the_caller(
@@ -244,6 +248,28 @@ def test_a_failed_step_stops_it_and_says_how_to_go_on(settings: Path, capsys: py
         f"  {GO_ON.format('schedules', settings)} --only gmail_watch airtable_refresh\n"
     )
     assert "airtable" not in repr(gcloud.changes)
+
+
+def test_a_failed_build_keeps_the_functions_behind_it_as_they_are(
+    settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is staged is said to be done, and is done again by the command that goes on."""
+    gcloud = Recorder(
+        {"functions deploy watchkeeper-tick": refused("Build failed"), "projects describe": shown(NUMBER)}
+    )
+
+    code = gcloud.run(settings, "functions", "--only", "chat_webhook", "tick")
+
+    assert code == 1
+    assert capsys.readouterr().err == (
+        "\n"
+        "done      stage: functions\n"
+        "FAILED    deploy: tick\n"
+        "not done  deploy: chat_webhook\n"
+        "To go on:\n"
+        f"  {GO_ON.format('functions', settings)} --only tick chat_webhook\n"
+    )
+    assert gcloud.changes == ["functions deploy watchkeeper-tick"]
 
 
 def test_what_is_left_of_all_is_a_command_for_each_verb(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
