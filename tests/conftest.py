@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from google.auth.credentials import CredentialsWithRegionalAccessBoundary
 from google.cloud import firestore
 
@@ -29,6 +31,13 @@ SPREAD = {
     "tests/integration/test_cron_tick.py",
     "tests/integration/test_dev.py",
 }
+# Files whose tests share the first deployment, which takes long.
+TOGETHER = {
+    "tests/integration/test_build_steps.py",
+    "tests/integration/test_deploy.py",
+    "tests/integration/test_deploy_monitoring.py",
+    "tests/integration/test_doctor.py",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,14 +52,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more than there are processors: some tests wait most of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Spread the tests of files that share no fixture and take long; every other file stays with one worker."""
+    """Spread the tests of files that share no fixture and take long, and keep those together that share a long one.
+
+    Every other file stays with one worker.
+    """
     from xdist.scheduler import LoadFileScheduling
 
     class Spreading(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            return nodeid if file in SPREAD else file
+            return nodeid if file in SPREAD else "the first deployment" if file in TOGETHER else file
 
     return Spreading(config, log) if config.getoption("dist") == "loadfile" else None
 
@@ -73,6 +91,14 @@ def no_lookups_beside_a_test() -> Iterator[None]:
         patch.setattr(
             CredentialsWithRegionalAccessBoundary, "_is_regional_access_boundary_lookup_required", lambda self: False
         )
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def each_key_is_checked_once() -> Iterator[None]:
+    """Load each private key once in a process: that its primes are prime takes 50 ms to check."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serialization, "load_pem_private_key", cache(serialization.load_pem_private_key))
         yield
 
 
