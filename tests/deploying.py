@@ -18,6 +18,7 @@ REGION = "us-central1"
 FUNCTIONS = {function.name: function for function in read_functions({})}
 SERVICES = {name: f"watchkeeper-{name.replace('_', '-')}" for name in FUNCTIONS}
 SCHEDULER = f"watchkeeper-scheduler@{PROJECT}.iam.gserviceaccount.com"
+TASKS = f"watchkeeper-tasks@{PROJECT}.iam.gserviceaccount.com"
 DELEGATE = f"delegate@{PROJECT}.iam.gserviceaccount.com"
 PATIENCE = 300  # seconds for one run of the script
 SETTINGS = f"""

@@ -27,7 +27,7 @@ PROJECT = "demo-proj"
 NUMBER = "123456789012"
 APIS = (
     *("CLOUDFUNCTIONS", "CLOUDSCHEDULER", "SERVICEUSAGE", "CLOUDRESOURCEMANAGER", "CLOUDBUILD", "IAM", "SECRETMANAGER"),
-    *("FIRESTORE", "PUBSUB", "STORAGE", "ARTIFACTREGISTRY", "LOGGING", "MONITORING"),
+    *("FIRESTORE", "PUBSUB", "STORAGE", "ARTIFACTREGISTRY", "LOGGING", "MONITORING", "CLOUDTASKS"),
 )
 # gcloud puts the region before the host of Cloud Run, so that is no address but a name, and this server its proxy.
 RUN = "run.fake"
@@ -73,6 +73,7 @@ class GoogleCloud:
         self.refusals: dict[str, Refused] = {}
         self.failing_builds: set[str] = set()
         self.attempt = 0  # the status code with which every run of a Scheduler job ends
+        self.refused_tasks = ""  # what is said of every task; one that is answered well is gone at once
         self.unknown_metrics = 0  # so often an alert on a log-based metric is refused, as while the metric is new
         self.log: list[Resource] = []
         self._lock = threading.Lock()
@@ -181,7 +182,10 @@ class GoogleCloud:
         if (resource, verb) == ("entries", "list"):
             return {"entries": self.log}
         if verb in ("pause", "resume") and resource in self.resources:
-            self.resources[resource]["state"] = {"pause": "PAUSED", "resume": "ENABLED"}[verb]
+            on = "RUNNING" if "/queues/" in resource else "ENABLED"
+            self.resources[resource]["state"] = {"pause": "PAUSED", "resume": on}[verb]
+            return self.resources[resource]
+        if verb == "purge" and resource in self.resources:
             return self.resources[resource]
         if verb == "addVersion":
             return self._add_version(resource, call.body)
@@ -211,6 +215,8 @@ class GoogleCloud:
         makers: dict[str, Callable[[Call], Resource]] = {
             "functions": self._deploy,
             "jobs": lambda call: self._store(call.body["name"], {"state": "ENABLED", **call.body}),
+            "queues": lambda call: self._store(call.body["name"], {"state": "RUNNING", **call.body}),
+            "tasks": self._task,
             "serviceAccounts": self._account,
             "secrets": lambda call: self._store(f"{call.name}/{call.query['secretId']}", call.body),
             "databases": self._database,
@@ -272,6 +278,14 @@ class GoogleCloud:
     def within(self, collection: str) -> list[Resource]:
         """Return what a collection holds, such as all service accounts of the project."""
         return [value for name, value in self.resources.items() if name.startswith(f"{collection}/")]
+
+    def _task(self, call: Call) -> Resource:
+        task: Resource = call.body["task"]
+        if not self.refused_tasks:
+            return task
+        status = {"code": 7, "message": self.refused_tasks}
+        attempt = {"responseTime": "2026-11-21T09:00:00Z", "responseStatus": status}
+        return self._store(task["name"], {**task, "lastAttempt": attempt})
 
     def _metric(self, call: Call) -> Resource:
         name = call.body["name"]

@@ -43,12 +43,13 @@ def test_a_build_makes_the_scheduler_jobs_afterwards(first: FirstDeployment) -> 
     assert last_function < made.index(f"POST {PLACE}/jobs")
 
 
-def test_a_build_ends_with_one_run_of_every_job(first: FirstDeployment) -> None:
-    """As Cloud Scheduler calls it."""
+def test_a_build_ends_with_one_run_of_every_job_and_one_task(first: FirstDeployment) -> None:
+    """As Cloud Scheduler and Cloud Tasks call it."""
     changes = first.cloud.changes
 
-    assert sorted(changes[-3:]) == sorted(f"POST {PLACE}/jobs/{job}:run" for job in JOBS)
-    assert [change for change in changes if change.endswith(":run")] == changes[-3:]
+    assert sorted(changes[-4:-1]) == sorted(f"POST {PLACE}/jobs/{job}:run" for job in JOBS)
+    assert [change for change in changes if change.endswith(":run")] == changes[-4:-1]
+    assert changes[-1] == f"POST {PLACE}/queues/watchkeeper-agents/tasks"
 
 
 def test_a_failed_check_deploys_nothing(configured: GoogleCloud, tmp_path: Path) -> None:

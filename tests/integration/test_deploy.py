@@ -21,6 +21,7 @@ from tests.deploying import (
     SCHEDULER,
     SCRIPT,
     SERVICES,
+    TASKS,
     Operator,
     needs,
     url,
@@ -29,6 +30,8 @@ from tests.gcloud import NUMBER, PROJECT, GoogleCloud
 from watchkeeper.deploy.staging import stage
 
 PLACE = f"projects/{PROJECT}/locations/{REGION}"
+QUEUE = f"{PLACE}/queues/watchkeeper-agents"
+HAND_OVER = {"TASK_QUEUES": f"agents={QUEUE}", "RUN_JOB_URL": url("run_job"), "RUN_JOB_CALLER": TASKS}
 ADDON = f"service-{NUMBER}@gcp-sa-gsuiteaddons.iam.gserviceaccount.com"
 
 
@@ -87,8 +90,20 @@ def test_a_function_is_deployed_as_the_table_says(first: FirstDeployment, name: 
                 "SCHEDULER_CONCURRENCY": "8",
                 "AUTH_CALLERS": SCHEDULER,
                 "CLOUD_RUN_TIMEOUT_SECONDS": "180",
+                **HAND_OVER,
             },
             id="tick",
+        ),
+        pytest.param(
+            "run_job",
+            {
+                "CHAT_AGENT": "agent.chat:answer",
+                "SCHEDULER_CADENCE": "*/2 * * * *",
+                "SCHEDULER_CONCURRENCY": "8",
+                "AUTH_CALLERS": TASKS,
+                "CLOUD_RUN_TIMEOUT_SECONDS": "1800",
+            },
+            id="run_job",
         ),
         pytest.param(
             "gmail_watch",
@@ -124,6 +139,7 @@ def test_a_function_is_deployed_as_the_table_says(first: FirstDeployment, name: 
                 "CHAT_AUDIENCE": url("chat_webhook"),
                 "AUTH_CALLERS": ADDON,
                 "CLOUD_RUN_TIMEOUT_SECONDS": "60",
+                **HAND_OVER,
             },
             id="chat_webhook",
         ),
@@ -159,7 +175,10 @@ def test_secrets_come_from_secret_manager_alone(first: FirstDeployment) -> None:
 
     cron = ("CRON_SECRET", "watchkeeper-cron-secret", "3")
     key = ("AIRTABLE_API_KEY", "watchkeeper-airtable-api-key", "latest")
-    assert secrets == {"tick": {cron}, "gmail_watch": {cron}, "airtable_refresh": {cron, key}, "chat_webhook": set()}
+    assert secrets == {
+        **{"tick": {cron}, "gmail_watch": {cron}, "airtable_refresh": {cron, key}},
+        **{"run_job": set(), "chat_webhook": set()},
+    }
     assert cloud.secret("watchkeeper-airtable-api-key") == b"pat$(id).s3cret"
     assert "s3cret" not in said
     assert not [call for call in cloud.calls if "s3cret" in repr(call)]
@@ -170,12 +189,13 @@ def test_secrets_come_from_secret_manager_alone(first: FirstDeployment) -> None:
 
 
 def test_exactly_its_caller_may_call_a_function(first: FirstDeployment) -> None:
-    """The Scheduler's account may call the scheduled functions, Chat's the webhook, and nobody else any."""
+    """The Scheduler's account may call the scheduled functions, that of the tasks run_job, Chat's the webhook."""
     callers = {name: first.cloud.members(f"{PLACE}/services/{SERVICES[name]}") for name in FUNCTIONS}
 
     scheduler = {f"serviceAccount:{SCHEDULER}"}
     assert callers == {
         "tick": scheduler,
+        "run_job": {f"serviceAccount:{TASKS}"},
         "gmail_watch": scheduler,
         "airtable_refresh": scheduler,
         "chat_webhook": {f"serviceAccount:{ADDON}"},
@@ -206,6 +226,30 @@ def test_every_account_has_its_roles_and_no_more(first: FirstDeployment) -> None
         "roles/logging.logWriter": build,
         "roles/storage.objectViewer": build,
     }
+
+
+def test_the_queue_has_its_limits_and_its_users(first: FirstDeployment) -> None:
+    """The tick makes, finds and deletes tasks, which act as an account of their own; the webhook deletes."""
+    cloud = first.cloud
+    tick, chat = (
+        f"serviceAccount:{SERVICES[name]}@{PROJECT}.iam.gserviceaccount.com" for name in ("tick", "chat_webhook")
+    )
+
+    roles = {binding["role"]: set(binding["members"]) for binding in cloud.policies[QUEUE]["bindings"]}
+
+    queue = cloud.resources[QUEUE]
+    assert queue["state"] == "RUNNING"
+    assert queue["rateLimits"] == {"maxConcurrentDispatches": 2, "maxDispatchesPerSecond": 1.0}
+    assert queue["retryConfig"] == {
+        **{"maxAttempts": 100, "maxRetryDuration": "86400s", "minBackoff": "10s", "maxBackoff": "600s"},
+        "maxDoublings": 6,
+    }
+    assert roles == {
+        "roles/cloudtasks.enqueuer": {tick},
+        "roles/cloudtasks.viewer": {tick},
+        "roles/cloudtasks.taskDeleter": {tick, chat},
+    }
+    assert cloud.members(f"projects/{PROJECT}/serviceAccounts/{TASKS}", "roles/iam.serviceAccountUser") == {tick}
 
 
 def test_gmail_may_publish_and_its_function_may_act_for_the_mailboxes(first: FirstDeployment) -> None:
@@ -273,7 +317,7 @@ def test_a_scheduler_job_arrives_complete(
 
 
 def test_a_second_deployment_mends_what_is_wrong_and_creates_nothing(deployed: Operator) -> None:
-    """Everything is found and brought up to date: a function that was opened, a stale Scheduler job, monitoring.
+    """Everything is found and brought up to date: a function that was opened, stale jobs and queues, monitoring.
 
     Who may call is left alone where it is right; so is what people have added to an alert, and that a job is paused.
     """
@@ -292,6 +336,7 @@ def test_a_second_deployment_mends_what_is_wrong_and_creates_nothing(deployed: O
         attemptDeadline="15s",
         state="PAUSED",
     )
+    cloud.resources[QUEUE] |= {"rateLimits": {"maxConcurrentDispatches": 9}, "state": "PAUSED"}
     cloud.policies[opened] = {
         "bindings": [{"role": "roles/run.invoker", "members": ["allUsers", "user:former@example.com"]}]
     }
@@ -299,21 +344,26 @@ def test_a_second_deployment_mends_what_is_wrong_and_creates_nothing(deployed: O
     before = set(cloud.resources)
 
     said = deployed.run("all", "--only", "tick", "airtable_refresh")
+    again = deployed.run("schedules", "--only", "run_job")
 
     assert {name for name in cloud.resources if "/operations/" not in name and "/revisions/" not in name} <= before
     assert cloud.members(opened) == {f"serviceAccount:{SCHEDULER}"}
     assert cloud.resources[stale] == {**right[stale], "state": "PAUSED"}
     assert cloud.resources[f"{PLACE}/jobs/watchkeeper-tick"] == right[f"{PLACE}/jobs/watchkeeper-tick"]
+    assert cloud.resources[QUEUE] == {**right[QUEUE], "state": "PAUSED"}
+    assert "Updated queue" in again
     assert monitored.applied(cloud) == kept
     assert monitored.TWICE in said
     assert [change for change in cloud.changes if not monitored.concerns(change)] == [
         f"POST projects/{PROJECT}/services:batchEnable",
+        f"PATCH {QUEUE}",
         # Setup takes the right to call from two and grants it to one.
         *[f"POST {opened}:setIamPolicy"] * 3,
         f"PATCH {PLACE}/functions/watchkeeper-tick",
         f"PATCH {PLACE}/functions/watchkeeper-airtable-refresh",
         f"PATCH {PLACE}/jobs/watchkeeper-tick",
         f"PATCH {PLACE}/jobs/airtable-webhook-refresh",
+        f"PATCH {QUEUE}",
     ]
 
 
@@ -355,18 +405,18 @@ def test_an_interruption_says_how_to_go_on(cloud: GoogleCloud, tmp_path: Path) -
 
 
 def test_jobs_are_paused_and_resumed(deployed: Operator) -> None:
-    """Pausing stops them all, one that is not there notwithstanding."""
+    """Pausing stops them all and the queue, one that is not there notwithstanding."""
     del deployed.cloud.resources[f"{PLACE}/jobs/gmail-watch-renewal"]
-    jobs = [f"{PLACE}/jobs/{job}" for job in ("watchkeeper-tick", "airtable-webhook-refresh")]
+    jobs = [*(f"{PLACE}/jobs/{job}" for job in ("watchkeeper-tick", "airtable-webhook-refresh")), QUEUE]
 
     said = deployed.run("pause")
     paused = [deployed.cloud.resources[job]["state"] for job in jobs]
-    deployed.run("resume", "--only", "tick")
+    deployed.run("resume", "--only", "tick", "run_job")
 
-    assert paused == ["PAUSED", "PAUSED"]
+    assert paused == ["PAUSED", "PAUSED", "PAUSED"]
     assert "there is no Scheduler job gmail-watch-renewal" in said
-    assert [deployed.cloud.resources[job]["state"] for job in jobs] == ["ENABLED", "PAUSED"]
-    assert len(deployed.cloud.changes) == 3
+    assert [deployed.cloud.resources[job]["state"] for job in jobs] == ["ENABLED", "PAUSED", "RUNNING"]
+    assert len(deployed.cloud.changes) == 5
 
 
 def test_a_rollback_gives_the_traffic_back(deployed: Operator) -> None:
@@ -388,12 +438,14 @@ def test_the_status_shows_what_is_there_and_what_is_not(deployed: Operator) -> N
         lastAttemptTime="2026-11-22T09:00:00Z", status={"code": 13}
     )
 
-    said = deployed.run("status", "--only", "tick", "gmail_watch")
+    said = deployed.run("status", "--only", "tick", "run_job", "gmail_watch")
 
     lines = [" ".join(line.split()) for line in said.splitlines() if line]
     assert lines == [
         "function watchkeeper-tick ACTIVE watchkeeper-tick-00001-abc",
         "schedule watchkeeper-tick ENABLED */2 * * * * UTC 2026-11-22T09:00:00Z 13",
+        "function watchkeeper-run-job ACTIVE watchkeeper-run-job-00001-abc",
+        "queue watchkeeper-agents RUNNING 2 1.0",
         "function watchkeeper-gmail-watch not deployed",
         "schedule gmail-watch-renewal ENABLED 0 0 * * * UTC 2026-11-21T09:00:01Z",
     ]
@@ -401,15 +453,29 @@ def test_the_status_shows_what_is_there_and_what_is_not(deployed: Operator) -> N
 
 
 def test_destroying_keeps_data(deployed: Operator) -> None:
-    """Functions and jobs go, and jobs' data and secrets stay."""
+    """Functions and jobs go, and jobs' data and secrets stay; so does the queue, which is emptied."""
     before = set(deployed.cloud.resources)
 
-    deployed.run("destroy", "--only", "tick", "--yes")
+    deployed.run("destroy", "--only", "tick", "run_job", "--yes")
 
     assert before - set(deployed.cloud.resources) == {
         f"{PLACE}/jobs/watchkeeper-tick",
         f"{PLACE}/functions/watchkeeper-tick",
+        f"{PLACE}/functions/watchkeeper-run-job",
     }
+    assert deployed.cloud.changes[-1] == f"POST {QUEUE}:purge"
+
+
+def test_a_task_that_is_refused_fails_the_smoke_test(deployed: Operator) -> None:
+    """What Cloud Tasks says of it is read, and it is taken out of the queue."""
+    deployed.cloud.refused_tasks = "PERMISSION_DENIED(7): HTTP status code 403"
+    before = set(deployed.cloud.resources)
+
+    code, said = deployed.attempt("smoke", "--only", "run_job")
+
+    assert code == 1
+    assert "error: the attempt of the task in watchkeeper-agents failed with PERMISSION_DENIED(7): HTTP stat" in said
+    assert set(deployed.cloud.resources) == before
 
 
 # -- The script --------------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ OTHERWISE: dict[str, Ended | list[Ended]] = {
     "monitoring dashboards describe": shown("e1"),
     "alpha monitoring policies list": shown("projects/p/alertPolicies/1|Watchkeeper: a job was given up|False|c/1|a=b"),
     "projects describe": shown(NUMBER),
+    "tasks describe": shown("09:00|PERMISSION_DENIED(7)"),
 }
 
 
@@ -72,7 +73,8 @@ def sent(folder: Path) -> list[list[str]]:
         state = {"pause": "ENABLED", "resume": "PAUSED"}.get(step.verb, "1")
         function = FUNCTIONS.get(step.function, FUNCTIONS["tick"])
         attempt = [shown(f"{state}|{url(function.name)}"), shown("2|16")]
-        for answers in ({}, {**OTHERWISE, "scheduler jobs describe": attempt}):
+        queue = shown({"pause": "RUNNING", "resume": "PAUSED"}.get(step.verb, "RUNNING"))
+        for answers in ({}, {**OTHERWISE, "scheduler jobs describe": attempt, "tasks queues describe": queue}):
             gcloud.answers = answers
             with suppress(StepFailed):  # the attempt of a smoke test, or the job that it lacks
                 step.do()
@@ -95,5 +97,7 @@ def test_gcloud_understands_every_command(tmp_path: Path) -> None:
     assert {" ".join(words[:3]) for words in commands} >= {
         *("firestore databases create", "iam service-accounts create", "secrets versions add"),
         *("monitoring dashboards update", "alpha monitoring policies", "run services update-traffic"),
+        *("tasks queues create", "tasks queues update", "tasks queues pause", "tasks queues resume"),
+        *("tasks queues purge", "tasks queues add-iam-policy-binding"),
         *("scheduler jobs run", "scheduler jobs pause", "scheduler jobs resume", "scheduler jobs delete"),
     }

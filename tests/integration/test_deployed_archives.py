@@ -30,6 +30,7 @@ START_SECONDS = 60  # nothing of the new environment is compiled yet
 # What it has no use for, and what is only in this checkout.
 NOT_SHIPPED = {
     "tick": ("cron_descriptor", "googleapiclient", "httplib2", "pyairtable"),
+    "run_job": ("cron_descriptor", "googleapiclient", "httplib2", "pyairtable"),
     "gmail_watch": ("agent", "cron_descriptor", "pyairtable"),
     "airtable_refresh": ("agent", "cron_descriptor", "googleapiclient"),
     "chat_webhook": ("googleapiclient", "httplib2", "pyairtable"),
@@ -38,6 +39,7 @@ NOT_DEPLOYED = ("functions", "pytest", "rich", "tests", "watchkeeper")
 # What a function's code would import in a part of `shared` that only another function calls.
 OF_ANOTHER = {
     "tick": {"cron_descriptor"},  # Chat says schedules in words
+    "run_job": {"cron_descriptor"},
 }
 IMPORTS = """
 import sys

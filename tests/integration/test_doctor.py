@@ -21,7 +21,7 @@ from watchkeeper.session import Session
 pytestmark = pytest.mark.emulator
 
 PLACE = f"projects/{PROJECT}/locations/{REGION}"
-ONLY = ("tick", "gmail_watch", "chat_webhook")  # an agent without Airtable
+ONLY = ("tick", "run_job", "gmail_watch", "chat_webhook")  # an agent without Airtable
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 WATCH = "subscription:gmail:agent@example.com"
 Findings = list[tuple[str, str, str]]
@@ -86,8 +86,10 @@ def test_a_deployment_as_the_script_made_it_is_well(
     assert [finding for finding in found if finding[0] != "ok"] == []
     assert code == 0
     assert [subject for _, subject, _ in found] == [
-        *("settings", "apis", "database", "database", "accounts", "roles", "secret", "secret"),
+        *("settings", "apis", "database", "database", "accounts", "roles"),
+        *("queue", "queue", "queue", "secret", "secret"),
         *("function", "caller", "caller", "schedule"),
+        *("function", "caller", "caller"),
         *("delegate", "topic", "function", "caller", "caller", "schedule"),
         *("function", "caller", "caller"),
         "gmail",
@@ -116,6 +118,10 @@ def test_everything_that_is_broken_is_named_with_its_remedy(
     del cloud.resources[f"{PLACE}/functions/watchkeeper-chat-webhook"]
     told = cloud.resources[f"{PLACE}/functions/watchkeeper-tick"]["serviceConfig"]["environmentVariables"]
     told["AUTH_AUDIENCE"] = "https://old.run.app"
+    queue = f"{PLACE}/queues/watchkeeper-agents"
+    cloud.resources[queue] |= {"state": "PAUSED", "rateLimits": {"maxConcurrentDispatches": 9}}
+    del cloud.policies[queue]
+    cloud.policies[f"{project}/serviceAccounts/{account('watchkeeper-tasks')}"] = {"etag": "AA=="}
     denied = Refused(403, "PERMISSION_DENIED", "Permission 'pubsub.topics.getIamPolicy' denied")
     cloud.refusals[f"GET {project}/topics/gmail:getIamPolicy"] = denied
 
@@ -129,6 +135,22 @@ def test_everything_that_is_broken_is_named_with_its_remedy(
     assert [finding for finding in found if finding[0] != "ok"] == [
         ("wrong", "apis", f"not enabled: cloudscheduler.googleapis.com; {run('setup')}"),
         ("wrong", "roles", f"watchkeeper-tick has not roles/datastore.user; {run('setup')}"),
+        ("warning", "queue", f"watchkeeper-agents is paused; {run('resume', 'run_job')}"),
+        (
+            *("wrong", "queue"),
+            "watchkeeper-agents has another max-concurrent-dispatches, max-dispatches-per-second; "
+            + run("schedules", "run_job"),
+        ),
+        (
+            *("wrong", "queue"),
+            "on watchkeeper-agents watchkeeper-tick has not roles/cloudtasks.enqueuer, watchkeeper-tick has not "
+            "roles/cloudtasks.viewer, watchkeeper-tick has not roles/cloudtasks.taskDeleter, watchkeeper-chat-webhook "
+            f"has not roles/cloudtasks.taskDeleter; {run('setup')}",
+        ),
+        (
+            *("wrong", "queue"),
+            f"watchkeeper-tick may not make tasks that act as {account('watchkeeper-tasks')}; {run('setup')}",
+        ),
         (
             *("wrong", "secret"),
             "version 3 of watchkeeper-cron-secret is not there; put its value into the settings file, as CRON_SECRET; "

@@ -47,8 +47,13 @@ def settings(tmp_path: Path) -> Path:
         pytest.param(["all", "--region"], 2, "--region needs a value; see --help", id="no-value"),
         pytest.param(["all", "--region", ""], 2, "--region needs a value; see --help", id="empty"),
         pytest.param(["all", "--settings", "--yes"], 2, "--settings needs a value; see --help", id="no-file"),
-        pytest.param(["pause", "--only", "chat_webhook"], 1, "no Cloud Scheduler job calls chat_webhook", id="no-job"),
-        pytest.param(["all", "--only", "tock"], 1, "there is no function tock; there are tick, gmail_watch", id="name"),
+        pytest.param(
+            ["pause", "--only", "chat_webhook"],
+            1,
+            "neither a Cloud Scheduler job nor a queue calls chat_webhook",
+            id="no-job",
+        ),
+        pytest.param(["all", "--only", "tock"], 1, "there is no function tock; there are tick, run_job", id="name"),
         pytest.param(["all", "--project", "No Such"], 1, "--project is 'No Such'", id="project"),
         pytest.param(["all", "--settings", "no.env"], 1, "there is no settings file no.env", id="settings"),
     ],
@@ -317,7 +322,7 @@ def test_an_interruption_says_how_to_go_on(
     said = capsys.readouterr().err
     assert code == -number
     assert "\nFAILED    pause: tick\nnot done  pause: gmail_watch\n" in said
-    assert f"To go on:\n  {GO_ON.format('pause', settings)} --only tick gmail_watch airtable_refresh\n" in said
+    assert f"To go on:\n  {GO_ON.format('pause', settings)} --only tick gmail_watch airtable_refresh run_job\n" in said
 
 
 def test_a_signal_that_is_ignored_interrupts_nothing() -> None:

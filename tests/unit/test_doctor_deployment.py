@@ -158,7 +158,7 @@ def test_service_accounts_must_be_there_and_enabled() -> None:
     tick = email("watchkeeper-tick")
     without = [account for account in accounts if account["email"] != tick]
 
-    assert judged("accounts", "the service accounts", accounts) == [("ok", "all 6 are there")]
+    assert judged("accounts", "the service accounts", accounts) == [("ok", "all 8 are there")]
     assert judged("accounts", "the service accounts", without) == [("wrong", f"there is no {tick}; {SETUP}")]
     assert judged("accounts", "the service accounts", [*without, {"email": tick, "disabled": True}]) == [
         ("wrong", f"{tick} is disabled; run `gcloud iam service-accounts enable {tick} --project demo`")
@@ -321,7 +321,7 @@ TICK_AUDIENCE = "https://eu-demo.cloudfunctions.net/watchkeeper-tick"
         pytest.param(
             function("tick", plan(), environmentVariables={}),
             "was deployed with another AUTH_AUDIENCE, AUTH_CALLERS, CLOUD_RUN_TIMEOUT_SECONDS, GOOGLE_CLOUD_PROJECT, "
-            "PUBLIC_URL",
+            "PUBLIC_URL, RUN_JOB_CALLER, RUN_JOB_URL, TASK_QUEUES",
             id="told-nothing",
         ),
         pytest.param(
@@ -603,7 +603,10 @@ def test_without_a_right_every_question_is_a_line(tmp_path: Path) -> None:
     )
     assert [line.split()[:2] for line in others] == [
         ["wrong", subject]
-        for subject in ("apis", "database", "database", "accounts", "roles", "function", "caller", "caller", "schedule")
+        for subject in (
+            *("apis", "database", "database", "accounts", "roles", "queue", "queue", "queue"),
+            *("function", "caller", "caller", "schedule"),
+        )
     ]
 
 

@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 
 from shared.errors import InvalidSettings
+from shared.handlers import load_handlers
+from shared.handlers.registry import LONGEST_IN_QUEUE
 from shared.model.recurrence import Recurrence
+from shared.running.delivery import MARGIN
+from shared.running.tasks import DISPATCH_DEADLINE
 from shared.settings import PROJECT_FOLDER
 from watchkeeper.deploy.functions_table import (
     Account,
+    Caller,
     Function,
+    Queue,
     Retry,
     SchedulerJob,
     Secret,
@@ -36,9 +42,31 @@ unindexed_fields = ["payload"]
 id = "caller"
 roles = []
 
+[accounts.tasks]
+id = "tasker"
+roles = []
+
 [accounts.build]
 id = "builder"
 roles = ["roles/logging.logWriter"]
+
+[queues.agents]
+max_concurrent = 2
+max_per_second = 1
+max_attempts = 100
+max_retry_duration = "86400s"
+min_backoff = "10s"
+max_backoff = "600s"
+max_doublings = 6
+
+[queues.reports]
+max_concurrent = 3
+max_per_second = 5
+max_attempts = 100
+max_retry_duration = "86400s"
+min_backoff = "10s"
+max_backoff = "600s"
+max_doublings = 6
 
 [secrets.CRON_SECRET]
 name = "cron-secret"
@@ -62,11 +90,22 @@ secrets = ["CRON_SECRET"]
 name = "watchkeeper-tick"
 schedule = "${SCHEDULER_CADENCE:-* * * * *}"
 time_zone = "UTC"
+
+[functions.run_job]
+entry_point = "run_job"
+memory = "512Mi"
+cpu = "1"
+timeout_seconds = 1800
+concurrency = 1
+min_instances = 0
+called_by = "tasks"
+account = "worker"
+roles = []
 """
 # Settings of one machine, of the deployment itself, or that the deployment works out.
 NOT_PASSED_ON = {
     *("AIRTABLE_REFRESH_SCHEDULE", "AUTH_AUDIENCE", "AUTH_CALLERS", "CHAT_AUDIENCE", "DEV_PORT", "FIRESTORE_LOCATION"),
-    *("GMAIL_WATCH_SCHEDULE", "GOOGLE_CLOUD_PROJECT", "PUBLIC_URL"),
+    *("GMAIL_WATCH_SCHEDULE", "GOOGLE_CLOUD_PROJECT", "PUBLIC_URL", "RUN_JOB_CALLER", "RUN_JOB_URL", "TASK_QUEUES"),
 }
 
 
@@ -100,9 +139,46 @@ def test_every_function_has_an_account_of_its_own_with_no_right_but_to_the_jobs(
 
     accounts = [function.account for function in deployment.functions]
 
-    assert len({account.id for account in accounts}) == len(accounts) == 4
+    assert len({account.id for account in accounts}) == len(accounts) == 5
     assert {account.roles for account in accounts} == {("roles/datastore.user",)}
     assert deployment.scheduler_account == Account(id="watchkeeper-scheduler", roles=())
+    assert deployment.tasks_account == Account(id="watchkeeper-tasks", roles=())
+
+
+def test_run_job_has_as_many_instances_as_its_queues_deliver_at_once() -> None:
+    """The shipped table: one job to an instance, for as long as Cloud Tasks waits and no longer."""
+    deployment = read_deployment({})
+
+    (worker,) = (function for function in deployment.functions if function.called_by is Caller.TASKS)
+
+    assert (worker.name, worker.timeout, worker.resources.concurrency) == ("run_job", timedelta(seconds=1800), 1)
+    assert worker.resources.max_instances == sum(queue.max_concurrent for queue in deployment.queues) == 2
+    assert worker.timeout.total_seconds() == float(DISPATCH_DEADLINE.removesuffix("s"))
+    assert worker.timeout > LONGEST_IN_QUEUE + MARGIN
+
+
+def test_a_task_is_tried_for_a_day_and_not_for_ever() -> None:
+    """The shipped table: Cloud Tasks stops when both the attempts and the time are used up, so both are limited."""
+    for queue in read_deployment({}).queues:
+        assert queue.retry.count > 0
+        assert queue.retry.max_duration == "86400s"
+
+
+def test_whoever_hands_jobs_over_has_the_roles_for_it_and_run_job_has_none() -> None:
+    """The shipped table: the tick makes, asks for and deletes tasks; the webhook deletes what a person cancels."""
+    roles = {function.name: function.queue_roles for function in read_functions({}) if function.queue_roles}
+
+    assert roles == {
+        "tick": ("roles/cloudtasks.enqueuer", "roles/cloudtasks.viewer", "roles/cloudtasks.taskDeleter"),
+        "chat_webhook": ("roles/cloudtasks.taskDeleter",),
+    }
+
+
+def test_a_handler_finds_its_queue() -> None:
+    """The shipped table has the queue of the handlers that come with it."""
+    queues = {handler.queue for handler in load_handlers(()).values()} - {None}
+
+    assert queues == {queue.name for queue in read_deployment({}).queues}
 
 
 def test_every_setting_is_described_and_passed_on() -> None:
@@ -139,6 +215,23 @@ def test_a_table_is_read_into_values(tmp_path: Path) -> None:
     assert deployment.secrets == {"CRON_SECRET": Secret(setting="CRON_SECRET", name="cron-secret", mounted_at="")}
     assert function.scheduler_job is not None
     assert function.scheduler_job.retry == Retry()
+    worker = deployment.functions[1]
+    assert (function.called_by, worker.called_by) == (Caller.SCHEDULER, Caller.TASKS)
+    assert worker.resources.max_instances == 5
+    assert deployment.queues[1] == Queue(
+        name="reports",
+        max_concurrent=3,
+        max_per_second=5,
+        retry=Retry(count=100, max_duration="86400s", min_backoff="10s", max_backoff="600s", max_doublings=6),
+    )
+
+
+def test_a_project_may_want_no_queues(tmp_path: Path) -> None:
+    """Then the handlers that name one run in the tick."""
+    path = tmp_path / "functions.toml"
+    path.write_text(re.sub(r"\[queues\.(.|\n)*(?=\[secrets)", "", TABLE))
+
+    assert read_deployment({}, path).queues == ()
 
 
 @pytest.mark.parametrize(
@@ -199,6 +292,15 @@ def test_what_cloud_scheduler_takes_is_taken(cadence: str) -> None:
         pytest.param("memory =", "memmory =", "tick: there is no key memmory", id="misspelt-key"),
         pytest.param('secrets = ["CRON', 'secrets = ["CORN', "tick: secrets: there is no secret CORN", id="no-secret"),
         pytest.param('"UTC"', '"Mars"', "scheduler: schedule or time_zone cannot be used: .*'Mars'", id="bad-zone"),
+        pytest.param("queues.agents", "queues.Agents", "Agents: a queue is named by small letters", id="queue-name"),
+        pytest.param("= 2", "= 0", "agents: max_concurrent must be from 1 to 5000", id="nothing-at-once"),
+        pytest.param("= 5\n", "= 501\n", "reports: max_per_second must be from 1 to 500", id="too-quick"),
+        pytest.param('"tasks"', '"cron"', "run_job: called_by must be tasks or chat, or", id="unknown-caller"),
+        pytest.param(
+            'called_by = "tasks"', 'called_by = "chat"\nmax_instances = 1', "no function has called_by", id="x"
+        ),
+        pytest.param('"tasks"', '"tasks"\nmax_instances = 9', "run_job: max_instances follows", id="two-numbers"),
+        pytest.param("1800", "1801", "run_job: timeout_seconds is above 1800", id="longer-than-a-task"),
         pytest.param("[functions.tick]", "[functions.tick", "cannot be read: .*line", id="no-toml"),
     ],
 )

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from shared.errors import WatchkeeperError
 from shared.settings import KEPT
-from watchkeeper.deploy.functions_table import Function, SchedulerJob, Secret
-from watchkeeper.deploy.target import GMAIL, Target, schedule_flags
+from watchkeeper.deploy.functions_table import Function, Queue, SchedulerJob, Secret
+from watchkeeper.deploy.target import GMAIL, Target, queue_flags, schedule_flags
 from watchkeeper.findings import Finding
 
 UNLOCKED = "run.googleapis.com/invoker-iam-disabled"
@@ -27,6 +27,16 @@ SHOWN_AT = {
     "http-method": ("httpTarget", "httpMethod"),
     "oidc-service-account-email": ("httpTarget", "oidcToken", "serviceAccountEmail"),
     "oidc-token-audience": ("httpTarget", "oidcToken", "audience"),
+}
+# The same of a queue, in which Google writes a number as a number.
+QUEUE_SHOWN_AT = {
+    "max-concurrent-dispatches": ("rateLimits", "maxConcurrentDispatches"),
+    "max-dispatches-per-second": ("rateLimits", "maxDispatchesPerSecond"),
+    "max-attempts": ("retryConfig", "maxAttempts"),
+    "max-retry-duration": ("retryConfig", "maxRetryDuration"),
+    "min-backoff": ("retryConfig", "minBackoff"),
+    "max-backoff": ("retryConfig", "maxBackoff"),
+    "max-doublings": ("retryConfig", "maxDoublings"),
 }
 STATUS_CODES = {4: "no answer in time", 5: "404", 7: "403", 13: "500", 14: "503", 16: "401"}
 
@@ -107,6 +117,10 @@ def checks(plan: Plan) -> Iterator[Check]:
     """Yield every check of a deployment, in the order of its setup."""
     target = plan.target
     yield from (_apis(plan), _database(plan), _fields(plan), _accounts(plan), _roles(plan))
+    for queue in target.queues:
+        yield from (_queue(plan, queue), _queue_roles(plan, queue))
+    if target.task_makers:
+        yield _task_makers(plan)
     for secret in {secret.name: secret for own in target.functions for secret in target.secrets(own)}.values():
         yield from (_secret(plan, secret), _readers(plan, secret))
     for function in target.functions:
@@ -193,6 +207,64 @@ def _roles(plan: Plan) -> Check:
 
     question = ("projects", "get-iam-policy", plan.target.project)
     return Check("roles", "who has which role", question, "every service account has its roles", judge)
+
+
+def _queue(plan: Plan, queue: Queue) -> Check:
+    name, worker = plan.target.queue(queue), plan.target.worker.name
+
+    def judge(found: Any) -> Iterator[Problem]:
+        if found is None:
+            yield Problem(f"there is no queue {name}", plan.deploy("setup"))
+            return
+        if (state := found.get("state")) != "RUNNING":
+            yield Problem(f"{name} is {str(state).lower()}", plan.deploy("resume", worker), "warning")
+        wanted = dict(flag.removeprefix("--").split("=", 1) for flag in queue_flags(queue))
+        if stale := [
+            flag for flag, keys in QUEUE_SHOWN_AT.items() if _number(_at(found, keys)) != _number(wanted[flag])
+        ]:
+            yield Problem(f"{name} has another {', '.join(stale)}", plan.deploy("schedules", worker))
+
+    question = ("tasks", "queues", "describe", name, f"--location={plan.target.region}")
+    return Check("queue", name, question, f"{name} delivers {queue.max_concurrent} at once", judge)
+
+
+def _number(value: object) -> float:
+    """Return a number, or the seconds of a duration such as 10s; nothing is 0, which Google leaves out."""
+    return float(str(value or 0).removesuffix("s"))
+
+
+def _id(member: str) -> str:
+    """Return the id of a service account of which this is the name in policies."""
+    return member.partition(":")[2].partition("@")[0]
+
+
+def _queue_roles(plan: Plan, queue: Queue) -> Check:
+    name = plan.target.queue(queue)
+
+    def judge(policy: Any) -> Iterator[Problem]:
+        missing = [
+            f"{_id(member)} has not {role}"
+            for role, member in plan.target.queue_grants
+            if member not in _members(policy, role)
+        ]
+        if policy is not None and missing:
+            yield Problem(f"on {name} {', '.join(missing)}", plan.deploy("setup"))
+
+    question = ("tasks", "queues", "get-iam-policy", name, f"--location={plan.target.region}")
+    return Check("queue", f"who may use {name}", question, f"every function has its roles on {name}", judge)
+
+
+def _task_makers(plan: Plan) -> Check:
+    email = plan.target.email(plan.target.table.tasks_account.id)
+
+    def judge(policy: Any) -> Iterator[Problem]:
+        may_act = _members(policy, "roles/iam.serviceAccountUser")
+        missing = [_id(member) for member in plan.target.task_makers if member not in may_act]
+        if missing:
+            yield Problem(f"{', '.join(missing)} may not make tasks that act as {email}", plan.deploy("setup"))
+
+    question = ("iam", "service-accounts", "get-iam-policy", email)
+    return Check("queue", f"who may act as {email}", question, f"who makes tasks may act as {email}", judge)
 
 
 def _secret(plan: Plan, secret: Secret) -> Check:

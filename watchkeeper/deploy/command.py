@@ -79,7 +79,9 @@ def _run(
         work = Work(target=target, gcloud=gcloud, folder=Path(folder), sleep=sleep)
         progress.steps = steps_of(line.verb, work)
         if not progress.steps:
-            raise StepFailed(f"there is nothing to do: no Cloud Scheduler job calls {' '.join(line.only)}")
+            raise StepFailed(
+                f"there is nothing to do: neither a Cloud Scheduler job nor a queue calls {' '.join(line.only)}"
+            )
         for step in progress:
             if step.verb != "status":
                 work.announce(step.title)

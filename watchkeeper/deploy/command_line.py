@@ -10,22 +10,24 @@ USAGE = """\
 usage: ./deploy_functions.sh VERB --project P --region R [options]
 
 Verbs that deploy; each may be run any number of times, creates what is missing and updates what is there:
-  setup       APIs, Firestore database, TTL, index exemptions, service accounts, roles, secrets, Gmail's topic and
-              delegation, and who may call the functions that are deployed already
+  setup       APIs, Firestore database, TTL, index exemptions, service accounts, roles, queues, secrets, Gmail's topic
+              and delegation, and who may call the functions that are deployed already
   functions   stage and import every function, then deploy them one after the other, and let its caller call each
-  schedules   the Cloud Scheduler jobs
+  schedules   the Cloud Scheduler jobs, and the limits of the queues
   monitoring  the log-based metrics, dashboard and alerts of monitoring/; whom an alert notifies, its labels, and
               that it is switched off stay as they are
   all         setup, functions, schedules, monitoring
 
 Verbs that operate:
-  smoke       have Cloud Scheduler run each of its jobs once, and wait for the answer
+  smoke       have Cloud Scheduler run each of its jobs once, and each queue deliver a task about no job, and wait for
+              the answers
   status      what is deployed, and when each Scheduler job ran last (status 0 or none is well)
-  pause       pause the Scheduler jobs; the functions stay, and a deployment does not wake the jobs
-  resume      let the Scheduler jobs run again
+  pause       pause the Scheduler jobs and the queues; the functions stay, and a deployment wakes neither
+  resume      let the Scheduler jobs and the queues run again
   rollback    give the traffic of each function back to the revision before the one that has it now; the next
               deployment takes it again
-  destroy     delete functions and Scheduler jobs, after a question; whatever else was set up stays
+  destroy     delete functions and Scheduler jobs, and what waits in the queues, after a question; whatever else was
+              set up stays, and the queues do, since the name of a deleted one is free only after a week
 
 Options:
   --project P      the Google Cloud project

@@ -18,6 +18,7 @@ from shared.settings import PROJECT_FOLDER, Environment
 from shared.store.documents import Unreadable
 from shared.subscriptions import ALARM_BEFORE, MOST_RECORDS, PREFIX, recorded_time
 from watchkeeper.deploy.checks import CannotAsk, Plan, checks, remedy
+from watchkeeper.deploy.functions_table import Caller
 from watchkeeper.deploy.target import UNKNOWN_NUMBER, read_target
 from watchkeeper.findings import Finding, chat_findings, place_of_jobs
 from watchkeeper.session import Session
@@ -62,7 +63,7 @@ def examine_deployment(
         yield Finding("ok", "settings", place)
     except InvalidSettings as exc:
         yield Finding("wrong", "settings", str(exc))
-    if chats := [function.name for function in target.functions if function.scheduler_job is None]:
+    if chats := [function.name for function in target.chat_functions]:
         yield from chat_findings(target.chat_auth, f", then {plan.deploy('all', *chats)}")
     yield from _cloud(plan, session.env, needs_number=needs_number)
     yield from _subscriptions(plan, deployed)
@@ -87,7 +88,8 @@ def _cloud(plan: Plan, env: Mapping[str, str], *, needs_number: bool) -> Iterato
         left_out = "; what Chat calls is left out, since it depends on the project's number" if needs_number else ""
         yield Finding("wrong", "project", f"{target.project} cannot be looked at: {project}{left_out}")
         if needs_number:
-            target = replace(target, functions=[each for each in target.functions if each.scheduler_job])
+            others = [each for each in target.functions if each.called_by is not Caller.CHAT]
+            target = replace(target, functions=others)
     asked = list(checks(replace(plan, target=target)))
     with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
         answers = pool.map(lambda check: _ask(env, (*check.question, f"--project={target.project}")), asked)

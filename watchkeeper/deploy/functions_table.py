@@ -1,27 +1,31 @@
-"""The table of functions, `functions.toml`: what is deployed and how, and what runs on this machine."""
+"""The table of functions and queues, `functions.toml`: what is deployed and how, and what runs on this machine."""
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
 from shared.errors import InvalidInput, InvalidSettings
 from shared.model.recurrence import Recurrence
-from shared.settings import PROJECT_FOLDER
+from shared.settings import PROJECT_FOLDER, QUEUE
 
 FUNCTIONS_TABLE = PROJECT_FOLDER / "functions.toml"
 
 _SETTING = re.compile(r"\$\{([A-Z][A-Z0-9_]*):-([^}]*)\}")
+
+LONGEST_TASK = timedelta(minutes=30)  # Cloud Tasks waits no longer for an answer
+MOST_CONCURRENT, MOST_PER_SECOND = 5000, 500  # in one queue of Cloud Tasks
 
 T = TypeVar("T", str, int, list[Any], dict[Any, Any])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
-    """When Cloud Scheduler tries again after a failed attempt. The defaults are its own."""
+    """When Cloud Scheduler, or Cloud Tasks, tries again after a failed attempt. The defaults are Cloud Scheduler's."""
 
     count: int = 0
     max_duration: str = "0s"  # no limit but the count
@@ -38,6 +42,27 @@ class SchedulerJob:
     recurrence: Recurrence
     attempt_deadline: timedelta
     retry: Retry = Retry()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """A queue of Cloud Tasks by the name that handlers use, and its limits over all instances.
+
+    `retry` is for what could not begin; its count is that of all attempts.
+    """
+
+    name: str
+    max_concurrent: int
+    max_per_second: int
+    retry: Retry
+
+
+class Caller(StrEnum):
+    """Who calls a function."""
+
+    SCHEDULER = "scheduler"
+    TASKS = "tasks"
+    CHAT = "chat"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +86,11 @@ class Resources:
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """One function. `timeout` bounds a call; without a `scheduler_job` Google Chat calls it.
+    """One function. `timeout` bounds a call; one that Cloud Scheduler calls has a `scheduler_job`.
 
     `settings` and `secrets` are passed on where they are set; of each entry of `requires`, one must be. `with_agent`
-    says that the user's own code goes with it. Where they are not empty, `acts_as` is a service account that it makes
-    tokens for, and `topic` a Pub/Sub topic that Gmail publishes to.
+    says that the user's own code goes with it. Where they are not empty, `queue_roles` are its roles on each queue,
+    `acts_as` is a service account that it makes tokens for, and `topic` a Pub/Sub topic that Gmail publishes to.
     """
 
     name: str
@@ -73,7 +98,9 @@ class Function:
     runtime: str
     timeout: timedelta
     resources: Resources
+    called_by: Caller
     account: Account
+    queue_roles: tuple[str, ...]
     acts_as: str
     topic: str
     with_agent: bool
@@ -116,7 +143,9 @@ class Deployment:
     apis: tuple[str, ...]
     firestore: Firestore
     scheduler_account: Account
+    tasks_account: Account
     build_account: Account
+    queues: tuple[Queue, ...]
     secrets: Mapping[str, Secret]
     functions: tuple[Function, ...]
 
@@ -136,22 +165,30 @@ def read_deployment(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> Dep
     except (OSError, ValueError) as exc:
         raise InvalidSettings(f"{path} cannot be read: {exc}") from exc
     table = _Table(content, str(path), env)
-    table.refuse_all_but("prefix", "runtime", "apis", "settings", "firestore", "accounts", "secrets", "functions")
+    table.refuse_all_but(
+        *("prefix", "runtime", "apis", "settings", "firestore", "accounts", "queues", "secrets", "functions")
+    )
     accounts, functions = table.table("accounts"), table.table("functions")
-    accounts.refuse_all_but("scheduler", "build")
+    accounts.refuse_all_but("scheduler", "tasks", "build")
+    queues = [_queue(name, table.table("queues").table(name)) for name in content.get("queues", {})]
     secrets = [_secret(name, table.table("secrets").table(name)) for name in table.table("secrets").content]
-    return Deployment(
+    deployment = Deployment(
         prefix=table.text("prefix"),
         apis=table.texts("apis"),
         firestore=_firestore(table.table("firestore")),
         scheduler_account=_account(accounts.table("scheduler")),
+        tasks_account=_account(accounts.table("tasks")),
         build_account=_account(accounts.table("build")),
+        queues=tuple(queues),
         secrets={secret.setting: secret for secret in secrets},
         functions=tuple(
-            _function(name, functions.table(name), table, {secret.setting for secret in secrets})
+            _function(name, functions.table(name), table, {secret.setting for secret in secrets}, queues)
             for name in functions.content
         ),
     )
+    if queues and not any(function.called_by is Caller.TASKS for function in deployment.functions):
+        raise InvalidSettings(f'{path}: there are queues, and no function has called_by = "tasks"')
+    return deployment
 
 
 def _firestore(table: "_Table") -> Firestore:
@@ -162,6 +199,27 @@ def _firestore(table: "_Table") -> Firestore:
         collection=table.text("collection"),
         ttl_field=table.text("ttl_field"),
         unindexed_fields=table.texts("unindexed_fields"),
+    )
+
+
+_QUEUE_RETRY_KEYS = ("max_attempts", "max_retry_duration", "min_backoff", "max_backoff", "max_doublings")
+
+
+def _queue(name: str, table: "_Table") -> Queue:
+    table.refuse_all_but("max_concurrent", "max_per_second", *_QUEUE_RETRY_KEYS)
+    if not re.fullmatch(QUEUE, name):
+        raise InvalidSettings(f"{table.name}: a queue is named by small letters, digits and -")
+    return Queue(
+        name=name,
+        max_concurrent=table.number_up_to(MOST_CONCURRENT, "max_concurrent"),
+        max_per_second=table.number_up_to(MOST_PER_SECOND, "max_per_second"),
+        retry=Retry(
+            count=table.number("max_attempts"),
+            max_duration=table.text("max_retry_duration"),
+            min_backoff=table.text("min_backoff"),
+            max_backoff=table.text("max_backoff"),
+            max_doublings=table.number("max_doublings"),
+        ),
     )
 
 
@@ -177,13 +235,16 @@ def _secret(setting: str, table: "_Table") -> Secret:
 
 _FUNCTION_KEYS = (
     *("entry_point", "runtime", "memory", "cpu", "timeout_seconds", "concurrency", "min_instances", "max_instances"),
-    *("with_agent", "account", "acts_as", "topic", "roles", "apis", "settings", "requires", "secrets", "scheduler"),
+    *("called_by", "with_agent", "account", "roles", "queue_roles", "acts_as", "topic"),
+    *("apis", "settings", "requires", "secrets", "scheduler"),
 )
 
 
-def _function(name: str, table: "_Table", common: "_Table", secrets: set[str]) -> Function:
+def _function(name: str, table: "_Table", common: "_Table", secrets: set[str], queues: Sequence[Queue]) -> Function:
     table.refuse_all_but(*_FUNCTION_KEYS)
-    timeout = timedelta(seconds=table.number("timeout_seconds"))
+    timeout, called_by = timedelta(seconds=table.number("timeout_seconds")), _caller(table)
+    if called_by is Caller.TASKS and timeout > LONGEST_TASK:
+        raise InvalidSettings(f"{table.name}: timeout_seconds is above 1800, and Cloud Tasks waits no longer")
     if unknown := set(table.texts("secrets", ())) - secrets:
         raise InvalidSettings(f"{table.name}: secrets: there is no secret {min(unknown)}")
     return Function(
@@ -196,9 +257,11 @@ def _function(name: str, table: "_Table", common: "_Table", secrets: set[str]) -
             cpu=table.text("cpu"),
             concurrency=table.number("concurrency"),
             min_instances=table.number("min_instances"),
-            max_instances=table.number("max_instances"),
+            max_instances=_max_instances(table, called_by, queues),
         ),
+        called_by=called_by,
         account=Account(id=table.text("account"), roles=table.texts("roles")),
+        queue_roles=table.texts("queue_roles", ()),
         acts_as=table.text("acts_as", ""),
         topic=table.text("topic", ""),
         with_agent=table.is_true("with_agent"),
@@ -208,6 +271,24 @@ def _function(name: str, table: "_Table", common: "_Table", secrets: set[str]) -
         secrets=table.texts("secrets", ()),
         scheduler_job=_scheduler_job(table.table("scheduler"), timeout) if "scheduler" in table.content else None,
     )
+
+
+def _caller(table: "_Table") -> Caller:
+    if "scheduler" in table.content:
+        return Caller.SCHEDULER
+    called_by = table.text("called_by")
+    if called_by not in (Caller.TASKS, Caller.CHAT):
+        raise InvalidSettings(f"{table.name}: called_by must be tasks or chat, or there must be a table scheduler")
+    return Caller(called_by)
+
+
+def _max_instances(table: "_Table", called_by: Caller, queues: Sequence[Queue]) -> int:
+    """Return what is given or, where Cloud Tasks calls, what the queues let run at once."""
+    if called_by is not Caller.TASKS:
+        return table.number("max_instances")
+    if "max_instances" in table.content:
+        raise InvalidSettings(f"{table.name}: max_instances follows from the queues; leave it out")
+    return sum(queue.max_concurrent for queue in queues) or 1
 
 
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -290,6 +371,12 @@ class _Table:
         if default is not None and key not in self.content:
             return default
         return self._value(key, int, "a whole number")
+
+    def number_up_to(self, most: int, key: str) -> int:
+        number = self.number(key)
+        if not 1 <= number <= most:
+            raise InvalidSettings(f"{self.name}: {key} must be from 1 to {most}")
+        return number
 
     def is_true(self, key: str) -> bool:
         value = self.content.get(key, False)

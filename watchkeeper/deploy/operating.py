@@ -56,15 +56,19 @@ def smoke(work: Work, function: Function, job: SchedulerJob) -> None:
     if work.is_dry_run:
         return
     code = _await_attempt(work, job, before or "")
-    if code in ("", "0"):
-        return
+    if code not in ("", "0"):
+        raise refusal(work, function, job.name, f"status {code}")
+
+
+def refusal(work: Work, function: Function, caller: str, said: str) -> StepFailed:
+    """Return the error that a function has refused its caller, or failed, with the remedy."""
     service = work.target.service(function)
     if _was_signature_removed(work, service):
-        raise StepFailed(
-            f"{job.name} was refused: Cloud Run removes the signature of its token here. Set "
+        return StepFailed(
+            f"{caller} was refused: Cloud Run removes the signature of its token here. Set "
             "AUTH_MODE=platform in the settings file, and deploy the functions again"
         )
-    raise StepFailed(f"the attempt of {job.name} failed with status {code}; the log of {service} says why")
+    return StepFailed(f"the attempt of {caller} failed with {said}; the log of {service} says why")
 
 
 def _await_attempt(work: Work, job: SchedulerJob, before: str) -> str:
@@ -90,14 +94,15 @@ def _was_signature_removed(work: Work, service: str) -> bool:
 def show_status(work: Work, function: Function) -> None:
     """Print what is deployed of a function, and when its Scheduler job ran last."""
     shown = work.describe_function(function, '[separator="  "](state,serviceConfig.revision,updateTime)')
-    _show(work, "function", work.target.service(function), "not deployed" if shown is None else shown)
+    show(work, "function", work.target.service(function), "not deployed" if shown is None else shown)
     if job := function.scheduler_job:
         fields = '[separator="  "](state,schedule,timeZone,lastAttemptTime,status.code)'
         shown = work.describe_job(job.name, fields)
-        _show(work, "schedule", job.name, "not there" if shown is None else shown)
+        show(work, "schedule", job.name, "not there" if shown is None else shown)
 
 
-def _show(work: Work, kind: str, name: str, state: str) -> None:
+def show(work: Work, kind: str, name: str, state: str) -> None:
+    """Print one line of a status."""
     if not work.is_dry_run:
         click.echo(f"{kind:<10} {name:<30} {state}")
 

@@ -5,6 +5,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from watchkeeper.deploy.functions import allow_caller
+from watchkeeper.deploy.queues import keep_queue
 from watchkeeper.deploy.target import GMAIL
 from watchkeeper.deploy.work import Work
 
@@ -58,6 +59,17 @@ def grant_roles(work: Work) -> None:
             grant(work, "iam", "service-accounts", on=function.acts_as, wanted=[actor])
 
 
+def make_queues(work: Work) -> None:
+    """Create or update the queues, and let functions use them. Who makes tasks must be able to act as their account."""
+    target = work.target
+    for queue in target.queues:
+        keep_queue(work, queue)
+        grant(work, "tasks", "queues", on=target.queue(queue), at=(work.location,), wanted=target.queue_grants)
+    if target.queues:
+        actors = [("roles/iam.serviceAccountUser", member) for member in target.task_makers]
+        grant(work, "iam", "service-accounts", on=target.email(target.table.tasks_account.id), wanted=actors)
+
+
 def keep_secrets(work: Work) -> None:
     """Add each secret of the settings file to Secret Manager, unless its newest version is the same.
 
@@ -89,17 +101,20 @@ def allow_callers(work: Work) -> None:
             allow_caller(work, function)
 
 
-def grant(work: Work, *kind: str, on: str, wanted: Sequence[tuple[str, str]]) -> None:
-    """Grant each role to its member on a resource of a kind, as gcloud calls it, where it is not granted yet."""
+def grant(work: Work, *kind: str, on: str, wanted: Sequence[tuple[str, str]], at: Sequence[str] = ()) -> None:
+    """Grant each role to its member on a resource of a kind, as gcloud calls it, where it is not granted yet.
+
+    `at` are the flags that say where the resource is.
+    """
     if not wanted:
         return
     every = ("--flatten=bindings[].members", "--filter=-bindings.condition:*")
     shows = "--format=value(bindings.role,bindings.members)"
-    granted = (work.gcloud.look(*kind, "get-iam-policy", on, *every, shows) or "").splitlines()
-    unconditional = () if kind[0] == "pubsub" else ("--condition=None",)  # Pub/Sub knows no conditions
+    granted = (work.gcloud.look(*kind, "get-iam-policy", on, *at, *every, shows) or "").splitlines()
+    unconditional = () if kind[0] in ("pubsub", "tasks") else ("--condition=None",)  # these know no conditions
     for role, member in wanted:
         if f"{role}\t{member}" not in granted:
-            flags = (f"--member={member}", f"--role={role}", *unconditional, "--format=none")
+            flags = (*at, f"--member={member}", f"--role={role}", *unconditional, "--format=none")
             work.gcloud.run(*kind, "add-iam-policy-binding", on, *flags)
 
 
@@ -108,6 +123,7 @@ SETUP = {
     "firestore": make_database,
     "accounts": make_accounts,
     "roles": grant_roles,
+    "queues": make_queues,
     "secrets": keep_secrets,
     "topics": make_topics,
     "callers": allow_callers,

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from watchkeeper.deploy import operating
+from watchkeeper.deploy import operating, queues
 from watchkeeper.deploy.functions import deploy_function, schedule_function, stage_functions
-from watchkeeper.deploy.functions_table import Function, SchedulerJob
+from watchkeeper.deploy.functions_table import Caller, Function, Queue, SchedulerJob
 from watchkeeper.deploy.monitoring import MONITORING
 from watchkeeper.deploy.setup import SETUP
 from watchkeeper.deploy.work import Work
@@ -19,12 +19,19 @@ SCHEDULED: dict[str, tuple[str, Callable[[Work, Function, SchedulerJob], None]]]
     "pause": ("pause", operating.pause),
     "resume": ("resume", operating.resume),
 }
+# with a queue,
+QUEUED: dict[str, tuple[str, Callable[[Work, Queue], None]]] = {
+    "schedules": ("queue", queues.keep_queue),
+    "smoke": ("smoke", queues.smoke),
+    "pause": ("pause", queues.pause),
+    "resume": ("resume", queues.resume),
+}
 # or with a function.
 EACH: dict[str, tuple[str, Callable[[Work, Function], None]]] = {
     "functions": ("deploy", deploy_function),
-    "status": ("status", operating.show_status),
+    "status": ("status", queues.with_queues(operating.show_status, queues.show_queue)),
     "rollback": ("rollback", operating.roll_back),
-    "destroy": ("destroy", operating.destroy),
+    "destroy": ("destroy", queues.with_queues(operating.destroy, queues.empty)),
 }
 VERBS = tuple(dict.fromkeys((*ALL, "all", *SCHEDULED, *EACH)))
 
@@ -47,7 +54,7 @@ def steps_of(verb: str, work: Work) -> list[Step]:
     if verb == "monitoring":
         return [Step(verb, f"apply: {name}", "", partial(do, work)) for name, do in MONITORING.items()]
     if verb in SCHEDULED:
-        return _on_jobs(verb, work)
+        return [*_on_jobs(verb, work), *_on_queues(verb, work)]
     first = [Step(verb, "stage: functions", "", partial(stage_functions, work))] if verb == "functions" else []
     return [*first, *_on_functions(verb, work)]
 
@@ -66,4 +73,14 @@ def _on_jobs(verb: str, work: Work) -> list[Step]:
         Step(verb, f"{title}: {function.name}", function.name, partial(do, work, function, job))
         for function in work.target.functions
         if (job := function.scheduler_job)
+    ]
+
+
+def _on_queues(verb: str, work: Work) -> list[Step]:
+    title, do = QUEUED[verb]
+    return [
+        Step(verb, f"{title}: queue {queue.name}", function.name, partial(do, work, queue))
+        for function in work.target.functions
+        if function.called_by is Caller.TASKS
+        for queue in work.target.queues
     ]

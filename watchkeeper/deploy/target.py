@@ -11,7 +11,16 @@ from pathlib import Path
 
 from shared.errors import InvalidSettings
 from shared.settings import KEPT, PROJECT_FOLDER, Environment, parse_secret
-from watchkeeper.deploy.functions_table import Account, Deployment, Function, SchedulerJob, Secret, read_deployment
+from watchkeeper.deploy.functions_table import (
+    Account,
+    Caller,
+    Deployment,
+    Function,
+    Queue,
+    SchedulerJob,
+    Secret,
+    read_deployment,
+)
 from watchkeeper.deploy.staging import read_settings
 
 CHAT = "chat@system.gserviceaccount.com"
@@ -47,15 +56,32 @@ class Target:
         """Return a function's address, which is known before it is deployed, and is the audience of its callers."""
         return f"https://{self.region}-{self.project}.cloudfunctions.net/{self.service(function)}"
 
+    def queue(self, queue: Queue) -> str:
+        """Return the name under which a queue is deployed."""
+        return self.table.prefix + queue.name
+
+    @property
+    def queues(self) -> Sequence[Queue]:
+        """Return the queues, if a function has to do with them."""
+        concerned = any(function.called_by is Caller.TASKS or function.queue_roles for function in self.functions)
+        return self.table.queues if concerned else ()
+
+    @property
+    def worker(self) -> Function:
+        """Return the function that Cloud Tasks calls; where there are queues there is one."""
+        return next(function for function in self.table.functions if function.called_by is Caller.TASKS)
+
     def invoker(self, function: Function) -> str:
-        """Return the one member that may call a function: the Scheduler's account, Chat's, or everybody."""
+        """Return the one member that may call a function: an account of ours, Chat's, or everybody."""
         caller = self.caller(function)
         return f"serviceAccount:{caller}" if caller else EVERYBODY
 
     def caller(self, function: Function) -> str:
         """Return the address of the service account that calls a function; "" for Chat's that Cloud Run cannot know."""
-        if function.scheduler_job is not None:
+        if function.called_by is Caller.SCHEDULER:
             return self.email(self.table.scheduler_account.id)
+        if function.called_by is Caller.TASKS:
+            return self.email(self.table.tasks_account.id)
         return {
             "addon": f"service-{self.number}@gcp-sa-gsuiteaddons.iam.gserviceaccount.com",
             "endpoint": CHAT,
@@ -77,12 +103,17 @@ class Target:
     @property
     def is_called_by_addons(self) -> bool:
         """Return whether the account of Google Workspace add-ons calls a function."""
-        return self.chat_auth == "addon" and any(function.scheduler_job is None for function in self.functions)
+        return self.chat_auth == "addon" and bool(self.chat_functions)
 
     @property
     def needs_number(self) -> bool:
         """Return whether the project's number is part of what is deployed."""
-        return self.chat_auth != "endpoint" and any(function.scheduler_job is None for function in self.functions)
+        return self.chat_auth != "endpoint" and bool(self.chat_functions)
+
+    @property
+    def chat_functions(self) -> list[Function]:
+        """Return the functions that Google Chat calls."""
+        return [function for function in self.functions if function.called_by is Caller.CHAT]
 
     @property
     def apis(self) -> list[str]:
@@ -91,9 +122,20 @@ class Target:
 
     @property
     def accounts(self) -> list[Account]:
-        """Return the service accounts: that of the Scheduler jobs, that of the builds, and each function's own."""
+        """Return the service accounts: of the Scheduler jobs, the tasks and the builds, and each function's own."""
         own = [function.account for function in self.functions]
-        return [self.table.scheduler_account, self.table.build_account, *own]
+        tasks = [self.table.tasks_account] if self.queues else []
+        return [self.table.scheduler_account, *tasks, self.table.build_account, *own]
+
+    @property
+    def queue_grants(self) -> list[tuple[str, str]]:
+        """Return each role on the queues, with its member."""
+        return [(role, self.member(function.account)) for function in self.functions for role in function.queue_roles]
+
+    @property
+    def task_makers(self) -> list[str]:
+        """Return the members that make tasks, and so must be allowed to act as the account of the tasks."""
+        return [member for role, member in self.queue_grants if role == "roles/cloudtasks.enqueuer"]
 
     def environment(self, function: Function) -> dict[str, str]:
         """Return the environment of a deployed function, but for its secrets."""
@@ -104,12 +146,23 @@ class Target:
             "AUTH_AUDIENCE": self.url(function),
             "AUTH_CALLERS": self.caller(function),
         }
-        for chat in (each for each in self.table.functions if each.scheduler_job is None):
+        for chat in (each for each in self.table.functions if each.called_by is Caller.CHAT):
             env["PUBLIC_URL"] = self.url(chat)
-        if function.scheduler_job is None:
+        if function.queue_roles and self.table.queues:
+            env |= self._hand_over()
+        if function.called_by is Caller.CHAT:
             env["CHAT_AUDIENCE"] = self.number if self.chat_auth == "project_number" else self.url(function)
         mounted = {secret.setting: secret.mounted_at for secret in self.secrets(function) if secret.mounted_at}
         return {name: value for name, value in {**env, **mounted}.items() if value}
+
+    def _hand_over(self) -> dict[str, str]:
+        """Return what a function is told that hands jobs over: the queues, who runs the jobs, and who calls that."""
+        place = f"projects/{self.project}/locations/{self.region}/queues"
+        return {
+            "TASK_QUEUES": ",".join(f"{queue.name}={place}/{self.queue(queue)}" for queue in self.table.queues),
+            "RUN_JOB_URL": self.url(self.worker),
+            "RUN_JOB_CALLER": self.caller(self.worker),
+        }
 
     def secrets(self, function: Function) -> list[Secret]:
         """Return the secrets that a function is told: those that are set."""
@@ -201,6 +254,17 @@ def schedule_flags(target: Target, function: Function, job: SchedulerJob) -> lis
         *(f"--min-backoff={job.retry.min_backoff}", f"--max-backoff={job.retry.max_backoff}"),
         f"--max-doublings={job.retry.max_doublings}",
         f"--description=Calls the function {target.service(function)}",
+    ]
+
+
+def queue_flags(queue: Queue) -> list[str]:
+    """Return every flag of `gcloud tasks queues create|update`: an update keeps what it is not told."""
+    return [
+        f"--max-concurrent-dispatches={queue.max_concurrent}",
+        f"--max-dispatches-per-second={queue.max_per_second}",
+        *(f"--max-attempts={queue.retry.count}", f"--max-retry-duration={queue.retry.max_duration}"),
+        *(f"--min-backoff={queue.retry.min_backoff}", f"--max-backoff={queue.retry.max_backoff}"),
+        f"--max-doublings={queue.retry.max_doublings}",
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from watchkeeper.deploy.functions_table import Function
+from watchkeeper.deploy.functions_table import Function, Queue
 from watchkeeper.deploy.gcloud import Gcloud
 from watchkeeper.deploy.target import Target
 
@@ -27,7 +27,7 @@ class Work:
 
     @property
     def location(self) -> str:
-        """Return where the Scheduler jobs are, as a flag."""
+        """Return where the Scheduler jobs and the queues are, as a flag."""
         return f"--location={self.target.region}"
 
     @property
@@ -52,3 +52,8 @@ class Work:
     def describe_job(self, job: str, fields: str) -> str | None:
         """Return these fields of a Scheduler job, None if it is not there."""
         return self.gcloud.look("scheduler", "jobs", "describe", job, self.location, f"--format=value{fields}")
+
+    def describe_queue(self, queue: Queue, fields: str) -> str | None:
+        """Return these fields of a queue, None if it is not there."""
+        name = self.target.queue(queue)
+        return self.gcloud.look("tasks", "queues", "describe", name, self.location, f"--format=value{fields}")

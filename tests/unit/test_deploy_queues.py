@@ -1,0 +1,324 @@
+"""What the steps on queues tell gcloud: the limits, the roles, a task that is tried, and an end that keeps the name."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.deploying import FUNCTIONS, REGION, SETTINGS, TASKS, url
+from tests.gcloud import PROJECT
+from tests.recorder import MISSING, Recorder, refused, shown, target_of
+from watchkeeper.deploy import operating, queues, setup
+from watchkeeper.deploy.functions_table import Queue, read_deployment
+from watchkeeper.deploy.gcloud import Ended, StepFailed
+from watchkeeper.deploy.operating import SMOKE_PAUSE, SMOKE_TRIES
+from watchkeeper.deploy.steps import steps_of
+from watchkeeper.deploy.work import Work
+
+QUEUE: Queue = read_deployment({}).queues[0]
+NAME = "watchkeeper-agents"
+DESCRIBE = f"tasks queues describe {NAME}"
+TASK = "tasks describe smoke-"
+LIMITS = {
+    *("--max-concurrent-dispatches=2", "--max-dispatches-per-second=1", "--max-attempts=100", "--min-backoff=10s"),
+    *("--max-backoff=600s", "--max-doublings=6", "--max-retry-duration=86400s"),
+}
+
+
+@pytest.fixture
+def gcloud() -> Recorder:
+    """A gcloud on a project in which there is nothing."""
+    return Recorder()
+
+
+@pytest.fixture
+def work(gcloud: Recorder, tmp_path: Path) -> Work:
+    """Work on every function, with the settings of an environment."""
+    return gcloud.work(target_of(tmp_path / "production.env", SETTINGS), tmp_path)
+
+
+def member(name: str) -> str:
+    """Return an account of the project, as policies name it."""
+    return f"serviceAccount:watchkeeper-{name}@{PROJECT}.iam.gserviceaccount.com"
+
+
+def granting(gcloud: Recorder) -> list[list[str]]:
+    """Return the commands that grant a role."""
+    return [words for words in gcloud.commands if "add-iam-policy-binding" in words]
+
+
+def run(gcloud: Recorder, folder: Path, *words: str) -> int:
+    """Run deploy_functions.sh with the settings of an environment."""
+    (folder / "settings").write_text(SETTINGS)
+    return gcloud.run(folder / "settings", *words)
+
+
+# -- What is told ------------------------------------------------------------------------------------------------------
+
+
+def test_who_hands_jobs_over_is_told_the_queues_and_who_runs_the_jobs(tmp_path: Path) -> None:
+    """The tick and, since a person may cancel what waits, the webhook; run_job is told who calls it, and no queue."""
+    target = target_of(tmp_path / "settings", "TASKS_API_ENDPOINT=http://127.0.0.1:9")
+    hand_over = {
+        "TASK_QUEUES": f"agents=projects/{PROJECT}/locations/{REGION}/queues/{NAME}",
+        "RUN_JOB_URL": url("run_job"),
+        "RUN_JOB_CALLER": TASKS,
+        "TASKS_API_ENDPOINT": "http://127.0.0.1:9",
+    }
+
+    told = {name: target.environment(function) for name, function in FUNCTIONS.items()}
+
+    assert {name for name, env in told.items() if hand_over.items() <= env.items()} == {"tick", "chat_webhook"}
+    assert {name for name, env in told.items() if env.keys() & hand_over.keys()} == {"tick", "chat_webhook"}
+    assert (told["run_job"]["AUTH_AUDIENCE"], told["run_job"]["AUTH_CALLERS"]) == (url("run_job"), TASKS)
+    assert target.invoker(FUNCTIONS["run_job"]) == f"serviceAccount:{TASKS}"
+
+
+def test_a_function_that_uses_no_queue_needs_none_set_up(tmp_path: Path) -> None:
+    """One that does is told where run_job is, also if it is deployed alone."""
+    alone = target_of(tmp_path / "settings", only=["gmail_watch"])
+    tick = target_of(tmp_path / "settings", only=["tick"])
+
+    assert (alone.queues, alone.task_makers) == ((), [])
+    assert TASKS not in [alone.email(account.id) for account in alone.accounts]
+    assert "cloudtasks.googleapis.com" not in alone.apis
+    assert tick.environment(FUNCTIONS["tick"])["RUN_JOB_URL"] == url("run_job")
+    assert "cloudtasks.googleapis.com" in tick.apis
+
+
+# -- Setup and schedules -----------------------------------------------------------------------------------------------
+
+
+def test_a_queue_is_made_with_its_limits_and_its_roles(gcloud: Recorder, work: Work) -> None:
+    """The tick may use it and make tasks that act as their account; the webhook may delete tasks."""
+    setup.make_queues(work)
+
+    flags = [dict(word.split("=", 1) for word in words[4:]) | {"on": words[3]} for words in granting(gcloud)]
+    granted = [(each["on"], each["--member"], each["--role"]) for each in flags]
+    assert gcloud.changes[0] == f"tasks queues create {NAME}"
+    assert LIMITS | {f"--location={REGION}"} <= set(gcloud.flags("tasks queues create"))
+    assert granted == [
+        (NAME, member("tick"), "roles/cloudtasks.enqueuer"),
+        (NAME, member("tick"), "roles/cloudtasks.viewer"),
+        (NAME, member("tick"), "roles/cloudtasks.taskDeleter"),
+        (NAME, member("chat-webhook"), "roles/cloudtasks.taskDeleter"),
+        (TASKS, member("tick"), "roles/iam.serviceAccountUser"),
+    ]
+    on_queue = [words for words in granting(gcloud) if words[0] == "tasks"]
+    assert all(f"--location={REGION}" in words and "--condition=None" not in words for words in on_queue)
+
+
+def test_a_queue_that_is_there_is_brought_up_to_date(gcloud: Recorder, work: Work) -> None:
+    """With every limit, since an update keeps what it is not told; roles that are granted are not granted again."""
+    gcloud.answers |= {
+        DESCRIBE: shown("PAUSED"),
+        "tasks queues get-iam-policy": shown("\n".join(f"{role}\t{who}" for role, who in work.target.queue_grants)),
+        f"iam service-accounts get-iam-policy {TASKS}": shown(f"roles/iam.serviceAccountUser\t{member('tick')}"),
+    }
+
+    setup.make_queues(work)
+
+    assert gcloud.changes == [f"tasks queues update {NAME}"]
+    assert set(gcloud.flags("tasks queues update")) >= LIMITS
+
+
+def test_a_deployment_brings_the_limits_up_to_date(gcloud: Recorder, tmp_path: Path) -> None:
+    """As it does the Scheduler jobs, so a merge suffices; a function without queues has none to bring."""
+    code = run(gcloud, tmp_path, "schedules", "--only", "tick", "run_job")
+    other = Recorder()
+
+    assert (code, run(other, tmp_path, "schedules", "--only", "tick")) == (0, 0)
+    assert gcloud.changes == ["scheduler jobs create http watchkeeper-tick", f"tasks queues create {NAME}"]
+    assert not [words for words in other.commands if words[0] == "tasks"]
+
+
+# -- Pausing -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verb", "state", "is_told"),
+    [
+        ("pause", "RUNNING", True),
+        ("pause", "PAUSED", False),
+        ("resume", "PAUSED", True),
+        ("resume", "RUNNING", False),
+    ],
+)
+def test_a_queue_is_paused_and_resumed_once(
+    gcloud: Recorder, tmp_path: Path, verb: str, state: str, is_told: bool
+) -> None:
+    """Behind the tick, so that nothing is handed over any more when it stops."""
+    gcloud.answers |= {
+        DESCRIBE: shown(state),
+        "scheduler jobs describe": shown(f"{'ENABLED' if verb == 'pause' else 'PAUSED'}|{url('tick')}"),
+    }
+
+    code = run(gcloud, tmp_path, verb, "--only", "tick", "run_job")
+
+    assert code == 0
+    assert gcloud.changes == [
+        f"scheduler jobs {verb} watchkeeper-tick",
+        *[f"tasks queues {verb} {NAME}"] * is_told,
+    ]
+
+
+def test_a_queue_that_is_not_there_keeps_nobody_from_pausing(
+    gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named, and the verb ends well."""
+    assert run(gcloud, tmp_path, "pause") == 0
+    assert f"there is no queue {NAME}\n" in capsys.readouterr().out
+    assert gcloud.changes == []
+
+
+# -- The smoke test ----------------------------------------------------------------------------------------------------
+
+
+def test_the_smoke_test_has_the_queue_deliver_a_task_about_no_job(gcloud: Recorder, work: Work) -> None:
+    """Cloud Tasks calls the function as it always does; a task that is gone was answered well."""
+    gcloud.answers |= {DESCRIBE: shown("RUNNING"), TASK: [shown(""), MISSING]}
+
+    queues.smoke(work, QUEUE)
+
+    (change,) = gcloud.changes
+    flags = gcloud.flags("tasks create-http-task")
+    (body,) = (json.loads(flag.partition("=")[2]) for flag in flags if flag.startswith("--body-content="))
+    assert change == f"tasks create-http-task {body['job']}"
+    assert body == {"job": body["job"], "token": body["job"]}
+    assert {
+        *(f"--queue={NAME}", f"--url={url('run_job')}", f"--oidc-token-audience={url('run_job')}"),
+        f"--oidc-service-account-email={TASKS}",
+    } <= set(flags)
+    assert gcloud.pauses == [SMOKE_PAUSE]
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        pytest.param(shown(""), "the task in watchkeeper-agents failed with PERMISSION_DENIED", id="refused"),
+        pytest.param(shown("signature removed by the platform"), "Set AUTH_MODE=platform in", id="removed"),
+    ],
+)
+def test_a_task_that_is_refused_is_taken_out_again(gcloud: Recorder, work: Work, log: Ended, says: str) -> None:
+    """It would be tried for a day. The error is that of Cloud Tasks, with the log to look into."""
+    answer = "09:00|PERMISSION_DENIED(7): HTTP status code 403"
+    gcloud.answers |= {DESCRIBE: shown("RUNNING"), TASK: shown(answer), "logging read": log}
+
+    with pytest.raises(StepFailed, match=says):
+        queues.smoke(work, QUEUE)
+
+    assert gcloud.changes[1].startswith("tasks delete smoke-")
+    (words,) = (words for words in gcloud.commands if words[0] == "logging")
+    assert 'service_name="watchkeeper-run-job"' in words[2]
+
+
+def test_a_task_that_nobody_answers_is_not_awaited_for_ever(gcloud: Recorder, work: Work) -> None:
+    """Nor is one made in a queue that is not there."""
+    with pytest.raises(StepFailed, match=f"there is no queue {NAME}"):
+        queues.smoke(work, QUEUE)
+    assert gcloud.changes == []
+    gcloud.answers |= {DESCRIBE: shown("RUNNING"), TASK: shown("")}
+
+    with pytest.raises(StepFailed, match="failed with no answer"):
+        queues.smoke(work, QUEUE)
+
+    assert gcloud.pauses == [SMOKE_PAUSE] * SMOKE_TRIES
+    assert gcloud.changes[1].startswith("tasks delete smoke-")
+
+
+def test_a_paused_queue_fails_no_smoke_test(gcloud: Recorder, work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    """A deployment does not wake it, and is well all the same."""
+    gcloud.answers[DESCRIBE] = shown("PAUSED")
+
+    queues.smoke(work, QUEUE)
+
+    assert gcloud.changes == []
+    assert capsys.readouterr().out == f"the queue {NAME} is paused, so nothing is tried\n"
+
+
+# -- Status and destroying ---------------------------------------------------------------------------------------------
+
+
+def test_the_status_shows_the_queue_behind_its_function(
+    gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its state, how many tasks it delivers at once, and in a second."""
+    run(gcloud, tmp_path, "status", "--only", "run_job")
+    gcloud.answers |= {"functions describe": shown("ACTIVE  r-1  "), DESCRIBE: shown("RUNNING  2  1.0")}
+    run(gcloud, tmp_path, "status", "--only", "run_job", "tick")
+
+    assert [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()] == [
+        "function watchkeeper-run-job not deployed",
+        f"queue {NAME} not there",
+        "function watchkeeper-tick ACTIVE r-1",
+        "schedule watchkeeper-tick not there",
+        "function watchkeeper-run-job ACTIVE r-1",
+        f"queue {NAME} RUNNING 2 1.0",
+    ]
+    assert gcloud.changes == []
+
+
+def test_destroying_empties_the_queue_and_keeps_it(
+    gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its name would be taken for a week. It is emptied once nobody hands over any more; and that can be said twice."""
+    gcloud.answers |= {
+        DESCRIBE: shown("RUNNING"),
+        "functions describe": shown("ACTIVE"),
+        "scheduler jobs describe watchkeeper-tick": shown(f"ENABLED|{url('tick')}"),
+    }
+
+    code = run(gcloud, tmp_path, "destroy", "--yes", "--only", "tick", "run_job")
+
+    assert code == 0
+    assert gcloud.changes == [
+        "scheduler jobs delete watchkeeper-tick",
+        "functions delete watchkeeper-tick",
+        "functions delete watchkeeper-run-job",
+        f"tasks queues purge {NAME}",
+    ]
+    assert f"the queue {NAME} is emptied, and stays: " in capsys.readouterr().out
+
+
+def test_a_rollback_of_run_job_leaves_the_queue_alone(gcloud: Recorder, work: Work) -> None:
+    """It is one more function."""
+    for step in steps_of("rollback", work):
+        step.do()
+
+    assert not [words for words in gcloud.commands if words[0] == "tasks"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "changes"),
+    [
+        ("pause", [f"tasks queues pause {NAME}"]),
+        ("resume", [f"tasks queues resume {NAME}"]),
+        ("smoke", ["tasks create-http-task smoke-"]),
+        ("schedules", [f"tasks queues create {NAME}"]),
+        ("destroy", ["functions delete watchkeeper-run-job", f"tasks queues purge {NAME}"]),
+        ("status", []),
+    ],
+)
+def test_a_dry_run_shows_what_would_change(
+    gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, changes: list[str]
+) -> None:
+    """And asks nothing."""
+    code = run(gcloud, tmp_path, verb, "--dry-run", "--only", "run_job")
+
+    printed = [line.removeprefix("gcloud ") for line in capsys.readouterr().out.splitlines() if line[0] != "#"]
+    would = [line for line in printed if not {"describe", "get-iam-policy"} & {*line.split()}]
+    assert (code, gcloud.commands) == (0, [])
+    assert len(would) == len(changes)
+    assert all(line.startswith(change) for line, change in zip(would, changes, strict=True))
+
+
+def test_a_queue_that_cannot_be_asked_about_stops_it(gcloud: Recorder, work: Work) -> None:
+    """Neither is it made anew, nor taken for one that is not there."""
+    gcloud.answers[DESCRIBE] = refused("PERMISSION_DENIED")
+
+    for step in (queues.keep_queue, queues.pause, queues.smoke, queues.empty):
+        with pytest.raises(StepFailed, match="gcloud tasks queues could not be asked"):
+            step(work, QUEUE)
+
+    assert gcloud.changes == []
+    operating.show_status(work, FUNCTIONS["tick"])  # whoever has no queue is not kept from anything

@@ -1,0 +1,117 @@
+"""The steps on queues of Cloud Tasks: make them, pause, resume and empty them, show them, and try one."""
+
+import json
+import secrets
+from collections.abc import Callable
+
+import click
+
+from watchkeeper.deploy.functions_table import Caller, Function, Queue
+from watchkeeper.deploy.gcloud import StepFailed
+from watchkeeper.deploy.operating import SMOKE_PAUSE, SMOKE_TRIES, refusal, show
+from watchkeeper.deploy.target import queue_flags
+from watchkeeper.deploy.work import Work
+
+OnFunction = Callable[[Work, Function], None]
+
+
+def keep_queue(work: Work, queue: Queue) -> None:
+    """Create or update a queue; whether it is paused stays as it is."""
+    name, flags = work.target.queue(queue), (work.location, *queue_flags(queue), "--format=none")
+    if work.describe_queue(queue, "(state)") is not None:
+        work.gcloud.run("tasks", "queues", "update", name, *flags)
+        return
+    work.note("or, if the queue is there: gcloud tasks queues update, with the same flags")
+    work.gcloud.run("tasks", "queues", "create", name, *flags)
+
+
+def pause(work: Work, queue: Queue) -> None:
+    """Pause a queue: what waits in it stays there, and what runs goes on."""
+    _turn(work, queue, "pause", "PAUSED")
+
+
+def resume(work: Work, queue: Queue) -> None:
+    """Let a queue deliver again."""
+    _turn(work, queue, "resume", "RUNNING")
+
+
+def _turn(work: Work, queue: Queue, verb: str, state: str) -> None:
+    name, found = work.target.queue(queue), work.describe_queue(queue, "(state)")
+    if found is None and not work.is_dry_run:
+        click.echo(f"there is no queue {name}")
+    elif found != state:
+        work.gcloud.run("tasks", "queues", verb, name, work.location, "--quiet", "--format=none")
+
+
+def empty(work: Work, queue: Queue) -> None:
+    """Delete what waits in a queue. The queue itself stays: Google would keep its name for up to a week."""
+    name = work.target.queue(queue)
+    if work.describe_queue(queue, "(state)") is None and not work.is_dry_run:
+        return
+    work.gcloud.run("tasks", "queues", "purge", name, work.location, "--quiet", "--format=none")
+    if not work.is_dry_run:
+        click.echo(f"the queue {name} is emptied, and stays: the name of a deleted one is free only after a week")
+
+
+def show_queue(work: Work, queue: Queue) -> None:
+    """Print the state of a queue and its limits."""
+    fields = '[separator="  "](state,rateLimits.maxConcurrentDispatches,rateLimits.maxDispatchesPerSecond)'
+    shown = work.describe_queue(queue, fields)
+    show(work, "queue", work.target.queue(queue), "not there" if shown is None else shown)
+
+
+def with_queues(do: OnFunction, also: Callable[[Work, Queue], None]) -> OnFunction:
+    """Have a step on a function do something with each queue, too, if it is the function that Cloud Tasks calls."""
+
+    def both(work: Work, function: Function) -> None:
+        do(work, function)
+        for queue in work.target.queues if function.called_by is Caller.TASKS else ():
+            also(work, queue)
+
+    return both
+
+
+def smoke(work: Work, queue: Queue) -> None:
+    """Have a queue deliver a task about no job, and wait until it is answered. Raises StepFailed.
+
+    The function must be reached, let the caller in and ask the store; then it finds nothing to do.
+    """
+    name, state = work.target.queue(queue), work.describe_queue(queue, "(state)")
+    if state is None and not work.is_dry_run:
+        raise StepFailed(f"there is no queue {name}")
+    if state == "PAUSED":
+        click.echo(f"the queue {name} is paused, so nothing is tried")
+        return
+    task = f"smoke-{secrets.token_hex(8)}"
+    place = (f"--queue={name}", work.location)
+    work.gcloud.run(
+        "tasks", "create-http-task", task, *place, *_request(work, work.target.worker, task), "--format=none"
+    )
+    if work.is_dry_run:
+        return
+    if said := _await_answer(work, task, *place):
+        work.gcloud.run("tasks", "delete", task, *place, "--quiet")
+        raise refusal(work, work.target.worker, f"the task in {name}", said)
+
+
+def _request(work: Work, function: Function, task: str) -> tuple[str, ...]:
+    url = work.target.url(function)
+    return (
+        *(f"--url={url}", "--method=POST", "--header=Content-Type: application/json"),
+        f"--body-content={json.dumps({'job': task, 'token': task})}",
+        *(f"--oidc-service-account-email={work.target.caller(function)}", f"--oidc-token-audience={url}"),
+    )
+
+
+def _await_answer(work: Work, task: str, *place: str) -> str:
+    """Return what Cloud Tasks says of the first answer, "" if it was a good one: the task is gone then."""
+    shows = '--format=value[separator="|"](lastAttempt.responseTime,lastAttempt.responseStatus.message)'
+    for _ in range(SMOKE_TRIES):
+        found = work.gcloud.look("tasks", "describe", task, *place, shows)
+        if found is None:
+            return ""
+        time, _, said = found.partition("|")
+        if time:
+            return said or "no answer"
+        work.sleep(SMOKE_PAUSE)
+    return "no answer"
