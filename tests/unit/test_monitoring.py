@@ -29,6 +29,8 @@ from shared.logs import JsonFormatter
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.model.value import Status
+from shared.running.delivery import run_delivered
+from shared.running.tasks import TaskRefused, Tasks, Waiting
 from shared.running.tick import run_tick
 from shared.settings import PROJECT_FOLDER, Settings
 from shared.store.json_file import JsonStore
@@ -45,10 +47,16 @@ FOLDER = PROJECT_FOLDER / "monitoring"
 TABLE = tomllib.loads(FUNCTIONS_TABLE.read_text(encoding="utf-8"))
 GIVEN = {"PREFIX": TABLE["prefix"], "PROJECT": "demo", "REGION": "europe-west1"}
 SERVICES = {f"{TABLE['prefix']}{function.name.replace('_', '-')}" for function in read_functions({})}
+QUEUES = {f"{TABLE['prefix']}{name}" for name in TABLE["queues"]}
 SCHEDULER_JOBS = {function.scheduler_job.name for function in read_functions({}) if function.scheduler_job}
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
-SETTINGS = Settings.from_env({"CLOUD_RUN_TIMEOUT_SECONDS": "3600"})
+HAND_OVER = {
+    "TASK_QUEUES": "agents=projects/demo/locations/eu/queues/watchkeeper-agents",
+    "RUN_JOB_URL": "https://run.example",
+    "RUN_JOB_CALLER": "tasks@example.com",
+}
+SETTINGS = Settings.from_env({"CLOUD_RUN_TIMEOUT_SECONDS": "3600", **HAND_OVER})
 LATE = timedelta(seconds=150)
 
 Entry = dict[str, Any]
@@ -89,7 +97,7 @@ def found(content: Any, key: str) -> Iterator[Any]:
 
 # -- filters: comparisons that are joined by AND, which is all that is used here ---------------------------------------
 
-TERM = re.compile(r'(?P<field>[\w.]+)(?P<sign>=~|>=|=)(?P<value>"[^"]*"|\w+|\w+\(.*\))')
+TERM = re.compile(r'(?P<field>[\w.]+)(?P<sign>=~|>=|!=|=)(?P<value>"[^"]*"|\w+|\w+\(.*\))')
 SEVERITIES = ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"]
 
 
@@ -179,8 +187,20 @@ def fail(payload: Payload, context: Context) -> None:
     raise RuntimeError("boom")
 
 
+FAIL = Handler(job_type="fail", run=fail)
+
+
 def due(job_id: str, job_type: str = "log", **given: Any) -> Job:
     return Job.create(job_id, job_type, **{"now": NOW - LATE, "payload": {"message": "hello"}, **given})
+
+
+class SomeTasks(Tasks):
+    """Cloud Tasks takes every task but one."""
+
+    def create(self, job: Job) -> Waiting:
+        if job.id == "refused-task":
+            raise TaskRefused("Cloud Tasks said 404 the queue does not exist")
+        return Waiting.YES
 
 
 def tick(folder: Path) -> None:
@@ -193,20 +213,41 @@ def tick(folder: Path) -> None:
         *(due(f"again-{number}", "fail") for number in range(3)),
         *(due(f"taken-{number}") for number in range(4)),
         *(due(job_id) for job_id in ("odd", "refused-claim", "refused-result")),
+        *(due(job_id, "long") for job_id in ("waits-0", "waits-1", "refused-task")),
         due("subscription:gmail:a@example.com", CHECK, payload=expiring),
     ]
     assert all(isinstance(outcome, Won) for outcome in store.swap([Change(None, job) for job in jobs]))
     content = json.loads((folder / "jobs.json").read_text())
     del content["jobs"]["odd"]["job_type"]
     (folder / "jobs.json").write_text(json.dumps(content))
-    handlers = {**load_handlers(()), "fail": Handler(job_type="fail", run=fail)}
     run_tick(
         TroubledStore(folder / "jobs.json", lambda: NOW),
-        handlers,
+        {**load_handlers(()), "fail": FAIL, "long": Handler(job_type="long", run=fail, queue="agents")},
         settings=SETTINGS,
+        tasks=SomeTasks(SETTINGS.queues),
         clock=lambda: NOW,
         monotonic=time.monotonic,
     )
+
+
+def deliveries(folder: Path) -> None:
+    """Run three jobs that were handed over; one succeeds, one fails for good, and one will be tried again."""
+    store = JsonStore(folder / "handed-over.json", lambda: NOW)
+    for job in (
+        due("delivered"),
+        due("bad-delivered", "fail", max_attempts=1),
+        due("again-delivered", "fail"),
+    ):
+        held = job.claim(now=NOW, token="t", lease=SETTINGS.lease, retention=SETTINGS.retention, queue="agents")
+        assert isinstance(store.swap([Change(None, held)])[0], Won)
+        run_delivered(
+            store,
+            {**load_handlers(()), "fail": FAIL},
+            *(job.id, "t"),
+            settings=SETTINGS,
+            clock=lambda: NOW,
+            monotonic=time.monotonic,
+        )
 
 
 def renew_gmail(folder: Path) -> None:
@@ -242,7 +283,8 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
     attempt = {"status": "UNAVAILABLE", "debugInfo": "URL_UNREACHABLE-UNREACHABLE_5xx"}
     resource = {"type": "cloud_scheduler_job", "labels": {"job_id": "watchkeeper-tick"}}
     logged: list[Entry] = [{"resource": resource, "severity": "ERROR", "jsonPayload": attempt}]
-    for function, work in (("tick", tick), ("gmail_watch", renew_gmail), ("airtable_refresh", renew_airtable)):
+    runs = (("tick", tick), ("run_job", deliveries))
+    for function, work in (*runs, ("gmail_watch", renew_gmail), ("airtable_refresh", renew_airtable)):
         with logged_by(function, logged):
             work(folder)
     return logged
@@ -319,12 +361,14 @@ def test_the_metrics_count_what_happens(entries: list[Entry]) -> None:
 
     assert measured == {
         "ticks": {"": 1},
-        "jobs_executed": 12,
-        "jobs_succeeded": 5,
-        "jobs_failed": 2,
-        "jobs_retried": 4,
+        "jobs_executed": 15,
+        "jobs_succeeded": 6,
+        "jobs_failed": 3,
+        "jobs_retried": 5,
         "jobs_lost": 1,
         "jobs_skipped": 4,
+        "jobs_handed_over": 2,
+        "jobs_not_handed_over": 1,
         "lateness": LATE.total_seconds(),
         "renewals": {"renewed": 2, "renewal_failed": 2},
         "scheduler_failures": {"": 1},
@@ -348,7 +392,8 @@ def extracted(extractor: str, entry: Entry) -> Any:
 @pytest.mark.parametrize(
     ("alert", "job_ids"),
     [
-        ("job_given_up", {"bad-0", "bad-1", "odd", "refused-claim", "refused-result"}),
+        ("job_given_up", {"bad-0", "bad-1", "bad-delivered", "odd", "refused-claim", "refused-result"}),
+        ("hand_over_refused", {"refused-task"}),
         ("renewal_failing", {"subscription:gmail:bad@example.com", f"subscription:airtable:{BASE}:achExpired"}),
         ("subscription_expiring", {"subscription:gmail:a@example.com"}),
         ("webhook_problem", {f"subscription:airtable:{BASE}:achSilent"}),
@@ -372,6 +417,14 @@ GOOGLES: dict[str, dict[str, Any]] = {
     "run.googleapis.com/request_count": {"type": "INT64", "labels": {"response_code_class"}},
     "run.googleapis.com/request_latencies": {"type": "DISTRIBUTION", "labels": set()},
     "logging.googleapis.com/log_entry_count": {"type": "INT64", "labels": {"severity"}},
+    **{
+        f"cloudtasks.googleapis.com/queue/{name}": {"type": kind, "labels": labels, "resource": "cloud_tasks_queue"}
+        for name, kind, labels in (
+            ("depth", "INT64", set[str]()),
+            ("task_attempt_count", "INT64", {"response_code"}),
+            ("task_attempt_delays", "DISTRIBUTION", set[str]()),
+        )
+    },
 }
 OURS = {
     f"logging.googleapis.com/user/{metric['name']}": {
@@ -384,6 +437,7 @@ OURS = {
 RESOURCE_LABELS = {
     "cloud_run_revision": {"resource.label.service_name": SERVICES},
     "cloud_scheduler_job": {"resource.label.job_id": SCHEDULER_JOBS},
+    "cloud_tasks_queue": {"resource.label.queue_id": QUEUES},
 }
 THRESHOLDS = [condition for alert in ALERTS.values() for condition in found(alert, "conditionThreshold")]
 SERIES = [
