@@ -76,19 +76,6 @@ def overlong(payload, context):
     log.info("overlong has begun")
     time.sleep(60)
 """
-RUN_JOB_ENTRY = """
-[functions.run_job]
-entry_point = "run_job"
-memory = "512Mi"
-cpu = "1"
-timeout_seconds = 1800
-concurrency = 1
-min_instances = 0
-max_instances = 2
-with_agent = true
-account = "watchkeeper-run-job"
-roles = ["roles/datastore.user"]
-"""
 # A job type that tells where it runs, and what it sees of the project there.
 CURIOUS_HANDLERS = """
 import importlib.util, logging, os, sys
@@ -221,10 +208,7 @@ def tick_alone(project: Path) -> Path:
 @pytest.fixture
 def with_queue(project: Path, tmp_path: Path) -> Path:
     """A project whose functions are the tick and run_job, and handlers whose jobs are handed over."""
-    table = project / "functions.toml"
-    if "[functions.run_job]" not in table.read_text():
-        table.write_text(table.read_text() + RUN_JOB_ENTRY)
-    keep_functions(table, "tick", RUN_JOB)
+    keep_functions(project / "functions.toml", "tick", RUN_JOB)
     (tmp_path / "queued.py").write_text(QUEUED_HANDLERS)
     return project
 

@@ -1,6 +1,7 @@
 """What the steps on queues tell gcloud: the limits, the roles, a task that is tried, and an end that keeps the name."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,17 @@ def test_a_function_that_uses_no_queue_needs_none_set_up(tmp_path: Path) -> None
     assert "cloudtasks.googleapis.com" not in alone.apis
     assert tick.environment(FUNCTIONS["tick"])["RUN_JOB_URL"] == url("run_job")
     assert "cloudtasks.googleapis.com" in tick.apis
+
+
+def test_without_the_function_that_runs_their_jobs_queues_count_for_nothing(tmp_path: Path) -> None:
+    """Their handlers run in the tick then, and nothing is set up that nobody empties."""
+    target = target_of(tmp_path / "settings")
+    functions = tuple(each for each in target.functions if each.name != "run_job")
+
+    without = replace(target, table=replace(target.table, functions=functions), functions=functions)
+
+    assert (without.queues, without.queue_grants, without.task_makers) == ((), [], [])
+    assert "TASK_QUEUES" not in without.environment(FUNCTIONS["tick"])
 
 
 # -- Setup and schedules -----------------------------------------------------------------------------------------------

@@ -296,9 +296,6 @@ def test_what_cloud_scheduler_takes_is_taken(cadence: str) -> None:
         pytest.param("= 2", "= 0", "agents: max_concurrent must be from 1 to 5000", id="nothing-at-once"),
         pytest.param("= 5\n", "= 501\n", "reports: max_per_second must be from 1 to 500", id="too-quick"),
         pytest.param('"tasks"', '"cron"', "run_job: called_by must be tasks or chat, or", id="unknown-caller"),
-        pytest.param(
-            'called_by = "tasks"', 'called_by = "chat"\nmax_instances = 1', "no function has called_by", id="x"
-        ),
         pytest.param('"tasks"', '"tasks"\nmax_instances = 9', "run_job: max_instances follows", id="two-numbers"),
         pytest.param("1800", "1801", "run_job: timeout_seconds is above 1800", id="longer-than-a-task"),
         pytest.param("[functions.tick]", "[functions.tick", "cannot be read: .*line", id="no-toml"),

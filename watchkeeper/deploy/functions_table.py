@@ -172,7 +172,7 @@ def read_deployment(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> Dep
     accounts.refuse_all_but("scheduler", "tasks", "build")
     queues = [_queue(name, table.table("queues").table(name)) for name in content.get("queues", {})]
     secrets = [_secret(name, table.table("secrets").table(name)) for name in table.table("secrets").content]
-    deployment = Deployment(
+    return Deployment(
         prefix=table.text("prefix"),
         apis=table.texts("apis"),
         firestore=_firestore(table.table("firestore")),
@@ -186,9 +186,6 @@ def read_deployment(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> Dep
             for name in functions.content
         ),
     )
-    if queues and not any(function.called_by is Caller.TASKS for function in deployment.functions):
-        raise InvalidSettings(f'{path}: there are queues, and no function has called_by = "tasks"')
-    return deployment
 
 
 def _firestore(table: "_Table") -> Firestore:

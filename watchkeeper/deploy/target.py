@@ -62,14 +62,19 @@ class Target:
 
     @property
     def queues(self) -> Sequence[Queue]:
-        """Return the queues, if a function has to do with them."""
+        """Return the queues, if a function has to do with them, and there is one that runs their jobs."""
         concerned = any(function.called_by is Caller.TASKS or function.queue_roles for function in self.functions)
-        return self.table.queues if concerned else ()
+        return self.table.queues if concerned and self.workers else ()
 
     @property
     def worker(self) -> Function:
-        """Return the function that Cloud Tasks calls; where there are queues there is one."""
-        return next(function for function in self.table.functions if function.called_by is Caller.TASKS)
+        """Return the function that Cloud Tasks calls."""
+        return self.workers[0]
+
+    @property
+    def workers(self) -> list[Function]:
+        """Return the functions that Cloud Tasks calls, whichever are named: one, or none."""
+        return [function for function in self.table.functions if function.called_by is Caller.TASKS]
 
     def invoker(self, function: Function) -> str:
         """Return the one member that may call a function: an account of ours, Chat's, or everybody."""
@@ -130,7 +135,8 @@ class Target:
     @property
     def queue_grants(self) -> list[tuple[str, str]]:
         """Return each role on the queues, with its member."""
-        return [(role, self.member(function.account)) for function in self.functions for role in function.queue_roles]
+        users = self.functions if self.queues else ()
+        return [(role, self.member(function.account)) for function in users for role in function.queue_roles]
 
     @property
     def task_makers(self) -> list[str]:
@@ -148,7 +154,7 @@ class Target:
         }
         for chat in (each for each in self.table.functions if each.called_by is Caller.CHAT):
             env["PUBLIC_URL"] = self.url(chat)
-        if function.queue_roles and self.table.queues:
+        if function.queue_roles and self.queues:
             env |= self._hand_over()
         if function.called_by is Caller.CHAT:
             env["CHAT_AUDIENCE"] = self.number if self.chat_auth == "project_number" else self.url(function)
