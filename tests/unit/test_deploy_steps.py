@@ -398,15 +398,18 @@ def test_a_rollback_gives_the_traffic_back(gcloud: Recorder, work: Work, capsys:
         "run revisions list --service=watchkeeper-tick": shown("tick-2\tTrue\ntick-1\tTrue"),
         "run services describe watchkeeper-gmail-watch": shown("50\tgmail-2\n50\tgmail-1"),
         "run revisions list --service=watchkeeper-gmail-watch": shown("gmail-2\tTrue\ngmail-1\tTrue"),
+        "run services describe watchkeeper-run-job": shown("100\trun-1"),
+        "run revisions list --service=watchkeeper-run-job": shown("run-2\tTrue\nrun-1\tTrue"),
     }
 
-    for function in (GMAIL, TICK):
+    for function in (GMAIL, FUNCTIONS["run_job"], TICK):
         operating.roll_back(work, function)
 
     assert gcloud.changes == ["run services update-traffic watchkeeper-tick"]
     assert "--to-revisions=tick-1=100" in gcloud.flags("run services update-traffic")
     assert capsys.readouterr().err == (
         "watchkeeper-gmail-watch has no working revision before one with all the traffic; it stays as it is\n"
+        "watchkeeper-run-job has no working revision before run-1; it stays as it is\n"
     )
 
 
