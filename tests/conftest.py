@@ -9,18 +9,20 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from google.auth.credentials import CredentialsWithRegionalAccessBoundary
-from google.cloud import firestore
 
 from shared.model.job import Job
-from shared.store.firestore import FirestoreStore
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Store
 from watchkeeper.dev.firestore_emulator import EmulatorMissing, find_emulator, running_emulator
+
+if TYPE_CHECKING:
+    # Two seconds that the process which only hands out the tests need not wait for.
+    from google.cloud import firestore
+
+    from shared.store.firestore import FirestoreStore
 
 # The address of the emulator that all processes of a run share.
 SHARED_EMULATOR = "WATCHKEEPER_TESTS_EMULATOR"
@@ -87,6 +89,8 @@ def no_lookups_beside_a_test() -> Iterator[None]:
 
     It would leave this machine, and it draws random numbers, which a Hypothesis test in the same process notices.
     """
+    from google.auth.credentials import CredentialsWithRegionalAccessBoundary
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             CredentialsWithRegionalAccessBoundary, "_is_regional_access_boundary_lookup_required", lambda self: False
@@ -97,6 +101,8 @@ def no_lookups_beside_a_test() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def each_key_is_checked_once() -> Iterator[None]:
     """Load each private key once in a process: that its primes are prime takes 50 ms to check."""
+    from cryptography.hazmat.primitives import serialization
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serialization, "load_pem_private_key", cache(serialization.load_pem_private_key))
         yield
@@ -143,16 +149,20 @@ def job_factory(now: datetime) -> Callable[..., Job]:
 
 
 @pytest.fixture(scope="session")
-def firestore_client(firestore_emulator: str) -> Iterator[firestore.Client]:
+def firestore_client(firestore_emulator: str) -> Iterator["firestore.Client"]:
     """A client of the emulator."""
+    from google.cloud import firestore
+
     client = firestore.Client(project="test")
     yield client
     client.close()  # type: ignore[no-untyped-call]  # the library's own
 
 
 @pytest.fixture
-def firestore_store(firestore_client: firestore.Client) -> FirestoreStore:
+def firestore_store(firestore_client: "firestore.Client") -> "FirestoreStore":
     """An empty store on the emulator."""
+    from shared.store.firestore import FirestoreStore
+
     return FirestoreStore(firestore_client, f"jobs-{uuid.uuid4().hex}")
 
 
@@ -170,8 +180,12 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest.fixture
-def unreachable_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[FirestoreStore]:
+def unreachable_store(monkeypatch: pytest.MonkeyPatch) -> Iterator["FirestoreStore"]:
     """A Firestore store whose server refuses every connection."""
+    from google.cloud import firestore
+
+    from shared.store.firestore import FirestoreStore
+
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{port}")
