@@ -78,6 +78,8 @@ def test_without_its_settings_a_build_deploys_nothing(cloud: GoogleCloud, tmp_pa
 
 def test_a_failed_deployment_keeps_the_schedules_as_they_are(configured: GoogleCloud, tmp_path: Path) -> None:
     """No job is made or changed for a function that is not the new one; what gcloud said is shown."""
+    queue = f"{PLACE}/queues/watchkeeper-agents"
+    configured.resources[queue] = {"name": queue, "state": "RUNNING"}
     configured.failing_builds.add(SERVICES["tick"])
 
     ended = Build(configured, tmp_path).run(*DEPLOYMENTS - {"deploy-tick"})

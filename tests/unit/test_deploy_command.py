@@ -20,6 +20,7 @@ from watchkeeper.deploy.signals import Interrupted, raised
 from watchkeeper.deploy.steps import VERBS
 
 PLACE = ("--project", PROJECT, "--region", REGION)
+THERE = {"projects describe": shown(NUMBER), "tasks queues describe": shown("RUNNING")}
 GO_ON = f"{SCRIPT} {{}} --project {PROJECT} --region {REGION} --settings {{}}"
 
 
@@ -259,9 +260,7 @@ def test_a_failed_build_keeps_the_functions_behind_it_as_they_are(
     settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is staged is said to be done, and is done again by the command that goes on."""
-    gcloud = Recorder(
-        {"functions deploy watchkeeper-tick": refused("Build failed"), "projects describe": shown(NUMBER)}
-    )
+    gcloud = Recorder({**THERE, "functions deploy watchkeeper-tick": refused("Build failed")})
 
     code = gcloud.run(settings, "functions", "--only", "chat_webhook", "tick")
 
@@ -380,7 +379,7 @@ def test_chat_is_public_for_a_token_that_only_code_can_check(settings: Path) -> 
     """With CHAT_AUTH=project_number everybody may call it, nobody else is named, and the number is asked for."""
     settings.write_text(f"{SETTINGS}CHAT_AUTH=project_number\n")
     policy = "run services get-iam-policy watchkeeper-chat-webhook"
-    gcloud = Recorder({"projects describe": shown(NUMBER), policy: shown("user:former@example.com")})
+    gcloud = Recorder({**THERE, policy: shown("user:former@example.com")})
     told: list[str] = []
 
     def execute(command: Sequence[str], *, stdin: bytes | None, is_captured: bool) -> Ended:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import FUNCTIONS, REGION, SETTINGS, TASKS, url
+from tests.deploying import FUNCTIONS, REGION, SERVICES, SETTINGS, TASKS, url
 from tests.gcloud import PROJECT
 from tests.recorder import MISSING, Recorder, refused, shown, target_of
 from watchkeeper.deploy import operating, queues, setup
+from watchkeeper.deploy.functions import deploy_function
 from watchkeeper.deploy.functions_table import Queue, read_deployment
 from watchkeeper.deploy.gcloud import Ended, StepFailed
 from watchkeeper.deploy.operating import SMOKE_PAUSE, SMOKE_TRIES
@@ -142,6 +143,18 @@ def test_a_deployment_brings_the_limits_up_to_date(gcloud: Recorder, tmp_path: P
     assert (code, run(other, tmp_path, "schedules", "--only", "tick")) == (0, 0)
     assert gcloud.changes == ["scheduler jobs create http watchkeeper-tick", f"tasks queues create {NAME}"]
     assert not [words for words in other.commands if words[0] == "tasks"]
+
+
+@pytest.mark.parametrize("name", ["tick", "chat_webhook"])
+def test_a_function_is_not_deployed_before_the_queue_that_it_uses(gcloud: Recorder, work: Work, name: str) -> None:
+    """Its jobs would be refused every minute; a deployment from before there were queues keeps working instead."""
+    with pytest.raises(StepFailed, match=f"there is no queue {NAME}, which {SERVICES[name]} uses; run setup first"):
+        deploy_function(work, FUNCTIONS[name])
+
+    assert gcloud.changes == []
+    gcloud.answers[DESCRIBE] = shown("PAUSED")
+    deploy_function(work, FUNCTIONS[name])
+    assert gcloud.changes[0] == f"functions deploy {SERVICES[name]}"
 
 
 # -- Pausing -----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from watchkeeper.deploy.work import Work
 GMAIL = FUNCTIONS["gmail_watch"]
 KEY = "secrets versions access latest --secret=watchkeeper-airtable-api-key"
 POLICY = "run services get-iam-policy watchkeeper-tick"
+QUEUES: dict[str, Ended | list[Ended]] = {"tasks queues describe": shown("RUNNING")}
 ADDON = f"service-{NUMBER}@gcp-sa-gsuiteaddons.iam.gserviceaccount.com"
 
 
@@ -207,7 +208,7 @@ def test_who_may_call_is_left_alone_where_it_is_right(gcloud: Recorder, work: Wo
 
 def test_without_the_right_to_set_callers_it_says_whom_to_ask(gcloud: Recorder, work: Work) -> None:
     """The function is deployed; that nobody may call it yet is an error with its remedy, and not passed over."""
-    gcloud.answers["run services add-iam-policy-binding"] = refused("PERMISSION_DENIED")
+    gcloud.answers |= QUEUES | {"run services add-iam-policy-binding": refused("PERMISSION_DENIED")}
 
     with pytest.raises(StepFailed, match=r"watchkeeper-tick is deployed, but who may call .* roles/run.admin: have it"):
         deploy_function(work, TICK)
@@ -217,7 +218,7 @@ def test_without_the_right_to_set_callers_it_says_whom_to_ask(gcloud: Recorder, 
 
 def test_a_failed_build_is_not_opened_to_anybody(gcloud: Recorder, work: Work) -> None:
     """gcloud has said why it failed."""
-    gcloud.answers["functions deploy"] = refused("Build failed")
+    gcloud.answers |= QUEUES | {"functions deploy": refused("Build failed")}
 
     with pytest.raises(GcloudFailed):
         deploy_function(work, TICK)

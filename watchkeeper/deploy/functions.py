@@ -25,8 +25,9 @@ def stage_functions(work: Work) -> None:
 
 
 def deploy_function(work: Work, function: Function) -> None:
-    """Deploy the staged function, and let its caller call it."""
+    """Deploy the staged function, and let its caller call it. Raises StepFailed."""
     target = work.target
+    _refuse_without_queues(work, function)
     env_file = work.folder / f"{function.name}.yaml"
     # JSON is YAML too, and its texts are surely texts: gcloud refuses a number or a truth.
     env = json.dumps(target.environment(function), indent=1)
@@ -40,6 +41,14 @@ def deploy_function(work: Work, function: Function) -> None:
         *(f"--source={_source(work, function)}", "--quiet", "--format=value(state,serviceConfig.revision)"),
     )
     allow_caller(work, function)
+
+
+def _refuse_without_queues(work: Work, function: Function) -> None:
+    """Raise StepFailed if a queue that the function uses is not there: setup was last run before there were queues."""
+    for queue in work.target.queues if function.queue_roles else ():
+        if work.describe_queue(queue, "(state)") is None and not work.is_dry_run:
+            service, name = work.target.service(function), work.target.queue(queue)
+            raise StepFailed(f"there is no queue {name}, which {service} uses; run setup first")
 
 
 def allow_caller(work: Work, function: Function) -> None:
