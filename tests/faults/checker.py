@@ -168,23 +168,30 @@ def _claims(chain: Iterable[Write]) -> Iterator[str]:
 
 
 def _fence(chain: Iterable[Write]) -> Iterator[str]:
-    """Of all ticks only the present holder changes a job, and none undoes what people did."""
-    holder = ""
+    """Of all ticks only the present holder changes a job, and none undoes what people did.
+
+    A tick that asks for the task of a job which waits in its queue shares the hold, and the token, of the one that
+    handed it over: until it is begun, it is whose token is shown.
+    """
+    holders: set[str] = set()
     for write in chain:
         asked = write.before.status if write.before and not write.is_a_persons else None
         after = write.after.status if write.after else None
         wakes = asked is Status.PAUSED and after in (Status.PENDING, Status.RUNNING)
         if wakes or (asked is Status.CANCELLED and after is not Status.CANCELLED):
             yield f"{write.job_id}: {write.by} made it {after}, a person had it {asked}"
-        if _is_claim(write) or _is_asking(write):
-            holder = write.by
+        if _is_claim(write):
+            holders = {write.by}
+        elif _is_asking(write):
+            holders.add(write.by)
         elif not write.is_a_persons and write.before is not None:
             is_given_up = write.before.deaths > write.before.reclaims >= MAX_RECLAIMS - 1
             is_moved = (
                 write.before.lease_until is None and write.before.is_subject_to_misfire
             )  # a misfire that is skipped
-            if write.by != holder and not is_given_up and not is_moved:
-                yield f"{write.job_id}: {write.by} changed it while {holder or 'nobody'} was its holder"
+            if write.by not in holders and not is_given_up and not is_moved:
+                held = ", ".join(sorted(holders)) or "nobody"
+                yield f"{write.job_id}: {write.by} changed it while {held} was its holder"
 
 
 def _runs(chains: Mapping[str, Sequence[Write]], evidence: Evidence) -> Iterator[str]:
