@@ -3,7 +3,7 @@
     CHAT_AGENT=agent.chat:answer
 
 Chat calls it for every message that is not a command, and jobs of type `agent` at their set time. It returns a text, a
-card, or a whole Chat message. If it raises, Chat shows an apology, and a job is retried.
+card, or a whole Chat message; None or "" posts nothing. If it raises, Chat shows an apology, and a job is retried.
 """
 
 from shared.handlers.agent import AgentContext

@@ -256,7 +256,7 @@ class Conversation:
 
     # -- the agent -----------------------------------------------------------------------------------------------------
 
-    def _ask_agent(self, text: str) -> Reply:
+    def _ask_agent(self, text: str) -> Reply | None:
         if not self.agent:
             return self._help("I do not understand that")
         job_id, asked_at = self._new_id(text), self.event.sent_at or self.now
@@ -291,4 +291,4 @@ class Conversation:
         if isinstance(answer, BaseException):
             log_failure("The agent", answer)
             return says(SORRY.format(self.trace_id))
-        return Reply(message=answer)
+        return None if answer is None else Reply(message=answer)

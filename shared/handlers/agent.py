@@ -1,7 +1,7 @@
 """The user's own agent, `CHAT_AGENT=module:function`: how it is found and asked, and how its answer becomes a message.
 
-It is a plain function of a text and an `AgentContext` that returns a text, a card or a whole Chat message;
-`agent/chat.py` is an example. Chat asks it within a request, and a job of type `agent` at its set time.
+It is a plain function of a text and an `AgentContext` that returns a text, a card or a whole Chat message, or None
+where it has nothing to say; `agent/chat.py` is an example. Chat asks it within a request, and a job of type `agent` at its set time.
 """
 
 import importlib
@@ -40,7 +40,7 @@ class AgentContext:
     now: datetime
 
 
-Answer = str | Mapping[str, Any]
+Answer = str | Mapping[str, Any] | None
 Agent = Callable[[str, AgentContext], Answer]
 
 
@@ -68,17 +68,22 @@ def _unusable(name: str, problem: str) -> InvalidSettings:
     return InvalidSettings(f"CHAT_AGENT is {name[:100]!r}: {problem}", ("CHAT_AGENT",))
 
 
-def as_message(answer: object) -> dict[str, Any]:
-    """Return the Chat message for an answer: a text, a card, or a whole message.
+def as_message(answer: object) -> dict[str, Any] | None:
+    """Return the Chat message for an answer: a text, a card, or a whole message. None where it has nothing to say.
 
-    Raises TypeError or ValueError for anything else; the error quotes nothing of the answer.
+    Nothing to say is None, a blank text, or a message without a text and cards. Raises TypeError or ValueError for
+    anything else; the error quotes nothing of the answer.
     """
+    if answer is None:
+        return None
     if isinstance(answer, str):
         answer = {"text": answer}
     if not isinstance(answer, Mapping):
         raise TypeError(f"the agent must return a text, a card or a Chat message, not {type(answer).__name__}")
     if not answer.keys() & {"text", "cardsV2"} and answer.keys() & {"sections", "header"}:
         answer = {"cardsV2": [{"cardId": "agent", "card": answer}]}
+    if answer and not answer.keys() & {"text", "cardsV2"}:
+        raise ValueError("the agent returned neither a text nor a card")
     try:
         # Nothing else of a message is the agent's to say, neither where it goes nor who sees it.
         message = {name: json.loads(encoded(answer[name])) for name in ("text", "cardsV2") if answer.get(name)}
@@ -89,9 +94,7 @@ def as_message(answer: object) -> dict[str, Any]:
         raise TypeError(f"the text of the agent's answer is of type {type(text).__name__}")
     if not isinstance(cards, list) or not all(isinstance(card, dict) for card in cards):
         raise TypeError("cardsV2 of the agent's answer is not a list of cards")
-    if not text.strip() and not cards:
-        raise ValueError("the agent returned neither a text nor a card")
-    return message
+    return message if text.strip() or cards else None
 
 
 def log_failure(who: str, exc: BaseException) -> None:

@@ -111,7 +111,10 @@ def chat_message(payload: Payload, context: Context) -> None:
     concurrency_key=_space,
 )
 def agent(payload: Payload, context: Context) -> None:
-    """Ask the user's agent, and post its answer. Raises AgentFailed, and passes on an agent's own Snooze and Cancel."""
+    """Ask the user's agent, and post its answer, if it has one.
+
+    Raises AgentFailed, and passes on an agent's own Snooze and Cancel.
+    """
     read = Environment(os.environ)
     timezone = read.parsed("SCHEDULER_TIMEZONE", "UTC", lambda text: load_timezone(text).key)
     read.refuse_problems()
@@ -133,7 +136,8 @@ def agent(payload: Payload, context: Context) -> None:
     except Exception as exc:
         log_failure("The agent", exc)
         raise AgentFailed(f"the agent raised {type(exc).__name__}; see the log for the location") from None
-    post(answer, payload, context)
+    if answer is not None:
+        post(answer, payload, context)
 
 
 def post(message: Mapping[str, Any], place: Payload, context: Context) -> None:

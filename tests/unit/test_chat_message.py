@@ -494,10 +494,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, AgentCont
         raise RuntimeError("boom")
 
     def say_nothing(text: str, context: AgentContext) -> None:
-        """Forget to return anything."""
+        """Return nothing."""
+
+    def fall_ill(text: str, context: AgentContext) -> int:
+        return 7
 
     sys.modules["my_agent"] = module = ModuleType("my_agent")
-    vars(module).update(answer=answer, fail=fail, say_nothing=say_nothing)
+    vars(module).update(answer=answer, fail=fail, say_nothing=say_nothing, fall_ill=fall_ill)
     monkeypatch.setenv("CHAT_AGENT", "my_agent:answer")
     yield asked
     del sys.modules["my_agent"]
@@ -530,6 +533,16 @@ def test_the_agent_is_told_the_time_zone(
     assert asked[0][1].timezone == "Europe/Berlin"
 
 
+@pytest.mark.usefixtures("asked")
+def test_an_agent_with_nothing_to_say_has_succeeded(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is posted, and the job is done."""
+    monkeypatch.setenv("CHAT_AGENT", "my_agent:say_nothing")
+
+    agent(QUESTION, context_of())
+
+    assert google.chat.requests == []
+
+
 def test_without_an_agent_there_is_nobody_to_ask(google: Google) -> None:
     """The failure is final and names the setting."""
     failed = failure(agent, QUESTION)
@@ -544,7 +557,7 @@ def test_without_an_agent_there_is_nobody_to_ask(google: Google) -> None:
         pytest.param(
             "my_agent:fail", AgentFailed, "^the agent raised RuntimeError; see the log for the location$", id="raises"
         ),
-        pytest.param("my_agent:say_nothing", AgentFailed, "the agent raised TypeError", id="nothing"),
+        pytest.param("my_agent:fall_ill", AgentFailed, "the agent raised TypeError", id="no-answer"),
         pytest.param("my_agent:other", InvalidSettings, "my_agent has no other", id="not-there"),
     ],
 )
