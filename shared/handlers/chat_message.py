@@ -110,8 +110,8 @@ def chat_message(payload: Payload, context: Context) -> None:
     queue="agents",
     concurrency_key=_space,
 )
-def agent(payload: Payload, context: Context) -> None:
-    """Ask the user's agent, and post its answer, if it has one.
+def agent(payload: Payload, context: Context) -> object:
+    """Ask the user's agent, post its answer if it has one, and return the text of that, or the message without one.
 
     Raises AgentFailed, and passes on an agent's own Snooze and Cancel.
     """
@@ -136,8 +136,10 @@ def agent(payload: Payload, context: Context) -> None:
     except Exception as exc:
         log_failure("The agent", exc)
         raise AgentFailed(f"the agent raised {type(exc).__name__}; see the log for the location") from None
-    if answer is not None:
-        post(answer, payload, context)
+    if answer is None:
+        return None
+    post(answer, payload, context)
+    return answer.get("text", answer)
 
 
 def post(message: Mapping[str, Any], place: Payload, context: Context) -> None:

@@ -3,9 +3,10 @@
     @handler("greet", timeout=timedelta(seconds=10))
     def greet(payload: Mapping[str, Any], context: Context) -> None: ...
 
-A handler that returns has succeeded. One that raises has failed and is tried again, unless it raises `Cancel`
-(the failure is final) or `Snooze` (not a failure: the same occurrence runs again after the given pause). It must be
-idempotent: delivery is at least once, and `context.execution_key` is the same in every attempt.
+A handler that returns has succeeded, and what it returns is kept with the run (`shared.model.history.output_of`). One
+that raises has failed and is tried again, unless it raises `Cancel` (the failure is final) or `Snooze` (not a failure:
+the same occurrence runs again after the given pause). It must be idempotent: delivery is at least once, and
+`context.execution_key` is the same in every attempt.
 
 A handler with a `queue` is run off the tick, by Cloud Tasks, and may take up to 29 minutes:
 

@@ -1,9 +1,13 @@
 """What became of a job's runs: the entries of its history, and what a holder reports of the latest."""
 
+import json
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+MAX_OUTPUT_BYTES = 2048  # of a text written as JSON
+CUT = "..."
 
 class RunOutcome(StrEnum):
     """What became of an occurrence, or of one attempt at it."""
@@ -25,7 +29,8 @@ OVER = (RunOutcome.COMPLETED, RunOutcome.FAILED, RunOutcome.MISSED)
 class Run:
     """One entry of a job's history. `schedule_at` names the occurrence.
 
-    `until` is the last occurrence of those that were missed, or the time to which another try was put off.
+    `until` is the last occurrence of those that were missed, or the time to which another try was put off. `output` is
+    what the handler returned, see `output_of`.
     """
 
     schedule_at: datetime
@@ -34,6 +39,7 @@ class Run:
     ended_at: datetime | None = None
     until: datetime | None = None
     error: str | None = None
+    output: str | None = None
     by: str | None = None
 
 
@@ -55,5 +61,31 @@ class Result:
     ended_at: datetime
     by: str
     error: str | None = None
+    output: str | None = None
     final: bool = False
     later: timedelta | None = None
+
+
+def output_of(returned: object) -> str | None:
+    """Return what is kept of a handler's return value: a text as it is, anything else as JSON, both cut at 2 KB.
+
+    Nothing is kept of None, of a blank text, and of what cannot be written as JSON.
+    """
+    try:
+        text = returned if isinstance(returned, str) else json.dumps(returned, ensure_ascii=False, allow_nan=False)
+        # The handler's own kind of text may do anything; what is stored is a plain one.
+        kept = str.encode(text[: MAX_OUTPUT_BYTES + 1], "utf-8", "replace").decode()
+    except Exception:
+        return None
+    return None if returned is None or not kept.strip() else _within(kept, MAX_OUTPUT_BYTES)
+
+
+def _within(text: str, most: int) -> str:
+    """Return the text, or its longest beginning and an ellipsis, at so many bytes when written as JSON."""
+    if _bytes(text) <= most:
+        return text
+    return text[: bisect_right(range(1, len(text)), most - len(CUT), key=lambda length: _bytes(text[:length]))] + CUT
+
+
+def _bytes(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode())

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.handlers import DEFAULT_TIMEOUT, Cancel, Context, Handlers, Snooze
-from shared.model.history import Result
+from shared.model.history import Result, output_of
 from shared.model.job import Job
 from shared.model.life import MAX_ERROR_CHARACTERS
 from shared.running.running_job import RunningJob
@@ -131,14 +131,15 @@ class Workers:
         context = running.begin(now, self._elapsed())
         if running.job.handed_over is not None:
             return self._hand_over(running)
-        error, final, later = None, False, None
+        error, output, final, later = None, None, False, None
         try:
-            run_handler(self._handlers, running.job, context)
+            output = output_of(run_handler(self._handlers, running.job, context))
         # A handler is the user's code: whatever it raises is a failure of its job and of nothing else.
         except BaseException as exc:
             error, final, later = _judged(exc)
             running.exception = exc if later is None else None
-        return running.result_of(self._clock(), self._elapsed(), error=error, final=final, later=later)
+        said = {"error": error, "output": output, "final": final, "later": later}
+        return running.result_of(self._clock(), self._elapsed(), **said)
 
     def _hand_over(self, running: RunningJob) -> Result | Waiting:
         """Make the job's task, or ask for the one that was made earlier."""
@@ -172,8 +173,11 @@ def _attempted(read: Callable[[], Any], otherwise: Any) -> Any:
         return otherwise
 
 
-def run_handler(handlers: Handlers, job: Job, context: Context) -> None:
-    """Run the job's handler in this thread. Raises what it raises, and LookupError for an unknown job type."""
+def run_handler(handlers: Handlers, job: Job, context: Context) -> object:
+    """Run the job's handler in this thread, and return what it returns.
+
+    Raises what it raises, and LookupError for an unknown job type.
+    """
     handler = handlers.get(job.job_type)
     if handler is None:
         raise LookupError(
@@ -182,7 +186,7 @@ def run_handler(handlers: Handlers, job: Job, context: Context) -> None:
         )
     if handler.check is not None:
         handler.check(job.payload)
-    handler.run(job.payload, context)
+    return handler.run(job.payload, context)
 
 
 def time_limit(handlers: Handlers, job: Job, most: timedelta) -> timedelta:

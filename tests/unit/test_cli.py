@@ -446,8 +446,17 @@ def test_a_job_is_shown_with_its_runs(run: Terminal, job_factory: JobFactory, no
     lines = run("jobs", "show", "job").stdout.splitlines()
 
     assert ["status", "running"] in [line.split() for line in lines]
-    assert lines[-2].split() == ["OCCURRENCE", "OUTCOME", "STARTED", "TOOK", "BY", "ERROR"]
+    assert lines[-2].split() == ["OCCURRENCE", "OUTCOME", "STARTED", "TOOK", "BY", "RESULT"]
     assert lines[-1].split()[:6] == ["2026-11-21", "09:00:00Z", "died", "2026-11-21", "09:00:00Z", "5"]
+
+
+def test_a_job_is_shown_with_what_its_runs_returned(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """The table of runs ends with the error of a run, or with its output; as JSON each run has its own."""
+    held = job_factory().claim(now=now, token="t", lease=timedelta(minutes=5), retention=timedelta(days=1))
+    run.put(held.finish(RunResult(started_at=now, ended_at=now, by="x", output="42 rows"), retention=timedelta(1)))
+
+    assert run("jobs", "show", "job").stdout.splitlines()[-1].endswith("42 rows")
+    assert json.loads(run("jobs", "show", "job", "--json").stdout)["recent_runs"][0]["output"] == "42 rows"
 
 
 def test_a_job_as_json_is_one_object(run: Terminal, job_factory: JobFactory) -> None:

@@ -357,6 +357,14 @@ def test_only_possible_commands_are_offered(
     assert views.detail(state(job_factory(), now), now, "UTC")["commands"] == commands
 
 
+def test_a_job_is_shown_with_what_its_runs_returned(job_factory: Callable[..., Job], now: datetime) -> None:
+    """In its own view; the timeline does without."""
+    done = Result(started_at=now, ended_at=now, by="schedule", output="42 rows")
+    job = held(job_factory(), now).finish(done, retention=RETENTION)
+
+    assert [run["output"] for run in views.detail(job, now, "UTC")["runs"]] == ["42 rows"]
+
+
 def test_a_refused_command_says_why(system: System) -> None:
     """The job may have changed since the button was drawn."""
     system.jobs.schedule("log", {"message": "hello"}, id="job")

@@ -319,10 +319,10 @@ def test_a_module_is_found_once_it_is_mended(write_module: WriteModule) -> None:
 
 
 def test_a_handler_that_returns_has_succeeded(run: Run, now: datetime) -> None:
-    """Whatever it returns is of no interest."""
-    result = run(greeting(lambda payload, context: "anything"))
+    """What it returns is its output."""
+    result = run(greeting(lambda payload, context: {"greeted": ["Ada"]}))
 
-    assert result == Result(started_at=now, ended_at=now, by="schedule")
+    assert result == Result(started_at=now, ended_at=now, by="schedule", output='{"greeted": ["Ada"]}')
 
 
 @pytest.mark.parametrize(

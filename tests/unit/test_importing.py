@@ -216,7 +216,7 @@ def test_what_is_no_job_is_refused_with_the_reason(conversion: Conversion, field
 def every_kind(job_factory: JobFactory, now: datetime) -> dict[str, Job]:
     """Return a job in each possible state, with history and an unknown field."""
     past = now - timedelta(days=1)
-    done = Result(started_at=past, ended_at=past, by="schedule")
+    done = Result(started_at=past, ended_at=past, by="schedule", output="42 rows")
     failed = replace(done, error="boom")
     waiting = replace(job_factory(at=past, space="spaces/A", by="ada"), extra={"owner": [1]})
     daily = job_factory(cron="0 9 * * *", timezone="Europe/Berlin", misfire="skip", at=past)

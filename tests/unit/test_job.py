@@ -282,6 +282,14 @@ def test_an_error_is_cut_to_what_may_be_stored(waiting: Job, now: datetime) -> N
     assert failed.error == failed.recent_runs[0].error == "x" * 1000
 
 
+def test_the_output_of_a_success_is_kept_in_its_run(waiting: Job, now: datetime) -> None:
+    """A failure has none."""
+    done = finish(claim(waiting, now), now, output="42 rows")
+    failed = finish(claim(waiting, now), now, output="42 rows", error="the store refuses the result")
+
+    assert (done.recent_runs[0].output, failed.recent_runs[0].output) == ("42 rows", None)
+
+
 # -- misfires ----------------------------------------------------------------------------------------------------------
 
 

@@ -66,8 +66,11 @@ def good_documents() -> list[Document]:
     failed = failing.finish(Result(started_at=NOW, ended_at=NOW, by="x", error="no", final=True), retention=LEASE)
     held = daily.claim(now=NOW + timedelta(days=1), token="t", lease=LEASE, retention=LEASE)
     later = Result(started_at=NOW, ended_at=NOW, by="schedule", error="busy", later=LEASE)
-    put_off = held.finish(later, retention=LEASE)  # its history holds an entry with every field
-    return [to_document(job) for job in (once, daily, interval, failed, held, put_off, daily.run(now=NOW, by="ana"))]
+    put_off = held.finish(later, retention=LEASE)
+    done = held.finish(Result(started_at=NOW, ended_at=NOW, by="schedule", output="[42]"), retention=LEASE)
+    # The histories of `put_off` and `done` hold every field between them.
+    jobs = (once, daily, interval, failed, held, put_off, done, daily.run(now=NOW, by="ana"))
+    return [to_document(job) for job in jobs]
 
 
 def places(value: Any, at: Place = ()) -> list[Place]:

@@ -65,6 +65,8 @@ def test_a_job_comes_back_as_it_was_stored(store: Store, job_factory: JobFactory
         payload={"nested": [[1, 2], [{"__x__": None}]], "text": "ä\n\u2028😀", "deep": {"a": {"b": {"c": []}}}},
         extra={"team": "ops", "weights": {"a": 1.5}},
     ).finish(result(now, error="boom"), retention=RETENTION)
+    done = claimed(finished, finished.ready_at or now)
+    finished = done.finish(result(now, output='{"rows": [[1, 2]]}'), retention=RETENTION)
 
     insert(store, finished)
 
@@ -295,6 +297,9 @@ BROKEN: dict[str, dict[str, Any]] = {
     "a history that is no list": {"recent_runs": {"a": 1}},
     "a run without outcome": {"recent_runs": [{"schedule_at": datetime(2026, 1, 1, tzinfo=UTC)}]},
     "a run with an empty time": {"recent_runs": [{"schedule_at": None, "outcome": "failed"}]},
+    "a run with an output that is no text": {
+        "recent_runs": [{"schedule_at": datetime(2026, 1, 1, tzinfo=UTC), "outcome": "completed", "output": 7}]
+    },
     "a run with an empty outcome": {
         "recent_runs": [{"schedule_at": datetime(2026, 1, 1, tzinfo=UTC), "outcome": None}]
     },

@@ -22,7 +22,7 @@ from watchkeeper.session import Session
 from watchkeeper.times import shown, shown_with_distance, span
 
 HEADER = ("ID", "TYPE", "STATUS", "NEXT RUN", "SCHEDULE", "REMARK")
-RUN_HEADER = ("OCCURRENCE", "OUTCOME", "STARTED", "TOOK", "BY", "ERROR")
+RUN_HEADER = ("OCCURRENCE", "OUTCOME", "STARTED", "TOOK", "BY", "RESULT")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, with the fields of the JSON file.")
 
@@ -185,4 +185,4 @@ def _run_row(run: Run, zone: str) -> Row:
     occurrence = shown(run.schedule_at, zone) + (f" to {shown(run.until, zone)}" if run.until else "")
     started = shown(run.started_at, zone) if run.started_at else ""
     took = span(run.ended_at - run.started_at) if run.started_at and run.ended_at else ""
-    return occurrence, run.outcome, started, took, run.by or "", run.error or ""
+    return occurrence, run.outcome, started, took, run.by or "", run.error or run.output or ""

@@ -142,7 +142,7 @@ def detail(job: Job, now: datetime, timezone: str) -> View:
         "why": why(job, now, zone),
         "facts": [[name, text] for name, text in facts.items() if text],
         "payload": _pretty(job.payload),
-        "runs": [mark for _, mark in reversed([*_marks(job, zone)])],
+        "runs": [{**mark, "output": run.output or ""} for run, mark in reversed([*_marks(job, zone)])],
         "commands": [name for name, command in COMMANDS.items() if _is_possible(command, job, now)],
     }
 

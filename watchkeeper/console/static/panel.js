@@ -56,8 +56,9 @@ function content({ title, problem, status, queue, why, ready_at, next, schedule,
   );
 }
 
-const run = ({ outcome, local, says }) =>
-  h("li", {}, h(`i.mark.${outcome}`), h("span", {}, h("strong", {}, outcome), " ", local, says && h("small", {}, says)));
+const run = ({ outcome, local, says, output }) =>
+  h("li", {}, h(`i.mark.${outcome}`), h("span", {},
+    h("strong", {}, outcome), " ", local, says && h("small", {}, says), output && h("pre", {}, output)));
 
 async function command(name) {
   await post(`/api/jobs/${encodeURIComponent(id)}/${name}`);
