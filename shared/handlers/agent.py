@@ -1,7 +1,8 @@
 """The user's own agent, `CHAT_AGENT=module:function`: how it is found and asked, and how its answer becomes a message.
 
 It is a plain function of a text and an `AgentContext` that returns a text, a card or a whole Chat message, or None
-where it has nothing to say; `agent/chat.py` is an example. Chat asks it within a request, and a job of type `agent` at its set time.
+where it has nothing to say; `agent/chat.py` is an example. Chat asks it within a request, and a job of type `agent` at
+its set time.
 """
 
 import importlib
@@ -11,7 +12,7 @@ import logging
 import traceback
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
@@ -21,15 +22,21 @@ log = logging.getLogger("watchkeeper.chat")
 
 MAX_BYTES = 32_000  # of a message, cards included
 TEXT_IS_CUT = " ... (cut: the answer was longer than Chat takes)"
+SPACE_KINDS = ("direct", "space", "group")
 CARDS_ARE_LEFT_OUT = "(The cards are left out: they were longer than Chat takes.)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentContext:
-    """What the agent knows about who asks, and where.
+    """What the agent knows about who asks, and where. What is not known is empty.
 
     `user` is an e-mail address, or who made the job. `timezone` is the name of the zone that the user's times are in.
     `idempotency_key` is the same when the same thing is asked again: pass it on to whatever must not happen twice.
+
+    `space_kind` is "direct", "space" or "group". `session_key` names the conversation: the space where it is a direct
+    message, since there each message has a new thread, else the thread or, without one, the space. `message_name`,
+    `formatted_text` (with mentions), `attachments`, `quoted` and `matched_url` are those of the message that asks;
+    attachments and the quoted message are references as Chat has them, and hold no content.
     """
 
     space: str
@@ -38,6 +45,20 @@ class AgentContext:
     timezone: str
     idempotency_key: str
     now: datetime
+    space_kind: str = ""
+    session_key: str = ""
+    display_name: str = ""
+    locale: str = ""
+    message_name: str = ""
+    formatted_text: str = field(default="", repr=False)
+    attachments: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    quoted: Mapping[str, Any] | None = field(default=None, repr=False)
+    matched_url: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.session_key:
+            is_direct = self.space_kind == "direct"
+            object.__setattr__(self, "session_key", self.space if is_direct else self.thread or self.space)
 
 
 Answer = str | Mapping[str, Any] | None

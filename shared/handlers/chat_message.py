@@ -16,10 +16,18 @@ from http.client import HTTPException, responses
 from typing import Any
 from urllib.parse import urlencode
 
-from shared.handlers.agent import AgentContext, as_message, encoded, fitted, load_agent, log_failure
+from shared.handlers.agent import (
+    SPACE_KINDS,
+    AgentContext,
+    as_message,
+    encoded,
+    fitted,
+    load_agent,
+    log_failure,
+)
 from shared.handlers.http_request import parse_retry_after
 from shared.handlers.registry import LONGEST_IN_QUEUE, Cancel, Context, InvalidPayload, Payload, Snooze, handler
-from shared.model.recurrence import load_timezone
+from shared.model.recurrence import InvalidSchedule, load_timezone
 from shared.model.wording import person
 from shared.settings import Environment, http_url
 from shared.web.google_credentials import NoToken, access_token
@@ -28,6 +36,8 @@ from shared.web.outbound import Response, any_address, exchange, read_target
 SCOPE = "https://www.googleapis.com/auth/chat.bot"
 ENDPOINT = "https://chat.googleapis.com"
 TIMEOUT_SECONDS = 10  # for a token, and for each request
+ASKER = ("space_kind", "session_key", "display_name")  # of an agent's payload, and its context
+MAX_ASKER_CHARACTERS = 500
 MAX_AGENT_SECONDS = LONGEST_IN_QUEUE // timedelta(seconds=1)
 MAX_ANSWER_BYTES = 2**20  # a message comes back with all that it holds
 WAIT_WHEN_BUSY = timedelta(seconds=30)
@@ -62,13 +72,31 @@ def check_message(payload: Payload) -> None:
 
 
 def check_question(payload: Payload) -> None:
-    """Check the payload of a question to the agent: {prompt, space, thread, timeout_seconds}. Raises InvalidPayload."""
-    _check_place(payload, "agent", "prompt", "timeout_seconds")
+    """Check the payload of a question to the agent. Raises InvalidPayload.
+
+    It is {prompt, space, thread, timeout_seconds}, and what the agent is told of who asks: {timezone, space_kind,
+    session_key, display_name}.
+    """
+    _check_place(payload, "agent", "prompt", "timeout_seconds", "timezone", *ASKER)
     seconds = payload.get("timeout_seconds", 1)
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= MAX_AGENT_SECONDS:
         raise InvalidPayload(f"agent: timeout_seconds must be a whole number from 1 to {MAX_AGENT_SECONDS}")
     if not _is_said(payload.get("prompt")):
         raise InvalidPayload("agent: prompt must be a text that is not empty")
+    _check_asker(payload)
+
+
+def _check_asker(payload: Payload) -> None:
+    for name in ("timezone", *ASKER):
+        text = payload.get(name, "x")
+        if not _is_said(text) or len(text) > MAX_ASKER_CHARACTERS:
+            raise InvalidPayload(f"agent: {name} must be a text of 1 to {MAX_ASKER_CHARACTERS} characters")
+    if payload.get("space_kind", SPACE_KINDS[0]) not in SPACE_KINDS:
+        raise InvalidPayload(f"agent: space_kind must be one of {', '.join(SPACE_KINDS)}")
+    try:
+        load_timezone(payload.get("timezone", "UTC"))
+    except InvalidSchedule as exc:
+        raise InvalidPayload(f"agent: {exc}") from None
 
 
 def _check_place(payload: Payload, job_type: str, *others: str) -> None:
@@ -125,9 +153,10 @@ def agent(payload: Payload, context: Context) -> object:
         space=payload["space"],
         thread=payload.get("thread"),
         user=person(context.created_by),
-        timezone=timezone,
+        timezone=payload.get("timezone") or context.timezone or timezone,
         idempotency_key=context.execution_key,
         now=context.started_at,
+        **{name: payload[name] for name in ASKER if name in payload},
     )
     try:
         answer = as_message(ask(payload["prompt"], question))

@@ -70,9 +70,9 @@ class Context:
     """What a handler knows about its run.
 
     `execution_key` names the occurrence in every attempt at it: pass it on as an idempotency key. `attempt` counts
-    from 1. `deadline` is when the handler's time limit ends. A long handler should look at `stop` (or wait on it)
-    and return soon once it is set; `stop_reason` says why: "time limit", "lease lost", "cancelled", "paused" or
-    "shutting down".
+    from 1. `deadline` is when the handler's time limit ends. `timezone` is that of the schedule, if the job recurs. A
+    long handler should look at `stop` (or wait on it) and return soon once it is set; `stop_reason` says why: "time
+    limit", "lease lost", "cancelled", "paused" or "shutting down".
     """
 
     job_id: str
@@ -84,6 +84,7 @@ class Context:
     deadline: datetime
     space: str | None = None
     created_by: str | None = None
+    timezone: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     _reasons: list[str] = field(default_factory=list)
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 MAX_OUTPUT_BYTES = 2048  # of a text written as JSON
 CUT = "..."
 
+
 class RunOutcome(StrEnum):
     """What became of an occurrence, or of one attempt at it."""
 

@@ -78,6 +78,7 @@ class RunningJob:
             deadline=now + self.limit,
             space=self.job.space,
             created_by=self.job.created_by,
+            timezone=self.job.timezone,
         )
         return self.context
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
@@ -113,6 +114,29 @@ def test_the_example_answers() -> None:
 
     assert agent is not None
     assert as_message(agent("hello", CONTEXT))
+
+
+@pytest.mark.parametrize(
+    ("kind", "thread", "key"),
+    [
+        ("direct", "spaces/A/threads/T", "spaces/A"),
+        ("space", "spaces/A/threads/T", "spaces/A/threads/T"),
+        ("group", None, "spaces/A"),
+        ("", "spaces/A/threads/T", "spaces/A/threads/T"),
+    ],
+)
+def test_the_session_is_a_direct_message_or_a_thread(kind: str, thread: str | None, key: str) -> None:
+    """Each message of a direct message has a new thread, so there the space names the conversation."""
+    context = replace(CONTEXT, space_kind=kind, thread=thread, session_key="")
+
+    assert context.session_key == key
+
+
+def test_what_a_person_wrote_is_not_in_the_representation_of_a_context() -> None:
+    """It may come into a log."""
+    context = replace(CONTEXT, formatted_text="secret", quoted={"text": "secret"}, matched_url="https://secret")
+
+    assert "secret" not in repr(context)
 
 
 # -- what it returns ---------------------------------------------------------------------------------------------------

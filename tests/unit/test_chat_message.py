@@ -40,6 +40,7 @@ THREAD = "spaces/AAAA/threads/BBBB"
 KEY = "job@2026-11-21T09:00:00Z"
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 SECRET = "the text of a message"
+ASKED = {"space": SPACE, "prompt": "hello"}
 MESSAGE = {"space": SPACE, "text": SECRET}
 CARDS = [{"cardId": "x", "card": {"header": {"title": "News"}}}]
 
@@ -57,7 +58,10 @@ class Waits(threading.Event):
 
 
 def context_of(
-    key: str = KEY, created_by: str | None = "chat:ada@example.com", stop: threading.Event | None = None
+    key: str = KEY,
+    created_by: str | None = "chat:ada@example.com",
+    stop: threading.Event | None = None,
+    timezone: str | None = None,
 ) -> Context:
     return Context(
         stop=stop or Waits(),
@@ -69,6 +73,7 @@ def context_of(
         started_at=NOW,
         deadline=NOW + timedelta(seconds=30),
         created_by=created_by,
+        timezone=timezone,
     )
 
 
@@ -439,6 +444,11 @@ def test_a_malformed_address_of_chat_is_named(google: Google, monkeypatch: pytes
         pytest.param("chat_message", {**MESSAGE, "cardsV2": None, "thread": None}, id="null"),
         pytest.param("agent", {"space": SPACE, "prompt": "hello"}, id="prompt"),
         pytest.param("agent", {"space": SPACE, "prompt": "hello", "thread": THREAD}, id="prompt-in-thread"),
+        pytest.param(
+            "agent",
+            {**ASKED, "timezone": "Asia/Tokyo", "space_kind": "group", "session_key": "s", "display_name": "x" * 500},
+            id="who-asks",
+        ),
     ],
 )
 def test_a_payload_that_makes_sense_is_taken(job_type: str, payload: Payload) -> None:
@@ -468,6 +478,12 @@ def test_a_payload_that_makes_sense_is_taken(job_type: str, payload: Payload) ->
         pytest.param("agent", {"space": SPACE}, "prompt must be", id="no-prompt"),
         pytest.param("agent", {"space": SPACE, "prompt": ""}, "prompt must be", id="empty-prompt"),
         pytest.param("agent", {"space": SPACE, "prompt": "x", "text": "y"}, "does not know text", id="agent-unknown"),
+        pytest.param("agent", {**ASKED, "timezone": "Mars/Olympus"}, "agent: .*Mars/Olympus", id="zone"),
+        pytest.param("agent", {**ASKED, "timezone": 7}, "timezone must be a text", id="zone-no-text"),
+        pytest.param("agent", {**ASKED, "space_kind": "room"}, "space_kind must be one of direct", id="kind"),
+        pytest.param("agent", {**ASKED, "space_kind": []}, "space_kind must be a text", id="kind-no-text"),
+        pytest.param("agent", {**ASKED, "session_key": " "}, "session_key must be a text", id="session-blank"),
+        pytest.param("agent", {**ASKED, "display_name": "x" * 501}, "display_name must be a text of 1", id="name"),
     ],
 )
 def test_a_payload_that_makes_no_sense_is_refused(job_type: str, payload: dict[str, Any], says: str) -> None:
@@ -522,15 +538,40 @@ def test_the_answer_of_the_agent_is_posted(google: Google, asked: list[tuple[str
     assert (message.text, message.thread, message.request_id) == ("You said: What is new?", THREAD, KEY)
 
 
+@pytest.mark.parametrize(
+    ("payload", "schedule", "told"),
+    [
+        pytest.param({"timezone": "Asia/Tokyo"}, "America/Lima", "Asia/Tokyo", id="of-who-asked"),
+        pytest.param({}, "America/Lima", "America/Lima", id="of-the-schedule"),
+        pytest.param({}, None, "Europe/Berlin", id="of-the-settings"),
+    ],
+)
 def test_the_agent_is_told_the_time_zone(
-    google: Google, asked: list[tuple[str, AgentContext]], monkeypatch: pytest.MonkeyPatch
+    google: Google,
+    asked: list[tuple[str, AgentContext]],
+    monkeypatch: pytest.MonkeyPatch,
+    payload: Payload,
+    schedule: str | None,
+    told: str,
 ) -> None:
-    """A job has none of its user's, so it is that of SCHEDULER_TIMEZONE."""
+    """It is that of who asked, else that of the schedule, else that of SCHEDULER_TIMEZONE."""
     monkeypatch.setenv("SCHEDULER_TIMEZONE", "Europe/Berlin")
 
-    agent(QUESTION, context_of())
+    agent({**QUESTION, **payload}, context_of(timezone=schedule))
 
-    assert asked[0][1].timezone == "Europe/Berlin"
+    assert asked[0][1].timezone == told
+
+
+def test_the_agent_is_told_who_asked_and_in_which_conversation(
+    google: Google, asked: list[tuple[str, AgentContext]]
+) -> None:
+    """The job has kept it, so that a run at a set time goes on with the same session."""
+    agent({**QUESTION, "space_kind": "space", "session_key": "s", "display_name": "Ada"}, context_of())
+    agent({**QUESTION, "space_kind": "direct"}, context_of("other"))
+
+    first, second = (context for _, context in asked)
+    assert (first.space_kind, first.session_key, first.display_name) == ("space", "s", "Ada")
+    assert (second.space_kind, second.session_key, second.user) == ("direct", SPACE, "ada@example.com")
 
 
 @pytest.mark.usefixtures("asked")

@@ -509,7 +509,7 @@ def test_an_error_text_without_end_is_cut(run: Run) -> None:
 def test_a_handler_is_told_about_its_run(run: Run, held: RunningJob, now: datetime) -> None:
     """It gets the payload as it is stored, and the facts of this attempt."""
     told: list[tuple[Payload, Context]] = []
-    held.job = replace(held.job, attempts=2)
+    held.job = replace(held.job, attempts=2, timezone="Europe/Berlin")
 
     run(greeting(lambda payload, context: told.append((payload, context))))
 
@@ -518,7 +518,7 @@ def test_a_handler_is_told_about_its_run(run: Run, held: RunningJob, now: dateti
     assert (context.job_id, context.job_type, context.attempt) == ("job", "greet", 3)
     assert (context.schedule_at, context.started_at, context.deadline) == (now, now, now + MINUTE)
     assert context.execution_key == "job@2026-11-21T09:00:00Z"
-    assert (context.space, context.created_by) == ("spaces/A", "ada")
+    assert (context.space, context.created_by, context.timezone) == ("spaces/A", "ada", "Europe/Berlin")
 
 
 def test_a_handler_is_not_asked_to_stop_at_first(context: Context) -> None:
