@@ -21,7 +21,7 @@ from shared.handlers.agent import (
     AgentContext,
     as_message,
     encoded,
-    fitted,
+    in_parts,
     load_agent,
     log_failure,
 )
@@ -172,20 +172,37 @@ def agent(payload: Payload, context: Context) -> object:
 
 
 def post(message: Mapping[str, Any], place: Payload, context: Context) -> None:
-    """Post a message to the space and thread of `place`, once for each execution key.
+    """Post a message to the space and thread of `place`, once for each execution key; a long one in several parts.
 
     Raises Snooze when Chat is busy, Cancel when Chat refuses, NotPosted when another attempt may succeed.
     """
+    thread = place.get("thread")
+    for number, part in enumerate(in_parts(message), 1):
+        request_id = context.execution_key if number == 1 else f"{context.execution_key}#{number}"
+        created = _post_part(part, place["space"], thread, request_id, context)
+        thread = thread or _thread_of(created, place["space"])  # a long message stays together
+
+
+def _post_part(
+    part: Mapping[str, Any], space: str, thread: str | None, request_id: str, context: Context
+) -> Mapping[str, Any]:
+    """Post one message, and return it as Chat created it."""
     if context.stop.is_set():
-        raise NotPosted(f"nothing was posted: stopped ({context.stop_reason})")
-    thread = {"thread": {"name": place["thread"]}} if place.get("thread") else {}
-    url = _url(place["space"], context.execution_key, in_thread=bool(thread))
-    response = _taken(url, encoded(fitted({**message, **thread})), context)
+        raise NotPosted(f"not all was posted: stopped ({context.stop_reason})")
+    placed = {**part, "thread": {"name": thread}} if thread else part
+    response = _taken(_url(space, request_id, in_thread=bool(thread)), encoded(placed), context)
     answer = _read_json(response.body)
     if not 200 <= response.status < 300:
-        raise _refusal(response, answer, place["space"], context)
+        raise _refusal(response, answer, space, context)
     if not isinstance(answer, dict) or "name" not in answer:
         raise NotPosted("Chat did not answer with the message that it created")
+    return answer
+
+
+def _thread_of(created: Mapping[str, Any], space: str) -> str | None:
+    thread = created.get("thread")
+    name = thread.get("name") if isinstance(thread, Mapping) else None
+    return name if is_thread_of(space, name) else None
 
 
 def _taken(url: str, body: bytes, context: Context) -> Response:

@@ -8,16 +8,21 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.errors import InvalidSettings
 from shared.handlers.agent import (
     CARDS_ARE_LEFT_OUT,
     MAX_BYTES,
+    MOST_PARTS,
+    PART_BYTES,
     TEXT_IS_CUT,
     AgentContext,
     as_message,
     encoded,
     fitted,
+    in_parts,
     load_agent,
 )
 
@@ -267,3 +272,90 @@ def test_the_message_given_is_not_changed() -> None:
     fitted(message)
 
     assert message == {"text": "word " * 10_000}
+
+
+# -- a long message in parts -------------------------------------------------------------------------------------------
+
+ROOM = PART_BYTES - len(encoded({"text": ""}))
+A_CARD = {"cardId": "x", "card": CARD}
+
+
+def texts_of(text: str) -> list[str]:
+    return [part["text"] for part in in_parts({"text": text})]
+
+
+def test_a_message_of_just_the_size_of_a_part_stays_whole() -> None:
+    """One byte more makes two."""
+    assert texts_of("x" * ROOM) == ["x" * ROOM]
+    assert texts_of("x" * (ROOM + 1)) == ["x" * ROOM, "x"]
+
+
+@pytest.mark.parametrize("separator", ["\n\n", "\n", " "])
+def test_a_long_text_is_parted_where_it_is_best(separator: str) -> None:
+    """At a paragraph, else at a line, else at a word: each part is whole, and the parts are in order."""
+    paragraph = "word\nanother word" if separator == "\n\n" else "word"
+    text = separator.join(f"{number} {paragraph}" if separator != " " else f"{number}" for number in range(8000))
+
+    parts = texts_of(text)
+
+    assert len(parts) > 1
+    assert separator.join(parts) == text
+
+
+@pytest.mark.parametrize("character", ["é", "世", "👩", '"', "\x00"])
+def test_a_text_without_a_break_is_parted_at_a_character(character: str) -> None:
+    """Each part is as long as it can be, whatever a character takes in JSON."""
+    parts = texts_of(character * 20_000)
+
+    assert "".join(parts) == character * 20_000
+    assert all(PART_BYTES - 6 < len(encoded({"text": part})) <= PART_BYTES for part in parts[:-1])
+
+
+def test_an_early_paragraph_is_not_worth_a_part() -> None:
+    """A part that is less than half full would be one message more for nothing."""
+    first, *others = texts_of("Hello\n\n" + "word " * 10_000)
+
+    assert first.startswith("Hello\n\nword")
+    assert others
+
+
+def test_cards_stay_with_the_last_part() -> None:
+    """They are what the text leads to."""
+    *first, last = in_parts({"text": "word " * 10_000, "cardsV2": [A_CARD]})
+
+    assert [part.keys() for part in first] == [{"text"}]
+    assert last.keys() == {"text", "cardsV2"}
+
+
+def test_cards_that_leave_no_room_for_text_follow_it() -> None:
+    """They are a message of their own; those that are too long for one are left out, and that is said."""
+    long_card = {"cardId": "x", "card": {"header": {"title": "x" * (ROOM - 200)}}}
+    longer_card = {"cardId": "x", "card": {"header": {"title": "x" * MAX_BYTES}}}
+
+    assert in_parts({"text": "word " * 100, "cardsV2": [long_card]})[1:] == [{"cardsV2": [long_card]}]
+    assert in_parts({"text": "hello", "cardsV2": [longer_card]}) == [{"text": "hello"}, {"text": CARDS_ARE_LEFT_OUT}]
+    assert in_parts({"cardsV2": [longer_card]}) == [{"text": CARDS_ARE_LEFT_OUT}]
+
+
+def test_a_text_without_end_is_cut_after_the_last_part() -> None:
+    """An agent that runs wild does not fill a space."""
+    parts = texts_of("word " * 200_000)
+
+    assert len(parts) == MOST_PARTS
+    assert parts[-1].endswith(TEXT_IS_CUT)
+
+
+@given(
+    st.lists(st.sampled_from(["word", " ", "\n", "\n\n", "   ", "é" * 20_000, "x" * 40_000, "y" * ROOM]), max_size=12),
+    st.lists(st.just(A_CARD), max_size=2),
+)
+def test_the_parts_say_all_that_the_message_says(pieces: list[str], cards: list[Any]) -> None:
+    """No part is too long or says nothing, and no word is lost."""
+    text = "".join(pieces)
+
+    parts = in_parts({"text": text, "cardsV2": cards} if cards else {"text": text})
+
+    assert all(len(encoded(part)) <= PART_BYTES for part in parts)
+    assert len(parts) == 1 or all(part.get("text", "x").strip() for part in parts)
+    said = "".join(part.get("text", "") for part in parts)
+    assert said.endswith(TEXT_IS_CUT) or "".join(said.split()) == "".join(text.split())

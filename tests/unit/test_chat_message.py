@@ -42,6 +42,7 @@ NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 SECRET = "the text of a message"
 ASKED = {"space": SPACE, "prompt": "hello"}
 MESSAGE = {"space": SPACE, "text": SECRET}
+LONG = " ".join(["wörd 世界"] * 6_000)  # three messages
 CARDS = [{"cardId": "x", "card": {"header": {"title": "News"}}}]
 
 
@@ -55,6 +56,18 @@ class Waits(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:
         self.seconds.append(timeout or 0)
         return self.is_set()
+
+
+class StopsAfter(Waits):
+    """A stop that is set when it has been looked at so many times."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def is_set(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
 
 
 def context_of(
@@ -160,14 +173,29 @@ def test_a_run_that_is_repeated_posts_once(google: Google) -> None:
     assert google.texts() == [SECRET, SECRET]
 
 
-def test_a_long_message_is_cut(google: Google) -> None:
-    """What is sent is no longer than Chat takes, whatever its characters."""
-    chat_message({"space": SPACE, "thread": THREAD, "text": "wörd 世界 " * 4_000}, context_of())
+@pytest.mark.parametrize(("thread", "expected"), [(THREAD, THREAD), (None, f"{SPACE}/threads/T1")])
+def test_a_long_message_is_posted_in_parts(google: Google, thread: str | None, expected: str) -> None:
+    """In order and in one thread, each part with a request id of its own; cards come with the last."""
+    place = {"space": SPACE, **({"thread": thread} if thread else {})}
+    chat_message({**place, "text": LONG, "cardsV2": CARDS}, context_of())
 
-    (request,) = google.chat.requests
-    assert MAX_BYTES - 20 < len(request.body) <= MAX_BYTES
-    assert google.texts()[0].endswith("(cut: the answer was longer than Chat takes)")
-    assert request.json()["thread"] == {"name": THREAD}
+    assert " ".join(google.texts()) == LONG
+    assert [message.request_id for message in google.chat.messages] == [KEY, f"{KEY}#2", f"{KEY}#3"]
+    assert {message.thread for message in google.chat.messages} == {expected}
+    assert ["cardsV2" in request.json() for request in google.chat.requests] == [False, False, True]
+    assert all(len(request.body) <= MAX_BYTES for request in google.chat.requests)
+
+
+def test_a_long_message_that_was_interrupted_is_posted_once(google: Google) -> None:
+    """The parts that were posted are recognised, and the rest follows."""
+    with pytest.raises(NotPosted, match="not all was posted"):
+        chat_message({"space": SPACE, "text": LONG}, context_of(stop=StopsAfter(2)))
+    assert len(google.texts()) == 2
+
+    chat_message({"space": SPACE, "text": LONG}, context_of())
+
+    assert " ".join(google.texts()) == LONG
+    assert {message.thread for message in google.chat.messages} == {f"{SPACE}/threads/T1"}
 
 
 def test_a_token_is_fetched_once(google: Google) -> None:
