@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.errors import InvalidSettings
+from shared.handlers.space_jobs import SpaceJobs
 
 log = logging.getLogger("watchkeeper.chat")
 
@@ -38,7 +39,8 @@ class AgentContext:
     `space_kind` is "direct", "space" or "group". `session_key` names the conversation: the space where it is a direct
     message, since there each message has a new thread, else the thread or, without one, the space. `message_name`,
     `formatted_text` (with mentions), `attachments`, `quoted` and `matched_url` are those of the message that asks;
-    attachments and the quoted message are references as Chat has them, and hold no content.
+    attachments and the quoted message are references as Chat has them, and hold no content. `jobs` are those of the
+    space; `shared.handlers.agent_tools` makes tools of them.
     """
 
     space: str
@@ -56,6 +58,7 @@ class AgentContext:
     attachments: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     quoted: Mapping[str, Any] | None = field(default=None, repr=False)
     matched_url: str = field(default="", repr=False)
+    jobs: SpaceJobs | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.session_key:

@@ -6,6 +6,7 @@ so that a repeated run posts once. No error quotes a token or the text of a mess
 https://developers.google.com/workspace/chat/create-messages
 """
 
+import importlib
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from http.client import HTTPException, responses
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from shared.handlers.agent import (
@@ -25,8 +26,10 @@ from shared.handlers.agent import (
     load_agent,
     log_failure,
 )
+from shared.handlers.agent_tools import with_jobs
 from shared.handlers.http_request import parse_retry_after
 from shared.handlers.registry import LONGEST_IN_QUEUE, Cancel, Context, InvalidPayload, Payload, Snooze, handler
+from shared.handlers.space_jobs import AllJobs
 from shared.model.recurrence import InvalidSchedule, load_timezone
 from shared.model.wording import person
 from shared.settings import Environment, http_url
@@ -158,6 +161,7 @@ def agent(payload: Payload, context: Context) -> object:
         now=context.started_at,
         **{name: payload[name] for name in ASKER if name in payload},
     )
+    question = with_jobs(question, _open_jobs)
     try:
         answer = as_message(ask(payload["prompt"], question))
     except (Snooze, Cancel):
@@ -169,6 +173,11 @@ def agent(payload: Payload, context: Context) -> object:
         return None
     post(answer, payload, context)
     return answer.get("text", answer)
+
+
+def _open_jobs() -> AllJobs:
+    # By name, as the registry finds its handlers: `shared.jobs` is in a layer above this one.
+    return cast(AllJobs, importlib.import_module("shared.jobs").open_jobs())
 
 
 def post(message: Mapping[str, Any], place: Payload, context: Context) -> None:

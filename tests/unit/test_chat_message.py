@@ -28,6 +28,7 @@ from shared.handlers import (
 from shared.handlers import chat_message as module
 from shared.handlers.agent import MAX_BYTES, AgentContext
 from shared.handlers.chat_message import AgentFailed, NotPosted, agent, chat_message
+from shared.jobs import open_jobs
 from shared.settings import PROJECT_FOLDER
 from shared.web import google_credentials
 from shared.web.google_credentials import access_token
@@ -600,6 +601,24 @@ def test_the_agent_is_told_who_asked_and_in_which_conversation(
     first, second = (context for _, context in asked)
     assert (first.space_kind, first.session_key, first.display_name) == ("space", "s", "Ada")
     assert (second.space_kind, second.session_key, second.user) == ("direct", SPACE, "ada@example.com")
+
+
+def test_the_agent_has_the_jobs_of_its_space(
+    google: Google, asked: list[tuple[str, AgentContext]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What it schedules in a job's run is stored where all jobs are, in the name of who made that job."""
+    monkeypatch.setenv("SCHEDULER_STORAGE", "json")
+    monkeypatch.setenv("SCHEDULER_JSON_PATH", str(tmp_path / "jobs.json"))
+    open_jobs.cache_clear()
+
+    agent(QUESTION, context_of())
+
+    jobs = asked[0][1].jobs
+    assert jobs is not None
+    made = jobs.schedule("message", "Tea!", every="1d")
+    assert open_jobs().get(made.id) == made
+    assert (made.space, made.payload["thread"], made.created_by) == (SPACE, THREAD, "agent:ada@example.com")
+    open_jobs.cache_clear()
 
 
 @pytest.mark.usefixtures("asked")

@@ -1,0 +1,185 @@
+"""The jobs of one space, as an agent may see and change them: `AgentContext.jobs`.
+
+It makes only jobs that post into the space or ask the agent there, and finds no job of another space.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal, Protocol
+
+from shared.errors import InvalidInput
+from shared.model.job import Job
+from shared.model.value import Status
+from shared.store.documents import Unreadable
+
+Kind = Literal["message", "question"]
+ALIVE = (Status.PENDING, Status.RUNNING, Status.PAUSED)
+MOST_JOBS = 100
+PAGE = 200
+
+
+class Made(Protocol):
+    """What scheduling a job returns."""
+
+    @property
+    def job(self) -> Job: ...
+
+
+class AllJobs(Protocol):
+    """What is used of `shared.jobs.Jobs`, which is in a higher layer."""
+
+    def schedule(
+        self,
+        job_type: str,
+        payload: Mapping[str, Any],
+        *,
+        id: str,
+        at: datetime | None,
+        cron: str | None,
+        every: str | None,
+        timezone: str,
+        until: datetime | None,
+        except_dates: Iterable[date | str],
+        space: str,
+        by: str,
+    ) -> Made: ...
+    def get(self, job_id: str) -> Job: ...
+    def list(self, *, space: str, page_size: int) -> Iterator[Job | Unreadable]: ...
+    def edit(self, job_id: str, *, by: str | None, **changes: Any) -> Job: ...
+    def pause(self, job_id: str, *, by: str | None) -> Job: ...
+    def resume(self, job_id: str, *, by: str | None) -> Job: ...
+    def run(self, job_id: str, *, by: str | None) -> Job: ...
+    def cancel(self, job_id: str, *, by: str | None) -> Job: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceJobs:
+    """The jobs of a space. `place` is where they post, `asker` what a question tells the agent of who asks.
+
+    `key` is the idempotency key of what the agent was asked: the same job, asked for again under it, is made once. At
+    most `most` jobs of a space are alive. The store is opened with the first call; each can raise StoreUnavailable.
+    """
+
+    open: Callable[[], AllJobs]
+    space: str
+    user: str
+    timezone: str
+    key: str
+    now: datetime
+    place: Mapping[str, str]
+    asker: Mapping[str, str] = field(default_factory=dict)
+    most: int = MOST_JOBS
+
+    def schedule(
+        self,
+        kind: Kind,
+        text: str,
+        *,
+        at: datetime | None = None,
+        cron: str | None = None,
+        every: str | None = None,
+        timezone: str | None = None,
+        until: datetime | None = None,
+        except_dates: Iterable[date | str] = (),
+    ) -> Job:
+        """Post a text, or ask the agent a question and post its answer, at a time or again and again.
+
+        The schedule is read in `timezone`, by default that of who asks. Raises InvalidInput for what cannot be
+        scheduled, and where the space has too many jobs.
+        """
+        if at is None and cron is None and every is None:
+            raise InvalidInput("say when: give at, cron or every")
+        job_type, payload = self._definition(kind, text, timezone)
+        when: dict[str, Any] = {
+            "at": at,
+            "cron": cron,
+            "every": every,
+            "timezone": timezone or self.timezone,
+            "until": until,
+            "except_dates": tuple(except_dates),
+        }
+        job_id = self._id(payload, when)
+        if (made := self._made(job_id)) is not None:
+            return made
+        if at is not None and at.tzinfo is not None and cron is None and every is None and at < self.now:
+            raise InvalidInput(f"{at.isoformat()} has passed; give a time in the future")
+        self._refuse_too_many()
+        return self.open().schedule(job_type, payload, id=job_id, space=self.space, by=self._by, **when).job
+
+    def list(self) -> list[Job]:
+        """Return the jobs of the space that are still to run, the next one first."""
+        return sorted(self._alive(), key=lambda job: (job.ready_at is None, job.ready_at or job.schedule_at, job.id))
+
+    def get(self, job_id: str) -> Job:
+        """Return a job of the space. Raises InvalidInput where there is none of that id."""
+        unknown = InvalidInput(f"there is no job {job_id[:200]!r} in this space; list shows what there is")
+        try:
+            job = self.open().get(job_id)
+        except InvalidInput:
+            raise unknown from None
+        if not self.space or job.space != self.space:
+            raise unknown
+        return job
+
+    def edit(self, job_id: str, *, text: str | None = None, **when: Any) -> Job:
+        """Change what is given of a job's text and its schedule, and keep the rest; see `shared.jobs.Jobs.edit`."""
+        job = self.get(job_id)
+        if text is not None:
+            name = {"chat_message": "text", "agent": "prompt"}.get(job.job_type)
+            if name is None:
+                raise InvalidInput(f"job {job_id} is of type {job.job_type}, and has no text that can be changed here")
+            when["payload"] = {**job.payload, name: text}
+        return self.open().edit(job_id, by=self._by, **when)
+
+    def pause(self, job_id: str) -> Job:
+        """Keep a job from running until it is resumed."""
+        return self.open().pause(self.get(job_id).id, by=self._by)
+
+    def resume(self, job_id: str) -> Job:
+        """Let a paused job run again."""
+        return self.open().resume(self.get(job_id).id, by=self._by)
+
+    def run(self, job_id: str) -> Job:
+        """Run a job now, beside its schedule."""
+        return self.open().run(self.get(job_id).id, by=self._by)
+
+    def cancel(self, job_id: str) -> Job:
+        """End a job for good."""
+        return self.open().cancel(self.get(job_id).id, by=self._by)
+
+    @property
+    def _by(self) -> str:
+        return f"agent:{self.user}"
+
+    def _definition(self, kind: Kind, text: str, timezone: str | None) -> tuple[str, dict[str, Any]]:
+        if kind == "message":
+            return "chat_message", {**self.place, "text": text}
+        if kind == "question":
+            return "agent", {**self.place, **self.asker, "prompt": text, "timezone": timezone or self.timezone}
+        raise InvalidInput(f"a job is a message or a question, not {str(kind)[:100]!r}")
+
+    def _id(self, *definition: Any) -> str:
+        told = json.dumps([self.key, self.space, *definition], sort_keys=True, default=str)
+        return f"agent-{hashlib.sha256(told.encode('utf-8', 'replace')).hexdigest()[:12]}"
+
+    def _made(self, job_id: str) -> Job | None:
+        """Return the job if it was made before: an agent may be asked the same thing twice."""
+        try:
+            return self.get(job_id)
+        except InvalidInput:
+            return None
+
+    def _alive(self) -> Iterator[Job]:
+        for job in self.open().list(space=self.space, page_size=PAGE):
+            if isinstance(job, Job) and job.status in ALIVE:
+                yield job
+
+    def _refuse_too_many(self) -> None:
+        if sum(1 for _ in self._alive()) >= self.most:
+            raise InvalidInput(
+                f"this space has {self.most} jobs, which is the most it may have; cancel one first, or raise "
+                "CHAT_MOST_JOBS"
+            )
