@@ -4,13 +4,13 @@ https://developers.google.com/workspace/chat/api/reference/rest/v1/cards
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from html import escape as escape_html
 from typing import Any
 
+from job_words import text_of
 from orders import Order, When
 from seal import NAME as SEAL
 from seal import Seal
@@ -55,7 +55,10 @@ BUTTONS = {
     Status.CANCELLED: (),
 }
 MORE = {"show": "Why?", "list": "All jobs"}
-LABELS = {"run": "Run now", "pause": "Pause", "resume": "Resume", "cancel": "Cancel", "retry": "Retry"}
+LABELS = {
+    **{"run": "Run now", "pause": "Pause", "resume": "Resume", "cancel": "Cancel", "retry": "Retry"},
+    **{"move": "Move", "undo": "Undo"},
+}
 
 
 class Cards:
@@ -122,6 +125,28 @@ class Cards:
         if turns := [self._button(label, "list", first=str(at)) for label, at in pages.items() if at is not None]:
             sections.append({"widgets": [self._buttons(*turns)]})
         return {"header": {"title": "What is scheduled in this space"}, "sections": sections}
+
+    def which(self, jobs: Sequence[Job], action: str, **given: str) -> Card:
+        """Return the card that asks which job is meant; each has a button for what was asked for."""
+        sections = [
+            {
+                "widgets": [
+                    self._summary(for_space(job)),
+                    self._buttons(self._button(LABELS[action], action, id=job.id, **given)),
+                ]
+            }
+            for job in jobs
+        ]
+        return {"header": {"title": "Which one do you mean?"}, "sections": sections}
+
+    def move(self, job: Job, order: When) -> Card:
+        """Return the card that asks whether to move a job to another time; nothing is changed yet."""
+        job = for_space(job)
+        to = {"at": iso(order.at)} if order.at else {"cron": str(order.cron)}
+        new = local_time(order.at, self._timezone) if order.at else when(order.schedule(job.timezone))
+        old = when(job.schedule) if job.is_recurring else local_time(job.schedule_at, self._timezone)
+        buttons = self._buttons(self._button("Move", "moved", id=job.id, **to), self._button("Keep", "show", id=job.id))
+        return _card(f"Shall I move this? {title(job)}", _text(f"From: {old}\nTo: {new}"), buttons)
 
     def job(self, job: Job, note: str = "") -> Card:
         """Return the card of one job: why it runs or does not, and its last runs."""
@@ -190,9 +215,7 @@ class Cards:
 
 def title(job: Job) -> str:
     """Return a job's title for people: its text or prompt, or else its type."""
-    said = job.payload.get("text") or job.payload.get("prompt") or job.payload.get("message") or job.job_type
-    words = re.sub(r"^<users/[^>]*> ", "", " ".join(str(said).split()))
-    return _short(words, 80)
+    return _short(text_of(job), 80)
 
 
 def note(says: str) -> Card:

@@ -108,7 +108,7 @@ def _event(
         is_add_on=is_add_on,
         user=_text(about, "user", "name"),
         email=_text(about, "user", "email").lower(),
-        is_person=_text(about, "user", "type") != "BOT",
+        is_person=_is_person(about, message),
         space=_text(payload, "space", "name") or _text(message, "space", "name"),
         thread=_text(message, "thread", "name") or _text(payload, "thread", "name"),
         message=_text(message, "name"),
@@ -119,6 +119,11 @@ def _event(
         parameters=_parameters(payload, common),
         inputs=_inputs(common),
     )
+
+
+def _is_person(about: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
+    """Return whether a person caused the event. An app that writes is only the message's sender, without a user."""
+    return "BOT" not in (_text(about, "user", "type"), "user" not in about and _text(message, "sender", "type"))
 
 
 def _argument(message: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
@@ -143,13 +148,14 @@ def _command(message: Mapping[str, Any], payload: Mapping[str, Any]) -> Any:
 
 def _without_mentions(message: Mapping[str, Any]) -> str:
     """Return the text without the mentioned names; Chat omits `argumentText` if nothing else was written."""
-    text, annotations = _text(message, "text"), message.get("annotations")
+    # Chat counts in UTF-16, where an emoji is two.
+    text, annotations = _text(message, "text").encode("utf-16-le"), message.get("annotations")
     kept, end = [], 0
     for start, stop in sorted(_mentions(annotations if isinstance(annotations, list) else [])):
         if stop > end:
-            kept.append(text[end:start])
+            kept.append(text[2 * end : 2 * start])
             end = stop
-    return "".join([*kept, text[end:]])
+    return b"".join([*kept, text[2 * end :]]).decode("utf-16-le", "replace")
 
 
 def _mentions(annotations: list[Any]) -> Iterator[tuple[int, int]]:

@@ -15,7 +15,8 @@ from typing import Any
 from cards import EXAMPLES, Cards, note, unpacked
 from chat_event import Event, Kind
 from chat_reply import Reply, says, shows
-from orders import NotUnderstood, Order
+from job_words import Command, matching, nearest_clock, read_command
+from orders import NotUnderstood, Order, When
 from shared.errors import InvalidInput, InvalidSettings
 from shared.handlers.agent import AgentContext, as_message, load_agent, log_failure
 from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
@@ -23,6 +24,7 @@ from shared.logs import hashed
 from shared.model.definition import InvalidJob
 from shared.model.job import Job
 from shared.model.life import NotPossible
+from shared.model.recurrence import load_timezone
 from shared.model.times import iso
 from shared.model.value import Status
 
@@ -41,6 +43,10 @@ SORRY = "Sorry, that did not work. My operator finds the reason in the log, unde
 NOT_OURS = (
     "Nothing was done: I cannot verify that this button is mine. Write to me instead; jobs lists what is scheduled, "
     "with buttons that work."
+)
+NO_JOB = (
+    "No job in this space fits {}; nothing is changed. jobs lists what is scheduled.",
+    "There is no reminder in this thread to snooze. Write snooze in the thread of a reminder.",
 )
 LATER = "This takes longer than Chat waits for an answer. I will post the answer here."
 
@@ -74,6 +80,7 @@ class Conversation:
                 return None
 
     def _answer_text(self, text: str) -> Reply | None:
+        text = text.removeprefix("/")
         word, _, rest = text.partition(" ")
         match word.lower():
             case "help" | "" if not rest or self.event.is_command:
@@ -84,6 +91,29 @@ class Conversation:
                 return self._help("Say which job: job ID. The list of jobs shows their ids")
             case "job" if " " not in rest.strip():
                 return shows(self.cards.job(self._job(rest.strip())))
+        command = read_command(text)
+        return (command and self._answer_command(command)) or self._answer_request(text, command)
+
+    def _answer_command(self, command: Command) -> Reply | None:
+        """Return the reply to a command about jobs, or None if no job of the space fits."""
+        match command.action:
+            case "list":
+                return shows(self._list(first=0))
+            case "help":
+                return self._help("This is what I can do")
+            case "snooze":
+                return None
+        found = matching(command.about, self._open_jobs(), action=command.action, timezone=self.timezone)
+        if found.is_sure:
+            return self._act(command.action, found.jobs[0].id, command.when)
+        more = {"when": command.when} if command.when else {}
+        return shows(self.cards.which(found.jobs[:LISTED], command.action, **more)) if found.jobs else None
+
+    def _act(self, action: str, job_id: str, when: str) -> Reply:
+        return self._move(job_id, when) if action == "move" else self._command(action, job_id)
+
+    def _answer_request(self, text: str, command: Command | None) -> Reply | None:
+        """Return the reply to what asks for something new, or is for the agent; `command` is one that no job fits."""
         try:
             order = self._understood(text, self.timezone)
         except NotUnderstood as exc:
@@ -92,7 +122,11 @@ class Conversation:
             return self._unclear(exc, text, self._new_id(text), user=self.event.user)
         if order:
             return self._confirm(order, text, self._new_id(text), user=self.event.user)
-        return self._help("I do not understand that") if self.event.is_command else self._ask_agent(text)
+        if self.event.is_command:
+            return self._help("I do not understand that")
+        if command and not self.agent:
+            return says(NO_JOB[command.action == "snooze"].format(repr(command.about[:100])))
+        return self._ask_agent(text)
 
     def _help(self, heading: str) -> Reply:
         about = "Write to me, or tap an example. Nothing is scheduled before you confirm it; jobs lists what is."
@@ -119,6 +153,10 @@ class Conversation:
                 return self._confirmed_before(given) or shows(note("Discarded; nothing is scheduled."), replaces=True)
             case "show":
                 return shows(self.cards.job(self._job(given.get("id", ""))))
+            case "move":
+                return self._move(given.get("id", ""), given.get("when", ""))
+            case "moved":
+                return self._moved(given)
             case _ if action in DONE:
                 return self._command(action, given.get("id", ""))
         log.warning("A button of Chat asks for what is not known", extra={"fields": {"action": "unknown_button"}})
@@ -212,14 +250,19 @@ class Conversation:
 
     def _list(self, *, first: int) -> dict[str, Any]:
         """Return the jobs of the space, the next to run first, from the given place on."""
-        found = self.jobs().list(space=self.event.space, page_size=100)
-        listed = [job for job in found if isinstance(job, Job) and job.status in OPEN]
-        listed.sort(key=lambda job: (job.ready_at is None, job.ready_at or job.schedule_at, job.id))
+        listed = self._open_jobs()
         first = first if first < len(listed) else 0
         more = first + LISTED if len(listed) > first + LISTED else None
         return self.cards.jobs(
             listed[first : first + LISTED], back=max(first - LISTED, 0) if first else None, more=more
         )
+
+    def _open_jobs(self) -> list[Job]:
+        """Read the jobs of the space that are not over, the next to run first. What is over is not even read."""
+        jobs = self.jobs()
+        found = [each for status in OPEN for each in jobs.list(status=status, space=self.event.space, page_size=100)]
+        unique = {job.id: job for job in found if isinstance(job, Job)}  # one may change between two of the queries
+        return sorted(unique.values(), key=lambda job: (job.ready_at is None, job.ready_at or job.schedule_at, job.id))
 
     def _job(self, job_id: str) -> Job:
         """Return a job of this space. Raises UnknownJob, also for a job of another space."""
@@ -233,18 +276,62 @@ class Conversation:
         return job
 
     def _command(self, action: str, job_id: str) -> Reply:
+        return self._change_job(action, job_id, lambda jobs: getattr(jobs, action)(job_id, by=self._by), DONE[action])
+
+    def _change_job(self, action: str, job_id: str, change: Callable[[Jobs], Job], done: str) -> Reply:
+        """Change a job of this space once, however often Chat delivers the event, and show it."""
         job = self._job(job_id)
         if self.event.sent_at is not None and job.updated_at is not None and self.event.sent_at <= job.updated_at:
-            # The click itself, delivered again, or one that was overtaken by another.
+            # The event itself, delivered again, or one that was overtaken by another.
             return shows(
-                self.cards.job(job, "Nothing changed: the job was changed after this was tapped."), replaces=True
+                self.cards.job(job, "Nothing changed: the job was changed after this was sent."), replaces=True
             )
         try:
-            job = getattr(self.jobs(), action)(job_id, by=self._by)
+            job = change(self.jobs())
         except NotPossible:
             return shows(self.cards.job(self._job(job_id), "Nothing changed: that is not possible now."), replaces=True)
         self._log(f"job_{action}", job_id)
-        return shows(self.cards.job(job, DONE[action]), replaces=True)
+        return shows(self.cards.job(job, done), replaces=True)
+
+    def _move(self, job_id: str, words: str) -> Reply:
+        """Ask whether to move a job to the time that the words say. A bare clock time keeps the day, or the days."""
+        job = self._job(job_id)
+        try:
+            return shows(self.cards.move(job, self._new_time(job, words)))
+        except InvalidInput as exc:
+            return shows(self.cards.job(job, f"Nothing changed: {exc}"))
+
+    def _new_time(self, job: Job, words: str) -> When:
+        from phrase_times import read_when  # see `_understood`
+
+        timezone = job.timezone if job.is_recurring else self.timezone
+        local = (job.regular_at or job.schedule_at).astimezone(load_timezone(timezone))
+        clock = nearest_clock(words, local)
+        if job.is_recurring:
+            minute, hour, *days = (job.cron or "").split() or ("", "")
+            if clock is None or not (minute.isdigit() and hour.isdigit()):
+                raise InvalidInput("only the clock time of what runs once a day can be moved; schedule it anew")
+            return When(cron=" ".join([str(clock[1]), str(clock[0]), *days]))
+        if clock is not None:
+            words = f"on {local.date()} at {clock[0]:02}:{clock[1]:02}"
+        asked = read_when(words, now=self.now, timezone=timezone)
+        if asked.recurs or asked.at is None:
+            raise InvalidInput("it runs once; cancel it, and schedule what is to recur anew")
+        return asked
+
+    def _moved(self, given: Mapping[str, str]) -> Reply:
+        job_id, cron = given.get("id", ""), given.get("cron")
+        try:
+            at = datetime.fromisoformat(given["at"]) if "at" in given else None
+        except ValueError:
+            raise InvalidInput("this card can no longer be used; repeat the command") from None
+        if at is None and cron is None:
+            raise InvalidInput("this card can no longer be used; repeat the command")
+        if at is not None and at < self.now:
+            return shows(self.cards.job(self._job(job_id), "Nothing changed: that time has passed."), replaces=True)
+        return self._change_job(
+            "edit", job_id, lambda jobs: jobs.edit(job_id, at=at, cron=cron, by=self._by), "It is moved."
+        )
 
     @property
     def _by(self) -> str:

@@ -52,6 +52,12 @@ _LONGEST_PHRASE = 200  # characters that say when
 _QUOTES = {'"': '"', "“": "”“", "„": "“”", "”": "”", "'": "'", "‘": "’"}  # noqa: RUF001 - telephones type them
 _LINK = r"(?:(?:to|that|about|of)\b|:(?=\s))\s*"
 _ASKS = r"(?:(?:please|hey|hi|hello|(?:can|could|would) you)[,!]?\s+)*"
+_REMINDER = re.compile(
+    rf"{_ASKS}(?:(?:set(?:\s+up)?|create|add|make|schedule)(?:\s+me)?|i(?:\s+need|'d\s+like|\s+want))\s+a\s+reminder\b"
+    r"(?:\s+for\s+(?P<whom>me|us)\b)?(?:\s+for\b)?\s*",
+    re.I,
+)
+_POST = re.compile(rf"{_ASKS}(?=post\b)", re.I)
 _REMIND = re.compile(rf"{_ASKS}remind\b(?:\s+(?P<whom>me|us)\b)?\s*(?P<link>{_LINK})?(?P<text>.*)", re.I | re.S)
 _VERB = rf"(?:(?P<verb>post|ask)\b:?|{_ASKS}remind\s+(?P<whom>me|us)\b(?P<link>\s*{_LINK})?)\s*(?P<text>.*)"
 _CRON = re.compile(rf"cron\s+(?P<when>.{{1,600}}?)\s+{_VERB}", re.I | re.S)
@@ -128,7 +134,16 @@ def _asked(match: re.Match[str], splits: Iterable[tuple[str, str]] | None = None
     )
 
 
+def _plain(command: str) -> str:
+    """Return the command in its plain form: "set a reminder ..." and "please post ..." are other words for one."""
+    command = _POST.sub("", command, count=1) if _POST.match(command) else command
+    if match := _REMINDER.match(command):
+        return f"remind {match['whom'] or 'me'} {command[match.end() :]}"
+    return command
+
+
 def _split(command: str, read: Reader) -> _Asked | None:
+    command = _plain(command)
     if match := _REMIND.match(command):
         link, rest = (match["link"] or "").strip().lower(), match["text"].strip()
         last = list(_when_last(rest))

@@ -107,6 +107,8 @@ def mention(start: Any, length: Any, kind: str = "USER_MENTION") -> dict[str, An
         pytest.param("@App jobs", [mention(99, 4)], "@App jobs", id="behind-the-end"),
         pytest.param("@App jobs", [mention(-4, 4), mention(4, -2), mention(0, 0)], "@App jobs", id="no-part"),
         pytest.param("@App jobs", [mention("0", 4), mention(0, None), 7], "@App jobs", id="no-numbers"),
+        pytest.param("\U0001f44b @App jobs", [mention(3, 4)], "\U0001f44b  jobs", id="behind-an-emoji"),
+        pytest.param("\U0001f44b jobs", [mention(1, 2)], "\ufffdjobs", id="through-an-emoji"),
         pytest.param("/help now", [mention(0, 5, "SLASH_COMMAND")], "/help now", id="no-mention"),
     ],
 )
@@ -184,6 +186,36 @@ def test_being_added_by_a_mention_is_a_message_once() -> None:
     assert parse_event(Classic.added("jobs")).kind is Kind.MESSAGE
     assert parse_event(Classic.added("jobs")).text == "jobs"
     assert parse_event(AddOn.added("jobs")).kind is Kind.QUIET
+
+
+@both
+def test_a_message_of_another_app_is_no_persons(app: App) -> None:
+    """Such an event has no user; the message's sender says what wrote it."""
+    body = app.message("jobs")
+    about = body["chat"] if app.is_add_on else body
+    del about["user"]
+    message = (about["messagePayload"] if app.is_add_on else body)["message"]
+    message["sender"] = {"name": "users/9", "type": "BOT"}
+
+    assert not parse_event(body).is_person
+
+
+@both
+def test_a_click_on_the_apps_own_message_is_a_persons(app: App) -> None:
+    """The sender of that message is the app."""
+    assert parse_event(app.click(BUTTON)).is_person
+
+
+@both
+def test_the_event_after_being_added_by_a_mention_may_have_no_time_zone(app: App) -> None:
+    """Its text is read all the same, and no zone is made up."""
+    body = app.added("jobs") if app is Classic else app.message("jobs")
+    common = body["commonEventObject"] if app.is_add_on else body["common"]
+    del common["timeZone"]
+
+    event = parse_event(body)
+
+    assert (event.kind, event.text, event.timezone) == (Kind.MESSAGE, "jobs", "")
 
 
 @both

@@ -692,6 +692,167 @@ def test_a_button_that_is_not_known_does_nothing(chat: Chat, tea: Job, parameter
     assert chat.jobs.get("tea") == tea
 
 
+# -- managing jobs by words --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mum(chat: Chat) -> Job:
+    """A reminder of the space, tomorrow at 8:30 in Berlin."""
+    payload = {"text": "<users/104> call mum", "space": SPACE}
+    at = datetime.fromisoformat("2026-11-22T07:30:00Z")
+    return chat.jobs.schedule("chat_message", payload, id="mum", at=at, space=SPACE).job
+
+
+@pytest.mark.parametrize(
+    "text", ["jobs", "list", "my jobs", "jobs?", "/jobs", "show my reminders", "Please list jobs."]
+)
+def test_the_list_has_many_names(chat: Chat, tea: Job, text: str) -> None:
+    """Typed as people type it, with an agent or without."""
+    chat.agent = f"{AGENT}:answering"
+
+    assert "What is scheduled in this space" in words_of(chat.say(text))
+
+
+@pytest.mark.parametrize("text", ["help", "help me", "/help", "help me!"])
+def test_help_is_never_for_the_agent(chat: Chat, text: str) -> None:
+    """It shows what the app can do."""
+    chat.agent = f"{AGENT}:answering"
+
+    assert "This is what I can do" in words_of(chat.say(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("cancel the reminder to call mum", Status.CANCELLED),
+        ("please delete my 8:30 reminder", Status.CANCELLED),
+        ("pause call mum", Status.PAUSED),
+        ("Pause mum", Status.PAUSED),
+        ("can you pause job mum?", Status.PAUSED),
+    ],
+)
+def test_a_job_is_managed_by_words(chat: Chat, tea: Job, mum: Job, text: str, status: Status) -> None:
+    """It is named by its text, its time or its id, and no other job changes."""
+    done = chat.say(text)
+
+    assert (chat.jobs.get("mum").status, chat.jobs.get("tea").status) == (status, Status.PENDING)
+    assert "call mum" in words_of(done)
+
+
+def test_a_job_that_was_paused_by_words_goes_on_by_words(chat: Chat, tea: Job, mum: Job) -> None:
+    """Run makes it ready now."""
+    chat.say("pause the tea job")
+    paused = chat.jobs.get("tea").status
+    chat.say("resume the tea job")
+    chat.say("run call mum now")
+
+    assert (paused, chat.jobs.get("tea").status) == (Status.PAUSED, Status.PENDING)
+    assert chat.jobs.get("mum").ready_at == chat.now
+
+
+def test_a_card_asks_where_two_jobs_fit(chat: Chat, mum: Job) -> None:
+    """Nothing changes before one of them is tapped."""
+    chat.jobs.schedule("log", {"message": "call mum"}, id="other", at=chat.now + HOUR, space=SPACE)
+
+    which = chat.say("cancel the reminder to call mum")
+    before = {job.status for job in chat.all()}
+    done = chat.tap({"second": buttons_of(which)[1]}, "Cancel")
+
+    assert "Which one do you mean?" in words_of(which)
+    assert before == {Status.PENDING}
+    assert (chat.jobs.get("mum").status, chat.jobs.get("other").status) == (Status.CANCELLED, Status.PENDING)
+    assert replaces(done)
+
+
+def test_a_part_of_the_text_is_asked_about(chat: Chat, mum: Job) -> None:
+    """A job that is only like what was said is never changed unasked."""
+    which = chat.say("run the call")
+
+    assert "Which one do you mean?" in words_of(which)
+    assert chat.jobs.get("mum") == mum
+
+
+@pytest.mark.parametrize("text", ["cancel the reminder to buy milk", "run the tests", "move the party to 9"])
+def test_what_no_job_fits_is_told_or_for_the_agent(chat: Chat, mum: Job, text: str) -> None:
+    """Without an agent the answer says so."""
+    told = chat.say(text)
+    chat.agent = f"{AGENT}:answering"
+    asked.clear()
+    chat.say(text)
+
+    assert "No job in this space fits" in words_of(told)
+    assert [said for said, _ in asked] == [text]
+    assert chat.jobs.get("mum") == mum
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("move my 8:30 reminder to 9", "2026-11-22T08:00:00+00:00"),
+        ("move call mum to 7pm", "2026-11-22T18:00:00+00:00"),
+        ("reschedule call mum to monday at 10:00", "2026-11-23T09:00:00+00:00"),
+    ],
+)
+def test_a_reminder_is_moved(chat: Chat, tea: Job, mum: Job, text: str, at: str) -> None:
+    """A bare time keeps the day and takes the half of the day that is nearer; the card asks first."""
+    card = chat.say(text)
+    before = chat.jobs.get("mum")
+    done = chat.tap(card, "Move")
+
+    assert before == mum
+    assert chat.jobs.get("mum").schedule_at.isoformat() == at
+    assert "It is moved." in words_of(done)
+
+
+def test_what_recurs_keeps_its_days_when_it_is_moved(chat: Chat, tea: Job) -> None:
+    """Only the clock time of its expression changes."""
+    chat.tap(chat.say("move tea to 10:15"), "Move")
+
+    assert chat.jobs.get("tea").cron == "15 10 * * 1-5"
+
+
+@pytest.mark.parametrize(
+    "text", ["move tea to tomorrow at 9:00", "move call mum to every day at 9", "move mum to soon"]
+)
+def test_a_time_to_which_a_job_cannot_be_moved_is_told(chat: Chat, tea: Job, mum: Job, text: str) -> None:
+    """Nothing changes."""
+    told = chat.say(text)
+
+    assert "Nothing changed" in words_of(told)
+    assert (chat.jobs.get("tea"), chat.jobs.get("mum")) == (tea, mum)
+
+
+def test_a_card_to_move_a_job_that_is_used_late_changes_nothing(chat: Chat, mum: Job) -> None:
+    """The time that it names has passed."""
+    card = chat.say("move call mum to 7:00")
+    chat.now += timedelta(hours=22)
+
+    told = chat.tap(card, "Move")
+
+    assert "that time has passed" in words_of(told)
+    assert chat.jobs.get("mum") == mum
+
+
+def test_the_list_does_not_read_what_is_over(chat: Chat, tea: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many jobs of the space have ended."""
+    for number in range(150):
+        job_id = f"done-{number}"
+        chat.jobs.schedule("log", {"message": "x"}, id=job_id, space=SPACE)
+        chat.jobs.cancel(job_id)
+    read: list[str] = []
+    page = chat.store.page
+
+    def counted(**given: Any) -> Any:
+        found = page(**given)
+        read.extend(job.id for job in found)
+        return found
+
+    monkeypatch.setattr(chat.store, "page", counted)
+    chat.say("jobs")
+
+    assert read == ["tea"]
+
+
 # -- the agent ---------------------------------------------------------------------------------------------------------
 
 AGENT = "tests.unit.test_conversation"
@@ -726,7 +887,7 @@ def mute(text: str, context: AgentContext) -> None:
     """Have nothing to say."""
 
 
-@pytest.mark.parametrize("text", ["what is new?", "help me", "every time I ask, you fail"])
+@pytest.mark.parametrize("text", ["what is new?", "help me understand this", "every time I ask, you fail"])
 def test_everything_else_goes_to_the_agent(chat: Chat, text: str) -> None:
     """It is told who asks, where, and on which clocks."""
     chat.agent = f"{AGENT}:answering"
