@@ -89,12 +89,14 @@ class Jobs:
         max_attempts: int = 3,
         space: str | None = None,
         by: str | None = None,
+        confirmed_by: str | None = None,
         replace: bool = False,
     ) -> Scheduled:
         """Schedule a job: now, `at` a time, `after` a while, or again and again from then on.
 
         What recurs has a `cron` expression, or an interval `every` (`90m`, `13h`, `6d`, `2w`; days and weeks keep the
         clock time of the start), in `timezone` or SCHEDULER_TIMEZONE, maybe an end and days off; see `Definition`.
+        The job belongs to `by`; `confirmed_by`, if it is somebody else, is kept as its first change.
 
         With an `id` the call may be repeated: the same definition changes nothing and says "unchanged". Another
         definition raises AlreadyScheduled, or with `replace` changes the job and keeps its history. Raises
@@ -119,6 +121,8 @@ class Jobs:
             space=space,
         )
         job = Job.of(id if id is not None else f"{job_type}-{uuid.uuid4().hex[:12]}", wanted, now=now, by=by)
+        if confirmed_by not in (None, by):
+            job = replaced(job, updated_at=now, updated_by=confirmed_by)
         check_payload(self._handlers, job.job_type, job.payload)
         outcome = self._swap(Change(None, job))
         if isinstance(outcome, Won) and isinstance(outcome.job, Job):

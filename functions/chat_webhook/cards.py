@@ -5,6 +5,7 @@ https://developers.google.com/workspace/chat/api/reference/rest/v1/cards
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 from html import escape as escape_html
@@ -61,6 +62,22 @@ LABELS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """Who asked for something, as it travels in the buttons: a job belongs to them, whoever confirms it.
+
+    `name` is for the others in a space; "" in a direct message, which has no others.
+    """
+
+    user: str
+    email: str
+    name: str = ""
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {"user": self.user, "by": self.email, **({"name": self.name} if self.name else {})}
+
+
 class Cards:
     """Makes cards whose buttons call `function` and whose times are those of `timezone`.
 
@@ -82,12 +99,21 @@ class Cards:
         """Return whether what stands in a card's fields counts; no mark says who has filled them in."""
         return self._seal is None
 
-    def confirm(self, order: Order, *, job_id: str, user: str, phrase: str, is_zone_known: bool = True) -> Card:
-        """Return the card that shows an order and asks for Confirm; nothing is scheduled yet."""
-        given = {"id": job_id, "user": user, **({} if is_zone_known else {"timezone": order.timezone})}
-        confirm = self._button("Confirm", "confirm", id=job_id, user=user, order=_packed(order))
+    def confirm(self, order: Order, *, job_id: str, asker: Asker, phrase: str, is_zone_known: bool = True) -> Card:
+        """Return the card that shows an order and asks for Confirm; nothing is scheduled yet.
+
+        Only who asked may change it. In a space others may confirm it, and the card says so.
+        """
+        given = {"id": job_id, **asker.parameters, "timezone": order.timezone}
+        anyone = {"anyone": "yes"} if asker.name else {}
+        packed = {"order": _packed(order), **anyone}
+        confirm = self._button("Confirm", "confirm", id=job_id, **asker.parameters, **packed)
         change = (self._button("Change", "change", **given),) if self.takes_fields else ()
         widgets = [self._times(order), _text(_doing(order))]
+        if anyone:
+            widgets.append(
+                _text(f"Anyone in this space may confirm it; {asker.name} asked for it, and it stays theirs.")
+            )
         if not is_zone_known:
             widgets.append(_text(f"Chat does not say your time zone; I took {order.timezone}."))
         if order.others:
@@ -100,14 +126,16 @@ class Cards:
         discard = self._button("Discard", "discard", id=job_id)
         return _card("Shall I do this?", *widgets, self._buttons(confirm, *change, discard))
 
-    def unclear(self, says: str, suggestions: Iterable[str], *, job_id: str, user: str, phrase: str) -> Card:
+    def unclear(
+        self, says: str, suggestions: Iterable[str], *, job_id: str, asker: Asker, timezone: str, phrase: str
+    ) -> Card:
         """Return the card that asks to say a request differently; only what may be meant can be tapped."""
         commands = [self._button(command, "say", text=command) for command in suggestions]
         widgets = (
             [_text("Do you mean:"), self._buttons(*commands)] if commands else [_text(f"{FORMS} Nothing is scheduled.")]
         )
         if self.takes_fields:
-            change = self._button("Change", "change", id=job_id, user=user)
+            change = self._button("Change", "change", id=job_id, **asker.parameters, timezone=timezone)
             widgets += [_field("phrase", "Say it differently, then tap Change", phrase), self._buttons(change)]
         return _card(says, *widgets)
 
@@ -143,7 +171,7 @@ class Cards:
         """Return the card that asks whether to move a job to another time; nothing is changed yet."""
         job = for_space(job)
         to = {"at": iso(order.at)} if order.at else {"cron": str(order.cron)}
-        new = local_time(order.at, self._timezone) if order.at else when(order.schedule(job.timezone))
+        new = local_time(order.at, self._timezone) if order.at else when(order.schedule(job.timezone or "UTC"))
         old = when(job.schedule) if job.is_recurring else local_time(job.schedule_at, self._timezone)
         buttons = self._buttons(self._button("Move", "moved", id=job.id, **to), self._button("Keep", "show", id=job.id))
         return _card(f"Shall I move this? {title(job)}", _text(f"From: {old}\nTo: {new}"), buttons)

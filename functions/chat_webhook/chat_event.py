@@ -54,8 +54,10 @@ class Event:
     is_add_on: bool = False
     user: str = ""  # users/ID
     email: str = ""  # lower case
+    display_name: str = field(default="", repr=False)
     is_person: bool = True
     space: str = ""
+    is_direct: bool = False  # a space with one person
     thread: str = ""
     message: str = ""
     text: str = field(default="", repr=False)
@@ -108,8 +110,10 @@ def _event(
         is_add_on=is_add_on,
         user=_text(about, "user", "name"),
         email=_text(about, "user", "email").lower(),
+        display_name=_text(about, "user", "displayName"),
         is_person=_is_person(about, message),
         space=_text(payload, "space", "name") or _text(message, "space", "name"),
+        is_direct=_is_direct(_object(payload, "space") or _object(message, "space")),
         thread=_text(message, "thread", "name") or _text(payload, "thread", "name"),
         message=_text(message, "name"),
         text=text,
@@ -119,6 +123,10 @@ def _event(
         parameters=_parameters(payload, common),
         inputs=_inputs(common),
     )
+
+
+def _is_direct(space: Mapping[str, Any]) -> bool:
+    return _text(space, "spaceType") == "DIRECT_MESSAGE" or _text(space, "type") == "DM"
 
 
 def _is_person(about: Mapping[str, Any], message: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from cards import EXAMPLES, Cards, note, unpacked
+from cards import EXAMPLES, Asker, Cards, note, unpacked
 from chat_event import Event, Kind
 from chat_reply import Reply, says, shows
 from job_words import Command, matching, nearest_clock, read_command
@@ -44,6 +44,7 @@ NOT_OURS = (
     "Nothing was done: I cannot verify that this button is mine. Write to me instead; jobs lists what is scheduled, "
     "with buttons that work."
 )
+NOT_YOURS = "Nothing is changed: only who asked for this may do that. Write to me to schedule something of your own."
 NO_JOB = (
     "No job in this space fits {}; nothing is changed. jobs lists what is scheduled.",
     "There is no reminder in this thread to snooze. Write snooze in the thread of a reminder.",
@@ -119,9 +120,9 @@ class Conversation:
         except NotUnderstood as exc:
             if self.agent and exc.is_for_agent and not self.event.is_command:
                 return self._ask_agent(text)
-            return self._unclear(exc, text, self._new_id(text), user=self.event.user)
+            return self._unclear(exc, text, self._new_id(text), self._asker, self.timezone)
         if order:
-            return self._confirm(order, text, self._new_id(text), user=self.event.user)
+            return self._confirm(order, text, self._new_id(text), self._asker)
         if self.event.is_command:
             return self._help("I do not understand that")
         if command and not self.agent:
@@ -170,26 +171,43 @@ class Conversation:
 
         return understand(text, now=self.now, timezone=timezone)
 
-    def _confirm(self, order: Order, phrase: str, job_id: str, *, user: str, replaces: bool = False) -> Reply:
+    @property
+    def _asker(self) -> Asker:
+        event = self.event
+        name = "" if event.is_direct else event.display_name or event.email
+        return Asker(user=event.user, email=event.email, name=name)
+
+    def _asker_of(self, given: Mapping[str, str]) -> Asker:
+        """Return who asked for what a button is about; a card from before buttons said so is of who taps it."""
+        if "by" not in given:
+            return self._asker
+        return Asker(user=given.get("user", ""), email=given["by"], name=given.get("name", ""))
+
+    def _confirm(self, order: Order, phrase: str, job_id: str, asker: Asker, *, replaces: bool = False) -> Reply:
         known = bool(self.event.timezone)
-        card = self.cards.confirm(order, job_id=job_id, user=user, phrase=phrase, is_zone_known=known)
+        card = self.cards.confirm(order, job_id=job_id, asker=asker, phrase=phrase, is_zone_known=known)
         return shows(card, replaces=replaces)
 
-    def _unclear(self, exc: NotUnderstood, phrase: str, job_id: str, *, user: str) -> Reply:
-        return shows(self.cards.unclear(str(exc), exc.suggestions, job_id=job_id, user=user, phrase=phrase))
+    def _unclear(self, exc: NotUnderstood, phrase: str, job_id: str, asker: Asker, timezone: str) -> Reply:
+        return shows(
+            self.cards.unclear(str(exc), exc.suggestions, job_id=job_id, asker=asker, timezone=timezone, phrase=phrase)
+        )
 
     def _change(self, given: Mapping[str, str]) -> Reply:
         """Read the request again as it stands on a button or in the card's fields, in the zone that stands there."""
+        asker = self._asker_of(given)
+        if asker.email != self.event.email:
+            return says(NOT_YOURS, for_one=True)  # what is changed would run as somebody who has not said it
         inputs = self.event.inputs if self.cards.takes_fields else {}
         phrase = given.get("phrase") or inputs.get("phrase", "").strip()
         timezone = inputs.get("timezone", "").strip() or given.get("timezone") or self.timezone
-        job_id, user = given.get("id", ""), given.get("user", "")
+        job_id = given.get("id", "")
         try:
             order = self._understood(phrase, timezone)
         except NotUnderstood as exc:
-            return self._unclear(exc, phrase, job_id, user=user)
+            return self._unclear(exc, phrase, job_id, asker, timezone)
         if order:
-            return self._confirm(order, phrase, job_id, user=user, replaces=True)
+            return self._confirm(order, phrase, job_id, asker, replaces=True)
         return self._help("I do not understand that as something to schedule")
 
     def _confirmed_before(self, given: Mapping[str, str]) -> Reply | None:
@@ -204,11 +222,14 @@ class Conversation:
             order = unpacked(given.get("order", ""))
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
             raise InvalidInput("this card can no longer be confirmed; repeat the command") from None
+        asker = self._asker_of(given)
+        if asker.email != self.event.email and "anyone" not in given:
+            return says(NOT_YOURS, for_one=True)
         when = order.when
         if when.at is not None and not when.recurs and when.at < self.now - timedelta(minutes=1):
             over = shows(note("That time has passed; nothing is scheduled. Repeat the command."), replaces=True)
             return self._confirmed_before(given) or over
-        job_type, payload = self._payload(order, given.get("user", ""))
+        job_type, payload = self._payload(order, asker.user)
         try:
             scheduled = self.jobs().schedule(
                 job_type,
@@ -221,7 +242,8 @@ class Conversation:
                 except_dates=when.except_dates,
                 timezone=order.timezone,
                 space=self.event.space,
-                by=self._by,
+                by=f"chat:{asker.email}",
+                confirmed_by=self._by,
             )
         except AlreadyScheduled:
             raise InvalidInput("This was confirmed before, in another form; jobs shows it.") from None
@@ -304,7 +326,7 @@ class Conversation:
     def _new_time(self, job: Job, words: str) -> When:
         from phrase_times import read_when  # see `_understood`
 
-        timezone = job.timezone if job.is_recurring else self.timezone
+        timezone = (job.timezone if job.is_recurring else None) or self.timezone
         local = (job.regular_at or job.schedule_at).astimezone(load_timezone(timezone))
         clock = nearest_clock(words, local)
         if job.is_recurring:

@@ -40,6 +40,7 @@ def test_a_message_is_read_whole(app: App) -> None:
         is_add_on=app.is_add_on,
         user="users/104",
         email="ada@example.com",
+        display_name="Ada",
         space=SPACE,
         thread=THREAD,
         message=f"{SPACE}/messages/M7.M7",
@@ -77,6 +78,18 @@ def test_a_quick_command_needs_no_message(app: App) -> None:
     event = parse_event(app.quick_command("jobs"))
 
     assert (event.kind, event.text, event.space, event.thread) == (Kind.MESSAGE, "jobs", SPACE, THREAD)
+
+
+@both
+@pytest.mark.parametrize("kind", [{"spaceType": "DIRECT_MESSAGE"}, {"type": "DM"}])
+def test_a_direct_message_is_known(app: App, kind: dict[str, str]) -> None:
+    """In the older form too; any other space has more people."""
+    body = app.message("jobs")
+    payload = body["chat"]["messagePayload"] if app.is_add_on else body
+    payload["space"] = {"name": SPACE, **kind}
+
+    assert parse_event(body).is_direct
+    assert not parse_event(app.message("jobs")).is_direct
 
 
 @both
