@@ -53,8 +53,9 @@ BUTTONS = {
     Status.PAUSED: ("run", "resume", "cancel"),
     Status.FAILED: ("retry", "cancel"),
     Status.COMPLETED: ("run",),
-    Status.CANCELLED: (),
+    Status.CANCELLED: ("undo",),
 }
+SNOOZES = {"Snooze 10 min": "in 10 minutes", "Snooze 1 h": "in 1 hour", "Tomorrow": "tomorrow"}
 MORE = {"show": "Why?", "list": "All jobs"}
 LABELS = {
     **{"run": "Run now", "pause": "Pause", "resume": "Resume", "cancel": "Cancel", "retry": "Retry"},
@@ -181,6 +182,7 @@ class Cards:
         job = for_space(job)
         now = max(self._now, job.updated_at or self._now)  # the job may have been changed a moment after
         lines = [note, why(job, now, self._timezone), self._schedule(job), f"Made by {person(job.created_by)}."]
+        lines.append(_run_now(job))
         lines.append(where_to_look(job) if any(run.error for run in job.recent_runs) else "")
         runs = "\n".join(self._run(run) for run in reversed(job.recent_runs)) or "It has not run yet."
         widgets = [_text("\n".join(filter(None, lines))), _text(f"Last runs:\n{runs}"), self._commands(job, "list")]
@@ -188,6 +190,17 @@ class Cards:
             "header": {"title": title(job), "subtitle": f"{job.id}, {job.status}"},
             "sections": [{"widgets": widgets}],
         }
+
+    def reminder(self, job_id: str) -> list[dict[str, Any]]:
+        """Return the cards that a reminder is posted with: buttons to snooze it, or to say that it is done."""
+        snoozes = [self._button(label, "snooze", id=job_id, when=words) for label, words in SNOOZES.items()]
+        buttons = self._buttons(*snoozes, self._button("Done", "done", id=job_id))
+        return [{"cardId": "reminder", "card": {"sections": [{"widgets": [buttons]}]}}]
+
+    def snoozed(self, job: Job) -> Card:
+        """Return the card of a reminder that comes again."""
+        says = f"I remind again at {local_time(job.schedule_at, self._timezone)}. Its id is {job.id}."
+        return _card(f"Snoozed: {title(job)}", _text(says), self._buttons(self._button("Cancel", "cancel", id=job.id)))
 
     def examples(self, heading: str, says: str, commands: Iterable[str]) -> Card:
         """Return a card with commands to tap."""
@@ -244,6 +257,15 @@ class Cards:
 def title(job: Job) -> str:
     """Return a job's title for people: its text or prompt, or else its type."""
     return _short(text_of(job), 80)
+
+
+def _run_now(job: Job) -> str:
+    """Return what Run now does to the regular run, or "" where it cannot be tapped."""
+    if "run" not in BUTTONS[job.status]:
+        return ""
+    if job.is_recurring:
+        return "Run now is an extra run; the regular one stays."
+    return "Run now repeats it once." if job.status is Status.COMPLETED else "Run now runs it now instead of later."
 
 
 def note(says: str) -> Card:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from cards import EXAMPLES, Asker, Cards, note, unpacked
+from cards import EXAMPLES, Asker, Cards, note, title, unpacked
 from chat_event import Event, Kind
 from chat_reply import Reply, says, shows
 from job_words import Command, matching, nearest_clock, read_command
@@ -22,6 +22,7 @@ from shared.handlers.agent import AgentContext, as_message, load_agent, log_fail
 from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
 from shared.logs import hashed
 from shared.model.definition import InvalidJob
+from shared.model.history import RunOutcome
 from shared.model.job import Job
 from shared.model.life import NotPossible
 from shared.model.recurrence import load_timezone
@@ -103,7 +104,8 @@ class Conversation:
             case "help":
                 return self._help("This is what I can do")
             case "snooze":
-                return None
+                reminder = self._posted_here()
+                return self._snooze(reminder, command.when) if reminder else None
         found = matching(command.about, self._open_jobs(), action=command.action, timezone=self.timezone)
         if found.is_sure:
             return self._act(command.action, found.jobs[0].id, command.when)
@@ -158,6 +160,12 @@ class Conversation:
                 return self._move(given.get("id", ""), given.get("when", ""))
             case "moved":
                 return self._moved(given)
+            case "undo":
+                return self._undo(given.get("id", ""))
+            case "snooze":
+                return self._snooze(self._job(given.get("id", "")), given.get("when", ""))
+            case "done":
+                return shows(note(f"Done: {title(self._job(given.get('id', '')))}"), replaces=True)
             case _ if action in DONE:
                 return self._command(action, given.get("id", ""))
         log.warning("A button of Chat asks for what is not known", extra={"fields": {"action": "unknown_button"}})
@@ -229,7 +237,7 @@ class Conversation:
         if when.at is not None and not when.recurs and when.at < self.now - timedelta(minutes=1):
             over = shows(note("That time has passed; nothing is scheduled. Repeat the command."), replaces=True)
             return self._confirmed_before(given) or over
-        job_type, payload = self._payload(order, asker.user)
+        job_type, payload = self._payload(order, asker.user, given.get("id", ""))
         try:
             scheduled = self.jobs().schedule(
                 job_type,
@@ -253,11 +261,14 @@ class Conversation:
             return shows(self.cards.job(scheduled.job, "This was confirmed before."), replaces=True)
         return shows(self.cards.scheduled(scheduled.job), replaces=True)
 
-    def _payload(self, order: Order, user: str) -> tuple[str, dict[str, Any]]:
+    def _payload(self, order: Order, user: str, job_id: str) -> tuple[str, dict[str, Any]]:
         if order.kind == "ask":
             return "agent", {"prompt": order.text, **self._place}
+        if order.kind == "post":
+            return "chat_message", {"text": order.text, **self._place}
         mention = "<users/all> " if order.everybody else f"<{user}> " if user else ""
-        return "chat_message", {"text": order.text if order.kind == "post" else f"{mention}{order.text}", **self._place}
+        buttons = {"cardsV2": self.cards.reminder(job_id)}
+        return "chat_message", {"text": f"{mention}{order.text}", **buttons, **self._place}
 
     @property
     def _place(self) -> dict[str, str]:
@@ -355,6 +366,60 @@ class Conversation:
             "edit", job_id, lambda jobs: jobs.edit(job_id, at=at, cron=cron, by=self._by), "It is moved."
         )
 
+    def _undo(self, job_id: str) -> Reply:
+        """Schedule a cancelled job again, in the rhythm that it had."""
+        job = self._job(job_id)
+        if job.status is not Status.CANCELLED:
+            return shows(self.cards.job(job, "Nothing changed: it is not cancelled."), replaces=True)
+        at = job.schedule.after(self.now) if job.is_recurring else job.schedule_at
+        if at is None or at <= self.now:
+            return shows(self.cards.job(job, "Nothing changed: its time has passed."), replaces=True)
+        again = {"at": at, "cron": job.cron, "every": job.every}
+        return self._change_job("undo", job_id, lambda jobs: jobs.edit(job_id, by=self._by, **again), "It is back.")
+
+    def _posted_here(self) -> Job | None:
+        """Return the reminder that was posted last in the thread of the event."""
+        found = self.jobs().list(space=self.event.space) if self.event.thread else ()
+        posted = [
+            job
+            for job in found
+            if isinstance(job, Job)
+            and _is_reminder(job)
+            and job.payload.get("thread") == self.event.thread
+            and _posted_at(job)
+        ]
+        return max(posted, key=lambda job: (_posted_at(job), job.id), default=None)
+
+    def _snooze(self, reminder: Job, words: str) -> Reply:
+        """Post a reminder once more, at the time that the words say; it still belongs to who asked for it."""
+        if not _is_reminder(reminder):
+            raise InvalidInput("only a reminder can be snoozed")
+        job_id = self._new_id(f"snooze {reminder.id}")
+        payload = {**reminder.payload, "cardsV2": self.cards.reminder(job_id)}
+        by, at = reminder.created_by, self._snoozed_until(words)
+        try:
+            job = (
+                self.jobs()
+                .schedule(
+                    "chat_message", payload, id=job_id, at=at, space=self.event.space, by=by, confirmed_by=self._by
+                )
+                .job
+            )
+            self._log("job_snoozed", job_id)
+        except AlreadyScheduled:  # by the same event, which was delivered twice
+            job = self._job(job_id)
+        return shows(self.cards.snoozed(job), replaces=True)
+
+    def _snoozed_until(self, words: str) -> datetime:
+        from phrase_times import read_when  # see `_understood`
+
+        for phrase in (f"in {words}", words):
+            with suppress(InvalidInput):
+                asked = read_when(phrase, now=self.now, timezone=self.timezone)
+                if asked.at is not None and not asked.recurs:
+                    return asked.at
+        raise InvalidInput("I do not see until when. Write, for example: snooze 10 minutes, or: snooze until tomorrow.")
+
     @property
     def _by(self) -> str:
         return f"chat:{self.event.email}"
@@ -401,3 +466,14 @@ class Conversation:
             log_failure("The agent", answer)
             return says(SORRY.format(self.trace_id))
         return None if answer is None else Reply(message=answer)
+
+
+def _is_reminder(job: Job) -> bool:
+    return job.job_type == "chat_message" and str(job.payload.get("text", "")).startswith("<users/")
+
+
+def _posted_at(job: Job) -> datetime | None:
+    """Return when a job last did what it is for."""
+    return max(
+        (run.ended_at for run in job.recent_runs if run.outcome is RunOutcome.COMPLETED and run.ended_at), default=None
+    )

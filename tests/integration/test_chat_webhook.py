@@ -312,7 +312,7 @@ def test_a_job_is_managed_in_its_space(stored: Chat, space: str, app: App) -> No
     )
     assert "stretch" in words_of(listed)
     assert states == [Status.PAUSED, Status.PENDING, Status.PENDING, Status.CANCELLED]
-    assert [each["text"] for each in buttons_of(card)] == ["All jobs"]
+    assert [each["text"] for each in buttons_of(card)] == ["Undo", "All jobs"]
     assert after.updated_by == "chat:ada@example.com"
     actions = [line["action"] for line in stored.function.log_lines() if line.get("job_id") == job.id]
     assert actions == ["job_created", "job_pause", "job_resume", "job_run", "job_cancel"]

@@ -126,7 +126,12 @@ def test_a_reminder_goes_from_words_to_a_job(chat: Chat, now: datetime) -> None:
     assert replaces(done)
     assert "Scheduled: stretch" in words_of(done)
     assert (job.job_type, job.schedule_at, job.space) == ("chat_message", now + timedelta(minutes=20), SPACE)
-    assert job.payload == {"text": "<users/104> stretch", "space": SPACE, "thread": THREAD}
+    assert {**job.payload, "cardsV2": ...} == {
+        "text": "<users/104> stretch",
+        "space": SPACE,
+        "thread": THREAD,
+        "cardsV2": ...,
+    }
     assert job.created_by == "chat:ada@example.com"
 
 
@@ -145,7 +150,8 @@ def test_each_kind_of_request_makes_its_kind_of_job(
     chat.tap(chat.say(said), "Confirm")
 
     (job,) = chat.all()
-    assert (job.job_type, job.payload) == (job_type, {**payload, "space": SPACE, "thread": THREAD})
+    written = {name: value for name, value in job.payload.items() if name != "cardsV2"}
+    assert (job.job_type, written) == (job_type, {**payload, "space": SPACE, "thread": THREAD})
 
 
 def test_a_recurring_job_is_read_on_the_clocks_of_whoever_asks(chat: Chat) -> None:
@@ -926,6 +932,150 @@ def test_the_list_does_not_read_what_is_over(chat: Chat, tea: Job, monkeypatch: 
     chat.say("jobs")
 
     assert read == ["tea"]
+
+
+# -- a reminder that was posted ----------------------------------------------------------------------------------------
+
+
+def posted(chat: Chat) -> Job:
+    """Ask for a reminder in the thread, and let it run when its time comes."""
+    chat.tap(chat.say(REMIND), "Confirm")
+    (job,) = chat.all()
+    chat.now += timedelta(minutes=20)
+    return chat.put(job, ended(job, chat.now))
+
+
+@pytest.mark.parametrize(
+    ("label", "at"),
+    [
+        ("Snooze 10 min", "Sat 21 Nov 2026, 10:30"),
+        ("Snooze 1 h", "Sat 21 Nov 2026, 11:20"),
+        ("Tomorrow", "Sun 22 Nov 2026, 09:00"),
+    ],
+)
+def test_a_reminder_is_snoozed_by_its_buttons(chat: Chat, label: str, at: str) -> None:
+    """It comes again with the same buttons, and still belongs to who asked for it."""
+    reminder = posted(chat)
+
+    done = chat.tap(reminder.payload, label)
+
+    (again,) = [job for job in chat.all() if job.id != reminder.id]
+    assert local_time(again.schedule_at, "Europe/Berlin") == at
+    assert replaces(done)
+    assert at in words_of(done)
+    assert (again.payload["text"], again.payload["thread"]) == ("<users/104> stretch", THREAD)
+    assert [each["text"] for each in buttons_of(again.payload)] == ["Snooze 10 min", "Snooze 1 h", "Tomorrow", "Done"]
+    assert again.created_by == "chat:ada@example.com"
+    assert chat.jobs.get(reminder.id) == reminder
+
+
+def test_a_reminder_that_is_done_says_so(chat: Chat) -> None:
+    """In the place of its buttons."""
+    done = chat.tap(posted(chat).payload, "Done")
+
+    assert replaces(done)
+    assert words_of(done) == "Done: stretch"
+
+
+def test_a_snooze_that_is_delivered_twice_makes_one_reminder(chat: Chat) -> None:
+    """Even when it is delivered a while later."""
+    reminder = posted(chat)
+    click = chat.app.click(button(reminder.payload, "Snooze 10 min"))
+
+    chat.send(click, at=chat.now)
+    chat.now += timedelta(seconds=20)
+    again = chat.send(click, at=chat.now - timedelta(seconds=20))
+
+    assert len(chat.all()) == 2
+    assert "10:30" in words_of(again)
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("snooze 10 minutes", "Sat 21 Nov 2026, 10:30"),
+        ("snooze", "Sat 21 Nov 2026, 10:30"),
+        ("please snooze this for 2 hours", "Sat 21 Nov 2026, 12:20"),
+        ("snooze until tomorrow at 8:00", "Sun 22 Nov 2026, 08:00"),
+    ],
+)
+def test_a_reminder_is_snoozed_by_an_answer_in_its_thread(chat: Chat, text: str, at: str) -> None:
+    """The last one that was posted there."""
+    reminder = posted(chat)
+
+    chat.say(text)
+
+    (again,) = [job for job in chat.all() if job.id != reminder.id]
+    assert local_time(again.schedule_at, "Europe/Berlin") == at
+
+
+def test_there_is_nothing_to_snooze_elsewhere(chat: Chat) -> None:
+    """Neither in another thread, nor before a reminder was posted."""
+    chat.tap(chat.say(REMIND), "Confirm")
+    early = chat.say("snooze")
+    (job,) = chat.all()
+    chat.put(job, ended(job, chat.now + HOUR))
+    elsewhere = chat.say("snooze", thread=f"{SPACE}/threads/OTHER")
+
+    assert "no reminder in this thread" in words_of(early)
+    assert "no reminder in this thread" in words_of(elsewhere)
+    assert len(chat.all()) == 1
+
+
+def test_a_time_to_snooze_that_is_none_is_told(chat: Chat) -> None:
+    """Nothing is scheduled."""
+    posted(chat)
+
+    with pytest.raises(InvalidInput, match="until when"):
+        chat.say("snooze every day")
+    assert len(chat.all()) == 1
+
+
+# -- run now, and undo -------------------------------------------------------------------------------------------------
+
+
+def test_a_job_says_what_run_now_does_to_the_regular_run(chat: Chat, tea: Job, mum: Job) -> None:
+    """What recurs keeps it; what runs once is moved."""
+    assert "Run now is an extra run; the regular one stays." in words_of(chat.say("job tea"))
+    assert "Run now runs it now instead of later." in words_of(chat.say("job mum"))
+
+
+@pytest.mark.parametrize("job_id", ["tea", "mum"])
+def test_a_cancelled_job_is_brought_back(chat: Chat, tea: Job, mum: Job, job_id: str) -> None:
+    """Cancel offers Undo, and the job goes on when it would have."""
+    before = chat.jobs.get(job_id)
+    cancelled = chat.say(f"cancel {job_id}")
+
+    back = chat.tap(cancelled, "Undo")
+
+    after = chat.jobs.get(job_id)
+    assert "It is back." in words_of(back)
+    assert (after.status, after.schedule_at, after.cron) == (Status.PENDING, before.schedule_at, before.cron)
+    assert after.expire_at is None
+
+
+def test_an_interval_keeps_its_rhythm_when_it_is_brought_back(chat: Chat) -> None:
+    """It does not start anew."""
+    start = chat.now - timedelta(minutes=50)
+    chat.jobs.schedule("log", {"message": "x"}, id="beat", every="90m", at=start, space=SPACE)
+
+    chat.tap(chat.say("cancel beat"), "Undo")
+
+    assert chat.jobs.get("beat").schedule_at == chat.now + timedelta(minutes=40)
+
+
+def test_what_cannot_be_brought_back_says_why(chat: Chat, mum: Job) -> None:
+    """Its time has passed, or it was never cancelled."""
+    cancelled = chat.say("cancel mum")
+    chat.tap(cancelled, "Undo")
+    twice = chat.tap(cancelled, "Undo")
+    cancelled = chat.say("cancel mum")
+    chat.now += timedelta(days=2)
+    late = chat.tap(cancelled, "Undo")
+
+    assert "it is not cancelled" in words_of(twice)
+    assert "its time has passed" in words_of(late)
+    assert chat.jobs.get("mum").status is Status.CANCELLED
 
 
 # -- the agent ---------------------------------------------------------------------------------------------------------
