@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cards import EXAMPLES, Asker, Cards, note, title, unpacked
-from chat_event import Event, Kind
+from chat_event import COMMANDS, Event, Kind
 from chat_reply import Reply, says, shows
 from job_words import Command, matching, nearest_clock, read_command
 from orders import NotUnderstood, Order, When
@@ -82,8 +82,9 @@ class Conversation:
                 return None
 
     def _answer_text(self, text: str) -> Reply | None:
-        text = text.removeprefix("/")
         word, _, rest = text.partition(" ")
+        if word.startswith("/") and word[1:].lower() in COMMANDS.values():
+            return self._answer_text(text[1:])  # typed as a command that the app's configuration lacks
         match word.lower():
             case "help" | "" if not rest or self.event.is_command:
                 return self._help("This is what I can do")

@@ -23,7 +23,7 @@ _VERBS = {
     **dict.fromkeys(("reschedule", "move"), "move"),
     **{"unpause": "resume"},
 }
-_POLITE = re.compile(r"(?:(?:please|hey|hi|hello|(?:can|could|would) you)[,!]?\s+)+", re.I)
+_POLITE = re.compile(r"^(?:(?:please|hey|hi|hello|(?:can|could|would) you)[,!]?\s+)+", re.I)
 _LIST = re.compile(
     r"(?:(?:show|list|see)\s+)?(?:me\s+)?(?:all\s+)?(?:of\s+)?(?:my\s+|the\s+|our\s+)?(?:jobs|reminders|list)"
     r"|what(?:'s| is) scheduled",

@@ -1112,7 +1112,7 @@ def mute(text: str, context: AgentContext) -> None:
     """Have nothing to say."""
 
 
-@pytest.mark.parametrize("text", ["what is new?", "help me understand this", "every time I ask, you fail"])
+@pytest.mark.parametrize("text", ["what is new?", "help me understand this", "/list all", "every time I ask, you fail"])
 def test_everything_else_goes_to_the_agent(chat: Chat, text: str) -> None:
     """It is told who asks, where, and on which clocks."""
     chat.agent = f"{AGENT}:answering"

@@ -40,6 +40,7 @@ JOBS = (
         ("snooze", Command(action="snooze", when="10 minutes")),
         ("snooze this for 2 hours", Command(action="snooze", when="2 hours")),
         ("snooze until tomorrow", Command(action="snooze", when="tomorrow")),
+        ("cancel say hello to Ada", Command(action="cancel", about="say hello to Ada")),
         ("move it", None),
         ("cancel", None),
         ("list the files of the project", None),
