@@ -276,13 +276,14 @@ def note(says: str) -> Card:
 def unpacked(text: str) -> Order:
     """Read the order from a confirmation. Raises one of Python's own errors for anything else."""
     fields = json.loads(text)
-    at, until = (_moment(fields.pop(name, None)) for name in ("at", "until"))
+    at, until = (moment_of(fields.pop(name, None)) for name in ("at", "until"))
     days = tuple(date.fromisoformat(day) for day in fields.pop("except_dates", ()))
     cron, every = fields.pop("cron", None), fields.pop("every", None)
     return Order(**fields, when=When(at=at, until=until, except_dates=days, cron=cron, every=every))
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
+    """Read a time from a button, if there is one. Raises ValueError or TypeError for anything else."""
     if text is None:
         return None
     moment = datetime.fromisoformat(text)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from cards import EXAMPLES, Asker, Cards, note, title, unpacked
+from cards import EXAMPLES, Asker, Cards, moment_of, note, title, unpacked
 from chat_event import COMMANDS, Event, Kind
 from chat_reply import Reply, says, shows
 from job_words import Command, matching, nearest_clock, read_command
@@ -356,9 +356,9 @@ class Conversation:
     def _moved(self, given: Mapping[str, str]) -> Reply:
         job_id, cron = given.get("id", ""), given.get("cron")
         try:
-            at = datetime.fromisoformat(given["at"]) if "at" in given else None
-        except ValueError:
-            raise InvalidInput("this card can no longer be used; repeat the command") from None
+            at = moment_of(given.get("at"))
+        except (ValueError, OverflowError):
+            at = None
         if at is None and cron is None:
             raise InvalidInput("this card can no longer be used; repeat the command")
         if at is not None and at < self.now:

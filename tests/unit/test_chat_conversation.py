@@ -44,7 +44,8 @@ class Space:
     """A space with two people in it, whose jobs run when time passes."""
 
     def __init__(self, app: Any, store: JsonStore, now: datetime) -> None:
-        self.app, self.store, self.now, self.sent, self.card = app, store, now, 0, {}
+        self.app, self.store, self.now, self.sent = app, store, now, 0
+        self.card: dict[str, Any] = {}
         self.jobs = Jobs(store, clock=lambda: self.now, handlers=load_handlers(()), retention=30 * 24 * HOUR)
 
     def turn(self, match: re.Match[str]) -> Any:

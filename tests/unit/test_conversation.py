@@ -914,6 +914,16 @@ def test_a_card_to_move_a_job_that_is_used_late_changes_nothing(chat: Chat, mum:
     assert chat.jobs.get("mum") == mum
 
 
+@pytest.mark.parametrize("at", [{}, {"at": ""}, {"at": "soon"}, {"at": "2026-11-22T09:00:00"}])
+def test_a_card_to_move_a_job_without_a_time_is_refused(chat: Chat, mum: Job, at: dict[str, str]) -> None:
+    """Nothing changes."""
+    parameters = [{"key": key, "value": value} for key, value in {"action": "moved", "id": "mum", **at}.items()]
+
+    with pytest.raises(InvalidInput, match="no longer be used"):
+        chat.send(chat.app.click({"text": "Move", "onClick": {"action": {"function": "x", "parameters": parameters}}}))
+    assert chat.jobs.get("mum") == mum
+
+
 def test_the_list_does_not_read_what_is_over(chat: Chat, tea: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many jobs of the space have ended."""
     for number in range(150):
