@@ -264,7 +264,7 @@ class Conversation:
 
     def _payload(self, order: Order, user: str, job_id: str) -> tuple[str, dict[str, Any]]:
         if order.kind == "ask":
-            return "agent", {"prompt": order.text, **self._place}
+            return "agent", {"prompt": order.text, "timezone": order.timezone, **self._place}
         if order.kind == "post":
             return "chat_message", {"text": order.text, **self._place}
         mention = "<users/all> " if order.everybody else f"<{user}> " if user else ""
@@ -456,7 +456,7 @@ class Conversation:
         try:
             answer = answers.get(timeout=self.agent_limit.total_seconds())
         except queue.Empty:
-            prompt = {"prompt": text, **self._place}
+            prompt = {"prompt": text, "timezone": self.timezone, **self._place}
             with suppress(AlreadyScheduled):  # by the same message, which was delivered twice
                 self.jobs().schedule("agent", prompt, id=job_id, at=asked_at, space=self.event.space, by=self._by)
             self._log("agent_put_off", job_id)

@@ -140,7 +140,12 @@ def test_a_reminder_goes_from_words_to_a_job(chat: Chat, now: datetime) -> None:
     [
         pytest.param("remind us tomorrow at 9 to sing", "chat_message", {"text": "<users/all> sing"}, id="everybody"),
         pytest.param('tomorrow at 9 post "hello"', "chat_message", {"text": "hello"}, id="post"),
-        pytest.param('tomorrow at 9 ask "what is new?"', "agent", {"prompt": "what is new?"}, id="ask"),
+        pytest.param(
+            'tomorrow at 9 ask "what is new?"',
+            "agent",
+            {"prompt": "what is new?", "timezone": "Europe/Berlin"},
+            id="ask",
+        ),
     ],
 )
 def test_each_kind_of_request_makes_its_kind_of_job(
@@ -1174,7 +1179,7 @@ def test_an_agent_that_takes_long_answers_by_a_job(chat: Chat) -> None:
     assert "I will post the answer here" in message_of(replies[0])["text"]
     assert job.job_type == "agent"
     assert chat.now <= job.schedule_at < chat.now + timedelta(seconds=1)
-    assert job.payload == {"prompt": "think hard", "space": SPACE, "thread": THREAD}
+    assert job.payload == {"prompt": "think hard", "timezone": "Europe/Berlin", "space": SPACE, "thread": THREAD}
     assert slow_keys[0] == job.execution_key
 
 
