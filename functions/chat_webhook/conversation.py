@@ -264,7 +264,8 @@ class Conversation:
 
     def _payload(self, order: Order, user: str, job_id: str) -> tuple[str, dict[str, Any]]:
         if order.kind == "ask":
-            return "agent", {"prompt": order.text, "timezone": order.timezone, **self._place}
+            asked = {"prompt": order.text, "timezone": order.timezone, "space_kind": self._space_kind}
+            return "agent", {**asked, **self._place}
         if order.kind == "post":
             return "chat_message", {"text": order.text, **self._place}
         mention = "<users/all> " if order.everybody else f"<{user}> " if user else ""
@@ -274,6 +275,10 @@ class Conversation:
     @property
     def _place(self) -> dict[str, str]:
         return {"space": self.event.space, **({"thread": self.event.thread} if self.event.thread else {})}
+
+    @property
+    def _space_kind(self) -> str:
+        return "direct" if self.event.is_direct else "space"
 
     def _new_id(self, text: str) -> str:
         """Return a job's id, derived from the message or the click: the same if Chat delivers it again."""
@@ -442,13 +447,18 @@ class Conversation:
             timezone=self.timezone,
             idempotency_key=f"{job_id}@{iso(asked_at)}",  # that of the job, if the answer becomes one
             now=self.now,
+            space_kind=self._space_kind,
+            display_name=self.event.display_name,
+            message_name=self.event.message,
         )
         answers: queue.Queue[Any] = queue.Queue()  # see shared.running.workers
 
         def ask() -> None:
+            from shared.handlers.agent_tools import with_jobs
+
             try:
                 agent = load_agent(self.agent)
-                answers.put(as_message(agent(text, context)) if agent else None)
+                answers.put(as_message(agent(text, with_jobs(context, self.jobs))) if agent else None)
             except BaseException as exc:  # the user's code: whatever it raises must not cost the reply
                 answers.put(exc)
 
@@ -456,7 +466,9 @@ class Conversation:
         try:
             answer = answers.get(timeout=self.agent_limit.total_seconds())
         except queue.Empty:
-            prompt = {"prompt": text, "timezone": self.timezone, **self._place}
+            name = {"display_name": self.event.display_name} if self.event.display_name else {}
+            asked = {"timezone": self.timezone, "space_kind": self._space_kind, **name}
+            prompt = {"prompt": text, **asked, **self._place}
             with suppress(AlreadyScheduled):  # by the same message, which was delivered twice
                 self.jobs().schedule("agent", prompt, id=job_id, at=asked_at, space=self.event.space, by=self._by)
             self._log("agent_put_off", job_id)

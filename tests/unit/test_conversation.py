@@ -18,6 +18,7 @@ from seal import Seal
 from shared.errors import InvalidInput
 from shared.handlers import load_handlers
 from shared.handlers.agent import AgentContext
+from shared.handlers.agent_tools import agent_tools
 from shared.jobs import Jobs, UnknownJob
 from shared.model.history import Result
 from shared.model.job import Job
@@ -143,7 +144,7 @@ def test_a_reminder_goes_from_words_to_a_job(chat: Chat, now: datetime) -> None:
         pytest.param(
             'tomorrow at 9 ask "what is new?"',
             "agent",
-            {"prompt": "what is new?", "timezone": "Europe/Berlin"},
+            {"prompt": "what is new?", "timezone": "Europe/Berlin", "space_kind": "space"},
             id="ask",
         ),
     ],
@@ -1111,6 +1112,11 @@ def with_card(text: str, context: AgentContext) -> Any:
     return {"header": {"title": "A card"}, "sections": []}
 
 
+def scheduling(text: str, context: AgentContext) -> str:
+    tools = {tool.__name__: tool for tool in agent_tools(context)}
+    return f"{tools['schedule_job']('question', 'is it green?', every='1h')['job']['id']} is made"
+
+
 def raising(text: str, context: AgentContext) -> str:
     """Fail, quoting what was said."""
     raise RuntimeError(f"cannot do {text}")
@@ -1139,6 +1145,18 @@ def test_everything_else_goes_to_the_agent(chat: Chat, text: str) -> None:
     assert message_of(reply)["text"] == f"You said: {text}"
     assert (said, context.space, context.thread, context.user) == (text, SPACE, THREAD, "ada@example.com")
     assert (context.timezone, context.now) == ("Europe/Berlin", chat.now)
+    assert (context.space_kind, context.session_key, context.display_name) == ("space", THREAD, "Ada")
+
+
+def test_the_agent_can_manage_the_jobs_of_its_space(chat: Chat) -> None:
+    """Within the reply, in the name of who asks."""
+    chat.agent = f"{AGENT}:scheduling"
+
+    reply = chat.say("keep an eye on the build")
+
+    (job,) = chat.all()
+    assert message_of(reply)["text"] == f"{job.id} is made"
+    assert (job.job_type, job.space, job.created_by) == ("agent", SPACE, "agent:ada@example.com")
 
 
 def test_the_agent_may_answer_with_a_card(chat: Chat) -> None:
@@ -1179,7 +1197,8 @@ def test_an_agent_that_takes_long_answers_by_a_job(chat: Chat) -> None:
     assert "I will post the answer here" in message_of(replies[0])["text"]
     assert job.job_type == "agent"
     assert chat.now <= job.schedule_at < chat.now + timedelta(seconds=1)
-    assert job.payload == {"prompt": "think hard", "timezone": "Europe/Berlin", "space": SPACE, "thread": THREAD}
+    asker = {"timezone": "Europe/Berlin", "space_kind": "space", "display_name": "Ada"}
+    assert job.payload == {"prompt": "think hard", **asker, "space": SPACE, "thread": THREAD}
     assert slow_keys[0] == job.execution_key
 
 
