@@ -347,6 +347,8 @@ def test_two_hundred_requests_are_delivered_once(deployment: Deployment, receive
         first = tick.call()[1]["metrics"]
         second = tick.call()[1]["metrics"]
 
+    errors = {job.error for job in deployment.store.page(limit=1000) if isinstance(job, Job)}
+    assert errors == {None}, first
     assert (first["jobs_due"], first["jobs_succeeded"], second["jobs_checked"]) == (200, 200, 0)
     assert sorted(json.loads(request.body)["n"] for request in receiver.received) == list(range(200))
     assert len({request.headers["Idempotency-Key"] for request in receiver.received}) == 200
