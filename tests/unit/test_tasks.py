@@ -42,6 +42,7 @@ class World:
         self.now = datetime.now(UTC).replace(microsecond=0)
         self.store = JsonStore(folder / "jobs.json", self.clock)
         self.runs: Counter[str] = Counter()
+        self.at_work = self.most_at_work = 0
         self.fake = CloudTasks(oauth, clock=self.clock)
         self.fake.add_queue(QUEUE, Limits(max_concurrent=2), Retry(min_backoff=timedelta(seconds=1)))
         self.worker = worker
@@ -94,6 +95,11 @@ class World:
     def _work(self, payload: Payload, context: Context) -> None:
         with self._lock:
             self.runs[context.execution_key] += 1
+            self.at_work += 1
+            self.most_at_work = max(self.most_at_work, self.at_work)
+        context.stop.wait(0.01)
+        with self._lock:
+            self.at_work -= 1
 
     def _deliver(self, exchange: Exchange) -> None:
         body = json.loads(exchange.request.body)
@@ -280,6 +286,17 @@ def test_a_backlog_longer_than_its_leases_has_one_task_a_job(paused: World) -> N
     assert (len(names), waiting) == (5, names)
     assert {(job.status, job.reclaims) for job in jobs} == {(Status.COMPLETED, 0)}
     assert sorted(paused.runs.values()) == [1] * 5
+
+
+def test_a_queue_of_two_never_has_three_at_work(world: World) -> None:
+    """Forty jobs are handed over by one tick, and all run, two at a time."""
+    for number in range(40):
+        world.add(f"job-{number:02}")
+    world.tick()
+    until(lambda: not world.queue.tasks, PATIENCE)
+
+    assert sorted(world.runs.values()) == [1] * 40
+    assert world.most_at_work <= 2
 
 
 def test_a_job_that_was_cancelled_is_delivered_and_does_not_run(paused: World) -> None:
