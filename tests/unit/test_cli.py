@@ -396,6 +396,15 @@ def test_a_list_can_be_searched_and_sorted(run: Terminal, job_factory: JobFactor
     assert ids("--sort", "next", "--limit", "1") == ["b"]
 
 
+def test_a_job_with_a_queue_shows_where_it_runs(run: Terminal, job_factory: JobFactory) -> None:
+    """By the settings of this command: those of the tick may be others."""
+    run.put(job_factory("ask", "agent", payload={"prompt": "what is new?", "space": "spaces/A"}), job_factory("b"))
+
+    place = "in the tick, for 120 s at most, since TASK_QUEUES does not name queue agents (by the settings here)"
+    assert place in " ".join(run("jobs", "show", "ask").stdout.split())
+    assert "TASK_QUEUES" not in run("jobs", "show", "b").stdout
+
+
 def test_all_failed_jobs_of_a_type_are_retried(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
     """Without an id, so that a repaired service is one command away; other types and states are left alone."""
     failed = RunResult(started_at=now, ended_at=now, by="schedule", error="boom", final=True)

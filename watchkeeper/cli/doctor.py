@@ -116,7 +116,7 @@ def _handlers(session: Session, documents: Sequence[Job | Unreadable]) -> Iterat
         yield Finding("ok", "limits", "budget and longest handler fit into the function's timeout")
     for handler in handlers.values():
         if place := where_it_runs(session.settings, handler):
-            yield Finding("ok", "queues", f"{handler.job_type} jobs run {place}")
+            yield Finding("ok", "queues", f"by the settings here, {handler.job_type} jobs run {place}")
 
 
 def _clock(session: Session) -> Finding:

@@ -162,7 +162,7 @@ def _print_job(session: Session, job: Job | Unreadable) -> None:
         del fields["recent_runs"]
     if isinstance(job, Job):
         if place := _place(session, job):
-            fields["runs"] = place
+            fields["runs"] = f"{place} (by the settings here)"
         if job.is_recurring:
             fields["when"] = when(job.schedule)
         fields["why"] = why(job, session.clock(), zone)
