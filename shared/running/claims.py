@@ -97,7 +97,10 @@ class Claims:
     def again(self, vanished: Job, now: datetime, queue: str | None) -> Write:
         """Return the write that claims a job anew whose task is gone, so that nobody will begin it."""
         lease, retention = self._settings.lease, self._settings.retention
-        claimed = vanished.reclaim(now=now, token=new_token(), lease=lease, retention=retention, queue=queue)
+        try:
+            claimed = vanished.reclaim(now=now, token=new_token(), lease=lease, retention=retention, queue=queue)
+        except Exception as exc:  # as for any claim
+            return self._write(Unreadable.broken_by(vanished, exc), now)
         return Write(Change(vanished, claimed), partial(self._settle, vanished, claimed.lease_token))
 
     def _settle_quarantine(self, due: Unreadable, outcome: Outcome) -> None:

@@ -27,6 +27,7 @@ from shared.running.report import TickReport
 from shared.running.tasks import Tasks, Waiting
 from shared.running.tick import check_limits, run_tick, where_it_runs
 from shared.settings import Settings, TaskQueues
+from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Store, Won
 
@@ -288,6 +289,19 @@ def test_a_job_whose_tasks_are_lost_again_and_again_is_given_up(waiting: World) 
     job = waiting.job()
     assert (job.status, job.error) == (Status.FAILED, "given up: 5 holders died")
     assert job.handed_over is None
+
+
+def test_a_job_that_cannot_be_claimed_anew_stops_nothing(
+    waiting: World, job_factory: JobFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is quarantined, as one that cannot be claimed at first, and the jobs beside it run."""
+    waiting.tasks.tasks.clear()
+    waiting.turn(LEASE)
+    waiting.add(job_factory("other"))
+    monkeypatch.setattr(Job, "reclaim", lambda *_, **__: 1 / 0)
+
+    assert waiting.tick().jobs_succeeded == 1
+    assert isinstance(waiting.store.get(["job"])["job"], Unreadable)
 
 
 def test_a_question_that_is_not_answered_is_asked_again(waiting: World) -> None:
