@@ -53,8 +53,8 @@ format: .venv/made ## Format the code and mend what ruff can mend
 # Pins stay as they are until something asks for another: make lock ARGS=--upgrade, or ARGS="--upgrade-package urllib3".
 # A function gets the very versions that are tested here.
 lock: .venv/made ## Pin what the requirements.in files and pyproject.toml name
-	.venv/bin/uv pip compile --quiet $(ARGS) pyproject.toml requirements-dev.in functions/*/requirements.in \
-		--output-file requirements-dev.txt
+	.venv/bin/uv pip compile --quiet $(ARGS) pyproject.toml --extra mcp requirements-dev.in \
+		functions/*/requirements.in agent/examples/requirements.in --output-file requirements-dev.txt
 	@for folder in functions/*/; do \
 		echo "uv pip compile $${folder}requirements.in"; \
 		.venv/bin/uv pip compile --quiet $(ARGS) "$${folder}requirements.in" --constraints requirements-dev.txt \
