@@ -9,6 +9,7 @@ from watchkeeper.cli.console import console
 from watchkeeper.cli.cron import show_cron
 from watchkeeper.cli.doctor import doctor
 from watchkeeper.cli.jobs import jobs
+from watchkeeper.cli.mcp import mcp
 from watchkeeper.cli.renew import renew
 from watchkeeper.cli.tick import tick
 from watchkeeper.session import open_session
@@ -82,7 +83,7 @@ def dev(ctx: click.Context, storage: str | None) -> None:
     ctx.exit(run(ctx.obj.env, storage))
 
 
-for command in (jobs, tick, renew, show_cron, doctor, dev, console):
+for command in (jobs, tick, renew, show_cron, doctor, dev, console, mcp):
     watchkeeper.add_command(command)
 
 
