@@ -1,5 +1,6 @@
 """Fixtures that every kind of test may use."""
 
+import importlib
 import os
 import socket
 import uuid
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from google.cloud import firestore
 
     from shared.store.firestore import FirestoreStore
+    from tests.servers import HttpServer
 
 # The address of the emulator that all processes of a run share.
 SHARED_EMULATOR = "WATCHKEEPER_TESTS_EMULATOR"
@@ -192,6 +194,23 @@ def unreachable_store(monkeypatch: pytest.MonkeyPatch) -> Iterator["FirestoreSto
     client = firestore.Client(project="test")
     yield FirestoreStore(client, "jobs")
     client.close()  # type: ignore[no-untyped-call]  # the library's own
+
+
+@pytest.fixture
+def metadata() -> Iterator["HttpServer"]:
+    """A metadata server that google-auth takes for the one of the machine that it runs on."""
+    from google.auth.compute_engine import _metadata
+
+    from tests.servers import HttpServer, metadata_answers
+
+    with HttpServer(metadata_answers()) as server, pytest.MonkeyPatch.context() as patch:
+        patch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+        patch.setenv("GCE_METADATA_HOST", server.address)
+        patch.setenv("GCE_METADATA_IP", server.address)
+        patch.setenv("CLOUDSDK_CONFIG", os.devnull)  # no credentials of a developer
+        importlib.reload(_metadata)  # it reads the environment when it is imported
+        yield server
+    importlib.reload(_metadata)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,7 +1,6 @@
 """What the `http_request` handler sends, to whom, and what it makes of each answer: all against real servers."""
 
 import base64
-import importlib
 import json
 import os
 import socket
@@ -18,7 +17,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from google.auth.compute_engine import _metadata
 
 from shared.errors import InvalidSettings
 from shared.handlers import Cancel, Context, InvalidPayload, Snooze, check_payload, load_handlers
@@ -44,7 +42,6 @@ from tests.servers import (
     drip,
     hang,
     head,
-    metadata_answers,
     raw,
     redirect,
     reply,
@@ -182,19 +179,6 @@ def fail(server: HttpServer, caplog: pytest.LogCaptureFixture) -> Fail:
         return caught.value
 
     return fail
-
-
-@pytest.fixture
-def metadata() -> Iterator[HttpServer]:
-    """A metadata server that google-auth takes for the one of the machine that it runs on."""
-    with HttpServer(metadata_answers()) as server, pytest.MonkeyPatch.context() as patch:
-        patch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-        patch.setenv("GCE_METADATA_HOST", server.address)
-        patch.setenv("GCE_METADATA_IP", server.address)
-        patch.setenv("CLOUDSDK_CONFIG", os.devnull)  # no credentials of a developer
-        importlib.reload(_metadata)  # it reads the environment when it is imported
-        yield server
-    importlib.reload(_metadata)
 
 
 @pytest.fixture(scope="module")
