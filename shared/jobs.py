@@ -21,7 +21,7 @@ from shared.handlers import Handlers, check_payload, load_handlers
 from shared.model.definition import Definition, InvalidJob, Misfire
 from shared.model.job import Job
 from shared.model.times import iso
-from shared.settings import Settings, TaskQueues
+from shared.settings import Settings, TaskQueues, complete_environment
 from shared.store.documents import Unreadable
 from shared.store.opening import open_store
 from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unknown, Won
@@ -279,7 +279,11 @@ def _redefined(wanted: Definition, now: datetime, by: str | None, present: Job) 
 
 @lru_cache(maxsize=1)
 def open_jobs() -> Jobs:
-    """Open the jobs that the environment configures. Raises InvalidSettings or StoreUnavailable."""
+    """Open the jobs that the environment configures, completed by the project's `.env` (`complete_environment`).
+
+    Raises InvalidSettings or StoreUnavailable.
+    """
+    complete_environment()
     settings = Settings.from_env(os.environ)
     clock = partial(datetime.now, UTC)
     return Jobs(

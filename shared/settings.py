@@ -1,7 +1,8 @@
 """The settings: read once from the environment into one typed value; one error names all that is wrong."""
 
+import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -16,6 +17,7 @@ GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
 TASKS_ENDPOINT = "https://cloudtasks.googleapis.com"
 ANY_FUNCTION = "watchkeeper"  # what a button in Chat calls where PUBLIC_URL is not needed
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+SETTINGS_FILE = "WATCHKEEPER_SETTINGS"  # names another file than the project's .env
 
 KEPT = re.compile(r"secret:(latest|[1-9][0-9]*)")  # in a settings file: a version in Secret Manager
 QUEUE = r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?"  # what a handler calls it; the name that is deployed has a prefix
@@ -54,6 +56,48 @@ class TaskQueues:
     def full_name(self, queue: str | None) -> str | None:
         """Return the full name of a handler's queue, or None: the job then runs in the tick."""
         return dict(self.names).get(queue or "")
+
+
+def find_settings_file(env: Mapping[str, str], project: Path = PROJECT_FOLDER) -> Path | None:
+    """Return the file that completes the environment: what WATCHKEEPER_SETTINGS names, or the project's `.env`.
+
+    It does not depend on the current folder, so that code and commands find the same store wherever they are called. A
+    deployed function has all its settings in its environment, and no file.
+    """
+    if env.get("K_SERVICE"):
+        return None
+    if named := env.get(SETTINGS_FILE, "").strip():
+        return Path(named).absolute()
+    path = project / ".env"
+    return path if path.exists() else None
+
+
+def complete_environment(env: MutableMapping[str, str] = os.environ, project: Path = PROJECT_FOLDER) -> Path | None:
+    """Add what the settings file says to the environment, where it is not set, and return the file.
+
+    The environment is that of the process, because libraries read it, too. Raises InvalidSettings.
+    """
+    path = find_settings_file(env, project)
+    for name, value in (read_settings(path) if path else {}).items():
+        env.setdefault(name, value)
+    return path
+
+
+def read_settings(path: Path) -> dict[str, str]:
+    """Read a settings file; values are taken as they stand. Raises InvalidSettings.
+
+    A line that cannot be read, such as one whose quotes are not closed, is refused: left out it would be missed later.
+    """
+    from dotenv.parser import parse_stream  # not where a function is deployed
+
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            settings = list(parse_stream(lines))
+    except (OSError, ValueError) as exc:
+        raise InvalidSettings(f"the settings file {path} cannot be read: {exc}") from exc
+    if wrong := [str(setting.original.line) for setting in settings if setting.error]:
+        raise InvalidSettings(f"the settings file {path} cannot be read: look at line {', '.join(wrong)}")
+    return {setting.key: setting.value for setting in settings if setting.key and setting.value is not None}
 
 
 class Environment:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.model.job import Job
+from shared.settings import SETTINGS_FILE
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Store
 from watchkeeper.dev.firestore_emulator import EmulatorMissing, find_emulator, running_emulator
@@ -45,7 +46,11 @@ TOGETHER = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start one emulator for all processes of a parallel run; each test uses a collection of its own."""
+    """Start one emulator for all processes of a parallel run; each test uses a collection of its own.
+
+    No test reads a developer's `.env`.
+    """
+    os.environ[SETTINGS_FILE] = os.devnull
     is_worker = hasattr(config, "workerinput")
     if is_worker or not config.getoption("numprocesses", None) or os.environ.get("FIRESTORE_EMULATOR_HOST"):
         return

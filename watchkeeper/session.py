@@ -8,12 +8,9 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 
-from dotenv import load_dotenv
-
-from shared.errors import InvalidSettings
 from shared.handlers import Handlers, load_handlers
 from shared.jobs import Jobs
-from shared.settings import Settings
+from shared.settings import Settings, complete_environment
 from shared.store.opening import open_store
 from shared.store.protocol import Store
 
@@ -27,6 +24,7 @@ class Session:
     env: Mapping[str, str]
     clock: Callable[[], datetime]
     user: str
+    settings_file: Path | None = None  # that completed the environment
 
     @property
     def by(self) -> str:
@@ -70,12 +68,9 @@ class Session:
 
 
 def open_session() -> Session:
-    """Open a session on the environment, completed by the `.env` of the current folder. Raises InvalidSettings."""
-    try:
-        load_dotenv(Path.cwd() / ".env", interpolate=False)
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InvalidSettings(f"the file .env cannot be read: {exc}") from exc
-    return Session(env=os.environ, clock=partial(datetime.now, UTC), user=_user_name())
+    """Open a session on the environment, completed by the settings file. Raises InvalidSettings."""
+    file = complete_environment()
+    return Session(env=os.environ, clock=partial(datetime.now, UTC), user=_user_name(), settings_file=file)
 
 
 def _user_name() -> str:

@@ -22,6 +22,7 @@ from shared.handlers import Context, Handler, Payload
 from shared.model.history import Result as RunResult
 from shared.model.job import Job
 from shared.model.value import Status
+from shared.settings import SETTINGS_FILE
 from shared.store.documents import Unreadable, to_document
 from shared.store.json_file import JsonStore
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Unknown, Won
@@ -1218,33 +1219,41 @@ def test_dev_hands_over_the_environment(run: Terminal, monkeypatch: pytest.Monke
 def process(folder: Path, *args: str, code: str = "", **options: Any) -> subprocess.Popen[str]:
     """Start `watchkeeper` in a folder, with an environment of its own."""
     program = f"{code}\nfrom watchkeeper.cli.main import main; main()"
+    store = folder / "jobs.env"
+    store.write_text(f"SCHEDULER_JSON_PATH={folder / 'jobs.json'}\n")
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.Popen(
         [sys.executable, "-c", program, *args],
         cwd=folder,
-        env={**env, "SCHEDULER_JSON_PATH": str(folder / "jobs.json"), **options.pop("env", {})},
+        env={**env, SETTINGS_FILE: str(store), **options.pop("env", {})},
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, "text": True, **options},
     )
 
 
-def test_settings_come_from_a_file_unless_they_are_set(tmp_path: Path) -> None:
-    """`.env` of the current folder completes the environment and never overrides it."""
-    (tmp_path / ".env").write_text("SCHEDULER_TIMEZONE=Asia/Tokyo\nSCHEDULER_JSON_PATH=elsewhere.json\n")
+def test_commands_and_code_read_the_same_settings_file(tmp_path: Path) -> None:
+    """So what a program schedules is what the command lists, from whichever folder."""
+    (tmp_path / "my.env").write_text(f"SCHEDULER_JSON_PATH={tmp_path / 'mine.json'}\n")
+    (tmp_path / "sub").mkdir()
+    env = {SETTINGS_FILE: str(tmp_path / "my.env")}
+    code = "from shared.jobs import open_jobs; open_jobs().schedule('log', {'message': 'hello'}, id='mine')"
 
-    out, _ = process(tmp_path, "doctor").communicate()
-    words, _ = process(tmp_path, "cron", "@daily").communicate()
+    made = process(tmp_path / "sub", code=f"{code}; raise SystemExit", env=env)
+    made.communicate()
+    out, _ = process(tmp_path, "jobs", "list", env=env).communicate()
+    told, _ = process(tmp_path, "doctor", env=env).communicate()
 
-    assert f"jobs are kept in {tmp_path / 'jobs.json'}" in out
-    assert words.startswith("Daily (Asia/Tokyo)")
+    assert made.returncode == 0
+    assert out.splitlines()[1].startswith("mine")
+    assert f"from {tmp_path / 'my.env'}; jobs are kept in {tmp_path / 'mine.json'}" in told
 
 
 def test_a_settings_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
     """One line, no traceback."""
     (tmp_path / ".env").write_bytes(b"\xff\xfe")
 
-    _, err = process(tmp_path, "jobs", "list").communicate()
+    _, err = process(tmp_path, "jobs", "list", env={SETTINGS_FILE: str(tmp_path / ".env")}).communicate()
 
-    assert err.startswith("error: the file .env cannot be read")
+    assert err.startswith("error: the settings file ")
     assert err.count("\n") == 1
 
 

@@ -1,6 +1,7 @@
 """`watchkeeper mcp`, seen from the client of the official SDK."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from mcp_types import CallToolResult, TextContent
 
 from shared.model.job import Job
 from shared.model.value import Status
+from shared.settings import SETTINGS_FILE
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
 from watchkeeper.cli.main import watchkeeper
@@ -44,7 +46,7 @@ def answer_in(result: CallToolResult) -> Any:
 def over_stdio(path: Path, *args: str) -> Any:
     """Return the connection to a server in a process of its own, on this job file."""
     code = "from watchkeeper.cli.main import main; main()"
-    env = {"SCHEDULER_JSON_PATH": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {"SCHEDULER_JSON_PATH": str(path), SETTINGS_FILE: os.devnull, "PYTHONDONTWRITEBYTECODE": "1"}
     return stdio_client(StdioServerParameters(command=sys.executable, args=["-c", code, "mcp", *args], env=env))
 
 

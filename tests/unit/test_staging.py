@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from shared.errors import InvalidSettings
 from shared.settings import PROJECT_FOLDER
 from watchkeeper.deploy.functions_table import Function, read_functions
-from watchkeeper.deploy.staging import StagedCode, StagingFailed, main, read_settings, stage, try_import, with_sources
+from watchkeeper.deploy.staging import StagedCode, StagingFailed, main, stage, try_import, with_sources
 
 FUNCTIONS = {function.name: function for function in read_functions({})}
 
@@ -236,29 +235,6 @@ def test_a_folder_that_is_not_empty_is_left_alone(tick: Function, tmp_path: Path
         stage(tick, tmp_path)
 
     assert files(tmp_path) == {"notes.txt"}
-
-
-def test_settings_are_taken_as_they_stand(tmp_path: Path) -> None:
-    """No command and no variable in a settings file is ever expanded; a name without a value counts as not set."""
-    (tmp_path / "settings").write_text('A="$(id) $HOME ${HOME}"\nB=\nC\nexport D=d # comment\n')
-
-    settings = read_settings(tmp_path / "settings")
-
-    assert settings == {"A": "$(id) $HOME ${HOME}", "B": "", "D": "d"}
-
-
-def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """A misspelt name never means the defaults."""
-    with pytest.raises(InvalidSettings, match=r"the settings file .*staging.env cannot be read"):
-        read_settings(tmp_path / "staging.env")
-
-
-def test_a_line_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A setting whose quotes are not closed is never left out in silence; what stands in the line is not shown."""
-    (tmp_path / "settings").write_text('A=a\nNO SETTING\nCRON_SECRET="s3cret\nB=b\n')
-
-    with pytest.raises(InvalidSettings, match=r"the settings file .*settings cannot be read: look at line 2, 3$"):
-        read_settings(tmp_path / "settings")
 
 
 def test_the_command_stages_and_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

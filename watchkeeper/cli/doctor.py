@@ -75,7 +75,9 @@ def examine(session: Session) -> Iterator[Finding]:
     except InvalidSettings as exc:
         yield Finding("wrong", "settings", str(exc))
         return
-    yield Finding("ok", "settings", place_of_jobs(settings, session.env.get("FIRESTORE_EMULATOR_HOST", "")))
+    source = f"from {session.settings_file}; " if session.settings_file else ""
+    place = place_of_jobs(settings, session.env.get("FIRESTORE_EMULATOR_HOST", ""))
+    yield Finding("ok", "settings", f"{source}{place}")
     yield from chat_findings(session.env.get("CHAT_AUTH", "").strip())
     try:
         documents = list(session.jobs.list(with_subscriptions=True))

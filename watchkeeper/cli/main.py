@@ -51,7 +51,8 @@ class ErrorLines(click.Group):
 def watchkeeper(ctx: click.Context) -> None:
     """Scheduled jobs and subscriptions of a Google Workspace agent.
 
-    Settings come from the environment, completed by the file .env of the current folder.
+    Settings come from the environment, completed by the file .env in the project's folder; WATCHKEEPER_SETTINGS names
+    another file.
 
     \b
     Example:

@@ -18,10 +18,9 @@ from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from tempfile import TemporaryFile
 
 import click
-from dotenv.parser import parse_stream
 
-from shared.errors import InvalidSettings, WatchkeeperError
-from shared.settings import PROJECT_FOLDER
+from shared.errors import WatchkeeperError
+from shared.settings import PROJECT_FOLDER, read_settings
 from watchkeeper.deploy.functions_table import Function, read_functions
 from watchkeeper.guard import guarded
 
@@ -68,21 +67,6 @@ except BaseException as exc:
 
 class StagingFailed(WatchkeeperError):
     """A function cannot be staged, or cannot be imported from where it is staged; the message says why."""
-
-
-def read_settings(path: Path) -> dict[str, str]:
-    """Read a settings file; values are taken as they stand. Raises InvalidSettings.
-
-    A line that cannot be read, such as one whose quotes are not closed, is refused: left out it would be missed later.
-    """
-    try:
-        with path.open(encoding="utf-8") as lines:
-            settings = list(parse_stream(lines))
-    except (OSError, ValueError) as exc:
-        raise InvalidSettings(f"the settings file {path} cannot be read: {exc}") from exc
-    if wrong := [str(setting.original.line) for setting in settings if setting.error]:
-        raise InvalidSettings(f"the settings file {path} cannot be read: look at line {', '.join(wrong)}")
-    return {setting.key: setting.value for setting in settings if setting.key and setting.value is not None}
 
 
 def stage(function: Function, folder: Path, project: Path = PROJECT_FOLDER) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.errors import InvalidSettings
-from shared.settings import KEPT, PROJECT_FOLDER, Environment, parse_secret
+from shared.settings import KEPT, PROJECT_FOLDER, Environment, parse_secret, read_settings
 from watchkeeper.deploy.functions_table import (
     Account,
     Caller,
@@ -21,7 +21,6 @@ from watchkeeper.deploy.functions_table import (
     Secret,
     read_deployment,
 )
-from watchkeeper.deploy.staging import read_settings
 
 CHAT = "chat@system.gserviceaccount.com"
 GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com"
