@@ -13,6 +13,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from tests import warm_gcloud
+from watchkeeper.serving import serving
 
 Resource = dict[str, Any]
 
@@ -78,15 +80,15 @@ class GoogleCloud:
         self.log: list[Resource] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._serving = ExitStack()
         self.address = f"127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
+        self._serving.enter_context(serving(self._server))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._serving.close()
 
     def env(self, folder: Path) -> dict[str, str]:
         """Return the environment in which gcloud talks to this server and to nothing else."""

@@ -13,7 +13,7 @@ import json
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +21,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from tests.tokens import encode
+from watchkeeper.serving import serving
 
 EMAIL = "watchkeeper@example.iam.gserviceaccount.com"
 IDENTITY_PATH = "/computeMetadata/v1/instance/service-accounts/default/identity"
@@ -136,20 +137,19 @@ class HttpServer:
         self.received: list[Received] = []
         self._closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._serving = ExitStack()
         self.address = f"127.0.0.1:{self._server.server_port}"
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._scheme = "http" if tls is None else "https"
 
     def __enter__(self) -> Self:
-        # The interval bounds how long an end takes.
-        threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
+        self._serving.enter_context(serving(self._server))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._serving.close()
 
     def url(self, target: str = "/") -> str:
         """Return the full address of a path on this server."""

@@ -9,7 +9,7 @@ import hmac
 import json
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from watchkeeper.serving import serving
 
 Sign = Callable[[bytes], bytes]
 
@@ -132,15 +134,15 @@ class IdentityProvider:
         self.key_ids = ["key-1"]
         self._count = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._serving = ExitStack()
         self.url = f"http://127.0.0.1:{self._server.server_port}/oauth2/v1/certs"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.001,), daemon=True).start()
+        self._serving.enter_context(serving(self._server))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._serving.close()
 
     def token(self, claims: object, *, header: Mapping[str, Any] | None = None, sign: Sign | None = None) -> str:
         """Return a token with these claims, signed with the current key unless told otherwise.

@@ -8,6 +8,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from selectors import EVENT_READ, DefaultSelector
+from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -18,8 +20,6 @@ from shared.web.loopback import foreign
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from werkzeug.serving import BaseWSGIServer
-
-_END_SECONDS = 0.005  # how long an end takes at most
 
 
 class NoResponse(ConnectionError):
@@ -35,16 +35,26 @@ def bind(app: "WSGIApplication", port: int = 0) -> "BaseWSGIServer":
 
 
 @contextmanager
-def serving(server: "BaseWSGIServer") -> Iterator[None]:
-    """Serve in the background as long as the context lasts."""
-    thread = threading.Thread(target=server.serve_forever, args=[_END_SECONDS], daemon=True)
+def serving(server: TCPServer) -> Iterator[None]:
+    """Serve in the background as long as the context lasts; afterwards the port is free."""
+    stop, stopped = socket.socketpair()
+    thread = threading.Thread(target=_serve, args=[server, stopped], daemon=True)
     thread.start()
     try:
         yield
     finally:
-        server.shutdown()
-        # The thread itself closes the port, after `shutdown` has returned: only its end says that the port is free.
+        stop.close()
         thread.join()
+
+
+def _serve(server: TCPServer, stopped: socket.socket) -> None:
+    """Answer until the other end of `stopped` is closed; `serve_forever` would wake up often to look for that."""
+    server.timeout = 0  # whoever connected may be gone again
+    with server, stopped, DefaultSelector() as selector:
+        selector.register(server, EVENT_READ)
+        selector.register(stopped, EVENT_READ)
+        while all(ready.fileobj is not stopped for ready, _ in selector.select()):
+            server.handle_request()
 
 
 def only_this_machine(app: "WSGIApplication") -> "WSGIApplication":

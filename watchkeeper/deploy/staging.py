@@ -121,14 +121,21 @@ def with_sources(text: str, function: Function, folder: Path, project: Path = PR
 
 
 def _fingerprints(function: Function, project: Path) -> dict[str, tuple[int, int]]:
-    """Return when each file that `stage` copies was written, and its size; names are relative to the project."""
+    """Return when each file that `stage` copies was written, and its size; names are relative to the project.
+
+    A local run calls this several times a second, so it makes no Path.
+    """
     found = {}
-    for source in _sources(function, project):
-        for place, folders, files in os.walk(source):
-            folders[:] = set(folders) - _LEFT_OUT(place, folders)
-            for path in (Path(place, name) for name in set(files) - _LEFT_OUT(place, files)):
-                with suppress(OSError):  # it has just been deleted
-                    found[str(path.relative_to(project))] = (path.stat().st_mtime_ns, path.stat().st_size)
+    folders = [str(source) for source in _sources(function, project)]
+    for folder in folders:  # grows meanwhile
+        with suppress(OSError), os.scandir(folder) as scan:  # what has just been deleted is left out
+            entries = {entry.name: entry for entry in scan}
+            for entry in (entries[name] for name in entries.keys() - _LEFT_OUT(folder, list(entries))):
+                if entry.is_dir():
+                    folders.append(entry.path)
+                else:
+                    stat = entry.stat()
+                    found[entry.path.removeprefix(f"{project}{os.sep}")] = (stat.st_mtime_ns, stat.st_size)
     return found
 
 
