@@ -199,18 +199,27 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tick_alone(project: Path) -> Path:
-    """A project whose one function is the tick, where the others would only take their time to start."""
-    keep_functions(project / "functions.toml", "tick")
-    return project
+def only(project: Path) -> Callable[..., Path]:
+    """Return a project with these functions alone, where the others would only take their time to start."""
+
+    def only(*names: str) -> Path:
+        keep_functions(project / "functions.toml", *names)
+        return project
+
+    return only
 
 
 @pytest.fixture
-def with_queue(project: Path, tmp_path: Path) -> Path:
+def tick_alone(only: Callable[..., Path]) -> Path:
+    """A project whose one function is the tick."""
+    return only("tick")
+
+
+@pytest.fixture
+def with_queue(only: Callable[..., Path], tmp_path: Path) -> Path:
     """A project whose functions are the tick and run_job, and handlers whose jobs are handed over."""
-    keep_functions(project / "functions.toml", "tick", RUN_JOB)
     (tmp_path / "queued.py").write_text(QUEUED_HANDLERS)
-    return project
+    return only("tick", RUN_JOB)
 
 
 def keep_functions(table: Path, *names: str) -> None:
@@ -286,18 +295,15 @@ def tasks_at(fake: str) -> list[dict[str, Any]]:
     return [task for queue in queues.values() for task in queue["tasks"]]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_first_start_runs_an_example_until_it_is_told_to_end(
-    start: Callable[..., Run], tmp_path: Path, number: signal.Signals
-) -> None:
-    """Whatever asks it to end, it ends with success, takes its processes along, and leaves no file anywhere."""
+def test_the_first_start_runs_an_example_until_it_is_told_to_end(start: Callable[..., Run], tmp_path: Path) -> None:
+    """After Ctrl-C it ends with success, takes its processes along, and leaves no file anywhere."""
     home = tmp_path / "home"
     home.mkdir()
     run = start(HOME=str(home))
     run.wait_for(HELLO)
     groups = run.function_groups()
 
-    code = run.end(number)
+    code = run.end(signal.SIGINT)
 
     assert code == 0
     assert len(groups) == PROCESSES
@@ -305,9 +311,24 @@ def test_the_first_start_runs_an_example_until_it_is_told_to_end(
     assert [*run.temporary.iterdir(), *home.iterdir()] == []
 
 
-def test_a_run_that_is_killed_leaves_nothing_behind(start: Callable[..., Run]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_it_ends_whatever_asks_it_to(start: Callable[..., Run], tick_alone: Path, number: signal.Signals) -> None:
+    """A service manager or a terminal that is closed ends it as Ctrl-C does."""
+    run = start(tick_alone)
+    run.wait_for(HELLO)
+    groups = run.function_groups()
+
+    code = run.end(number)
+
+    assert code == 0
+    assert len(groups) == 1
+    assert until(partial(nothing_is_left, groups, run.port))
+    assert [*run.temporary.iterdir()] == []
+
+
+def test_a_run_that_is_killed_leaves_nothing_behind(start: Callable[..., Run], with_queue: Path) -> None:
     """It cannot clean up any more, so its functions end by themselves."""
-    run = start()
+    run = start(with_queue)
     run.wait_for(HELLO)
     groups = run.function_groups()
 
@@ -341,9 +362,11 @@ def test_the_secret_opens_the_functions(start: Callable[..., Run], tick_alone: P
     run.wait_for("Good morning")
 
 
-def test_a_newcomer_sees_subscriptions_renewed(start: Callable[..., Run], jobs: Jobs) -> None:
+def test_a_newcomer_sees_subscriptions_renewed(
+    start: Callable[..., Run], only: Callable[..., Path], jobs: Jobs
+) -> None:
     """Without any setting all services are played by stand-ins, says the terminal, and renewals come at once."""
-    run = start()
+    run = start(only("tick", "gmail_watch", "airtable_refresh"))
 
     run.wait_for("in the file jobs.json\n")
     run.wait_for("Renewed the Gmail watch of agent@example.com")
@@ -353,9 +376,9 @@ def test_a_newcomer_sees_subscriptions_renewed(start: Callable[..., Run], jobs: 
     assert until(lambda: all(jobs.get(job_id).status is Status.PENDING for job_id in SUBSCRIPTIONS))
 
 
-def test_the_console_is_where_the_terminal_says(start: Callable[..., Run]) -> None:
+def test_the_console_is_where_the_terminal_says(start: Callable[..., Run], only: Callable[..., Path]) -> None:
     """The page is on the first port, and calls a function by the stand-in for Cloud Scheduler, let in like that."""
-    run = start(CRON_SECRET="hush-hush-hush-hush")
+    run = start(only("tick", "gmail_watch"), CRON_SECRET="hush-hush-hush-hush")
     run.wait_for(f"open http://127.0.0.1:{run.console}\n")
     own = {"origin": f"http://127.0.0.1:{run.console}", "content-type": "application/json"}
 
@@ -415,20 +438,23 @@ def test_what_is_asked_for_runs_within_a_second(
     assert jobs.get("slow").status is Status.RUNNING
 
 
-def test_a_function_runs_as_it_would_be_deployed(start: Callable[..., Run], jobs: Jobs, tmp_path: Path) -> None:
+def test_a_function_runs_as_it_would_be_deployed(
+    start: Callable[..., Run], tick_alone: Path, jobs: Jobs, tmp_path: Path
+) -> None:
     """Its folder is a temporary one that holds what is uploaded, and it sees nothing else of the project."""
     (tmp_path / "curiosity.py").write_text(CURIOUS_HANDLERS)
     jobs.schedule("curious")
-    run = start(JOB_HANDLERS="curiosity")
+    run = start(tick_alone, JOB_HANDLERS="curiosity")
 
     run.wait_for(f"runs in {run.temporary.resolve()}/watchkeeper-")
     run.wait_for("staged=True alone=True")
 
 
 def test_files_that_the_settings_name_are_found_from_there(
-    start: Callable[..., Run], project: Path, jobs: Jobs
+    start: Callable[..., Run], only: Callable[..., Path], jobs: Jobs
 ) -> None:
     """What is relative to the project in the settings stays so."""
+    project = only("tick", "gmail_watch")
     (project / "key.json").write_text("{}")
     jobs.schedule("log", {"message": "Good morning"})
     run = start(project, SCHEDULER_JSON_PATH="../jobs.json", GCP_SERVICE_ACCOUNT_JSON_PATH="key.json")
@@ -437,8 +463,11 @@ def test_files_that_the_settings_name_are_found_from_there(
     run.wait_for("it must be the key file of a service account, as Google made it")
 
 
-def test_a_function_is_loaded_again_when_its_code_changes(start: Callable[..., Run], project: Path, jobs: Jobs) -> None:
+def test_a_function_is_loaded_again_when_its_code_changes(
+    start: Callable[..., Run], only: Callable[..., Path], jobs: Jobs
+) -> None:
     """Code that cannot be imported is reported and not run; no other function is touched, and none seems to die."""
+    project = only("tick", "chat_webhook", "gmail_watch")
     handlers = project / "agent" / "handlers.py"
     run = start(project, SCHEDULER_CADENCE="0 0 1 1 *")
     run.wait_for(f"Job {EXAMPLE_JOB} completed")
@@ -481,7 +510,7 @@ def test_a_job_that_runs_is_let_finish_before_its_function_is_loaded_again(
 
 
 @pytest.mark.emulator
-def test_jobs_are_kept_in_the_emulator_when_asked_for(start: Callable[..., Run]) -> None:
+def test_jobs_are_kept_in_the_emulator_when_asked_for(start: Callable[..., Run], tick_alone: Path) -> None:
     """The emulator is started, used by the functions and named to the person, and ends with the run."""
     try:
         find_emulator()
@@ -489,7 +518,7 @@ def test_jobs_are_kept_in_the_emulator_when_asked_for(start: Callable[..., Run])
         if os.environ.get("CI"):
             raise
         pytest.skip(str(exc))
-    run = start(storage="firestore")
+    run = start(tick_alone, storage="firestore")
     run.wait_for("in the Firestore emulator at 127.0.0.1:", EMULATOR_PATIENCE)
     run.wait_for("SCHEDULER_STORAGE=firestore GOOGLE_CLOUD_PROJECT=demo FIRESTORE_EMULATOR_HOST=127.0.0.1:")
     run.wait_for(f"Job {EXAMPLE_JOB} completed")
@@ -498,7 +527,7 @@ def test_jobs_are_kept_in_the_emulator_when_asked_for(start: Callable[..., Run])
     code = run.end(signal.SIGINT)
 
     assert code == 0
-    assert len(groups) == PROCESSES + 1
+    assert len(groups) == 2
     assert until(partial(nothing_is_left, groups, run.port))
 
 
