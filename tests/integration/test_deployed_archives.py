@@ -80,10 +80,14 @@ print(json.dumps(sorted(missing)))
 
 @dataclass(frozen=True)
 class Shipped:
-    """What is uploaded of a function, at `place`, with an environment of its own and the settings it is told."""
+    """What is uploaded of a function, at `place`, with an environment of its own and the settings it is told.
+
+    One environment after another is made at one path, so that what they share is compiled once.
+    """
 
     name: str
     place: Path
+    environment: Path
     env: Mapping[str, str]
 
     @property
@@ -93,7 +97,7 @@ class Shipped:
 
     def program(self, name: str) -> str:
         """Return the path of a program of the environment."""
-        return str(self.place / "environment" / "bin" / name)
+        return str(self.environment / "bin" / name)
 
     def python(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Python in the environment, far from the checkout."""
@@ -127,12 +131,19 @@ class Shipped:
 def shipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     """Each function, as it is uploaded and would be installed."""
     function = FUNCTIONS[request.param]
-    place = tmp_path_factory.mktemp(function.name)
+    place, common = tmp_path_factory.mktemp(function.name), tmp_path_factory.getbasetemp()
     (place / "settings").write_text(SETTINGS)
     target = read_target(project=PROJECT, region=REGION, number=NUMBER, only=(), file=place / "settings")
     secrets = {secret.setting: "the place of a secret" for secret in target.secrets(function) if not secret.mounted_at}
-    env = {"PATH": os.defpath, "K_SERVICE": target.service(function), **target.environment(function), **secrets}
-    shipped = Shipped(function.name, place, env)
+    cache = {"PYTHONPYCACHEPREFIX": str(common / "compiled")}
+    env = {
+        "PATH": os.defpath,
+        **cache,
+        "K_SERVICE": target.service(function),
+        **target.environment(function),
+        **secrets,
+    }
+    shipped = Shipped(function.name, place, common / "environment", env)
     stage(function, shipped.source)
     install(shipped)
     return shipped
@@ -146,7 +157,7 @@ def install(shipped: Shipped) -> None:
     uv = [needs("uv"), "--no-config", "--quiet"]
     python = shipped.program("python")
     for arguments in (
-        ["venv", "--python", sys.executable, str(shipped.place / "environment")],
+        ["venv", "--clear", "--python", sys.executable, str(shipped.environment)],
         ["pip", "install", "--require-hashes", "--python", python, "-r", str(shipped.source / "requirements.txt")],
     ):
         run = subprocess.run([*uv, *arguments], cwd=shipped.place, capture_output=True, encoding="utf-8", timeout=300)
