@@ -183,8 +183,17 @@ def _check_registration(job_type: object, function: Callable[..., object], timeo
         )
     if queue is not None and timeout > LONGEST_IN_QUEUE:
         raise InvalidSettings(f"the handler of {job_type!r} has a timeout above 29 minutes, the longest in a queue")
-    if inspect.iscoroutinefunction(function):
+    _check_function(job_type, function)
+
+
+def _check_function(job_type: str, function: Callable[..., object]) -> None:
+    """Refuse a function that does nothing when it is called, though each of its jobs would count as done."""
+    # An object can be called, too.
+    called = (function, type(function).__call__)
+    if any(map(inspect.iscoroutinefunction, called)):
         raise InvalidSettings(f"the handler of {job_type!r} is an async function; write it as a plain one")
+    if any(map(inspect.isgeneratorfunction, called)) or any(map(inspect.isasyncgenfunction, called)):
+        raise InvalidSettings(f"the handler of {job_type!r} has a yield; write it as a plain function")
 
 
 def _origin(function: Callable[..., object]) -> str:

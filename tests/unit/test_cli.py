@@ -28,6 +28,7 @@ from shared.store.json_file import JsonStore
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Unknown, Won
 from watchkeeper.cli.display import print_table
 from watchkeeper.cli.main import watchkeeper
+from watchkeeper.deploy.functions_table import read_functions
 from watchkeeper.session import Session
 from watchkeeper.times import span
 
@@ -1134,11 +1135,66 @@ def test_what_is_wrong_is_found_at_once(run: Terminal, job_factory: JobFactory) 
     assert "no handler for digest (jobs: 2)" in result.stdout
 
 
+def test_a_store_that_cannot_be_written_is_wrong(run: Terminal) -> None:
+    """Reading is not enough: the next job could not be added."""
+    run.fakes["store"] = ShiftedStore(run.at, Unknown("the disk is full"))
+
+    result = run("doctor")
+
+    assert result.exit_code == 1
+    assert "wrong    store     it can be read, but not written (no jobs): the disk is full" in result.stdout
+
+
+def test_the_doctor_leaves_nothing_in_the_store(run: Terminal, job_factory: JobFactory) -> None:
+    """Neither its own document nor that of a doctor that was killed, which is not counted either."""
+    run.put(job_factory(), job_factory("watchkeeper:doctor"))
+
+    first, second = run("doctor"), run("doctor")
+
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert "it can be read and written: 1 pending" in first.stdout
+    assert list(json.loads(run.path.read_text())["jobs"]) == ["job"]
+
+
+def test_the_doctor_counts_what_the_list_shows(run: Terminal, job_factory: JobFactory) -> None:
+    """Subscriptions are no jobs of people; they are counted apart."""
+    run.put(job_factory("a"), job_factory("subscription:gmail:ada@example.com", "subscription_check"))
+
+    assert "1 pending; and 1 subscription\n" in run("doctor").stdout
+    assert len(run("jobs", "list").stdout.splitlines()) == 2
+
+
+def test_limits_are_those_that_are_deployed(run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timeout in functions.toml counts, unless another one is set here."""
+    tick = next(function for function in read_functions({}) if function.name == "tick")
+    monkeypatch.setattr("watchkeeper.cli.doctor.read_functions", lambda env: [replace(tick, timeout=HOUR)])
+    run.fakes["handlers"] = {"long": Handler(job_type="long", run=print, timeout=timedelta(minutes=58))}
+
+    deployed = run("doctor")
+    run.env["CLOUD_RUN_TIMEOUT_SECONDS"] = "180"
+
+    assert ("ok", "limits") in findings(deployed)
+    assert ("wrong", "limits") in findings(run("doctor"))
+
+
+def test_code_that_is_not_deployed_is_warned_of(run: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It works on this machine, and only there."""
+    (tmp_path / "beside_the_project.py").write_text("def answer(text, context): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    run.env |= {"JOB_HANDLERS": "beside_the_project", "CHAT_AGENT": "beside_the_project:answer"}
+
+    result = run("doctor")
+
+    assert result.exit_code == 0
+    assert {("warning", "handlers"), ("warning", "agent")} <= set(findings(result))
+
+
 @pytest.mark.parametrize(
     ("env", "wrong"),
     [
         pytest.param({"SCHEDULER_STORAGE": "paper"}, "settings", id="settings"),
         pytest.param({"JOB_HANDLERS": "no_such_module"}, "handlers", id="handlers"),
+        pytest.param({"CHAT_AGENT": "agent.chat:nobody"}, "agent", id="agent"),
     ],
 )
 def test_the_doctor_survives_what_it_examines(run: Terminal, env: dict[str, str], wrong: str) -> None:
@@ -1165,8 +1221,8 @@ def test_a_broken_store_is_a_finding(run: Terminal) -> None:
 class ShiftedStore(ScriptedStore):
     """A store whose clock is not ours."""
 
-    def __init__(self, time: datetime) -> None:
-        super().__init__(Lost())
+    def __init__(self, time: datetime, answer: Outcome | None = None) -> None:
+        super().__init__(answer or Lost())
         self.time = time
 
     def now(self) -> datetime:

@@ -3,9 +3,10 @@
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import FrozenInstanceError, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,14 +207,32 @@ def test_a_name_that_no_job_can_have_is_refused_when_it_is_registered(job_type: 
         handler(job_type)(nothing)
 
 
-def test_an_async_function_is_refused_when_it_is_registered() -> None:
-    """Nobody would await it, and each of its jobs would count as done."""
+async def waiting(payload: Payload, context: Context) -> None:
+    """Never get here."""
 
-    async def greet(payload: Payload, context: Context) -> None:
+
+async def waiting_for_more(payload: Payload, context: Context) -> AsyncIterator[int]:
+    """Never get here."""
+    yield 1
+
+
+def yielding(payload: Payload, context: Context) -> Iterator[int]:
+    """Never get here."""
+    yield 1
+
+
+class Waiting:
+    """A handler that is an object."""
+
+    async def __call__(self, payload: Payload, context: Context) -> None:
         """Never get here."""
 
+
+@pytest.mark.parametrize("function", [waiting, waiting_for_more, yielding, Waiting(), partial(waiting, {})])
+def test_a_function_that_does_nothing_when_it_is_called_is_refused(function: Any) -> None:
+    """Nobody would await it or go through it, and each of its jobs would count as done."""
     with pytest.raises(InvalidSettings, match="greet"):
-        handler("greet")(greet)
+        handler("greet")(function)
 
 
 # -- loading -----------------------------------------------------------------------------------------------------------
