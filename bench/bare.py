@@ -6,7 +6,7 @@ condition that nobody else has written meanwhile.
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -20,13 +20,15 @@ from shared.store.protocol import PAGE
 CALL_SECONDS = 30.0
 
 
-def bare_tick(collection: str) -> float:
-    """Claim and finish a page of due jobs; return the seconds it took."""
+def bare_tick(collection: str, with_history: bool = True) -> float:
+    """Claim and finish a page of due jobs, and write an entry of each run; return the seconds it took."""
     began = time.perf_counter()
     found = due(collection)
     times = update(collection, [(job.id, job.update_time, claim_fields()) for job in found])
     finishes = [finish_fields(job.get("schedule_at")) for job in found]
     update(collection, [(job.id, time, fields) for job, time, fields in zip(found, times, finishes, strict=True)])
+    if with_history:
+        create(f"{collection}_runs", {f"{job.id}~{began}": entry_fields(job) for job in found})
     return time.perf_counter() - began
 
 
@@ -53,6 +55,21 @@ def update(collection: str, updates: Sequence[tuple[str, Any, dict[str, Any]]]) 
     if any(status.code for status in response.status):
         raise RuntimeError("the emulator did not accept all writes")
     return [result.update_time for result in response.write_results]
+
+
+def create(collection: str, documents: Mapping[str, Mapping[str, Any]]) -> None:
+    """Create documents."""
+    batch = BulkWriteBatch(client=client())
+    for name, fields in documents.items():
+        batch.create(client().collection(collection).document(name), dict(fields))
+    batch.commit(timeout=CALL_SECONDS)
+
+
+def entry_fields(job: firestore.DocumentSnapshot[Any]) -> dict[str, Any]:
+    """Return the fields of an entry of the history."""
+    now = clock()
+    run = {"schedule_at": job.get("schedule_at"), "started_at": now, "ended_at": now, "outcome": "completed"}
+    return {"job_id": job.id, "job_type": "log", "at": now, "attempt": 1, "expire_at": now + timedelta(days=30), **run}
 
 
 def claim_fields() -> dict[str, Any]:

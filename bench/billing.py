@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import grpc
@@ -13,6 +14,7 @@ from bench.figure import Figure
 from bench.jobs import due_jobs, finished_jobs
 from bench.site import Site
 from bench.worker import PROJECT, clock, handlers, settings
+from shared.model.entries import KEPT
 from shared.running.tick import run_tick
 from shared.store.firestore import FirestoreStore
 
@@ -72,10 +74,10 @@ class CountingClient(firestore.Client):
         return grpc.intercept_channel(super()._emulator_channel(transport), self._cashier)  # type: ignore[no-untyped-call]
 
 
-def billed_tick(collection: str) -> tuple[Bill, int]:
-    """Run a tick in this process; return its bill, and how many jobs succeeded."""
+def billed_tick(collection: str, kept: timedelta = KEPT) -> tuple[Bill, int]:
+    """Run a tick in this process, with a history or without; return its bill, and how many jobs succeeded."""
     cashier = Cashier()
-    store = FirestoreStore(CountingClient(cashier), collection)
+    store = FirestoreStore(CountingClient(cashier), collection, kept=kept)
     report = run_tick(store, handlers(), settings=settings({}), clock=clock, monotonic=time.monotonic)
     return cashier.bill, report.jobs_succeeded
 
@@ -84,6 +86,7 @@ def billing(site: Site) -> Iterator[Figure]:
     """Count an idle tick, then a full page. What a page costs beyond an idle tick is what its jobs cost."""
     idle, _ = site.measure(billed_tick, site.filled(finished_jobs(1_000, now=clock())))
     full, ran = site.measure(billed_tick, site.filled(due_jobs(500, now=clock())))
+    without, ran_without = site.measure(billed_tick, site.filled(due_jobs(500, now=clock())), timedelta())
     yield Figure(name="idle tick: calls", unit="", runs=(sum(idle.calls.values()),), budget=1, note=_named(idle.calls))
     yield Figure(name="idle tick: billed reads", unit="", runs=(idle.reads,), budget=1)
     yield Figure(name="idle tick: billed writes", unit="", runs=(idle.writes,), budget=0)
@@ -92,7 +95,14 @@ def billing(site: Site) -> Iterator[Figure]:
     )
     beyond = ((full.reads - idle.reads) / ran, (full.writes - idle.writes) / ran)
     yield Figure(name="billed reads a job, beyond an idle tick", unit="", runs=(beyond[0],), budget=1)
-    yield Figure(name="billed writes a job, beyond an idle tick", unit="", runs=(beyond[1],), budget=2)
+    yield Figure(name="billed writes a job, beyond an idle tick", unit="", runs=(beyond[1],), budget=3)
+    yield Figure(
+        name="the same without a history (SCHEDULER_HISTORY_DAYS=0)",
+        unit="",
+        runs=((without.writes - idle.writes) / ran_without,),
+        budget=2,
+        note=_named(without.calls),
+    )
 
 
 def _named(calls: dict[str, int]) -> str:

@@ -32,7 +32,8 @@ class Ticked(NamedTuple):
 def tick(collection: str, given: Mapping[str, str] = DEFAULTS, *, begins_at: float = 0.0) -> Ticked:
     """Run a tick in this process, at a set time (`time.time()`) or at once, and time it from there."""
     work.ran.clear()
-    store, limits = open_store(collection), settings(given)
+    limits = settings(given)
+    store = open_store(collection, limits.history)
     time.sleep(max(begins_at - time.time(), 0))
     began = begins_at or time.time()
     report = run_tick(store, handlers(), settings=limits, clock=clock, monotonic=time.monotonic)
@@ -53,14 +54,21 @@ def delay(site: Site) -> Iterator[Figure]:
 
 
 def full_page(site: Site) -> Iterator[Figure]:
-    """Time a tick over 500 jobs."""
-    ours, bare = [], []
+    """Time a tick over 500 jobs, with a history and without, each beside a bare client that writes as much."""
+    ours: list[float] = []
+    bare: list[float] = []
+    without: list[float] = []
+    bare_without: list[float] = []
     for _ in range(ROUNDS + 2):
-        bare.append(site.measure(bare_tick, site.filled(due_jobs(500, now=clock()))))
-        ticked = site.measure(tick, site.filled(due_jobs(500, now=clock())))
-        expect(ticked.metrics, jobs_succeeded=500, truncated=False)
-        ours.append(ticked.seconds)
+        for runs, bare_runs, days in ((ours, bare, 30), (without, bare_without, 0)):
+            bare_runs.append(site.measure(bare_tick, site.filled(due_jobs(500, now=clock())), days > 0))
+            given = {"SCHEDULER_HISTORY_DAYS": str(days)}
+            ticked = site.measure(tick, site.filled(due_jobs(500, now=clock())), given)
+            expect(ticked.metrics, jobs_succeeded=500, truncated=False)
+            runs.append(ticked.seconds)
     yield Figure(name="tick over 500 due jobs", unit="s", runs=tuple(ours), bare=tuple(bare), budget=2.0)
+    name = "the same without a history"
+    yield Figure(name=name, unit="s", runs=tuple(without), bare=tuple(bare_without), budget=2.0)
     yield Figure(name="one job of the 500", unit="ms", runs=tuple(seconds * 2 for seconds in ours))
 
 

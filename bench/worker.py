@@ -8,13 +8,14 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 
 from google.cloud import firestore
 
 from shared.handlers import Handlers, load_handlers
 from shared.logs import set_up_logs
+from shared.model.entries import KEPT
 from shared.settings import Settings
 from shared.store.firestore import FirestoreStore
 
@@ -39,9 +40,9 @@ def client() -> firestore.Client:
     return firestore.Client(project=PROJECT)
 
 
-def open_store(collection: str) -> FirestoreStore:
-    """Open the project's own store on it."""
-    return FirestoreStore(client(), collection)
+def open_store(collection: str, kept: timedelta = KEPT) -> FirestoreStore:
+    """Open the project's own store on it, with a history that is kept for so long."""
+    return FirestoreStore(client(), collection, kept=kept)
 
 
 @lru_cache(maxsize=1)

@@ -19,12 +19,13 @@ from typing import Any, Literal
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import Handlers, check_payload, load_handlers
 from shared.model.definition import Definition, InvalidJob, Misfire
+from shared.model.entries import Entry
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.settings import Settings, TaskQueues, complete_environment
 from shared.store.documents import Unreadable
 from shared.store.opening import open_store
-from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unknown, Won
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Store, Unknown, Won
 from shared.subscriptions import PREFIX as SUBSCRIPTION_PREFIX
 
 LISTING_PAGE = 2000
@@ -167,6 +168,30 @@ class Jobs:
         """Return what is ready now or within a while, the earliest first: `limit` documents are read at most."""
         return self._store.due(self._clock() + within, limit)
 
+    def history(
+        self,
+        job_id: str | None = None,
+        *,
+        since: datetime | None = None,
+        after: str = "",
+        page_size: int = PAGE,
+        with_subscriptions: bool = False,
+    ) -> Iterator[Entry]:
+        """Return the runs of a job, or of all jobs, and what they missed: the latest first, reading page by page.
+
+        With `since`, none that began before that time; `after` is the id of an entry, to go on behind it. Without a
+        job, subscriptions are left out unless asked for. Entries are kept for SCHEDULER_HISTORY_DAYS, and outlive
+        their job.
+        """
+        while True:
+            page = self._store.history(job_id=job_id, since=since, after=after, limit=page_size)
+            for entry in page:
+                if job_id or with_subscriptions or not entry.job_id.startswith(SUBSCRIPTION_PREFIX):
+                    yield entry
+            if len(page) < page_size:
+                return
+            after = page[-1].id
+
     def edit(self, job_id: str, *, by: str | None = None, **changes: Any) -> Job:
         """Change what is given of the fields of a `Definition`, and keep the rest; see `Job.edit`.
 
@@ -207,7 +232,7 @@ class Jobs:
         return self._change(job_id, partial(Job.release, now=self._clock(), by=by))
 
     def delete(self, job_id: str) -> None:
-        """Delete a job that nobody runs, its history included; one that cannot be read is deleted as it is."""
+        """Delete a job that nobody runs; one that cannot be read is deleted as it is. Its `history` stays."""
         for _ in range(TRIES):
             found = self._store.get([job_id]).get(job_id)
             if found is None:

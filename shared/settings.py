@@ -192,6 +192,7 @@ class Settings:
     budget: timedelta
     lookahead: timedelta
     retention: timedelta
+    history: timedelta
     function_timeout: timedelta
     handler_modules: tuple[str, ...]
     log_level: str
@@ -218,6 +219,7 @@ class Settings:
             budget=read.seconds("SCHEDULER_TICK_BUDGET_SECONDS", 50, least=1, most=3_000),
             lookahead=read.seconds("SCHEDULER_LOOKAHEAD_SECONDS", 0, least=0, most=3_000),
             retention=timedelta(days=read.number("SCHEDULER_RETENTION_DAYS", 30, least=1, most=3_650)),
+            history=timedelta(days=read.number("SCHEDULER_HISTORY_DAYS", 30, least=0, most=3_650)),
             function_timeout=read.seconds("CLOUD_RUN_TIMEOUT_SECONDS", 180, least=1, most=3_600),
             handler_modules=read.words("JOB_HANDLERS"),
             log_level=read.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),

@@ -60,9 +60,11 @@ class Claims:
     ) -> int:
         """Return the size of the next batch: twice the last if that was done within a second, else the free threads.
 
-        `behind` of the running jobs wait for another one, and take no thread. No more than a page is held.
+        `behind` of the running jobs wait for another one, and take no thread. No more than a page is held, and of what
+        has ended the entry in the history is one more write of the same call.
         """
-        return min(self._room(running, elapsed, flush_after, behind), PAGE - len(running))
+        entries = sum(each.is_to_end for each in running) if self._settings.history else 0
+        return min(self._room(running, elapsed, flush_after, behind), PAGE - len(running) - entries)
 
     def _room(self, running: Collection[RunningJob], elapsed: timedelta, flush_after: timedelta, behind: int) -> int:
         busy = [each for each in running if each.is_busy]

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from shared.errors import InvalidInput
 from shared.model.definition import InvalidJob, Misfire, parse_dates
+from shared.model.entries import Entry, time_of
 from shared.model.history import HandOver, Run, RunOutcome
 from shared.model.job import Job
 from shared.model.life import MAX_ERROR_CHARACTERS
@@ -25,6 +26,8 @@ FIELDS = tuple(f.name for f in fields(Job) if f.name not in ("id", "extra", "ver
 TIMES = frozenset(name for name in FIELDS if name == "until" or name.endswith(("_at", "_until")))
 RUN_FIELDS = tuple(f.name for f in fields(Run))
 RUN_TIMES = ("schedule_at", "started_at", "ended_at", "until")
+ENTRY_FIELDS = tuple(f.name for f in fields(Entry) if f.name != "run")
+ENTRY_TIMES = (*RUN_TIMES, "at", "expire_at")
 HAND_OVER_FIELDS = tuple(f.name for f in fields(HandOver))
 HAND_OVER_TIMES = ("at", "due_at")
 
@@ -78,6 +81,29 @@ def from_document(job_id: str, document: Document, version: Any = None) -> Job |
     return job
 
 
+def entry_to_document(entry: Entry) -> dict[str, Any]:
+    """Return an entry of the history as one flat document."""
+    own = {name: getattr(entry, name) for name in ENTRY_FIELDS}
+    return {**own, **_plain_run(entry.run)}
+
+
+def entry_from_document(entry_id: str, document: Document) -> Entry | None:
+    """Read an entry of the history; None for a document that is none."""
+    try:
+        job_id = str(document["job_id"])
+        return Entry(
+            id=entry_id,
+            job_id=job_id,
+            job_type=str(document["job_type"]),
+            at=time_of(entry_id),
+            attempt=int(document["attempt"]),
+            run=_run(job_id, document),
+            expire_at=_time(job_id, "expire_at", document["expire_at"]),
+        )
+    except (KeyError, ValueError, TypeError, InvalidJob):
+        return None
+
+
 def _reason(exc: Exception) -> str:
     return str(exc) if isinstance(exc, InvalidInput) else f"{type(exc).__name__}: {exc}"
 
@@ -93,6 +119,11 @@ def with_times(document: Document, *, naive: tzinfo | None = None) -> dict[str, 
     if isinstance(handed_over := document.get("handed_over"), Mapping):
         nested["handed_over"] = _times_in(handed_over, HAND_OVER_TIMES, naive)
     return {**_times_in(document, TIMES, naive), **nested}
+
+
+def entry_with_times(document: Document) -> dict[str, Any]:
+    """Do the same for the document of an entry of the history."""
+    return _times_in(document, ENTRY_TIMES, None)
 
 
 def read_time(value: Any, naive: tzinfo | None = None) -> Any:

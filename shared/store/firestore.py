@@ -3,9 +3,13 @@
 Every call has a timeout and none of the client's own retries: those wait for minutes for an unreachable store, and
 report a write that they sent twice as lost. Retries are made here: reads are repeated for a few seconds; after an
 error on a write the documents are read again, and what stands there tells whether the write was applied.
+
+The history is a second collection. The entry of a run is created in the call that ends the run, before it is known
+that this is won; see docs/decisions/2026-11-28-history.md for why that leaves one true entry for each run.
 """
 
 import json
+import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,8 +22,16 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from google.cloud.firestore_v1.bulk_batch import BulkWriteBatch
 
 from shared.errors import StoreUnavailable
+from shared.model.entries import KEPT, Entry, entries, ids_of, time_of
 from shared.model.job import Job
-from shared.store.documents import Unreadable, changed_fields, from_document, to_document
+from shared.store.documents import (
+    Unreadable,
+    changed_fields,
+    entry_from_document,
+    entry_to_document,
+    from_document,
+    to_document,
+)
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Unknown, Won
 
 CALL_SECONDS = 10.0
@@ -29,25 +41,45 @@ MAX_WRITES = 500
 MAX_BYTES = 3 * 1024 * 1024
 LOST_CODES = (5, 6, 9)  # NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION: another version stands there
 
+MOST_OWED = 1_000
+
 T = TypeVar("T")
+
+log = logging.getLogger("watchkeeper.store")
 
 # A query that is cut in mid-stream asks its retry object whether to go on, and stumbles over None.
 NO_RETRY = retry.Retry(predicate=lambda exc: False)
 
 
 class Write(NamedTuple):
-    """A change and the fields that it writes."""
+    """A change, the fields that it writes, and what it adds to the history."""
 
     change: Change
     fields: dict[str, Any]
+    entries: Sequence[Entry]
+
+    @property
+    def entry(self) -> Entry | None:
+        """Return the entry of the run that it ends: created with it, before it is known to be won."""
+        return next((entry for entry in self.entries if entry.is_of_a_run), None)
+
+
+class Answer(NamedTuple):
+    """What came of a write, and whether the entry that went with it was created."""
+
+    outcome: Outcome
+    is_entered: bool = False
 
 
 class FirestoreStore:
-    """Jobs in one Firestore collection."""
+    """Jobs in one Firestore collection, and their history, kept for so long, in another; for no time, without one."""
 
-    def __init__(self, client: firestore.Client, collection: str) -> None:
+    def __init__(self, client: firestore.Client, collection: str, *, kept: timedelta = KEPT) -> None:
         self._client = client
         self._jobs = client.collection(collection)
+        self._history = client.collection(f"{collection}_runs")
+        self._kept = kept
+        self._owed: dict[str, Entry] = {}  # of won changes, and not written yet
         self._looked_for_strays_at = datetime.min.replace(tzinfo=UTC)
 
     def get(self, job_ids: Collection[str]) -> dict[str, Job | Unreadable]:
@@ -79,12 +111,46 @@ class FirestoreStore:
         return self._query(query)
 
     def swap(self, changes: Sequence[Change]) -> list[Outcome]:
-        outcomes: dict[str, Outcome] = {}
-        for batch in _batches([Write(change, _fields(*change)) for change in changes]):
-            outcomes |= self._write(batch)
+        writes = [Write(change, _fields(*change), self._entries(change)) for change in changes]
+        answers: dict[str, Answer] = {}
+        for batch in _batches(writes):
+            answers |= self._write(batch)
+        outcomes = {job_id: answer.outcome for job_id, answer in answers.items()}
         if unheard := [change for change in changes if isinstance(outcomes[change.job_id], Unknown)]:
             outcomes |= self._recognise(unheard, outcomes)
+        for write in writes:
+            if isinstance(outcomes[write.change.job_id], Won):
+                is_entered = answers[write.change.job_id].is_entered
+                self._owed |= {entry.id: entry for entry in write.entries if not (is_entered and entry.is_of_a_run)}
+        if self._owed and not all(isinstance(outcome, Unknown) for outcome in outcomes.values()):
+            self._enter()
         return [outcomes[change.job_id] for change in changes]
+
+    def history(
+        self, *, job_id: str | None = None, since: datetime | None = None, after: str = "", limit: int = PAGE
+    ) -> list[Entry]:
+        if job_id is None:
+            query = self._latest(since, after)
+        elif not _can_exist(job_id):
+            return []
+        else:
+            first, end = ids_of(job_id, since)
+            begin = self._history.order_by("__name__").end_before({"__name__": self._history.document(end)})
+            query = begin.start_at({"__name__": self._history.document(first)})
+            if after:
+                query = begin.start_after({"__name__": self._history.document(after)})
+        found = _read(lambda: query.limit(limit).get(retry=NO_RETRY, timeout=CALL_SECONDS))
+        read = (entry_from_document(snapshot.id, snapshot.to_dict() or {}) for snapshot in found)
+        return [entry for entry in read if entry is not None]
+
+    def _latest(self, since: datetime | None, after: str) -> Any:
+        latest = firestore.Query.DESCENDING
+        query = self._history.order_by("at", direction=latest).order_by("__name__", direction=latest)
+        if since is not None:
+            query = query.where(filter=FieldFilter("at", ">=", since))
+        if after:
+            query = query.start_after({"at": time_of(after), "__name__": self._history.document(after)})
+        return query
 
     def now(self) -> datetime:
         # A document that does not exist still comes with the time at which the store looked for it.
@@ -94,35 +160,67 @@ class FirestoreStore:
     def _query(self, query: Any) -> list[Job | Unreadable]:
         return [_job(snapshot) for snapshot in _read(lambda: query.get(retry=NO_RETRY, timeout=CALL_SECONDS))]
 
-    def _write(self, writes: Sequence[Write]) -> dict[str, Outcome]:
+    def _entries(self, change: Change) -> list[Entry]:
+        before, after = change
+        if not isinstance(before, Job) or not isinstance(after, Job):
+            return []
+        return entries(before, after, kept=self._kept)
+
+    def _write(self, writes: Sequence[Write]) -> dict[str, Answer]:
         try:
             response = self._batch(writes).commit(retry=None, timeout=CALL_SECONDS)
         except (exceptions.InvalidArgument, ValueError, TypeError) as exc:
             # One value that cannot be stored fails the whole call, here or there: halve until the culprit stands alone.
             if len(writes) == 1:
-                return {writes[0].change.job_id: Refused(_reason(exc))}
+                return {writes[0].change.job_id: Answer(Refused(_reason(exc)))}
             middle = len(writes) // 2
             return self._write(writes[:middle]) | self._write(writes[middle:])
         except exceptions.GoogleAPIError as exc:
-            return {write.change.job_id: Unknown(_reason(exc)) for write in writes}
-        answers = zip(writes, response.status, response.write_results, strict=True)
-        return {write.change.job_id: _outcome(write.change, status, result) for write, status, result in answers}
+            return {write.change.job_id: Answer(Unknown(_reason(exc))) for write in writes}
+        answers = zip(response.status, response.write_results, strict=True)
+        return {write.change.job_id: _answer(write, answers) for write in writes}
 
     def _batch(self, writes: Sequence[Write]) -> BulkWriteBatch:
         batch = BulkWriteBatch(client=self._client)
-        for change, fields in writes:
-            reference = self._jobs.document(change.job_id)
-            if change.before is None:
-                batch.create(reference, fields)
-                continue
-            if change.before.version is None:  # it would be a write without any condition
-                raise ValueError(f"job {change.job_id} was not read from the store")
-            still_there = self._client.write_option(last_update_time=change.before.version)
-            if change.after is None:
-                batch.delete(reference, option=still_there)
-            else:
-                batch.update(reference, fields, option=still_there)
+        for write in writes:
+            self._add(batch, *write.change, write.fields)
+            if write.entry is not None:
+                batch.create(self._history.document(write.entry.id), entry_to_document(write.entry))
         return batch
+
+    def _add(
+        self, batch: BulkWriteBatch, before: Job | Unreadable | None, after: Job | Unreadable | None, fields: Any
+    ) -> None:
+        reference = self._jobs.document(Change(before, after).job_id)
+        if before is None:
+            batch.create(reference, fields)
+            return
+        if before.version is None:  # it would be a write without any condition
+            raise ValueError(f"job {before.id} was not read from the store")
+        still_there = self._client.write_option(last_update_time=before.version)
+        if after is None:
+            batch.delete(reference, option=still_there)
+        else:
+            batch.update(reference, fields, option=still_there)
+
+    def _enter(self) -> None:
+        """Write the entries of won changes that are not known to stand: over whatever stands there.
+
+        These are what was missed, which goes by no holder, so that one who lost the claim must not enter it; and a run
+        whose entry exists: our own, unheard, or that of one who held the job before, and whose own end was lost.
+        """
+        owed = list(self._owed.values())[:MAX_WRITES]
+        batch = BulkWriteBatch(client=self._client)
+        for entry in owed:
+            batch.set(self._history.document(entry.id), entry_to_document(entry))
+        try:
+            response = batch.commit(retry=None, timeout=CALL_SECONDS)
+            written = [entry for entry, status in zip(owed, response.status, strict=True) if status.code == 0]
+        except (exceptions.GoogleAPIError, ValueError, TypeError) as exc:
+            log.warning("Entries of the history could not be written yet: %s", _reason(exc))
+            written = owed[: max(len(self._owed) - MOST_OWED, 0)]  # nothing is owed for ever
+        for entry in written:
+            del self._owed[entry.id]
 
     def _recognise(self, changes: Sequence[Change], unheard: dict[str, Outcome]) -> dict[str, Outcome]:
         """Read again what no answer came for: a document that is what the change makes of it was written by it."""
@@ -133,6 +231,11 @@ class FirestoreStore:
         return {
             change.job_id: _recognised(change, found.get(change.job_id), unheard[change.job_id]) for change in changes
         }
+
+
+def _answer(write: Write, answers: Iterator[tuple[Any, Any]]) -> Answer:
+    outcome = _outcome(write.change, *next(answers))
+    return Answer(outcome, write.entry is not None and next(answers)[0].code == 0)
 
 
 def _outcome(change: Change, status: Any, result: Any) -> Outcome:
@@ -174,14 +277,15 @@ def _fields(before: Job | Unreadable | None, after: Job | Unreadable | None) -> 
 def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
     """Cut into calls of at most 500 writes and about 3 MiB."""
     batch: list[Write] = []
-    size = 0
+    count = size = 0
     for write in writes:
         # The text of the fields is longer than their encoding, so this errs on the safe side.
-        weight = len(str(write.fields).encode())
-        if batch and (len(batch) == MAX_WRITES or size + weight > MAX_BYTES):
+        number, weight = 1 + bool(write.entry), len(f"{write.fields}{write.entry or ''}".encode())
+        if batch and (count + number > MAX_WRITES or size + weight > MAX_BYTES):
             yield batch
-            batch, size = [], 0
+            batch, count, size = [], 0, 0
         batch.append(write)
+        count += number
         size += weight
     if batch:
         yield batch

@@ -2,37 +2,56 @@
 
 Every write replaces the whole file: a temporary file, flushed to disk and renamed over the old one, under a lock
 file that covers processes. So a reader needs no lock, and a kill at any moment leaves the old file or the new one.
+
+The history is a second file beside it, to which lines are appended before the jobs are written; the job file says how
+long it is. So what is behind that length is no history: its writer was killed before its change was made.
 """
 
 import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from shared.errors import StoreUnavailable
+from shared.model.entries import KEPT, SEPARATOR, Entry, entries, ids_of, time_of
 from shared.model.job import Job
 from shared.model.times import iso
-from shared.store.documents import Unreadable, changed_fields, from_document, read_time, to_document, with_times
+from shared.store.documents import (
+    Unreadable,
+    changed_fields,
+    entry_from_document,
+    entry_to_document,
+    entry_with_times,
+    from_document,
+    read_time,
+    to_document,
+    with_times,
+)
 from shared.store.private_files import create_private, make_private_folder
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Unknown, Won
 
 LOCK_SECONDS = 10
+MOST_HISTORY_BYTES = 8 * 1024 * 1024  # about 25,000 runs
+_ID = '{"id": "'  # begins each line of the history
 
 
 class JsonStore:
-    """Jobs in one JSON file: `{"counter": n, "jobs": {id: fields}, "versions": {id: n}}`.
+    """Jobs in one JSON file: `{"counter": n, "history": bytes, "jobs": {id: fields}, "versions": {id: n}}`.
 
     A version is drawn from one counter for the whole file, so an id that is deleted and made again never has an
-    old version. `clock` tells which jobs have expired; they are dropped whenever the file is written.
+    old version. `clock` tells which jobs have expired; they are dropped whenever the file is written. The history is
+    `kept` for so long, and within some megabytes; for no time, there is none.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, path: Path, clock: Callable[[], datetime], *, kept: timedelta = KEPT) -> None:
         self._path = path
+        self._history = path.with_name(f"{path.stem}_runs.jsonl")
+        self._kept = kept
         self._clock = clock
         self._lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS, mode=0o600)
 
@@ -66,6 +85,7 @@ class JsonStore:
                 content = self._read()
                 outcomes = [self._apply(content, change) for change in changes]
                 if any(isinstance(outcome, Won) for outcome in outcomes):
+                    self._enter(content, changes, outcomes)
                     self._write(content)
                 return outcomes
         except Timeout:
@@ -75,8 +95,74 @@ class JsonStore:
         except StoreUnavailable as exc:
             return [Unknown(str(exc))] * len(changes)
 
+    def history(
+        self, *, job_id: str | None = None, since: datetime | None = None, after: str = "", limit: int = PAGE
+    ) -> list[Entry]:
+        lines = self._history_lines(self._read())
+        if job_id is not None:
+            first, end = ids_of(job_id, since)
+            wanted = sorted(entry_id for entry_id in lines if max(first, after) < entry_id < end)
+        else:
+            latest = sorted(((time_of(entry_id), entry_id) for entry_id in lines), reverse=True)
+            wanted = [
+                entry_id
+                for at, entry_id in latest
+                if (since is None or at >= since) and (not after or (at, entry_id) < (time_of(after), after))
+            ]
+        found = (_entry(entry_id, lines[entry_id]) for entry_id in wanted[:limit])
+        return [entry for entry in found if entry is not None]
+
     def now(self) -> datetime:
         return self._clock()
+
+    def _history_lines(self, content: Mapping[str, Any]) -> dict[str, str]:
+        """Return the lines of the history by the ids of their entries."""
+        try:
+            with self._history.open("rb") as file:
+                text = file.read(content.get("history", 0)).decode(errors="replace")
+        except FileNotFoundError:
+            return {}
+        except OSError as exc:
+            raise StoreUnavailable(f"the history {self._history} cannot be read ({exc})") from exc
+        # A line that is no entry's was damaged, or written by somebody else.
+        lines = (line for line in text.splitlines() if line.startswith(_ID) and SEPARATOR in line)
+        return {line[len(_ID) : line.index('"', len(_ID))]: line for line in lines}
+
+    def _enter(self, content: dict[str, Any], changes: Sequence[Change], outcomes: Sequence[Outcome]) -> None:
+        """Append what the won changes add to the history, in place of what stands behind its end."""
+        new = [
+            json.dumps(entry_to_document(entry), default=iso)
+            for (before, after), outcome in zip(changes, outcomes, strict=True)
+            if isinstance(outcome, Won) and isinstance(before, Job) and isinstance(after, Job)
+            for entry in entries(before, after, kept=self._kept)
+        ]
+        if not new:
+            return
+        if content.get("history", 0) > MOST_HISTORY_BYTES:
+            self._shorten_history(content)
+        with open(os.open(self._history, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b") as file:
+            end = min(content.get("history", 0), file.seek(0, os.SEEK_END))
+            file.truncate(end)
+            file.seek(end)
+            file.write("".join(f"{line}\n" for line in new).encode())
+            content["history"] = file.tell()
+
+    def _shorten_history(self, content: dict[str, Any]) -> None:
+        """Keep what has not expired, and of that the latest, within half of what is allowed."""
+        now, size = self._clock(), 0
+        kept: list[str] = []
+        for line in reversed(self._history_lines(content).values()):
+            size += len(line.encode()) + 1
+            if size > MOST_HISTORY_BYTES // 2:
+                break
+            entry = _entry(line[len(_ID) : line.index('"', len(_ID))], line)
+            if entry is not None and entry.expire_at > now:
+                kept.append(f"{line}\n")
+        temporary = Path(f"{self._history}.tmp")
+        temporary.unlink(missing_ok=True)
+        create_private(temporary, reversed(kept))
+        content["history"] = temporary.stat().st_size
+        temporary.replace(self._history)
 
     def _apply(self, content: dict[str, Any], change: Change) -> Outcome:
         before, after, job_id = change.before, change.after, change.job_id
@@ -143,7 +229,18 @@ def _text(content: Mapping[str, Any]) -> str:
         f"{json.dumps(job_id)}: {json.dumps(job, default=iso)}" for job_id, job in content["jobs"].items()
     )
     versions = json.dumps(content["versions"])
-    return f'{{"counter": {content["counter"]},\n"jobs": {{\n{jobs}\n}},\n"versions": {versions}}}\n'
+    history = content.get("history", 0)
+    return (
+        f'{{"counter": {content["counter"]},\n"history": {history},\n'
+        f'"jobs": {{\n{jobs}\n}},\n"versions": {versions}}}\n'
+    )
+
+
+def _entry(entry_id: str, line: str) -> Entry | None:
+    try:
+        return entry_from_document(entry_id, entry_with_times(json.loads(line)))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _sync_folder(folder: Path) -> None:
@@ -171,5 +268,7 @@ def _is_job_file(content: Any) -> bool:
         and isinstance(content.get("counter"), int)
         and isinstance(content.get("versions"), dict)
         and isinstance(content.get("jobs"), dict)
+        and isinstance(content.get("history", 0), int)
+        and content.get("history", 0) >= 0
         and all(isinstance(document, dict) for document in content["jobs"].values())
     )

@@ -13,7 +13,7 @@ def open_store(settings: Settings, clock: Callable[[], datetime]) -> Store:
     if settings.storage == "json":
         from shared.store.json_file import JsonStore
 
-        return JsonStore(settings.json_path, clock)
+        return JsonStore(settings.json_path, clock, kept=settings.history)
     from google.auth.exceptions import DefaultCredentialsError
     from google.cloud import firestore
 
@@ -26,4 +26,4 @@ def open_store(settings: Settings, clock: Callable[[], datetime]) -> Store:
             f"Firestore cannot be opened ({exc}); set GOOGLE_CLOUD_PROJECT and sign in with "
             "`gcloud auth application-default login`"
         ) from exc
-    return FirestoreStore(client, settings.collection)
+    return FirestoreStore(client, settings.collection, kept=settings.history)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from shared.model.entries import Entry
 from shared.model.job import Job
 from shared.store.documents import Unreadable
 
@@ -84,6 +85,18 @@ class Store(Protocol):
         Any number may be given; changes are independent of each other. Never raises for an unreachable store:
         such changes are Unknown. A write that was applied although the store's answer was lost is recognised, and
         is Won.
+
+        A change that is won and adds to the job's own history is in the history beside the jobs too: one entry for each
+        run, see `shared.model.entries`, unless the store was opened without a history.
+        """
+
+    def history(
+        self, *, job_id: str | None = None, since: datetime | None = None, after: str = "", limit: int = PAGE
+    ) -> list[Entry]:
+        """List at most `limit` entries, of one job or of all, the latest first, from the first one behind `after`.
+
+        `after` is the id of an entry, which need not exist any more; with `since`, none before that time. Entries
+        outlive their job, and may be listed for a while after they have expired.
         """
 
     def now(self) -> datetime:

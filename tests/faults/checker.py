@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import combinations
 
+from shared.model.entries import Entry
 from shared.model.history import Run, RunOutcome
 from shared.model.job import Job
 from shared.model.life import MAX_RECLAIMS
@@ -41,10 +42,12 @@ class Evidence:
         self.reports = [fact for fact in facts if isinstance(fact, Reported)]
 
 
-def violations(facts: Iterable[Fact], stored: Mapping[str, Job], now: datetime) -> list[str]:
+def violations(
+    facts: Iterable[Fact], stored: Mapping[str, Job], now: datetime, history: Iterable[Entry] | None = None
+) -> list[str]:
     """Return every promise that was broken. `stored` is what is left when all has calmed down.
 
-    `now` is the time of the last look for due jobs.
+    `now` is the time of the last look for due jobs, and `history` that beside the jobs, of a store that has one.
     """
     evidence = Evidence(facts)
     found: list[str] = []
@@ -62,6 +65,8 @@ def violations(facts: Iterable[Fact], stored: Mapping[str, Job], now: datetime) 
     found += _runs(chains, evidence)
     found += _counts(chains, evidence)
     found += [said for job in stored.values() for said in _unsettled(job, now)]
+    if history is not None:
+        found += _history(chains, list(history))
     return sorted(found)
 
 
@@ -76,10 +81,8 @@ def _chain(job_id: str, writes: Sequence[Write], stored: Job | None) -> tuple[li
     if stored is not None:
         seen[version_of(stored)] = stored
     for write in writes:
-        if write.said == "won" and any(
-            (write.by, write.after_version) == (known.by, known.after_version) for known in won[write.before_version]
-        ):
-            continue  # the same write, which its tick made again since it had not been heard
+        if write.said == "won" and any(_is_same(write, known) for known in won[write.before_version]):
+            continue
         (won if write.said == "won" else unsure)[write.before_version].append(write)
     chain: list[Write] = []
     version: str | None = None
@@ -102,6 +105,15 @@ def _chain(job_id: str, writes: Sequence[Write], stored: Job | None) -> tuple[li
     if end != version:
         problems.append(f"{job_id}: the store holds version {end}, the last known write made {version}")
     return chain, problems
+
+
+def _is_same(write: Write, known: Write) -> bool:
+    """Return whether it is one write: made again by a tick that had not heard of it, or recognised by two.
+
+    Two ticks can only make the same of a job where neither takes it, and it moves on to its next occurrence.
+    """
+    is_move = write.after is not None and write.after == known.after and write.after.lease_until is None
+    return write.after_version == known.after_version and (write.by == known.by or is_move)
 
 
 def _unheard(writes: Sequence[Write], seen: Mapping[str, Job | None], reached: set[str | None]) -> Iterator[Write]:
@@ -289,6 +301,31 @@ def _is_backed(run: Run, ended: Ended | None, has_begun: bool) -> bool:
     if (run.error or "").startswith("timed out"):
         return has_begun
     return ended is not None and ended.outcome != "completed"
+
+
+def _history(chains: Mapping[str, Sequence[Write]], history: Sequence[Entry]) -> Iterator[str]:
+    """Each run that ended, and each gap, has exactly one entry, which says what the write that was won said.
+
+    A run beyond these is one that has no other word: its holder came to an end, and could never store it.
+    """
+    told = Counter((entry.job_id, entry.run) for entry in history)
+    wrote = Counter((job_id, run) for job_id, chain in chains.items() for write in chain for run in _told_by(write))
+    for (job_id, run), count in (wrote - told).items():
+        yield f"{job_id}@{iso(run.schedule_at)}: {count} entries of the history are missing, {run}"
+    settled = {(job_id, run.started_at) for job_id, run in wrote if run.outcome is not RunOutcome.MISSED}
+    for (job_id, run), count in (told - wrote).items():
+        if run.outcome is RunOutcome.MISSED or (job_id, run.started_at) in settled or count > 1:
+            yield f"{job_id}@{iso(run.schedule_at)}: {count} entries of the history are too many, {run}"
+    for entry_id, count in Counter(entry.id for entry in history).items():
+        if count > 1:
+            yield f"{entry_id}: it is {count} times in the history"
+
+
+def _told_by(write: Write) -> Iterator[Run]:
+    """Return the gaps that a write added, and the end of the run: of a death and what followed from it, the latter."""
+    runs = added(write) if write.before is not None else ()
+    yield from (run for run in runs if run.outcome is RunOutcome.MISSED)
+    yield from [run for run in runs if run.outcome is not RunOutcome.MISSED][-1:]
 
 
 # -- every occurrence ----------------------------------------------------------------------------------------------

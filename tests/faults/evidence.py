@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from shared.model.entries import Entry
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.store.documents import Unreadable, from_document, read_time, to_document, with_times
@@ -105,6 +106,9 @@ class Ledger(Store):
 
     def page(self, **query: Any) -> list[Job | Unreadable]:
         return self._store.page(**query)
+
+    def history(self, **query: Any) -> list[Entry]:
+        return self._store.history(**query)
 
     def now(self) -> datetime:
         return self._store.now()

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from shared.errors import StoreUnavailable
+from shared.model.entries import Entry
 from shared.model.job import Job
 from shared.store.documents import Unreadable
 from shared.store.protocol import PAGE, Change, Outcome, Store, Unknown
@@ -59,6 +60,9 @@ class FaultyStore(Store):
 
     def page(self, **query: Any) -> list[Job | Unreadable]:
         return self._read("page", lambda: self._store.page(**query))
+
+    def history(self, **query: Any) -> list[Entry]:
+        return self._read("history", lambda: self._store.history(**query))
 
     def now(self) -> datetime:
         return self._read("now", self._store.now)

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
+from shared.model.entries import Entry
 from shared.model.job import Job
 from shared.store.documents import Unreadable
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Store, Won
@@ -26,6 +27,9 @@ class MemoryStore(Store):
         return [self.jobs[job_id] for _, job_id in sorted(due)[:limit]]
 
     def page(self, **query: Any) -> list[Job | Unreadable]:
+        raise NotImplementedError
+
+    def history(self, **query: Any) -> list[Entry]:
         raise NotImplementedError
 
     def now(self) -> datetime:

@@ -304,7 +304,9 @@ def calm_down(plan: Plan) -> tuple[list[str], Counter[str]]:
         if not any(job.ready_at and (job.cron is None or job.is_due(last_look)) for job in stored.values()):
             break
     facts = from_file(Path(plan.evidence))
-    return violations(facts, stored, last_look), _figures(facts) + Counter(jobs=len(stored))
+    history = store.history(limit=100_000)
+    figures = _figures(facts) + Counter({"jobs": len(stored), "entries": len(history)})
+    return violations(facts, stored, last_look, history), figures
 
 
 def _has_happened(evidence: Path) -> bool:

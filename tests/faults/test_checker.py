@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 import pytest
 
+from shared.model.entries import Entry, entries
 from shared.model.history import Result, Run, RunOutcome
 from shared.model.job import Job
 from shared.model.value import Status
@@ -408,3 +409,45 @@ def test_a_broken_promise_is_found(story: Story, tell: Callable[[Story], None], 
     tell(story)
 
     assert any(said in line for line in story.broken()), story.broken()
+
+
+# -- the history beside the jobs ---------------------------------------------------------------------------------------
+
+
+def told(story: Story) -> list[Entry]:
+    """Return the history as a store keeps it."""
+    pairs = [(fact.before, fact.after) for fact in story.facts if isinstance(fact, Write) and fact.said == "won"]
+    return [entry for before, after in pairs if before and after for entry in entries(before, after, kept=DAY)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        pytest.param(lambda found: found, [], id="as-it-is"),
+        pytest.param(lambda found: found[1:], ["1 entries of the history are missing"], id="one-missing"),
+        pytest.param(
+            lambda found: [*found, found[0]],
+            ["1 entries of the history are too many", "it is 2 times in the history"],
+            id="one-twice",
+        ),
+        pytest.param(
+            lambda found: [replace(found[0], run=replace(found[0].run, error="another word")), *found[1:]],
+            ["1 entries of the history are missing", "1 entries of the history are too many"],
+            id="the-word-of-another",
+        ),
+    ],
+)
+def test_each_run_has_one_entry_in_the_history(
+    story: Story, spoil: Callable[[list[Entry]], list[Entry]], says: list[str]
+) -> None:
+    """A death, and the run that followed, are two; one less, one more or another word is a broken promise."""
+    story.insert()
+    story.claim("a")
+    story.now += DAY
+    story.run("b")
+
+    broken = violations(story.facts, story.store.jobs, story.now, spoil(told(story)))
+
+    assert len(told(story)) == 2
+    assert [bool([line for line in broken if each in line]) for each in says] == [True] * len(says)
+    assert bool(broken) == bool(says)

@@ -265,17 +265,19 @@ def test_gmail_may_publish_and_its_function_may_act_for_the_mailboxes(first: Fir
 
 
 def test_the_database_is_made_with_exemptions_and_expiry(first: FirstDeployment) -> None:
-    """Firestore is in the functions' region and cannot be deleted by mistake; four fields have no index."""
+    """Firestore is in the functions' region and cannot be deleted by mistake; long fields have no index."""
     resources = first.cloud.resources
     database = f"projects/{PROJECT}/databases/(default)"
-    fields = f"{database}/collectionGroups/scheduler_jobs/fields"
+    fields, of_runs = (f"{database}/collectionGroups/scheduler_jobs{group}/fields" for group in ("", "_runs"))
 
     assert resources[database]["locationId"] == REGION
     assert resources[database]["deleteProtectionState"] == "DELETE_PROTECTION_ENABLED"
-    for name in ("payload", "recent_runs", "error", "expire_at"):
-        assert not resources[f"{fields}/{name}"]["indexConfig"].get("indexes")
-        assert "usesAncestorConfig" not in resources[f"{fields}/{name}"]["indexConfig"]
-    assert "ttlConfig" in resources[f"{fields}/expire_at"]
+    long = [f"{fields}/{name}" for name in ("payload", "recent_runs", "error", "expire_at")]
+    long += [f"{of_runs}/{name}" for name in ("error", "output", "trace", "expire_at")]
+    for name in long:
+        assert not resources[name]["indexConfig"].get("indexes")
+        assert "usesAncestorConfig" not in resources[name]["indexConfig"]
+    assert all("ttlConfig" in resources[f"{each}/expire_at"] for each in (fields, of_runs))
 
 
 @pytest.mark.parametrize(

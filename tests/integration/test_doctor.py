@@ -86,7 +86,7 @@ def test_a_deployment_as_the_script_made_it_is_well(
     assert [finding for finding in found if finding[0] != "ok"] == []
     assert code == 0
     assert [subject for _, subject, _ in found] == [
-        *("settings", "apis", "database", "database", "accounts", "roles"),
+        *("settings", "apis", "database", "database", "database", "accounts", "roles"),
         *("queue", "queue", "queue", "secret", "secret"),
         *("function", "caller", "caller", "schedule"),
         *("function", "caller", "caller"),

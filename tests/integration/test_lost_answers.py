@@ -13,6 +13,7 @@ from google.cloud import firestore
 
 from shared.handlers import Context, Handler, Payload
 from shared.jobs import Jobs
+from shared.model.entries import Entry
 from shared.model.job import Job
 from shared.model.value import Status
 from shared.running.report import TickReport
@@ -50,6 +51,9 @@ class LosesAnswers(Store):
 
     def page(self, **query: Any) -> list[Job | Unreadable]:
         return self.store.page(**query)
+
+    def history(self, **query: Any) -> list[Entry]:
+        return self.store.history(**query)
 
     def now(self) -> datetime:
         return self.store.now()

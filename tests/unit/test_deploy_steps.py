@@ -46,23 +46,32 @@ def test_the_database_is_made_with_exemptions_and_expiry(gcloud: Recorder, work:
 
     setup.make_database(work)
 
-    fields = ("payload", "recent_runs", "error", "expire_at")
+    fields, run_fields = ("payload", "recent_runs", "error", "expire_at"), ("error", "output", "trace", "expire_at")
     assert gcloud.changes == [
         "firestore databases create",
         *(f"firestore indexes fields update {field}" for field in fields),
         "firestore fields ttls update expire_at",
+        *(f"firestore indexes fields update {field}" for field in run_fields),
+        "firestore fields ttls update expire_at",
     ]
+    assert "--collection-group=scheduler_jobs_runs" in gcloud.flags("firestore indexes fields update output")
     flags = {"--database=(default)", f"--location={REGION}", "--type=firestore-native", "--delete-protection"}
     assert flags <= set(gcloud.flags("firestore databases create"))
     assert "--disable-indexes" in gcloud.flags("firestore indexes fields update payload")
-    assert "--enable-ttl" in gcloud.flags("firestore fields ttls update")
+    expiry = "firestore fields ttls update expire_at --collection-group=scheduler_jobs"
+    assert "--enable-ttl" in gcloud.flags(f"{expiry} ")
+    assert "--enable-ttl" in gcloud.flags(f"{expiry}_runs")
 
 
 @pytest.mark.parametrize("ttl", ["ACTIVE", "CREATING"])
 def test_a_database_as_it_should_be_is_left_alone(gcloud: Recorder, work: Work, ttl: str) -> None:
     """Of an exempt field nothing is shown; an expiry that has begun is not begun again."""
     exempt, expiry = "firestore indexes fields describe", "firestore indexes fields describe expire_at"
-    gcloud.answers = {"firestore databases describe": shown("x"), exempt: shown("\t"), expiry: [shown(""), shown(ttl)]}
+    gcloud.answers = {
+        "firestore databases describe": shown("x"),
+        exempt: shown("\t"),
+        expiry: [shown(""), shown(ttl)] * 2,
+    }
 
     setup.make_database(work)
 

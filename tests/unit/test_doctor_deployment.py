@@ -152,6 +152,17 @@ def test_the_fields_need_exemptions_and_expiry(changed: dict[str, Any], says: li
     assert found == (wrong or [("ok", "scheduler_jobs has its expiry and its index exemptions")])
 
 
+def test_the_history_needs_exemptions_and_expiry_too() -> None:
+    """It is a collection of its own, which would grow for ever."""
+    exempt: dict[str, Any] = {"indexConfig": {}}
+    fields = [{"name": f"x/fields/{name}", **exempt} for name in ("error", "output", "expire_at")]
+
+    found = judged("database", "the fields of scheduler_jobs_runs", fields)
+
+    says = ["indexed, and should not be: trace", "the expiry by expire_at is off"]
+    assert found == [("wrong", f"{each}; {SETUP}") for each in says]
+
+
 def test_service_accounts_must_be_there_and_enabled() -> None:
     """One that is disabled is enabled, not made anew."""
     accounts = [{"email": plan().target.email(account.id)} for account in plan().target.accounts]
@@ -677,7 +688,7 @@ def test_without_a_right_every_question_is_a_line(tmp_path: Path) -> None:
     assert [line.split()[:2] for line in others] == [
         ["wrong", subject]
         for subject in (
-            *("apis", "database", "database", "accounts", "roles", "queue", "queue", "queue"),
+            *("apis", "database", "database", "database", "accounts", "roles", "queue", "queue", "queue"),
             *("function", "caller", "caller", "schedule"),
         )
     ]

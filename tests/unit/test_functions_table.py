@@ -37,6 +37,7 @@ location = ""
 collection = "jobs"
 ttl_field = "expire_at"
 unindexed_fields = ["payload"]
+unindexed_run_fields = ["error"]
 
 [accounts.scheduler]
 id = "caller"

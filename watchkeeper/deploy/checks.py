@@ -116,7 +116,7 @@ class Plan:
 def checks(plan: Plan) -> Iterator[Check]:
     """Yield every check of a deployment, in the order of its setup."""
     target = plan.target
-    yield from (_apis(plan), _database(plan), _fields(plan), _accounts(plan), _roles(plan))
+    yield from (_apis(plan), _database(plan), *_fields(plan), _accounts(plan), _roles(plan))
     for queue in target.queues:
         yield from (_queue(plan, queue), _queue_roles(plan, queue))
     if target.task_makers:
@@ -161,22 +161,27 @@ def _database(plan: Plan) -> Check:
     return Check("database", name, question, f"{name} is there", judge)
 
 
-def _fields(plan: Plan) -> Check:
+def _fields(plan: Plan) -> Iterator[Check]:
+    for collection, unindexed_fields in plan.target.table.firestore.collections.items():
+        yield _fields_of(plan, collection, unindexed_fields)
+
+
+def _fields_of(plan: Plan, collection: str, unindexed_fields: Sequence[str]) -> Check:
     firestore = plan.target.table.firestore
 
     def judge(fields: Any) -> Iterator[Problem]:
         changed = {field["name"].rpartition("/")[2]: field for field in fields or []}
         exempt = {name for name, field in changed.items() if not field.get("indexConfig", {}).get("indexes")}
-        if indexed := [name for name in firestore.unindexed_fields if name not in exempt]:
+        if indexed := [name for name in unindexed_fields if name not in exempt]:
             yield Problem(f"indexed, and should not be: {', '.join(indexed)}", plan.deploy("setup"))
         state = _at(changed, (firestore.ttl_field, "ttlConfig", "state")) or "off"
         if state not in ("ACTIVE", "CREATING"):
             yield Problem(f"the expiry by {firestore.ttl_field} is {state}", plan.deploy("setup"))
 
-    at = (f"--collection-group={firestore.collection}", f"--database={firestore.database}")
+    at = (f"--collection-group={collection}", f"--database={firestore.database}")
     question = ("firestore", "indexes", "fields", "list", *at)
-    well = f"{firestore.collection} has its expiry and its index exemptions"
-    return Check("database", f"the fields of {firestore.collection}", question, well, judge)
+    well = f"{collection} has its expiry and its index exemptions"
+    return Check("database", f"the fields of {collection}", question, well, judge)
 
 
 def _accounts(plan: Plan) -> Check:

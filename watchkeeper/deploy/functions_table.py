@@ -133,6 +133,12 @@ class Firestore:
     collection: str
     ttl_field: str
     unindexed_fields: tuple[str, ...]
+    unindexed_run_fields: tuple[str, ...]
+
+    @property
+    def collections(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the collections, the jobs and their history, each with its fields that have no index."""
+        return {self.collection: self.unindexed_fields, f"{self.collection}_runs": self.unindexed_run_fields}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,13 +195,15 @@ def read_deployment(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> Dep
 
 
 def _firestore(table: "_Table") -> Firestore:
-    table.refuse_all_but("database", "location", "collection", "ttl_field", "unindexed_fields")
+    fields = ("unindexed_fields", "unindexed_run_fields")
+    table.refuse_all_but("database", "location", "collection", "ttl_field", *fields)
     return Firestore(
         database=table.text("database"),
         location=table.text("location"),
         collection=table.text("collection"),
         ttl_field=table.text("ttl_field"),
         unindexed_fields=table.texts("unindexed_fields"),
+        unindexed_run_fields=table.texts("unindexed_run_fields"),
     )
 
 

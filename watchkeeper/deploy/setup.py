@@ -16,24 +16,32 @@ def enable_apis(work: Work) -> None:
 
 
 def make_database(work: Work) -> None:
-    """Create the Firestore database, take its long fields out of the indexes, and let finished jobs expire."""
+    """Create the Firestore database, take its long fields out of the indexes, and let jobs and history expire."""
     firestore, gcloud = work.target.table.firestore, work.gcloud
     database = f"--database={firestore.database}"
     if gcloud.look("firestore", "databases", "describe", database, "--format=value(name)") is None:
         location = f"--location={firestore.location or work.target.region}"
         kind = ("--type=firestore-native", "--edition=standard", "--delete-protection")
         gcloud.run("firestore", "databases", "create", database, location, *kind, "--format=none")
-    at = (f"--collection-group={firestore.collection}", database)
+    for collection, unindexed_fields in firestore.collections.items():
+        at = (f"--collection-group={collection}", database)
+        for field in unindexed_fields:
+            _take_out_of_index(work, field, at)
+        _let_expire(work, firestore.ttl_field, at)
+
+
+def _take_out_of_index(work: Work, field: str, at: Sequence[str]) -> None:
     shows = "--format=value(indexConfig.usesAncestorConfig,indexConfig.indexes[0].state)"
-    for field in firestore.unindexed_fields:
-        found = gcloud.look("firestore", "indexes", "fields", "describe", field, *at, shows)
-        # Of a field that is exempt already nothing is left to show.
-        if found is None or found.strip():
-            gcloud.run("firestore", "indexes", "fields", "update", field, *at, "--disable-indexes", "--format=none")
-    ttl = ("firestore", "indexes", "fields", "describe", firestore.ttl_field, *at, "--format=value(ttlConfig.state)")
-    if gcloud.look(*ttl) not in ("ACTIVE", "CREATING"):
-        enable = ("--enable-ttl", "--async", "--format=none")
-        gcloud.run("firestore", "fields", "ttls", "update", firestore.ttl_field, *at, *enable)
+    found = work.gcloud.look("firestore", "indexes", "fields", "describe", field, *at, shows)
+    # Of a field that is exempt already nothing is left to show.
+    if found is None or found.strip():
+        work.gcloud.run("firestore", "indexes", "fields", "update", field, *at, "--disable-indexes", "--format=none")
+
+
+def _let_expire(work: Work, field: str, at: Sequence[str]) -> None:
+    ttl = ("firestore", "indexes", "fields", "describe", field, *at, "--format=value(ttlConfig.state)")
+    if work.gcloud.look(*ttl) not in ("ACTIVE", "CREATING"):
+        work.gcloud.run("firestore", "fields", "ttls", "update", field, *at, "--enable-ttl", "--async", "--format=none")
 
 
 def make_accounts(work: Work) -> None:

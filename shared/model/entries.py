@@ -1,0 +1,102 @@
+"""The history beside the jobs: one entry for each run, and for what was missed, derived from what a change adds.
+
+Of a run there is one entry, whoever writes it, and however often. Its id names the job, when the run was claimed, and
+the holder, so that a holder's own word on its run and that of whoever took the job from it are the same document.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from shared.model.history import Run, RunOutcome
+from shared.model.job import Job
+from shared.model.times import iso
+
+KEPT = timedelta(days=30)
+SEPARATOR = "~"  # no id of a job has it
+END = chr(ord(SEPARATOR) + 1)
+_LAST_MILLISECOND = 10**13 - 1  # in the year 2286
+_MILLISECOND = timedelta(milliseconds=1)
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One run of a job, or the occurrences that it missed, as the history keeps it.
+
+    `at` is when the run was claimed, and of what was missed the first occurrence; the history is in this order.
+    `attempt` counts from 1 within the occurrence.
+    """
+
+    id: str
+    job_id: str
+    job_type: str
+    at: datetime
+    attempt: int
+    run: Run
+    expire_at: datetime
+
+    @property
+    def is_of_a_run(self) -> bool:
+        """Return whether a holder took the job; what was missed has no run."""
+        return self.run.outcome is not RunOutcome.MISSED
+
+    @property
+    def execution_key(self) -> str:
+        """Return the name of the occurrence, as `Job.execution_key`."""
+        return f"{self.job_id}@{iso(self.run.schedule_at)}"
+
+
+def entries(before: Job, after: Job, *, kept: timedelta) -> list[Entry]:
+    """Return the entries of what a change adds to the job's own history, to be kept so long.
+
+    Where a holder died, and the occurrence was given up for it, that is one run: the end is its outcome.
+    """
+    added = _added(before.recent_runs, after.recent_runs)
+    if not added or not kept:
+        return []
+    ended = [run for run in added if run.outcome is not RunOutcome.MISSED][-1:]
+    return [_entry(before, run, kept) for run in added if run.outcome is RunOutcome.MISSED or run in ended]
+
+
+def _added(before: Sequence[Run], after: Sequence[Run]) -> Sequence[Run]:
+    """Return what stands behind the end of `before`, of which the first entries may have been dropped."""
+    if before is after:
+        return ()
+    most = min(len(before), len(after))
+    return next(after[kept:] for kept in range(most, -1, -1) if after[:kept] == before[len(before) - kept :])
+
+
+def _entry(before: Job, run: Run, kept: timedelta) -> Entry:
+    is_missed = run.outcome is RunOutcome.MISSED
+    at = run.schedule_at if is_missed else before.started_at or run.schedule_at
+    holder = "missed" if is_missed else hashlib.sha256((before.lease_token or "").encode()).hexdigest()[:12]
+    return Entry(
+        id=f"{_prefix(before.id, at)}-{holder}",
+        job_id=before.id,
+        job_type=before.job_type,
+        at=_EPOCH + _MILLISECOND * _milliseconds(at),
+        attempt=before.attempts + 1,
+        run=run,
+        expire_at=(run.ended_at or run.until or run.schedule_at) + kept,
+    )
+
+
+def ids_of(job_id: str, since: datetime | None = None) -> tuple[str, str]:
+    """Return between which texts the ids of a job's entries are, or of those since a time; the latest come first."""
+    end = job_id if since is None else _prefix(job_id, since)
+    return job_id + SEPARATOR, end + END
+
+
+def time_of(entry_id: str) -> datetime:
+    """Return the `at` of the entry with this id. Raises ValueError."""
+    return _EPOCH + _MILLISECOND * (_LAST_MILLISECOND - int(entry_id.rpartition(SEPARATOR)[2][:13]))
+
+
+def _prefix(job_id: str, at: datetime) -> str:
+    return f"{job_id}{SEPARATOR}{_LAST_MILLISECOND - _milliseconds(at):013}"
+
+
+def _milliseconds(at: datetime) -> int:
+    return min(max((at - _EPOCH) // _MILLISECOND, 0), _LAST_MILLISECOND)
