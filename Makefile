@@ -1,4 +1,6 @@
 # ARGS reaches the program behind a target, as in: make test ARGS="-k json"
+SHELL = bash
+.SHELLFLAGS = -o pipefail -c
 PYTHON ?= python3
 # In the order of the folders, so what takes longest begins first, and short files fill the gaps at the end.
 # Many container images forbid compiled files; each process would then compile every test, and the project, anew.
@@ -11,14 +13,25 @@ help: ## List the targets
 
 setup: .venv/made ## Make .venv with everything that is needed (PYTHON=python3.12 chooses the interpreter)
 
+# Another interpreter that somebody names makes it anew; without a name it stays as it is.
+version = $(shell $(1) -c 'import sys; print(sys.version)' 2>/dev/null)
+ifneq ($(origin PYTHON),file)
+ifneq ($(call version,"$(PYTHON)"),$(call version,.venv/bin/python))
+.PHONY: .venv/made
+endif
+endif
+
 .venv/made: pyproject.toml requirements-dev.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
 		|| { echo "error: $(PYTHON) is not Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.12" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo "error: $(PYTHON) lacks venv; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	"$(PYTHON)" -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Making .venv with $$("$(PYTHON)" --version) and $$(grep -c == requirements-dev.txt) packages, in about a minute:"
+	@"$(PYTHON)" -m venv --clear .venv
+	@# The list is complete, and the pip of Python 3.11 takes an extra of a package for one that is not pinned.
+	@.venv/bin/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt \
+		| awk '/^Collecting/ { printf "%s ", $$2; fflush() } /^Installing/ { print "\nInstalling them" ; fflush() }'
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 run: .venv/made ## Run the whole system on this machine (STORAGE=firestore keeps the jobs in the emulator)
@@ -57,8 +70,8 @@ lock: .venv/made ## Pin what the requirements.in files and pyproject.toml name
 		functions/*/requirements.in agent/examples/requirements.in --output-file requirements-dev.txt
 	@for folder in functions/*/; do \
 		echo "uv pip compile $${folder}requirements.in"; \
-		.venv/bin/uv pip compile --quiet $(ARGS) "$${folder}requirements.in" --constraints requirements-dev.txt \
-			--output-file "$${folder}requirements.txt" || exit 1; \
+		.venv/bin/uv pip compile --quiet $(ARGS) "$${folder}requirements.in" \
+			--constraints requirements-dev.txt --output-file "$${folder}requirements.txt" || exit 1; \
 	done
 
 screenshots: .venv/made ## Take the pictures in docs/images anew, with a headless Chromium
