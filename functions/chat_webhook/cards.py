@@ -3,18 +3,18 @@
 https://developers.google.com/workspace/chat/api/reference/rest/v1/cards
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from html import escape as escape_html
 from typing import Any
 
 from job_words import text_of
-from orders import Order, When
+from orders import Order, When, proposal_of
 from seal import NAME as SEAL
 from seal import Seal
+from shared.handlers.proposal import packed
 from shared.model.history import Run
 from shared.model.job import Job
 from shared.model.recurrence import load_timezone, oddities
@@ -78,6 +78,12 @@ class Asker:
     def parameters(self) -> dict[str, str]:
         return {"user": self.user, "by": self.email, **({"name": self.name} if self.name else {})}
 
+    @property
+    def told(self) -> dict[str, str]:
+        """Return what an agent is told of them when a job asks it."""
+        known = {"display_name": self.name, "user_name": self.user}
+        return {name: value for name, value in known.items() if value}
+
 
 class Cards:
     """Makes cards whose buttons call `function` and whose times are those of `timezone`.
@@ -107,8 +113,8 @@ class Cards:
         """
         given = {"id": job_id, **asker.parameters, "timezone": order.timezone}
         anyone = {"anyone": "yes"} if asker.name else {}
-        packed = {"order": _packed(order), **anyone}
-        confirm = self._button("Confirm", "confirm", id=job_id, **asker.parameters, **packed)
+        ordered = {"order": packed(proposal_of(order)), **anyone}
+        confirm = self._button("Confirm", "confirm", id=job_id, **asker.parameters, **ordered)
         change = (self._button("Change", "change", **given),) if self.takes_fields else ()
         widgets = [self._times(order), _text(_doing(order))]
         if anyone:
@@ -273,15 +279,6 @@ def note(says: str) -> Card:
     return {"sections": [{"widgets": [_text(says)]}]}
 
 
-def unpacked(text: str) -> Order:
-    """Read the order from a confirmation. Raises one of Python's own errors for anything else."""
-    fields = json.loads(text)
-    at, until = (moment_of(fields.pop(name, None)) for name in ("at", "until"))
-    days = tuple(date.fromisoformat(day) for day in fields.pop("except_dates", ()))
-    cron, every = fields.pop("cron", None), fields.pop("every", None)
-    return Order(**fields, when=When(at=at, until=until, except_dates=days, cron=cron, every=every))
-
-
 def moment_of(text: str | None) -> datetime | None:
     """Read a time from a button, if there is one. Raises ValueError or TypeError for anything else."""
     if text is None:
@@ -290,14 +287,6 @@ def moment_of(text: str | None) -> datetime | None:
     if moment.tzinfo is None:
         raise ValueError("a time without its zone")
     return moment.astimezone(UTC)
-
-
-def _packed(order: Order) -> str:
-    fields = {"kind": order.kind, "text": order.text, "timezone": order.timezone, "everybody": order.everybody}
-    asked = order.when
-    times = {"at": asked.at and iso(asked.at), "until": asked.until and iso(asked.until), "cron": asked.cron}
-    days = [day.isoformat() for day in asked.except_dates]
-    return json.dumps({**fields, **times, "every": asked.every, "except_dates": days})
 
 
 def _doing(order: Order) -> str:

@@ -8,17 +8,18 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from cards import EXAMPLES, Asker, Cards, moment_of, note, title, unpacked
+from cards import EXAMPLES, Asker, Cards, moment_of, note, title
 from chat_event import COMMANDS, Event, Kind
 from chat_reply import Reply, says, shows
 from job_words import Command, matching, nearest_clock, read_command
-from orders import NotUnderstood, Order, When
+from orders import NotUnderstood, Order, When, order_of
 from shared.errors import InvalidInput, InvalidSettings
-from shared.handlers.agent import AgentContext, as_message, load_agent, log_failure
+from shared.handlers.agent import AgentContext, Proposal, as_answer, load_agent, log_failure
+from shared.handlers.proposal import first_run, unpacked
 from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
 from shared.logs import hashed
 from shared.model.definition import InvalidJob
@@ -50,6 +51,7 @@ NO_JOB = (
     "No job in this space fits {}; nothing is changed. jobs lists what is scheduled.",
     "There is no reminder in this thread to snooze. Write snooze in the thread of a reminder.",
 )
+NO_PROPOSAL = "My agent proposed a job that cannot be scheduled: {}. Nothing is scheduled."
 LATER = "This takes longer than Chat waits for an answer. I will post the answer here."
 
 
@@ -153,6 +155,8 @@ class Conversation:
                 return self._schedule(given)
             case "change":
                 return self._change(given)
+            case "proposed":
+                return self._proposed(given)
             case "discard":
                 return self._confirmed_before(given) or shows(note("Discarded; nothing is scheduled."), replaces=True)
             case "show":
@@ -202,7 +206,7 @@ class Conversation:
             self.cards.unclear(str(exc), exc.suggestions, job_id=job_id, asker=asker, timezone=timezone, phrase=phrase)
         )
 
-    def _change(self, given: Mapping[str, str]) -> Reply:
+    def _change(self, given: Mapping[str, str]) -> Reply | None:
         """Read the request again as it stands on a button or in the card's fields, in the zone that stands there."""
         asker = self._asker_of(given)
         if asker.email != self.event.email:
@@ -214,9 +218,13 @@ class Conversation:
         try:
             order = self._understood(phrase, timezone)
         except NotUnderstood as exc:
+            if self.agent and exc.is_for_agent:
+                return self._ask_agent(phrase)
             return self._unclear(exc, phrase, job_id, asker, timezone)
         if order:
             return self._confirm(order, phrase, job_id, asker, replaces=True)
+        if self.agent:
+            return self._ask_agent(phrase)
         return self._help("I do not understand that as something to schedule")
 
     def _confirmed_before(self, given: Mapping[str, str]) -> Reply | None:
@@ -227,10 +235,7 @@ class Conversation:
             return None
 
     def _schedule(self, given: Mapping[str, str]) -> Reply:
-        try:
-            order = unpacked(given.get("order", ""))
-        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
-            raise InvalidInput("this card can no longer be confirmed; repeat the command") from None
+        order = order_of(unpacked(given.get("order", "")), self.timezone)
         asker = self._asker_of(given)
         if asker.email != self.event.email and "anyone" not in given:
             return says(NOT_YOURS, for_one=True)
@@ -238,7 +243,7 @@ class Conversation:
         if when.at is not None and not when.recurs and when.at < self.now - timedelta(minutes=1):
             over = shows(note("That time has passed; nothing is scheduled. Repeat the command."), replaces=True)
             return self._confirmed_before(given) or over
-        job_type, payload = self._payload(order, asker.user, given.get("id", ""))
+        job_type, payload = self._payload(order, asker, given.get("id", ""))
         try:
             scheduled = self.jobs().schedule(
                 job_type,
@@ -262,19 +267,25 @@ class Conversation:
             return shows(self.cards.job(scheduled.job, "This was confirmed before."), replaces=True)
         return shows(self.cards.scheduled(scheduled.job), replaces=True)
 
-    def _payload(self, order: Order, user: str, job_id: str) -> tuple[str, dict[str, Any]]:
+    def _payload(self, order: Order, asker: Asker, job_id: str) -> tuple[str, dict[str, Any]]:
         if order.kind == "ask":
             asked = {"prompt": order.text, "timezone": order.timezone, "space_kind": self._space_kind}
-            return "agent", {**asked, **self._place}
+            return "agent", {**asked, **asker.told, **self._place}
         if order.kind == "post":
             return "chat_message", {"text": order.text, **self._place}
-        mention = "<users/all> " if order.everybody else f"<{user}> " if user else ""
+        mention = "<users/all> " if order.everybody else f"<{asker.user}> " if asker.user else ""
         buttons = {"cardsV2": self.cards.reminder(job_id)}
         return "chat_message", {"text": f"{mention}{order.text}", **buttons, **self._place}
 
     @property
     def _place(self) -> dict[str, str]:
         return {"space": self.event.space, **({"thread": self.event.thread} if self.event.thread else {})}
+
+    @property
+    def _told(self) -> dict[str, str]:
+        """Return what a job tells the agent of who asks."""
+        known = {"display_name": self.event.display_name, "user_name": self.event.user}
+        return {name: value for name, value in known.items() if value}
 
     @property
     def _space_kind(self) -> str:
@@ -449,6 +460,7 @@ class Conversation:
             now=self.now,
             space_kind=self._space_kind,
             display_name=self.event.display_name,
+            user_name=self.event.user,
             message_name=self.event.message,
         )
         answers: queue.Queue[Any] = queue.Queue()  # see shared.running.workers
@@ -458,7 +470,7 @@ class Conversation:
 
             try:
                 agent = load_agent(self.agent)
-                answers.put(as_message(agent(text, with_jobs(context, self.jobs))) if agent else None)
+                answers.put(as_answer(agent(text, with_jobs(context, self.jobs))) if agent else None)
             except BaseException as exc:  # the user's code: whatever it raises must not cost the reply
                 answers.put(exc)
 
@@ -466,8 +478,7 @@ class Conversation:
         try:
             answer = answers.get(timeout=self.agent_limit.total_seconds())
         except queue.Empty:
-            name = {"display_name": self.event.display_name} if self.event.display_name else {}
-            asked = {"timezone": self.timezone, "space_kind": self._space_kind, **name}
+            asked = {"timezone": self.timezone, "space_kind": self._space_kind, **self._told}
             prompt = {"prompt": text, **asked, **self._place}
             with suppress(AlreadyScheduled):  # by the same message, which was delivered twice
                 self.jobs().schedule("agent", prompt, id=job_id, at=asked_at, space=self.event.space, by=self._by)
@@ -478,7 +489,28 @@ class Conversation:
         if isinstance(answer, BaseException):
             log_failure("The agent", answer)
             return says(SORRY.format(self.trace_id))
+        if isinstance(answer, Proposal):
+            return self._propose(answer, self.timezone, self._new_id(f"proposal {text}"), self._asker, phrase=text)
         return None if answer is None else Reply(message=answer)
+
+    def _propose(
+        self, proposal: Proposal, timezone: str, job_id: str, asker: Asker, *, phrase: str = "", replaces: bool = False
+    ) -> Reply:
+        """Show what the agent proposes as the card that people get for what they ask for."""
+        try:
+            first = first_run(proposal, timezone, self.now)
+        except InvalidInput as exc:
+            return says(NO_PROPOSAL.format(exc))
+        if proposal.every and proposal.at is None:
+            proposal = replace(proposal, at=first)  # the card and the job then count from the same moment
+        return self._confirm(order_of(proposal, timezone), phrase, job_id, asker, replaces=replaces)
+
+    def _proposed(self, given: Mapping[str, str]) -> Reply:
+        """Show the proposal that a job has posted."""
+        packed = given.get("proposal", "")
+        asker, job_id = self._asker_of(given), self._new_id(f"proposal {packed}")
+        zone = given.get("timezone") or self.timezone
+        return self._propose(unpacked(packed), zone, job_id, asker, replaces=True)
 
 
 def _is_reminder(job: Job) -> bool:

@@ -4,13 +4,16 @@ They are apart from what reads them, whose expressions are compiled only when so
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 from shared.errors import InvalidInput
+from shared.handlers.proposal import Kind as ProposedKind
+from shared.handlers.proposal import Proposal
 from shared.model.schedule import Schedule
 
 Kind = Literal["remind", "post", "ask"]
+PROPOSED: dict[Kind, ProposedKind] = {"remind": "reminder", "post": "message", "ask": "question"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,3 +72,33 @@ class NotUnderstood(InvalidInput):
     def is_for_agent(self) -> bool:
         """Return whether an agent may understand more of it."""
         return not self.suggestions and not self.is_final
+
+
+def proposal_of(order: Order) -> Proposal:
+    """Return an order as it travels in the button that confirms it."""
+    asked = order.when
+    return Proposal(
+        kind=PROPOSED[order.kind],
+        text=order.text,
+        at=asked.at,
+        cron=asked.cron,
+        every=asked.every,
+        timezone=order.timezone,
+        until=asked.until,
+        except_dates=asked.except_dates,
+        everybody=order.everybody,
+    )
+
+
+def order_of(proposal: Proposal, timezone: str) -> Order:
+    """Return the order for a proposal, whose schedule is read in `timezone` if it names none."""
+    kind = next(kind for kind, proposed in PROPOSED.items() if proposed == proposal.kind)
+    asked = When(
+        at=proposal.at and proposal.at.astimezone(UTC),
+        cron=proposal.cron,
+        every=proposal.every,
+        until=proposal.until and proposal.until.astimezone(UTC),
+        except_dates=proposal.except_dates,
+    )
+    zone = proposal.timezone or timezone
+    return Order(kind=kind, text=proposal.text, timezone=zone, when=asked, everybody=proposal.everybody)

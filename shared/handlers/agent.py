@@ -1,8 +1,8 @@
 """The user's own agent, `CHAT_AGENT=module:function`: how it is found and asked, and how its answer becomes a message.
 
-It is a plain function of a text and an `AgentContext` that returns a text, a card or a whole Chat message, or None
-where it has nothing to say; `agent/chat.py` is an example. Chat asks it within a request, and a job of type `agent` at
-its set time.
+It is a plain function of a text and an `AgentContext`. It returns a text, a card or a whole Chat message, a `Proposal`
+of a job, or None where it has nothing to say; `agent/chat.py` is an example. Chat asks it within a request, and a job
+of type `agent` at its set time.
 """
 
 import importlib
@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.errors import InvalidSettings
+from shared.handlers.proposal import Proposal as Proposal  # an agent finds all that it needs here
 from shared.handlers.space_jobs import SpaceJobs
 
 log = logging.getLogger("watchkeeper.chat")
@@ -24,6 +25,7 @@ log = logging.getLogger("watchkeeper.chat")
 MAX_BYTES = 32_000  # of a message, cards included
 TEXT_IS_CUT = " ... (cut: the answer was longer than Chat takes)"
 SPACE_KINDS = ("direct", "space", "group")
+ASKER = ("space_kind", "session_key", "display_name", "user_name", "locale")  # of a context, and a job's payload
 PART_BYTES = MAX_BYTES - 500  # leaves room for the name of a thread
 MOST_PARTS = 10  # of one text
 CARDS_ARE_LEFT_OUT = "(The cards are left out: they were longer than Chat takes.)"
@@ -33,7 +35,8 @@ CARDS_ARE_LEFT_OUT = "(The cards are left out: they were longer than Chat takes.
 class AgentContext:
     """What the agent knows about who asks, and where. What is not known is empty.
 
-    `user` is an e-mail address, or who made the job. `timezone` is the name of the zone that the user's times are in.
+    `user` is an e-mail address, or who made the job; `user_name` is Chat's own name of them, and `<users/ID>` in a text
+    mentions them. `timezone` is the name of the zone that the user's times are in.
     `idempotency_key` is the same when the same thing is asked again: pass it on to whatever must not happen twice.
 
     `space_kind` is "direct", "space" or "group". `session_key` names the conversation: the space where it is a direct
@@ -52,6 +55,7 @@ class AgentContext:
     space_kind: str = ""
     session_key: str = ""
     display_name: str = ""
+    user_name: str = ""
     locale: str = ""
     message_name: str = ""
     formatted_text: str = field(default="", repr=False)
@@ -66,7 +70,7 @@ class AgentContext:
             object.__setattr__(self, "session_key", self.space if is_direct else self.thread or self.space)
 
 
-Answer = str | Mapping[str, Any] | None
+Answer = str | Mapping[str, Any] | Proposal | None
 Agent = Callable[[str, AgentContext], Answer]
 
 
@@ -94,8 +98,13 @@ def _unusable(name: str, problem: str) -> InvalidSettings:
     return InvalidSettings(f"CHAT_AGENT is {name[:100]!r}: {problem}", ("CHAT_AGENT",))
 
 
+def as_answer(answer: object) -> Proposal | dict[str, Any] | None:
+    """Return what an agent answered: a proposal as it is, anything else as `as_message` does."""
+    return answer if isinstance(answer, Proposal) else as_message(answer)
+
+
 def as_message(answer: object) -> dict[str, Any] | None:
-    """Return the Chat message for an answer: a text, a card, or a whole message. None where it has nothing to say.
+    """Return the Chat message for a text, a card, or a whole message. None where it has nothing to say.
 
     Nothing to say is None, a blank text, or a message without a text and cards. Raises TypeError or ValueError for
     anything else; the error quotes nothing of the answer.
@@ -105,7 +114,8 @@ def as_message(answer: object) -> dict[str, Any] | None:
     if isinstance(answer, str):
         answer = {"text": answer}
     if not isinstance(answer, Mapping):
-        raise TypeError(f"the agent must return a text, a card or a Chat message, not {type(answer).__name__}")
+        kind = type(answer).__name__
+        raise TypeError(f"the agent must return a text, a card, a Chat message or a Proposal, not {kind}")
     if not answer.keys() & {"text", "cardsV2"} and answer.keys() & {"sections", "header"}:
         answer = {"cardsV2": [{"cardId": "agent", "card": answer}]}
     if answer and not answer.keys() & {"text", "cardsV2"}:

@@ -20,8 +20,9 @@ from functools import wraps
 from typing import Any, Literal
 
 from shared.errors import InvalidInput
-from shared.handlers.agent import AgentContext
+from shared.handlers.agent import ASKER, AgentContext, Proposal
 from shared.handlers.space_jobs import MOST_JOBS, AllJobs, SpaceJobs
+from shared.model.definition import parse_dates
 from shared.model.job import Job
 from shared.model.recurrence import load_timezone
 from shared.model.wording import for_space, local_time, person, why
@@ -37,7 +38,7 @@ def with_jobs(context: AgentContext, open_jobs: Callable[[], AllJobs]) -> AgentC
     read = Environment(os.environ)
     most = read.number("CHAT_MOST_JOBS", MOST_JOBS, least=0, most=100_000)
     read.refuse_problems()
-    known = {name: getattr(context, name) for name in ("space_kind", "session_key", "display_name")}
+    known = {name: getattr(context, name) for name in ASKER}
     jobs = SpaceJobs(
         open=open_jobs,
         space=context.space,
@@ -150,6 +151,43 @@ def agent_tools(context: AgentContext) -> list[Tool]:
         cancel_job,
     ]
     return [_answering(tool) for tool in tools]
+
+
+def proposer(context: AgentContext) -> Callable[..., Proposal]:
+    """Return the tool that makes a proposal, for an agent whose jobs a person is to confirm; it is the agent's answer.
+
+    Unlike the other tools it raises InvalidInput for what cannot be scheduled; the text of that is for the model.
+    """
+
+    def propose_job(
+        kind: Literal["reminder", "message", "question"],
+        text: str,
+        at: str = "",
+        cron: str = "",
+        every: str = "",
+        timezone: str = "",
+        until: str = "",
+        except_dates: list[str] | None = None,
+    ) -> Proposal:
+        """Propose a job, which the person sees and confirms: a reminder to them, a message, or a question to you.
+
+        Give `at` for once, or `cron` (five fields) or `every` (such as 90m, 13h, 6d, 2w) for again and again; then `at`
+        is the start, `until` the end, and `except_dates` are days off (2026-12-24). Times are ISO 8601, by the clocks
+        of `timezone` (an IANA name), by default those of who asks.
+        """
+        zone = timezone or context.timezone
+        return Proposal(
+            kind=kind,
+            text=text,
+            at=read_time(at, zone) if at else None,
+            cron=cron or None,
+            every=every or None,
+            timezone=zone,
+            until=read_time(until, zone) if until else None,
+            except_dates=parse_dates(except_dates or ()),
+        )
+
+    return propose_job
 
 
 def read_time(text: str, timezone: str) -> datetime:

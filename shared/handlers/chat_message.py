@@ -17,10 +17,13 @@ from http.client import HTTPException, responses
 from typing import Any, cast
 from urllib.parse import urlencode
 
+from shared.errors import InvalidInput
 from shared.handlers.agent import (
+    ASKER,
     SPACE_KINDS,
     AgentContext,
-    as_message,
+    Proposal,
+    as_answer,
     encoded,
     in_parts,
     load_agent,
@@ -28,18 +31,18 @@ from shared.handlers.agent import (
 )
 from shared.handlers.agent_tools import with_jobs
 from shared.handlers.http_request import parse_retry_after
+from shared.handlers.proposal import proposed_message
 from shared.handlers.registry import LONGEST_IN_QUEUE, Cancel, Context, InvalidPayload, Payload, Snooze, handler
 from shared.handlers.space_jobs import AllJobs
 from shared.model.recurrence import InvalidSchedule, load_timezone
 from shared.model.wording import person
-from shared.settings import Environment, http_url
+from shared.settings import ANY_FUNCTION, Environment, http_url
 from shared.web.google_credentials import NoToken, access_token
 from shared.web.outbound import Response, any_address, exchange, read_target
 
 SCOPE = "https://www.googleapis.com/auth/chat.bot"
 ENDPOINT = "https://chat.googleapis.com"
 TIMEOUT_SECONDS = 10  # for a token, and for each request
-ASKER = ("space_kind", "session_key", "display_name")  # of an agent's payload, and its context
 MAX_ASKER_CHARACTERS = 500
 MAX_AGENT_SECONDS = LONGEST_IN_QUEUE // timedelta(seconds=1)
 MAX_ANSWER_BYTES = 2**20  # a message comes back with all that it holds
@@ -77,8 +80,7 @@ def check_message(payload: Payload) -> None:
 def check_question(payload: Payload) -> None:
     """Check the payload of a question to the agent. Raises InvalidPayload.
 
-    It is {prompt, space, thread, timeout_seconds}, and what the agent is told of who asks: {timezone, space_kind,
-    session_key, display_name}.
+    It is {prompt, space, thread, timeout_seconds}, and what the agent is told of who asks: {timezone} and ASKER.
     """
     _check_place(payload, "agent", "prompt", "timeout_seconds", "timezone", *ASKER)
     seconds = payload.get("timeout_seconds", 1)
@@ -144,7 +146,8 @@ def chat_message(payload: Payload, context: Context) -> None:
 def agent(payload: Payload, context: Context) -> object:
     """Ask the user's agent, post its answer if it has one, and return the text of that, or the message without one.
 
-    Raises AgentFailed, and passes on an agent's own Snooze and Cancel.
+    A proposal is posted with a button that brings its Confirm card. Raises AgentFailed, and passes on an agent's own
+    Snooze and Cancel.
     """
     read = Environment(os.environ)
     timezone = read.parsed("SCHEDULER_TIMEZONE", "UTC", lambda text: load_timezone(text).key)
@@ -163,16 +166,32 @@ def agent(payload: Payload, context: Context) -> object:
     )
     question = with_jobs(question, _open_jobs)
     try:
-        answer = as_message(ask(payload["prompt"], question))
+        answer = as_answer(ask(payload["prompt"], question))
     except (Snooze, Cancel):
         raise
     except Exception as exc:
         log_failure("The agent", exc)
         raise AgentFailed(f"the agent raised {type(exc).__name__}; see the log for the location") from None
+    if isinstance(answer, Proposal):
+        answer = _proposed(answer, question, context.created_by)
     if answer is None:
         return None
     post(answer, payload, context)
     return answer.get("text", answer)
+
+
+def _proposed(proposal: Proposal, question: AgentContext, created_by: str | None) -> dict[str, Any]:
+    """Return the message that shows a proposal. The job would be of who made this one, or of who confirms it."""
+    read = Environment(os.environ)
+    function = read.parsed("PUBLIC_URL", "", http_url) or ANY_FUNCTION
+    read.refuse_problems()
+    name = "" if question.space_kind == "direct" else question.display_name or question.user
+    asker = {"user": question.user_name, "by": question.user, **({"name": name} if name else {})}
+    by = asker if (created_by or "").startswith(("chat:", "agent:")) else {}
+    try:
+        return proposed_message(proposal, by, timezone=question.timezone, now=question.now, function=function)
+    except InvalidInput as exc:
+        raise AgentFailed(f"the agent proposed a job that cannot be scheduled: {exc}") from None
 
 
 def _open_jobs() -> AllJobs:

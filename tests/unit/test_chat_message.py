@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import run
@@ -26,12 +26,14 @@ from shared.handlers import (
     load_handlers,
 )
 from shared.handlers import chat_message as module
-from shared.handlers.agent import MAX_BYTES, AgentContext
+from shared.handlers.agent import MAX_BYTES, AgentContext, Proposal
 from shared.handlers.chat_message import AgentFailed, NotPosted, agent, chat_message
+from shared.handlers.proposal import unpacked
 from shared.jobs import open_jobs
 from shared.settings import PROJECT_FOLDER
 from shared.web import google_credentials
 from shared.web.google_credentials import access_token
+from tests.chatting import buttons_of
 from tests.servers import Answer, HttpServer, drip, head, raw, redirect, reply
 from watchkeeper.fakes.chat import Chat
 from watchkeeper.fakes.google_oauth import GoogleOAuth
@@ -629,6 +631,57 @@ def test_an_agent_with_nothing_to_say_has_succeeded(google: Google, monkeypatch:
     agent(QUESTION, context_of())
 
     assert google.chat.requests == []
+
+
+PROPOSED = Proposal(kind="message", text="tea", at=NOW + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("told", "created_by", "asker"),
+    [
+        pytest.param(
+            {"display_name": "Ada", "user_name": "users/104"},
+            "chat:ada@example.com",
+            {"user": "users/104", "by": "ada@example.com", "name": "Ada"},
+            id="in-chat",
+        ),
+        pytest.param(
+            {"space_kind": "direct", "display_name": "Ada"},
+            "agent:ada@example.com",
+            {"user": "", "by": "ada@example.com"},
+            id="direct",
+        ),
+        pytest.param({}, "cli:ada", {}, id="by-an-operator"),
+    ],
+)
+def test_a_proposal_is_posted_with_a_button(
+    google: Google, monkeypatch: pytest.MonkeyPatch, told: dict[str, str], created_by: str, asker: dict[str, str]
+) -> None:
+    """Tapping it brings the card to confirm; the job would be of who made this one in Chat, else of who confirms."""
+    sys.modules["my_agent"] = agents = ModuleType("my_agent")
+    agents.propose = lambda text, context: PROPOSED  # type: ignore[attr-defined]
+    monkeypatch.setenv("CHAT_AGENT", "my_agent:propose")
+    monkeypatch.setenv("PUBLIC_URL", "https://example.com/chat")
+
+    agent({**QUESTION, **told}, context_of(created_by=created_by))
+
+    (posted,) = google.chat.messages
+    (found,) = buttons_of(posted.body)
+    action = found["onClick"]["action"]
+    assert action["function"] == "https://example.com/chat"
+    parameters = {pair["key"]: pair["value"] for pair in action["parameters"]}
+    assert unpacked(parameters.pop("proposal")) == PROPOSED
+    assert parameters == {"action": "proposed", "timezone": "UTC", **asker}
+
+
+def test_a_proposal_that_has_passed_fails_the_job(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is posted; the agent is asked again."""
+    sys.modules["my_agent"] = agents = ModuleType("my_agent")
+    agents.propose = lambda text, context: replace(PROPOSED, at=NOW - timedelta(days=1))  # type: ignore[attr-defined]
+    monkeypatch.setenv("CHAT_AGENT", "my_agent:propose")
+
+    assert "cannot be scheduled: 2026-11-20T09:00:00Z has passed" in str(failure(agent, QUESTION))
+    assert google.texts() == []
 
 
 def test_without_an_agent_there_is_nobody_to_ask(google: Google) -> None:

@@ -17,8 +17,9 @@ from conversation import LISTED, NOT_OURS, Conversation
 from seal import Seal
 from shared.errors import InvalidInput
 from shared.handlers import load_handlers
-from shared.handlers.agent import AgentContext
-from shared.handlers.agent_tools import agent_tools
+from shared.handlers.agent import AgentContext, Proposal
+from shared.handlers.agent_tools import agent_tools, proposer
+from shared.handlers.proposal import proposed_message
 from shared.jobs import Jobs, UnknownJob
 from shared.model.history import Result
 from shared.model.job import Job
@@ -35,6 +36,7 @@ from tests.chatting import (
     Classic,
     button,
     buttons_of,
+    checked,
     from_person,
     message_of,
     replaces,
@@ -47,6 +49,8 @@ REMIND = "remind me in 20 minutes to stretch"
 WEEKDAYS = 'every weekday at 9:00 post "stand-up"'
 HOUR = timedelta(hours=1)
 MOMENT = timedelta(microseconds=1)
+ADA = {"display_name": "Ada", "user_name": "users/104"}  # as a job tells the agent of her
+BOB = {"name": "users/105", "displayName": "Bob", "email": "bob@example.com"}
 
 
 @dataclass
@@ -88,6 +92,8 @@ class Chat:
         )
         reply = rendered(conversation.answer(), event)
         assert not reply or ("hostAppDataAction" in reply) is self.app.is_add_on
+        if reply:
+            checked(reply)
         return reply
 
     def all(self) -> list[Job]:
@@ -144,7 +150,7 @@ def test_a_reminder_goes_from_words_to_a_job(chat: Chat, now: datetime) -> None:
         pytest.param(
             'tomorrow at 9 ask "what is new?"',
             "agent",
-            {"prompt": "what is new?", "timezone": "Europe/Berlin", "space_kind": "space"},
+            {"prompt": "what is new?", "timezone": "Europe/Berlin", "space_kind": "space", **ADA},
             id="ask",
         ),
     ],
@@ -1146,6 +1152,7 @@ def test_everything_else_goes_to_the_agent(chat: Chat, text: str) -> None:
     assert (said, context.space, context.thread, context.user) == (text, SPACE, THREAD, "ada@example.com")
     assert (context.timezone, context.now) == ("Europe/Berlin", chat.now)
     assert (context.space_kind, context.session_key, context.display_name) == ("space", THREAD, "Ada")
+    assert context.user_name == "users/104"
 
 
 def test_the_agent_can_manage_the_jobs_of_its_space(chat: Chat) -> None:
@@ -1197,9 +1204,123 @@ def test_an_agent_that_takes_long_answers_by_a_job(chat: Chat) -> None:
     assert "I will post the answer here" in message_of(replies[0])["text"]
     assert job.job_type == "agent"
     assert chat.now <= job.schedule_at < chat.now + timedelta(seconds=1)
-    asker = {"timezone": "Europe/Berlin", "space_kind": "space", "display_name": "Ada"}
+    asker = {"timezone": "Europe/Berlin", "space_kind": "space", **ADA}
     assert job.payload == {"prompt": "think hard", **asker, "space": SPACE, "thread": THREAD}
     assert slow_keys[0] == job.execution_key
+
+
+def proposing(text: str, context: AgentContext) -> Proposal:
+    """Propose what the text is the JSON of, and nothing but a daily question for other texts."""
+    given = json.loads(text) if text.startswith("{") else {"kind": "question", "text": text, "cron": "0 9 * * *"}
+    return proposer(context)(**given)
+
+
+@pytest.mark.parametrize(
+    ("proposed", "says", "job_type", "payload"),
+    [
+        pytest.param(
+            {"kind": "reminder", "text": "call mum", "at": "2026-11-24T17:00"},
+            "I remind you: call mum",
+            "chat_message",
+            {"text": "<users/104> call mum"},
+            id="reminder",
+        ),
+        pytest.param(
+            {
+                "kind": "message",
+                "text": "stand-up",
+                "every": "2w",
+                "until": "2027-06-01",
+                "except_dates": ["2026-12-24"],
+            },
+            "Every 2 weeks (Europe/Berlin), until Tue 1 Jun 2027, 00:00, except 24 Dec 2026",
+            "chat_message",
+            {"text": "stand-up"},
+            id="message",
+        ),
+        pytest.param(
+            {"kind": "question", "text": "is it green?", "cron": "0 9 * * *", "timezone": "Asia/Tokyo"},
+            "I ask the agent: is it green?",
+            "agent",
+            {"prompt": "is it green?", "timezone": "Asia/Tokyo", "space_kind": "space", **ADA},
+            id="question",
+        ),
+    ],
+)
+def test_what_the_agent_proposes_is_confirmed_by_a_person(
+    chat: Chat, proposed: dict[str, Any], says: str, job_type: str, payload: dict[str, str]
+) -> None:
+    """It is the card that people get for what they ask for themselves; the job is of who asked the agent."""
+    chat.agent = f"{AGENT}:proposing"
+
+    asked = chat.say(json.dumps(proposed))
+    before = chat.all()
+    chat.send(from_person(chat.app.click(button(asked, "Confirm"), name="card"), **BOB))
+
+    (job,) = chat.all()
+    assert before == []
+    assert "Shall I do this?" in words_of(asked)
+    assert says in words_of(asked)
+    assert (job.created_by, job.updated_by) == ("chat:ada@example.com", "chat:bob@example.com")
+    written = {name: value for name, value in job.payload.items() if name != "cardsV2"}
+    assert (job.job_type, written) == (job_type, {**payload, "space": SPACE, "thread": THREAD})
+    assert job.timezone == (proposed.get("timezone", "Europe/Berlin") if job.is_recurring else None)
+
+
+@pytest.mark.parametrize(
+    ("proposed", "says"),
+    [
+        pytest.param({"at": "2026-11-20T17:00"}, "2026-11-20T16:00:00Z has passed", id="past"),
+        pytest.param({"cron": "0 9 * * *", "until": "2026-11-21"}, "its schedule never comes", id="never"),
+    ],
+)
+def test_a_proposal_that_never_would_run_is_told(chat: Chat, proposed: dict[str, str], says: str) -> None:
+    """There is nothing to confirm."""
+    chat.agent = f"{AGENT}:proposing"
+
+    reply = chat.say(json.dumps({"kind": "message", "text": "x", **proposed}))
+
+    assert says in message_of(reply)["text"]
+    assert buttons_of(reply) == []
+
+
+def test_a_proposal_is_said_differently_to_the_agent(chat: Chat) -> None:
+    """What stands in its field is for the agent, as it was before; what the grammar reads is a card at once."""
+    chat.agent = f"{AGENT}:proposing"
+    asked = chat.say("keep an eye on the build")
+
+    again = chat.tap(asked, "Change", inputs={"phrase": "keep an eye on the tests"})
+    read = chat.tap(asked, "Change", inputs={"phrase": REMIND})
+
+    assert "I ask the agent: keep an eye on the tests" in words_of(again)
+    assert "I remind you: stretch" in words_of(read)
+
+
+def test_a_proposal_of_a_job_is_confirmed_as_of_who_made_that_job(chat: Chat, now: datetime) -> None:
+    """The job posts what it is, with a button that brings the card."""
+    tea = Proposal(kind="reminder", text="tea <3", every="1d", at=now + HOUR)
+    asker = {"user": "users/104", "by": "ada@example.com", "name": "Ada"}
+    posted = proposed_message(tea, asker, timezone="Europe/Berlin", now=now, function="https://example.com/chat")
+
+    card = chat.send(from_person(chat.app.click(button(posted, "Look at it"), name="card"), **BOB))
+    chat.tap(card, "Confirm")
+
+    (job,) = chat.all()
+    assert checked(posted)
+    assert "I remind: tea &lt;3\nEvery day, first at Sat 21 Nov 2026, 11:00 (Europe/Berlin)" in words_of(posted)
+    assert replaces(card)
+    assert "Anyone in this space may confirm it; Ada asked for it" in words_of(card)
+    assert (job.created_by, job.payload["text"]) == ("chat:ada@example.com", "<users/104> tea <3")
+    assert (job.every, job.timezone) == ("1d", "Europe/Berlin")
+
+
+@pytest.mark.parametrize("packed", ["", "[]", "{}", '{"kind": "magic", "text": "x", "cron": "0 9 * * *"}'])
+def test_a_button_without_a_proposal_is_refused(chat: Chat, packed: str) -> None:
+    """Whatever it carries."""
+    posted = made_up(action="proposed", proposal=packed)
+
+    with pytest.raises(InvalidInput):
+        chat.send(chat.app.click(posted, name="card"))
 
 
 @pytest.mark.parametrize("text", ["remind me soonish to call Bob", "remind me when it rains", "dance!"])
