@@ -1,5 +1,10 @@
-"""Structured logs: one JSON object a line, as Cloud Logging reads it, with the trace of the request on every line."""
+"""Structured logs: one JSON object a line, as Cloud Logging reads it, with the trace of the request on every line.
 
+What is logged or printed while a handler runs, by whatever library, names the job, its occurrence and the attempt. A
+thread that a handler starts by itself has no part in that, unless it runs in a copy of the context.
+"""
+
+import builtins
 import hashlib
 import json
 import logging
@@ -8,6 +13,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 # Cloud Logging drops an entry of more than 256 KB, its alert with it. The framework adds to a line, too. All sizes are
@@ -22,6 +28,11 @@ MOST_FIELDS = 16
 _WIDEST = 12  # bytes as JSON of one character
 
 trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+_NO_JOB: Mapping[str, Any] = MappingProxyType({})
+job_fields: ContextVar[Mapping[str, Any]] = ContextVar("job_fields", default=_NO_JOB)  # of the job whose handler runs
+
+print_log = logging.getLogger("watchkeeper.print")
+_print = builtins.print
 
 
 class JsonFormatter(logging.Formatter):
@@ -35,8 +46,9 @@ class JsonFormatter(logging.Formatter):
         fields, own = getattr(record, "fields", {}), self._own(record)
         if not isinstance(fields, Mapping):
             fields = {"fields": fields}
-        line = _written({**fields, **own})
-        return line if len(line) <= LONGEST_LINE else _written({**_shortened(fields), **own})
+        of_job = job_fields.get()
+        line = _written({**of_job, **fields, **own})
+        return line if len(line) <= LONGEST_LINE else _written({**_shortened({**of_job, **fields}), **own})
 
     def _own(self, record: logging.LogRecord) -> dict[str, str]:
         own = {
@@ -128,8 +140,21 @@ def hashed(person: str) -> str:
     return hashlib.sha256(person.lower().encode()).hexdigest()[:16]
 
 
+def print_as_log(*values: object, sep: str | None = " ", end: str | None = "\n", file: Any = None, **how: Any) -> None:
+    """Print, or while a handler runs log what it prints: as a line that names its job."""
+    if not job_fields.get() or file is not None or end not in ("\n", None):
+        _print(*values, sep=sep, end=end, file=file, **how)
+    elif text := (" " if sep is None else sep).join(map(_text, values)).strip():
+        print_log.info("%s", text)
+
+
 def set_up_logs(level: str, project: str = "") -> None:
-    """Send all logs to stdout as JSON lines, replacing whatever handlers the framework has put there."""
+    """Send all logs to stdout as JSON lines, replacing whatever handlers the framework has put there.
+
+    `print` is replaced for the whole process: it is the one way to catch it whatever `sys.stdout` is at that moment,
+    which the framework replaces for every request.
+    """
+    builtins.print = print_as_log
     output = StdoutHandler()
     output.setFormatter(JsonFormatter(project))
     root = logging.getLogger()

@@ -31,7 +31,7 @@ class Run:
     """One entry of a job's history. `schedule_at` names the occurrence.
 
     `until` is the last occurrence of those that were missed, or the time to which another try was put off. `output` is
-    what the handler returned, see `output_of`.
+    what the handler returned, see `output_of`, and `trace` where it failed: a few frames as `file:line in function`.
     """
 
     schedule_at: datetime
@@ -40,6 +40,7 @@ class Run:
     ended_at: datetime | None = None
     until: datetime | None = None
     error: str | None = None
+    trace: str | None = None
     output: str | None = None
     by: str | None = None
 
@@ -62,6 +63,7 @@ class Result:
     ended_at: datetime
     by: str
     error: str | None = None
+    trace: str | None = None
     output: str | None = None
     final: bool = False
     later: timedelta | None = None

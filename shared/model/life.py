@@ -174,6 +174,7 @@ class JobLife(JobValue):
             started_at=result.started_at,
             ended_at=result.ended_at,
             error=result.error and result.error[:MAX_ERROR_CHARACTERS],
+            trace=result.trace and result.trace[:MAX_ERROR_CHARACTERS],
             output=result.output if result.error is None else None,
             by=result.by,
         )

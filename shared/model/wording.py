@@ -149,7 +149,7 @@ def for_space(job: Job) -> Job:
 
     The text is whatever a handler raised. It may quote a key, or an answer that was meant for the operator.
     """
-    runs = tuple(replace(run, error=run.error and kind_of_error(run.error)) for run in job.recent_runs)
+    runs = tuple(replace(run, error=run.error and kind_of_error(run.error), trace=None) for run in job.recent_runs)
     return replace(job, error=job.error and kind_of_error(job.error), recent_runs=runs)
 
 

@@ -7,6 +7,7 @@ and renewals travel to the store in the same call.
 
 import logging
 import queue
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from shared.running.notices import Notices
 from shared.running.report import TickReport
 from shared.running.running_job import RunningJob, State
 from shared.running.tasks import Tasks, Waiting
+from shared.running.traces import trace_of_thread
 from shared.running.workers import Came, Workers, time_limit
 from shared.running.write import Write, log, log_job
 from shared.settings import Settings
@@ -255,7 +257,9 @@ class Runner:
             self._hand_over(running, Waiting.UNKNOWN)
             return
         error = f"timed out after {running.limit.total_seconds():.0f} s"
-        self._end(running, running.result_of(self._clock(), self._elapsed(), error=error), State.TIMED_OUT)
+        trace = trace_of_thread(sys._current_frames().get(running.thread or 0))
+        result = running.result_of(self._clock(), self._elapsed(), error=error, trace=trace)
+        self._end(running, result, State.TIMED_OUT)
 
     def _close(self) -> None:
         """Start nothing more, and give back what was claimed and not begun."""
@@ -415,7 +419,9 @@ class Runner:
             case _:
                 self.report.jobs_retried += 1
                 when = iso(job.ready_at) if job.ready_at else "when it is resumed"
-                log_job(logging.INFO, "job_retried", running.job, f"will run again ({when}): {run.error}")
+                # Of several attempts the first tells where it failed; the last is an error with its whole traceback.
+                trace = run.trace if running.job.attempts == 0 else None
+                log_job(logging.INFO, "job_retried", running.job, f"will run again ({when}): {run.error}", trace=trace)
 
     def _end_late(self, now: datetime) -> None:
         """Store what can be stored, leave what still runs to its lease; a result left behind is an error."""

@@ -1,5 +1,6 @@
 """A job that a tick holds, from its claim until its end is stored or refused."""
 
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -35,6 +36,7 @@ class RunningJob:
     limit: timedelta
     state: State = State.HELD
     context: Context | None = None  # from when its handler begins
+    thread: int | None = None  # that runs its handler
     began_after: timedelta = timedelta()
     ended_after: timedelta = timedelta()
     result: Result | None = None
@@ -67,7 +69,7 @@ class RunningJob:
 
     def begin(self, now: datetime, elapsed: timedelta) -> Context:
         """Note that its handler begins now, so long after the tick began, and return what the handler is told."""
-        self.began_after = elapsed
+        self.began_after, self.thread = elapsed, threading.get_ident()
         self.context = Context(
             job_id=self.job.id,
             job_type=self.job.job_type,

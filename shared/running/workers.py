@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.handlers import DEFAULT_TIMEOUT, Cancel, Context, Handlers, Snooze
+from shared.logs import job_fields
 from shared.model.history import Result, output_of
 from shared.model.job import Job
 from shared.model.life import MAX_ERROR_CHARACTERS
 from shared.running.running_job import RunningJob
 from shared.running.tasks import TaskRefused, Tasks, Waiting
+from shared.running.traces import trace_of
 from shared.running.write import log_job
 
 TRY_TO_HAND_OVER_AGAIN = timedelta(minutes=1)
@@ -131,14 +133,18 @@ class Workers:
         context = running.begin(now, self._elapsed())
         if running.job.handed_over is not None:
             return self._hand_over(running)
-        error, output, final, later = None, None, False, None
+        error, trace, output, final, later = None, None, None, False, None
+        with_job = job_fields.set(running.job.log_context())
         try:
             output = output_of(run_handler(self._handlers, running.job, context))
         # A handler is the user's code: whatever it raises is a failure of its job and of nothing else.
         except BaseException as exc:
             error, final, later = _judged(exc)
-            running.exception = exc if later is None else None
-        said = {"error": error, "output": output, "final": final, "later": later}
+            if later is None:
+                running.exception, trace = exc, trace_of(exc)
+        finally:
+            job_fields.reset(with_job)
+        said = {"error": error, "trace": trace, "output": output, "final": final, "later": later}
         return running.result_of(self._clock(), self._elapsed(), **said)
 
     def _hand_over(self, running: RunningJob) -> Result | Waiting:

@@ -20,7 +20,15 @@ class Write(NamedTuple):
     settle: Callable[[Outcome], None]
 
 
-def log_job(level: int, action: str, job: Job, says: str, exception: BaseException | None = None) -> None:
-    """Write a line about the job, `Job ID` and then what it says."""
-    fields = {"action": action, **job.log_context()}
+def log_job(
+    level: int,
+    action: str,
+    job: Job,
+    says: str,
+    exception: BaseException | None = None,
+    *,
+    trace: str | None = None,
+) -> None:
+    """Write a line about the job, `Job ID` and then what it says; `trace` is where its handler failed."""
+    fields = {"action": action, **job.log_context(), **({"trace": trace} if trace else {})}
     log.log(level, "Job %s %s", job.id, says, exc_info=exception, extra={"fields": fields})

@@ -230,7 +230,9 @@ def _run(job_id: str, entry: Any) -> Run:
     own = {name: entry[name] for name in names if entry.get(name) is not None}
     if not {"schedule_at", "outcome"} <= own.keys():
         raise InvalidJob(f"job {job_id!r}: recent_runs has an entry that is not a run")
-    if not all(isinstance(own.get(name, ""), str) for name in ("by", "error", "output")):
-        raise InvalidJob(f"job {job_id!r}: recent_runs has an entry whose `by`, `error` or `output` is not text")
+    if not all(isinstance(own.get(name, ""), str) for name in ("by", "error", "trace", "output")):
+        raise InvalidJob(
+            f"job {job_id!r}: recent_runs has an entry whose `by`, `error`, `trace` or `output` is not text"
+        )
     times = {name: _time(job_id, f"recent_runs.{name}", own[name]) for name in RUN_TIMES if name in own}
     return Run(**{**own, **times, "outcome": _choice(job_id, "recent_runs.outcome", own["outcome"], RunOutcome)})

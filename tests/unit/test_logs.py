@@ -1,5 +1,6 @@
 """What a log line looks like, and that every line arrives whole."""
 
+import builtins
 import io
 import json
 import logging
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from shared.logs import MOST_FIELDS, JsonFormatter, cut, set_up_logs, trace_id
+from shared.logs import MOST_FIELDS, JsonFormatter, cut, job_fields, set_up_logs, trace_id
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACE_FIELD = "logging.googleapis.com/trace"
@@ -34,8 +35,9 @@ class Unspeakable:
 
 
 @pytest.fixture(autouse=True)
-def own_logging() -> Iterator[None]:
+def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put the logging of this process back as it was."""
+    monkeypatch.setattr(builtins, "print", builtins.print)
     root, own = logging.getLogger(), logging.getLogger("watchkeeper")
     handlers, levels = root.handlers[:], (root.level, own.level)
     set_up_logs("INFO")
@@ -93,6 +95,54 @@ def test_fields_stand_beside_the_message(lines: Lines) -> None:
 
     (line,) = lines()
     assert (line["action"], line["attempt"], line["runs"]) == ("job_completed", 2, [{"error": None}])
+
+
+def say(*values: object, **how: Any) -> None:
+    """Print, as a handler does."""
+    print(*values, **how)  # noqa: T201  # what is tested
+
+
+@pytest.fixture
+def running_job() -> Iterator[None]:
+    """The handler of a job is at work in this thread."""
+    token = job_fields.set({"job_id": "report", "attempt": 2})
+    yield
+    job_fields.reset(token)
+
+
+@pytest.mark.usefixtures("running_job")
+def test_the_job_that_runs_is_on_every_line(lines: Lines) -> None:
+    """Other libraries' lines too; what a line says itself counts more."""
+    logging.getLogger("elsewhere").warning("one")
+    log.warning("two", extra={"fields": {"attempt": 3, "rows": 7}})
+
+    assert [(line["job_id"], line["attempt"], line.get("rows")) for line in lines()] == [
+        ("report", 2, None),
+        ("report", 3, 7),
+    ]
+
+
+@pytest.mark.usefixtures("running_job")
+def test_what_a_handler_prints_names_its_job(lines: Lines) -> None:
+    """It is a line of the log; an empty line is none."""
+    say("two", "words", 3, sep="-")
+    say()
+
+    (line,) = lines()
+    assert (line["message"], line["job_id"], line["severity"]) == ("two-words-3", "report", "INFO")
+
+
+def test_what_is_printed_elsewhere_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a job, to another file, and for a line that is to go on."""
+    say("plain", flush=True)
+    token = job_fields.set({"job_id": "report"})
+    try:
+        say("to stderr", file=sys.stderr)
+        say("no end", end=".")
+    finally:
+        job_fields.reset(token)
+
+    assert capsys.readouterr() == ("plain\nno end.", "to stderr\n")
 
 
 @pytest.mark.usefixtures("request_with_trace")

@@ -1,7 +1,9 @@
 """The tick, over a store in a file, with a clock that the test turns by hand."""
 
 import asyncio
+import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +16,7 @@ import pytest
 from shared.errors import InvalidSettings, StoreUnavailable
 from shared.handlers import Cancel, Context, Handler, Handlers, InvalidPayload, Payload, Snooze
 from shared.jobs import Jobs
+from shared.logs import JsonFormatter
 from shared.model.entries import Entry, entries
 from shared.model.history import Result
 from shared.model.job import Job
@@ -272,6 +275,73 @@ def test_a_final_failure_is_an_error_with_its_traceback(
     assert record.levelno == logging.ERROR
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], RuntimeError)
+
+
+def test_a_failure_says_where(world: World, job_factory: JobFactory, caplog: pytest.LogCaptureFixture) -> None:
+    """The log tells it of the first attempt, and each run keeps it: files, lines and functions, and no code."""
+    caplog.set_level(logging.INFO)
+    world.on("log", lambda payload, context: json.loads("{"))
+    world.add(job_factory())
+
+    world.tick()
+    world.clock.now = world.job().ready_at or world.clock.now
+    world.tick()
+
+    first, second = (record.fields.get("trace") for record in logged(caplog, "job_retried"))  # type: ignore[attr-defined]
+    assert second is None
+    assert re.fullmatch(
+        r"tests/unit/test_scheduler.py:\d+ in <lambda>\n"
+        r"json/__init__.py:\d+ in loads\njson/decoder.py:\d+ in decode\njson/decoder.py:\d+ in raw_decode",
+        first,
+    )
+    assert [run.trace for run in world.job().recent_runs] == [first, first]
+
+
+def test_a_failure_of_no_handler_has_no_place(world: World, job_factory: JobFactory) -> None:
+    """Nor has a handler that asks for later: neither is a failure of some line of code."""
+    world.on("log", lambda payload, context: (_ for _ in ()).throw(Snooze(MINUTE)))
+    world.add(job_factory("later"), job_factory("unknown", "nobody"))
+
+    world.tick()
+
+    assert [world.job(job_id).recent_runs[-1].trace for job_id in ("later", "unknown")] == [None, None]
+
+
+class Written(logging.Handler):
+    """Keeps the lines that a function would write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter())
+        self.lines: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(json.loads(self.format(record)))
+
+
+def test_what_is_logged_during_a_run_names_the_run(world: World, job_factory: JobFactory) -> None:
+    """Also by a library that knows nothing of jobs; the runner's own lines say what they said."""
+    library, written = logging.getLogger("some.library"), Written()
+
+    def log_and_fail(payload: Payload, context: Context) -> None:
+        library.warning("hello")
+        raise RuntimeError("boom")
+
+    world.on("log", log_and_fail)
+    world.add(job_factory("a"), job_factory("b"))
+    library.addHandler(written)
+    try:
+        world.tick()
+        world.clock.now = max(world.job(job_id).ready_at or world.clock.now for job_id in "ab")
+        world.tick()
+        library.warning("nobody runs")
+    finally:
+        library.removeHandler(written)
+
+    said = [tuple(line.get(name) for name in ("job_id", "execution_key", "attempt")) for line in written.lines]
+    expected = [(job_id, f"{job_id}@2026-11-21T09:00:00Z", attempt) for attempt in (1, 2) for job_id in "ab"]
+    assert sorted(said[:-1]) == sorted(expected)
+    assert said[-1] == (None, None, None)
 
 
 def logged(caplog: pytest.LogCaptureFixture, action: str) -> list[logging.LogRecord]:

@@ -77,6 +77,13 @@ def test_a_traceback_is_kept(terminal: Terminal, stream: io.StringIO) -> None:
     assert stream.getvalue() == f"{LOCAL_TIME} ERROR    tick             Claimed job a\n{traceback}\n"
 
 
+def test_where_a_job_failed_is_shown(terminal: Terminal, stream: io.StringIO) -> None:
+    """The place of a first failure stands below its line."""
+    terminal.show("tick", log_line(trace="agent/handlers.py:41 in report"))
+
+    assert stream.getvalue().splitlines()[1:] == ["agent/handlers.py:41 in report"]
+
+
 @pytest.mark.parametrize(
     "line",
     [

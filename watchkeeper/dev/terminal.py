@@ -28,7 +28,7 @@ class Terminal(logging.Handler):
             self._stream.flush()
 
     def show(self, source: str, line: str) -> None:
-        """Show what a process wrote: a JSON log line in short form with its traceback, anything else as it is."""
+        """Show what a process wrote: a JSON log line in short form with its traces, anything else as it is."""
         try:
             entry = json.loads(line)
             moment = datetime.fromisoformat(entry["time"])
@@ -36,7 +36,7 @@ class Terminal(logging.Handler):
         except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
             text = line
         else:
-            text += f"\n{entry['stack_trace']}" if "stack_trace" in entry else ""
+            text += "".join(f"\n{entry[name]}" for name in ("trace", "stack_trace") if name in entry)
         self.write(f"{cut(text, LONGEST_LINE)}\n")
 
     def emit(self, record: logging.LogRecord) -> None:
