@@ -47,6 +47,13 @@ def distance(moment: datetime, now: datetime) -> str:
     return f"in {span(moment - now)}" if moment > now else f"{span(now - moment)} ago"
 
 
+def took(length: timedelta) -> str:
+    """Return how long a run took, e.g. `350 ms`, `12.4 s` or `5 min`."""
+    if length < timedelta(seconds=1):
+        return f"{length / timedelta(milliseconds=1):.0f} ms"
+    return f"{length.total_seconds():.1f} s" if length < timedelta(minutes=1) else span(length)
+
+
 def span(length: timedelta) -> str:
     """Return a duration in whole units, the largest unit that it holds at least twice, e.g. `34 h`."""
     for name, unit in UNITS:

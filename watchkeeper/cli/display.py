@@ -71,8 +71,10 @@ def tracked(chunks: Sequence[T], what: str) -> Iterable[T]:
 
 
 def as_object(job: Job | Unreadable) -> dict[str, Any]:
-    """Return a job with the fields of the JSON file; an unreadable document unchanged."""
+    """Return a job with the fields of the JSON file, but for the holder's token; an unreadable document unchanged."""
     document = {**to_document(job), "id": job.id}
+    if isinstance(job, Job):
+        document.pop("lease_token", None)
     return {name: document[name] for name in ("id", *FIELDS, *document) if name in document}
 
 

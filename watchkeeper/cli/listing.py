@@ -19,7 +19,7 @@ from shared.store.documents import Unreadable
 from shared.store.protocol import PAGE
 from watchkeeper.cli.display import Row, as_object, print_json_list, print_table, text_of, to_json
 from watchkeeper.session import Session
-from watchkeeper.times import shown, shown_with_distance, span
+from watchkeeper.times import shown, shown_with_distance, took
 
 HEADER = ("ID", "TYPE", "STATUS", "NEXT RUN", "SCHEDULE", "REMARK")
 RUN_HEADER = ("OCCURRENCE", "OUTCOME", "STARTED", "TOOK", "BY", "RESULT")
@@ -169,7 +169,7 @@ def _print_job(session: Session, job: Job | Unreadable) -> None:
     print_table(("", ""), [(name, text_of(value, zone)) for name, value in fields.items()])
     if runs:
         click.echo()
-        print_table(RUN_HEADER, [_run_row(run, zone) for run in runs])
+        print_table(RUN_HEADER, [run_row(run, zone) for run in runs])
 
 
 def _place(session: Session, job: Job) -> str:
@@ -181,8 +181,10 @@ def _place(session: Session, job: Job) -> str:
     return "" if handler is None else where_it_runs(session.settings, handler)
 
 
-def _run_row(run: Run, zone: str) -> Row:
+def run_row(run: Run, zone: str) -> Row:
+    """Return a run as a row below RUN_HEADER."""
     occurrence = shown(run.schedule_at, zone) + (f" to {shown(run.until, zone)}" if run.until else "")
     started = shown(run.started_at, zone) if run.started_at else ""
-    took = span(run.ended_at - run.started_at) if run.started_at and run.ended_at else ""
-    return occurrence, run.outcome, started, took, run.by or "", run.error or run.output or ""
+    length = took(run.ended_at - run.started_at) if run.started_at and run.ended_at else ""
+    where = f" ({run.trace.splitlines()[-1]})" if run.trace else ""
+    return occurrence, run.outcome, started, length, run.by or "", f"{run.error or run.output or ''}{where}"
