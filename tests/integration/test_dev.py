@@ -36,6 +36,7 @@ from watchkeeper.dev.queues import read_queues
 from watchkeeper.dev.run import EXAMPLE_JOB, processes_of
 from watchkeeper.fakes.airtable import BASE, WEBHOOK
 from watchkeeper.fakes.services import FAKES
+from watchkeeper.logbook import lines_of
 
 PATIENCE = 20  # seconds for whatever is waited for
 EMULATOR_PATIENCE = 60
@@ -296,7 +297,7 @@ def tasks_at(fake: str) -> list[dict[str, Any]]:
 
 
 def test_the_first_start_runs_an_example_until_it_is_told_to_end(start: Callable[..., Run], tmp_path: Path) -> None:
-    """After Ctrl-C it ends with success, takes its processes along, and leaves no file anywhere."""
+    """After Ctrl-C it ends with success, takes its processes along, and leaves no file but jobs, history and log."""
     home = tmp_path / "home"
     home.mkdir()
     run = start(HOME=str(home))
@@ -309,6 +310,8 @@ def test_the_first_start_runs_an_example_until_it_is_told_to_end(start: Callable
     assert len(groups) == PROCESSES
     assert until(partial(nothing_is_left, groups, run.port))
     assert [*run.temporary.iterdir(), *home.iterdir()] == []
+    (said, *_) = (each for each in lines_of(tmp_path / "jobs_log.jsonl", EXAMPLE_JOB) if HELLO in each.message)
+    assert (said.source, said.fields["attempt"]) == ("tick", 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

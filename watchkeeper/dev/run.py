@@ -37,6 +37,7 @@ from watchkeeper.dev.reload import load_handlers_again, reload_on_change
 from watchkeeper.dev.run_now import AskedFor, call_when_asked, watch_file
 from watchkeeper.dev.terminal import Terminal
 from watchkeeper.fakes.services import FAKES, Queues, Services, Worker, running_fakes
+from watchkeeper.logbook import Logbook, log_path
 
 log = logging.getLogger("watchkeeper.dev")
 
@@ -147,6 +148,7 @@ def _layout(env: Mapping[str, str]) -> Layout:
 def _serve(plan: Plan) -> None:
     """Run the functions, each on its port, and whatever belongs to them, until it is time to stop."""
     terminal = _open_terminal(plan.env)
+    logbook = Logbook(log_path(plan.settings))
     wait = catch_interrupts()
     stopping = threading.Event()
     processes: list[FunctionProcess] = []
@@ -157,7 +159,7 @@ def _serve(plan: Plan) -> None:
                 root = Path(folder, f"on-{port}" if function.name == RUN_JOB else "").resolve()
                 root.mkdir(exist_ok=True)
                 code = StagedCode(function, root)
-                show = partial(terminal.show, function.name)
+                show = partial(_show, terminal, logbook, function.name)
                 env = plan.env | plan.services.worker_settings if function.name == RUN_JOB else plan.env
                 processes.append(FunctionProcess(code, port, env=env, show=show))
             if all(process.wait_until_healthy(wait) for process in processes):
@@ -343,6 +345,11 @@ def _empty_queues(store: Store, jobs: Jobs) -> None:
 def _is_billed(settings: Settings, env: Mapping[str, str]) -> bool:
     """Return whether the jobs are in the real Firestore, where each look costs and a deployment may be at work."""
     return settings.storage == "firestore" and not env.get(EMULATOR)
+
+
+def _show(terminal: Terminal, logbook: Logbook, source: str, line: str) -> None:
+    terminal.show(source, line)
+    logbook.write(source, line)
 
 
 def _open_terminal(env: Mapping[str, str]) -> Terminal:
