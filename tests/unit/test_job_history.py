@@ -81,6 +81,15 @@ def test_the_runs_of_all_jobs_are_selected(
     assert run("history", "nobody").stdout == "No runs found.\n"
 
 
+def test_the_time_of_the_next_try_is_no_part_of_the_occurrence(
+    run: Command, store: JsonStore, job_factory: JobFactory, now: datetime
+) -> None:
+    """Only of what was missed is `until` an occurrence, the last one."""
+    ran(store, job_factory("report"), now, error="boom")
+
+    assert " to " not in run("history", "report").stdout
+
+
 def test_without_a_history_it_says_so(run: Command) -> None:
     """So that nobody takes it for a job that never ran."""
     assert "SCHEDULER_HISTORY_DAYS is 0 here" in run("history", SCHEDULER_HISTORY_DAYS="0").stderr

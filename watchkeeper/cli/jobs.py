@@ -15,6 +15,7 @@ from shared.model.value import Status
 from watchkeeper.cli.display import warn
 from watchkeeper.cli.job_history import show_history
 from watchkeeper.cli.job_logs import show_logs
+from watchkeeper.cli.job_watch import watch_jobs
 from watchkeeper.cli.listing import list_jobs, next_run, show_job
 from watchkeeper.cli.transfer import export_jobs, import_jobs, upgrade_jobs
 from watchkeeper.parameters import Dates, Duration, End, Moment, Payload
@@ -29,7 +30,7 @@ def jobs() -> None:
     """Make, see and command jobs, one by one or in bulk."""
 
 
-for part in (list_jobs, show_job, show_history, show_logs, import_jobs, export_jobs, upgrade_jobs):
+for part in (list_jobs, show_job, show_history, show_logs, watch_jobs, import_jobs, export_jobs, upgrade_jobs):
     jobs.add_command(part)
 
 ids_argument = click.argument("job_ids", nargs=-1, required=True, metavar="ID...")

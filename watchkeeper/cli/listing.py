@@ -10,7 +10,7 @@ import click
 from shared.errors import InvalidSettings
 from shared.jobs import UnknownJob
 from shared.model.definition import InvalidJob
-from shared.model.history import Run
+from shared.model.history import Run, RunOutcome
 from shared.model.job import Job
 from shared.model.value import Status
 from shared.model.wording import when, why
@@ -183,7 +183,8 @@ def _place(session: Session, job: Job) -> str:
 
 def run_row(run: Run, zone: str) -> Row:
     """Return a run as a row below RUN_HEADER."""
-    occurrence = shown(run.schedule_at, zone) + (f" to {shown(run.until, zone)}" if run.until else "")
+    is_gap = run.outcome is RunOutcome.MISSED and run.until is not None and run.until != run.schedule_at
+    occurrence = shown(run.schedule_at, zone) + (f" to {shown(run.until, zone)}" if is_gap and run.until else "")
     started = shown(run.started_at, zone) if run.started_at else ""
     length = took(run.ended_at - run.started_at) if run.started_at and run.ended_at else ""
     where = f" ({run.trace.splitlines()[-1]})" if run.trace else ""
