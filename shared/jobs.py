@@ -9,7 +9,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replaced
 from datetime import UTC, date, datetime, timedelta
@@ -137,12 +137,11 @@ class Jobs:
 
     def get(self, job_id: str) -> Job:
         """Return one job. Raises UnknownJob, or InvalidJob for a document that cannot be read."""
-        found = self._store.get([job_id]).get(job_id)
-        if found is None:
-            raise UnknownJob(f"there is no job {job_id}")
-        if isinstance(found, Unreadable):
-            raise InvalidJob(f"job {job_id} cannot be read: {found.reason}; repair it, then run `jobs upgrade`")
-        return found
+        return readable(job_id, self._store.get([job_id]).get(job_id))
+
+    def look_up(self, job_ids: Collection[str]) -> dict[str, Job | Unreadable]:
+        """Read the named jobs in one call; ids that do not exist are absent."""
+        return self._store.get(job_ids)
 
     def list(
         self,
@@ -219,6 +218,46 @@ class Jobs:
         """End a job for good; see `Job.cancel`."""
         return self._change(job_id, partial(Job.cancel, now=self._clock(), retention=self._retention, by=by))
 
+    def command_all(
+        self,
+        command: Literal["pause", "resume", "cancel", "run", "retry"],
+        job_ids: Collection[str],
+        *,
+        by: str | None = None,
+    ) -> dict[str, str]:
+        """Carry out a command on many jobs in few calls; return, by id, why a job refused it."""
+        ends = {"retention": self._retention} if command in ("resume", "cancel") else {}
+        transition = partial(getattr(Job, command), now=self._clock(), by=by, **ends)
+        refused: dict[str, str] = {}
+        left: Sequence[str] = [*dict.fromkeys(job_ids)]
+        for _ in range(TRIES):
+            left = self._change_each(left, transition, refused)
+            if not left:
+                return refused
+        return {**refused, **dict.fromkeys(left, "it keeps changing; try again")}
+
+    def _change_each(
+        self, job_ids: Sequence[str], transition: Callable[[Job], Job], refused: dict[str, str]
+    ) -> Sequence[str]:
+        """Change these jobs by one swap, note what is refused, and return those that somebody else changed first."""
+        found, changes = self._store.get(job_ids), []
+        for job_id in job_ids:
+            try:
+                job = readable(job_id, found.get(job_id))
+                changes.append((job, transition(job)))
+            except InvalidInput as exc:
+                refused[job_id] = str(exc)
+        real = [Change(before, after) for before, after in changes if before != after]
+        lost = []
+        for change, outcome in zip(real, self._store.swap(real), strict=True):
+            if isinstance(outcome, Lost):
+                lost.append(change.job_id)
+            elif isinstance(outcome, Refused | Unknown):
+                refused[change.job_id] = outcome.reason
+            elif isinstance(change.before, Job) and isinstance(outcome.job, Job):
+                self._delete_task(change.before, outcome.job)
+        return lost
+
     def run(self, job_id: str, *, by: str | None = None) -> Job:
         """Make a job ready now; see `Job.run`."""
         return self._change(job_id, partial(Job.run, now=self._clock(), by=by))
@@ -272,6 +311,15 @@ class Jobs:
         if isinstance(outcome, Unknown):
             raise StoreUnavailable(f"the store did not confirm the change of job {change.job_id}: {outcome.reason}")
         return outcome
+
+
+def readable(job_id: str, found: Job | Unreadable | None) -> Job:
+    """Return what was found as a job. Raises UnknownJob, or InvalidJob for a document that cannot be read."""
+    if found is None:
+        raise UnknownJob(f"there is no job {job_id}")
+    if isinstance(found, Unreadable):
+        raise InvalidJob(f"job {job_id} cannot be read: {found.reason}; repair it, then run `jobs upgrade`")
+    return found
 
 
 def _differences(present: Job, wanted: Definition, now: datetime) -> list[str]:

@@ -53,6 +53,7 @@ class JsonStore:
         self._history = path.with_name(f"{path.stem}_runs.jsonl")
         self._kept = kept
         self._clock = clock
+        self._known: dict[str, tuple[Any, Job | Unreadable]] = {}
         self._lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS, mode=0o600)
 
     def get(self, job_ids: Collection[str]) -> dict[str, Job | Unreadable]:
@@ -76,7 +77,7 @@ class JsonStore:
             for job_id, document in sorted(content["jobs"].items())
             if job_id > after and all(document.get(name) == value for name, value in wanted.items())
         )
-        return [self._job(content, job_id) for job_id, _ in zip(ids, range(limit), strict=False)]
+        return [self._listed(content, job_id) for job_id, _ in zip(ids, range(limit), strict=False)]
 
     def swap(self, changes: Sequence[Change]) -> list[Outcome]:
         try:
@@ -182,6 +183,13 @@ class JsonStore:
         content["counter"] += 1
         content["versions"][job_id] = content["counter"]
         return Won(replace(after, version=content["counter"]))
+
+    def _listed(self, content: Mapping[str, Any], job_id: str) -> Job | Unreadable:
+        """Return a job for a listing. Who lists again and again finds most jobs unchanged, and parsing is slow."""
+        stored = (content["jobs"][job_id], _version(content, job_id))
+        if job_id not in self._known or self._known[job_id][0] != stored:
+            self._known[job_id] = (stored, self._job(content, job_id))
+        return self._known[job_id][1]
 
     def _job(self, content: Mapping[str, Any], job_id: str) -> Job | Unreadable:
         return from_document(job_id, with_times(content["jobs"][job_id]), _version(content, job_id))

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from shared.store.protocol import Change
 from tests.browser import Browser, BrowserMissing, find_browser
 from tests.local_run import local_run
 
+DAY = timedelta(days=1)
 NEXT_TICK = 90  # seconds: the stand-in for Cloud Scheduler ticks every minute
 ENTER, ESCAPE = "\ue007", "\ue00c"
 HOSTILE = '<img src="x" onerror="window.wasRun = true"><script>window.wasRun = true</script>'
@@ -76,18 +78,21 @@ def turn_to(page: Browser, view: str) -> None:
     page.see(VIEWS[view])
 
 
-def test_a_job_of_the_form_runs_by_itself(page: Browser) -> None:
-    """Made for in some seconds, it is run by the next tick, and the table says so without a click."""
+def test_a_job_of_the_form_runs_by_itself(page: Browser, console: tuple[Browser, str]) -> None:
+    """Made for in a second, it is run by the next tick, and the table says so without a click."""
     turn_to(page, "jobs")
     page.click("New job", within="button")
     page.type("from-the-form", into="[name=id]")
     page.type("good morning", into="[name=message]")
     page.click("In", within="#maker .chips label")
-    page.type("3s", into="[name=in]")
+    page.type("1s", into="[name=in]")
 
     page.click("Make the job", within="button")
 
-    page.see("from-the-form", within="#rows")
+    page.see("from-the-form", within="#panel")
+    time.sleep(1)  # the clock of another process
+    requests.post(f"{console[1]}api/call/tick", json={}, headers={"Origin": console[1].rstrip("/")}, timeout=30)
+    page.press(ESCAPE)
     page.wait_for(
         "return [...document.querySelectorAll('#rows tr')].some("
         "row => row.innerText.includes('from-the-form') && row.innerText.includes('completed'))",
@@ -132,8 +137,6 @@ def test_every_field_of_a_schedule_is_in_the_form(page: Browser, jobs: Jobs) -> 
     runs = page.run("return [...document.querySelectorAll('#preview span')].map(each => each.innerText)")
 
     page.click("Make the job", within="button")
-    page.see("bounded", within="#rows")
-    page.click("hello", within="#rows button")
     page.see("skip, when over 30 min late", within="#panel")
 
     job = jobs.get("bounded")
@@ -172,6 +175,49 @@ def test_a_job_is_cancelled_by_its_button(page: Browser, jobs: Jobs) -> None:
     assert jobs.get("cancel-me").status == "cancelled"
     assert page.run("return document.querySelector('#panel').contains(document.activeElement)")
     assert "Cancel" not in page.text("#panel .actions")
+
+
+def test_the_address_has_what_is_shown(page: Browser, jobs: Jobs) -> None:
+    """The search, the status, the open job: a reload shows them again, and Back goes one step back."""
+    for number in range(3):
+        jobs.schedule("log", {"message": f"harvest {number}"}, id=f"harvest-{number}", at=datetime.now(UTC) + DAY)
+    jobs.pause("harvest-1")
+    turn_to(page, "jobs")
+
+    page.type("HARVEST", into="#search")
+    page.wait_for("return document.querySelectorAll('#rows tr').length == 3")
+    page.click("paused", within="#filters label")
+    page.wait_for("return document.querySelectorAll('#rows tr').length == 1")
+    page.click("harvest 1", within="#rows button")
+    page.see("It was paused", within="#panel")
+    page.run("location.reload()")
+    page.see("It was paused", within="#panel")
+    address = page.run("return location.hash")
+    page.run("history.back()")
+    page.wait_for("return !document.querySelector('#panel').open")
+    rows = page.run("return document.querySelector('#rows').innerText")
+    counts = page.text("#filters-of")
+
+    assert address == "#jobs/harvest-1?q=HARVEST&status=paused"
+    assert "harvest 1" in rows
+    assert "harvest 2" not in rows
+    assert "all 3" in counts
+
+
+def test_many_jobs_are_changed_at_once(page: Browser, jobs: Jobs) -> None:
+    """Selected with a click, and what was done is said."""
+    for number in range(3):
+        jobs.schedule("log", {"message": "mow"}, id=f"mow-{number}", at=datetime.now(UTC) + DAY)
+    turn_to(page, "jobs")
+    page.type("mow", into="#search")
+    page.wait_for("return document.querySelectorAll('#rows tr').length == 3")
+
+    page.click(within="#pick-all")
+    page.see("3 selected")
+    page.click("Pause", within="#commands button")
+    page.see("Pause: 3 of 3 done.")
+
+    assert {jobs.get(f"mow-{number}").status for number in range(3)} == {"paused"}
 
 
 def test_a_job_that_was_handed_over_is_shown_as_waiting(page: Browser, jobs: Jobs, folder: Path) -> None:

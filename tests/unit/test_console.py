@@ -1,7 +1,7 @@
 """The console without a browser: what it shows, who may ask, and what a person in Chat says to the function."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,11 +22,13 @@ from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
 from shared.subscriptions import CHECK
-from watchkeeper.console import views
+from watchkeeper.console import health, views
 from watchkeeper.console.app import create_console
+from watchkeeper.console.catalogue import Catalogue
 from watchkeeper.console.chat_markup import card, card_text, message_text, safe_link
 from watchkeeper.console.chat_person import NoReply, Person, Room
 from watchkeeper.console.job_form import Form, InvalidForm, preview
+from watchkeeper.console.selection import PAGE, Query, Selection, Texts, select
 from watchkeeper.console.system import Call, System
 from watchkeeper.deploy.functions_table import SchedulerJob
 from watchkeeper.fakes.services import Service
@@ -213,7 +215,7 @@ def test_read_only_says_what_it_is(read_only: System) -> None:
 
 
 class Counting:
-    """Jobs that count the documents which are read for a listing."""
+    """A store that counts the documents which are read."""
 
     def __init__(self, store: JsonStore) -> None:
         self.read = 0
@@ -224,21 +226,49 @@ class Counting:
         self.read += len(page)
         return page
 
+    def get(self, job_ids: Collection[str]) -> dict[str, Job | Unreadable]:
+        found = self._store.get(job_ids)
+        self.read += len(found)
+        return found
 
-def test_one_look_reads_one_page(read_only: System, json_store: JsonStore, job_factory: Callable[..., Job]) -> None:
-    """However many jobs there are, subscriptions among them: 200 documents, and the page behind is named."""
-    json_store.swap([Change(None, job_factory(f"job-{number:04}")) for number in range(450)])
-    json_store.swap([Change(None, job_factory("a", CHECK)), Change(None, job_factory("subscription:x:y", CHECK))])
+
+def test_a_look_reads_what_can_have_changed(
+    read_only: System, json_store: JsonStore, job_factory: Callable[..., Job], now: datetime
+) -> None:
+    """Where reads are billed: all once, then the jobs whose time has come and those on view; all again in a while."""
+    json_store.swap([Change(None, job_factory(f"job-{number:04}", at=now + MINUTE * 60)) for number in range(450)])
+    json_store.swap([Change(None, job_factory("due", at=now - MINUTE)), Change(None, job_factory("subscription:x:y"))])
     counting: Any = Counting(json_store)
-    jobs = Jobs(counting, clock=read_only.clock, handlers={}, retention=RETENTION)
+    moment, seconds = [now], [0.0]
+    jobs = Jobs(counting, clock=lambda: moment[0], handlers={}, retention=RETENTION)
+    catalogue = Catalogue(jobs, clock=lambda: moment[0], is_billed=True, monotonic=lambda: seconds[0])
+    reads = []
 
-    first = get(replace(read_only, jobs=jobs), "/api/jobs").get_json()
-    read_first = counting.read
-    second = get(replace(read_only, jobs=jobs), f"/api/jobs?after={first['more']}").get_json()
+    for later in (0, 10, 30, 601):
+        before = counting.read
+        moment[0], seconds[0] = now + timedelta(seconds=later), float(later)
+        jobs_found = catalogue.read()
+        catalogue.again([job.id for job in jobs_found][1:51])
+        reads.append(counting.read - before)
 
-    assert (read_first, counting.read) == (200, 400)
-    assert first["more"] < second["jobs"][0]["id"]
-    assert len(second["jobs"]) == 200
+    assert reads == [452, 0, 52, 452]
+
+
+def test_what_is_changed_here_is_seen_at_once(read_only: System, json_store: JsonStore) -> None:
+    """However lately it was read; also that it is gone."""
+    jobs = read_only.jobs
+    jobs.schedule("log", {"message": "hello"}, id="job", at=read_only.clock() + MINUTE)
+    catalogue = Catalogue(jobs, clock=read_only.clock, is_billed=True)
+    catalogue.read()
+
+    jobs.cancel("job")
+    catalogue.look_again(["job"])
+    states = [catalogue.get("job").status]
+    jobs.delete("job")
+    catalogue.look_again(["job"])
+
+    assert states == ["cancelled"]
+    assert catalogue.read() == []
 
 
 class Away:
@@ -269,6 +299,104 @@ def test_cloud_scheduler_stands_in_here_only(system: System, read_only: System) 
 # -- jobs --------------------------------------------------------------------------------------------------------------
 
 
+def chosen(found: Sequence[Job | Unreadable], now: datetime, **asked: str) -> Selection:
+    """Return what an address selects."""
+    return select(found, Query.of(asked), now, Texts())
+
+
+def listed(found: Sequence[Job | Unreadable], now: datetime) -> list[dict[str, Any]]:
+    """Return the rows of the first page."""
+    selection = chosen(found, now)
+    rows: list[dict[str, Any]] = views.listing(selection, selection.jobs, now, "UTC")["jobs"]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("asked", "ids"),
+    [
+        pytest.param({}, ["b", "a", "c"], id="next-run-first"),
+        pytest.param({"sort": "-next"}, ["c", "a", "b"], id="reversed"),
+        pytest.param({"sort": "id"}, ["a", "b", "c"], id="by-id"),
+        pytest.param({"sort": "-status"}, ["b", "a", "c"], id="by-status"),
+        pytest.param({"q": "QUARTERLY report"}, ["a"], id="words-of-the-payload"),
+        pytest.param({"q": "no luck"}, ["c"], id="words-of-the-error"),
+        pytest.param({"q": "b"}, ["b"], id="id"),
+        pytest.param({"type": "agent"}, ["b"], id="type"),
+        pytest.param({"status": "failed"}, ["c"], id="status"),
+        pytest.param({"status": "odd", "sort": "odd", "page": "-1"}, ["b", "a", "c"], id="nonsense"),
+        pytest.param({"page": "99"}, ["b", "a", "c"], id="behind-the-last-page"),
+    ],
+)
+def test_jobs_are_searched_and_sorted(
+    job_factory: Callable[..., Job], now: datetime, asked: dict[str, str], ids: list[str]
+) -> None:
+    """By words of the id, type, payload and error, all of them, and by state and type."""
+    found = [
+        job_factory("a", payload={"message": "Quarterly Report"}, at=now + 2 * MINUTE),
+        job_factory("b", "agent", at=now + MINUTE),
+        failed(job_factory("c"), now),
+    ]
+
+    assert [job.id for job in chosen(found, now, **asked).jobs] == ids
+
+
+def test_counts_are_of_all_that_match(job_factory: Callable[..., Job], now: datetime) -> None:
+    """The chips count what the words and the type leave, whatever state is selected; a page has its share."""
+    found = [job_factory(f"report-{number:03}", at=now + MINUTE) for number in range(PAGE + 7)]
+    found += [failed(job_factory("report-failed"), now), job_factory("other"), job_factory("subscription:x", CHECK)]
+
+    selection = chosen(found, now, q="report", status="pending", page="2")
+
+    assert selection.counts == {"all": PAGE + 8, "pending": PAGE + 7, "failed": 1}
+    assert (len(selection.jobs), len(selection.matching), selection.pages) == (7, PAGE + 7, 2)
+    assert selection.types == ["log"]
+
+
+def test_health_counts_what_needs_a_person(job_factory: Callable[..., Job], now: datetime) -> None:
+    """Each with the list behind it; a job that goes on after it was given up is among the failed."""
+    recurring = failed(job_factory("recurring", cron="0 9 * * *", now=now - timedelta(hours=30)), now)
+    claim = partial(job_factory, now=now - timedelta(hours=1))
+    stuck = claim("stuck").claim(now=now - 9 * MINUTE, token="t", lease=5 * MINUTE, retention=RETENTION)
+    queued = claim("queued").claim(now=now, token="t", lease=5 * MINUTE, retention=RETENTION, queue="agents")
+    at_the_edge = [job_factory("on-time", at=now - 2 * MINUTE + timedelta(seconds=1)), job_factory("late", at=now - 2 * MINUTE)]
+    ends = [("soon", 47), ("later", 49)]
+    lapsing = [
+        job_factory(f"subscription:{name}", CHECK, payload={"expires_at": (now + timedelta(hours=hours)).isoformat()})
+        for name, hours in ends
+    ]
+
+    shown = health.figures([recurring, failed(job_factory("once"), now), stuck, queued, *at_the_edge, *lapsing], now)
+
+    assert recurring.status == "pending"
+    assert {figure["name"]: figure["count"] for figure in shown} == {
+        "failed": 2,
+        "late": 1,
+        "stuck": 1,
+        "lapsing": 1,
+        "waiting": 1,
+    }
+    assert [figure["level"] for figure in shown] == ["bad", "bad", "bad", "bad", "info"]
+    assert [figure["level"] for figure in health.figures([], now)] == ["good"] * 5
+    assert all(chosen([recurring], now, status="failed").matching for figure in shown if figure["name"] == "failed")
+
+
+def test_a_command_for_many_jobs(system: System, now: datetime) -> None:
+    """For the named ones or for all that match; what refuses it is named with its reason, and the rest is done."""
+    for number in range(3):
+        system.jobs.schedule("log", {"message": "weekly"}, id=f"job-{number}", at=now + MINUTE)
+    system.jobs.pause("job-1")
+
+    some = post(system, "/api/all/pause", {"ids": ["job-0", "job-1", "gone"]}).get_json()
+    rest = post(system, "/api/all/cancel", {"matching": {"q": "weekly", "status": "pending"}}).get_json()
+    none = post(system, "/api/all/cancel", {"ids": []})
+
+    assert (some["done"], set(some["refused"])) == (1, {"job-1", "gone"})
+    assert "must be pending" in some["refused"]["job-1"]
+    assert rest == {"done": 1, "refused": {}}
+    assert [system.jobs.get(f"job-{number}").status for number in range(3)] == ["paused", "paused", "cancelled"]
+    assert (none.status_code, post(system, "/api/all/delete", {"ids": ["job-0"]}).status_code) == (422, 404)
+
+
 def test_jobs_are_listed_as_they_run_next(jobs: Jobs, now: datetime) -> None:
     """What runs comes first, then what is next; times are those of the job's own clocks."""
     jobs.schedule("log", {"message": "later"}, id="a", at=now + 5 * MINUTE)
@@ -276,7 +404,7 @@ def test_jobs_are_listed_as_they_run_next(jobs: Jobs, now: datetime) -> None:
     jobs.schedule("log", {"message": "done"}, id="c")
     jobs.cancel("c")
 
-    rows = views.listing(list(jobs.list()), now, "UTC")["jobs"]
+    rows = listed(list(jobs.list()), now)
 
     assert [(row["id"], row["status"], row["next"]) for row in rows] == [
         ("b", "pending", "Sat 21 Nov 2026, 18:00"),
@@ -291,7 +419,7 @@ def test_a_job_that_was_handed_over_is_waiting_and_not_running(job_factory: Call
     claim = partial(job_factory().claim, now=now, token="t", lease=timedelta(hours=1), retention=timedelta(days=1))
     waiting, running = claim(queue="agents"), claim()
 
-    rows = views.listing([waiting, running], now, "UTC")["jobs"]
+    rows = sorted(listed([waiting, running], now), key=lambda row: not row["queue"])
     detail = views.detail(waiting, now + MINUTE, "UTC")
 
     assert [(row["queue"], row["queued_at"]) for row in rows] == [("agents", "2026-11-21T09:00:00Z"), ("", "")]
@@ -313,7 +441,7 @@ def test_what_a_job_says_is_given_as_it_stands(system: System) -> None:
 
 def test_a_document_that_cannot_be_read_is_listed(now: datetime) -> None:
     """With the reason."""
-    (row,) = views.listing([Unreadable(id="odd", reason="no job_type", document={})], now, "UTC")["jobs"]
+    (row,) = listed([Unreadable(id="odd", reason="no job_type", document={})], now)
 
     assert (row["id"], row["status"], row["error"]) == ("odd", "unreadable", "no job_type")
 
@@ -627,8 +755,8 @@ def test_jobs_with_nothing_in_the_window_are_left_out(job_factory: Callable[...,
 
 
 def test_with_many_jobs_the_next_to_run_are_still_shown(system: System, now: datetime) -> None:
-    """The page reads the first ones by id, which may all be finished, and what runs within the hour."""
-    for number in range(views.PAGE):
+    """They come first, whatever their id."""
+    for number in range(views.LANES):
         system.jobs.schedule("log", {"message": "hi"}, id=f"a-{number:03}", at=now + timedelta(days=1))
     for minutes in (50, 20, 70):
         system.jobs.schedule("log", {"message": "hi"}, id=f"z-{minutes}", at=now + minutes * MINUTE)
@@ -636,7 +764,7 @@ def test_with_many_jobs_the_next_to_run_are_still_shown(system: System, now: dat
     shown = get(system, "/api/now").get_json()
 
     assert [lane["id"] for lane in shown["lanes"]] == ["z-20", "z-50"]
-    assert shown["is_partial"]
+    assert shown["left_out"] == 0
 
 
 # -- tick and subscriptions --------------------------------------------------------------------------------------------

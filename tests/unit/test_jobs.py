@@ -199,6 +199,31 @@ def test_commands_are_stored_and_signed(jobs: Jobs, store: Store) -> None:
         assert job == jobs.get("a")
 
 
+def test_a_command_for_many_jobs_is_one_swap(jobs: Jobs, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot take it is named with the reason; a job that is as asked for already is not written."""
+    for name in ("a", "b", "c"):
+        jobs.schedule("log", HELLO, id=name)
+    jobs.cancel("c")
+    swaps: list[list[str]] = []
+    swap = store.swap
+
+    def noted(changes: Sequence[Change]) -> list[Outcome]:
+        swaps.append([change.job_id for change in changes])
+        return swap(changes)
+
+    monkeypatch.setattr(store, "swap", noted)
+
+    refused = jobs.command_all("pause", ["a", "b", "c", "gone", "a"], by="ana")
+
+    assert swaps == [["a", "b"]]
+    assert {name: jobs.get(name).status for name in ("a", "b", "c")} == {
+        "a": Status.PAUSED,
+        "b": Status.PAUSED,
+        "c": Status.CANCELLED,
+    }
+    assert (refused["gone"], "must be pending" in refused["c"]) == ("there is no job gone", True)
+
+
 class Answers(JsonStore):
     """A store whose first swaps are answered as a test says."""
 
@@ -230,6 +255,19 @@ def test_a_command_that_comes_second_is_applied_to_what_it_then_finds(
     getattr(jobs, command)("a")
 
     assert [job.id for job in jobs.list(status="pending")] == []
+
+
+def test_a_command_for_many_tries_again_what_somebody_changed_first(answering: tuple[Answers, Jobs]) -> None:
+    """And names the job that keeps changing."""
+    store, jobs = answering
+    store.answers = [Lost()]
+
+    once = jobs.command_all("pause", ["a"])
+    store.answers = [Lost()] * 20
+    always = jobs.command_all("resume", ["a"])
+
+    assert once == {}
+    assert always == {"a": "it keeps changing; try again"}
 
 
 def test_a_job_that_keeps_changing_is_given_up_with_a_reason(answering: tuple[Answers, Jobs]) -> None:

@@ -736,3 +736,18 @@ def test_an_unreachable_store_is_unheard_on_writes_and_unavailable_on_reads(
     assert "Unavailable" in outcomes[0].reason
     with pytest.raises(StoreUnavailable, match="Firestore cannot be read"):
         unreachable_store.due(now)
+
+
+def test_a_listing_parses_what_has_changed(json_store: JsonStore, job_factory: JobFactory, now: datetime) -> None:
+    """A page that lists thousands of jobs every few seconds finds most unchanged; an edit by hand is seen too."""
+    first, *_ = insert(json_store, *(job_factory(name) for name in ("a", "b", "c")))
+    before = json_store.page()
+
+    json_store.swap([Change(first, first.pause(now=now))])
+    path = json_store._path
+    path.write_text(path.read_text().replace('"b", "job_type": "log"', '"b", "job_type": "edited"'))
+    after = json_store.page()
+
+    assert [job.status for job in after if isinstance(job, Job)] == ["paused", "pending", "pending"]
+    assert [job.job_type for job in after if isinstance(job, Job)] == ["log", "edited", "log"]
+    assert after[2] is before[2]

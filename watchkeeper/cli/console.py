@@ -24,8 +24,8 @@ def console(session: Session, project: str, port: int, database: str | None, col
     """Show the jobs of a deployed system on a local page, until Ctrl-C.
 
     It reads them with your own credentials (`gcloud auth application-default login`) and changes nothing. While the
-    page is visible it reads up to 280 documents every 30 seconds, which is billed. For a local system that you can
-    change, use `watchkeeper dev`.
+    page is visible it reads every job once in ten minutes, and the 50 on view every 30 seconds, which is billed. For a
+    local system that you can change, use `watchkeeper dev`.
 
     \b
     Example:

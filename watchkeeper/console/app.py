@@ -7,9 +7,9 @@ other origins, and for other host names (DNS rebinding), are refused.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
-from itertools import islice, takewhile
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -22,15 +22,19 @@ from werkzeug.exceptions import abort
 from shared.errors import InvalidInput, StoreUnavailable, WatchkeeperError
 from shared.jobs import AlreadyScheduled, UnknownJob
 from shared.model.life import NotPossible
+from shared.model.times import iso
 from shared.subscriptions import PREFIX
 from shared.web.loopback import is_cross_origin, is_loopback
-from watchkeeper.console import views
+from watchkeeper.console import health, views
+from watchkeeper.console.catalogue import Catalogue, Found
 from watchkeeper.console.chat_person import Event, Message, NoReply, Person, Room
 from watchkeeper.console.job_form import Form, InvalidForm, preview
+from watchkeeper.console.selection import Query, Selection, Texts, select
 from watchkeeper.console.system import System
 from watchkeeper.fakes.server import CONTROL_PATH
 
 BY = "console"
+READ_AHEAD = "watchkeeper-read-ahead"  # names a function that reads the jobs before anybody asks for them
 PERSON = "ada@example.com"
 REPLY_SECONDS = 30  # as long as Chat waits
 STAND_IN_SECONDS = 5
@@ -58,6 +62,7 @@ def create_console(system: System) -> flask.Flask:
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the order of the metrics means something
     console = _Console(system)
+    app.extensions[READ_AHEAD] = console.read_ahead
     for method, rule, answer in (
         ("GET", "/", lambda: app.send_static_file("index.html")),
         ("GET", "/api/about", console.about),
@@ -68,6 +73,7 @@ def create_console(system: System) -> flask.Flask:
         ("GET", "/api/chat", console.chat),
         ("POST", "/api/jobs", console.make),
         ("POST", "/api/jobs/<job_id>/<command>", console.command),
+        ("POST", "/api/all/<command>", console.command_all),
         ("POST", "/api/call/<function>", console.call),
         ("POST", "/api/chat/say", console.say),
         ("POST", "/api/chat/tap", console.tap),
@@ -113,46 +119,56 @@ def _error(exc: WatchkeeperError, place: str) -> Answer:
 
 
 class _Console:
-    """The routes. Each refresh reads few documents, because reads of the real Firestore are billed."""
+    """The routes. `Catalogue` keeps the reads few, because those of the real Firestore are billed."""
 
     def __init__(self, system: System) -> None:
         self._system = system
+        self._catalogue = Catalogue(system.jobs, clock=system.clock, is_billed=system.is_billed)
+        self._texts = Texts()
         self._run = token_hex(8)
         self._room: Room | None = None
         if "chat_webhook" in system.functions and not system.is_read_only:
             self._room = Room(ask=self._ask, posted=self._posted, clock=system.clock, timezone=system.timezone)
         self._stand_in = next((each.address for each in system.services if each.name == "Chat"), "")
 
+    def read_ahead(self) -> None:
+        """Read the jobs, so that the first page comes at once."""
+        with suppress(StoreUnavailable):  # the page will say so
+            self._texts.learn(self._catalogue.read())
+
     def about(self) -> Answer:
         return {**views.about(self._system), "run": self._run, "sees_posts": bool(self._stand_in), "person": PERSON}
 
     def now(self) -> Answer:
-        system, now = self._system, self._system.clock()
-        records = system.jobs.list(after=PREFIX, page_size=views.SUBSCRIPTIONS, with_subscriptions=True)
-        own = takewhile(lambda job: job.id.startswith(PREFIX), islice(records, views.SUBSCRIPTIONS))
-        page = self._page()
-        is_partial = len(page) == views.PAGE
-        soon = system.jobs.upcoming(views.WINDOW, limit=views.LANES) if is_partial else []
-        found = {job.id: job for job in [*soon, *page]}
+        system, found = self._system, self._found()
+        now = system.clock()
         return {
-            **views.timeline(found.values(), now, system.timezone),
-            "is_partial": is_partial,
+            **views.timeline(found, now, system.timezone),
+            **self._age(),
+            "health": health.figures(found, now),
             "tick": views.tick(system, now),
-            "subscriptions": views.subscriptions(own, system, now),
+            "subscriptions": views.subscriptions(
+                [job for job in found if job.id.startswith(PREFIX)][: views.SUBSCRIPTIONS], system, now
+            ),
         }
 
     def jobs(self) -> Answer:
-        asked = flask.request.args
-        found = self._page(status=asked.get("status") or None, after=asked.get("after", ""))
-        return views.listing(found, self._system.clock(), self._system.timezone)
+        selection = self._select(flask.request.args, self._found())
+        fresh = self._catalogue.again([job.id for job in selection.jobs])
+        rows = [fresh[job.id] for job in selection.jobs if job.id in fresh]
+        return {**views.listing(selection, rows, self._system.clock(), self._system.timezone), **self._age()}
 
-    def _page(self, **asked: Any) -> list[Any]:
-        # The subscriptions are filtered out later: filtering here would read a second page to replace them.
-        listed = self._system.jobs.list(page_size=views.PAGE, with_subscriptions=True, **asked)
-        return list(islice(listed, views.PAGE))
+    def _found(self) -> Sequence[Found]:
+        return self._catalogue.read(anew="anew" in flask.request.args)
+
+    def _select(self, asked: Mapping[str, str], found: Sequence[Found]) -> Selection:
+        return select(found, Query.of(asked), self._system.clock(), self._texts)
+
+    def _age(self) -> dict[str, str]:
+        return {"whole_at": iso(self._catalogue.whole_at) if self._catalogue.whole_at else ""}
 
     def job(self, job_id: str) -> Answer:
-        job = self._system.jobs.get(job_id)
+        job = self._catalogue.get(job_id)
         return views.detail(job, self._system.clock(), self._system.timezone)
 
     def preview(self) -> Answer:
@@ -164,6 +180,7 @@ class _Console:
             scheduled = self._system.jobs.schedule(**definition, by=BY)
         except AlreadyScheduled as exc:
             raise InvalidForm({"id": str(exc)}) from exc
+        self._catalogue.look_again([scheduled.job.id])
         return {"id": scheduled.job.id, "outcome": scheduled.outcome}, 201
 
     def _form(self, fields: Mapping[str, Any]) -> Form:
@@ -173,7 +190,26 @@ class _Console:
         if command not in views.COMMANDS:
             abort(404, f"unknown command {command}")
         getattr(self._system.jobs, command)(job_id, by=BY)
+        self._catalogue.look_again([job_id])
         return self.job(job_id)
+
+    def command_all(self, command: str) -> Answer:
+        """Carry out a command on the named jobs, or on all that a query matches; answer how many did what."""
+        if command not in views.COMMANDS:
+            abort(404, f"unknown command {command}")
+        ids = self._meant(_body())
+        refused = self._system.jobs.command_all(command, ids, by=BY)  # type: ignore[arg-type]  # one of COMMANDS
+        self._catalogue.look_again(ids)
+        return {"done": len(ids) - len(refused), "refused": refused}
+
+    def _meant(self, body: Mapping[str, Any]) -> Sequence[str]:
+        ids, matching = body.get("ids"), body.get("matching")
+        if isinstance(matching, dict):
+            asked = {name: text for name, text in matching.items() if isinstance(text, str)}
+            ids = self._select(asked, self._catalogue.read()).matching
+        if not isinstance(ids, Sequence) or not all(isinstance(each, str) for each in ids) or not ids:
+            raise InvalidInput("select the jobs first")
+        return ids
 
     def call(self, function: str) -> Answer:
         if function not in self._system.schedules or function not in self._system.functions:

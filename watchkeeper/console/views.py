@@ -19,10 +19,10 @@ from shared.model.times import iso
 from shared.model.wording import in_words, local_time, occurrences, person, when, why
 from shared.store.documents import Unreadable
 from shared.subscriptions import CHECK, PREFIX, recorded_time
+from watchkeeper.console.selection import PAGE, Selection, latest_run
 from watchkeeper.console.system import Call, System
 from watchkeeper.times import span
 
-PAGE = 200  # documents read for one refresh of the page
 SUBSCRIPTIONS = 50
 LANES = 30
 MOST_UPCOMING = 60  # of one job, in an hour of minutes
@@ -68,7 +68,6 @@ def about(system: System) -> View:
         "place": system.place,
         "timezone": system.timezone,
         "poll_seconds": POLL_SECONDS[system.is_billed],
-        "page": PAGE,
         "types": [{"name": name, "example": _pretty(EXAMPLES.get(name, {}))} for name in types],
         "services": services,
         "functions": functions,
@@ -86,18 +85,28 @@ def _schedule_of(system: System, function: str) -> str:
 # -- jobs --------------------------------------------------------------------------------------------------------------
 
 
-def listing(found: Found, now: datetime, timezone: str) -> View:
-    """Return one page of jobs, the next to run first; `more` is where the next page begins, or ""."""
-    rows = [_row(job, now, timezone) for job in found if not job.id.startswith(PREFIX)]
-    rows.sort(key=lambda row: (not row["lease_until"], not row["ready_at"], row["ready_at"], row["id"]))
-    return {"now": iso(now), "jobs": rows, "more": found[-1].id if len(found) == PAGE else ""}
+def listing(selection: Selection, rows: Found, now: datetime, timezone: str) -> View:
+    """Return one page of jobs, and how many there are of each state."""
+    return {
+        "now": iso(now),
+        "jobs": [_row(job, now, timezone) for job in rows],
+        "total": len(selection.matching),
+        "page": selection.page,
+        "pages": selection.pages,
+        "page_size": PAGE,
+        "counts": selection.counts,
+        "types": selection.types,
+    }
 
 
 def _row(job: Job | Unreadable, now: datetime, timezone: str) -> View:
     if isinstance(job, Unreadable):
-        bare = dict.fromkeys(("schedule", "ready_at", "next", "attempts", "lease_until", "queue", "queued_at"), "")
+        bare = dict.fromkeys(
+            ("schedule", "ready_at", "next", "ran_at", "ran", "attempts", "lease_until", "queue", "queued_at"), ""
+        )
         return {"id": job.id, "title": job.id, "type": "", "status": "unreadable", "error": job.reason, **bare}
     is_held = job.lease_until is not None and job.lease_until > now
+    ran_at, zone = latest_run(job), job.timezone or timezone
     return {
         "id": job.id,
         "title": _title(job),
@@ -105,7 +114,9 @@ def _row(job: Job | Unreadable, now: datetime, timezone: str) -> View:
         "status": job.status.value,
         "schedule": when(job.schedule) if job.is_recurring else "Once",
         "ready_at": iso(job.ready_at) if job.ready_at and not is_held else "",
-        "next": local_time(job.ready_at, job.timezone or timezone) if job.ready_at and not is_held else "",
+        "next": local_time(job.ready_at, zone) if job.ready_at and not is_held else "",
+        "ran_at": iso(ran_at) if ran_at else "",
+        "ran": local_time(ran_at, zone) if ran_at else "",
         "attempts": f"{job.attempts} of {job.max_attempts}",
         "lease_until": iso(job.lease_until) if is_held and job.lease_until else "",
         "queue": job.queue or "",
@@ -175,21 +186,27 @@ def _pretty(payload: Mapping[str, Any]) -> str:
 
 
 def timeline(found: Iterable[Job | Unreadable], now: datetime, timezone: str) -> View:
-    """Return what ran in the last hour and will run in the next, in one lane per job."""
-    lanes: list[View] = []
-    left_out = 0
-    for job in found:
-        if isinstance(job, Unreadable) or job.id.startswith(PREFIX):
-            continue
-        past = (mark for _, mark in _marks(job, timezone) if mark["until"] >= iso(now - WINDOW))
-        marks = chain(past, _running(job, now, timezone), _upcoming(job, now, timezone))
-        if (first := next(marks, None)) is None:
-            continue
-        if len(lanes) == LANES:
-            left_out += 1
-            continue
-        lanes.append({"id": job.id, "title": _title(job), "marks": [first, *marks]})
-    return {"now": iso(now), "lanes": lanes, "left_out": left_out}
+    """Return what ran in the last hour and will run in the next, in one lane per job, the next to run first."""
+    shown = [job for job in found if isinstance(job, Job) and not job.id.startswith(PREFIX) and _is_in_window(job, now)]
+    shown.sort(key=lambda job: (job.ready_at is None, job.ready_at or now, job.id))
+    return {
+        "now": iso(now),
+        "lanes": [_lane(job, now, timezone) for job in shown[:LANES]],
+        "left_out": max(0, len(shown) - LANES),
+    }
+
+
+def _is_in_window(job: Job, now: datetime) -> bool:
+    if job.handed_over is None and (job.lease_until or job.ready_at or now + 2 * WINDOW) <= now + WINDOW:
+        return True
+    latest = latest_run(job)
+    return latest is not None and latest >= now - WINDOW
+
+
+def _lane(job: Job, now: datetime, timezone: str) -> View:
+    past = (mark for _, mark in _marks(job, timezone) if mark["until"] >= iso(now - WINDOW))
+    marks = chain(past, _running(job, now, timezone), _upcoming(job, now, timezone))
+    return {"id": job.id, "title": _title(job), "marks": [*marks]}
 
 
 def _marks(job: Job, timezone: str) -> Iterator[tuple[Run, View]]:

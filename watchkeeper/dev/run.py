@@ -260,10 +260,13 @@ def _addresses(processes: Sequence[FunctionProcess]) -> dict[str, str]:
 
 @contextmanager
 def _console(system: System, port: int) -> Iterator[None]:
-    from watchkeeper.console.app import create_console
+    from watchkeeper.console.app import READ_AHEAD, create_console
     from watchkeeper.serving import bind, serving
 
-    with serving(bind(create_console(system), port)):
+    app = create_console(system)
+    with serving(bind(app, port)):
+        if not system.is_billed:
+            _start(app.extensions[READ_AHEAD])
         yield
 
 

@@ -1,39 +1,56 @@
-// Selects the view, and polls the server.
+// Selects the view that the address names, and polls the server.
 
 import * as chat from "./chat.js";
 import { $, countTimes, get, setNow, show } from "./dom.js";
 import * as jobs from "./jobs.js";
 import * as now from "./now.js";
 import * as panel from "./panel.js";
+import { read } from "./route.js";
 
 const views = { now, jobs, chat };
+const SLOW = 300; // milliseconds until a load is said to be slow
 let about;
 let isAway = true; // or not greeted yet
 let timer;
 let turn = 0;
+const readAt = {}; // by view: the time of the figures that it shows
 
-const named = () => location.hash.slice(1);
+const named = () => read().view;
 const current = () => (Object.hasOwn(views, named()) && (named() !== "chat" || about?.has_chat) ? named() : "now");
 
 /** Refresh from the server. If two refreshes overlap, the later one counts. */
 export async function refresh() {
   const mine = ++turn;
   clearTimeout(timer);
+  const slow = setTimeout(() => ($("#loading").hidden = false), SLOW);
   try {
     if (isAway) await greet();
-    const view = views[current()];
-    const [data, job] = await Promise.all([get(view.path()), panel.load()]);
+    const name = current();
+    const [data, job] = await Promise.all([get(views[name].path()), panel.load()]);
     if (mine !== turn) return;
     if (data.now) setNow(data.now);
-    view.update(data);
+    views[name].update(data);
     if (job) panel.update(job);
-    show($("#trouble"), "");
+    readAt[name] = new Date();
+    tellTrouble("");
   } catch (problem) {
     isAway ||= !problem.status;
     if (mine !== turn) return;
-    show($("#trouble"), problem.message);
+    tellTrouble(problem.message);
+  } finally {
+    clearTimeout(slow);
+    if (mine === turn) $("#loading").hidden = true;
   }
   if (!document.hidden) timer = setTimeout(refresh, (about?.poll_seconds ?? 2) * 1000);
+}
+
+/** Say what is wrong, and how old the figures on view are: none of them may pass for the present. */
+function tellTrouble(message) {
+  const since = readAt[current()];
+  const age = since ? `What you see is from ${since.toLocaleTimeString([], { hourCycle: "h23" })}.` : "Nothing could be read yet.";
+  show($("#trouble"), message && `${message} ${age}`);
+  $("main").classList.toggle("old", Boolean(message));
+  $("main").classList.toggle("unknown", !since);
 }
 
 /** Ask the server what to show. Reload if a new run has replaced the old one. */
@@ -59,6 +76,8 @@ function turnTo() {
   for (const tab of document.querySelectorAll("nav a")) {
     tab.hash.slice(1) === current() ? tab.setAttribute("aria-current", "page") : tab.removeAttribute("aria-current");
   }
+  $("main").classList.toggle("unknown", !readAt[current()]);
+  if (about) panel.turnTo(read().id);
 }
 
 addEventListener("hashchange", async () => {

@@ -1,7 +1,8 @@
-// The view Now: the latest tick, the timeline, the subscriptions, and which services are real.
+// The view Now: what needs a person, the timeline, the subscriptions, the latest tick, and which services are real.
 
 import { $, busy, counting, fill, h, link, now, post, show } from "./dom.js";
 import * as panel from "./panel.js";
+import { go, read } from "./route.js";
 
 const HOUR = 3_600_000;
 const OUTCOMES = ["completed", "failed", "retried", "later", "died", "missed", "running", "upcoming"];
@@ -18,6 +19,8 @@ export function start(given, again) {
   $("#legend").append(...OUTCOMES.map(name => h("span", {}, h(`i.mark.${name}`), name)), h("span", {}, h("i.late"), "late"));
   const rows = [{ name: "Jobs", address: about.place }, ...about.services, ...about.functions.map(each => ({ ...each, state: "real" }))];
   $("#services").append(...rows.map(service));
+  const fakes = about.services.filter(({ state }) => state === "stand-in").map(({ name }) => name);
+  $("#real").textContent = fakes.length ? `Fakes here: ${fakes.join(", ")}. All else is real.` : "All of this is real.";
   for (let minutes = -60; minutes <= 60; minutes += 30) $("#axis").append(h("span", { "data-minutes": minutes }));
   const lanes = $("#lanes");
   lanes.addEventListener("keydown", walk);
@@ -32,12 +35,18 @@ function service({ name, address, state, schedule }) {
 }
 
 export function update(data) {
+  fill($("#health"), data.health, figure);
+  $("#health-note").textContent = about.is_billed ? `changes that others make show within ten minutes` : "";
+  if (read().params.get("show") === "subscriptions") {
+    go({ params: { show: "" } }, { replace: true });
+    $("#subscriptions-card").focus();
+    $("#subscriptions-card").scrollIntoView();
+  }
   showTick(data.tick);
   fill($("#lanes"), data.lanes, lane);
   if (!data.lanes.length) fill($("#lanes"), [0], () => h("p.empty", {}, `Nothing ran in the last hour, and nothing will run in the next.${about.is_read_only ? "" : " Create a job under Jobs."}`));
   const notes = [
     data.left_out && `${data.left_out} more jobs are not shown`,
-    data.is_partial && `the next ones to run, and the past of the first ${about.page} jobs by id`,
     about.is_billed && `read every ${about.poll_seconds} s, because reads are billed`,
     `times in ${about.timezone}`,
   ];
@@ -47,20 +56,30 @@ export function update(data) {
   place();
 }
 
+// -- health -----------------------------------------------------------------------------------------------------------
+
+const MARKS = { good: "✓", info: "…", bad: "!" };
+
+const figure = ({ name, count, level, says, address }) =>
+  h("li", {}, h(`a.figure.${level}`, { href: address, "data-focus": `figure ${name}` },
+    h("span.level", { "aria-hidden": "true" }, MARKS[level]), h("b", {}, count), " ", h("span", {}, name), h("small", {}, says)));
+
 // -- tick -------------------------------------------------------------------------------------------------------------
 
 function showTick({ last, next }) {
   const state = $("#tick-state");
   const problem = last?.problem ?? "";
+  $("#tick-figures").hidden = true;
   if (about.is_read_only) return fill(state, ["Cloud Scheduler ticks there; the log of the function has the metrics."], text => h("span", {}, text));
   if (!last) fill(state, ["None yet"], text => h("span", {}, text));
   else fill(state, [last.began_at, `, took ${last.took}`, next], part => (part.includes("took") || !part ? h("span", {}, part) : part === next ? h("span", {}, "; the next one ", counting(part)) : counting(part)));
   show($("#tick-problem"), problem);
+  $("#tick-figures").hidden = !last;
   fill($("#metrics"), Object.entries(last?.metrics ?? {}), ([name, value]) =>
-    h(value ? "div" : "div.zero", {}, h("dt", {}, words(name)), h("dd", {}, figure(value))));
+    h(value ? "div" : "div.zero", {}, h("dt", {}, words(name)), h("dd", {}, written(value))));
 }
 
-const figure = value => (typeof value === "boolean" ? (value ? "yes" : "no") : value < 1e5 ? value.toFixed(Number.isInteger(value) ? 0 : 1) : COMPACT.format(value));
+const written = value => (typeof value === "boolean" ? (value ? "yes" : "no") : value < 1e5 ? value.toFixed(Number.isInteger(value) ? 0 : 1) : COMPACT.format(value));
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact" });
 const WORDS = { max_lateness_seconds: "s late", execution_time_ms: "ms" };
 const words = name => WORDS[name] ?? name.replace(/^jobs_/, "").replaceAll("_", " ");

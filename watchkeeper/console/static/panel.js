@@ -1,6 +1,7 @@
 // One job, opened beside the current view: why it runs or does not, its last runs, and its commands.
 
 import { $, busy, counting, fill, get, h, post } from "./dom.js";
+import { go, read } from "./route.js";
 
 const LABELS = { run: "Run now", retry: "Retry", resume: "Resume", pause: "Pause", cancel: "Cancel" };
 const panel = $("#panel");
@@ -10,15 +11,19 @@ let id = "";
 
 export function start(given, again) {
   [about, refresh] = [given, again];
-  panel.addEventListener("close", () => (id = ""));
+  panel.addEventListener("close", () => read().id && go({ id: "" }));
   panel.addEventListener("click", event => event.target === panel && panel.close());
 }
 
-export function open(jobId) {
+export const open = jobId => go({ id: jobId });
+
+/** Show the job that the address names, or none. */
+export function turnTo(jobId) {
+  if (jobId === id) return;
   id = jobId;
-  panel.replaceChildren();
-  panel.showModal();
-  return refresh();
+  panel.replaceChildren(id ? h("p.soft", {}, "Loading…") : "");
+  if (id && !panel.open) panel.showModal();
+  if (!id && panel.open) panel.close();
 }
 
 /** Read the open job; show the reason if it cannot be read. */
