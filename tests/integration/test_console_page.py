@@ -350,8 +350,10 @@ def test_the_command_line_shows_a_deployed_system(firestore_client: firestore.Cl
         assert console.stdout is not None
         said = console.stdout.readline()
         page = f"http://127.0.0.1:{port}"
-        listed = requests.get(f"{page}/api/jobs", timeout=30).json()
-        refused = requests.post(f"{page}/api/jobs/job/cancel", json={}, headers={"Origin": page}, timeout=30)
+        shown = {"Origin": page, "X-Watchkeeper-Token": said.strip().partition("token=")[2]}
+        listed = requests.get(f"{page}/api/jobs", headers=shown, timeout=30).json()
+        refused = requests.post(f"{page}/api/jobs/job/cancel", json={}, headers=shown, timeout=30)
+        unknown = requests.get(f"{page}/api/jobs", timeout=30)
         console.send_signal(signal.SIGINT)
         code = console.wait(30)
     finally:
@@ -360,7 +362,7 @@ def test_the_command_line_shows_a_deployed_system(firestore_client: firestore.Cl
 
     assert page in said
     assert [job["id"] for job in listed["jobs"]] == ["job"]
-    assert refused.status_code == 403
+    assert (refused.status_code, unknown.status_code) == (403, 401)
     assert code == 0
 
 

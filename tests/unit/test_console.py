@@ -180,6 +180,20 @@ def test_a_body_beyond_all_reason_is_refused(system: System) -> None:
     assert post(system, "/api/jobs", {"message": "x" * 300_000}).status_code == 413
 
 
+@pytest.mark.parametrize(
+    ("shown", "status"), [("secret", 200), ("", 401), ("secret2", 401), ("Secret", 401), ("s\xe9cret", 401)]
+)
+def test_a_token_keeps_other_accounts_out(system: System, shown: str, status: int) -> None:
+    """Whoever has an account on this machine can reach the port. The page's own files are no secret."""
+    client = create_console(system, token="secret").test_client()
+
+    def status_of(path: str) -> int:
+        return client.get(path, base_url=HERE, headers={"X-Watchkeeper-Token": shown}, buffered=True).status_code
+
+    assert {status_of(path) for path in ("/api/about", "/api/jobs", "/api/now")} == {status}
+    assert status_of("/") == 200
+
+
 # -- read-only ---------------------------------------------------------------------------------------------------------
 
 
@@ -358,7 +372,10 @@ def test_health_counts_what_needs_a_person(job_factory: Callable[..., Job], now:
     claim = partial(job_factory, now=now - timedelta(hours=1))
     stuck = claim("stuck").claim(now=now - 9 * MINUTE, token="t", lease=5 * MINUTE, retention=RETENTION)
     queued = claim("queued").claim(now=now, token="t", lease=5 * MINUTE, retention=RETENTION, queue="agents")
-    at_the_edge = [job_factory("on-time", at=now - 2 * MINUTE + timedelta(seconds=1)), job_factory("late", at=now - 2 * MINUTE)]
+    at_the_edge = [
+        job_factory("on-time", at=now - 2 * MINUTE + timedelta(seconds=1)),
+        job_factory("late", at=now - 2 * MINUTE),
+    ]
     ends = [("soon", 47), ("later", 49)]
     lapsing = [
         job_factory(f"subscription:{name}", CHECK, payload={"expires_at": (now + timedelta(hours=hours)).isoformat()})

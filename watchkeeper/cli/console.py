@@ -1,6 +1,7 @@
 """`watchkeeper console`: the console page over the jobs of a deployed system, read-only."""
 
 import os
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 from typing import NoReturn
@@ -69,14 +70,16 @@ def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None
         is_billed=True,
     )
     next(iter(jobs.list(page_size=1)), None)  # fails here, not on the page, if credentials are missing
+    token = secrets.token_urlsafe(16)
     try:
-        server = bind(create_console(system), port)
+        server = bind(create_console(system, token=token), port)
     except OSError as exc:
         raise WatchkeeperError(
             f"port {port} cannot be used ({os.strerror(exc.errno or 0)}): stop the program that uses it, or choose "
             "another with --port"
         ) from exc
-    click.echo(f"The console, read-only: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    click.echo(f"The console, read-only: http://127.0.0.1:{port}/#now?token={token}")
+    click.echo("Without the token nobody sees it, whoever has an account on this machine. Ctrl-C ends it.")
     server.serve_forever()
 
 

@@ -9,6 +9,7 @@ other origins, and for other host names (DNS rebinding), are refused.
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from hmac import compare_digest
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from secrets import token_hex
@@ -34,6 +35,7 @@ from watchkeeper.console.system import System
 from watchkeeper.fakes.server import CONTROL_PATH
 
 BY = "console"
+TOKEN = "X-Watchkeeper-Token"  # a header, for a cookie would go to every port of this machine
 READ_AHEAD = "watchkeeper-read-ahead"  # names a function that reads the jobs before anybody asks for them
 PERSON = "ada@example.com"
 REPLY_SECONDS = 30  # as long as Chat waits
@@ -56,8 +58,11 @@ HEADERS = {
 Answer = flask.typing.ResponseReturnValue
 
 
-def create_console(system: System) -> flask.Flask:
-    """Return the application for one system. Read-only, it answers 403 to every change."""
+def create_console(system: System, *, token: str = "") -> flask.Flask:
+    """Return the application for one system. Read-only, it answers 403 to every change.
+
+    With a token it answers 401 to whoever does not show it: any account of this machine can reach the port.
+    """
     app = flask.Flask("watchkeeper.console", root_path=str(Path(__file__).parent))
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the order of the metrics means something
@@ -79,15 +84,15 @@ def create_console(system: System) -> flask.Flask:
         ("POST", "/api/chat/tap", console.tap),
     ):
         app.add_url_rule(rule, f"{method} {rule}", answer, methods=[method])
-    app.before_request(lambda: _refuse(flask.request, is_read_only=system.is_read_only))
+    app.before_request(lambda: _refuse(flask.request, token, is_read_only=system.is_read_only))
     app.after_request(_with_headers)
     app.register_error_handler(WatchkeeperError, lambda exc: _error(exc, system.place))
     app.register_error_handler(Refusal, lambda exc: ({"error": exc.description}, exc.code))
     return app
 
 
-def _refuse(request: flask.Request, *, is_read_only: bool) -> None:
-    """Refuse, with 403, another host name or origin, and a change where none is allowed."""
+def _refuse(request: flask.Request, token: str, *, is_read_only: bool) -> None:
+    """Refuse, with 403, another host name or origin, and a change where none is allowed; with 401 a missing token."""
     port = request.environ["SERVER_PORT"]
     if not is_loopback(request.host) or request.host.rpartition(":")[2] != port:
         abort(403, f"open this page as http://127.0.0.1:{port}")
@@ -99,8 +104,14 @@ def _refuse(request: flask.Request, *, is_read_only: bool) -> None:
         abort(403, "only this page itself may change anything")
     if is_foreign and request.path.startswith("/api/"):
         abort(403, "only this page itself may ask for this")
+    if token and request.path.startswith("/api/") and not _is_equal(request.headers.get(TOKEN, ""), token):
+        abort(401, "open the address that `watchkeeper console` printed: its token is that of this run only")
     if changes and is_read_only:
         abort(403, "this console is read-only; use the command line to change anything")
+
+
+def _is_equal(shown: str, token: str) -> bool:
+    return compare_digest(shown.encode(), token.encode())
 
 
 def _with_headers(response: flask.Response) -> flask.Response:

@@ -1,6 +1,8 @@
 // Elements, times, and calls to the server. All text becomes text nodes: content of jobs and messages is shown and never
 // run.
 
+import { go, read } from "./route.js";
+
 export const $ = (selector, within = document) => within.querySelector(selector);
 
 /** Make an element: h("button.primary", {onclick}, "Text", child). Absent attributes and children are left out. */
@@ -71,14 +73,26 @@ export function countTimes() {
 
 // -- the server -------------------------------------------------------------------------------------------------------
 
+const TOKEN = "watchkeeper-token";
+
+/** Keep the token of the address for this tab, and take it out of the address, where others could read it. */
+export function keepToken() {
+  const token = read().params.get("token");
+  if (!token) return;
+  sessionStorage.setItem(TOKEN, token);
+  go({ params: { token: "" } }, { replace: true });
+}
+
 export const get = path => ask(path, {});
 export const post = (path, body = {}) =>
   ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
 async function ask(path, options) {
   let response, body;
+  const token = sessionStorage.getItem(TOKEN);
+  const headers = { ...options.headers, ...(token && { "X-Watchkeeper-Token": token }) };
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, headers });
     body = await response.json();
   } catch {
     throw new Error("The console does not answer. If it was stopped, start it again; this page goes on by itself.");

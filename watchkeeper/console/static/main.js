@@ -1,7 +1,7 @@
 // Selects the view that the address names, and polls the server.
 
 import * as chat from "./chat.js";
-import { $, countTimes, get, setNow, show } from "./dom.js";
+import { $, countTimes, get, keepToken, setNow, show } from "./dom.js";
 import * as jobs from "./jobs.js";
 import * as now from "./now.js";
 import * as panel from "./panel.js";
@@ -80,6 +80,7 @@ function turnTo() {
   if (about) panel.turnTo(read().id);
 }
 
+keepToken();
 addEventListener("hashchange", async () => {
   turnTo();
   await refresh();
