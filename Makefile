@@ -76,6 +76,7 @@ lock: .venv/made ## Pin what the requirements.in files and pyproject.toml name
 
 screenshots: .venv/made ## Take the pictures in docs/images anew, with a headless Chromium
 	.venv/bin/python -m tests.screenshots
+	.venv/bin/python -m tests.moving_picture
 
 clean: ## Remove the environment and all caches; .env and .data stay
 	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

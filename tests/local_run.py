@@ -23,8 +23,8 @@ STOP_SECONDS = 20
 
 
 @contextmanager
-def local_run(folder: Path, **settings: str) -> Iterator[str]:
-    """Run the system with its job file in `folder`, and yield the address of the console."""
+def local_run(folder: Path, project: Path = PROJECT_FOLDER, **settings: str) -> Iterator[str]:
+    """Run the system with its job file in `folder`, and yield the address of the console. Its output is in run.log."""
     port = _free_port()
     env = {
         "PATH": os.environ["PATH"],
@@ -33,7 +33,7 @@ def local_run(folder: Path, **settings: str) -> Iterator[str]:
         "TMPDIR": str(folder),
         **settings,
     }
-    code = f"import os, sys; sys.path.insert(0, {str(PROJECT_FOLDER)!r}); from watchkeeper.dev.run import run"
+    code = f"import os, sys; sys.path.insert(0, {str(project)!r}); from watchkeeper.dev.run import run"
     log = folder / "run.log"
     with log.open("wb") as output:
         command = [sys.executable, "-c", f"{code}; sys.exit(run(os.environ))"]

@@ -18,8 +18,9 @@ PAGES = [PROJECT_FOLDER / "README.md", *sorted((PROJECT_FOLDER / "docs").glob("*
 SCRIPT = PROJECT_FOLDER / "deploy_functions.sh"
 CODE = re.compile(r"^[ ]*```[^\n]*\n(.*?)^[ ]*```|`([^`]+)`", re.DOTALL | re.MULTILINE)
 END = re.compile(r"[|;&()<>]+")  # of a command, in a shell
-# Words that look like settings: placeholders, and settings of the platform or of another program.
+# Words that look like settings: placeholders, settings of the platform or of another program, names of an example.
 NO_SETTINGS = {"EXECUTION_KEY", "FIRESTORE_EMULATOR_HOST", "JOB_ID", "OLD_URL", "PROJECT_NUMBER", "TRACE_ID"}
+NO_SETTINGS |= {"MOST_ROUNDS", "TOO_MUCH"}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
