@@ -8,16 +8,19 @@
 """
 
 import os
+import sys
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replaced
 from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import Any, Literal
 
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import Handlers, check_payload, load_handlers
+from shared.handlers.registry import AGENT_MODULE
 from shared.model.definition import Definition, InvalidJob, Misfire
 from shared.model.entries import Entry
 from shared.model.job import Job
@@ -37,6 +40,18 @@ TRIES = 10  # for a command whose job somebody else keeps changing
 
 class UnknownJob(InvalidInput):
     """There is no job of that id."""
+
+
+class UnknownJobType(InvalidInput):
+    """No handler is registered for that job type."""
+
+    def __init__(self, job_type: str, known: Collection[str]) -> None:
+        near = get_close_matches(job_type, known, n=1)
+        meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+        super().__init__(
+            f"no handler is registered for {job_type!r} ({meant}); add one in agent/handlers.py, or name its module in "
+            "JOB_HANDLERS"
+        )
 
 
 class AlreadyScheduled(InvalidInput):
@@ -63,6 +78,7 @@ class Jobs:
         retention: timedelta,
         timezone: str = "UTC",
         queues: TaskQueues = NO_QUEUES,
+        has_all_handlers: bool = False,
     ) -> None:
         self._store = store
         self._queues = queues
@@ -70,6 +86,7 @@ class Jobs:
         self._handlers = handlers
         self._retention = retention
         self._timezone = timezone
+        self._has_all_handlers = has_all_handlers
 
     def schedule(
         self,
@@ -92,6 +109,7 @@ class Jobs:
         by: str | None = None,
         confirmed_by: str | None = None,
         replace: bool = False,
+        allow_unknown: bool = False,
     ) -> Scheduled:
         """Schedule a job: now, `at` a time, `after` a while, or again and again from then on.
 
@@ -102,7 +120,12 @@ class Jobs:
         With an `id` the call may be repeated: the same definition changes nothing and says "unchanged". Another
         definition raises AlreadyScheduled, or with `replace` changes the job and keeps its history. Raises
         InvalidInput for what cannot be scheduled.
+
+        Where all handlers are known (see `open_jobs`), a job type without one raises UnknownJobType, unless
+        `allow_unknown`: its handler may be deployed elsewhere.
         """
+        if self._has_all_handlers and not allow_unknown and job_type not in self._handlers:
+            raise UnknownJobType(job_type, self._handlers)
         now = self._clock()
         if at is not None and after is not None:
             raise InvalidInput("give `at` or `after`, not both")
@@ -354,7 +377,9 @@ def _redefined(wanted: Definition, now: datetime, by: str | None, present: Job) 
 def open_jobs() -> Jobs:
     """Open the jobs that the environment configures, completed by the project's `.env` (`complete_environment`).
 
-    Raises InvalidSettings or StoreUnavailable.
+    Where the user's own handlers are (`agent/handlers.py`, as in the project and in a function that runs jobs), all
+    handlers are known, and a job type without one is refused. A program that has only `shared/` knows no more than the
+    built-in ones, and schedules any type. Raises InvalidSettings or StoreUnavailable.
     """
     complete_environment()
     settings = Settings.from_env(os.environ)
@@ -366,4 +391,5 @@ def open_jobs() -> Jobs:
         retention=settings.retention,
         timezone=settings.timezone,
         queues=settings.queues,
+        has_all_handlers=AGENT_MODULE in sys.modules,
     )

@@ -1,14 +1,16 @@
 """The Python interface to jobs, on both stores."""
 
+import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.errors import InvalidInput, StoreUnavailable
-from shared.handlers import Handler, InvalidPayload, Payload
-from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
+from shared.handlers import Handler, InvalidPayload, Payload, load_handlers
+from shared.jobs import AlreadyScheduled, Jobs, UnknownJob, UnknownJobType, open_jobs
 from shared.model.definition import InvalidJob
 from shared.model.history import Result
 from shared.model.job import Job
@@ -382,3 +384,31 @@ def test_fields_of_a_schedule_can_be_edited_and_removed(jobs: Jobs, now: datetim
 
     assert (moved.grace, len(moved.except_dates)) == (timedelta(hours=1), 2)
     assert (bare.until, bare.except_dates, bare.pause_after_failures) == (None, (), None)
+
+
+# -- a job type without a handler --------------------------------------------------------------------------------------
+
+
+def test_code_that_knows_all_handlers_refuses_an_unknown_type(json_store: JsonStore, now: datetime) -> None:
+    """A slip would fail with the first tick, in the night; what is deployed elsewhere can be said."""
+    jobs = Jobs(
+        json_store, clock=lambda: now, handlers=load_handlers(()), retention=timedelta(days=1), has_all_handlers=True
+    )
+
+    with pytest.raises(UnknownJobType, match=r"no handler is registered for 'htp_request' \(did you mean http_request"):
+        jobs.schedule("htp_request", {"url": "https://example.com"})
+    assert jobs.schedule("digest", id="job", allow_unknown=True).outcome == "created"
+
+
+def test_open_jobs_knows_all_handlers_where_the_users_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the project. A program that has only `shared/` schedules for those that run the jobs."""
+    monkeypatch.setenv("SCHEDULER_JSON_PATH", str(tmp_path / "jobs.json"))
+    open_jobs.cache_clear()
+    with pytest.raises(UnknownJobType):
+        open_jobs().schedule("digest")
+
+    monkeypatch.setitem(sys.modules, "agent", None)
+    monkeypatch.delitem(sys.modules, "agent.handlers")
+    open_jobs.cache_clear()
+    assert open_jobs().schedule("digest").outcome == "created"
+    open_jobs.cache_clear()
