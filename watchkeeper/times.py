@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from shared.errors import InvalidInput
 from shared.model.recurrence import load_timezone
 
+LATE_AFTER = timedelta(minutes=2)
 UNITS = (("days", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
 
 
@@ -52,6 +53,13 @@ def took(length: timedelta) -> str:
     if length < timedelta(seconds=1):
         return f"{length / timedelta(milliseconds=1):.0f} ms"
     return f"{length.total_seconds():.1f} s" if length < timedelta(minutes=1) else span(length)
+
+
+def distance_to_start(moment: datetime, now: datetime) -> str:
+    """Return the distance to when a job is ready: `in 5 min`, `due`, or `5 min late`; a tick comes once a minute."""
+    if moment > now:
+        return distance(moment, now)
+    return "due" if now - moment < LATE_AFTER else f"{span(now - moment)} late"
 
 
 def span(length: timedelta) -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from shared.handlers import Context, Handler, Payload
@@ -26,6 +28,7 @@ from shared.settings import SETTINGS_FILE
 from shared.store.documents import Unreadable, to_document
 from shared.store.json_file import JsonStore
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Unknown, Won
+from watchkeeper.cli.completion import MOST_OFFERED
 from watchkeeper.cli.display import print_table
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.deploy.functions_table import read_functions
@@ -48,13 +51,13 @@ class Terminal:
     fakes: dict[str, object] = field(default_factory=dict)
     clock: Callable[[], datetime] | None = None
 
-    def __call__(self, *args: str, answer: str | None = None) -> Result:
-        """Call `watchkeeper` with the arguments; `answer` is its standard input."""
+    def __call__(self, *args: str, answer: str | None = None, color: bool = False) -> Result:
+        """Call `watchkeeper` with the arguments; `answer` is its standard input, `color` a terminal that has it."""
         session = Session(
             env={"SCHEDULER_JSON_PATH": str(self.path), **self.env}, clock=self.clock or (lambda: self.at), user="ada"
         )
         vars(session).update(self.fakes)
-        return CliRunner().invoke(watchkeeper, args, obj=session, input=answer)
+        return CliRunner().invoke(watchkeeper, args, obj=session, input=answer, color=color)
 
     @property
     def store(self) -> JsonStore:
@@ -178,14 +181,14 @@ def test_a_usage_error_names_what_is_wrong(run: Terminal, args: Sequence[str], s
         pytest.param(["jobs", "add", "log", "--payload", "{}"], "a log job needs", id="payload"),
         pytest.param(["jobs", "add", "no type"], "'no type", id="type"),
         pytest.param(["jobs", "add", "log", "--id", "no id", "--payload", HELLO], "the id 'no id'", id="id"),
-        pytest.param(["jobs", "add", "digest", "--cron", "61 * * * *"], "'61'", id="cron"),
-        pytest.param(["jobs", "add", "digest", "--every", "1 day"], "every '1 day' cannot be read", id="every"),
-        pytest.param(["jobs", "add", "digest", "--every", "1d", "--until", "2020-01-01"], "never comes", id="never"),
-        pytest.param(["jobs", "add", "digest", "--until", "2027-01-01"], "give cron or every", id="end-of-a-one-shot"),
-        pytest.param(["jobs", "add", "digest", "--every", "1d", "--grace", "9s"], "from 60", id="grace"),
-        pytest.param(["jobs", "add", "digest", "--cron", "@daily", "--timezone", "Mars"], "'Mars'", id="timezone"),
-        pytest.param(["jobs", "add", "digest", "--at", "2027-01-01", "--timezone", "Mars"], "'Mars'", id="zone-of-at"),
-        pytest.param(["jobs", "add", "digest", "--at", "0001-01-01T00:00+14:00"], "too far away", id="before-all-time"),
+        pytest.param(["jobs", "add", "log", "--cron", "61 * * * *"], "'61'", id="cron"),
+        pytest.param(["jobs", "add", "log", "--every", "1 day"], "every '1 day' cannot be read", id="every"),
+        pytest.param(["jobs", "add", "log", "--every", "1d", "--until", "2020-01-01"], "never comes", id="never"),
+        pytest.param(["jobs", "add", "log", "--until", "2027-01-01"], "give cron or every", id="end-of-a-one-shot"),
+        pytest.param(["jobs", "add", "log", "--every", "1d", "--grace", "9s"], "from 60", id="grace"),
+        pytest.param(["jobs", "add", "log", "--cron", "@daily", "--timezone", "Mars"], "'Mars'", id="timezone"),
+        pytest.param(["jobs", "add", "log", "--at", "2027-01-01", "--timezone", "Mars"], "'Mars'", id="zone-of-at"),
+        pytest.param(["jobs", "add", "log", "--at", "0001-01-01T00:00+14:00"], "too far away", id="before-all-time"),
         pytest.param(["jobs", "show", "job"], "there is no job job", id="unknown"),
         pytest.param(["jobs", "edit", "job", "--cron", "@daily"], "there is no job job", id="edit-unknown"),
         pytest.param(["cron", "* * *"], "'* * *'", id="cron-fields"),
@@ -292,13 +295,29 @@ def test_a_clock_time_that_is_no_one_moment_is_refused(run: Terminal, at: str, s
     assert says in result.stderr
 
 
-def test_a_job_without_a_handler_is_added_with_a_warning(run: Terminal) -> None:
-    """The handler may be deployed elsewhere, so it is only said."""
-    result = run("jobs", "add", "digest", "--id", "job")
+def test_a_job_without_a_handler_is_added_when_it_is_meant(run: Terminal) -> None:
+    """The handler may be deployed elsewhere, or the type be a slip; a script says which."""
+    refused = run("jobs", "add", "lgo", "--id", "job")
+    added = run("jobs", "add", "digest", "--id", "job", "--allow-unknown")
 
-    assert result.exit_code == 0
-    assert result.stderr.startswith("warning: no handler for digest")
-    assert run.job().job_type == "digest"
+    assert refused.exit_code == 1
+    assert "no handler is registered for 'lgo' (did you mean log?)" in refused.stderr
+    assert "--allow-unknown" in refused.stderr
+    assert (added.exit_code, run.job().job_type) == (0, "digest")
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1)])
+def test_a_terminal_asks_about_a_job_without_a_handler(
+    run: Terminal, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    """A person can say yes."""
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)
+
+    result = run("jobs", "add", "digest", "--id", "job", answer=answer)
+
+    assert result.exit_code == code
+    assert "Add it all the same?" in result.stderr
+    assert ("job" in json.loads(run.path.read_text())["jobs"] if run.path.exists() else False) == (code == 0)
 
 
 def test_an_edit_changes_what_is_given(run: Terminal, job_factory: JobFactory) -> None:
@@ -335,8 +354,8 @@ def test_a_list_in_a_pipe_is_plain_and_whole(run: Terminal, job_factory: JobFact
 
     header, daily, first = run("jobs", "list").stdout.splitlines()
 
-    assert header.split() == ["ID", "TYPE", "STATUS", "NEXT", "RUN", "SCHEDULE", "REMARK"]
-    assert " ".join(daily.split()) == "daily log pending 2026-11-22 09:00:00+01:00 (in 23 h) 0 9 * * * Europe/Berlin"
+    assert header.split() == ["ID", "TYPE", "STATUS", "WHEN", "NEXT", "RUN", "SCHEDULE", "REMARK"]
+    assert " ".join(daily.split()) == "daily log pending in 23 h 2026-11-22 09:00:00+01:00 0 9 * * * Europe/Berlin"
     assert first.startswith(f"{long}  log")
     assert first.endswith("bold  [1m line " + "y" * 300)
 
@@ -495,18 +514,100 @@ class Tty(io.StringIO):
         return True
 
 
-def test_a_narrow_terminal_folds_only_the_last_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids stay whole however narrow the terminal is, and nothing of the last column is lost."""
-    monkeypatch.setenv("COLUMNS", "40")
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("sys.stdout", Tty())
+@pytest.fixture
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Print a table on a terminal of a width and return its lines."""
 
-    print_table(("ID", "REMARK"), [("an-id-of-thirty-six-characters-wide", "[bold]" + "word " * 20)])
+    def lines(width: int, header: Sequence[str], *rows: Sequence[str], expendable: Sequence[str] = ()) -> list[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {"COLUMNS": str(width), "TERM": "xterm"}.items():
+                patch.setenv(name, value)
+            patch.setattr("sys.stdout", output := Tty())
+            print_table(header, rows, expendable=expendable)
+        return output.getvalue().splitlines()
 
-    assert isinstance(sys.stdout, Tty)
-    lines = sys.stdout.getvalue().splitlines()
-    assert lines[1].startswith("an-id-of-thirty-six-characters-wide  [bold]word")
-    assert sum(line.count("word") for line in lines) == 20
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return lines
+
+
+WIDE = ("an-id-of-twenty-letters", "http_request", "failed", "2026-11-21 10:00:00+01:00", "word " * 20)
+COLUMNS = ("ID", "TYPE", "STATUS", "NEXT RUN", "REMARK")
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        pytest.param(60, ["ID", "STATUS", "REMARK"], id="60"),
+        pytest.param(80, ["ID", "TYPE", "STATUS", "REMARK"], id="80"),
+        pytest.param(120, list(COLUMNS), id="120"),
+        pytest.param(200, list(COLUMNS), id="200"),
+    ],
+)
+def test_a_table_fits_the_terminal(on_terminal: Callable[..., list[str]], width: int, shown: list[str]) -> None:
+    """Whole columns go, the least important first; ids stay whole, and nothing of the last column is lost."""
+    header, *rows = on_terminal(width, COLUMNS, WIDE, expendable=("NEXT RUN", "TYPE"))
+
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in (header, *rows)]
+    assert [name for name in COLUMNS if name in lines[0]] == shown
+    assert lines[1].startswith("an-id-of-twenty-letters  ")
+    assert max(map(len, lines)) <= width
+    assert " ".join(lines).count("word") == 20
+
+
+def test_an_id_that_is_wider_than_the_terminal_is_folded(on_terminal: Callable[..., list[str]]) -> None:
+    """Nothing of it is lost."""
+    lines = on_terminal(60, COLUMNS, ("x" * 100, *WIDE[1:]), expendable=("NEXT RUN", "TYPE", "REMARK"))
+
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines) <= 60
+    assert "".join(lines).count("x") == 100
+
+
+@pytest.mark.parametrize(
+    ("env", "colours"), [({}, {"failed": "31", "9 min late": "33"}), ({"NO_COLOR": "1"}, {})], ids=["colour", "without"]
+)
+def test_failed_and_late_have_a_colour(
+    on_terminal: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, env: dict[str, str], colours: dict[str, str]
+) -> None:
+    """Unless NO_COLOR is set; an id that happens to be such a word has none."""
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+
+    _, *lines = on_terminal(80, ("ID", "STATUS", "WHEN"), ("failed", "failed", ""), ("b", "pending", "9 min late"))
+
+    found = {text: code for line in lines for code, text in re.findall(r"\x1b\[(3\d)m([^\x1b]*?) *\x1b", line)}
+    assert found == colours
+    assert lines[0].startswith("failed")
+
+
+def test_doctor_has_no_colour_where_none_is_wanted(run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR counts, even on a terminal."""
+    coloured = run("doctor", color=True)
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    assert "\x1b[" in coloured.stdout
+    assert "\x1b[" not in run("doctor", color=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("minutes", "when"),
+    [pytest.param(-61, "in 61 min"), pytest.param(0, "due"), pytest.param(1, "due"), pytest.param(2, "2 min late")],
+)
+def test_a_list_says_what_is_late(run: Terminal, job_factory: JobFactory, minutes: int, when: str) -> None:
+    """A tick comes once a minute, so a minute is not late."""
+    run.put(job_factory(at=run.at - timedelta(minutes=minutes)))
+
+    assert f"  {when}  " in run("jobs", "list").stdout
+
+
+def test_a_list_says_how_long_a_job_has_been_at_work(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """Where it waits in a queue, too."""
+    claim = partial(Job.claim, now=now, token="t", lease=HOUR, retention=HOUR)
+    run.put(claim(job_factory("a")), claim(job_factory("b"), queue="agents"))
+    run.at += timedelta(minutes=7)
+
+    _, first, second = run("jobs", "list").stdout.splitlines()
+
+    assert ("running 7 min" in first, "queued 7 min" in second) == (True, True)
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------
@@ -525,6 +626,24 @@ def test_commands_change_jobs_and_say_what_is_now(run: Terminal, job_factory: Jo
         "job job: cancelled\n",
     ]
     assert run.job().updated_by == "cli:ada"
+
+
+@pytest.mark.parametrize(
+    ("verb", "says"), [("pause", "already paused"), ("resume", "already pending, "), ("cancel", "already cancelled")]
+)
+def test_a_command_that_is_repeated_is_no_error(run: Terminal, job_factory: JobFactory, verb: str, says: str) -> None:
+    """What was asked for is so, and the job says when it was first asked for."""
+    run.put(job_factory(at=run.at + HOUR))
+    run("jobs", "pause", "job")
+    run("jobs", verb, "job")
+    before = run.job()
+    run.at += timedelta(minutes=1)
+
+    result = run("jobs", verb, "job")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"job job: {says}")
+    assert run.job() == before
 
 
 def test_a_stuck_lease_is_released(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
@@ -981,10 +1100,10 @@ def test_a_look_ahead_reads_only(run: Terminal, job_factory: JobFactory, now: da
 
     rows = {line.split()[0]: line for line in result.stdout.splitlines()[1:]}
     assert list(rows) == ["late", "dead", "now", "retried", "edge"]
-    assert rows["late"].endswith("3 min late")
+    assert "3 min late" in rows["late"]
     assert rows["dead"].endswith("its holder died")
-    assert rows["retried"].endswith("in 20 min   attempt 2 of 3")
-    assert rows["edge"].endswith("in 60 min")
+    assert re.search("in 20 min .*attempt 2 of 3$", rows["retried"])
+    assert "in 60 min" in rows["edge"]
     assert "no handler for digest" in result.stderr
     assert run.path.read_bytes() == before
 
@@ -1249,6 +1368,36 @@ def test_the_clock_is_compared_with_the_stores(
 
     assert result.exit_code == code
     assert findings(result)[-1] == (state, "clock")
+
+
+# -- completion --------------------------------------------------------------------------------------------------------
+
+
+def completed(run: Terminal, *words: str) -> list[str]:
+    """Return what the shell offers for the last word."""
+    session = Session(env={"SCHEDULER_JSON_PATH": str(run.path)}, clock=lambda: run.at, user="ada")
+    offers = ShellComplete(watchkeeper, {"obj": session}, "watchkeeper", "_COMPLETE")
+    return [offer.value for offer in offers.get_completions(list(words[:-1]), words[-1])]
+
+
+def test_ids_and_job_types_are_completed(run: Terminal, job_factory: JobFactory) -> None:
+    """Wherever a command takes one."""
+    run.put(*(job_factory(name) for name in ("invoice", "report-a", "report-b", "sync")))
+
+    for verb in ("show", "edit", "cancel", "pause", "resume", "run", "retry", "release", "delete"):
+        assert completed(run, "jobs", verb, "rep") == ["report-a", "report-b"]
+    assert completed(run, "jobs", "pause", "sync", "in") == ["invoice"]
+    assert completed(run, "jobs", "add", "http") == ["http_request"]
+    assert completed(run, "jobs", "list", "--type", "lo") == ["log"]
+
+
+def test_a_completion_reads_little_and_fails_in_silence(run: Terminal, job_factory: JobFactory) -> None:
+    """It runs with every press of a key."""
+    run.put(*(job_factory(f"job-{number}") for number in range(3 * MOST_OFFERED)))
+
+    assert len(completed(run, "jobs", "show", "")) == MOST_OFFERED
+    run.path.write_text("no JSON")
+    assert completed(run, "jobs", "show", "") == []
 
 
 # -- dev ---------------------------------------------------------------------------------------------------------------

@@ -18,36 +18,61 @@ from shared.store.documents import FIELDS, Unreadable, to_document
 from watchkeeper.times import shown
 
 GAP = "  "
-SHORTEST_FOLD = 30
+SHORTEST_FOLD = 20
+LATE = " late"  # ends a distance of time that needs a look
+FAILED = {"failed", "died", "unreadable"}  # a status, or the outcome of a run
 
 Row = Sequence[str]
 T = TypeVar("T")
 
 
-def print_table(header: Row, rows: Sequence[Row], *, is_continued: bool = False) -> None:
-    """Print a table, or more of one. On a terminal its last column is folded; the others, ids above all, stay whole.
+def print_table(header: Row, rows: Sequence[Row], *, expendable: Row = (), is_continued: bool = False) -> None:
+    """Print a table, or more of one. On a terminal it fits: `expendable` columns go, in this order, then cells fold.
 
     Into a pipe each row is one line, however long, without colours; rich would take 9 s for 20,000 of them.
     """
     clean = [[_printable(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(header, *clean, strict=True)]
     if sys.stdout.isatty():
-        _print_folded(header, clean, widths)
+        _print_fitted(header, clean, widths, expendable)
     else:
         _print_lines(clean if is_continued or not any(header) else [header, *clean], widths)
 
 
-def _print_folded(header: Row, rows: Sequence[Row], widths: Sequence[int]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(header))
-    for name in header[:-1]:
-        table.add_column(name, no_wrap=True)
-    table.add_column(header[-1], overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+def _print_fitted(header: Row, rows: Sequence[Row], widths: Sequence[int], expendable: Row) -> None:
     console = Console(highlight=False)
-    # Where not even this fits, the terminal breaks the lines.
-    console.width = max(console.width, sum(widths[:-1]) + len(GAP) * len(widths) + min(widths[-1], SHORTEST_FOLD))
+    table = Table(box=None, pad_edge=False, padding=(0, len(GAP), 0, 0), header_style="bold", show_header=any(header))
+    columns = columns_that_fit(header, widths, expendable, console.width)
+    # Where not even the least fits, the first column, ids, folds as well: nothing is lost.
+    folded = {columns[-1]} if _least_width(columns, widths) <= console.width else {columns[0], columns[-1]}
+    for index in columns:
+        least = None if index in folded else widths[index]
+        table.add_column(header[index], min_width=least, no_wrap=index not in folded, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(row[index], style=_style(row[index]) if index else "") for index in columns))
     console.print(table)
+
+
+def columns_that_fit(header: Row, widths: Sequence[int], expendable: Row, width: int) -> list[int]:
+    """Return the columns that fit into so much width, without those of `expendable` that have to go."""
+    columns = list(range(len(header)))
+    for name in expendable:
+        if _least_width(columns, widths) <= width:
+            break
+        columns.remove(header.index(name))
+    return columns
+
+
+def _least_width(columns: Sequence[int], widths: Sequence[int]) -> int:
+    *whole, last = columns
+    return sum(widths[index] + len(GAP) for index in whole) + min(widths[last], SHORTEST_FOLD) + len(GAP)
+
+
+def _style(cell: str) -> str:
+    """Return the colour of a state; rich leaves colours out with NO_COLOR and on a terminal that has none."""
+    if cell in FAILED:
+        return "red"
+    return "yellow" if cell.endswith(LATE) else ""
 
 
 def _print_lines(rows: Sequence[Row], widths: Sequence[int]) -> None:

@@ -10,8 +10,9 @@ import click
 from shared.model.entries import Entry
 from shared.store.documents import entry_to_document
 from shared.store.protocol import PAGE
+from watchkeeper.cli.completion import complete_ids
 from watchkeeper.cli.display import Row, print_table, to_json, warn
-from watchkeeper.cli.listing import RUN_HEADER, json_option, run_row
+from watchkeeper.cli.listing import EXPENDABLE_OF_RUN, RUN_HEADER, json_option, run_row
 from watchkeeper.parameters import Duration
 from watchkeeper.session import Session
 
@@ -20,7 +21,7 @@ HEADER = ("ID", *RUN_HEADER)
 
 
 @click.command("history")
-@click.argument("job_id", metavar="[ID]", required=False)
+@click.argument("job_id", metavar="[ID]", required=False, shell_complete=complete_ids)
 @click.option("--since", type=Duration(), metavar="DURATION", help="Only runs that began within, e.g. 24h or 7d.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="At most N runs.")
 @click.option("--failed", is_flag=True, help="Only what failed or was missed; within 24h unless --since.")
@@ -54,7 +55,7 @@ def show_history(
     if as_json:
         click.echo(to_json([_as_object(entry) for entry in entries], indent=2))
     elif entries:
-        print_table(HEADER, list(_rows(session, entries)))
+        print_table(HEADER, list(_rows(session, entries)), expendable=EXPENDABLE_OF_RUN)
     else:
         click.echo("No runs found.")
     if not session.settings.history:

@@ -1,28 +1,36 @@
 """`watchkeeper jobs`: make, change and command jobs; `listing` shows them, `transfer` moves them in bulk."""
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
 import click
 
 from shared.errors import WatchkeeperError
-from shared.jobs import Jobs
+from shared.jobs import Jobs, UnknownJobType
 from shared.model.definition import Misfire
 from shared.model.job import Job
+from shared.model.life import NotPossible
 from shared.model.schedule import FOREVER
 from shared.model.value import Status
-from watchkeeper.cli.display import warn
+from watchkeeper.cli.completion import complete_ids, complete_types
 from watchkeeper.cli.job_history import show_history
 from watchkeeper.cli.job_logs import show_logs
 from watchkeeper.cli.job_watch import watch_jobs
 from watchkeeper.cli.listing import list_jobs, next_run, show_job
 from watchkeeper.cli.transfer import export_jobs, import_jobs, upgrade_jobs
 from watchkeeper.parameters import Dates, Duration, End, Moment, Payload
-from watchkeeper.session import ADD_HANDLER, Session
+from watchkeeper.session import Session
 from watchkeeper.times import place
 
 Command = Callable[..., Any]
+# The states in which a command has nothing left to do.
+DONE_ALREADY = {
+    "cancel": (Status.CANCELLED,),
+    "pause": (Status.PAUSED,),
+    "resume": (Status.PENDING, Status.RUNNING),
+}
 
 
 @click.group()
@@ -33,7 +41,7 @@ def jobs() -> None:
 for part in (list_jobs, show_job, show_history, show_logs, watch_jobs, import_jobs, export_jobs, upgrade_jobs):
     jobs.add_command(part)
 
-ids_argument = click.argument("job_ids", nargs=-1, required=True, metavar="ID...")
+ids_argument = click.argument("job_ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_ids)
 
 
 def definition_options(command: Command) -> Command:
@@ -88,12 +96,13 @@ def definition_options(command: Command) -> Command:
 
 
 @jobs.command("add")
-@click.argument("job_type")
+@click.argument("job_type", metavar="TYPE", shell_complete=complete_types)
 @click.option("--id", help="Its id; repeated calls then create it once.  [default: a new id]")
 @definition_options
 @click.option("--replace", is_flag=True, help="Change the job with this id if its definition differs.")
+@click.option("--allow-unknown", is_flag=True, help="Also add a job of a type that no handler is registered for here.")
 @click.pass_obj
-def add_job(session: Session, /, job_type: str, **options: Any) -> None:
+def add_job(session: Session, /, job_type: str, allow_unknown: bool, **options: Any) -> None:
     """Schedule a job, once or again and again.
 
     It runs with the next tick (at once while `make run` is up), unless --at, --in or --cron say otherwise. With --cron
@@ -107,14 +116,23 @@ def add_job(session: Session, /, job_type: str, **options: Any) -> None:
       watchkeeper jobs add log --every 6d --at 2026-12-01T09:00 --until 2027-02-01T00:00 --except 2026-12-24,2026-12-25
     """
     definition = _definition(session, options, session.settings.timezone)
+    if job_type not in session.handlers and not allow_unknown:
+        _ask_about_type(job_type, session.handlers)
     scheduled = session.checked_jobs.schedule(job_type, by=session.by, **definition)
-    if job_type not in session.handlers:
-        warn(f"no handler for {job_type} is registered here; {ADD_HANDLER}")
     click.echo(f"job {scheduled.job.id}: {scheduled.outcome}, {_state(session, scheduled.job)}")
 
 
+def _ask_about_type(job_type: str, known: Collection[str]) -> None:
+    """Ask whether a job is to be added that nothing here can run: it may be a slip, or its handler be elsewhere."""
+    unknown = str(UnknownJobType(job_type, known))
+    if not sys.stdin.isatty():
+        raise WatchkeeperError(f"{unknown}; or add it all the same with --allow-unknown")
+    if not click.confirm(f"{unknown}. Add it all the same?", err=True):
+        raise WatchkeeperError("nothing was added")
+
+
 @jobs.command("edit")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=complete_ids)
 @definition_options
 @click.pass_obj
 def edit_job(session: Session, /, job_id: str, **options: Any) -> None:
@@ -159,7 +177,18 @@ def _command(name: str, verb: Callable[..., Job], says: str) -> None:
     @ids_argument
     @click.pass_obj
     def command(session: Session, job_ids: Sequence[str]) -> None:
-        _each(job_ids, lambda job_id: _report(session, verb(session.jobs, job_id, by=session.by)))
+        _each(job_ids, partial(_ask, session, name, partial(verb, session.jobs, by=session.by)))
+
+
+def _ask(session: Session, name: str, verb: Callable[[str], Job], job_id: str) -> None:
+    """Give a command and report what is now; asked for again, it is done already, and no error."""
+    try:
+        _report(session, verb(job_id))
+    except NotPossible:
+        job = session.jobs.get(job_id)
+        if job.status not in DONE_ALREADY.get(name, ()):
+            raise
+        click.echo(f"job {job.id}: already {_state(session, job)}")
 
 
 _command("cancel", Jobs.cancel, "Cancel jobs for good. A run in progress continues, and the history records it.")
@@ -169,9 +198,9 @@ _command("release", Jobs.release, "End the lease of jobs whose run is stuck. A l
 
 
 @jobs.command("retry")
-@click.argument("job_ids", nargs=-1, metavar="ID...")
+@click.argument("job_ids", nargs=-1, metavar="ID...", shell_complete=complete_ids)
 @click.option("--all", "every", is_flag=True, help="All failed jobs, instead of some IDs.")
-@click.option("--type", "job_type", help="With --all: those of this type.")
+@click.option("--type", "job_type", help="With --all: those of this type.", shell_complete=complete_types)
 @click.pass_obj
 def retry_jobs(session: Session, job_ids: Sequence[str], every: bool, job_type: str | None) -> None:
     """Retry failed jobs with the next tick, with all their attempts.
@@ -203,7 +232,7 @@ def resume_jobs(session: Session, job_ids: Sequence[str], catch_up: bool) -> Non
       watchkeeper jobs resume report
     """
     resume = partial(session.jobs.resume, by=session.by, catch_up=catch_up)
-    _each(job_ids, lambda job_id: _report(session, resume(job_id)))
+    _each(job_ids, partial(_ask, session, "resume", resume))
 
 
 @jobs.command("delete")

@@ -17,12 +17,15 @@ from shared.model.wording import when, why
 from shared.running.tick import where_it_runs
 from shared.store.documents import Unreadable
 from shared.store.protocol import PAGE
+from watchkeeper.cli.completion import complete_ids, complete_types
 from watchkeeper.cli.display import Row, as_object, print_json_list, print_table, text_of, to_json
 from watchkeeper.session import Session
-from watchkeeper.times import shown, shown_with_distance, took
+from watchkeeper.times import distance_to_start, shown, shown_with_distance, span, took
 
-HEADER = ("ID", "TYPE", "STATUS", "NEXT RUN", "SCHEDULE", "REMARK")
+HEADER = ("ID", "TYPE", "STATUS", "WHEN", "NEXT RUN", "SCHEDULE", "REMARK")
+EXPENDABLE = ("SCHEDULE", "NEXT RUN", "TYPE", "REMARK")
 RUN_HEADER = ("OCCURRENCE", "OUTCOME", "STARTED", "TOOK", "BY", "RESULT")
+EXPENDABLE_OF_RUN = ("STARTED", "BY", "TOOK")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, with the fields of the JSON file.")
 
@@ -34,7 +37,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, 
     multiple=True,
     help="Only jobs of this status; can be given several times.",
 )
-@click.option("--type", "job_type", help="Only jobs of this type.")
+@click.option("--type", "job_type", help="Only jobs of this type.", shell_complete=complete_types)
 @click.option("--search", metavar="TEXT", help="Only jobs that have this text in their id, type or payload.")
 @click.option("--space", help="Only jobs of this Chat space.")
 @click.option(
@@ -93,7 +96,7 @@ def _next_time(job: Job | Unreadable) -> tuple[datetime, str]:
 
 
 @click.command("show")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=complete_ids)
 @json_option
 @click.pass_obj
 def show_job(session: Session, job_id: str, as_json: bool) -> None:
@@ -119,7 +122,7 @@ def next_run(session: Session, job: Job) -> str:
     zone, now = job.timezone or session.settings.timezone, session.clock()
     if job.handed_over is not None:
         return f"waiting in queue {job.queue} since {shown(job.handed_over.at, zone)}"
-    if job.started_at and job.lease_until and job.lease_until > now:
+    if job.started_at and _is_at_work(job, now):
         return f"running since {shown(job.started_at, zone)}"
     return shown_with_distance(job.ready_at, zone, now) if job.ready_at else ""
 
@@ -128,7 +131,8 @@ def _print_pages(session: Session, found: Iterator[Job | Unreadable]) -> None:
     """Print page by page, so that the first lines of a long list come at once."""
     is_first = True
     while page := list(islice(found, PAGE)):
-        print_table(HEADER, [_row(session, job) for job in page], is_continued=not is_first)
+        rows = [_row(session, job) for job in page]
+        print_table(HEADER, rows, expendable=EXPENDABLE, is_continued=not is_first)
         is_first = False
     if is_first:
         click.echo("No jobs found.")
@@ -137,9 +141,24 @@ def _print_pages(session: Session, found: Iterator[Job | Unreadable]) -> None:
 def _row(session: Session, job: Job | Unreadable) -> Row:
     if isinstance(job, Unreadable):
         job_type = text_of(job.document.get("job_type") or "", session.settings.timezone)
-        return job.id, job_type, "unreadable", "", "", job.reason
-    remark = why(job, session.clock(), session.settings.timezone) if job.has_paused_itself else job.error or ""
-    return job.id, job.job_type, job.status, next_run(session, job), _schedule(job), remark
+        return job.id, job_type, "unreadable", "", "", "", job.reason
+    now, zone = session.clock(), job.timezone or session.settings.timezone
+    at = shown(job.ready_at, zone) if job.ready_at and not _is_at_work(job, now) else ""
+    remark = why(job, now, session.settings.timezone) if job.has_paused_itself else job.error or ""
+    return job.id, job.job_type, job.status, _when(job, now), at, _schedule(job), remark
+
+
+def _is_at_work(job: Job, now: datetime) -> bool:
+    return job.started_at is not None and job.lease_until is not None and job.lease_until > now
+
+
+def _when(job: Job, now: datetime) -> str:
+    """Return how far away the next run is, or how long it has been running or waiting."""
+    if job.handed_over is not None:
+        return f"queued {span(now - job.handed_over.at)}"
+    if job.started_at and _is_at_work(job, now):
+        return f"running {span(now - job.started_at)}"
+    return distance_to_start(job.ready_at, now) if job.ready_at else ""
 
 
 def _schedule(job: Job) -> str:
@@ -169,7 +188,7 @@ def _print_job(session: Session, job: Job | Unreadable) -> None:
     print_table(("", ""), [(name, text_of(value, zone)) for name, value in fields.items()])
     if runs:
         click.echo()
-        print_table(RUN_HEADER, [run_row(run, zone) for run in runs])
+        print_table(RUN_HEADER, [run_row(run, zone) for run in runs], expendable=EXPENDABLE_OF_RUN)
 
 
 def _place(session: Session, job: Job) -> str:

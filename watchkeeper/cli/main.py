@@ -1,5 +1,6 @@
 """The entry point of `watchkeeper`: its commands, and how an error becomes one line and an exit code."""
 
+import os
 from typing import Any
 
 import click
@@ -57,7 +58,13 @@ def watchkeeper(ctx: click.Context) -> None:
     \b
     Example:
       watchkeeper jobs add log --payload '{"message": "hello"}' --in 20m
+
+    \b
+    Completion of commands, ids and job types; the same with zsh or fish in the place of bash:
+      eval "$(_WATCHKEEPER_COMPLETE=bash_source watchkeeper)"
     """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
     if ctx.obj is None:
         ctx.obj = open_session()
 

@@ -20,7 +20,7 @@ from watchkeeper.cli.import_report import ImportReport
 from watchkeeper.cli.importing import Conversion, ImportItem
 from watchkeeper.cli.transfer import conversion_of, read_objects
 from watchkeeper.session import ADD_HANDLER, Session
-from watchkeeper.times import shown, span
+from watchkeeper.times import distance_to_start, shown
 
 OUTLOOK = timedelta(hours=1)
 
@@ -107,7 +107,8 @@ def _print_due(session: Session, due: Sequence[Job | Unreadable], now: datetime,
     if as_json:
         print_json_list(due)
     elif due:
-        print_table(("ID", "TYPE", "DUE", "", "REMARK"), [_row(session, job, now) for job in due])
+        rows = [_row(session, job, now) for job in due]
+        print_table(("ID", "TYPE", "WHEN", "DUE", "REMARK"), rows, expendable=("DUE", "TYPE"))
     else:
         click.echo("Nothing is due now, or within the next hour.")
 
@@ -121,8 +122,7 @@ def _row(session: Session, job: Job | Unreadable, now: datetime) -> Row:
     if isinstance(job, Unreadable):
         return job.id, "", "", "", f"cannot be read and will be quarantined: {job.reason}"
     at = job.ready_at or now
-    lateness = f"{span(now - at)} late" if at <= now else f"in {span(at - now)}"
-    return job.id, job.job_type, shown(at, session.settings.timezone), lateness, _remark(job)
+    return job.id, job.job_type, distance_to_start(at, now), shown(at, session.settings.timezone), _remark(job)
 
 
 def _remark(job: Job) -> str:
