@@ -12,6 +12,7 @@ from shared.handlers.agent import AgentContext
 def answer(text: str, context: AgentContext) -> str:
     """Repeat the message. It may be asked twice, so pass `context.idempotency_key` to every service that you call.
 
-    In Chat it has 25 seconds; if it takes longer, a job asks it again, with 29 minutes in the queue `agents`.
+    In Chat it has 25 seconds; if it takes longer, a job asks it again, with 29 minutes in the queue `agents`. With
+    `@slow` (from `shared.handlers.agent`) only that job asks it.
     """
     return f"You said: {text}"

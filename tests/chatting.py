@@ -16,7 +16,7 @@ SPACE = "spaces/AAAAspace"
 THREAD = f"{SPACE}/threads/TTTT"
 USER = {"name": "users/104", "displayName": "Ada", "email": "Ada@example.com", "type": "HUMAN", "domainId": "abc"}
 BERLIN = {"id": "Europe/Berlin", "offset": 3600000}
-NUMBERS = {"remind": 1, "every": 2, "jobs": 3, "job": 4, "help": 5}
+NUMBERS = {"remind": 1, "every": 2, "jobs": 3, "job": 4, "help": 5, "staging": 101}  # the last one is not ours
 CHAT_API = Discovery("chat", "v1", lambda code, status, message, reason: json_response({"error": message}, code))
 LARGEST_MESSAGE = 32_000
 
@@ -54,6 +54,13 @@ class Classic:
         del event["message"]
         number = {"appCommandId": NUMBERS[word], "appCommandType": "QUICK_COMMAND"}
         return event | {"type": "APP_COMMAND", "appCommandMetadata": number, "thread": {"name": THREAD}}
+
+    @classmethod
+    def message_action(cls, number: int, text: str, **given: Any) -> Any:
+        """An action of the app that is chosen for a message of somebody else."""
+        event = cls.message(text, **given)
+        action = {"appCommandId": number, "appCommandType": "MESSAGE_ACTION"}
+        return event | {"type": "APP_COMMAND", "appCommandMetadata": action}
 
     @classmethod
     def added(cls, text: str = "", **given: Any) -> Any:
@@ -115,6 +122,13 @@ class AddOn:
         return cls._event(appCommandPayload=payload)
 
     @classmethod
+    def message_action(cls, number: int, text: str, **given: Any) -> Any:
+        """An action of the app that is chosen for a message of somebody else."""
+        payload = cls.message(text, **given)["chat"]["messagePayload"]
+        action = {"appCommandId": number, "appCommandType": "MESSAGE_ACTION"}
+        return cls._event(appCommandPayload={**payload, "appCommandMetadata": action})
+
+    @classmethod
     def added(cls, text: str = "", space: str = SPACE) -> Any:
         """The app is added to a space; if it was by a mention, that follows in an event of its own."""
         return cls._event(addedToSpacePayload={"space": _space(space), "interactionAdd": bool(text)})
@@ -147,6 +161,13 @@ def from_person(event: Any, **changes: Any) -> Any:
     if "chat" in event:
         return {**event, "chat": {**event["chat"], "user": {**USER, **changes}}}
     return {**event, "user": {**USER, **changes}}
+
+
+def message_in(event: Any) -> dict[str, Any]:
+    """Return the message of an event, to be changed."""
+    chat = event.get("chat", {})
+    found: dict[str, Any] = next((chat[name] for name in chat if name.endswith("Payload")), event)["message"]
+    return found
 
 
 def checked(reply: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from job_words import text_of
 from orders import Order, When, proposal_of
 from seal import NAME as SEAL
 from seal import Seal
+from shared.handlers.asking import routed
 from shared.handlers.proposal import packed
 from shared.model.history import Run
 from shared.model.job import Job
@@ -105,6 +106,13 @@ class Cards:
     def takes_fields(self) -> bool:
         """Return whether what stands in a card's fields counts; no mark says who has filled them in."""
         return self._seal is None
+
+    def routed(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a message of the agent with its buttons like ours, so that they come back to it."""
+        return routed(message, self._function, self._marked)
+
+    def _marked(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        return {**parameters, SEAL: self._seal.of(parameters)} if self._seal else dict(parameters)
 
     def confirm(self, order: Order, *, job_id: str, asker: Asker, phrase: str, is_zone_known: bool = True) -> Card:
         """Return the card that shows an order and asks for Confirm; nothing is scheduled yet.
@@ -249,9 +257,7 @@ class Cards:
         return self._buttons(*buttons, *(self._button(MORE[action], action, id=job.id) for action in more))
 
     def _button(self, label: str, action: str, **parameters: str) -> Widget:
-        named = {"action": action, **parameters}
-        if self._seal:
-            named[SEAL] = self._seal.of(named)
+        named = self._marked({"action": action, **parameters})
         pairs = [{"key": name, "value": value} for name, value in named.items()]
         return {"text": _short(label, 60), "onClick": {"action": {"function": self._function, "parameters": pairs}}}
 

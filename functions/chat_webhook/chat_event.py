@@ -7,12 +7,13 @@ Add-on: https://developers.google.com/workspace/add-ons/concepts/event-objects#c
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
 from shared.errors import InvalidInput
 from shared.model.recurrence import InvalidSchedule, load_timezone
+from shared.model.times import iso
 
 # The ids of the commands in the app's configuration, and the words that stand for them in a message.
 COMMANDS = {"1": "remind", "2": "every", "3": "jobs", "4": "job", "5": "help"}
@@ -46,8 +47,10 @@ class Kind(StrEnum):
 class Event:
     """One event. Absent texts are empty; `repr` leaves out what people wrote.
 
-    `message` is the name of the message that was written, or that holds the button. `parameters` are those of the
-    button, `inputs` what stands in the fields of its card.
+    `message` is the name of the message that was written, or that holds the button, or that an action was chosen for;
+    `source` is all of it, as Chat has it. `parameters` are those of the button, `function` what it calls, `inputs` what
+    stands in the fields of its card. `unknown_command` is the id of a command that is not ours: then `text` is what was
+    written, with its word; `is_message_action` says that it was chosen for somebody's message, and nothing written.
     """
 
     kind: Kind
@@ -57,21 +60,35 @@ class Event:
     display_name: str = field(default="", repr=False)
     is_person: bool = True
     space: str = ""
-    is_direct: bool = False  # a space with one person
+    space_kind: str = "space"  # see `shared.handlers.agent.SPACE_KINDS`
     thread: str = ""
     message: str = ""
     text: str = field(default="", repr=False)
     is_command: bool = False  # a slash or quick command, rather than a written message
+    unknown_command: str = ""
+    is_message_action: bool = False
     sent_at: datetime | None = None  # the same however often Chat delivers it
     name: str = ""  # of an unknown kind, as Chat calls it
     timezone: str = ""  # IANA
+    locale: str = ""
+    source: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    function: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
-    inputs: Mapping[str, str] = field(default_factory=dict, repr=False)
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_direct(self) -> bool:
+        """Return whether it is a space with one person."""
+        return self.space_kind == "direct"
+
+    def filled(self, name: str) -> str:
+        """Return what stands in a field of the card, or ""."""
+        return (self.inputs.get(name) or ("",))[0].strip()
 
 
 def identity_token(body: Any) -> str:
     """Return the token in the body of an add-on's event, or "". Reads nothing else."""
-    return _text(body, "authorizationEventObject", "systemIdToken")
+    return text_in(body, "authorizationEventObject", "systemIdToken")
 
 
 def parse_event(body: Any) -> Event:
@@ -79,7 +96,7 @@ def parse_event(body: Any) -> Event:
     if not isinstance(body, dict):
         raise InvalidInput("a Chat event is a JSON object")
     if "type" in body:
-        name = _text(body, "type")
+        name = text_in(body, "type")
         event = _event(body, CLASSIC.get(name, ""), body, body, _object(body, "common"), is_add_on=False)
         return replace(event, name="" if name in CLASSIC else _harmless(name))
     chat, common = _object(body, "chat"), _object(body, "commonEventObject")
@@ -102,62 +119,83 @@ def _event(
     is_add_on: bool,
 ) -> Event:
     message = _object(payload, "message")
-    text = _argument(message, payload)
+    number = _command(message, payload)
+    unknown = "" if _word(number) else _id(number)
+    text = _argument(message, number)
     if kind == "added" and text:
         kind = "message"  # a classic app that is added by a mention is told so once, with the message
     return Event(
         kind=Kind(kind or "unknown"),
         is_add_on=is_add_on,
-        user=_text(about, "user", "name"),
-        email=_text(about, "user", "email").lower(),
-        display_name=_text(about, "user", "displayName"),
+        user=text_in(about, "user", "name"),
+        email=text_in(about, "user", "email").lower(),
+        display_name=text_in(about, "user", "displayName"),
         is_person=_is_person(about, message),
-        space=_text(payload, "space", "name") or _text(message, "space", "name"),
-        is_direct=_is_direct(_object(payload, "space") or _object(message, "space")),
-        thread=_text(message, "thread", "name") or _text(payload, "thread", "name"),
-        message=_text(message, "name"),
+        space=text_in(payload, "space", "name") or text_in(message, "space", "name"),
+        space_kind=_space_kind(_object(payload, "space") or _object(message, "space")),
+        thread=text_in(message, "thread", "name") or text_in(payload, "thread", "name"),
+        message=text_in(message, "name"),
         text=text,
-        is_command=isinstance(_command(message, payload), Mapping),
-        sent_at=_time(_text(about, "eventTime")),
+        is_command=bool(number) and not unknown,
+        unknown_command=unknown,
+        is_message_action=text_in(number, "appCommandType") == "MESSAGE_ACTION",
+        sent_at=_time(text_in(about, "eventTime")),
         timezone=_timezone(common),
+        locale=text_in(common, "userLocale"),
+        source=message,
+        function=text_in(common, "invokedFunction") or text_in(payload, "action", "actionMethodName"),
         parameters=_parameters(payload, common),
         inputs=_inputs(common),
     )
 
 
-def _is_direct(space: Mapping[str, Any]) -> bool:
-    return _text(space, "spaceType") == "DIRECT_MESSAGE" or _text(space, "type") == "DM"
+def _space_kind(space: Mapping[str, Any]) -> str:
+    if text_in(space, "spaceType") == "DIRECT_MESSAGE" or text_in(space, "type") == "DM":
+        return "direct"
+    return "group" if text_in(space, "spaceType") == "GROUP_CHAT" else "space"
 
 
 def _is_person(about: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
     """Return whether a person caused the event. An app that writes is only the message's sender, without a user."""
-    return "BOT" not in (_text(about, "user", "type"), "user" not in about and _text(message, "sender", "type"))
+    return "BOT" not in (text_in(about, "user", "type"), "user" not in about and text_in(message, "sender", "type"))
 
 
-def _argument(message: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
-    """Return the text without mentions; a command's number becomes its word again."""
-    text = (_text(message, "argumentText") if "argumentText" in message else _without_mentions(message)).strip()
-    number = _command(message, payload)
-    if not isinstance(number, Mapping):
+def _argument(message: Mapping[str, Any], number: Mapping[str, Any]) -> str:
+    """Return the text without mentions; a command's number becomes its word again, if it is one of ours."""
+    text = (text_in(message, "argumentText") if "argumentText" in message else _without_mentions(message)).strip()
+    if not number:
         return text
-    if _text(number, "appCommandType") == "MESSAGE_ACTION":
+    if text_in(number, "appCommandType") == "MESSAGE_ACTION":
         text = ""  # it was written by somebody else, and the person has only tapped on it
-    word = COMMANDS.get(str(number.get("commandId", number.get("appCommandId"))), "help")
     if text.startswith("/"):
         text = text.partition(" ")[2]
+    word = _word(number)
+    if not word:
+        typed = re.search(r"(?<!\S)/\S+", text_in(message, "text"))
+        return f"{typed[0]} {text}".strip() if typed and text_in(number, "appCommandType") != "MESSAGE_ACTION" else ""
     if word == "remind" and text.split(" ")[0].lower() not in ("me", "us"):
         text = f"me {text}"
     return f"{word} {text}".strip()
 
 
-def _command(message: Mapping[str, Any], payload: Mapping[str, Any]) -> Any:
-    return message.get("slashCommand", payload.get("appCommandMetadata"))
+def _command(message: Mapping[str, Any], payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _object(message, "slashCommand") or _object(payload, "appCommandMetadata")
+
+
+def _id(number: Mapping[str, Any]) -> str:
+    """Return the id of a command, which Chat writes as a text or a number, or ""."""
+    found = number.get("commandId", number.get("appCommandId"))
+    return str(found)[:100] if isinstance(found, str | int) else ""
+
+
+def _word(number: Mapping[str, Any]) -> str:
+    return COMMANDS.get(_id(number), "")
 
 
 def _without_mentions(message: Mapping[str, Any]) -> str:
     """Return the text without the mentioned names; Chat omits `argumentText` if nothing else was written."""
     # Chat counts in UTF-16, where an emoji is two.
-    text, annotations = _text(message, "text").encode("utf-16-le"), message.get("annotations")
+    text, annotations = text_in(message, "text").encode("utf-16-le"), message.get("annotations")
     kept, end = [], 0
     for start, stop in sorted(_mentions(annotations if isinstance(annotations, list) else [])):
         if stop > end:
@@ -170,7 +208,7 @@ def _mentions(annotations: list[Any]) -> Iterator[tuple[int, int]]:
     for each in annotations:
         start, length = (_object(each).get(name) for name in ("startIndex", "length"))
         if (
-            _text(each, "type") == "USER_MENTION"
+            text_in(each, "type") == "USER_MENTION"
             and isinstance(start, int)
             and isinstance(length, int)
             and start >= 0 < length
@@ -191,7 +229,7 @@ def _harmless(name: str) -> str:
 
 
 def _timezone(common: Mapping[str, Any]) -> str:
-    name = _text(common, "timeZone", "id")
+    name = text_in(common, "timeZone", "id")
     try:
         return load_timezone(name).key if name else ""
     except InvalidSchedule:
@@ -200,19 +238,35 @@ def _timezone(common: Mapping[str, Any]) -> str:
 
 def _parameters(payload: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, str]:
     listed = _object(payload, "action").get("parameters")
-    pairs = [(_text(each, "key"), _text(each, "value")) for each in listed] if isinstance(listed, list) else []
+    pairs = [(text_in(each, "key"), text_in(each, "value")) for each in listed] if isinstance(listed, list) else []
     named = [(name, _sound(value)) for name, value in _object(common, "parameters").items()]
     return dict([*pairs, *named])
 
 
-def _inputs(common: Mapping[str, Any]) -> dict[str, str]:
+def _inputs(common: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return what stands in the fields: texts as they are, times in ISO 8601."""
     inputs = {}
     for name, value in _object(common, "formInputs").items():
-        values = _object(_object(value, ""), "stringInputs") or _object(value, "stringInputs")
-        texts = values.get("value")
-        if isinstance(texts, list) and texts and isinstance(texts[0], str):
-            inputs[name] = _sound(texts[0])
+        given = _object(value, "") or _object(value)
+        texts = _object(given, "stringInputs").get("value")
+        if isinstance(texts, list):
+            inputs[name] = tuple(_sound(text) for text in texts if isinstance(text, str))
+        elif moment := _moment(given):
+            inputs[name] = (moment,)
     return inputs
+
+
+def _moment(given: Mapping[str, Any]) -> str:
+    """Return what a picker of dates or times gives: a time of day, a date, or a time in UTC."""
+    try:
+        if clock := _object(given, "timeInput"):
+            return time(int(clock.get("hours", 0)), int(clock.get("minutes", 0))).isoformat("minutes")
+        is_date = "dateInput" in given
+        since = _object(given, "dateInput" if is_date else "dateTimeInput").get("msSinceEpoch")
+        moment = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(since)) if since is not None else None
+    except (ValueError, TypeError, OverflowError):
+        return ""
+    return "" if moment is None else moment.date().isoformat() if is_date else iso(moment)
 
 
 def _object(value: Any, *path: str) -> Mapping[str, Any]:
@@ -221,7 +275,8 @@ def _object(value: Any, *path: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: Any, *path: str) -> str:
+def text_in(value: Any, *path: str) -> str:
+    """Return the text at a path in an object of an event, or "" for anything else."""
     return _sound(_object(value, *path[:-1]).get(path[-1]))
 
 

@@ -2,23 +2,22 @@
 
 import hashlib
 import logging
-import queue
 import re
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from agent_reply import Failed, Message, PutOff, ask_agent
 from cards import EXAMPLES, Asker, Cards, moment_of, note, title
-from chat_event import COMMANDS, Event, Kind
+from chat_event import COMMANDS, Event, Kind, text_in
 from chat_reply import Reply, says, shows
 from job_words import Command, matching, nearest_clock, read_command
 from orders import NotUnderstood, Order, When, order_of
-from shared.errors import InvalidInput, InvalidSettings
-from shared.handlers.agent import AgentContext, Proposal, as_answer, load_agent, log_failure
+from shared.errors import InvalidInput
+from shared.handlers.agent import ASKER, AgentContext, Proposal
+from shared.handlers.asking import Action, ActionKind, clicked, told
 from shared.handlers.proposal import first_run, unpacked
 from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
 from shared.logs import hashed
@@ -52,7 +51,6 @@ NO_JOB = (
     "There is no reminder in this thread to snooze. Write snooze in the thread of a reminder.",
 )
 NO_PROPOSAL = "My agent proposed a job that cannot be scheduled: {}. Nothing is scheduled."
-LATER = "This takes longer than Chat waits for an answer. I will post the answer here."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +72,8 @@ class Conversation:
     def answer(self) -> Reply | None:
         """Return the reply to the event, or None without one. Raises WatchkeeperError."""
         match self.event.kind:
+            case Kind.MESSAGE if self.event.unknown_command:
+                return self._answer_unknown_command()
             case Kind.MESSAGE:
                 return self._answer_text(self.event.text)
             case Kind.CLICKED:
@@ -82,6 +82,15 @@ class Conversation:
                 return self._help("Hello! I remind, post and ask at the times that you tell me")
             case _:
                 return None
+
+    def _answer_unknown_command(self) -> Reply | None:
+        """Return the agent's answer to a command of the app's configuration that is not ours, or help without one."""
+        event = self.event
+        if not self.agent:
+            return self._help("I do not know that command")
+        kind: ActionKind = "message_action" if event.is_message_action else "command"
+        about = event.source if event.is_message_action else {}
+        return self._ask_agent(event.text, Action(kind=kind, name=event.unknown_command, message=about))
 
     def _answer_text(self, text: str) -> Reply | None:
         word, _, rest = text.partition(" ")
@@ -173,6 +182,12 @@ class Conversation:
                 return shows(note(f"Done: {title(self._job(given.get('id', '')))}"), replaces=True)
             case _ if action in DONE:
                 return self._command(action, given.get("id", ""))
+        if self.agent:
+            name, parameters = clicked(given, self.event.function)
+            inputs, card = self.event.inputs, self.event.source
+            return self._ask_agent(
+                "", Action(kind="click", name=name, parameters=parameters, inputs=inputs, message=card)
+            )
         log.warning("A button of Chat asks for what is not known", extra={"fields": {"action": "unknown_button"}})
         return None
 
@@ -211,9 +226,9 @@ class Conversation:
         asker = self._asker_of(given)
         if asker.email != self.event.email:
             return says(NOT_YOURS, for_one=True)  # what is changed would run as somebody who has not said it
-        inputs = self.event.inputs if self.cards.takes_fields else {}
-        phrase = given.get("phrase") or inputs.get("phrase", "").strip()
-        timezone = inputs.get("timezone", "").strip() or given.get("timezone") or self.timezone
+        filled = self.event.filled if self.cards.takes_fields else lambda name: ""
+        phrase = given.get("phrase") or filled("phrase")
+        timezone = filled("timezone") or given.get("timezone") or self.timezone
         job_id = given.get("id", "")
         try:
             order = self._understood(phrase, timezone)
@@ -269,7 +284,7 @@ class Conversation:
 
     def _payload(self, order: Order, asker: Asker, job_id: str) -> tuple[str, dict[str, Any]]:
         if order.kind == "ask":
-            asked = {"prompt": order.text, "timezone": order.timezone, "space_kind": self._space_kind}
+            asked = {"prompt": order.text, "timezone": order.timezone, "space_kind": self.event.space_kind}
             return "agent", {**asked, **asker.told, **self._place}
         if order.kind == "post":
             return "chat_message", {"text": order.text, **self._place}
@@ -280,16 +295,6 @@ class Conversation:
     @property
     def _place(self) -> dict[str, str]:
         return {"space": self.event.space, **({"thread": self.event.thread} if self.event.thread else {})}
-
-    @property
-    def _told(self) -> dict[str, str]:
-        """Return what a job tells the agent of who asks."""
-        known = {"display_name": self.event.display_name, "user_name": self.event.user}
-        return {name: value for name, value in known.items() if value}
-
-    @property
-    def _space_kind(self) -> str:
-        return "direct" if self.event.is_direct else "space"
 
     def _new_id(self, text: str) -> str:
         """Return a job's id, derived from the message or the click: the same if Chat delivers it again."""
@@ -447,51 +452,65 @@ class Conversation:
 
     # -- the agent -----------------------------------------------------------------------------------------------------
 
-    def _ask_agent(self, text: str) -> Reply | None:
+    def _ask_agent(self, text: str, action: Action | None = None) -> Reply | None:
         if not self.agent:
             return self._help("I do not understand that")
-        job_id, asked_at = self._new_id(text), self.event.sent_at or self.now
-        context = AgentContext(
-            space=self.event.space,
-            thread=self.event.thread or None,
-            user=self.event.email,
+        job_id, asked_at = self._new_id(text or (action.name if action else "")), self.event.sent_at or self.now
+        context = self._context(f"{job_id}@{iso(asked_at)}", action)  # the key of the job, if the answer becomes one
+        answer = ask_agent(self.agent, text, context, open_jobs=self.jobs, limit=self.agent_limit)
+        match answer:
+            case Message():
+                return Reply(message=self.cards.routed(answer.content), replaces=answer.replaces)
+            case Proposal():
+                return self._propose(answer, self.timezone, self._new_id(f"proposal {text}"), self._asker, phrase=text)
+            case PutOff():
+                self._put_off(text, context, job_id, asked_at)
+                return says(answer.says)
+            case Failed():
+                return says(SORRY.format(self.trace_id))
+        return None
+
+    def _context(self, key: str, action: Action | None) -> AgentContext:
+        event = self.event
+        wrote = event.kind is Kind.MESSAGE and not event.is_message_action
+        source = event.source if wrote else {}
+        attachments, quoted, url = (source.get(name) for name in ("attachment", "quotedMessageMetadata", "matchedUrl"))
+        return AgentContext(
+            space=event.space,
+            thread=event.thread or None,
+            user=event.email,
             timezone=self.timezone,
-            idempotency_key=f"{job_id}@{iso(asked_at)}",  # that of the job, if the answer becomes one
+            idempotency_key=key,
             now=self.now,
-            space_kind=self._space_kind,
-            display_name=self.event.display_name,
-            user_name=self.event.user,
-            message_name=self.event.message,
+            space_kind=event.space_kind,
+            display_name=event.display_name,
+            user_name=event.user,
+            locale=event.locale,
+            message_name=event.message if wrote else "",
+            formatted_text=text_in(source, "formattedText"),
+            attachments=tuple(each for each in attachments if isinstance(each, Mapping))
+            if isinstance(attachments, list)
+            else (),
+            quoted=quoted if isinstance(quoted, Mapping) else None,
+            matched_url=text_in(url, "url"),
+            action=action,
         )
-        answers: queue.Queue[Any] = queue.Queue()  # see shared.running.workers
 
-        def ask() -> None:
-            from shared.handlers.agent_tools import with_jobs
-
-            try:
-                agent = load_agent(self.agent)
-                answers.put(as_answer(agent(text, with_jobs(context, self.jobs))) if agent else None)
-            except BaseException as exc:  # the user's code: whatever it raises must not cost the reply
-                answers.put(exc)
-
-        threading.Thread(target=copy_context().run, args=(ask,), daemon=True, name="agent").start()
-        try:
-            answer = answers.get(timeout=self.agent_limit.total_seconds())
-        except queue.Empty:
-            asked = {"timezone": self.timezone, "space_kind": self._space_kind, **self._told}
-            prompt = {"prompt": text, **asked, **self._place}
-            with suppress(AlreadyScheduled):  # by the same message, which was delivered twice
-                self.jobs().schedule("agent", prompt, id=job_id, at=asked_at, space=self.event.space, by=self._by)
-            self._log("agent_put_off", job_id)
-            return says(LATER)
-        if isinstance(answer, InvalidSettings):
-            raise answer
-        if isinstance(answer, BaseException):
-            log_failure("The agent", answer)
-            return says(SORRY.format(self.trace_id))
-        if isinstance(answer, Proposal):
-            return self._propose(answer, self.timezone, self._new_id(f"proposal {text}"), self._asker, phrase=text)
-        return None if answer is None else Reply(message=answer)
+    def _put_off(self, text: str, context: AgentContext, job_id: str, asked_at: datetime) -> None:
+        """Let a job ask the agent, which is told the same."""
+        known = {name: getattr(context, name) for name in ("timezone", *ASKER) if name != "session_key"}
+        asked = told(context)
+        payload = {**{name: value for name, value in known.items() if value}, **({"asked": asked} if asked else {})}
+        with suppress(AlreadyScheduled):  # by the same event, which was delivered twice
+            self.jobs().schedule(
+                "agent",
+                {"prompt": text, **payload, **self._place},
+                id=job_id,
+                at=asked_at,
+                space=self.event.space,
+                by=self._by,
+            )
+        self._log("agent_put_off", job_id)
 
     def _propose(
         self, proposal: Proposal, timezone: str, job_id: str, asker: Asker, *, phrase: str = "", replaces: bool = False

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.errors import InvalidSettings
+from shared.handlers.asking import Action as Action
 from shared.handlers.proposal import Proposal as Proposal  # an agent finds all that it needs here
 from shared.handlers.space_jobs import SpaceJobs
 
@@ -42,7 +43,8 @@ class AgentContext:
     `space_kind` is "direct", "space" or "group". `session_key` names the conversation: the space where it is a direct
     message, since there each message has a new thread, else the thread or, without one, the space. `message_name`,
     `formatted_text` (with mentions), `attachments`, `quoted` and `matched_url` are those of the message that asks;
-    attachments and the quoted message are references as Chat has them, and hold no content. `jobs` are those of the
+    attachments and the quoted message are references as Chat has them, and hold no content. `action` is what the person
+    did where they wrote no message: the text is then empty, or the command with its word. `jobs` are those of the
     space; `shared.handlers.agent_tools` makes tools of them.
     """
 
@@ -62,6 +64,7 @@ class AgentContext:
     attachments: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     quoted: Mapping[str, Any] | None = field(default=None, repr=False)
     matched_url: str = field(default="", repr=False)
+    action: Action | None = None
     jobs: SpaceJobs | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +75,18 @@ class AgentContext:
 
 Answer = str | Mapping[str, Any] | Proposal | None
 Agent = Callable[[str, AgentContext], Answer]
+_SLOW = "is_slow"
+
+
+def slow(function: Agent) -> Agent:
+    """Mark the decorated agent as slow: in Chat it answers by a job from the start, and is not asked twice."""
+    setattr(function, _SLOW, True)
+    return function
+
+
+def is_slow(agent: Agent) -> bool:
+    """Return whether the agent is marked as slow."""
+    return getattr(agent, _SLOW, False) is True
 
 
 def load_agent(name: str) -> Agent | None:

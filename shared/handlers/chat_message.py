@@ -30,6 +30,7 @@ from shared.handlers.agent import (
     log_failure,
 )
 from shared.handlers.agent_tools import with_jobs
+from shared.handlers.asking import heard, routed
 from shared.handlers.http_request import parse_retry_after
 from shared.handlers.proposal import proposed_message
 from shared.handlers.registry import LONGEST_IN_QUEUE, Cancel, Context, InvalidPayload, Payload, Snooze, handler
@@ -80,18 +81,27 @@ def check_message(payload: Payload) -> None:
 def check_question(payload: Payload) -> None:
     """Check the payload of a question to the agent. Raises InvalidPayload.
 
-    It is {prompt, space, thread, timeout_seconds}, and what the agent is told of who asks: {timezone} and ASKER.
+    It is {prompt, space, thread, timeout_seconds}, what the agent is told of who asks ({timezone} and ASKER), and
+    `asked`, what it is told of a message or an action in Chat.
     """
-    _check_place(payload, "agent", "prompt", "timeout_seconds", "timezone", *ASKER)
+    _check_place(payload, "agent", "prompt", "timeout_seconds", "timezone", "asked", *ASKER)
     seconds = payload.get("timeout_seconds", 1)
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= MAX_AGENT_SECONDS:
         raise InvalidPayload(f"agent: timeout_seconds must be a whole number from 1 to {MAX_AGENT_SECONDS}")
-    if not _is_said(payload.get("prompt")):
+    if not _is_said(payload.get("prompt")) and not (payload.get("prompt") == "" and _asked(payload).get("action")):
         raise InvalidPayload("agent: prompt must be a text that is not empty")
     _check_asker(payload)
 
 
+def _asked(payload: Payload) -> dict[str, Any]:
+    try:
+        return heard(payload["asked"]) if "asked" in payload else {}
+    except InvalidInput as exc:
+        raise InvalidPayload(f"agent: {exc}") from None
+
+
 def _check_asker(payload: Payload) -> None:
+    _asked(payload)
     for name in ("timezone", *ASKER):
         text = payload.get(name, "x")
         if not _is_said(text) or len(text) > MAX_ASKER_CHARACTERS:
@@ -163,6 +173,7 @@ def agent(payload: Payload, context: Context) -> object:
         idempotency_key=context.execution_key,
         now=context.started_at,
         **{name: payload[name] for name in ASKER if name in payload},
+        **_asked(payload),
     )
     question = with_jobs(question, _open_jobs)
     try:
@@ -176,22 +187,27 @@ def agent(payload: Payload, context: Context) -> object:
         answer = _proposed(answer, question, context.created_by)
     if answer is None:
         return None
-    post(answer, payload, context)
+    post(routed(answer, _function()), payload, context)
     return answer.get("text", answer)
 
 
 def _proposed(proposal: Proposal, question: AgentContext, created_by: str | None) -> dict[str, Any]:
     """Return the message that shows a proposal. The job would be of who made this one, or of who confirms it."""
-    read = Environment(os.environ)
-    function = read.parsed("PUBLIC_URL", "", http_url) or ANY_FUNCTION
-    read.refuse_problems()
     name = "" if question.space_kind == "direct" else question.display_name or question.user
     asker = {"user": question.user_name, "by": question.user, **({"name": name} if name else {})}
     by = asker if (created_by or "").startswith(("chat:", "agent:")) else {}
     try:
-        return proposed_message(proposal, by, timezone=question.timezone, now=question.now, function=function)
+        return proposed_message(proposal, by, timezone=question.timezone, now=question.now, function=_function())
     except InvalidInput as exc:
         raise AgentFailed(f"the agent proposed a job that cannot be scheduled: {exc}") from None
+
+
+def _function() -> str:
+    """Return what a button calls."""
+    read = Environment(os.environ)
+    function = read.parsed("PUBLIC_URL", "", http_url) or ANY_FUNCTION
+    read.refuse_problems()
+    return function
 
 
 def _open_jobs() -> AllJobs:

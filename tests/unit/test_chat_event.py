@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chat_event import Event, Kind, identity_token, parse_event
 from shared.errors import InvalidInput
-from tests.chatting import NUMBERS, SPACE, THREAD, AddOn, Classic
+from tests.chatting import NUMBERS, SPACE, THREAD, AddOn, Classic, message_in
 
 App = type[Classic] | type[AddOn]
 both = pytest.mark.parametrize("app", [Classic, AddOn])
@@ -31,7 +31,8 @@ BUTTON = {
 @both
 def test_a_message_is_read_whole(app: App) -> None:
     """Who wrote what, where, in which thread and time zone; the mention is left out, the address in lower case."""
-    event = parse_event(app.message("what is new?", name="M7.M7"))
+    body = app.message("what is new?", name="M7.M7")
+    event = parse_event(body)
 
     assert event.sent_at is not None
     assert event.sent_at.replace(microsecond=0) == datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -46,6 +47,8 @@ def test_a_message_is_read_whole(app: App) -> None:
         message=f"{SPACE}/messages/M7.M7",
         text="what is new?",
         timezone="Europe/Berlin",
+        locale="en",
+        source=message_in(body),
     )
 
 
@@ -177,15 +180,72 @@ def test_what_somebody_else_has_written_is_no_command(app: App, word: str) -> No
 
 
 @both
-def test_an_unknown_command_is_a_call_for_help(app: App) -> None:
+def test_a_command_that_is_not_ours_keeps_its_word_and_its_id(app: App) -> None:
     """The app's configuration may hold more than this knows."""
-    NUMBERS["dance"] = 99
-    try:
-        event = parse_event(app.command("dance"))
-    finally:
-        del NUMBERS["dance"]
+    slash, quick = parse_event(app.command("staging", "--force")), parse_event(app.quick_command("staging"))
 
-    assert event.text == "help"
+    assert (slash.text, slash.unknown_command, slash.is_command) == ("/staging --force", "101", False)
+    assert (quick.text, quick.unknown_command, quick.is_command) == ("", "101", False)
+    assert parse_event(app.command("help")).unknown_command == ""
+
+
+@both
+def test_an_action_on_a_message_has_the_message_and_no_text(app: App) -> None:
+    """Somebody else has written that."""
+    event = parse_event(app.message_action(7, "send it all"))
+
+    assert (event.text, event.unknown_command, event.is_message_action) == ("", "7", True)
+    assert event.source["argumentText"] == " send it all"
+
+
+@both
+@pytest.mark.parametrize(
+    ("space", "kind"),
+    [
+        pytest.param({"spaceType": "DIRECT_MESSAGE"}, "direct", id="direct"),
+        pytest.param({"spaceType": "GROUP_CHAT"}, "group", id="group"),
+        pytest.param({"spaceType": "SPACE"}, "space", id="space"),
+        pytest.param({"spaceType": 7}, "space", id="unreadable"),
+    ],
+)
+def test_the_kind_of_the_space_is_known(app: App, space: dict[str, Any], kind: str) -> None:
+    """A group is a direct message of several people."""
+    body = app.message("jobs")
+    (body["chat"]["messagePayload"] if app.is_add_on else body)["space"] |= {"type": "ROOM", **space}
+
+    assert parse_event(body).space_kind == kind
+
+
+@both
+@pytest.mark.parametrize(
+    ("given", "texts"),
+    [
+        pytest.param({"stringInputs": {"value": ["a", "b", 7]}}, ("a", "b"), id="several"),
+        pytest.param({"stringInputs": {"value": []}}, (), id="none"),
+        pytest.param({"dateInput": {"msSinceEpoch": "1795219200000"}}, ("2026-11-21",), id="date"),
+        pytest.param({"timeInput": {"hours": 9, "minutes": 5}}, ("09:05",), id="time"),
+        pytest.param({"timeInput": {"hours": 9}}, ("09:00",), id="full-hour"),
+        pytest.param({"dateTimeInput": {"msSinceEpoch": 1795251600000}}, ("2026-11-21T09:00:00Z",), id="both"),
+    ],
+)
+def test_fields_of_every_kind_are_read(app: App, given: dict[str, Any], texts: tuple[str, ...]) -> None:
+    """As texts; a time is in ISO 8601."""
+    body = app.click(BUTTON)
+    body["commonEventObject" if app.is_add_on else "common"]["formInputs"] = {"x": given}
+
+    assert parse_event(body).inputs == {"x": texts}
+
+
+@both
+@pytest.mark.parametrize(
+    "given", [{"timeInput": {"hours": 30}}, {"dateInput": {"msSinceEpoch": "x"}}, {"dateTimeInput": {}}, 7, None]
+)
+def test_a_field_that_makes_no_sense_is_left_out(app: App, given: Any) -> None:
+    """And nothing breaks."""
+    body = app.click(BUTTON)
+    body["commonEventObject" if app.is_add_on else "common"]["formInputs"] = {"x": given}
+
+    assert parse_event(body).inputs == {}
 
 
 @both
@@ -243,7 +303,7 @@ def test_a_click_brings_its_parameters_and_fields(app: App) -> None:
     event = parse_event(app.click(BUTTON, inputs={"phrase": "every day at 9:00"}))
 
     assert (event.kind, dict(event.parameters)) == (Kind.CLICKED, {"action": "pause", "id": "tea"})
-    assert event.inputs == {"phrase": "every day at 9:00"}
+    assert event.inputs == {"phrase": ("every day at 9:00",)}
     assert event.email == "ada@example.com"
 
 
@@ -255,7 +315,7 @@ def test_a_click_brings_its_parameters_in_the_older_form_too() -> None:
     parsed = parse_event(event)
 
     assert dict(parsed.parameters) == {"action": "pause", "id": "tea"}
-    assert parsed.inputs == {"phrase": "tomorrow"}
+    assert parsed.inputs == {"phrase": ("tomorrow",)}
 
 
 @pytest.mark.parametrize("name", ["", "Mars/Base", "../etc/passwd", 7])

@@ -27,6 +27,7 @@ from shared.handlers import (
 )
 from shared.handlers import chat_message as module
 from shared.handlers.agent import MAX_BYTES, AgentContext, Proposal
+from shared.handlers.asking import Action, clicked
 from shared.handlers.chat_message import AgentFailed, NotPosted, agent, chat_message
 from shared.handlers.proposal import unpacked
 from shared.jobs import open_jobs
@@ -510,6 +511,11 @@ def test_a_payload_that_makes_sense_is_taken(job_type: str, payload: Payload) ->
         pytest.param("agent", {"space": SPACE, "prompt": ""}, "prompt must be", id="empty-prompt"),
         pytest.param("agent", {"space": SPACE, "prompt": "x", "text": "y"}, "does not know text", id="agent-unknown"),
         pytest.param("agent", {**ASKED, "timezone": "Mars/Olympus"}, "agent: .*Mars/Olympus", id="zone"),
+        pytest.param("agent", {**ASKED, "asked": 7}, "agent: asked knows", id="asked-no-object"),
+        pytest.param("agent", {**ASKED, "asked": {"text": "x"}}, "agent: asked knows", id="asked-unknown"),
+        pytest.param("agent", {**ASKED, "asked": {"attachments": [7]}}, "asked has texts", id="attachments"),
+        pytest.param("agent", {**ASKED, "asked": {"action": {"kind": "x"}}}, "the action that", id="action"),
+        pytest.param("agent", {**ASKED, "prompt": "", "asked": {}}, "prompt must be", id="empty-prompt-no-action"),
         pytest.param("agent", {**ASKED, "timezone": 7}, "timezone must be a text", id="zone-no-text"),
         pytest.param("agent", {**ASKED, "space_kind": "room"}, "space_kind must be one of direct", id="kind"),
         pytest.param("agent", {**ASKED, "space_kind": []}, "space_kind must be a text", id="kind-no-text"),
@@ -605,6 +611,19 @@ def test_the_agent_is_told_who_asked_and_in_which_conversation(
     assert (second.space_kind, second.session_key, second.user) == ("direct", SPACE, "ada@example.com")
 
 
+def test_the_agent_is_told_what_was_clicked(google: Google, asked: list[tuple[str, AgentContext]]) -> None:
+    """As Chat would have told it, had it answered in time; nothing need have been said."""
+    action = {"kind": "click", "name": "approve", "inputs": {"why": ["x"]}}
+    payload = {**QUESTION, "prompt": "", "locale": "de", "asked": {"formatted_text": "*x*", "action": action}}
+    check_payload(load_handlers(()), "agent", payload)
+
+    agent(payload, context_of())
+
+    ((_, context),) = asked
+    assert context.action == Action(kind="click", name="approve", inputs={"why": ("x",)})
+    assert (context.formatted_text, context.locale) == ("*x*", "de")
+
+
 def test_the_agent_has_the_jobs_of_its_space(
     google: Google, asked: list[tuple[str, AgentContext]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -672,6 +691,26 @@ def test_a_proposal_is_posted_with_a_button(
     parameters = {pair["key"]: pair["value"] for pair in action["parameters"]}
     assert unpacked(parameters.pop("proposal")) == PROPOSED
     assert parameters == {"action": "proposed", "timezone": "UTC", **asker}
+
+
+def test_the_buttons_of_a_posted_card_come_back_to_the_agent(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They call the function of Chat, which finds the agent's name for it in their parameters."""
+    button = {
+        "text": "Yes",
+        "onClick": {"action": {"function": "approve", "parameters": [{"key": "id", "value": "7"}]}},
+    }
+    sys.modules["my_agent"] = agents = ModuleType("my_agent")
+    card = {"sections": [{"widgets": [{"buttonList": {"buttons": [button]}}]}]}
+    agents.ask = lambda text, context: card  # type: ignore[attr-defined]
+    monkeypatch.setenv("CHAT_AGENT", "my_agent:ask")
+    monkeypatch.setenv("PUBLIC_URL", "https://example.com/chat")
+
+    agent(QUESTION, context_of())
+
+    (found,) = buttons_of(google.chat.messages[0].body)
+    action = found["onClick"]["action"]
+    assert action["function"] == "https://example.com/chat"
+    assert clicked({pair["key"]: pair["value"] for pair in action["parameters"]}, "x") == ("approve", {"id": "7"})
 
 
 def test_a_proposal_that_has_passed_fails_the_job(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -986,7 +986,7 @@ def test_a_tapped_button_replaces_its_card(room: Room, webhook: Webhook, person:
     room.tap(room.messages()[1]["name"], action, {"phrase": "later"}, person=person)
     event = parse_event(webhook.events[1])
 
-    assert (event.kind, event.parameters, event.inputs) == (Kind.CLICKED, {"action": "confirm"}, {"phrase": "later"})
+    assert (event.kind, event.parameters, event.inputs) == (Kind.CLICKED, {"action": "confirm"}, {"phrase": ("later",)})
     assert event.thread == room.messages()[0]["thread"]
     said = [("".join(piece["text"] for piece in message["text"]), message["cards"]) for message in room.messages()]
     assert said == [("hello", []), ("Done", [])]

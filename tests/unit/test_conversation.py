@@ -16,9 +16,10 @@ from chat_reply import rendered
 from conversation import LISTED, NOT_OURS, Conversation
 from seal import Seal
 from shared.errors import InvalidInput
-from shared.handlers import load_handlers
-from shared.handlers.agent import AgentContext, Proposal
+from shared.handlers import check_payload, load_handlers
+from shared.handlers.agent import AgentContext, Proposal, slow
 from shared.handlers.agent_tools import agent_tools, proposer
+from shared.handlers.asking import heard
 from shared.handlers.proposal import proposed_message
 from shared.jobs import Jobs, UnknownJob
 from shared.model.history import Result
@@ -38,6 +39,7 @@ from tests.chatting import (
     buttons_of,
     checked,
     from_person,
+    message_in,
     message_of,
     replaces,
     words_of,
@@ -1128,7 +1130,7 @@ def raising(text: str, context: AgentContext) -> str:
     raise RuntimeError(f"cannot do {text}")
 
 
-def slow(text: str, context: AgentContext) -> str:
+def late(text: str, context: AgentContext) -> str:
     """Take longer than anybody waits."""
     slow_keys.append(context.idempotency_key)
     time.sleep(0.5)
@@ -1195,7 +1197,7 @@ def test_an_agent_that_fails_is_apologised_for(chat: Chat, caplog: pytest.LogCap
 
 def test_an_agent_that_takes_long_answers_by_a_job(chat: Chat) -> None:
     """It is due at once, for this place; the same message again makes no second one."""
-    chat.agent, chat.agent_limit = f"{AGENT}:slow", timedelta(milliseconds=50)
+    chat.agent, chat.agent_limit = f"{AGENT}:late", timedelta(milliseconds=50)
     slow_keys.clear()
 
     replies = [chat.say("think hard", name="M") for _ in range(2)]
@@ -1204,9 +1206,166 @@ def test_an_agent_that_takes_long_answers_by_a_job(chat: Chat) -> None:
     assert "I will post the answer here" in message_of(replies[0])["text"]
     assert job.job_type == "agent"
     assert chat.now <= job.schedule_at < chat.now + timedelta(seconds=1)
-    asker = {"timezone": "Europe/Berlin", "space_kind": "space", **ADA}
-    assert job.payload == {"prompt": "think hard", **asker, "space": SPACE, "thread": THREAD}
+    asker = {"timezone": "Europe/Berlin", "space_kind": "space", "locale": "en", **ADA}
+    asked = {"message_name": f"{SPACE}/messages/M"}
+    assert job.payload == {"prompt": "think hard", **asker, "asked": asked, "space": SPACE, "thread": THREAD}
     assert slow_keys[0] == job.execution_key
+
+
+@slow
+def plodding(text: str, context: AgentContext) -> str:
+    """Be known to take long; Chat is not to wait for it."""
+    asked.append((text, context))
+    return "never said"
+
+
+def test_a_slow_agent_answers_by_a_job_from_the_start(chat: Chat) -> None:
+    """It is not asked within the reply at all, and the job tells it what Chat would have."""
+    chat.agent = f"{AGENT}:plodding"
+    asked.clear()
+
+    reply = chat.say("think hard", name="M")
+    again = chat.say("think hard", name="M")
+
+    (job,) = chat.all()
+    assert asked == []
+    assert message_of(reply)["text"] == message_of(again)["text"] == "I am on it, and will post the answer here."
+    assert (job.job_type, job.payload["prompt"], job.created_by) == ("agent", "think hard", "chat:ada@example.com")
+    assert job.payload["asked"] == {"message_name": f"{SPACE}/messages/M"}
+
+
+def test_the_agent_is_told_all_of_the_message(chat: Chat) -> None:
+    """In a reply, and by the job that answers later."""
+    chat.agent = f"{AGENT}:answering"
+    asked.clear()
+    body = chat.app.message("see @Bob", name="M")
+    attachment = {"name": f"{SPACE}/messages/M/attachments/A", "contentName": "a.pdf"}
+    message_in(body).update(
+        formattedText="see <users/105>",
+        attachment=[attachment, 7],
+        quotedMessageMetadata={"name": f"{SPACE}/messages/Q"},
+        matchedUrl={"url": "https://example.com/1"},
+    )
+
+    chat.send(body)
+    chat.agent = f"{AGENT}:plodding"
+    chat.send(body)
+
+    ((_, context),) = asked
+    (job,) = chat.all()
+    assert (context.message_name, context.formatted_text) == (f"{SPACE}/messages/M", "see <users/105>")
+    assert (context.attachments, context.quoted) == ((attachment,), {"name": f"{SPACE}/messages/Q"})
+    assert (context.matched_url, context.locale, context.user_name) == ("https://example.com/1", "en", "users/104")
+    assert context.action is None
+    later = heard(job.payload["asked"])
+    assert {name: getattr(context, name) for name in later} == later
+    assert later.keys() == {"message_name", "formatted_text", "attachments", "quoted", "matched_url"}
+
+
+def test_what_is_too_long_to_keep_is_left_out_of_the_job(chat: Chat) -> None:
+    """The text itself is always there."""
+    chat.agent = f"{AGENT}:plodding"
+    body = chat.app.message("hello")
+    message_in(body)["formattedText"] = "x" * 30_000
+
+    chat.send(body)
+
+    (job,) = chat.all()
+    assert job.payload["prompt"] == "hello"
+    assert "asked" not in job.payload
+
+
+def asking(text: str, context: AgentContext) -> Any:
+    """Answer with a form; its button approves."""
+    asked.append((text, context))
+    if context.action and context.action.kind == "click":
+        return {"text": f"{context.action.name}d", "actionResponse": {"type": "UPDATE_MESSAGE"}}
+    parameters = [{"key": "action", "value": "deploy"}, {"key": "id", "value": "7"}]
+    action = {"function": "approve", "parameters": parameters}
+    field = {"textInput": {"name": "why", "label": "Why", "onChangeAction": {"function": "typed"}}}
+    links = {"text": "Read", "onClick": {"openLink": {"url": "https://example.com"}}}
+    buttons = {"buttonList": {"buttons": [{"text": "Approve", "onClick": {"action": action}}, links]}}
+    return {"header": {"title": "Deploy?"}, "sections": [{"widgets": [field, buttons]}]}
+
+
+@pytest.mark.parametrize("seal", [None, Seal(lambda: b"key of this installation", SPACE)], ids=["plain", "sealed"])
+def test_a_click_on_a_card_of_the_agent_reaches_it(chat: Chat, seal: Seal | None) -> None:
+    """By the name and the parameters that it gave, with what stands in the fields; it may replace its card."""
+    chat.agent, chat.seal = f"{AGENT}:asking", seal
+    card = chat.say("may I?")
+    asked.clear()
+
+    reply = chat.tap(card, "Approve", inputs={"why": "it is green"})
+
+    ((text, context),) = asked
+    assert context.action is not None
+    assert (text, context.action.kind, context.action.name) == ("", "click", "approve")
+    assert context.action.parameters == {"action": "deploy", "id": "7"}
+    assert context.action.inputs == {"why": ("it is green",)}
+    assert context.action.message["name"] == f"{SPACE}/messages/card"
+    assert (context.message_name, context.user) == ("", "ada@example.com")
+    assert message_of(reply)["text"] == "approved"
+    assert replaces(reply)
+    called = button(card, "Approve")["onClick"]["action"]["function"]
+    assert called == "https://example.com/chat"  # an add-on's button must call a URL
+
+
+def test_a_click_on_a_card_of_a_slow_agent_is_asked_about_by_a_job(chat: Chat) -> None:
+    """Which then knows what was clicked, though nothing was said."""
+    chat.agent = f"{AGENT}:asking"
+    card = chat.say("may I?")
+    chat.agent = f"{AGENT}:plodding"
+
+    chat.tap(card, "Approve", inputs={"why": "x"})
+
+    (job,) = chat.all()
+    check_payload(load_handlers(()), "agent", job.payload)
+    action = heard(job.payload["asked"])["action"]
+    assert job.payload["prompt"] == ""
+    assert (action.name, action.parameters["id"], action.inputs) == ("approve", "7", {"why": ("x",)})
+
+
+def test_a_card_that_the_agent_posted_itself_comes_back_as_it_is(chat: Chat) -> None:
+    """It did not pass through here, so nothing of it is ours."""
+    chat.agent = f"{AGENT}:answering"
+    asked.clear()
+    posted = made_up(approve="yes")
+
+    chat.tap(posted, "Hooray")
+
+    ((_, context),) = asked
+    assert context.action is not None
+    assert context.action.parameters == {"approve": "yes"}
+    assert context.action.name == ("" if chat.app.is_add_on else "x")
+
+
+@pytest.mark.parametrize("kind", ["slash", "quick", "message"])
+def test_a_command_that_is_not_ours_reaches_the_agent(chat: Chat, kind: str) -> None:
+    """By its id. What somebody else wrote is no text of this person."""
+    chat.agent = f"{AGENT}:answering"
+    asked.clear()
+    app = chat.app
+    body = (
+        app.command("staging", "--force")
+        if kind == "slash"
+        else app.quick_command("staging")
+        if kind == "quick"
+        else app.message_action(101, "the build is red")
+    )
+
+    chat.send(body)
+
+    ((text, context),) = asked
+    assert context.action is not None
+    assert text == ("/staging --force" if kind == "slash" else "")
+    assert (context.action.kind, context.action.name) == ("message_action" if kind == "message" else "command", "101")
+    assert context.action.message.get("argumentText") == (" the build is red" if kind == "message" else None)
+    assert bool(context.message_name) is (kind == "slash")
+
+
+def test_a_command_that_is_not_ours_is_answered_with_help_where_there_is_no_agent(chat: Chat) -> None:
+    """As before."""
+    assert "I do not know that command" in words_of(chat.send(chat.app.command("staging", "--force")))
 
 
 def proposing(text: str, context: AgentContext) -> Proposal:
