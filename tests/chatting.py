@@ -78,8 +78,10 @@ class Classic:
         return event | {"type": "REMOVED_FROM_SPACE"}
 
     @classmethod
-    def click(cls, button: Mapping[str, Any], *, inputs: Mapping[str, str] | None = None, **given: Any) -> Any:
-        """A click on a button of one of the app's own messages."""
+    def click(
+        cls, button: Mapping[str, Any], *, inputs: Mapping[str, str] | None = None, submits: bool = False, **given: Any
+    ) -> Any:
+        """A click on a button of one of the app's own messages; one that `submits` stands in a dialog."""
         action = button["onClick"]["action"]
         event = cls.message("", **given)
         event["message"] |= {"sender": {"name": "users/app", "type": "BOT"}}
@@ -89,7 +91,8 @@ class Classic:
             "formInputs": _inputs(inputs),
         }
         named = {"actionMethodName": action["function"], "parameters": action["parameters"]}
-        return event | {"type": "CARD_CLICKED", "action": named, "thread": {"name": event["message"]["thread"]["name"]}}
+        thread = {"name": event["message"]["thread"]["name"]}
+        return event | {"type": "CARD_CLICKED", "action": named, "thread": thread, **_dialog(action, submits)}
 
 
 class AddOn:
@@ -139,11 +142,14 @@ class AddOn:
         return cls._event(removedFromSpacePayload={"space": _space(space)})
 
     @classmethod
-    def click(cls, button: Mapping[str, Any], *, inputs: Mapping[str, str] | None = None, **given: Any) -> Any:
-        """A click on a button of one of the app's own messages."""
+    def click(
+        cls, button: Mapping[str, Any], *, inputs: Mapping[str, str] | None = None, submits: bool = False, **given: Any
+    ) -> Any:
+        """A click on a button of one of the app's own messages; one that `submits` stands in a dialog."""
         payload = cls.message("", **given)["chat"]["messagePayload"]
         payload["message"]["sender"] = {"name": "users/app", "type": "BOT"}
-        event = cls._event(buttonClickedPayload={**payload, "isDialogEvent": False})
+        dialog = _dialog(button["onClick"]["action"], submits)
+        event = cls._event(buttonClickedPayload={**payload, "isDialogEvent": False, **dialog})
         event["commonEventObject"] |= {
             "parameters": {pair["key"]: pair["value"] for pair in button["onClick"]["action"]["parameters"]},
             "formInputs": _inputs(inputs),
@@ -171,8 +177,13 @@ def message_in(event: Any) -> dict[str, Any]:
 
 
 def checked(reply: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the message of a reply, after checking both as Chat does: form, fields, values and length."""
+    """Return the message of a reply, after checking both as Chat does: form, fields, values and length.
+
+    Of a reply that shows a dialog it is a message with its card.
+    """
     message = message_of(reply)
+    if is_dialog(reply):
+        assert reply in (dialog_reply(message, is_add_on=True), dialog_reply(message, is_add_on=False))
     if "hostAppDataAction" in reply:
         action = "updateMessageAction" if replaces(reply) else "createMessageAction"
         assert reply == {"hostAppDataAction": {"chatDataAction": {action: {"message": message}}}}
@@ -187,11 +198,36 @@ def checked(reply: Mapping[str, Any]) -> dict[str, Any]:
 
 def message_of(reply: Mapping[str, Any]) -> dict[str, Any]:
     """Return the message that a reply, of either generation, makes or puts in another's place."""
+    if "action" in reply:
+        (navigation,) = reply["action"]["navigations"]
+        return {"cardsV2": [{"card": navigation["pushCard"]}]}
+    if is_dialog(reply):
+        return {"cardsV2": [{"card": reply["actionResponse"]["dialogAction"]["dialog"]["body"]}]}
     if "hostAppDataAction" not in reply:
         return dict(reply)
     (action,) = reply["hostAppDataAction"]["chatDataAction"].values()
     message: dict[str, Any] = action["message"]
     return message
+
+
+def is_dialog(reply: Mapping[str, Any]) -> bool:
+    """Return whether a reply shows a dialog, or closes one."""
+    return "action" in reply or reply.get("actionResponse", {}).get("type") == "DIALOG"
+
+
+def dialog_reply(message: Mapping[str, Any], *, is_add_on: bool) -> dict[str, Any]:
+    """Return the reply that shows the card of a message as a dialog."""
+    card = message["cardsV2"][0]["card"]
+    if is_add_on:
+        return {"action": {"navigations": [{"pushCard": card}]}}
+    return {"actionResponse": {"type": "DIALOG", "dialogAction": {"dialog": {"body": card}}}}
+
+
+def closes(*, is_add_on: bool) -> dict[str, Any]:
+    """Return the reply that closes a dialog."""
+    if is_add_on:
+        return {"action": {"navigations": [{"endNavigation": {"action": "CLOSE_DIALOG"}}]}}
+    return {"actionResponse": {"type": "DIALOG", "dialogAction": {"actionStatus": {"statusCode": "OK"}}}}
 
 
 def replaces(reply: Mapping[str, Any]) -> bool:
@@ -244,6 +280,12 @@ def _message(text: str, name: str, space: str, thread: str | None) -> dict[str, 
         "thread": {"name": thread or f"{space}/threads/TTTT"},
         "space": _space(space),
     }
+
+
+def _dialog(action: Mapping[str, Any], submits: bool) -> dict[str, Any]:
+    """Return the fields of an event that opens a dialog, or comes from one."""
+    kind = "SUBMIT_DIALOG" if submits else "REQUEST_DIALOG" if action.get("interaction") == "OPEN_DIALOG" else ""
+    return {"isDialogEvent": True, "dialogEventType": kind} if kind else {}
 
 
 def _inputs(inputs: Mapping[str, str] | None) -> dict[str, Any]:

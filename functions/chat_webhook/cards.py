@@ -10,6 +10,7 @@ from functools import partial
 from html import escape as escape_html
 from typing import Any
 
+from edit_form import TEXTS, Form, packed_form
 from job_words import text_of
 from orders import Order, When, proposal_of
 from seal import NAME as SEAL
@@ -56,6 +57,7 @@ BUTTONS = {
     Status.COMPLETED: ("run",),
     Status.CANCELLED: ("undo",),
 }
+EDITABLE = (Status.PENDING, Status.RUNNING, Status.PAUSED, Status.FAILED)
 SNOOZES = {"Snooze 10 min": "in 10 minutes", "Snooze 1 h": "in 1 hour", "Tomorrow": "tomorrow"}
 MORE = {"show": "Why?", "list": "All jobs"}
 LABELS = {
@@ -157,7 +159,8 @@ class Cards:
     def scheduled(self, job: Job) -> Card:
         """Return the card of a job that was just scheduled."""
         job = for_space(job)
-        return _card(f"Scheduled: {title(job)}", _text(f"{self._next(job)}\nIts id is {job.id}."), self._commands(job))
+        says = _text(f"{self._next(job)}\nIts id is {job.id}.")
+        return _card(f"Scheduled: {title(job)}", says, self._commands(job, "edit"))
 
     def jobs(self, jobs: Sequence[Job], *, back: int | None, more: int | None) -> Card:
         """Return the list of jobs, each with its buttons; `back` and `more` are where the other pages begin."""
@@ -191,15 +194,16 @@ class Cards:
         buttons = self._buttons(self._button("Move", "moved", id=job.id, **to), self._button("Keep", "show", id=job.id))
         return _card(f"Shall I move this? {title(job)}", _text(f"From: {old}\nTo: {new}"), buttons)
 
-    def job(self, job: Job, note: str = "") -> Card:
+    def job(self, job: Job, note: str = "", *, was_paused: bool = False) -> Card:
         """Return the card of one job: why it runs or does not, and its last runs."""
         job = for_space(job)
         now = max(self._now, job.updated_at or self._now)  # the job may have been changed a moment after
         lines = [note, why(job, now, self._timezone), self._schedule(job), f"Made by {person(job.created_by)}."]
-        lines.append(_run_now(job))
+        lines.append(self._run_now(job))
         lines.append(where_to_look(job) if any(run.error for run in job.recent_runs) else "")
         runs = "\n".join(self._run(run) for run in reversed(job.recent_runs)) or "It has not run yet."
-        widgets = [_text("\n".join(filter(None, lines))), _text(f"Last runs:\n{runs}"), self._commands(job, "list")]
+        commands = self._commands(job, "edit", "list", was_paused=was_paused)
+        widgets = [_text("\n".join(filter(None, lines))), _text(f"Last runs:\n{runs}"), commands]
         return {
             "header": {"title": title(job), "subtitle": f"{job.id}, {job.status}"},
             "sections": [{"widgets": widgets}],
@@ -238,6 +242,20 @@ class Cards:
         change = clock_change(moment.astimezone(load_timezone(timezone)))
         return f"{local_time(moment, timezone)}{f' ({change})' if change else ''}"
 
+    def _run_now(self, job: Job) -> str:
+        """Return what Run now does, or did, to the regular run, or "" where it cannot be tapped."""
+        if "run" not in BUTTONS[job.status]:
+            return ""
+        if job.status is Status.COMPLETED:
+            return "Run now repeats it once."
+        if not job.is_recurring:
+            return "Run now runs it now instead of later."
+        if job.regular_at is not None:
+            return f"That is an extra run; the regular one at {local_time(job.regular_at, self._timezone)} stays."
+        if job.attempts or job.ready_at != job.schedule_at:
+            return ""
+        return f"Run now is an extra run; the one at {local_time(job.schedule_at, self._timezone)} stays."
+
     def _next(self, job: Job) -> str:
         return f"{self._schedule(job)} {why(job, self._now, self._timezone)}".strip()
 
@@ -252,14 +270,42 @@ class Cards:
         when = local_time(run.started_at or run.schedule_at, self._timezone)
         return f"{when}: {run.outcome}{f', {run.error}' if run.error else ''}"
 
-    def _commands(self, job: Job, *more: str) -> Widget:
-        buttons = [self._button(LABELS[action], action, id=job.id) for action in BUTTONS[job.status]]
+    def edit(self, job: Job, form: Form, was: Form, problem: str = "") -> Card:
+        """Return the dialog that edits a job; what is wrong with what was filled in stands above the fields."""
+        whose = "" if form.text is not None else f"Its text can be changed by {person(job.created_by)}, in Chat."
+        described = {
+            "text": ("Text", form.text),
+            "when": ("When, such as every weekday at 9:00, or tomorrow at 8", form.when),
+            "timezone": ("Time zone, such as Europe/Berlin", form.timezone),
+            "until": ("Last day, such as 2027-01-05; empty for no end", form.until),
+        }
+        inputs = [_field(name, label, value) for name, (label, value) in described.items() if value is not None]
+        if form.text is not None:
+            inputs[0]["textInput"]["type"] = "MULTIPLE_LINE"
+        notes = [_text(f"Nothing is changed yet: {problem}")] if problem else []
+        save = self._button("Save", "edited", id=job.id, was=packed_form(was))
+        notes += [_text(whose)] if whose and job.job_type in TEXTS else []
+        return _card(f"Edit: {title(job)}", *notes, *inputs, self._buttons(save))
+
+    def _commands(self, job: Job, *more: str, was_paused: bool = False) -> Widget:
+        """Return the buttons of a job. Undo keeps a job paused that was paused before it was cancelled."""
+        paused = {"paused": "yes"} if was_paused else {}
+        buttons = [
+            self._button(LABELS[action], action, id=job.id, **(paused if action == "undo" else {}))
+            for action in BUTTONS[job.status]
+        ]
+        if "edit" in more:
+            if self.takes_fields and job.status in EDITABLE:
+                buttons.append(self._button("Edit", "edit", id=job.id))
+            more = tuple(each for each in more if each != "edit")
         return self._buttons(*buttons, *(self._button(MORE[action], action, id=job.id) for action in more))
 
     def _button(self, label: str, action: str, **parameters: str) -> Widget:
         named = self._marked({"action": action, **parameters})
         pairs = [{"key": name, "value": value} for name, value in named.items()]
-        return {"text": _short(label, 60), "onClick": {"action": {"function": self._function, "parameters": pairs}}}
+        opens = {"interaction": "OPEN_DIALOG"} if action == "edit" else {}
+        called = {"function": self._function, "parameters": pairs, **opens}
+        return {"text": _short(label, 60), "onClick": {"action": called}}
 
     @staticmethod
     def _buttons(*buttons: Widget) -> Widget:
@@ -269,15 +315,6 @@ class Cards:
 def title(job: Job) -> str:
     """Return a job's title for people: its text or prompt, or else its type."""
     return _short(text_of(job), 80)
-
-
-def _run_now(job: Job) -> str:
-    """Return what Run now does to the regular run, or "" where it cannot be tapped."""
-    if "run" not in BUTTONS[job.status]:
-        return ""
-    if job.is_recurring:
-        return "Run now is an extra run; the regular one stays."
-    return "Run now repeats it once." if job.status is Status.COMPLETED else "Run now runs it now instead of later."
 
 
 def note(says: str) -> Card:

@@ -43,6 +43,14 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Dialog(StrEnum):
+    """What a person does with a dialog."""
+
+    OPEN = "REQUEST_DIALOG"
+    SUBMIT = "SUBMIT_DIALOG"
+    CANCEL = "CANCEL_DIALOG"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """One event. Absent texts are empty; `repr` leaves out what people wrote.
@@ -73,6 +81,7 @@ class Event:
     locale: str = ""
     source: Mapping[str, Any] = field(default_factory=dict, repr=False)
     function: str = ""
+    dialog: Dialog | None = None  # what a click does with a dialog
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
@@ -144,9 +153,14 @@ def _event(
         locale=text_in(common, "userLocale"),
         source=message,
         function=text_in(common, "invokedFunction") or text_in(payload, "action", "actionMethodName"),
+        dialog=_dialog(text_in(payload, "dialogEventType")),
         parameters=_parameters(payload, common),
         inputs=_inputs(common),
     )
+
+
+def _dialog(name: str) -> Dialog | None:
+    return Dialog(name) if name in Dialog.__members__.values() else None
 
 
 def _space_kind(space: Mapping[str, Any]) -> str:

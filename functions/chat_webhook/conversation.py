@@ -11,8 +11,9 @@ from typing import Any
 
 from agent_reply import Failed, Message, PutOff, ask_agent
 from cards import EXAMPLES, Asker, Cards, moment_of, note, title
-from chat_event import COMMANDS, Event, Kind, text_in
+from chat_event import COMMANDS, Dialog, Event, Kind, text_in
 from chat_reply import Reply, says, shows
+from edit_form import Form, belongs_to, changes, form_of, unpacked_form
 from job_words import Command, matching, nearest_clock, read_command
 from orders import NotUnderstood, Order, When, order_of
 from shared.errors import InvalidInput
@@ -71,6 +72,8 @@ class Conversation:
 
     def answer(self) -> Reply | None:
         """Return the reply to the event, or None without one. Raises WatchkeeperError."""
+        if self.event.dialog is Dialog.CANCEL:
+            return None
         match self.event.kind:
             case Kind.MESSAGE if self.event.unknown_command:
                 return self._answer_unknown_command()
@@ -174,8 +177,12 @@ class Conversation:
                 return self._move(given.get("id", ""), given.get("when", ""))
             case "moved":
                 return self._moved(given)
+            case "edit":
+                return self._edit(given.get("id", ""))
+            case "edited":
+                return self._edited(given)
             case "undo":
-                return self._undo(given.get("id", ""))
+                return self._undo(given.get("id", ""), keeps_paused="paused" in given)
             case "snooze":
                 return self._snooze(self._job(given.get("id", "")), given.get("when", ""))
             case "done":
@@ -336,6 +343,7 @@ class Conversation:
     def _change_job(self, action: str, job_id: str, change: Callable[[Jobs], Job], done: str) -> Reply:
         """Change a job of this space once, however often Chat delivers the event, and show it."""
         job = self._job(job_id)
+        was_paused = job.status is Status.PAUSED
         if self.event.sent_at is not None and job.updated_at is not None and self.event.sent_at <= job.updated_at:
             # The event itself, delivered again, or one that was overtaken by another.
             return shows(
@@ -346,7 +354,7 @@ class Conversation:
         except NotPossible:
             return shows(self.cards.job(self._job(job_id), "Nothing changed: that is not possible now."), replaces=True)
         self._log(f"job_{action}", job_id)
-        return shows(self.cards.job(job, done), replaces=True)
+        return shows(self.cards.job(job, done, was_paused=was_paused), replaces=True)
 
     def _move(self, job_id: str, words: str) -> Reply:
         """Ask whether to move a job to the time that the words say. A bare clock time keeps the day, or the days."""
@@ -388,16 +396,54 @@ class Conversation:
             "edit", job_id, lambda jobs: jobs.edit(job_id, at=at, cron=cron, by=self._by), "It is moved."
         )
 
-    def _undo(self, job_id: str) -> Reply:
-        """Schedule a cancelled job again, in the rhythm that it had."""
+    def _edit(self, job_id: str) -> Reply:
+        """Show the dialog that edits a job."""
+        job = self._job(job_id)
+        form = form_of(job, timezone=self.timezone, email=self.event.email, read=self._read)
+        return shows(self.cards.edit(job, form, form), is_dialog=True)
+
+    def _edited(self, given: Mapping[str, str]) -> Reply:
+        """Change a job as its dialog was filled in, or show the dialog again with what is wrong."""
+        if not self.cards.takes_fields:
+            return says(NOT_OURS, for_one=True)
+        job, was = self._job(given.get("id", "")), unpacked_form(given.get("was", ""))
+        has_text = was.text is not None and belongs_to(job, self.event.email)
+        filled = Form(
+            text=self.event.filled("text") if has_text else None,
+            when=self.event.filled("when"),
+            timezone=self.event.filled("timezone"),
+            until=None if was.until is None else self.event.filled("until"),
+        )
+        try:
+            changed = changes(job, was, filled, read=self._read)
+            if not changed:
+                return shows(self.cards.job(job, "Nothing changed."))
+            return self._change_job(
+                "edit", job.id, lambda jobs: jobs.edit(job.id, by=self._by, **changed), "It is changed."
+            )
+        except InvalidInput as exc:
+            return shows(self.cards.edit(job, filled, was, str(exc)), is_dialog=True)
+
+    def _read(self, phrase: str, timezone: str) -> When:
+        from phrases import read_schedule  # see `_understood`
+
+        return read_schedule(phrase, now=self.now, timezone=timezone)
+
+    def _undo(self, job_id: str, *, keeps_paused: bool) -> Reply:
+        """Schedule a cancelled job again, in the rhythm that it had; one that was paused stays paused."""
         job = self._job(job_id)
         if job.status is not Status.CANCELLED:
             return shows(self.cards.job(job, "Nothing changed: it is not cancelled."), replaces=True)
         at = job.schedule.after(self.now) if job.is_recurring else job.schedule_at
         if at is None or at <= self.now:
             return shows(self.cards.job(job, "Nothing changed: its time has passed."), replaces=True)
-        again = {"at": at, "cron": job.cron, "every": job.every}
-        return self._change_job("undo", job_id, lambda jobs: jobs.edit(job_id, by=self._by, **again), "It is back.")
+
+        def undone(jobs: Jobs) -> Job:
+            back = jobs.edit(job_id, by=self._by, at=at, cron=job.cron, every=job.every)
+            return jobs.pause(job_id, by=self._by) if keeps_paused else back
+
+        done = "It is back, and still paused." if keeps_paused else "It is back."
+        return self._change_job("undo", job_id, undone, done)
 
     def _posted_here(self) -> Job | None:
         """Return the reminder that was posted last in the thread of the event."""

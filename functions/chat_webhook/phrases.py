@@ -38,6 +38,13 @@ def understand(text: str, *, now: datetime, timezone: str) -> Order | None:
     return order and replace(order, others=_met(order.others, read, timezone))
 
 
+def read_schedule(phrase: str, *, now: datetime, timezone: str) -> When:
+    """Read when alone: a phrase, or `cron` and an expression. Raises InvalidInput."""
+    if match := re.fullmatch(r"cron\s+(.{1,600})", phrase.strip(), re.I | re.S):
+        return _expression(match[1], timezone=timezone)
+    return read_when(phrase, now=now, timezone=timezone)
+
+
 def _met(commands: Iterable[str], read: Reader, timezone: str) -> tuple[str, ...]:
     """Return the commands that can be sent as they are."""
     met = []

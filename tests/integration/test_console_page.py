@@ -260,13 +260,24 @@ def test_a_reminder_is_confirmed_and_comes(page: Browser, generation: str) -> No
     page.click("Confirm", within=".chat-card button")
     page.see(f"Scheduled: try {generation}")
 
+    page.click("Edit", within=".chat-card button")
+    page.see("Time zone", within=".chat-dialog")
+    page.type("25:00", into=".chat-dialog [name=when]")
+    page.click("Save", within=".chat-dialog button")
+    page.see("Nothing is changed yet", within=".chat-dialog")
+    page.type("tomorrow at 9", into=".chat-dialog [name=when]")
+    page.type(f"try {generation} twice", into=".chat-dialog [name=text]")
+    page.click("Save", within=".chat-dialog button")
+    page.see("It is changed.", within="#threads")
+    page.wait_for("return !document.querySelector('.chat-dialog').open")
+
     page.click("Run now", within=".chat-card button")
     page.see("It runs within a minute.")
     turn_to(page, "now")
     page.click("Tick now", within="button")
     turn_to(page, "chat")
 
-    page.see(f"@Ada try {generation}", seconds=NEXT_TICK)
+    page.see(f"@Ada try {generation} twice", seconds=NEXT_TICK)
     assert "Shall I do this?" not in page.text("#threads")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from chat_event import Kind, parse_event
+from chat_event import Dialog, Kind, parse_event
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import load_handlers
 from shared.jobs import Jobs
@@ -22,6 +22,7 @@ from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
 from shared.subscriptions import CHECK
+from tests.chatting import closes, dialog_reply
 from watchkeeper.console import health, views
 from watchkeeper.console.app import create_console
 from watchkeeper.console.catalogue import Catalogue
@@ -1048,6 +1049,31 @@ def test_an_agent_may_answer_anything(room: Room, webhook: Webhook, person: Pers
 
     assert room.messages()[1]["cards"] == [{"title": "", "subtitle": "", "sections": []}]
     assert len(webhook.events) == 4
+
+
+def test_a_dialog_opens_and_is_sent(room: Room, webhook: Webhook, person: Person) -> None:
+    """Its fields go back with the message that it was opened from; a message in answer closes it."""
+    field = {"textInput": {"name": "text", "label": "Text", "value": "tea", "type": "MULTIPLE_LINE"}}
+    body = {"header": {"title": "Edit"}, "sections": [{"widgets": [field]}]}
+    opens = {"function": "f", "parameters": [], "interaction": "OPEN_DIALOG"}
+    webhook.reply = reply_of(person, {"text": "hello"})
+    room.say("hello", person=person)
+    name = room.messages()[1]["name"]
+
+    webhook.reply = dialog_reply({"cardsV2": [{"card": body}]}, is_add_on=person.is_add_on)
+    dialog = room.tap(name, opens, {}, person=person)
+    webhook.reply = closes(is_add_on=person.is_add_on)
+    closed = room.tap(name, {"function": "f", "parameters": []}, {}, person=person, in_dialog=True)
+    webhook.reply = reply_of(person, {"text": "Changed"})
+    sent = room.tap(name, {"function": "f", "parameters": []}, {"text": "cake"}, person=person, in_dialog=True)
+
+    assert dialog is not None
+    assert (dialog["title"], dialog["sections"][0]["widgets"][0]["is_long"]) == ("Edit", True)
+    assert (closed, sent) == (None, None)
+    events = [parse_event(event) for event in webhook.events]
+    assert [event.dialog for event in events] == [None, Dialog.OPEN, Dialog.SUBMIT, Dialog.SUBMIT]
+    assert (events[3].message, events[3].inputs) == (name, {"text": ("cake",)})
+    assert [message["who"] for message in room.messages()] == ["Ada", "Watchkeeper", "Watchkeeper"]
 
 
 def test_a_button_of_a_message_that_is_gone_is_refused(room: Room, person: Person) -> None:

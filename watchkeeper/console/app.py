@@ -245,8 +245,9 @@ class _Console:
         action, inputs = body.get("action"), body.get("inputs")
         if not isinstance(action, dict) or not isinstance(inputs, dict):
             raise InvalidInput("this button does nothing")
-        self._open_room().tap(str(body.get("message")), action, inputs, person=_person(body))
-        return self.chat()
+        message, in_dialog = str(body.get("message")), body.get("in_dialog") is True
+        dialog = self._open_room().tap(message, action, inputs, person=_person(body), in_dialog=in_dialog)
+        return {"messages": self._open_room().messages(), "dialog": dialog}
 
     def _open_room(self) -> Room:
         if self._room is None:

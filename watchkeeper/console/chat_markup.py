@@ -129,7 +129,9 @@ def _widget(value: Any, *, is_inner: bool = False) -> Shown:
         case "buttonList":
             return {"kind": "buttons", "buttons": [_button(each) for each in listed(content, "buttons")]}
         case "textInput":
-            return {"kind": "input", **{name: _text(content, name) for name in ("name", "label", "value")}}
+            is_long = content.get("type") == "MULTIPLE_LINE"
+            texts = {name: _text(content, name) for name in ("name", "label", "value")}
+            return {"kind": "input", "is_long": is_long, **texts}
         case "columns" if not is_inner:
             columns = listed(content, "columnItems")
             inner = [[_widget(each, is_inner=True) for each in listed(item, "widgets")] for item in columns]

@@ -18,7 +18,7 @@ from zlib import crc32
 from shared.errors import InvalidInput
 from shared.model.recurrence import load_timezone
 from shared.model.times import iso
-from watchkeeper.console.chat_markup import card, listed, message_text
+from watchkeeper.console.chat_markup import Shown, card, listed, message_text
 
 SPACE = "spaces/console"
 COMMANDS = {"remind": 1, "every": 2, "jobs": 3, "job": 4, "help": 5}  # with their ids in docs/CHAT.md
@@ -67,19 +67,29 @@ class Person:
         return self._add_on(now, timezone, {}, appCommandPayload=payload)
 
     def taps(
-        self, message: Message, action: Mapping[str, Any], inputs: Mapping[str, str], now: datetime, timezone: str
+        self,
+        message: Message,
+        action: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        now: datetime,
+        timezone: str,
+        *,
+        in_dialog: bool = False,
     ) -> Event:
-        """Return the event of a tapped button, with the values of the fields of its card."""
+        """Return the event of a tapped button, with the values of the fields of its card or its dialog."""
+        opens = action.get("interaction") == "OPEN_DIALOG"
+        kind = "SUBMIT_DIALOG" if in_dialog else "REQUEST_DIALOG" if opens else ""
+        dialog = {"isDialogEvent": bool(kind), **({"dialogEventType": kind} if kind else {})}
         pairs = [pair for pair in listed(action, "parameters") if isinstance(pair, Mapping)]
         filled = {name: {"stringInputs": {"value": [str(value)]}} for name, value in inputs.items()}
         common = {"parameters": {str(pair.get("key")): pair.get("value") for pair in pairs}, "formInputs": filled}
         if self.is_add_on:
-            payload = {"space": message["space"], "message": message, "isDialogEvent": False}
+            payload = {"space": message["space"], "message": message, **dialog}
             return self._add_on(now, timezone, common, buttonClickedPayload=payload)
         event = {"type": "CARD_CLICKED", "message": message, **self._around(now, timezone)}
         event["common"] |= common | {"invokedFunction": action.get("function")}
         named = {"actionMethodName": action.get("function"), "parameters": pairs}
-        return event | {"action": named, "space": message["space"], "thread": message["thread"]}
+        return event | {"action": named, "space": message["space"], "thread": message["thread"], **dialog}
 
     def _around(self, now: datetime, timezone: str) -> Event:
         common = {"userLocale": "en", "hostApp": "CHAT", "timeZone": _zone(now, timezone)}
@@ -124,14 +134,29 @@ class Room:
         written = message | {"argumentText": f" {argument}"}
         self._handle(self._ask(person.writes(written, self._clock(), self._timezone)), person, message)
 
-    def tap(self, name: str, action: Mapping[str, Any], inputs: Mapping[str, str], *, person: Person) -> None:
-        """Tap a button of a message, and handle the reply. Raises InvalidInput if the message is gone."""
+    def tap(
+        self,
+        name: str,
+        action: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        *,
+        person: Person,
+        in_dialog: bool = False,
+    ) -> Shown | None:
+        """Tap a button of a message, or of the dialog it opened, and handle the reply: return the dialog it shows.
+
+        Raises InvalidInput if the message is gone.
+        """
         found = self._all().get(name)
         if found is None:
             raise InvalidInput("this message no longer exists; repeat the command")
         message = {"space": _space(SPACE), "thread": {}, **found, "sender": APP}
-        event = person.taps(message, action, inputs, self._clock(), self._timezone)
-        self._handle(self._ask(event), person, message)
+        event = person.taps(message, action, inputs, self._clock(), self._timezone, in_dialog=in_dialog)
+        reply = self._ask(event)
+        is_dialog, shown = _dialog(reply, person)
+        if not is_dialog:
+            self._handle(reply, person, message)
+        return card({"card": shown}) if shown else None
 
     def messages(self) -> list[Message]:
         """Return the latest messages in order, as the page shows them."""
@@ -196,6 +221,19 @@ class Room:
             "cards": [card(each) for each in listed(message, "cardsV2")],
             "failure": message.get("failure", ""),
         }
+
+
+def _dialog(reply: Any, person: Person) -> tuple[bool, Mapping[str, Any]]:
+    """Return whether a reply is about a dialog, and the card that it shows, which is empty if it closes the dialog."""
+    try:
+        if person.is_add_on:
+            found = reply["action"]["navigations"][0].get("pushCard", {})
+        else:
+            response = reply["actionResponse"]
+            found = response["dialogAction"].get("dialog", {}).get("body", {}) if response["type"] == "DIALOG" else None
+    except (LookupError, TypeError, AttributeError):
+        found = None
+    return found is not None, found if isinstance(found, Mapping) else {}
 
 
 def _read_classic(reply: Any) -> tuple[Message | None, bool]:

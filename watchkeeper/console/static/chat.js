@@ -5,6 +5,7 @@ import { $, busy, counting, fill, h, link, post, show } from "./dom.js";
 let refresh;
 let thread = "";
 let latest = "";
+const dialog = h("dialog.chat-dialog", { "aria-label": "Dialog of the app" });
 
 export const path = () => "/api/chat";
 
@@ -19,6 +20,7 @@ export function start(about, again) {
     if (text) send(event.submitter ?? $("button.primary", form), "say", { text, thread }).then(isSaid => isSaid && ($("#words").value = ""));
   });
   $("#in-thread button").addEventListener("click", () => reply(""));
+  document.body.append(dialog);
 }
 
 async function send(button, verb, said) {
@@ -26,13 +28,22 @@ async function send(button, verb, said) {
   let isSaid = true;
   show($("#say-problem"), "");
   await busy(button, async () => {
-    await post(`/api/chat/${verb}`, { ...said, generation, email: $("#say").elements.email.value });
+    const answer = await post(`/api/chat/${verb}`, { ...said, generation, email: $("#say").elements.email.value });
+    open(answer.dialog, said.message);
     await refresh();
   }, problem => {
     isSaid = false;
     show($("#say-problem"), problem.message);
   });
   return isSaid;
+}
+
+/** Show the dialog that an answer brings, in the place of an open one; without one, close it. */
+function open(shown, about) {
+  if (!shown) return dialog.close();
+  const head = h("div.head", {}, h("h2", {}, shown.title), h("button.close", { "aria-label": "Close", onclick: () => dialog.close() }, "✕"));
+  dialog.replaceChildren(head, card({ ...shown, title: "" }, about, true));
+  if (!dialog.open) dialog.showModal();
 }
 
 function reply(to, words = "") {
@@ -86,17 +97,17 @@ function piece({ text, styles, href }) {
   return href ? link(href, said) : said;
 }
 
-function card({ title, subtitle, sections }, message) {
+function card({ title, subtitle, sections }, message, in_dialog = false) {
   const place = h("div.chat-card", {}, title && h("header", {}, h("strong", {}, title), subtitle && h("small", {}, subtitle)));
   place.append(...sections.map(({ header, widgets }) =>
-    h("section", {}, header.length > 0 && h("h4", {}, header.map(piece)), widgets.map(each => widget(each, message, place)))));
+    h("section", {}, header.length > 0 && h("h4", {}, header.map(piece)), widgets.map(each => widget(each, message, place, in_dialog)))));
   return place;
 }
 
-function widget(shown, message, place) {
+function widget(shown, message, place, in_dialog) {
   const button = each => (each.href ? link(each.href, each.text) : h("button", {
     disabled: !each.action,
-    onclick: event => send(event.target, "tap", { message, action: each.action, inputs: inputs(place) }),
+    onclick: event => send(event.target, "tap", { message, action: each.action, inputs: inputs(place), in_dialog }),
   }, each.text));
   switch (shown.kind) {
     case "decorated":
@@ -104,9 +115,11 @@ function widget(shown, message, place) {
     case "buttons":
       return h("div.actions", {}, shown.buttons.map(button));
     case "input":
-      return h("label", {}, shown.label, h("input", { name: shown.name, value: shown.value, autocomplete: "off" }));
+      return h("label", {}, shown.label, shown.is_long
+        ? h("textarea", { name: shown.name, rows: 3 }, shown.value)
+        : h("input", { name: shown.name, value: shown.value, autocomplete: "off" }));
     case "columns":
-      return h("div.columns", {}, shown.columns.map(inner => h("div", {}, inner.map(each => widget(each, message, place)))));
+      return h("div.columns", {}, shown.columns.map(inner => h("div", {}, inner.map(each => widget(each, message, place, in_dialog)))));
     case "divider":
       return h("hr");
     default:
@@ -114,4 +127,4 @@ function widget(shown, message, place) {
   }
 }
 
-const inputs = place => Object.fromEntries([...place.querySelectorAll("input")].map(input => [input.name, input.value]));
+const inputs = place => Object.fromEntries([...place.querySelectorAll("input, textarea")].map(input => [input.name, input.value]));

@@ -1,0 +1,174 @@
+"""The form in which a person edits a job: its fields as texts, and what a filled form changes of the job."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from orders import When
+from shared.errors import InvalidInput
+from shared.model.job import Job
+from shared.model.recurrence import load_timezone
+from shared.model.schedule import FOREVER
+from shared.model.wording import every_in_words, person
+
+TEXTS = {"chat_message": "text", "agent": "prompt"}  # the field of a payload that people may edit
+LONGEST_TEXT = 4000  # characters that a form holds
+DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MENTION = re.compile(r"<users/[^>]*> ")
+
+Read = Callable[[str, str], When]  # a phrase, or cron and an expression, in a time zone; raises InvalidInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What stands in the fields; None where there is no such field."""
+
+    text: str | None
+    when: str
+    timezone: str
+    until: str | None
+
+
+def form_of(job: Job, *, timezone: str, email: str, read: Read) -> Form:
+    """Return the form of a job as it is: its text for who it belongs to, its end if it recurs."""
+    zone = job.timezone or timezone
+    text = _text(job)
+    is_theirs = text is not None and len(text) <= LONGEST_TEXT and belongs_to(job, email)
+    return Form(
+        text=text if is_theirs else None,
+        when=_phrase(job, zone, read),
+        timezone=zone,
+        until=_end(job) if job.is_recurring else None,
+    )
+
+
+def belongs_to(job: Job, email: str) -> bool:
+    """Return whether a job was asked for by this person, in Chat or by way of the agent."""
+    return (job.created_by or "").partition(":")[0] in ("chat", "agent") and person(job.created_by) == email
+
+
+def packed_form(form: Form) -> str:
+    """Return a form as text, for the parameter of a button."""
+    return json.dumps(vars(form))
+
+
+def unpacked_form(text: str) -> Form:
+    """Read a form from the parameter of a button. Raises InvalidInput for anything else."""
+    try:
+        return Form(**{field.name: json.loads(text)[field.name] for field in fields(Form)})
+    except (ValueError, TypeError, LookupError, RecursionError):
+        raise InvalidInput("this form can no longer be used; open it again") from None
+
+
+def changes(job: Job, was: Form, now: Form, *, read: Read) -> dict[str, Any]:
+    """Return what `Jobs.edit` is to change, from the form as it was opened and as it was filled in.
+
+    A field that was left as it was changes nothing, even if the job has changed meanwhile. Raises InvalidInput.
+    """
+    load_timezone(now.timezone)
+    changed: dict[str, Any] = {}
+    is_moved = now.timezone != was.timezone
+    if now.when != was.when or (is_moved and not job.is_recurring):
+        changed |= _schedule(now, read)
+    elif is_moved:
+        changed["timezone"] = now.timezone
+    becomes_once = "at" in changed and not changed.keys() & {"cron", "every"}
+    if now.until is not None and now.until != was.until and not becomes_once:
+        changed["until"] = _until(now, read)
+    if payload := _payload(job, was, now):
+        changed["payload"] = payload
+    return changed
+
+
+def _schedule(form: Form, read: Read) -> dict[str, Any]:
+    asked = read(form.when, form.timezone)
+    changed = {
+        "at": asked.at,
+        "cron": asked.cron,
+        "every": asked.every,
+        "timezone": form.timezone if asked.recurs else None,
+        "until": asked.until,
+        "except_dates": asked.except_dates or None,
+    }
+    return {name: value for name, value in changed.items() if value is not None}
+
+
+def _until(form: Form, read: Read) -> datetime:
+    """Return the end that a field names, exclusive: a day is included."""
+    if not form.until:
+        return FOREVER
+    zone = load_timezone(form.timezone)
+    try:
+        moment = datetime.fromisoformat(form.until)
+        is_day = bool(re.fullmatch(r"[\d-]+", form.until))
+        moment = moment + timedelta(days=1) if is_day else moment
+        return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    except (ValueError, OverflowError):
+        pass
+    asked = read(f"every day until {form.until}", form.timezone)
+    if asked.until is None:
+        raise InvalidInput(
+            f"I do not see the end in {form.until[:100]!r}; write a day, such as 2027-01-05 or 5 January"
+        )
+    return asked.until
+
+
+def _payload(job: Job, was: Form, now: Form) -> dict[str, Any]:
+    """Return the payload with the new text; a reminder still mentions whom it is for."""
+    changed = dict(job.payload)
+    if now.text is not None and now.text != (was.text or "").strip():
+        if not now.text or len(now.text) > LONGEST_TEXT:
+            raise InvalidInput(f"the text has {len(now.text)} characters; 1 to {LONGEST_TEXT:,} are possible")
+        mention = MENTION.match(str(job.payload.get("text", "")))
+        changed[TEXTS[job.job_type]] = f"{mention[0] if mention else ''}{now.text}"
+    if "timezone" in changed and now.timezone != was.timezone:
+        changed["timezone"] = now.timezone  # that in which the agent reads times
+    return changed if changed != job.payload else {}
+
+
+def _text(job: Job) -> str | None:
+    text = job.payload.get(TEXTS.get(job.job_type, ""))
+    return MENTION.sub("", text, count=1) if isinstance(text, str) and MENTION.match(text) else text
+
+
+def _phrase(job: Job, timezone: str, read: Read) -> str:
+    """Return when a job runs in words that mean exactly that, or else as an expression."""
+    local = (job.regular_at or job.schedule_at).astimezone(load_timezone(timezone))
+    if job.cron:
+        phrase = _clock_phrase(job.cron)
+        return phrase if phrase and _means(read, phrase, timezone, When(cron=job.cron)) else f"cron {job.cron}"
+    start = f"{local:%Y-%m-%d} at {local:%H:%M}"
+    if job.every:
+        phrase = f"{every_in_words(job.every).lower()} starting {start}"
+        return phrase if _means(read, phrase, timezone, When(every=job.every)) else f"every {job.every}"
+    return start
+
+
+def _clock_phrase(cron: str) -> str:
+    """Return words for what runs once a day on some days of the week, or ""."""
+    match = re.fullmatch(r"(\d+) (\d+) \* \* (\*|1-5|[0-7](?:,[0-7])*)", cron)
+    if not match:
+        return ""
+    named = {"*": "day", "1-5": "weekday"}
+    days = named.get(match[3]) or " and ".join(DAYS[int(day)] for day in match[3].split(","))
+    return f"every {days} at {int(match[2]):02}:{int(match[1]):02}"
+
+
+def _means(read: Read, phrase: str, timezone: str, wanted: When) -> bool:
+    try:
+        asked = read(phrase, timezone)
+    except InvalidInput:
+        return False
+    return replace(asked, at=None, others=(), note="") == wanted
+
+
+def _end(job: Job) -> str:
+    """Return the end of a job as the last day on which it may run, or as a time."""
+    if job.until is None:
+        return ""
+    local = job.until.astimezone(load_timezone(job.timezone or "UTC"))
+    last: date = local.date() - timedelta(days=1)
+    return last.isoformat() if local.time() == time.min else f"{local:%Y-%m-%d %H:%M}"
