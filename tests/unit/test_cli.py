@@ -224,6 +224,14 @@ def test_a_job_is_added_for_now(run: Terminal, now: datetime) -> None:
     assert (run.job().ready_at, run.job().created_by) == (now, "cli:ada")
 
 
+def test_a_time_that_has_passed_is_mentioned(run: Terminal) -> None:
+    """It may be a slip in the year; the start of a recurring job may well have passed."""
+    log = ("jobs", "add", "log", "--payload", HELLO, "--at", "2025-11-21T10:00")
+
+    assert run(*log).stderr == "warning: that time has passed, so it runs with the next tick\n"
+    assert run(*log, "--every", "1d").stderr == ""
+
+
 def test_adding_twice_changes_nothing(run: Terminal) -> None:
     """The same id and definition is found as it was, another one is refused, --replace applies it."""
     add = ["jobs", "add", "log", "--id", "job", "--payload"]
@@ -443,7 +451,7 @@ def test_all_failed_jobs_of_a_type_are_retried(run: Terminal, job_factory: JobFa
 
     assert [line.split(",")[0] for line in result.stdout.splitlines()] == ["job a: pending", "job c: pending"]
     assert run.job("b").status is Status.FAILED
-    assert run("jobs", "retry", "--all", "--type", "digest").stdout == "No failed jobs found.\n"
+    assert run("jobs", "retry", "--all", "--type", "digest").stdout == "No failed jobs of type digest found.\n"
     assert run("jobs", "retry").exit_code == run("jobs", "retry", "--type", "log").exit_code == 2
     assert run("jobs", "retry", "b", "--all").exit_code == 2
 

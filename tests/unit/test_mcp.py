@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
 import anyio
@@ -165,6 +167,24 @@ def test_a_long_list_is_cut_and_says_how_long_it_is(
     [listed] = answers(serve(), ("list_jobs", {}))
 
     assert (len(listed["jobs"]), listed["total"]) == (MOST_LISTED, count)
+
+
+def test_ctrl_c_ends_a_server_that_waits_for_input(tmp_path: Path) -> None:
+    """At once: a person may have started it by hand."""
+    env = {**os.environ, "SCHEDULER_JSON_PATH": str(tmp_path / "jobs.json")}
+    code = "from watchkeeper.cli.main import main; main()"
+    with Popen([sys.executable, "-c", code, "mcp"], env=env, stdin=PIPE, stdout=PIPE, stderr=DEVNULL) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+        server.stdin.flush()
+        server.stdout.readline()
+
+        server.send_signal(signal.SIGINT)
+        try:
+            assert server.wait(10) == -signal.SIGINT
+        finally:
+            server.kill()
 
 
 def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

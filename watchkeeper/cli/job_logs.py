@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from shared.errors import WatchkeeperError
+from watchkeeper.cli.completion import complete_ids
 from watchkeeper.cli.display import to_json
 from watchkeeper.deploy.gcloud import Gcloud, execute
 from watchkeeper.logbook import LogLine, cloud_filter, cloud_url, follow, lines_of, log_line, log_path
@@ -23,7 +24,7 @@ COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
 @click.command("logs")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=complete_ids)
 @click.option("--follow", "-f", "is_followed", is_flag=True, help="Go on with new lines, until Ctrl-C.")
 @click.option("--since", type=Duration(), metavar="DURATION", help="Only lines of the last, e.g. 2h.  [project: 24h]")
 @click.option("--limit", type=click.IntRange(min=1), default=200, show_default=True, metavar="N", help="The last N.")

@@ -15,6 +15,7 @@ from shared.model.life import NotPossible
 from shared.model.schedule import FOREVER
 from shared.model.value import Status
 from watchkeeper.cli.completion import complete_ids, complete_types
+from watchkeeper.cli.display import warn
 from watchkeeper.cli.job_history import show_history
 from watchkeeper.cli.job_logs import show_logs
 from watchkeeper.cli.job_watch import watch_jobs
@@ -22,7 +23,7 @@ from watchkeeper.cli.listing import list_jobs, next_run, show_job
 from watchkeeper.cli.transfer import export_jobs, import_jobs, upgrade_jobs
 from watchkeeper.parameters import Dates, Duration, End, Moment, Payload
 from watchkeeper.session import Session
-from watchkeeper.times import place
+from watchkeeper.times import LATE_AFTER, place
 
 Command = Callable[..., Any]
 # The states in which a command has nothing left to do.
@@ -119,6 +120,8 @@ def add_job(session: Session, /, job_type: str, allow_unknown: bool, **options: 
     if job_type not in session.handlers and not allow_unknown:
         _ask_about_type(job_type, session.handlers)
     scheduled = session.checked_jobs.schedule(job_type, by=session.by, **definition)
+    if not scheduled.job.is_recurring and definition.get("at", FOREVER) < session.clock() - LATE_AFTER:
+        warn("that time has passed, so it runs with the next tick")
     click.echo(f"job {scheduled.job.id}: {scheduled.outcome}, {_state(session, scheduled.job)}")
 
 
@@ -216,7 +219,7 @@ def retry_jobs(session: Session, job_ids: Sequence[str], every: bool, job_type: 
         failed = session.jobs.list(status=Status.FAILED)
         job_ids = [job.id for job in failed if isinstance(job, Job) and job_type in (None, job.job_type)]
         if not job_ids:
-            click.echo("No failed jobs found.")
+            click.echo(f"No failed jobs{f' of type {job_type}' if job_type else ''} found.")
     _each(job_ids, lambda job_id: _report(session, session.jobs.retry(job_id, by=session.by)))
 
 

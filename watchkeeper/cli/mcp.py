@@ -1,6 +1,7 @@
 """`watchkeeper mcp`: the tools of an agent, over stdio, for any MCP client on the operator's machine."""
 
 import re
+import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -54,7 +55,13 @@ def mcp(session: Session, allow_changes: bool, space: str | None, user: str | No
     if space and not re.fullmatch(r"spaces/[^/\s]+", space):
         raise click.UsageError(f"--space is {space!r}; write it like spaces/AAAA")
     zone = load_timezone(timezone or session.settings.timezone).key
-    create_server(session, space=space or "", user=user or session.user, timezone=zone, may_change=allow_changes).run()
+    bound_to = {"space": space or "", "user": user or session.user, "timezone": zone}
+    server = create_server(session, **bound_to, may_change=allow_changes)
+    if sys.stdin.isatty():
+        click.echo("This serves an MCP client, which starts it by itself (docs/AGENT.md); Ctrl-C ends it.", err=True)
+    # The SDK would wait for the input that it reads. Each change is one write, so nothing is left half done.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    server.run()
 
 
 def create_server(session: Session, *, space: str, user: str, timezone: str, may_change: bool) -> "MCPServer":
