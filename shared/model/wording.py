@@ -1,7 +1,7 @@
 """Schedules and jobs in plain words, for people in Chat and at a terminal."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, time
 
@@ -101,11 +101,17 @@ def local_time(moment: datetime, timezone: str) -> str:
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
 
 
-def why(job: Job, now: datetime, timezone: str) -> str:
-    """Return when a job runs next, or why it does not, with local times."""
+def exact_time(moment: datetime, timezone: str) -> str:
+    """Write a moment to the second and with its zone, e.g. `Mon 23 Nov 2026, 09:00:00 CET`."""
+    local = moment.astimezone(load_timezone(timezone))
+    return f"{local_time(moment, timezone)}{local::%S %Z}"
+
+
+def why(job: Job, now: datetime, timezone: str, write: Callable[[datetime, str], str] = local_time) -> str:
+    """Return when a job runs next, or why it does not; `write` writes the times in the zone."""
 
     def at(moment: datetime | None) -> str:
-        return local_time(moment, timezone) if moment else "an unknown time"
+        return write(moment, timezone) if moment else "an unknown time"
 
     by = f"by {person(job.updated_by)} " if job.updated_by else ""
     if job.handed_over is not None:

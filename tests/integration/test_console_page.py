@@ -29,7 +29,15 @@ DAY = timedelta(days=1)
 NEXT_TICK = 90  # seconds: the stand-in for Cloud Scheduler ticks every minute
 ENTER, ESCAPE = "\ue007", "\ue00c"
 HOSTILE = '<img src="x" onerror="window.wasRun = true"><script>window.wasRun = true</script>'
-VIEWS = {"now": "Latest tick", "jobs": "New job", "chat": "Send"}
+TABS = {"now": "Latest tick", "jobs": "New job", "chat": "Send"}
+VIEWS = {
+    "#now": "Latest tick",
+    "#jobs?q=axe": "axe-fails",
+    "#jobs/axe-fails": "no handler is registered",
+    "#jobs/axe-paused": "It was paused",
+    "#chat": "Send",
+}
+AXE = Path(__file__).parent.parent / "vendored" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +83,13 @@ def page(console: tuple[Browser, str]) -> Iterator[Browser]:
 def turn_to(page: Browser, view: str) -> None:
     """Go to a view by its tab."""
     page.click(view.title(), within="nav a")
-    page.see(VIEWS[view])
+    page.see(TABS[view])
+
+
+def tick(console: tuple[Browser, str]) -> None:
+    """Ask for a tick, instead of waiting for the next minute."""
+    _, address = console
+    requests.post(f"{address}api/call/tick", json={}, headers={"Origin": address.rstrip("/")}, timeout=30)
 
 
 def test_a_job_of_the_form_runs_by_itself(page: Browser, console: tuple[Browser, str]) -> None:
@@ -91,7 +105,7 @@ def test_a_job_of_the_form_runs_by_itself(page: Browser, console: tuple[Browser,
 
     page.see("from-the-form", within="#panel")
     time.sleep(1)  # the clock of another process
-    requests.post(f"{console[1]}api/call/tick", json={}, headers={"Origin": console[1].rstrip("/")}, timeout=30)
+    tick(console)
     page.press(ESCAPE)
     page.wait_for(
         "return [...document.querySelectorAll('#rows tr')].some("
@@ -220,6 +234,71 @@ def test_many_jobs_are_changed_at_once(page: Browser, jobs: Jobs) -> None:
     assert {jobs.get(f"mow-{number}").status for number in range(3)} == {"paused"}
 
 
+def test_a_job_is_edited_and_its_cancel_is_undone(page: Browser, jobs: Jobs) -> None:
+    """The mistake in the payload stands at its field with line and column; what is saved shows in the panel."""
+    jobs.schedule("http_request", {"url": "https://example.com"}, id="edit-me", cron="0 9 * * *")
+    page.open(f"{page.run('return location.origin')}/#jobs/edit-me")
+    page.click("Edit", within="#panel button")
+    page.see("times stay as they are", within="#preview")
+
+    page.type('{\n"url" "https://example.com/new"\n}', into="[name=payload]")
+    page.see("in line 2, column 7", within="[data-for=payload] .problem")
+    page.click("Go to the mistake", within="button")
+    at = page.run("return document.activeElement.selectionStart")
+    page.type('{"url": "https://example.com/new"}', into="[name=payload]")
+    page.type("30 7 * * *", into="[name=cron]")
+    page.see("At 07:30, every day", within="#preview")
+    page.click("Save", within="#maker button")
+    page.see("example.com/new", within="#panel pre")
+    page.click("Cancel", within="#panel button")
+    page.see("It was cancelled by console", within="#panel")
+    page.click("Undo cancel", within="#panel button")
+    page.see("It is not due until", within="#panel")
+
+    assert at == len('{\n"url" ')
+    assert (jobs.get("edit-me").cron, jobs.get("edit-me").status) == ("30 7 * * *", "pending")
+
+
+def test_a_mark_leads_to_its_run_and_to_its_log(page: Browser, jobs: Jobs, console: tuple[Browser, str]) -> None:
+    """By a click in the timeline: the run is marked in the panel, and what it logged is shown there."""
+    jobs.schedule("log", {"message": "to be found in the log"}, id="mark-me", at=datetime.now(UTC))
+    tick(console)
+    mark = "[data-focus^='mark mark-me']"
+    page.click(within=mark)
+
+    page.see("completed", within="#panel .chosen")
+    page.click("Log", within="#panel .chosen button")
+    page.see("to be found in the log", within="#panel .log")
+
+    assert "run=" in page.run("return location.hash")
+
+
+def test_a_server_that_is_away_is_said(page: Browser) -> None:
+    """The figures stay, greyed, with their time; nothing turns to zero, and the page goes on by itself."""
+    page.see("failed", within="#health")
+    before = page.text("#health")
+    page.run("window.real = window.fetch; window.fetch = () => Promise.reject(new Error('away'))")
+
+    page.see("The console does not answer", within="#trouble")
+    said, figures = page.text("#trouble"), page.text("#health")
+    is_old = page.run("return document.querySelector('main').classList.contains('old')")
+    page.run("window.fetch = window.real")
+    page.wait_for("return document.querySelector('#trouble').hidden")
+
+    assert "What you see is from" in said
+    assert (figures, is_old) == (before, True)
+
+
+def test_a_slow_load_says_so(page: Browser) -> None:
+    """Within a third of a second, and no longer than it takes."""
+    page.run("window.real = fetch; window.fetch = (...a) => new Promise(r => (window.go = r)).then(() => real(...a))")
+
+    page.wait_for("return !document.querySelector('#loading').hidden")
+    page.run("window.fetch = window.real; window.go()")
+
+    page.wait_for("return document.querySelector('#loading').hidden")
+
+
 def test_a_job_that_was_handed_over_is_shown_as_waiting(page: Browser, jobs: Jobs, folder: Path) -> None:
     """In the table and in the panel, with its queue; no lease is mentioned."""
     now = datetime.now(UTC)
@@ -330,19 +409,48 @@ def test_a_word_that_is_too_long_is_broken(page: Browser, jobs: Jobs) -> None:
     assert page.run("const e = document.querySelector('#threads'); return e.scrollWidth <= e.clientWidth")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("view", VIEWS)
-def test_every_view_fits(page: Browser, view: str, width: int, scheme: str) -> None:
-    """On a desk and on a phone, by day and by night, nothing has to be scrolled sideways."""
-    page.size(width, 844)
-    page.prefer(scheme)
+def test_every_view_fits_and_can_be_read_by_everybody(page: Browser, jobs: Jobs, console: tuple[Browser, str]) -> None:
+    """On a desk and on a phone, by day and by night: nothing has to be scrolled sideways, and axe finds nothing."""
+    jobs.schedule("nobody", id="axe-fails", max_attempts=1)
+    jobs.schedule("log", {"message": "again"}, id="axe-paused", cron="0 9 * * *")
+    jobs.pause("axe-paused")
+    tick(console)
+    found = {}
 
-    turn_to(page, view)
-    red, _, _ = page.run("return getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).map(Number)")
+    for scheme in ("light", "dark"):
+        page.prefer(scheme)
+        for view, sign in VIEWS.items():
+            page.run("document.querySelector('#maker').close(); location.hash = arguments[0]", view)
+            page.see(sign)
+            if view == "#jobs/axe-paused":
+                page.click("Edit", within="#panel button")
+                page.see("times stay as they are", within="#preview")
+            for width in (1280, 390):
+                page.size(width, 844)
+                found[view, scheme, width] = [*axe(page), *overflow(page)]
+        red, *_ = page.run("return getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).map(Number)")
+        assert (red > 128) == (scheme == "light")
 
-    assert page.run("return document.documentElement.scrollWidth <= innerWidth")
-    assert (red > 128) == (scheme == "light")
+    assert {where: faults for where, faults in found.items() if faults} == {}
+
+
+def axe(page: Browser) -> list[str]:
+    """Return what axe finds in the page as it stands: rule, element, and what is wrong."""
+    if not page.run("return Boolean(window.axe)"):
+        page.run(AXE.read_text(encoding="utf-8"))
+    script = """
+        const { violations } = await axe.run();
+        const said = (id, { html, failureSummary }) => `${id}: ${html.slice(0, 160)} ${failureSummary}`;
+        return violations.flatMap(({ id, nodes }) => nodes.map(node => said(id, node)));
+    """
+    faults: list[str] = page.run(f"return (async () => {{{script}}})()")
+    return faults
+
+
+def overflow(page: Browser) -> list[str]:
+    """Return how much wider the page is than the window, if it is."""
+    width = page.run("return document.documentElement.scrollWidth - innerWidth")
+    return [f"{width} pixels too wide"] if width > 0 else []
 
 
 @pytest.mark.emulator

@@ -20,14 +20,15 @@ from shared.model.job import Job
 from shared.model.recurrence import Recurrence
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
-from shared.store.protocol import Change
+from shared.store.protocol import Change, Won
 from shared.subscriptions import CHECK
 from tests.chatting import closes, dialog_reply
 from watchkeeper.console import health, views
-from watchkeeper.console.app import create_console
+from watchkeeper.console.app import RUNS, create_console
 from watchkeeper.console.catalogue import Catalogue
 from watchkeeper.console.chat_markup import card, card_text, message_text, safe_link
 from watchkeeper.console.chat_person import NoReply, Person, Room
+from watchkeeper.console.day import Day, strip
 from watchkeeper.console.job_form import Form, InvalidForm, preview
 from watchkeeper.console.selection import PAGE, Query, Selection, Texts, select
 from watchkeeper.console.system import Call, System
@@ -442,7 +443,9 @@ def test_a_job_that_was_handed_over_is_waiting_and_not_running(job_factory: Call
 
     assert [(row["queue"], row["queued_at"]) for row in rows] == [("agents", "2026-11-21T09:00:00Z"), ("", "")]
     assert (detail["queue"], detail["status"]) == ("agents", "running")
-    assert detail["why"] == "It was handed over, and has been waiting in queue agents since Sat 21 Nov 2026, 09:00."
+    assert (
+        detail["why"] == "It was handed over, and has been waiting in queue agents since Sat 21 Nov 2026, 09:00:00 UTC."
+    )
     assert marks(waiting, now + MINUTE) == []
 
 
@@ -489,11 +492,12 @@ def cancelled(job: Job, now: datetime) -> Job:
 @pytest.mark.parametrize(
     ("state", "commands"),
     [
-        (waiting, ["run", "pause", "cancel"]),
+        (waiting, ["run", "pause", "cancel", "delete"]),
         (held, ["pause", "cancel"]),
-        (failed, ["run", "retry", "cancel"]),
-        (paused, ["run", "resume", "cancel"]),
-        (cancelled, []),
+        (failed, ["run", "retry", "cancel", "delete"]),
+        (paused, ["run", "resume", "cancel", "delete"]),
+        (cancelled, ["delete"]),
+        (lambda job, now: cancelled(replace(job, schedule_at=now + MINUTE), now), ["undo", "delete"]),
     ],
 )
 def test_only_possible_commands_are_offered(
@@ -680,8 +684,8 @@ def test_an_opened_job_shows_its_bounds(system: System, now: datetime) -> None:
     facts = dict(get(system, "/api/jobs/job").get_json()["facts"])
 
     assert row["schedule"].startswith("Every 6 days (Europe/Berlin), until")
-    assert facts["Starts"] == "Tue 1 Dec 2026, 09:00"
-    assert facts["Ends"] == "Mon 1 Feb 2027, 00:00"
+    assert facts["Starts"] == "Tue 1 Dec 2026, 09:00:00 CET"
+    assert facts["Ends"] == "Mon 1 Feb 2027, 00:00:00 CET"
     assert facts["Days off"] == "2026-12-07, 2026-12-25"
     assert facts["When missed"] == "skip, when over 30 min late"
     assert facts["Pauses"] == "after 3 failures in a row (0 so far)"
@@ -718,6 +722,198 @@ def test_a_taken_id_is_said_beside_it(system: System) -> None:
     answer = post(system, "/api/jobs", {"type": "log", "message": "good bye", "id": "job"})
 
     assert "another definition" in answer.get_json()["errors"]["id"]
+
+
+# -- changing a job ----------------------------------------------------------------------------------------------------
+
+
+def filled(system: System, **fields: str) -> dict[str, str]:
+    """Return the form of the job `job`, in which this was changed."""
+    form: dict[str, str] = get(system, "/api/jobs/job/form").get_json()
+    return {**form, **fields}
+
+
+def test_a_form_that_is_saved_as_it_was_changes_nothing(system: System) -> None:
+    """Every field says what the job is, so nothing starts a new occurrence."""
+    zone = {"timezone": "Europe/Berlin"}
+    post(system, "/api/jobs", {"type": "log", "message": "hello", "id": "job", **zone, **ALL})
+    before = system.jobs.get("job")
+
+    answer = post(system, "/api/jobs/job/edit", filled(system))
+
+    assert answer.status_code == 200
+    assert system.jobs.get("job") == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "changed"),
+    [
+        pytest.param({"message": "good bye"}, {"payload": {"message": "good bye"}}, id="payload"),
+        pytest.param({"until": "", "except_dates": ""}, {"until": None, "except_dates": ()}, id="no-bounds"),
+        pytest.param({"pause_after_failures": ""}, {"pause_after_failures": None}, id="never-pauses"),
+        pytest.param({"misfire": "coalesce"}, {"misfire": "coalesce", "grace_seconds": None}, id="misfire"),
+        pytest.param({"grace": ""}, {"grace_seconds": 600}, id="default-grace"),
+        pytest.param(
+            {"when": "cron", "cron": "0 7 * * *"},
+            {"cron": "0 7 * * *", "every": None, "schedule_at": datetime(2026, 12, 2, 6, tzinfo=UTC)},
+            id="another-rhythm-from-the-same-start",
+        ),
+        pytest.param(
+            {"when": "in", "in": "20m"},
+            {"every": None, "until": None, "schedule_at": datetime(2026, 11, 21, 9, 20, tzinfo=UTC)},
+            id="once",
+        ),
+    ],
+)
+def test_what_is_typed_is_changed_and_the_rest_is_kept(
+    system: System, fields: dict[str, str], changed: dict[str, Any]
+) -> None:
+    """An empty field removes what it names."""
+    post(system, "/api/jobs", {"type": "log", "message": "hello", "id": "job", "timezone": "Europe/Berlin", **ALL})
+    before = system.jobs.get("job")
+
+    answer = post(system, "/api/jobs/job/edit", filled(system, **fields))
+
+    job = system.jobs.get("job")
+    assert answer.status_code == 200
+    assert {name: getattr(job, name) for name in changed} == changed
+    assert job.updated_by == "console"
+    if not fields.keys() & {"when"}:
+        assert (job.schedule_at, job.every, job.starts_at) == (before.schedule_at, before.every, before.starts_at)
+
+
+def test_an_edit_names_the_mistake_in_the_payload(system: System) -> None:
+    """With line and column, as one types and when it is saved."""
+    system.jobs.schedule("http_request", {"url": "https://example.com"}, id="job")
+    broken = {"payload": '{\n  "url": "https://example.com",\n  "method" "POST"\n}'}
+
+    answers = [post(system, path, filled(system, **broken)) for path in ("/api/preview", "/api/jobs/job/edit")]
+
+    assert [answer.status_code for answer in answers] == [200, 422]
+    assert all("in line 3, column 12" in answer.get_json()["errors"]["payload"] for answer in answers)
+
+
+@pytest.mark.parametrize("when", [{"at": timedelta(hours=1)}, {"cron": "0 9 * * *"}])
+def test_a_cancel_is_undone(system: System, now: datetime, when: dict[str, Any]) -> None:
+    """The job runs again at the time that it had."""
+    given = {name: now + value if name == "at" else value for name, value in when.items()}
+    system.jobs.schedule("log", {"message": "hello"}, id="job", **given)
+    before = system.jobs.get("job")
+    system.jobs.cancel("job")
+
+    undone = post(system, "/api/jobs/job/undo")
+    again = post(system, "/api/jobs/job/undo")
+
+    job = system.jobs.get("job")
+    assert (undone.status_code, again.status_code) == (200, 409)
+    assert (job.status, (job.ready_at or now) > now, job.cron) == ("pending", True, before.cron)
+
+
+def test_a_job_is_deleted(system: System) -> None:
+    """And gone at once; while it runs, that is refused."""
+    system.jobs.schedule("log", {"message": "hello"}, id="job")
+
+    assert post(system, "/api/jobs/job/delete").status_code == 200
+    assert get(system, "/api/jobs").get_json()["total"] == 0
+    assert post(system, "/api/jobs/job/delete").status_code == 404
+
+
+# -- runs over time ----------------------------------------------------------------------------------------------------
+
+
+def test_all_runs_of_a_job_are_shown_a_page_at_a_time(system: System, json_store: JsonStore, now: datetime) -> None:
+    """The newest first, more than the ten in the job; each with the place of its log."""
+    ran(json_store, Job.create("job", "log", now=now - timedelta(hours=2), cron="* * * * *"), RUNS + 3, now)
+    local = replace(system, log_file=Path("log.jsonl"))
+
+    first = get(local, "/api/jobs/job/runs").get_json()
+    second = get(local, f"/api/jobs/job/runs?after={first['runs'][-1]['id']}").get_json()
+    deployed = get(replace(system, project="my-project"), "/api/jobs/job/runs").get_json()
+
+    assert (len(first["runs"]), first["has_more"], len(second["runs"]), second["has_more"]) == (RUNS, True, 3, False)
+    assert first["runs"][0]["local"].endswith(":00 UTC")
+    assert first["runs"][0]["log"].startswith("/api/jobs/job/log?since=2026-11-21T")
+    assert deployed["runs"][0]["log"].startswith("https://console.cloud.google.com/logs/query;query=")
+
+
+def ran(store: JsonStore, job: Job, times: int, now: datetime, error: str | None = None) -> Job:
+    """Store a job, and run it so often."""
+    (stored,) = store.swap([Change(None, job)])
+    for _ in range(times):
+        assert isinstance(stored, Won)
+        assert isinstance(stored.job, Job)
+        at = stored.job.ready_at or now
+        (held_now,) = store.swap([Change(stored.job, held(stored.job, at))])
+        assert isinstance(held_now, Won)
+        assert isinstance(held_now.job, Job)
+        done = Result(started_at=at, ended_at=at, by="schedule", error=error, final=True)
+        (stored,) = store.swap([Change(held_now.job, held_now.job.finish(done, retention=RETENTION))])
+    assert isinstance(stored, Won)
+    assert isinstance(stored.job, Job)
+    return stored.job
+
+
+def test_the_last_day_is_counted_by_half_hour(jobs: Jobs, json_store: JsonStore, now: datetime) -> None:
+    """What succeeded and what failed, at the time of its begin."""
+    begin = now - timedelta(hours=3)
+    ran(json_store, Job.create("good", "log", now=begin, cron="*/20 * * * *"), 3, now)
+    ran(json_store, Job.create("bad", "log", now=begin, at=begin), 1, now, error="no luck")
+    ran(json_store, Job.create("old", "log", now=now - timedelta(hours=30), at=now - timedelta(hours=25)), 1, now)
+
+    intervals = strip(Day(jobs, is_billed=False).read(now), now, str)
+
+    assert len(intervals) == 48
+    assert intervals[-1]["begin"] == "2026-11-21T09:00:00Z"
+    assert [(each["begin"][11:16], each["good"], each["bad"]) for each in intervals if each["good"] or each["bad"]] == [
+        ("06:00", 2, 1),
+        ("06:30", 1, 0),
+    ]
+
+
+def test_the_last_day_is_read_once(jobs: Jobs, json_store: JsonStore, now: datetime) -> None:
+    """Then, where reads are billed, only what may be new, every five minutes; what is a day old is dropped."""
+    ran(json_store, Job.create("first", "log", now=now - timedelta(hours=23)), 1, now)
+    asked: list[Any] = []
+    seconds = [0.0]
+
+    class Noted:
+        def history(self, **given: Any) -> Any:
+            asked.append(given["since"])
+            return jobs.history(**given)
+
+    noted: Any = Noted()
+    day = Day(noted, is_billed=True, monotonic=lambda: seconds[0])
+    counts = []
+    for later in (0, 299, 300, 7200):
+        seconds[0] = float(later)
+        counts.append(len(day.read(now + timedelta(seconds=later))))
+
+    assert counts == [1, 1, 1, 0]
+    assert asked == [
+        now - timedelta(days=1),
+        now - timedelta(minutes=30),
+        now + timedelta(minutes=5) - timedelta(minutes=30),
+    ]
+
+
+def test_the_log_of_a_run_is_shown(system: System, tmp_path: Path) -> None:
+    """What was logged between its begin and its end, with tracebacks; where there is no log file, the page says so."""
+    lines = [
+        {"time": f"2026-11-21T09:00:{second:02}Z", "severity": "INFO", "message": f"line {second}", "job_id": "job"}
+        for second in range(5)
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    asked = "/api/jobs/job/log?since=2026-11-21T09:00:01Z&until=2026-11-21T09:00:02Z"
+
+    shown = get(replace(system, log_file=path), asked).get_json()["lines"]
+
+    assert [(line["at"], line["text"]) for line in shown] == [
+        ("Sat 21 Nov 2026, 10:00:01 CET", "line 1"),
+        ("Sat 21 Nov 2026, 10:00:02 CET", "line 2"),
+    ]
+    assert get(replace(system, log_file=path), "/api/jobs/job/log").status_code == 422
+    assert get(system, asked).status_code == 404
 
 
 # -- timeline ----------------------------------------------------------------------------------------------------------

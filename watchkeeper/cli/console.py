@@ -68,6 +68,7 @@ def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None
         call=_refuse_call,
         is_read_only=True,
         is_billed=True,
+        project=settings.project or "",
     )
     next(iter(jobs.list(page_size=1)), None)  # fails here, not on the page, if credentials are missing
     token = secrets.token_urlsafe(16)

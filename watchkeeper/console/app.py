@@ -9,12 +9,14 @@ other origins, and for other host names (DNS rebinding), are refused.
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from hmac import compare_digest
 from http.client import HTTPConnection, HTTPException
+from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import flask
 from werkzeug.exceptions import HTTPException as Refusal
@@ -22,17 +24,21 @@ from werkzeug.exceptions import abort
 
 from shared.errors import InvalidInput, StoreUnavailable, WatchkeeperError
 from shared.jobs import AlreadyScheduled, UnknownJob
+from shared.model.entries import Entry
 from shared.model.life import NotPossible
 from shared.model.times import iso
+from shared.model.wording import local_time
 from shared.subscriptions import PREFIX
 from shared.web.loopback import is_cross_origin, is_loopback
 from watchkeeper.console import health, views
 from watchkeeper.console.catalogue import Catalogue, Found
 from watchkeeper.console.chat_person import Event, Message, NoReply, Person, Room
-from watchkeeper.console.job_form import Form, InvalidForm, preview
+from watchkeeper.console.day import Day, strip
+from watchkeeper.console.job_form import Form, InvalidForm, fields_of, preview, undone
 from watchkeeper.console.selection import Query, Selection, Texts, select
 from watchkeeper.console.system import System
 from watchkeeper.fakes.server import CONTROL_PATH
+from watchkeeper.logbook import cloud_url, lines_of
 
 BY = "console"
 TOKEN = "X-Watchkeeper-Token"  # a header, for a cookie would go to every port of this machine
@@ -40,6 +46,8 @@ READ_AHEAD = "watchkeeper-read-ahead"  # names a function that reads the jobs be
 PERSON = "ada@example.com"
 REPLY_SECONDS = 30  # as long as Chat waits
 STAND_IN_SECONDS = 5
+RUNS = 50  # of a job's history, a page
+ASIDE = timedelta(seconds=2)  # what is logged just before and after a run is about it
 MOST_BYTES = 256 * 1024
 STATUS: Mapping[type[WatchkeeperError], int] = {
     UnknownJob: 404,
@@ -74,9 +82,15 @@ def create_console(system: System, *, token: str = "") -> flask.Flask:
         ("GET", "/api/now", console.now),
         ("GET", "/api/jobs", console.jobs),
         ("GET", "/api/jobs/<job_id>", console.job),
-        ("GET", "/api/preview", console.preview),
+        ("GET", "/api/jobs/<job_id>/form", console.form),
+        ("GET", "/api/jobs/<job_id>/runs", console.runs),
+        ("GET", "/api/jobs/<job_id>/log", console.log),
         ("GET", "/api/chat", console.chat),
+        ("POST", "/api/preview", console.preview),
         ("POST", "/api/jobs", console.make),
+        ("POST", "/api/jobs/<job_id>/edit", console.edit),
+        ("POST", "/api/jobs/<job_id>/undo", console.undo),
+        ("POST", "/api/jobs/<job_id>/delete", console.delete),
         ("POST", "/api/jobs/<job_id>/<command>", console.command),
         ("POST", "/api/all/<command>", console.command_all),
         ("POST", "/api/call/<function>", console.call),
@@ -135,6 +149,7 @@ class _Console:
     def __init__(self, system: System) -> None:
         self._system = system
         self._catalogue = Catalogue(system.jobs, clock=system.clock, is_billed=system.is_billed)
+        self._day = Day(system.jobs, is_billed=system.is_billed)
         self._texts = Texts()
         self._run = token_hex(8)
         self._room: Room | None = None
@@ -157,6 +172,8 @@ class _Console:
             **views.timeline(found, now, system.timezone),
             **self._age(),
             "health": health.figures(found, now),
+            "day": strip(self._day.read(now), now, lambda moment: local_time(moment, system.timezone)),
+            "day_is_partial": self._day.is_partial,
             "tick": views.tick(system, now),
             "subscriptions": views.subscriptions(
                 [job for job in found if job.id.startswith(PREFIX)][: views.SUBSCRIPTIONS], system, now
@@ -182,8 +199,57 @@ class _Console:
         job = self._catalogue.get(job_id)
         return views.detail(job, self._system.clock(), self._system.timezone)
 
+    def runs(self, job_id: str) -> Answer:
+        """Answer a page of the job's history, from behind the entry `after`."""
+        found = list(islice(self._system.jobs.history(job_id, after=flask.request.args.get("after", "")), RUNS))
+        zone = self._catalogue.get(job_id).timezone or self._system.timezone
+        return {"runs": views.past(found, zone, self._log_of), "has_more": len(found) == RUNS}
+
+    def _log_of(self, entry: Entry) -> str:
+        """Return where the lines of a run are: its page in Cloud Logging, or a path here; "" for no run."""
+        begin, end = entry.run.started_at, entry.run.ended_at
+        if begin is None or end is None:
+            return ""
+        if self._system.project:
+            return cloud_url(self._system.project, entry.job_id, since=begin - ASIDE, until=end + ASIDE)
+        query = urlencode({"since": iso(begin - ASIDE), "until": iso(end + ASIDE)})
+        return f"/api/jobs/{quote(entry.job_id)}/log?{query}" if self._system.log_file else ""
+
+    def log(self, job_id: str) -> Answer:
+        asked, file = flask.request.args, self._system.log_file
+        if file is None:
+            abort(404, "this page has no log: see Cloud Logging")
+        try:
+            since, until = (datetime.fromisoformat(asked.get(name, "")) for name in ("since", "until"))
+        except ValueError as exc:
+            raise InvalidInput("since and until must be times") from exc
+        return {"lines": views.log_lines(lines_of(file, job_id, since=since, until=until), self._system.timezone)}
+
     def preview(self) -> Answer:
-        return preview(self._form(flask.request.args), self._system.clock())
+        body = _body()
+        shown = preview(self._form(body), self._system.clock())
+        return {**shown, "errors": {**shown["errors"], **self._form(body).payload_errors(self._system.handlers)}}
+
+    def form(self, job_id: str) -> Answer:
+        return fields_of(self._catalogue.get(job_id), self._system.timezone)
+
+    def edit(self, job_id: str) -> Answer:
+        changes = self._form(_body()).changes(self._catalogue.get(job_id), self._system.handlers)
+        return self._edited(job_id, changes)
+
+    def undo(self, job_id: str) -> Answer:
+        return self._edited(job_id, undone(self._catalogue.get(job_id), now=self._system.clock()))
+
+    def _edited(self, job_id: str, changes: Mapping[str, Any]) -> Answer:
+        if changes:
+            self._system.jobs.edit(job_id, by=BY, **changes)
+        self._catalogue.look_again([job_id])
+        return self.job(job_id)
+
+    def delete(self, job_id: str) -> Answer:
+        self._system.jobs.delete(job_id)
+        self._catalogue.look_again([job_id])
+        return {}
 
     def make(self) -> Answer:
         definition = self._form(_body()).definition(self._system.handlers)

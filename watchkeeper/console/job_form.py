@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -14,14 +14,24 @@ from shared.handlers import Handlers, check_payload
 from shared.model.definition import Misfire
 from shared.model.interval import read_every
 from shared.model.job import Job
+from shared.model.life import NotPossible
 from shared.model.recurrence import Recurrence, load_timezone, oddities
-from shared.model.value import Status
+from shared.model.schedule import FOREVER
+from shared.model.value import DEFAULT_GRACE, Status
 from shared.model.wording import clock_change, local_time, occurrences, when
 from shared.subscriptions import CHECK, PREFIX
 from watchkeeper.parameters import Dates, Duration
 from watchkeeper.times import place
 
 SHOWN = 5  # of the runs to come
+TIME = {"when", "cron", "every", "at", "in", "start"}
+EMPTY: Mapping[str, Any] = {  # what an empty field of a recurring job means to `Jobs.edit`
+    "until": FOREVER,
+    "except_dates": (),
+    "misfire": Misfire.COALESCE,
+    "grace": DEFAULT_GRACE,
+    "pause_after_failures": 0,
+}
 T = TypeVar("T")
 
 
@@ -90,6 +100,42 @@ class Form:
         self.refuse_errors()
         return {"job_type": job_type, "payload": payload, **given}
 
+    def changes(self, job: Job, handlers: Handlers) -> dict[str, Any]:
+        """Return the arguments of `Jobs.edit` for the fields that differ from the job. Raises InvalidForm.
+
+        What a person left as it was is not sent: a time that is sent again starts a new occurrence.
+        """
+        before = fields_of(job, self.timezone)
+        changed = {name for name, text in before.items() if name in self._fields and self.text(name) != text}
+        time, given = self.time(), {}
+        is_recurring = bool(time.keys() & {"cron", "every"})
+        if changed & TIME or ("timezone" in changed and not is_recurring):
+            given = self._new_time(time, changed)
+        if is_recurring:
+            given |= {name: time.get(name, empty) for name, empty in EMPTY.items() if name in changed}
+            given |= {"timezone": self.timezone} if "timezone" in changed else {}
+        if time.get("misfire") != Misfire.SKIP:
+            given.pop("grace", None)
+        payload = "message" if self._fields.get("message") is not None else "payload"
+        if payload in changed or payload not in before:
+            given["payload"] = self._read(payload, lambda: self._payload(handlers, job.job_type))
+        self.refuse_errors()
+        return given
+
+    def _new_time(self, time: Mapping[str, Any], changed: Collection[str]) -> dict[str, Any]:
+        """Return when a job is to run from now on. A start that is over, and was not typed, is not sent again."""
+        rhythm = {name: time[name] for name in ("cron", "every") if name in time}
+        at = time.get("at")
+        if not rhythm:
+            return {"at": at or self._now}
+        return {**rhythm, "at": at} if at and ("start" in changed or at > self._now) else rhythm
+
+    def payload_errors(self, handlers: Handlers) -> dict[str, str]:
+        """Return what is wrong with the payload, by the name of its field."""
+        field = "message" if self._fields.get("message") is not None else "payload"
+        self._read(field, lambda: self._payload(handlers, self.text("type")))
+        return {name: says for name, says in self.errors.items() if name == field}
+
     def refuse_errors(self) -> None:
         """Raise InvalidForm if there are errors."""
         if self.errors:
@@ -135,6 +181,48 @@ class Form:
         except click.BadParameter as exc:
             self.errors[name] = exc.message
         return None
+
+
+def fields_of(job: Job, timezone: str) -> dict[str, str]:
+    """Return the fields of the form as they say what the job is."""
+    zone = load_timezone(job.timezone or timezone)
+
+    def local(moment: datetime | None) -> str:
+        return moment.astimezone(zone).replace(tzinfo=None).isoformat(timespec="seconds") if moment else ""
+
+    is_plain = job.job_type == "log" and job.payload.keys() == {"message"} and isinstance(job.payload["message"], str)
+    payload = {"message": job.payload["message"]} if is_plain else {"payload": pretty(job.payload)}
+    is_skipped = job.misfire is Misfire.SKIP
+    return {
+        "type": job.job_type,
+        "id": job.id,
+        **payload,
+        "when": "cron" if job.cron else "every" if job.every else "at",
+        "cron": job.cron or "",
+        "every": job.every or "",
+        "in": "",
+        "at": "" if job.is_recurring else local(job.schedule_at),
+        "timezone": zone.key,
+        "start": local(job.starts_at),
+        "until": local(job.until),
+        "except_dates": ", ".join(day.isoformat() for day in job.except_dates),
+        "misfire": job.misfire.value,
+        "grace": f"{job.grace_seconds}s" if job.grace_seconds is not None and is_skipped else "",
+        "pause_after_failures": str(job.pause_after_failures or ""),
+    }
+
+
+def pretty(payload: Mapping[str, Any]) -> str:
+    """Write a payload as a person reads and edits it."""
+    return json.dumps(payload, indent=2, ensure_ascii=False, default=str)
+
+
+def undone(job: Job, *, now: datetime) -> dict[str, Any]:
+    """Return the arguments of `Jobs.edit` that bring a cancelled job back. Raises NotPossible."""
+    at = job.schedule.after(now) if job.is_recurring else job.schedule_at
+    if job.status is not Status.CANCELLED or at is None or at <= now:
+        raise NotPossible(f"job {job.id} is not cancelled, or its time is over; duplicate it for a new time")
+    return {"at": at, "cron": job.cron, "every": job.every}
 
 
 def _whole_number(text: str) -> int:

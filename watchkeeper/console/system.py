@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from shared.handlers import Handlers
@@ -38,6 +39,7 @@ class System:
     and `headers` authenticate a call; both are empty if the functions are elsewhere. `schedules` are by function name
     too. `last_call` returns the last response of a scheduled function, or None; `call` calls it, after any other call
     has finished, and returns the response. `is_billed` means that each refresh costs money.
+    What jobs log is in `log_file`, or in Cloud Logging of `project`.
     """
 
     jobs: Jobs
@@ -53,3 +55,5 @@ class System:
     call: Callable[[str], Call]
     is_read_only: bool
     is_billed: bool = False
+    log_file: Path | None = None
+    project: str = ""

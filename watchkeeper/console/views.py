@@ -3,7 +3,6 @@
 Times are in ISO 8601 where the page counts down to them, and in words where a person reads them.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -12,15 +11,18 @@ from itertools import chain, takewhile
 from typing import Any
 
 from shared.model.definition import Misfire
+from shared.model.entries import Entry
 from shared.model.history import PUT_OFF, Run, RunOutcome
 from shared.model.job import Job
 from shared.model.life import NotPossible
 from shared.model.times import iso
-from shared.model.wording import in_words, local_time, occurrences, person, when, why
+from shared.model.wording import exact_time, in_words, local_time, occurrences, person, when, why
 from shared.store.documents import Unreadable
 from shared.subscriptions import CHECK, PREFIX, recorded_time
+from watchkeeper.console.job_form import pretty, undone
 from watchkeeper.console.selection import PAGE, Selection, latest_run
 from watchkeeper.console.system import Call, System
+from watchkeeper.logbook import LogLine
 from watchkeeper.times import span
 
 SUBSCRIPTIONS = 50
@@ -36,6 +38,7 @@ COMMANDS: Mapping[str, Callable[..., Job]] = {
     "pause": Job.pause,
     "cancel": partial(Job.cancel, retention=timedelta()),
 }
+ALL_COMMANDS: Mapping[str, Callable[..., Any]] = {**COMMANDS, "undo": undone, "delete": Job.refuse_delete}
 METRICS = ("checked", "due", "executed", "succeeded", "failed", "retried", "lost", "recovered", "skipped")
 RENEWED_BY = {"gmail": "gmail_watch", "airtable": "airtable_refresh"}
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
@@ -68,7 +71,7 @@ def about(system: System) -> View:
         "place": system.place,
         "timezone": system.timezone,
         "poll_seconds": POLL_SECONDS[system.is_billed],
-        "types": [{"name": name, "example": _pretty(EXAMPLES.get(name, {}))} for name in types],
+        "types": [{"name": name, "example": pretty(EXAMPLES.get(name, {}))} for name in types],
         "services": services,
         "functions": functions,
         "has_chat": "chat_webhook" in system.functions and not system.is_read_only,
@@ -132,30 +135,61 @@ def _title(job: Job) -> str:
 
 
 def detail(job: Job, now: datetime, timezone: str) -> View:
-    """Return everything about one job, and the commands that its state allows."""
+    """Return everything about one job, and the commands that its state allows. Every time has seconds and its zone."""
     zone = job.timezone or timezone
+
+    def at(moment: datetime | None) -> str:
+        return exact_time(moment, zone) if moment else ""
+
     facts = {
         "Type": job.job_type,
         "Attempts": f"{job.attempts} of {job.max_attempts}",
         "Dead holders": str(job.reclaims or ""),
-        "Starts": local_time(job.starts_at, zone) if job.starts_at else "",
-        "Ends": local_time(job.until, zone) if job.until else "",
+        "Starts": at(job.starts_at),
+        "Ends": at(job.until),
         "Days off": ", ".join(day.isoformat() for day in job.except_dates),
         "When missed": _when_missed(job),
         "Pauses": _pauses(job),
-        "Lease until": local_time(job.lease_until, zone) if job.lease_until else "",
+        "Lease until": at(job.lease_until),
         "Chat space": job.space or "",
-        "Made": f"{local_time(job.created_at, zone)} by {person(job.created_by)}",
-        "Changed": f"{local_time(job.updated_at, zone)} by {person(job.updated_by)}" if job.updated_at else "",
+        "Made": f"{at(job.created_at)} by {person(job.created_by)}",
+        "Changed": f"{at(job.updated_at)} by {person(job.updated_by)}" if job.updated_at else "",
     }
+    row = _row(job, now, timezone)
     return {
-        **_row(job, now, timezone),
-        "why": why(job, now, zone),
+        **row,
+        "next": at(job.ready_at) if row["ready_at"] else "",
+        "why": why(job, now, zone, exact_time),
         "facts": [[name, text] for name, text in facts.items() if text],
-        "payload": _pretty(job.payload),
-        "runs": [{**mark, "output": run.output or ""} for run, mark in reversed([*_marks(job, zone)])],
-        "commands": [name for name, command in COMMANDS.items() if _is_possible(command, job, now)],
+        "payload": pretty(job.payload),
+        "runs": [{**mark, **_result(run)} for run, mark in reversed([*_marks(job, zone)])],
+        "commands": [name for name, command in ALL_COMMANDS.items() if _is_possible(command, job, now)],
     }
+
+
+def past(entries: Iterable[Entry], timezone: str, log: Callable[[Entry], str]) -> list[View]:
+    """Return entries of the history as runs; `id` is where what is older begins, `log` where its lines are."""
+    return [
+        {**_mark(each.run, each.run.schedule_at, timezone), **_result(each.run), "id": each.id, "log": log(each)}
+        for each in entries
+    ]
+
+
+def _result(run: Run) -> View:
+    took = (run.ended_at - run.started_at).total_seconds() if run.started_at and run.ended_at else 0
+    return {"output": run.output or "", "trace": run.trace or "", "seconds": took}
+
+
+def log_lines(found: Iterable[LogLine], timezone: str) -> list[View]:
+    """Return lines of the log as a person reads them."""
+    return [
+        {
+            "at": exact_time(line.time, timezone),
+            "severity": line.severity,
+            "text": "\n".join(filter(None, (line.message, line.trace))),
+        }
+        for line in found
+    ]
 
 
 def _when_missed(job: Job) -> str:
@@ -176,10 +210,6 @@ def _is_possible(command: Callable[..., Job], job: Job, now: datetime) -> bool:
     except NotPossible:
         return False
     return True
-
-
-def _pretty(payload: Mapping[str, Any]) -> str:
-    return json.dumps(payload, indent=2, ensure_ascii=False, default=str)
 
 
 # -- timeline ----------------------------------------------------------------------------------------------------------
@@ -224,14 +254,14 @@ def _mark(run: Run, due: datetime, timezone: str) -> View:
     is_missed = run.outcome is RunOutcome.MISSED
     until = (run.until if is_missed else run.ended_at) or at
     parts = [
-        f"until {local_time(until, timezone)}" if is_missed and until > at else "",
+        f"until {exact_time(until, timezone)}" if is_missed and until > at else "",
         f"took {_length(until - at)}" if run.started_at and run.ended_at else "",
         f"{_length(at - due)} late" if at - due >= timedelta(seconds=1) else "",
-        f"next try {local_time(run.until, timezone)}" if run.until and run.outcome in PUT_OFF else "",
+        f"next try {exact_time(run.until, timezone)}" if run.until and run.outcome in PUT_OFF else "",
         f"by {person(run.by)}" if run.by else "",
         run.error or "",
     ]
-    times = {"due": iso(min(due, at)), "at": iso(at), "until": iso(until), "local": local_time(at, timezone)}
+    times = {"due": iso(min(due, at)), "at": iso(at), "until": iso(until), "local": exact_time(at, timezone)}
     return {**times, "outcome": run.outcome.value, "says": "; ".join(filter(None, parts))}
 
 
@@ -242,7 +272,7 @@ def _length(length: timedelta) -> str:
 
 def _running(job: Job, now: datetime, timezone: str) -> Iterator[View]:
     if job.lease_until is not None and job.lease_until > now and job.started_at is not None:
-        since, local = iso(job.started_at), local_time(job.started_at, timezone)
+        since, local = iso(job.started_at), exact_time(job.started_at, timezone)
         yield {"due": since, "at": since, "until": "", "local": local, "outcome": "running", "says": ""}
 
 
@@ -256,7 +286,7 @@ def _upcoming(job: Job, now: datetime, timezone: str) -> Iterator[View]:
     if job.is_recurring:
         following = occurrences(job.schedule, first + timedelta(seconds=1), MOST_UPCOMING)
     for moment in takewhile(lambda moment: moment <= end, chain([first], following)):
-        at, local = iso(moment), local_time(moment, timezone)
+        at, local = iso(moment), exact_time(moment, timezone)
         yield {"due": at, "at": at, "until": at, "local": local, "outcome": "upcoming", "says": ""}
 
 

@@ -247,6 +247,7 @@ def _system(plan: Plan, processes: Sequence[FunctionProcess], schedulers: Mappin
         call=lambda name: schedulers[name].run_now(),
         is_read_only=False,
         is_billed=_is_billed(plan.settings, plan.env),
+        log_file=log_path(plan.settings),
     )
 
 

@@ -100,7 +100,7 @@ function piece({ text, styles, href }) {
 function card({ title, subtitle, sections }, message, in_dialog = false) {
   const place = h("div.chat-card", {}, title && h("header", {}, h("strong", {}, title), subtitle && h("small", {}, subtitle)));
   place.append(...sections.map(({ header, widgets }) =>
-    h("section", {}, header.length > 0 && h("h4", {}, header.map(piece)), widgets.map(each => widget(each, message, place, in_dialog)))));
+    h("section", {}, header.length > 0 && h("p.bold", {}, header.map(piece)), widgets.map(each => widget(each, message, place, in_dialog)))));
   return place;
 }
 

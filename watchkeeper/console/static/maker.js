@@ -1,11 +1,15 @@
-// The form that makes a job: it shows the next runs as one types, and each error at its field.
+// The form that makes, edits and duplicates jobs: it shows the next runs as one types, and each error at its field.
 
 import { $, busy, fill, get, h, post, show } from "./dom.js";
 import { go } from "./route.js";
 
-const ASKED = ["when", "in", "at", "cron", "every", "timezone", "start", "until", "except_dates", "misfire", "grace", "pause_after_failures"];
+const TIMES = ["when", "in", "at", "cron", "every", "timezone", "start", "until", "except_dates", "misfire", "grace", "pause_after_failures"];
+const PLACE = /line (\d+), column (\d+)/;
 let about;
 let refresh;
+let edited = ""; // the id of the job that is edited
+let before = {}; // the fields that it had
+let isPlain = true; // the payload is a message and nothing else
 
 const maker = $("#maker");
 const form = $("form", maker);
@@ -13,67 +17,98 @@ const field = name => form.elements[name];
 
 export function start(given, again) {
   [about, refresh] = [given, again];
-  $("#new-job").addEventListener("click", openMaker);
-  showTypes();
-  field("timezone").value = about.timezone;
+  $("#new-job").addEventListener("click", () => openMaker("New job", "Make the job"));
   $("#zones").append(...Intl.supportedValuesOf("timeZone").map(value => h("option", { value })));
   field("type").addEventListener("change", () => {
-    field("payload").value = about.types.find(({ name }) => name === field("type").value).example;
+    isPlain = field("type").value === "log";
+    field("payload").value = about.types.find(({ name }) => name === field("type").value)?.example ?? "{}";
     arrange();
   });
   form.addEventListener("input", arrange);
   $(".close", maker).addEventListener("click", () => maker.close());
+  $("#go-to").addEventListener("click", goToMistake);
   form.addEventListener("submit", event => {
     event.preventDefault();
-    busy(event.submitter, make, problem => complain(problem.errors ?? {}, problem.errors ? "" : problem.message));
+    busy(event.submitter, save, problem => {
+      complain(problem.errors ?? {}, problem.errors ? "" : problem.message);
+      $("[aria-invalid=true]", form)?.focus();
+    });
   });
-  arrange();
 }
 
-function showTypes() {
-  fill(field("type"), about.types.map(({ name }) => name), name => h("option", { value: name, selected: name === "log" }, name));
-}
+export const edit = async id => openMaker(`Edit ${id}`, "Save", await get(`/api/jobs/${encodeURIComponent(id)}/form`), id);
+export const duplicate = async id =>
+  openMaker(`Duplicate ${id}`, "Make the job", { ...(await get(`/api/jobs/${encodeURIComponent(id)}/form`)), id: "" });
 
-/** Show the form. Reloaded code may have added types. */
-async function openMaker() {
+/** Show the form, empty or with the fields of a job. Reloaded code may have added types. */
+async function openMaker(title, does, fields = { type: "log", message: "hello" }, id = "") {
+  form.reset();
+  [edited, before] = [id, fields];
+  $("#maker-title").textContent = title;
+  $("#save").textContent = does;
+  isPlain = "message" in fields;
+  showTypes(fields.type);
+  field("timezone").value = about.timezone;
+  for (const [name, text] of Object.entries(fields)) field(name).value = text;
+  complain({});
+  fill($("#preview"), [], () => "");
   maker.showModal();
+  field(edited ? (isPlain ? "message" : "payload") : "type").focus();
+  arrange();
   try {
     about.types = (await get("/api/about")).types;
-    showTypes();
+    showTypes(field("type").value);
   } catch (problem) {
     complain({}, problem.message);
   }
 }
 
+/** Offer the types, also that of a job whose handler is not registered here. */
+function showTypes(chosen) {
+  const names = about.types.map(({ name }) => name);
+  fill(field("type"), [...names, ...(names.includes(chosen) ? [] : [chosen])], name => h("option", { value: name }, name));
+  field("type").value = chosen;
+}
+
 function values() {
   const all = Object.fromEntries(new FormData(form));
-  delete all[all.type === "log" ? "payload" : "message"];
+  delete all[isPlain ? "payload" : "message"];
   return all;
 }
 
-async function make() {
-  const { id } = await post("/api/jobs", values());
-  complain({});
+async function save() {
+  const fields = values();
+  const { id } = await post(edited ? `/api/jobs/${encodeURIComponent(edited)}/edit` : "/api/jobs", fields);
   maker.close();
-  field("id").value = "";
+  if (edited) return refresh();
   go({ view: "jobs", id });
+}
+
+/** Move the cursor to where the payload is no JSON. */
+function goToMistake() {
+  const [, line, column] = PLACE.exec($("#go-to").dataset.says).map(Number);
+  const lines = field("payload").value.split("\n");
+  const at = lines.slice(0, line - 1).reduce((sum, each) => sum + each.length + 1, 0) + column - 1;
+  field("payload").focus();
+  field("payload").setSelectionRange(at, at + 1);
 }
 
 /** Show the fields that apply, and a preview of the runs. */
 async function arrange() {
-  const { type, when, misfire } = Object.fromEntries(new FormData(form));
+  const { when, misfire } = Object.fromEntries(new FormData(form));
   const recurring = when === "cron" || when === "every";
   const needed = {
-    message: type === "log", payload: type !== "log", timezone: when === "at" || recurring,
+    new: !edited, message: isPlain, payload: !isPlain, timezone: when === "at" || recurring,
     recurring, grace: recurring && misfire === "skip",
   };
   for (const label of form.querySelectorAll("[data-for]")) {
     label.hidden = !(needed[label.dataset.for] ?? label.dataset.for === when);
   }
   const asked = values();
-  const query = new URLSearchParams(ASKED.map(name => [name, asked[name] ?? ""]));
+  const stays = edited && TIMES.every(name => (before[name] ?? "") === asked[name]);
   try {
-    const { words, runs, warnings, errors } = await get(`/api/preview?${query}`);
+    const { errors, ...shown } = await post("/api/preview", asked);
+    const { words, runs, warnings } = stays ? { words: "Its times stay as they are.", runs: [], warnings: [] } : shown;
     if (JSON.stringify(asked) !== JSON.stringify(values())) return; // the person typed on
     complain(errors);
     fill($("#preview"), [...(words ? [{ words }] : []), ...runs, ...warnings.map(warning => ({ warning }))],
@@ -91,4 +126,6 @@ function complain(errors, otherwise = "") {
     control.setAttribute("aria-invalid", control.name in errors);
   }
   show($("#maker-problem"), otherwise);
+  $("#go-to").hidden = !PLACE.test(errors.payload);
+  $("#go-to").dataset.says = errors.payload ?? "";
 }

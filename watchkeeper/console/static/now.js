@@ -23,9 +23,11 @@ export function start(given, again) {
   $("#real").textContent = fakes.length ? `Fakes here: ${fakes.join(", ")}. All else is real.` : "All of this is real.";
   for (let minutes = -60; minutes <= 60; minutes += 30) $("#axis").append(h("span", { "data-minutes": minutes }));
   const lanes = $("#lanes");
-  lanes.addEventListener("keydown", walk);
-  for (const kind of ["focusin", "pointerover"]) lanes.addEventListener(kind, explain);
-  for (const kind of ["focusout", "pointerleave"]) lanes.addEventListener(kind, () => ($("#mark-says").hidden = true));
+  for (const place of [lanes, $("#day")]) {
+    place.addEventListener("keydown", walk);
+    for (const kind of ["focusin", "pointerover"]) place.addEventListener(kind, explain);
+    for (const kind of ["focusout", "pointerleave"]) place.addEventListener(kind, () => ($("#mark-says").hidden = true));
+  }
 }
 
 function service({ name, address, state, schedule }) {
@@ -42,6 +44,7 @@ export function update(data) {
     $("#subscriptions-card").focus();
     $("#subscriptions-card").scrollIntoView();
   }
+  showDay(data);
   showTick(data.tick);
   fill($("#lanes"), data.lanes, lane);
   if (!data.lanes.length) fill($("#lanes"), [0], () => h("p.empty", {}, `Nothing ran in the last hour, and nothing will run in the next.${about.is_read_only ? "" : " Create a job under Jobs."}`));
@@ -63,6 +66,22 @@ const MARKS = { good: "✓", info: "…", bad: "!" };
 const figure = ({ name, count, level, says, address }) =>
   h("li", {}, h(`a.figure.${level}`, { href: address, "data-focus": `figure ${name}` },
     h("span.level", { "aria-hidden": "true" }, MARKS[level]), h("b", {}, count), " ", h("span", {}, name), h("small", {}, says)));
+
+// -- the last day -----------------------------------------------------------------------------------------------------
+
+function showDay({ day, day_is_partial }) {
+  const [good, bad] = ["good", "bad"].map(name => day.reduce((sum, each) => sum + each[name], 0));
+  const most = Math.max(...day.map(each => Math.max(each.good, each.bad)), 1);
+  $("#day-note").textContent = good + bad ? `${good} runs succeeded, ${bad} failed${day_is_partial ? ", of the latest 5,000" : ""}` : "No run in the last 24 hours.";
+  fill($("#day"), good + bad ? day : [], ({ begin, local, good, bad }) => {
+    const label = `from ${local}: ${good} succeeded, ${bad} failed`;
+    const [up, down] = [h("i.good"), h("i.bad")];
+    up.style.height = `${(Math.sqrt(good / most)) * 100}%`;
+    down.style.height = `${(Math.sqrt(bad / most)) * 100}%`;
+    return h("span.interval", { role: "img", tabindex: begin === day.at(-1).begin ? 0 : -1, "aria-label": label, "data-focus": `day ${begin}` }, h("span", {}, up), h("span", {}, down));
+  });
+  $("#day-axis").hidden = !(good + bad);
+}
 
 // -- tick -------------------------------------------------------------------------------------------------------------
 
@@ -90,13 +109,15 @@ function lane({ id, title, marks }) {
   const first = marks.findIndex(mark => mark.outcome === "upcoming");
   return h("div.lane", { role: "listitem" },
     h("button.name", { title, "data-focus": `lane ${id}`, onclick: () => panel.open(id) }, title),
-    h("div.track", {}, marks.map((mark, at) => bar(mark, `mark ${id} ${mark.at}`, at === Math.max(first - 1, 0)))),
+    h("div.track", {}, marks.map((mark, at) => bar(mark, id, at === Math.max(first - 1, 0)))),
   );
 }
 
-function bar({ due, at, until, local, outcome, says }, focus, isEntry) {
+function bar({ due, at, until, local, outcome, says }, id, isEntry) {
   const label = [`${outcome}, ${local}`, says].filter(Boolean).join("; ");
-  const mark = h(`span.mark.${outcome}`, { tabindex: isEntry ? 0 : -1, role: "img", "aria-label": label, "data-focus": focus });
+  const mark = h(`button.mark.${outcome}`, {
+    tabindex: isEntry ? 0 : -1, "aria-label": label, "data-focus": `mark ${id} ${at}`, onclick: () => panel.open(id, at),
+  });
   const times = [due, at, until].map(iso => (iso ? Date.parse(iso) : NaN));
   const late = times[1] - times[0] >= 1000 && h("span.late", {});
   return Object.assign(h("span.run", {}, late, mark), { times });
@@ -120,23 +141,24 @@ export function place() {
   }
 }
 
-/** Move from mark to mark with the arrow keys. */
+/** Move from mark to mark, or from interval to interval, with the arrow keys. */
 function walk(event) {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  const lane = event.target.closest(".lane");
+  const lane = event.target.closest(".lane, #day");
   if (!step || !lane) return;
-  const stops = [...lane.querySelectorAll(".name, .mark")];
+  const stops = [...lane.querySelectorAll(".name, .mark, .interval")];
   stops[stops.indexOf(event.target) + step]?.focus();
   event.preventDefault();
 }
 
 function explain({ target }) {
-  if (!target.matches(".mark")) return ($("#mark-says").hidden = true);
-  show($("#mark-says"), target.getAttribute("aria-label"));
-  const [spot, card] = [target.getBoundingClientRect(), $("#timeline").parentElement.getBoundingClientRect()];
+  const spoken = target.closest(".mark, .interval");
+  if (!spoken) return ($("#mark-says").hidden = true);
   const says = $("#mark-says");
-  says.style.left = `${Math.min(Math.max(spot.left - card.left - 20, 8), card.width - says.offsetWidth - 8)}px`;
-  says.style.top = `${spot.bottom - card.top + 8}px`;
+  show(says, spoken.getAttribute("aria-label"));
+  const spot = spoken.getBoundingClientRect();
+  says.style.left = `${Math.min(Math.max(spot.left - 20, 8), innerWidth - says.offsetWidth - 8)}px`;
+  says.style.top = `${Math.min(spot.bottom + 8, innerHeight - says.offsetHeight - 8)}px`;
 }
 
 // -- subscriptions ----------------------------------------------------------------------------------------------------
