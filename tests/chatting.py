@@ -176,6 +176,15 @@ def message_in(event: Any) -> dict[str, Any]:
     return found
 
 
+def with_markup(event: Any, formatted: str, **names: str) -> Any:
+    """Return an event whose message has this formatted text; `names` are those of mentioned people, by the id's end."""
+    people = {"app": {"name": "users/app", "displayName": "Watchkeeper", "type": "BOT"}}
+    people |= {each: {"name": f"users/{each}", "displayName": name, "type": "HUMAN"} for each, name in names.items()}
+    annotations = [{"type": "USER_MENTION", "userMention": {"user": user}} for user in people.values()]
+    message_in(event).update(formattedText=formatted, annotations=annotations)
+    return event
+
+
 def checked(reply: Mapping[str, Any]) -> dict[str, Any]:
     """Return the message of a reply, after checking both as Chat does: form, fields, values and length.
 

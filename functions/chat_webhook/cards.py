@@ -11,7 +11,8 @@ from html import escape as escape_html
 from typing import Any
 
 from edit_form import TEXTS, Form, packed_form
-from job_words import text_of
+from job_words import REMINDER, text_of
+from markup import readable
 from orders import Order, When, proposal_of
 from seal import NAME as SEAL
 from seal import Seal
@@ -91,10 +92,20 @@ class Asker:
 class Cards:
     """Makes cards whose buttons call `function` and whose times are those of `timezone`.
 
-    With a `seal` each button carries a mark, and only a button with its mark counts.
+    `names` are those of the people who are mentioned, by users/ID. With a `seal` each button carries a mark, and only a
+    button with its mark counts.
     """
 
-    def __init__(self, *, function: str, timezone: str, now: datetime, seal: Seal | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        function: str,
+        timezone: str,
+        now: datetime,
+        seal: Seal | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        self._names = names or {}
         self._function = function
         self._timezone = timezone
         self._now = now
@@ -126,7 +137,7 @@ class Cards:
         ordered = {"order": packed(proposal_of(order)), **anyone}
         confirm = self._button("Confirm", "confirm", id=job_id, **asker.parameters, **ordered)
         change = (self._button("Change", "change", **given),) if self.takes_fields else ()
-        widgets = [self._times(order), _text(_doing(order))]
+        widgets = [self._times(order), _text(readable(_doing(order), self._names))]
         if anyone:
             widgets.append(
                 _text(f"Anyone in this space may confirm it; {asker.name} asked for it, and it stays theirs.")
@@ -213,7 +224,7 @@ class Cards:
         """Return the cards that a reminder is posted with: buttons to snooze it, or to say that it is done."""
         snoozes = [self._button(label, "snooze", id=job_id, when=words) for label, words in SNOOZES.items()]
         buttons = self._buttons(*snoozes, self._button("Done", "done", id=job_id))
-        return [{"cardId": "reminder", "card": {"sections": [{"widgets": [buttons]}]}}]
+        return [{"cardId": REMINDER, "card": {"sections": [{"widgets": [buttons]}]}}]
 
     def snoozed(self, job: Job) -> Card:
         """Return the card of a reminder that comes again."""
@@ -305,7 +316,7 @@ class Cards:
         pairs = [{"key": name, "value": value} for name, value in named.items()]
         opens = {"interaction": "OPEN_DIALOG"} if action == "edit" else {}
         called = {"function": self._function, "parameters": pairs, **opens}
-        return {"text": _short(label, 60), "onClick": {"action": called}}
+        return {"text": _short(readable(label, self._names), 60), "onClick": {"action": called}}
 
     @staticmethod
     def _buttons(*buttons: Widget) -> Widget:
@@ -314,7 +325,7 @@ class Cards:
 
 def title(job: Job) -> str:
     """Return a job's title for people: its text or prompt, or else its type."""
-    return _short(text_of(job), 80)
+    return _short(readable(text_of(job)), 80)
 
 
 def note(says: str) -> Card:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
+from markup import MENTION
 from shared.errors import InvalidInput
 from shared.model.recurrence import InvalidSchedule, load_timezone
 from shared.model.times import iso
@@ -72,6 +73,8 @@ class Event:
     thread: str = ""
     message: str = ""
     text: str = field(default="", repr=False)
+    formatted: str = field(default="", repr=False)  # the text with its markup, where Chat gives it
+    names: Mapping[str, str] = field(default_factory=dict, repr=False)  # of who is mentioned, by users/ID
     is_command: bool = False  # a slash or quick command, rather than a written message
     unknown_command: str = ""
     is_message_action: bool = False
@@ -130,7 +133,7 @@ def _event(
     message = _object(payload, "message")
     number = _command(message, payload)
     unknown = "" if _word(number) else _id(number)
-    text = _argument(message, number)
+    text = _argument(_plain(message), message, number)
     if kind == "added" and text:
         kind = "message"  # a classic app that is added by a mention is told so once, with the message
     return Event(
@@ -145,6 +148,8 @@ def _event(
         thread=text_in(message, "thread", "name") or text_in(payload, "thread", "name"),
         message=text_in(message, "name"),
         text=text,
+        formatted=_argument(_formatted(message), message, number) if "formattedText" in message else "",
+        names=_names(message),
         is_command=bool(number) and not unknown,
         unknown_command=unknown,
         is_message_action=text_in(number, "appCommandType") == "MESSAGE_ACTION",
@@ -174,9 +179,30 @@ def _is_person(about: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
     return "BOT" not in (text_in(about, "user", "type"), "user" not in about and text_in(message, "sender", "type"))
 
 
-def _argument(message: Mapping[str, Any], number: Mapping[str, Any]) -> str:
-    """Return the text without mentions; a command's number becomes its word again, if it is one of ours."""
-    text = (text_in(message, "argumentText") if "argumentText" in message else _without_mentions(message)).strip()
+def _plain(message: Mapping[str, Any]) -> str:
+    """Return the text without mentions of apps, and where Chat does not say it, without any."""
+    return (text_in(message, "argumentText") if "argumentText" in message else _without_mentions(message)).strip()
+
+
+def _formatted(message: Mapping[str, Any]) -> str:
+    """Return the text with its markup, without mentions of apps."""
+    apps = {text_in(user, "name") for user in _mentioned(message) if text_in(user, "type") == "BOT"}
+    text = MENTION.sub(lambda match: "" if match[1] in apps else match[0], text_in(message, "formattedText"))
+    return text.strip()
+
+
+def _names(message: Mapping[str, Any]) -> dict[str, str]:
+    return {text_in(user, "name"): text_in(user, "displayName") for user in _mentioned(message)}
+
+
+def _mentioned(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    annotations = message.get("annotations")
+    users = [_object(each, "userMention", "user") for each in annotations] if isinstance(annotations, list) else []
+    return [user for user in users if user]
+
+
+def _argument(text: str, message: Mapping[str, Any], number: Mapping[str, Any]) -> str:
+    """Return what was written; a command's number becomes its word again, if it is one of ours."""
     if not number:
         return text
     if text_in(number, "appCommandType") == "MESSAGE_ACTION":

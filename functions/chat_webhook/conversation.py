@@ -14,7 +14,8 @@ from cards import EXAMPLES, Asker, Cards, moment_of, note, title
 from chat_event import COMMANDS, Dialog, Event, Kind, text_in
 from chat_reply import Reply, says, shows
 from edit_form import Form, belongs_to, changes, form_of, unpacked_form
-from job_words import Command, matching, nearest_clock, read_command
+from job_words import Command, is_reminder, matching, nearest_clock, read_command
+from markup import readable
 from orders import NotUnderstood, Order, When, order_of
 from shared.errors import InvalidInput
 from shared.handlers.agent import ASKER, AgentContext, Proposal
@@ -108,7 +109,7 @@ class Conversation:
                 return self._help("Say which job: job ID. The list of jobs shows their ids")
             case "job" if " " not in rest.strip():
                 return shows(self.cards.job(self._job(rest.strip())))
-        command = read_command(text)
+        command = read_command(self._written(text))
         return (command and self._answer_command(command)) or self._answer_request(text, command)
 
     def _answer_command(self, command: Command) -> Reply | None:
@@ -132,18 +133,20 @@ class Conversation:
 
     def _answer_request(self, text: str, command: Command | None) -> Reply | None:
         """Return the reply to what asks for something new, or is for the agent; `command` is one that no job fits."""
+        written = self._written(text)
         try:
-            order = self._understood(text, self.timezone)
+            order = self._as_written(written, text) or self._understood(text, self.timezone)
         except NotUnderstood as exc:
             if self.agent and exc.is_for_agent and not self.event.is_command:
                 return self._ask_agent(text)
-            return self._unclear(exc, text, self._new_id(text), self._asker, self.timezone)
+            return self._unclear(exc, written, self._new_id(text), self._asker, self.timezone)
         if order:
-            return self._confirm(order, text, self._new_id(text), self._asker)
+            return self._confirm(order, written, self._new_id(text), self._asker)
         if self.event.is_command:
             return self._help("I do not understand that")
         if command and not self.agent:
-            return says(NO_JOB[command.action == "snooze"].format(repr(command.about[:100])))
+            about = readable(command.about, self.event.names)[:100]
+            return says(NO_JOB[command.action == "snooze"].format(repr(about)))
         return self._ask_agent(text)
 
     def _help(self, heading: str) -> Reply:
@@ -205,6 +208,20 @@ class Conversation:
         from phrases import understand
 
         return understand(text, now=self.now, timezone=timezone)
+
+    def _written(self, text: str) -> str:
+        """Return a text of the event with its markup, where Chat gives that."""
+        typed = self.event.formatted
+        return {self.event.text: typed, self.event.text[1:]: typed[1:]}.get(text) or text
+
+    def _as_written(self, written: str, text: str) -> Order | None:
+        """Return the order as it is written with markup, unless that is read otherwise than without."""
+        if written == text:
+            return None
+        with suppress(NotUnderstood):
+            marked, plain = self._understood(written, self.timezone), self._understood(text, self.timezone)
+            return marked if marked and plain and marked.when == plain.when else None
+        return None
 
     @property
     def _asker(self) -> Asker:
@@ -452,7 +469,7 @@ class Conversation:
             job
             for job in found
             if isinstance(job, Job)
-            and _is_reminder(job)
+            and is_reminder(job)
             and job.payload.get("thread") == self.event.thread
             and _posted_at(job)
         ]
@@ -460,7 +477,7 @@ class Conversation:
 
     def _snooze(self, reminder: Job, words: str) -> Reply:
         """Post a reminder once more, at the time that the words say; it still belongs to who asked for it."""
-        if not _is_reminder(reminder):
+        if not is_reminder(reminder):
             raise InvalidInput("only a reminder can be snoozed")
         job_id = self._new_id(f"snooze {reminder.id}")
         payload = {**reminder.payload, "cardsV2": self.cards.reminder(job_id)}
@@ -576,10 +593,6 @@ class Conversation:
         asker, job_id = self._asker_of(given), self._new_id(f"proposal {packed}")
         zone = given.get("timezone") or self.timezone
         return self._propose(unpacked(packed), zone, job_id, asker, replaces=True)
-
-
-def _is_reminder(job: Job) -> bool:
-    return job.job_type == "chat_message" and str(job.payload.get("text", "")).startswith("<users/")
 
 
 def _posted_at(job: Job) -> datetime | None:

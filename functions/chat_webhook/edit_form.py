@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from job_words import is_reminder
 from orders import When
 from shared.errors import InvalidInput
 from shared.model.job import Job
@@ -122,7 +123,7 @@ def _payload(job: Job, was: Form, now: Form) -> dict[str, Any]:
     if now.text is not None and now.text != (was.text or "").strip():
         if not now.text or len(now.text) > LONGEST_TEXT:
             raise InvalidInput(f"the text has {len(now.text)} characters; 1 to {LONGEST_TEXT:,} are possible")
-        mention = MENTION.match(str(job.payload.get("text", "")))
+        mention = MENTION.match(str(job.payload.get("text", ""))) if is_reminder(job) else None
         changed[TEXTS[job.job_type]] = f"{mention[0] if mention else ''}{now.text}"
     if "timezone" in changed and now.timezone != was.timezone:
         changed["timezone"] = now.timezone  # that in which the agent reads times
@@ -131,7 +132,9 @@ def _payload(job: Job, was: Form, now: Form) -> dict[str, Any]:
 
 def _text(job: Job) -> str | None:
     text = job.payload.get(TEXTS.get(job.job_type, ""))
-    return MENTION.sub("", text, count=1) if isinstance(text, str) and MENTION.match(text) else text
+    if not isinstance(text, str):
+        return None
+    return MENTION.sub("", text, count=1) if is_reminder(job) and MENTION.match(text) else text
 
 
 def _phrase(job: Job, timezone: str, read: Read) -> str:

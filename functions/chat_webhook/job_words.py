@@ -1,7 +1,7 @@
 """What people say about jobs that exist: the command, and which jobs it fits. Rules only: nothing is guessed."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ POSSIBLE = {
     "cancel": (Status.PENDING, Status.RUNNING, Status.PAUSED, Status.FAILED),
     "move": (Status.PENDING, Status.PAUSED),
 }
+REMINDER = "reminder"  # the id of the card that a reminder is posted with
 _VERBS = {
     **{verb: verb for verb in ("run", "pause", "resume", "retry", "cancel")},
     **dict.fromkeys(("delete", "remove", "stop"), "cancel"),
@@ -87,6 +88,16 @@ def matching(about: str, jobs: Iterable[Job], *, action: str, timezone: str) -> 
     return Found(jobs=tuple(possible), is_sure=bool(named) and len(possible) == 1)
 
 
+def is_reminder(job: Job) -> bool:
+    """Return whether a job reminds somebody: it mentions them, and is posted with buttons to snooze."""
+    if job.job_type != "chat_message" or not str(job.payload.get("text", "")).startswith("<users/"):
+        return False
+    cards = job.payload.get("cardsV2")
+    return isinstance(cards, list) and any(
+        isinstance(each, Mapping) and each.get("cardId") == REMINDER for each in cards
+    )
+
+
 def text_of(job: Job) -> str:
     """Return what a job says or asks, without the mention that begins it, or else its type."""
     said = job.payload.get("text") or job.payload.get("prompt") or job.payload.get("message") or job.job_type
@@ -133,7 +144,7 @@ def _is_in(about: str, job: Job) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
+    return re.findall(r"[^\W_]+", text.casefold())
 
 
 def _without_fillers(text: str) -> str:

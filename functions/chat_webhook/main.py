@@ -89,7 +89,9 @@ def _reply(event: Event, chat: ChatSettings, settings: Settings, now: datetime, 
     timezone = event.timezone or settings.timezone
     conversation = Conversation(
         event=event,
-        cards=Cards(function=settings.public_url or ANY_FUNCTION, timezone=timezone, now=now, seal=seal),
+        cards=Cards(
+            function=settings.public_url or ANY_FUNCTION, timezone=timezone, now=now, seal=seal, names=event.names
+        ),
         now=now,
         timezone=timezone,
         jobs=open_jobs,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+from markup import protected, restored
 from orders import Kind, NotUnderstood, Order, When
 from phrase_hints import looks_like_time, spelt
 from phrase_times import read_when
@@ -28,14 +29,20 @@ def understand(text: str, *, now: datetime, timezone: str) -> Order | None:
     Raises NotUnderstood for an unclear or impossible request, and InvalidSchedule for an unknown timezone.
     """
     load_timezone(timezone)
+    text, found = protected(text.strip())
     read = partial(read_when, now=now, timezone=timezone)
     try:
-        order = _understood(text.strip(), read, timezone)
+        order = _understood(text, read, timezone)
     except NotUnderstood as exc:
-        right = spelt(text.strip())
-        exc.suggestions = _met(exc.suggestions or (right,) * (right != text.strip()), read, timezone)
-        raise
-    return order and replace(order, others=_met(order.others, read, timezone))
+        right = spelt(text)
+        meant = _met(exc.suggestions or (right,) * (right != text), read, timezone)
+        whole = tuple(restored(each, found) for each in meant)
+        raise NotUnderstood(restored(str(exc), found), whole, is_final=exc.is_final) from exc
+    if order is None:
+        return None
+    _refuse_long(said := restored(order.text, found))
+    others = _met(order.others, read, timezone)
+    return replace(order, text=said, others=tuple(restored(each, found) for each in others))
 
 
 def read_schedule(phrase: str, *, now: datetime, timezone: str) -> When:
@@ -222,10 +229,7 @@ def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
             raise NotUnderstood(
                 f"Say {'of what to remind you' if asked.kind == 'remind' else f'what to {asked.kind}'}."
             )
-        if len(text) > LONGEST_TEXT:
-            raise NotUnderstood(
-                f"The text has {len(text)} characters; at most {LONGEST_TEXT:,} are possible.", is_final=True
-            )
+        _refuse_long(text)
         if left := _left(typed, is_recurring=when.recurs):
             message = (
                 f"Is {left!r} a part of the time? I read only {phrase.strip()!r}. Text in quotes is taken as it is."
@@ -235,6 +239,12 @@ def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
         return Order(kind=asked.kind, text=text, timezone=timezone, when=when, everybody=asked.everybody, others=others)
     see = "I do not see when. Write the time first or last: remind me WHEN to TEXT."
     raise NotUnderstood(see if asked.kind == "remind" else unknown)
+
+
+def _refuse_long(text: str) -> None:
+    if len(text) > LONGEST_TEXT:
+        message = f"The text has {len(text)} characters; at most {LONGEST_TEXT:,} are possible."
+        raise NotUnderstood(message, is_final=True)
 
 
 def _left(typed: str, *, is_recurring: bool) -> str:

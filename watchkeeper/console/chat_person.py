@@ -131,7 +131,7 @@ class Room:
         message = self._keep(user, {"text": text}, thread)
         # In a space an app receives the messages that mention it; the mention is not part of the argument.
         argument = text.partition(" ")[2] if re.match(rf"/({'|'.join(COMMANDS)})\b", text) else text
-        written = message | {"argumentText": f" {argument}"}
+        written = message | {"argumentText": f" {argument}", "formattedText": text}
         self._handle(self._ask(person.writes(written, self._clock(), self._timezone)), person, message)
 
     def tap(

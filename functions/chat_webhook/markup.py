@@ -1,0 +1,34 @@
+"""Chat's markup in what people write: mentions and links. A text to post keeps them; no rule for times may read them.
+
+https://developers.google.com/workspace/chat/format-messages
+"""
+
+import re
+from collections.abc import Mapping
+
+MENTION = re.compile(r"<(users/[^<>\s]+)>")
+_LINK = r"<https?://[^<>\s|]+(?:\|[^<>\n]*)?>"
+_MARKUP = re.compile(rf"{MENTION.pattern}|{_LINK}")
+_FIRST = 0xE000  # of the characters that mean nothing to anybody else
+_RESERVED = re.compile("[\ue000-\uf8ff]")
+
+
+def protected(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return the text with one character in place of each mention and link, and what these stand for."""
+    found = tuple(match[0] for match in _MARKUP.finditer(text))
+    if not found or _RESERVED.search(text):
+        return text, ()
+    places = iter(range(len(found)))
+    return _MARKUP.sub(lambda match: chr(_FIRST + next(places)), text), found
+
+
+def restored(text: str, found: tuple[str, ...]) -> str:
+    """Return the text with its mentions and links again."""
+    return _RESERVED.sub(lambda match: found[ord(match[0]) - _FIRST], text) if found else text
+
+
+def readable(text: str, names: Mapping[str, str] | None = None) -> str:
+    """Return the text as a card shows it, which knows no such markup: @Bob for a mention, its label for a link."""
+    known = {"users/all": "all", **(names or {})}
+    named = MENTION.sub(lambda match: f"@{known.get(match[1], 'someone')}", text)
+    return re.sub(r"<(https?://[^<>\s|]+)(?:\|([^<>\n]*))?>", lambda match: match[2] or match[1], named)
