@@ -173,15 +173,25 @@ class Cards:
         says = _text(f"{self._next(job)}\nIts id is {job.id}.")
         return _card(f"Scheduled: {title(job)}", says, self._commands(job, "edit"))
 
-    def jobs(self, jobs: Sequence[Job], *, back: int | None, more: int | None) -> Card:
-        """Return the list of jobs, each with its buttons; `back` and `more` are where the other pages begin."""
+    def jobs(self, jobs: Sequence[Job], *, back: int | None, more: int | None, mine: bool = False) -> Card:
+        """Return the list of jobs, each with its buttons; `back` and `more` are where the other pages begin.
+
+        With `mine` it is that of the jobs of one person.
+        """
+        if not jobs and mine:
+            everything = self._buttons(self._button(MORE["list"], "list"))
+            return _card("You have nothing scheduled in this space", everything)
         if not jobs:
             return self.examples("There is nothing scheduled in this space", "Try one of these:", EXAMPLES)
         sections = [{"widgets": [self._summary(for_space(job)), self._commands(job, "show")]} for job in jobs]
         pages = {"Back": back, "More": more}
-        if turns := [self._button(label, "list", first=str(at)) for label, at in pages.items() if at is not None]:
+        whose = {"mine": "yes"} if mine else {}
+        turns = [self._button(label, "list", first=str(at), **whose) for label, at in pages.items() if at is not None]
+        turns += [self._button(MORE["list"], "list")] if mine else []
+        if turns:
             sections.append({"widgets": [self._buttons(*turns)]})
-        return {"header": {"title": "What is scheduled in this space"}, "sections": sections}
+        heading = "What you have scheduled in this space" if mine else "What is scheduled in this space"
+        return {"header": {"title": heading}, "sections": sections}
 
     def which(self, jobs: Sequence[Job], action: str, **given: str) -> Card:
         """Return the card that asks which job is meant; each has a button for what was asked for."""

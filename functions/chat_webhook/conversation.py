@@ -115,8 +115,8 @@ class Conversation:
     def _answer_command(self, command: Command) -> Reply | None:
         """Return the reply to a command about jobs, or None if no job of the space fits."""
         match command.action:
-            case "list":
-                return shows(self._list(first=0))
+            case "list" | "mine":
+                return shows(self._list(first=0, mine=command.action == "mine"))
             case "help":
                 return self._help("This is what I can do")
             case "snooze":
@@ -165,7 +165,8 @@ class Conversation:
                 return self._answer_text(given.get("text", ""))
             case "list":
                 first = given.get("first", "")
-                return shows(self._list(first=int(first) if re.fullmatch("[0-9]{1,6}", first) else 0), replaces=True)
+                at = int(first) if re.fullmatch("[0-9]{1,6}", first) else 0
+                return shows(self._list(first=at, mine="mine" in given), replaces=True)
             case "confirm":
                 return self._schedule(given)
             case "change":
@@ -327,13 +328,14 @@ class Conversation:
 
     # -- managing jobs -------------------------------------------------------------------------------------------------
 
-    def _list(self, *, first: int) -> dict[str, Any]:
-        """Return the jobs of the space, the next to run first, from the given place on."""
-        listed = self._open_jobs()
+    def _list(self, *, first: int, mine: bool = False) -> dict[str, Any]:
+        """Return the jobs of the space, or the person's own, the next to run first, from the given place on."""
+        mine = mine and not self.event.is_direct  # there all are
+        listed = [job for job in self._open_jobs() if not mine or belongs_to(job, self.event.email)]
         first = first if first < len(listed) else 0
         more = first + LISTED if len(listed) > first + LISTED else None
         return self.cards.jobs(
-            listed[first : first + LISTED], back=max(first - LISTED, 0) if first else None, more=more
+            listed[first : first + LISTED], back=max(first - LISTED, 0) if first else None, more=more, mine=mine
         )
 
     def _open_jobs(self) -> list[Job]:
@@ -463,14 +465,17 @@ class Conversation:
         return self._change_job("undo", job_id, undone, done)
 
     def _posted_here(self) -> Job | None:
-        """Return the reminder that was posted last in the thread of the event."""
+        """Return the reminder that was posted last in the thread of the event.
+
+        In a direct message it is the last one of all: each message there has a new thread.
+        """
         found = self.jobs().list(space=self.event.space) if self.event.thread else ()
         posted = [
             job
             for job in found
             if isinstance(job, Job)
             and is_reminder(job)
-            and job.payload.get("thread") == self.event.thread
+            and (self.event.is_direct or job.payload.get("thread") == self.event.thread)
             and _posted_at(job)
         ]
         return max(posted, key=lambda job: (_posted_at(job), job.id), default=None)

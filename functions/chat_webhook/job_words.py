@@ -26,7 +26,7 @@ _VERBS = {
 }
 _POLITE = re.compile(r"^(?:(?:please|hey|hi|hello|(?:can|could|would) you)[,!]?\s+)+", re.I)
 _LIST = re.compile(
-    r"(?:(?:show|list|see)\s+)?(?:me\s+)?(?:all\s+)?(?:of\s+)?(?:my\s+|the\s+|our\s+)?(?:jobs|reminders|list)"
+    r"(?:(?:show|list|see)\s+)?(?:me\s+)?(?:all\s+)?(?:of\s+)?(?:(?P<whose>my|the|our)\s+)?(?:jobs|reminders|list)"
     r"|what(?:'s| is) scheduled",
     re.I,
 )
@@ -43,7 +43,10 @@ _CLOCK = re.compile(r"(?:at\s+)?(?P<hour>\d{1,2})(?:[:.](?P<minute>\d\d))?\s*(?P
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A command: `list`, `help`, `snooze`, or what is done to the job that `about` means; `when` says a time."""
+    """A command: `list`, `mine` (the person's own), `help`, `snooze`, or what is done to the job that `about` means.
+
+    `when` says a time.
+    """
 
     action: str
     about: str = ""
@@ -61,8 +64,8 @@ class Found:
 def read_command(text: str) -> Command | None:
     """Return the command about jobs that the text is, or None. Whether a job fits is not known here."""
     text = _POLITE.sub("", text.strip(), count=1).rstrip("?!. ")
-    if _LIST.fullmatch(text):
-        return Command(action="list")
+    if match := _LIST.fullmatch(text):
+        return Command(action="mine" if (match["whose"] or "").lower() == "my" else "list")
     if _HELP.fullmatch(text):
         return Command(action="help")
     if match := _SNOOZE.fullmatch(text):

@@ -132,6 +132,25 @@ def test_a_space_has_a_bounded_number_of_living_jobs(own: SpaceJobs, jobs: Jobs,
     assert few.schedule("message", "three", every="1d").status is Status.PENDING
 
 
+def test_what_is_over_is_not_read(own: SpaceJobs, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A space may have thousands of those."""
+    for number in range(20):
+        jobs.cancel(own.schedule("message", f"old {number}", every="1d").id)
+    alive = own.schedule("message", "new", every="1d")
+    read: list[Any] = []
+    page = jobs._store.page
+
+    def counted(**given: Any) -> Any:
+        found = page(**given)
+        read.extend(found)
+        return found
+
+    monkeypatch.setattr(jobs._store, "page", counted)
+
+    assert own.list() == [alive]
+    assert read == [alive]
+
+
 def test_the_jobs_of_another_space_are_out_of_reach(own: SpaceJobs, jobs: Jobs) -> None:
     """Their ids are as unknown as those that nothing has."""
     job = jobs.schedule("log", {"message": "secret"}, id="other", every="1d", space="spaces/B").job

@@ -898,6 +898,42 @@ def test_a_direct_message_speaks_of_nobody_else(chat: Chat) -> None:
 # -- managing jobs by words --------------------------------------------------------------------------------------------
 
 
+def in_direct_message(event: Any) -> Any:
+    """Return the event as one in the space of one person and the app."""
+    payload = event["chat"]["messagePayload"] if "chat" in event else event
+    payload["space"]["spaceType"] = "DIRECT_MESSAGE"
+    return event
+
+
+@pytest.mark.parametrize("text", ["my jobs", "show my reminders", "my reminders?"])
+def test_my_jobs_are_the_persons_own(chat: Chat, tea: Job, text: str) -> None:
+    """Those that the agent made for them count, and every page stays so; what others made is one tap away."""
+    for number in range(LISTED + 1):
+        by = f"{'agent' if number else 'chat'}:ada@example.com"
+        payload = {"text": f"own {number}", "space": SPACE}
+        chat.jobs.schedule("chat_message", payload, every="1d", space=SPACE, by=by, id=f"own-{number}")
+
+    listed = chat.say(text)
+    more = chat.tap(listed, "More")
+    every = chat.tap(more, "All jobs")
+
+    assert "What you have scheduled in this space" in words_of(listed)
+    assert "tea" not in words_of(listed)
+    assert len(re.findall("own [0-9]", words_of([listed, more]))) == LISTED + 1
+    assert "tea" not in words_of(more)
+    assert "tea" in words_of([every, chat.tap(every, "More")])
+
+
+def test_who_has_no_jobs_of_their_own_is_told_so(chat: Chat, tea: Job) -> None:
+    """In a direct message all are theirs, whoever made them."""
+    none = chat.say("my jobs")
+    direct = chat.send(in_direct_message(chat.app.message("my jobs")))
+
+    assert "You have nothing scheduled in this space" in words_of(none)
+    assert "tea" in words_of(chat.tap(none, "All jobs"))
+    assert "tea" in words_of(direct)
+
+
 @pytest.fixture
 def mum(chat: Chat) -> Job:
     """A reminder of the space, tomorrow at 8:30 in Berlin."""
@@ -907,7 +943,7 @@ def mum(chat: Chat) -> Job:
 
 
 @pytest.mark.parametrize(
-    "text", ["jobs", "list", "my jobs", "jobs?", "/jobs", "show my reminders", "Please list jobs."]
+    "text", ["jobs", "list", "our jobs", "jobs?", "/jobs", "show the reminders", "Please list jobs."]
 )
 def test_the_list_has_many_names(chat: Chat, tea: Job, text: str) -> None:
     """Typed as people type it, with an agent or without."""
@@ -1152,6 +1188,26 @@ def test_there_is_nothing_to_snooze_elsewhere(chat: Chat) -> None:
     assert "no reminder in this thread" in words_of(early)
     assert "no reminder in this thread" in words_of(elsewhere)
     assert len(chat.all()) == 1
+
+
+def test_a_reminder_is_snoozed_in_a_direct_message(chat: Chat) -> None:
+    """There each message has a thread of its own, so the last reminder is meant."""
+    reminder = posted(chat)
+
+    chat.send(in_direct_message(chat.app.message("snooze", thread=f"{SPACE}/threads/OTHER")))
+
+    assert len(chat.all()) == 2
+    assert chat.jobs.get(reminder.id) == reminder
+
+
+def test_a_reminder_is_snoozed_by_somebody_else_and_stays_whose_it_is(chat: Chat) -> None:
+    """Both are recorded."""
+    reminder = posted(chat)
+
+    chat.send(from_person(chat.app.click(button(reminder.payload, "Snooze 1 h"), name="card"), **BOB))
+
+    (again,) = [job for job in chat.all() if job.id != reminder.id]
+    assert (again.created_by, again.updated_by) == ("chat:ada@example.com", "chat:bob@example.com")
 
 
 def test_a_time_to_snooze_that_is_none_is_told(chat: Chat) -> None:

@@ -30,7 +30,7 @@ JOBS = (
     ("text", "command"),
     [
         ("jobs?", Command(action="list")),
-        ("My jobs", Command(action="list")),
+        ("My jobs", Command(action="mine")),
         ("what's scheduled?", Command(action="list")),
         ("could you help me?", Command(action="help")),
         ("please cancel tea.", Command(action="cancel", about="tea")),
