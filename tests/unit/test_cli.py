@@ -674,6 +674,28 @@ def test_a_failed_job_is_tried_again(run: Terminal, job_factory: JobFactory) -> 
     assert (run.job().status, run.job().attempts) == (Status.PENDING, 0)
 
 
+class CountingStore(JsonStore):
+    """A store that counts its writes."""
+
+    writes = 0
+
+    def swap(self, changes: Sequence[Change]) -> list[Outcome]:
+        self.writes += 1
+        return super().swap(changes)
+
+
+@pytest.mark.parametrize("verb", ["pause", "run", "cancel"])
+def test_many_jobs_are_changed_in_one_write(run: Terminal, job_factory: JobFactory, verb: str) -> None:
+    """A file of 5,000 jobs that is written for each of 200 took minutes."""
+    run.put(*(job_factory(f"job-{number}", at=run.at + HOUR) for number in range(20)))
+    run.fakes["store"] = store = CountingStore(run.path, lambda: run.at)
+
+    result = run("jobs", verb, *(f"job-{number}" for number in range(20)))
+
+    assert len(result.stdout.splitlines()) == 20
+    assert store.writes == 1
+
+
 def test_one_refusal_does_not_keep_the_others_from_it(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
     """Each id is reported; the exit code says that something failed."""
     run.put(job_factory("a"), job_factory("b").cancel(now=now, retention=timedelta(days=1)), job_factory("c"))

@@ -1,21 +1,21 @@
 """`watchkeeper jobs`: make, change and command jobs; `listing` shows them, `transfer` moves them in bulk."""
 
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from shared.errors import WatchkeeperError
-from shared.jobs import Jobs, UnknownJobType
+from shared.jobs import UnknownJobType
 from shared.model.definition import Misfire
 from shared.model.job import Job
-from shared.model.life import NotPossible
 from shared.model.schedule import FOREVER
 from shared.model.value import Status
+from shared.store.protocol import PAGE
 from watchkeeper.cli.completion import complete_ids, complete_types
-from watchkeeper.cli.display import warn
+from watchkeeper.cli.display import tracked, warn
 from watchkeeper.cli.job_history import show_history
 from watchkeeper.cli.job_logs import show_logs
 from watchkeeper.cli.job_watch import watch_jobs
@@ -26,8 +26,9 @@ from watchkeeper.session import Session
 from watchkeeper.times import LATE_AFTER, place
 
 Command = Callable[..., Any]
+Name = Literal["pause", "resume", "cancel", "run", "retry"]
 # The states in which a command has nothing left to do.
-DONE_ALREADY = {
+DONE_ALREADY: Mapping[Name, Collection[Status]] = {
     "cancel": (Status.CANCELLED,),
     "pause": (Status.PAUSED,),
     "resume": (Status.PENDING, Status.RUNNING),
@@ -175,29 +176,57 @@ def _definition(session: Session, options: dict[str, Any], zone: str) -> dict[st
     return given
 
 
-def _command(name: str, verb: Callable[..., Job], says: str) -> None:
+def _command(name: Name, says: str) -> None:
     @jobs.command(name, help=f"{says}\n\n\b\nExample:\n  watchkeeper jobs {name} report")
     @ids_argument
     @click.pass_obj
     def command(session: Session, job_ids: Sequence[str]) -> None:
-        _each(job_ids, partial(_ask, session, name, partial(verb, session.jobs, by=session.by)))
+        _command_all(session, name, job_ids)
 
 
-def _ask(session: Session, name: str, verb: Callable[[str], Job], job_id: str) -> None:
-    """Give a command and report what is now; asked for again, it is done already, and no error."""
-    try:
-        _report(session, verb(job_id))
-    except NotPossible:
-        job = session.jobs.get(job_id)
-        if job.status not in DONE_ALREADY.get(name, ()):
-            raise
-        click.echo(f"job {job.id}: already {_state(session, job)}")
+def _command_all(session: Session, name: Name, job_ids: Sequence[str]) -> None:
+    """Carry out a command on the jobs, many in one call, and report on each."""
+    ids = list(dict.fromkeys(job_ids))
+    chunks = [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]
+    has_failed = False
+    for chunk in tracked(chunks, "Changing jobs"):
+        has_failed = not _command_chunk(session, name, chunk) or has_failed
+    if has_failed:
+        raise SystemExit(1)
 
 
-_command("cancel", Jobs.cancel, "Cancel jobs for good. A run in progress continues, and the history records it.")
-_command("pause", Jobs.pause, "Pause jobs until they are resumed. A run in progress continues.")
-_command("run", Jobs.run, "Run jobs with the next tick, whatever their time. The regular occurrences are kept.")
-_command("release", Jobs.release, "End the lease of jobs whose run is stuck. A late result of that run is refused.")
+def _command_chunk(session: Session, name: Name, job_ids: Sequence[str]) -> bool:
+    """Return whether all that was asked for is so: what a repeated command refuses is done already, and no error."""
+    refused = session.jobs.command_all(name, job_ids, by=session.by)
+    found = session.jobs.look_up(job_ids)
+    is_well = True
+    for job_id in job_ids:
+        job, reason = found.get(job_id), refused.get(job_id)
+        if isinstance(job, Job) and (reason is None or job.status in DONE_ALREADY.get(name, ())):
+            click.echo(f"job {job_id}: {'already ' if reason else ''}{_state(session, job)}")
+        else:
+            is_well = False
+            reason = reason or f"there is no job {job_id}"
+            click.echo(f"error: {reason if job_id in reason else f'job {job_id}: {reason}'}", err=True)
+    return is_well
+
+
+_command("cancel", "Cancel jobs for good. A run in progress continues, and the history records it.")
+_command("pause", "Pause jobs until they are resumed. A run in progress continues.")
+_command("run", "Run jobs with the next tick, whatever their time. The regular occurrences are kept.")
+
+
+@jobs.command("release")
+@ids_argument
+@click.pass_obj
+def release_jobs(session: Session, job_ids: Sequence[str]) -> None:
+    """End the lease of jobs whose run is stuck. A late result of that run is refused.
+
+    \b
+    Example:
+      watchkeeper jobs release report
+    """
+    _each(job_ids, lambda job_id: _report(session, session.jobs.release(job_id, by=session.by)))
 
 
 @jobs.command("retry")
@@ -220,7 +249,7 @@ def retry_jobs(session: Session, job_ids: Sequence[str], every: bool, job_type: 
         job_ids = [job.id for job in failed if isinstance(job, Job) and job_type in (None, job.job_type)]
         if not job_ids:
             click.echo(f"No failed jobs{f' of type {job_type}' if job_type else ''} found.")
-    _each(job_ids, lambda job_id: _report(session, session.jobs.retry(job_id, by=session.by)))
+    _command_all(session, "retry", job_ids)
 
 
 @jobs.command("resume")
@@ -234,8 +263,11 @@ def resume_jobs(session: Session, job_ids: Sequence[str], catch_up: bool) -> Non
     Example:
       watchkeeper jobs resume report
     """
-    resume = partial(session.jobs.resume, by=session.by, catch_up=catch_up)
-    _each(job_ids, partial(_ask, session, "resume", resume))
+    if catch_up:
+        resume = partial(session.jobs.resume, by=session.by, catch_up=True)
+        _each(job_ids, lambda job_id: _report(session, resume(job_id)))
+    else:
+        _command_all(session, "resume", job_ids)
 
 
 @jobs.command("delete")
@@ -243,13 +275,13 @@ def resume_jobs(session: Session, job_ids: Sequence[str], catch_up: bool) -> Non
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def delete_jobs(session: Session, job_ids: Sequence[str], yes: bool) -> None:
-    """Delete jobs that are not running, with their history.
+    """Delete jobs that are not running. Their runs stay in `jobs history` until they expire.
 
     \b
     Example:
       watchkeeper jobs delete report --yes
     """
-    if not yes and not click.confirm(f"Delete {', '.join(job_ids)}, with all history?", err=True):
+    if not yes and not click.confirm(f"Delete {', '.join(job_ids)}?", err=True):
         raise WatchkeeperError("nothing was deleted")
 
     def delete(job_id: str) -> None:
