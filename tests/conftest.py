@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from shared.model.job import Job
 from shared.settings import SETTINGS_FILE
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
     from shared.store.firestore import FirestoreStore
     from tests.servers import HttpServer
+
+# A busy machine is no failure; a test whose examples must not hang says so itself.
+settings.register_profile("watchkeeper", deadline=None)
+settings.load_profile("watchkeeper")
 
 # The address of the emulator that all processes of a run share.
 SHARED_EMULATOR = "WATCHKEEPER_TESTS_EMULATOR"

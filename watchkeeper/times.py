@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from shared.errors import InvalidInput
-from shared.model.recurrence import load_timezone
+from shared.model.recurrence import both_passes, load_timezone
 
 LATE_AFTER = timedelta(minutes=2)
 UNITS = (("days", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
@@ -16,15 +16,16 @@ def place(moment: datetime, timezone: str) -> datetime:
     Raises InvalidInput for a clock time that the clocks skip, or show twice, and InvalidSchedule for no timezone.
     """
     zone = load_timezone(timezone)
-    passes = [moment.replace(fold=fold) if moment.tzinfo else moment.replace(tzinfo=zone, fold=fold) for fold in (0, 1)]
     try:
-        first, second = (each.astimezone(UTC) for each in passes)
+        if moment.tzinfo:
+            return moment.astimezone(UTC)
+        first, second = both_passes(moment, zone)
     except OverflowError as exc:
         raise InvalidInput(f"{moment} is too far away to be a time") from exc
     if first > second:
         raise InvalidInput(f"{moment} does not exist in {timezone}: the clocks skip it; give another time")
     if first < second:
-        choice = " or ".join(each.isoformat() for each in passes)
+        choice = " or ".join(each.astimezone(zone).isoformat() for each in (first, second))
         raise InvalidInput(f"{moment} comes twice in {timezone}: the clocks are put back; write {choice}")
     return first
 

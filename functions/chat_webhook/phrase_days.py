@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
 
 from phrase_words import DAYS, MONTHS, DayMarks, Refused
-from shared.model.recurrence import InvalidSchedule, Recurrence, load_timezone
+from shared.model.recurrence import InvalidSchedule, Recurrence, both_passes, load_timezone
 
 Fields = tuple[str, str, str]  # day of month, month and day of week, of a cron expression
 DAY = timedelta(days=1)
@@ -35,8 +35,7 @@ class Here:
 
     def moment(self, clock: datetime) -> datetime:
         """Return the moment at which the clocks show this. Raises Refused for one that is skipped or comes twice."""
-        zone = load_timezone(self.timezone)
-        first, second = (clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        first, second = both_passes(clock, load_timezone(self.timezone))
         if first == second:
             return first
         why = "does not exist: the clocks skip it" if first > second else "comes twice: the clocks are put back"

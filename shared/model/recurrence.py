@@ -122,10 +122,19 @@ def clock_at(moment: datetime, zone: ZoneInfo) -> datetime:
     return moment.astimezone(zone).replace(tzinfo=None)
 
 
+def both_passes(clock: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the moments at which the clocks show a time for the first and for the second time.
+
+    As a rule they are one; where the time is skipped they come in reverse order (PEP 495).
+    """
+    first, second = (clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return first, second
+
+
 def instants(clock: datetime, zone: ZoneInfo, *, fixed: bool) -> list[datetime]:
     """Return the moments, in order, at which a clock time runs; see `Recurrence` for fixed ones."""
-    first, second = (clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-    if first > second:  # PEP 495: only a skipped clock time comes out in this order.
+    first, second = both_passes(clock, zone)
+    if first > second:
         return _after_gap(clock, zone, second, first) if fixed else []
     return [first] if fixed or first == second else [first, second]
 

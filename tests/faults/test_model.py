@@ -373,7 +373,6 @@ SETTINGS_OF_THE_MODEL = settings(
     stateful_step_count=60,
     derandomize=True,
     database=None,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=False,
 )

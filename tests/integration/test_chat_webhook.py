@@ -594,7 +594,7 @@ def broken_events(draw: st.DrawFn) -> Any:
         place = place[name]
 
 
-@settings(max_examples=300, deadline=None)  # the first one imports what reads the times
+@settings(max_examples=300)
 @given(messages() | clicks() | broken_events() | json_values)
 def test_a_broken_event_has_a_valid_reply_or_is_refused(post: Callable[[Any], tuple[int, Any]], body: Any) -> None:
     """Whatever it holds, nothing breaks, and nothing has to be apologised for."""

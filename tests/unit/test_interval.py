@@ -17,7 +17,7 @@ from shared.model.interval import Interval
 from shared.model.recurrence import InvalidSchedule
 from tests.unit.test_recurrence import DAY, MICROSECOND, MINUTE, ZONES, at, following, moments, preceding, walk
 
-PROPERTY = settings(deadline=None, derandomize=True)
+PROPERTY = settings(derandomize=True)
 
 EDGES = [
     pytest.param(

@@ -121,7 +121,6 @@ FUZZ = settings(
     max_examples=400,
     derandomize=True,
     database=None,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=False,
 )

@@ -642,14 +642,14 @@ VOCABULARY = [
 ]
 
 
-@settings(deadline=timedelta(seconds=1), max_examples=300)
+@settings(deadline=timedelta(seconds=10), max_examples=300)
 @given(text=st.text() | st.builds("{}{}".format, st.sampled_from(["remind me ", "cron ", "every "]), st.text()))
 def test_no_text_does_harm(text: str) -> None:
     """Whatever is typed, it is an order, no request, or answered."""
     check(text)
 
 
-@settings(deadline=timedelta(seconds=1), max_examples=600)
+@settings(deadline=timedelta(seconds=10), max_examples=600)
 @given(typed=st.lists(st.sampled_from(VOCABULARY), max_size=12), space=st.sampled_from([" ", "  ", "\n", ""]))
 @example(typed=["every", "a..b", "post", '"x"'], space=" ")
 def test_no_order_of_known_words_does_harm(typed: list[str], space: str) -> None:
@@ -657,7 +657,7 @@ def test_no_order_of_known_words_does_harm(typed: list[str], space: str) -> None
     check(space.join(typed))
 
 
-@settings(deadline=timedelta(seconds=1), max_examples=400)
+@settings(deadline=timedelta(seconds=10), max_examples=400)
 @given(
     typed=st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=6),
     now=st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)),
