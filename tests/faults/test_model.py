@@ -369,6 +369,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 SETTINGS_OF_THE_MODEL = settings(
+    deadline=None,  # for the soak, too
     max_examples=500,
     stateful_step_count=60,
     derandomize=True,
