@@ -256,6 +256,12 @@ def buttons_of(value: Any) -> list[dict[str, Any]]:
     return [found for found in _objects(value) if "onClick" in found]
 
 
+def fields_of(reply: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields of a card or a dialog, and what stands in them."""
+    inputs = [found["textInput"] for found in _objects(message_of(reply)) if "textInput" in found]
+    return {each["name"]: each["value"] for each in inputs}
+
+
 def button(value: Any, label: str) -> dict[str, Any]:
     """Return the first button of that label."""
     return next(found for found in buttons_of(value) if found["text"] == label)

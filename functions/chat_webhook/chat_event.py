@@ -192,7 +192,8 @@ def _formatted(message: Mapping[str, Any]) -> str:
 
 
 def _names(message: Mapping[str, Any]) -> dict[str, str]:
-    return {text_in(user, "name"): text_in(user, "displayName") for user in _mentioned(message)}
+    names = {text_in(user, "name"): text_in(user, "displayName") for user in _mentioned(message)}
+    return {user: name for user, name in names.items() if name}
 
 
 def _mentioned(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:

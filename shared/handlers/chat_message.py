@@ -183,11 +183,13 @@ def agent(payload: Payload, context: Context) -> object:
     except Exception as exc:
         log_failure("The agent", exc)
         raise AgentFailed(f"the agent raised {type(exc).__name__}; see the log for the location") from None
-    if isinstance(answer, Proposal):
-        answer = _proposed(answer, question, context.created_by)
     if answer is None:
         return None
-    post(routed(answer, _function()), payload, context)
+    if isinstance(answer, Proposal):
+        answer = _proposed(answer, question, context.created_by)
+    else:
+        answer = routed(answer, _function())
+    post(answer, payload, context)
     return answer.get("text", answer)
 
 

@@ -18,12 +18,14 @@ from shared.model.job import Job
 from shared.model.times import iso
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
-from tests.chatting import AddOn, Classic, button, checked, from_person, words_of
+from tests.chatting import AddOn, Classic, button, checked, fields_of, from_person, words_of
 
 BOB = {"name": "users/105", "displayName": "Bob", "email": "bob@example.com"}
 HOUR = timedelta(hours=1)
 PAGE = Path(__file__).parents[2] / "docs" / "CHAT.md"
-TURN = re.compile(r"(?P<who>Ada|Bob) (?P<how>writes|taps): (?P<what>.+)|(?P<minutes>\d+) minutes later")
+TURN = re.compile(
+    r"(?P<who>Ada|Bob) (?P<how>writes|taps|fills in (?P<field>\w+)): (?P<what>.+)|(?P<minutes>\d+) minutes later"
+)
 
 
 def turns() -> list[tuple[re.Match[str], list[str]]]:
@@ -53,12 +55,13 @@ class Space:
         if match["minutes"]:
             return self.wait(timedelta(minutes=int(match["minutes"])))
         self.sent += 1
-        taps = match["how"] == "taps"
-        body = (
-            self.app.click(button(self.card, match["what"]), name="card")
-            if taps
-            else self.app.message(match["what"], name=f"M{self.sent}")
-        )
+        if match["how"] == "writes":
+            body = self.app.message(match["what"], name=f"M{self.sent}")
+        elif match["how"] == "taps":
+            body = self.app.click(button(self.card, match["what"]), name="card")
+        else:
+            filled = {**fields_of(self.card), match["field"]: match["what"]}
+            body = self.app.click(button(self.card, "Save"), inputs=filled, submits=True, name="card")
         body = from_person(body, **BOB) if match["who"] == "Bob" else body
         (body["chat"] if self.app.is_add_on else body)["eventTime"] = iso(self.now + timedelta(microseconds=self.sent))
         self.card = checked(self.answer(body))

@@ -655,6 +655,7 @@ def test_an_agent_with_nothing_to_say_has_succeeded(google: Google, monkeypatch:
 PROPOSED = Proposal(kind="message", text="tea", at=NOW + timedelta(days=1))
 
 
+@pytest.mark.parametrize("url", ["https://example.com/chat", ""])
 @pytest.mark.parametrize(
     ("told", "created_by", "asker"),
     [
@@ -674,20 +675,25 @@ PROPOSED = Proposal(kind="message", text="tea", at=NOW + timedelta(days=1))
     ],
 )
 def test_a_proposal_is_posted_with_a_button(
-    google: Google, monkeypatch: pytest.MonkeyPatch, told: dict[str, str], created_by: str, asker: dict[str, str]
+    google: Google,
+    monkeypatch: pytest.MonkeyPatch,
+    told: dict[str, str],
+    created_by: str,
+    asker: dict[str, str],
+    url: str,
 ) -> None:
     """Tapping it brings the card to confirm; the job would be of who made this one in Chat, else of who confirms."""
     sys.modules["my_agent"] = agents = ModuleType("my_agent")
     agents.propose = lambda text, context: PROPOSED  # type: ignore[attr-defined]
     monkeypatch.setenv("CHAT_AGENT", "my_agent:propose")
-    monkeypatch.setenv("PUBLIC_URL", "https://example.com/chat")
+    monkeypatch.setenv("PUBLIC_URL", url)
 
     agent({**QUESTION, **told}, context_of(created_by=created_by))
 
     (posted,) = google.chat.messages
     (found,) = buttons_of(posted.body)
     action = found["onClick"]["action"]
-    assert action["function"] == "https://example.com/chat"
+    assert action["function"] == (url or "watchkeeper")
     parameters = {pair["key"]: pair["value"] for pair in action["parameters"]}
     assert unpacked(parameters.pop("proposal")) == PROPOSED
     assert parameters == {"action": "proposed", "timezone": "UTC", **asker}

@@ -1160,6 +1160,14 @@ def test_the_function_hears_what_is_said(
     assert event.thread.startswith("spaces/console/threads/")
 
 
+def test_a_command_of_the_agent_can_be_tried_by_its_id(room: Room, webhook: Webhook, person: Person) -> None:
+    """No configuration of an app is here that would give it a word."""
+    room.say("/101 --force", person=person)
+    event = parse_event(webhook.events[0])
+
+    assert (event.unknown_command, event.text) == ("101", "/101 --force")
+
+
 def test_a_reply_stands_in_the_thread(room: Room, webhook: Webhook, person: Person) -> None:
     """The next message in that thread as well."""
     webhook.reply = reply_of(person, {"text": "You said: hello"})

@@ -39,6 +39,7 @@ from tests.chatting import (
     buttons_of,
     checked,
     closes,
+    fields_of,
     from_person,
     is_dialog,
     message_in,
@@ -433,12 +434,6 @@ def test_what_is_not_understood_can_be_put_right_in_its_place(chat: Chat) -> Non
     assert [each["text"] for each in buttons_of(told)] == ["Change"]
     assert fields_of(told) == {"phrase": "remind me soonish to call Bob"}
     assert job.payload["text"] == "<users/104> call Bob"
-
-
-def fields_of(reply: Any) -> dict[str, str]:
-    """Return the fields of a card and what stands in them."""
-    widgets = message_of(reply)["cardsV2"][0]["card"]["sections"][0]["widgets"]
-    return {each["textInput"]["name"]: each["textInput"]["value"] for each in widgets if "textInput" in each}
 
 
 def test_the_other_reading_is_one_tap_away(chat: Chat) -> None:

@@ -53,9 +53,9 @@ class Person:
         return {"name": user_id, "displayName": name, "email": self.email, "type": "HUMAN", "domainId": "console"}
 
     def writes(self, message: Message, now: datetime, timezone: str) -> Event:
-        """Return the event of a message, or of the slash command at its start."""
+        """Return the event of a message, or of the slash command at its start; `/101` is the command with that id."""
         found = re.match(r"/(\w+)", message["text"])
-        number = COMMANDS.get(found[1]) if found else None
+        number = _number(found[1]) if found else None
         if not self.is_add_on:
             command = {"slashCommand": {"commandId": str(number)}} if number else {}
             return {"type": "MESSAGE", "message": message | command, **self._around(now, timezone)}
@@ -100,6 +100,10 @@ class Person:
         return {"commonEventObject": common, "chat": {"user": self.user(), "eventTime": iso(now), **payload}}
 
 
+def _number(word: str) -> int | None:
+    return int(word) if re.fullmatch("[1-9][0-9]{0,3}", word) else COMMANDS.get(word)
+
+
 def _space(name: str) -> dict[str, str]:
     return {"name": name, "type": "ROOM", "spaceType": "SPACE", "displayName": "Console"}
 
@@ -130,7 +134,7 @@ class Room:
         self._people[user["name"]] = user["displayName"]
         message = self._keep(user, {"text": text}, thread)
         # In a space an app receives the messages that mention it; the mention is not part of the argument.
-        argument = text.partition(" ")[2] if re.match(rf"/({'|'.join(COMMANDS)})\b", text) else text
+        argument = text.partition(" ")[2] if re.match(rf"/({'|'.join(COMMANDS)}|[0-9]+)\b", text) else text
         written = message | {"argumentText": f" {argument}", "formattedText": text}
         self._handle(self._ask(person.writes(written, self._clock(), self._timezone)), person, message)
 
