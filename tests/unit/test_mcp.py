@@ -130,6 +130,17 @@ def test_without_a_space_a_server_has_the_jobs_of_all(
     assert "--space" in scheduled
 
 
+def test_a_subscription_is_no_job_to_cancel(serve: Callable[..., Any], json_store: JsonStore, now: datetime) -> None:
+    """Its alarm would go with it."""
+    watch = Job.create("subscription:gmail:ada@example.com", "subscription_check", now=now)
+    json_store.swap([Change(None, watch)])
+
+    [said] = answers(serve(), ("cancel_job", {"job_id": watch.id}))
+
+    assert "there is no job" in said
+    assert json_store.get([watch.id])[watch.id].status == Status.PENDING  # type: ignore[union-attr]
+
+
 def test_with_a_space_the_jobs_of_others_are_out_of_reach(
     serve: Callable[..., Any], json_store: JsonStore, now: datetime
 ) -> None:

@@ -17,9 +17,10 @@ from shared.errors import InvalidInput, WatchkeeperError
 from shared.handlers.agent import AgentContext
 from shared.handlers.agent_tools import Tool, agent_tools, with_jobs
 from shared.handlers.space_jobs import ALIVE, SpaceJobs
-from shared.jobs import Jobs
+from shared.jobs import NOT_A_JOB, Jobs, UnknownJob
 from shared.model.job import Job
 from shared.model.recurrence import load_timezone
+from shared.subscriptions import PREFIX as SUBSCRIPTIONS
 from watchkeeper.session import Session
 
 if TYPE_CHECKING:
@@ -111,7 +112,9 @@ class EveryJob(SpaceJobs):
         raise InvalidInput("a job posts into a space: start the server with `watchkeeper mcp --space spaces/...`")
 
     def get(self, job_id: str) -> Job:
-        """Return a job. Raises InvalidInput where there is none of that id."""
+        """Return a job. Raises InvalidInput where there is none of that id; a subscription is none."""
+        if job_id.startswith((SUBSCRIPTIONS, NOT_A_JOB)):
+            raise UnknownJob(f"there is no job {job_id}")
         return self.every.get(job_id)
 
     def _alive(self) -> Iterator[Job]:
