@@ -22,7 +22,7 @@ from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import Handlers, check_payload, load_handlers
 from shared.handlers.registry import AGENT_MODULE
 from shared.model.definition import Definition, InvalidJob, Misfire
-from shared.model.entries import Entry
+from shared.model.entries import Entry, time_of
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.settings import Settings, TaskQueues, complete_environment
@@ -203,8 +203,10 @@ class Jobs:
 
         With `since`, none that began before that time; `after` is the id of an entry, to go on behind it. Without a
         job, subscriptions are left out unless asked for. Entries are kept for SCHEDULER_HISTORY_DAYS, and outlive
-        their job.
+        their job. Raises InvalidInput for an `after` that is no id of an entry.
         """
+        if after:
+            time_of(after)
         while True:
             page = self._store.history(job_id=job_id, since=since, after=after, limit=page_size)
             for entry in page:

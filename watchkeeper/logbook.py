@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from shared.model.times import iso
 from shared.settings import Settings
-from shared.store.private_files import create_private
+from shared.store.private_files import open_private
 
 MOST_BYTES = 10 * 1024 * 1024  # of each of two files
 
@@ -65,9 +65,7 @@ class Logbook:
         with suppress(FileNotFoundError):
             if self._path.stat().st_size > MOST_BYTES:
                 self._path.replace(f"{self._path}.1")
-        with suppress(FileExistsError):
-            create_private(self._path, [])
-        with self._path.open("ab") as file:
+        with open_private(self._path, append=True) as file:
             file.write(line)
 
 

@@ -5,16 +5,19 @@ the holder, so that a holder's own word on its run and that of whoever took the 
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from shared.errors import InvalidInput
 from shared.model.history import Run, RunOutcome
 from shared.model.job import Job
 from shared.model.times import iso
 
 KEPT = timedelta(days=30)
 SEPARATOR = "~"  # no id of a job has it
+ENTRY_ID = re.compile(rf"[^/{SEPARATOR}]+{SEPARATOR}[0-9]{{13}}-[0-9a-z]+", re.ASCII)
 END = chr(ord(SEPARATOR) + 1)
 _LAST_MILLISECOND = 10**13 - 1  # in the year 2286
 _MILLISECOND = timedelta(milliseconds=1)
@@ -90,7 +93,9 @@ def ids_of(job_id: str, since: datetime | None = None) -> tuple[str, str]:
 
 
 def time_of(entry_id: str) -> datetime:
-    """Return the `at` of the entry with this id. Raises ValueError."""
+    """Return the `at` of the entry with this id. Raises InvalidInput for what is no id of an entry."""
+    if not ENTRY_ID.fullmatch(entry_id):
+        raise InvalidInput(f"{entry_id[:100]!r} is not the id of an entry in the history")
     return _EPOCH + _MILLISECOND * (_LAST_MILLISECOND - int(entry_id.rpartition(SEPARATOR)[2][:13]))
 
 

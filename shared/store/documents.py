@@ -100,7 +100,7 @@ def entry_from_document(entry_id: str, document: Document) -> Entry | None:
             run=_run(job_id, document),
             expire_at=_time(job_id, "expire_at", document["expire_at"]),
         )
-    except (KeyError, ValueError, TypeError, InvalidJob):
+    except (KeyError, ValueError, TypeError, InvalidInput):
         return None
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from shared.errors import StoreUnavailable
-from shared.model.entries import KEPT, SEPARATOR, Entry, entries, ids_of, time_of
+from shared.model.entries import ENTRY_ID, KEPT, Entry, entries, ids_of, time_of
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.store.documents import (
@@ -32,7 +32,7 @@ from shared.store.documents import (
     to_document,
     with_times,
 )
-from shared.store.private_files import create_private, make_private_folder
+from shared.store.private_files import create_private, make_private_folder, open_private
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Unknown, Won
 
 LOCK_SECONDS = 10
@@ -126,8 +126,8 @@ class JsonStore:
         except OSError as exc:
             raise StoreUnavailable(f"the history {self._history} cannot be read ({exc})") from exc
         # A line that is no entry's was damaged, or written by somebody else.
-        lines = (line for line in text.splitlines() if line.startswith(_ID) and SEPARATOR in line)
-        return {line[len(_ID) : line.index('"', len(_ID))]: line for line in lines}
+        named = ((line.removeprefix(_ID).partition('"')[0], line) for line in text.splitlines() if line.startswith(_ID))
+        return {entry_id: line for entry_id, line in named if ENTRY_ID.fullmatch(entry_id)}
 
     def _enter(self, content: dict[str, Any], changes: Sequence[Change], outcomes: Sequence[Outcome]) -> None:
         """Append what the won changes add to the history, in place of what stands behind its end."""
@@ -141,7 +141,7 @@ class JsonStore:
             return
         if content.get("history", 0) > MOST_HISTORY_BYTES:
             self._shorten_history(content)
-        with open(os.open(self._history, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b") as file:
+        with open_private(self._history) as file:
             end = min(content.get("history", 0), file.seek(0, os.SEEK_END))
             file.truncate(end)
             file.seek(end)
@@ -152,11 +152,11 @@ class JsonStore:
         """Keep what has not expired, and of that the latest, within half of what is allowed."""
         now, size = self._clock(), 0
         kept: list[str] = []
-        for line in reversed(self._history_lines(content).values()):
+        for entry_id, line in reversed(self._history_lines(content).items()):
             size += len(line.encode()) + 1
             if size > MOST_HISTORY_BYTES // 2:
                 break
-            entry = _entry(line[len(_ID) : line.index('"', len(_ID))], line)
+            entry = _entry(entry_id, line)
             if entry is not None and entry.expire_at > now:
                 kept.append(f"{line}\n")
         temporary = Path(f"{self._history}.tmp")

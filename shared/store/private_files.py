@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 OWN_FOLDER = ".data"
 
@@ -15,6 +16,18 @@ def make_private_folder(folder: Path) -> None:
     if folder.name == OWN_FOLDER and stat.S_IMODE(folder.lstat().st_mode) & 0o077 and not folder.is_symlink():
         with suppress(PermissionError):  # another person's folder; that person decides
             folder.chmod(0o700)
+
+
+def open_private(path: Path, *, append: bool = False) -> BinaryIO:
+    """Open a file to read and write, made if need be, for its owner alone, whatever its mode was. Raises OSError.
+
+    A link of this name is not followed.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if append else 0)
+    descriptor = os.open(path, flags, 0o600)
+    with suppress(PermissionError):  # another person's file, who decides
+        os.fchmod(descriptor, 0o600)
+    return open(descriptor, "ab" if append else "r+b")
 
 
 def create_private(path: Path, pieces: Iterable[str]) -> None:

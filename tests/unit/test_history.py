@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from google.api_core import exceptions
 from google.cloud import firestore
 
+from shared.errors import InvalidInput
 from shared.jobs import Jobs
 from shared.model.entries import Entry, entries
 from shared.model.history import Result, Run, RunOutcome
@@ -182,12 +184,21 @@ def test_no_history_of_what_cannot_be_a_job(store: Store) -> None:
     assert [store.history(job_id=job_id) for job_id in ("", "a/b", "..", "nobody")] == [[]] * 4
 
 
-def test_the_clock_of_a_job_bounds_nothing(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """Jobs whose ids begin alike are told apart."""
+def test_jobs_whose_ids_begin_alike_are_told_apart(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """An id that goes on, with whatever character, is another job's."""
     for job_id in ("report", "report-2", "report@x", "repor"):
         run(store, put(store, None, job_factory(job_id, at=now)), now)
 
     assert [entry.job_id for entry in store.history(job_id="report")] == ["report"]
+
+
+@pytest.mark.parametrize("after", ["x", "a/b~8204096620352-ab", "report~12-ab", "report~820409662035x-ab"])
+def test_a_cursor_that_is_none_is_refused(json_store: JsonStore, now: datetime, after: str) -> None:
+    """It comes from an address, so it may be anything."""
+    jobs = Jobs(json_store, clock=lambda: now, handlers={}, retention=DAY)
+
+    with pytest.raises(InvalidInput, match="is not the id of an entry"):
+        next(jobs.history(after=after), None)
 
 
 # -- a JSON file -------------------------------------------------------------------------------------------------------
@@ -256,6 +267,8 @@ def test_the_history_is_for_its_owner_alone(tmp_path: Path, job_factory: JobFact
     store = JsonStore(tmp_path / "jobs.json", lambda: now)
     run(store, put(store, None, job_factory(at=now)), now)
     file = tmp_path / "jobs_runs.jsonl"
+    file.chmod(0o666)
+    run(store, put(store, None, job_factory("a", at=now)), now)
     mode = file.stat().st_mode
     file.unlink()
     file.symlink_to(precious)
@@ -333,6 +346,57 @@ def test_the_entry_of_one_that_lost_is_replaced_by_that_of_the_winner(
     put(firestore_store, resumed, claimed(resumed, now + HOUR, "b"))
 
     assert [entry.run.outcome for entry in firestore_store.history(job_id="report")] == ["died"]
+
+
+class InPieces(FirestoreStore):
+    """A store whose calls are applied write by write, the entry or the job first, with something else in between."""
+
+    def __init__(self, store: FirestoreStore, *, is_entry_first: bool, between: Callable[[], object]) -> None:
+        super().__init__(store._client, store._jobs.id)
+        self._is_entry_first = is_entry_first
+        self._between = between
+
+    def _batch(self, writes: Any) -> Any:
+        store, whole = self, super()._batch(writes)
+
+        class Batch:
+            def commit(self, **given: Any) -> Any:
+                answers = {}
+                for at in (1, 0) if store._is_entry_first else (0, 1):
+                    piece = FirestoreStore._batch(store, [])
+                    piece._write_pbs = [whole._write_pbs[at]]
+                    answers[at] = piece.commit(**given)
+                    store._between()
+                    store._between = lambda: None
+                return SimpleNamespace(
+                    status=[answers[at].status[0] for at in (0, 1)],
+                    write_results=[answers[at].write_results[0] for at in (0, 1)],
+                )
+
+        return Batch()
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("is_entry_first", [True, False], ids=["entry-first", "job-first"])
+@pytest.mark.parametrize("is_holder_in_pieces", [True, False], ids=["the-end", "the-reclaim"])
+def test_of_two_calls_at_once_the_entry_is_that_of_the_winner(
+    firestore_store: FirestoreStore,
+    job_factory: JobFactory,
+    now: datetime,
+    is_entry_first: bool,
+    is_holder_in_pieces: bool,
+) -> None:
+    """A batch is not atomic: an end and a reclaim may come in each other's middle. Who wins has the last word."""
+    held = put(firestore_store, None, claimed(job_factory("report", at=now), now, "a"))
+    changes = [Change(held, finished(held, now)), Change(held, claimed(held, now + HOUR, "b"))]
+    in_pieces, whole = changes if is_holder_in_pieces else reversed(changes)
+    store = InPieces(firestore_store, is_entry_first=is_entry_first, between=lambda: firestore_store.swap([whole]))
+
+    store.swap([in_pieces])
+
+    job = firestore_store.get(["report"])["report"]
+    assert isinstance(job, Job)
+    assert [entry.run for entry in store.history(job_id="report")] == [job.recent_runs[-1]]
 
 
 @pytest.mark.emulator
