@@ -1492,6 +1492,14 @@ def test_a_settings_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
     assert err.count("\n") == 1
 
 
+def test_help_needs_no_settings(tmp_path: Path) -> None:
+    """It may say what is wrong with them."""
+    out, err = process(tmp_path, "jobs", "--help", env={SETTINGS_FILE: str(tmp_path / "nowhere.env")}).communicate()
+
+    assert out.startswith("Usage: watchkeeper jobs")
+    assert err == ""
+
+
 @pytest.mark.parametrize("args", [["--help"], ["cron", "@daily"], ["jobs", "list"]])
 def test_commands_import_no_slow_library(tmp_path: Path, args: Sequence[str]) -> None:
     """Firestore's library, on the JSON store, and that of `watchkeeper mcp`: half a second and two of every start."""

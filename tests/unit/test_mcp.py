@@ -110,6 +110,16 @@ def test_without_the_flag_a_server_only_reads(serve: Callable[..., Any], json_st
     assert json_store.get(["job"])["job"].status == Status.PENDING  # type: ignore[union-attr]
 
 
+def test_a_server_that_only_reads_needs_no_handlers(json_store: JsonStore, now: datetime) -> None:
+    """Where one cannot be imported, what it did can still be looked at."""
+    session = Session(env={"JOB_HANDLERS": "no_such_module"}, clock=lambda: now, user="ada")
+    vars(session).update(store=json_store)
+
+    server = create_server(session, space="", user="ada", timezone="UTC", may_change=False)
+
+    assert answers(server, ("list_jobs", {})) == [{"jobs": []}]
+
+
 def test_without_a_space_a_server_has_the_jobs_of_all(
     serve: Callable[..., Any], json_store: JsonStore, now: datetime
 ) -> None:

@@ -1,6 +1,7 @@
 """The entry point of `watchkeeper`: its commands, and how an error becomes one line and an exit code."""
 
 import os
+import sys
 from typing import Any
 
 import click
@@ -65,7 +66,7 @@ def watchkeeper(ctx: click.Context) -> None:
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False
-    if ctx.obj is None:
+    if ctx.obj is None and "--help" not in sys.argv:  # help is for those, too, whose settings cannot be read
         ctx.obj = open_session()
 
 

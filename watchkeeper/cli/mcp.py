@@ -6,6 +6,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import wraps
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -70,10 +71,13 @@ def create_server(session: Session, *, space: str, user: str, timezone: str, may
     from mcp.server.mcpserver import MCPServer
     from mcp_types import ToolAnnotations
 
-    def tools() -> dict[str, Tool]:
-        return {tool.__name__: tool for tool in agent_tools(_context(session, space, user, timezone))}
+    # Who only reads can do so even if a handler cannot be imported.
+    jobs = session.checked_jobs if may_change else session.jobs
+    next(iter(jobs.list(page_size=1)), None)  # fails here, where a person sees it
 
-    next(iter(session.jobs.list(page_size=1)), None)  # fails here, where a person sees it
+    def tools() -> dict[str, Tool]:
+        return {tool.__name__: tool for tool in agent_tools(_context(jobs, session.clock(), space, user, timezone))}
+
     server = MCPServer(
         "watchkeeper",
         version=version("watchkeeper"),
@@ -93,12 +97,12 @@ def _instructions(space: str, timezone: str, *, may_change: bool) -> str:
     return f"The scheduled jobs of {where}. Times without an offset are in {timezone}.{changes}"
 
 
-def _context(session: Session, space: str, user: str, timezone: str) -> AgentContext:
+def _context(jobs: Jobs, now: datetime, space: str, user: str, timezone: str) -> AgentContext:
     """Return the context of one call: the clock goes on, and every call is a request of its own."""
-    now, key = session.clock(), uuid.uuid4().hex
+    key = uuid.uuid4().hex
     context = AgentContext(space=space, thread=None, user=user, timezone=timezone, idempotency_key=key, now=now)
-    context = with_jobs(context, lambda: session.checked_jobs)
-    return context if space else replace(context, jobs=EveryJob(**vars(context.jobs), every=session.checked_jobs))
+    context = with_jobs(context, lambda: jobs)
+    return context if space else replace(context, jobs=EveryJob(**vars(context.jobs), every=jobs))
 
 
 @dataclass(frozen=True, kw_only=True)
