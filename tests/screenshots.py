@@ -1,6 +1,6 @@
 """Takes the pictures of the console that the documentation shows: `make screenshots`.
 
-A real local run is started over jobs of which the last hour has been played in quick motion, by real ticks.
+A real local run is started over jobs of which the last day has been played in quick motion, by real ticks.
 """
 
 import logging
@@ -14,18 +14,23 @@ from typing import Any
 
 from shared.handlers import load_handlers
 from shared.jobs import Jobs
+from shared.model.job import Job
 from shared.running.tick import run_tick
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
+from shared.store.protocol import Change
 from tests.browser import Browser
 from tests.local_run import local_run
 from tests.servers import HttpServer, reply
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 ZONE = "Europe/Berlin"
-DOWN = range(8, 23)  # the minutes of the hour in which a service that is called fails
+DOWN = range(8, 23)  # the minutes of the last hour in which a service that is called fails
 PAUSE = range(26, 39)  # those in which nobody ticks
+REMINDERS = 1200  # that wait for their day
+EARLIER = timedelta(hours=23)  # played with a tick every two minutes
 LANES = 7
+ESCAPE = "\ue00c"
 
 
 def main() -> None:
@@ -34,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, HttpServer({"/invoices": reply(404)}) as service:
         folder = Path(name).resolve()
         (path := folder / ".data" / "scheduler_jobs.json").parent.mkdir()
-        play_an_hour(path, service)
+        play_a_day(path, service)
         with local_run(folder, SCHEDULER_JSON_PATH=str(path), SCHEDULER_TIMEZONE=ZONE) as address, Browser() as browser:
             for picture in take_pictures(browser, address):
                 (IMAGES / picture).parent.mkdir(exist_ok=True)
@@ -49,12 +54,18 @@ def take_pictures(browser: Browser, address: str) -> Iterator[str]:
     browser.open(f"{address}#now")
     browser.wait_for("return document.querySelectorAll('.lane').length >= arguments[0]", LANES)
     browser.see("renewed", within=".subscription")
+    browser.see("runs succeeded", within="#day-note")
     browser.see("took", within="#tick-state")
     yield "console.png"
     browser.prefer("dark")
     browser.click("Jobs", within="nav a")
     browser.see("inventory", within="#rows")
     yield "console-dark.png"
+    browser.prefer("light")
+    browser.open(f"{address}#jobs/inventory")
+    browser.see("503", within="#panel .runs")
+    yield "console-job.png"
+    browser.press(ESCAPE)
     browser.size(390, 844)
     browser.prefer("light")
     browser.click("Chat", within="nav a")
@@ -64,10 +75,10 @@ def take_pictures(browser: Browser, address: str) -> Iterator[str]:
     yield "console-phone.png"
 
 
-def play_an_hour(path: Path, service: HttpServer) -> None:
-    """Fill a job file with jobs that ran in the hour before now: on time, late, and in vain."""
+def play_a_day(path: Path, service: HttpServer) -> None:
+    """Fill a job file with jobs that ran in the day before now: on time, late, and in vain."""
     begin = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
-    moment = begin
+    moment = begin - EARLIER
 
     def clock() -> datetime:
         return moment
@@ -77,12 +88,24 @@ def play_an_hour(path: Path, service: HttpServer) -> None:
     jobs = Jobs(store, clock=clock, handlers=handlers, retention=settings.retention, timezone=ZONE)
     for job_id, job_type, payload, when in _definitions(begin, service):
         jobs.schedule(job_type, payload, id=job_id, by="cli:ada", **when)
+    while moment < begin:
+        service.answers["/inventory"] = reply(503 if moment.hour % 7 == 0 else 200)
+        run_tick(store, handlers, settings=settings, clock=clock, monotonic=time.monotonic)
+        moment += timedelta(minutes=2)
     for minute in range(60):
         moment = begin + timedelta(minutes=minute, seconds=2)
         service.answers["/inventory"] = reply(503 if minute in DOWN else 200)
         if minute not in PAUSE:
             run_tick(store, handlers, settings=settings, clock=clock, monotonic=time.monotonic)
     jobs.pause("newsletter", by="cli:ada")
+    store.swap([Change(None, reminder) for reminder in _reminders(moment)])
+
+
+def _reminders(now: datetime) -> Iterator[Job]:
+    for number in range(REMINDERS):
+        text = {"space": "spaces/sales", "text": f"Call customer {number + 1} about the renewal"}
+        at = now + timedelta(days=1 + number % 90, minutes=number)
+        yield Job.create(f"reminder-{number + 1:04}", "chat_message", payload=text, at=at, now=now, by="chat:ada")
 
 
 def _definitions(begin: datetime, service: HttpServer) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:

@@ -219,7 +219,7 @@ def test_the_address_has_what_is_shown(page: Browser, jobs: Jobs) -> None:
 
 
 def test_many_jobs_are_changed_at_once(page: Browser, jobs: Jobs) -> None:
-    """Selected with a click, and what was done is said."""
+    """Selected with a click, and what was done is said; what refused it stays selected."""
     for number in range(3):
         jobs.schedule("log", {"message": "mow"}, id=f"mow-{number}", at=datetime.now(UTC) + DAY)
     turn_to(page, "jobs")
@@ -230,6 +230,10 @@ def test_many_jobs_are_changed_at_once(page: Browser, jobs: Jobs) -> None:
     page.see("3 selected")
     page.click("Pause", within="#commands button")
     page.see("Pause: 3 of 3 done.")
+    page.click(within="#pick-all")
+    page.click("Retry", within="#commands button")
+    page.see("Retry: 0 of 3 done. 3 refused it")
+    page.see("3 selected")
 
     assert {jobs.get(f"mow-{number}").status for number in range(3)} == {"paused"}
 

@@ -15,7 +15,8 @@ from chat_event import Dialog, Kind, parse_event
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import load_handlers
 from shared.jobs import Jobs
-from shared.model.history import Result
+from shared.model.entries import Entry
+from shared.model.history import Result, Run, RunOutcome
 from shared.model.job import Job
 from shared.model.recurrence import Recurrence
 from shared.store.documents import Unreadable
@@ -809,6 +810,15 @@ def test_a_cancel_is_undone(system: System, now: datetime, when: dict[str, Any])
     assert (job.status, (job.ready_at or now) > now, job.cron) == ("pending", True, before.cron)
 
 
+def test_an_undone_cancel_leaves_a_paused_job_paused(system: System) -> None:
+    """It was not to run before either."""
+    system.jobs.schedule("log", {"message": "hello"}, id="job", cron="0 9 * * *")
+    system.jobs.pause("job")
+    system.jobs.cancel("job")
+
+    assert post(system, "/api/jobs/job/undo", {"is_paused": True}).get_json()["status"] == "paused"
+
+
 def test_a_job_is_deleted(system: System) -> None:
     """And gone at once; while it runs, that is refused."""
     system.jobs.schedule("log", {"message": "hello"}, id="job")
@@ -834,6 +844,20 @@ def test_all_runs_of_a_job_are_shown_a_page_at_a_time(system: System, json_store
     assert first["runs"][0]["local"].endswith(":00 UTC")
     assert first["runs"][0]["log"].startswith("/api/jobs/job/log?since=2026-11-21T")
     assert deployed["runs"][0]["log"].startswith("https://console.cloud.google.com/logs/query;query=")
+
+
+def test_another_try_in_the_history_is_late_against_its_own_time(now: datetime) -> None:
+    """Not against the time of the occurrence, which was kept."""
+    first = Run(schedule_at=now, outcome=RunOutcome.RETRIED, started_at=now, ended_at=now, until=now + MINUTE)
+    again = Run(schedule_at=now, outcome=RunOutcome.COMPLETED, started_at=now + MINUTE, ended_at=now + MINUTE)
+    entries = [
+        Entry(id=f"job~{at}", job_id="job", job_type="log", at=now, attempt=1, run=run, expire_at=now)
+        for at, run in enumerate([again, first])
+    ]
+
+    runs = views.past(entries, "UTC", lambda entry: "")
+
+    assert [(run["outcome"], "late" in run["says"]) for run in runs] == [("completed", False), ("retried", False)]
 
 
 def ran(store: JsonStore, job: Job, times: int, now: datetime, error: str | None = None) -> Job:

@@ -238,7 +238,9 @@ class _Console:
         return self._edited(job_id, changes)
 
     def undo(self, job_id: str) -> Answer:
-        return self._edited(job_id, undone(self._catalogue.get(job_id), now=self._system.clock()))
+        """Bring a cancelled job back, paused if it was."""
+        answer = self._edited(job_id, undone(self._catalogue.get(job_id), now=self._system.clock()))
+        return self.command(job_id, "pause") if _body().get("is_paused") is True else answer
 
     def _edited(self, job_id: str, changes: Mapping[str, Any]) -> Answer:
         if changes:

@@ -28,6 +28,7 @@ from watchkeeper.times import span
 SUBSCRIPTIONS = 50
 LANES = 30
 MOST_UPCOMING = 60  # of one job, in an hour of minutes
+TIMES_OF_ROW = ("ready_at", "next", "ran_at", "ran", "lease_until", "queued_at")
 WINDOW = timedelta(hours=1)  # of the timeline, to either side
 LIFE = timedelta(days=7)  # of a subscription at Gmail, and of one at Airtable
 POLL_SECONDS = {False: 2, True: 30}  # by whether a refresh is billed
@@ -104,9 +105,7 @@ def listing(selection: Selection, rows: Found, now: datetime, timezone: str) -> 
 
 def _row(job: Job | Unreadable, now: datetime, timezone: str) -> View:
     if isinstance(job, Unreadable):
-        bare = dict.fromkeys(
-            ("schedule", "ready_at", "next", "ran_at", "ran", "attempts", "lease_until", "queue", "queued_at"), ""
-        )
+        bare = dict.fromkeys((*TIMES_OF_ROW, "schedule", "attempts", "in_a_row", "queue"), "")
         return {"id": job.id, "title": job.id, "type": "", "status": "unreadable", "error": job.reason, **bare}
     is_held = job.lease_until is not None and job.lease_until > now
     ran_at, zone = latest_run(job), job.timezone or timezone
@@ -121,6 +120,7 @@ def _row(job: Job | Unreadable, now: datetime, timezone: str) -> View:
         "ran_at": iso(ran_at) if ran_at else "",
         "ran": local_time(ran_at, zone) if ran_at else "",
         "attempts": f"{job.attempts} of {job.max_attempts}",
+        "in_a_row": job.failed_in_a_row,
         "lease_until": iso(job.lease_until) if is_held and job.lease_until else "",
         "queue": job.queue or "",
         "queued_at": iso(job.handed_over.at) if job.handed_over else "",
@@ -162,16 +162,17 @@ def detail(job: Job, now: datetime, timezone: str) -> View:
         "why": why(job, now, zone, exact_time),
         "facts": [[name, text] for name, text in facts.items() if text],
         "payload": pretty(job.payload),
-        "runs": [{**mark, **_result(run)} for run, mark in reversed([*_marks(job, zone)])],
+        "runs": [{**mark, **_result(run)} for run, mark in reversed([*_marks(job.recent_runs, zone)])],
         "commands": [name for name, command in ALL_COMMANDS.items() if _is_possible(command, job, now)],
     }
 
 
-def past(entries: Iterable[Entry], timezone: str, log: Callable[[Entry], str]) -> list[View]:
-    """Return entries of the history as runs; `id` is where what is older begins, `log` where its lines are."""
+def past(entries: Sequence[Entry], timezone: str, log: Callable[[Entry], str]) -> list[View]:
+    """Return entries of the history, the newest first, as runs; `log` is where the lines of one are."""
+    marks = reversed([*_marks([each.run for each in reversed(entries)], timezone)])
     return [
-        {**_mark(each.run, each.run.schedule_at, timezone), **_result(each.run), "id": each.id, "log": log(each)}
-        for each in entries
+        {**mark, **_result(run), "id": entry.id, "log": log(entry)}
+        for entry, (run, mark) in zip(entries, marks, strict=True)
     ]
 
 
@@ -234,15 +235,15 @@ def _is_in_window(job: Job, now: datetime) -> bool:
 
 
 def _lane(job: Job, now: datetime, timezone: str) -> View:
-    past = (mark for _, mark in _marks(job, timezone) if mark["until"] >= iso(now - WINDOW))
+    past = (mark for _, mark in _marks(job.recent_runs, timezone) if mark["until"] >= iso(now - WINDOW))
     marks = chain(past, _running(job, now, timezone), _upcoming(job, now, timezone))
     return {"id": job.id, "title": _title(job), "marks": [*marks]}
 
 
-def _marks(job: Job, timezone: str) -> Iterator[tuple[Run, View]]:
-    """Yield each run of the history with its mark: `due` is its scheduled start, `at` the actual one."""
+def _marks(runs: Sequence[Run], timezone: str) -> Iterator[tuple[Run, View]]:
+    """Yield each run of a job, the oldest first, with its mark: `due` is its scheduled start, `at` the actual one."""
     earlier: Run | None = None
-    for run in job.recent_runs:
+    for run in runs:
         is_another_try = earlier and earlier.outcome in PUT_OFF and earlier.schedule_at == run.schedule_at
         due = (is_another_try and earlier and earlier.until) or run.schedule_at
         yield run, _mark(run, due, timezone)

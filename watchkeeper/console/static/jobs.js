@@ -8,7 +8,7 @@ import { go, read } from "./route.js";
 const ASKED = ["status", "type", "q", "sort", "page"];
 const ALWAYS = ["all", "failed", "pending", "running", "paused", "completed", "cancelled"];
 const STATES = ["all", "failed", "late", "stuck", "waiting", "unreadable", "pending", "running", "paused", "completed", "cancelled"];
-const COMMANDS = { retry: "Retry", resume: "Resume", pause: "Pause", cancel: "Cancel" };
+const COMMANDS = { run: "Run now", retry: "Retry", resume: "Resume", pause: "Pause", cancel: "Cancel" };
 const PAUSE = 250; // milliseconds after the last key
 let about;
 let refresh;
@@ -109,7 +109,7 @@ function showSort(sort) {
   }
 }
 
-function row({ id, title, type, status, schedule, ready_at, next, ran_at, ran, attempts, lease_until, queue, queued_at, error }) {
+function row({ id, title, type, status, schedule, ready_at, next, ran_at, ran, attempts, in_a_row, lease_until, queue, queued_at, error }) {
   const open = h("button.name", { "data-focus": `row ${id}`, onclick: () => panel.open(id) }, title);
   const held = queue ? ["handed over ", counting(queued_at), h("small", {}, `waiting in queue ${queue}`)] : ["running", h("small", {}, "lease ends ", counting(lease_until))];
   const coming = ready_at ? [counting(ready_at, next), h("small", {}, next)] : lease_until ? held : ran_at ? ["ran ", counting(ran_at, ran), h("small", {}, ran)] : "–";
@@ -118,7 +118,7 @@ function row({ id, title, type, status, schedule, ready_at, next, ran_at, ran, a
     !about.is_read_only && h("td.pick", {}, box),
     h("td.what", {}, open, h("small", {}, [id, type].filter(Boolean).join(" · ")), error && h("small.problem", {}, error)),
     h("td.wide", {}, schedule), h("td.next", {}, coming),
-    h("td.wide", {}, attempts.startsWith("0") ? h("span.soft", {}, "none") : attempts), h("td", {}, h(`span.status.${queue ? "queued" : status}`, {}, queue ? "waiting" : status)),
+    h("td.wide", {}, !attempts.startsWith("0") ? attempts : in_a_row ? `${in_a_row} in a row` : h("span.soft", {}, "none")), h("td", {}, h(`span.status.${queue ? "queued" : status}`, {}, queue ? "waiting" : status)),
   );
 }
 
@@ -174,6 +174,7 @@ async function command(name, label) {
   const left = Object.entries(refused);
   clear();
   for (const [id] of left) selected.add(id);
+  showSelection();
   const why = left.length ? ` ${left.length} refused it and stay selected, the first because: ${left[0][1]}.` : "";
   $("#many-done").textContent = `${label}: ${done} of ${count} done.${why}`;
   await refresh();

@@ -72,9 +72,9 @@ const figure = ({ name, count, level, says, address }) =>
 function showDay({ day, day_is_partial }) {
   const [good, bad] = ["good", "bad"].map(name => day.reduce((sum, each) => sum + each[name], 0));
   const most = Math.max(...day.map(each => Math.max(each.good, each.bad)), 1);
-  $("#day-note").textContent = good + bad ? `${good} runs succeeded, ${bad} failed${day_is_partial ? ", of the latest 5,000" : ""}` : "No run in the last 24 hours.";
+  $("#day-note").textContent = good + bad ? `${good} runs succeeded, ${bad} failed or were missed${day_is_partial ? ", of the latest 5,000" : ""}` : "No run in the last 24 hours.";
   fill($("#day"), good + bad ? day : [], ({ begin, local, good, bad }) => {
-    const label = `from ${local}: ${good} succeeded, ${bad} failed`;
+    const label = `from ${local}: ${good} succeeded, ${bad} failed or were missed`;
     const [up, down] = [h("i.good"), h("i.bad")];
     up.style.height = `${(Math.sqrt(good / most)) * 100}%`;
     down.style.height = `${(Math.sqrt(bad / most)) * 100}%`;

@@ -13,6 +13,7 @@ let id = "";
 let older = []; // the history, as far as it was read
 let hasMore = false;
 let ranAt; // when the latest of them ended
+let wasPaused = false; // when it was cancelled here
 
 export function start(given, again) {
   [about, refresh] = [given, again];
@@ -26,7 +27,7 @@ export const open = (jobId, run = "") => go({ id: jobId, params: { run } });
 /** Show the job that the address names, or none. */
 export function turnTo(jobId) {
   if (jobId === id) return;
-  [id, older, hasMore, ranAt] = [jobId, [], false, undefined];
+  [id, older, hasMore, ranAt, wasPaused] = [jobId, [], false, undefined, false];
   panel.replaceChildren(id ? h("p.soft", {}, "Loading…") : "");
   if (id && !panel.open) panel.showModal();
   if (!id && panel.open) panel.close();
@@ -79,7 +80,7 @@ function content({ title, problem, status, queue, why, ready_at, next, schedule,
   const table = facts.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]);
   return h("div", {}, head,
     h("p", {}, h(`span.status.${queue ? "queued" : status}`, {}, queue ? "waiting" : status), " ", h("code", {}, id)),
-    h("p.why", {}, why), h("p.soft", {}, schedule, ready_at && [", ", counting(ready_at, next)]), next && h("p.soft", {}, next),
+    h("p.why", {}, why), h("p.soft", {}, schedule, ready_at && [", ", counting(ready_at, next)]),
     !about.is_read_only && h("div.actions", {}, buttons), refusal,
     error && !why.includes(error) && [h("h3", {}, "Error"), h("p.problem", {}, error)],
     h("h3", {}, "Runs"),
@@ -122,7 +123,9 @@ async function readOlder() {
 
 async function command(name) {
   if (name === "delete" && !confirm(`Delete ${id}? Its runs stay in the history.`)) return;
-  await post(`${path()}/${name}`);
+  const { status } = name === "cancel" ? await get(path()) : {};
+  await post(`${path()}/${name}`, name === "undo" ? { is_paused: wasPaused } : {});
+  wasPaused = status === "paused";
   if (name === "delete") panel.close();
   else await refresh();
 }
