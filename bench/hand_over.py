@@ -98,7 +98,7 @@ def billed_hand_over(collection: str, given: dict[str, str]) -> tuple[float, flo
     """Hand over all due jobs and deliver each; return the reads and writes beyond those of an idle tick."""
     cashier = Cashier()
     store = FirestoreStore(CountingClient(cashier), collection)
-    limits, run_limits = settings(given), settings({"CLOUD_RUN_TIMEOUT_SECONDS": "1800"})
+    limits, run_limits = settings(given), settings({"CALL_TIMEOUT_SECONDS": "1800"})
     run_tick(store, handlers(), settings=limits, clock=clock, monotonic=time.monotonic)
     after_tick = cashier.bill
     waiting = [job for job in FirestoreStore(CountingClient(Cashier()), collection).page() if isinstance(job, Job)]

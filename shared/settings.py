@@ -220,7 +220,7 @@ class Settings:
             lookahead=read.seconds("SCHEDULER_LOOKAHEAD_SECONDS", 0, least=0, most=3_000),
             retention=timedelta(days=read.number("SCHEDULER_RETENTION_DAYS", 30, least=1, most=3_650)),
             history=timedelta(days=read.number("SCHEDULER_HISTORY_DAYS", 30, least=0, most=3_650)),
-            function_timeout=read.seconds("CLOUD_RUN_TIMEOUT_SECONDS", 180, least=1, most=3_600),
+            function_timeout=read.seconds("CALL_TIMEOUT_SECONDS", 180, least=1, most=3_600),
             handler_modules=read.words("JOB_HANDLERS"),
             log_level=read.one_of("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
             certs_url=read.parsed("AUTH_CERTS_URL", GOOGLE_CERTS_URL, http_url),

@@ -57,7 +57,7 @@ def running_function(name: str, folder: Path, env: Mapping[str, str]) -> Iterato
     with log.open("wb") as output:
         process = Popen(
             [*command, f"--source={ROOT / 'functions' / name / 'main.py'}"],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "CLOUD_RUN_TIMEOUT_SECONDS": "180", **env},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "CALL_TIMEOUT_SECONDS": "180", **env},
             stdout=output,
             stderr=output,
             start_new_session=True,

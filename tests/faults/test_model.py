@@ -42,7 +42,7 @@ SETTINGS = Settings.from_env(
     {
         "SCHEDULER_LEASE_SECONDS": "60",
         "SCHEDULER_CONCURRENCY": "2",
-        "CLOUD_RUN_TIMEOUT_SECONDS": "600",
+        "CALL_TIMEOUT_SECONDS": "600",
         "TASK_QUEUES": f"agents={QUEUE}",
         "RUN_JOB_URL": "https://run.example",
         "RUN_JOB_CALLER": "tasks@p.example",

@@ -40,7 +40,7 @@ LIMITS = {
     "SCHEDULER_CONCURRENCY": "4",
     "SCHEDULER_TICK_BUDGET_SECONDS": "50",
     "SCHEDULER_LOOKAHEAD_SECONDS": "10",
-    "CLOUD_RUN_TIMEOUT_SECONDS": "180",
+    "CALL_TIMEOUT_SECONDS": "180",
 }
 SETTINGS = Settings.from_env(LIMITS)
 QUEUE = "projects/watchkeeper-local/locations/local/queues/agents"

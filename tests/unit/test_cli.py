@@ -1267,7 +1267,7 @@ def test_a_token_that_proves_chat_and_not_the_app_is_warned_of(run: Terminal) ->
 
 def test_what_is_wrong_is_found_at_once(run: Terminal, job_factory: JobFactory) -> None:
     """Unreadable documents, waiting jobs without a handler and limits that do not fit, each with its remedy."""
-    run.env["CLOUD_RUN_TIMEOUT_SECONDS"] = "60"
+    run.env["CALL_TIMEOUT_SECONDS"] = "60"
     run.put_raw(bad=former("bad"))
     run.put(job_factory("a", "digest"), job_factory("b", "digest"))
 
@@ -1320,7 +1320,7 @@ def test_limits_are_those_that_are_deployed(run: Terminal, monkeypatch: pytest.M
     run.fakes["handlers"] = {"long": Handler(job_type="long", run=print, timeout=timedelta(minutes=58))}
 
     deployed = run("doctor")
-    run.env["CLOUD_RUN_TIMEOUT_SECONDS"] = "180"
+    run.env["CALL_TIMEOUT_SECONDS"] = "180"
 
     assert ("ok", "limits") in findings(deployed)
     assert ("wrong", "limits") in findings(run("doctor"))

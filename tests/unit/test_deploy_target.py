@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from shared.errors import InvalidSettings
-from tests.deploying import FUNCTIONS, url
+from tests.deploying import FUNCTIONS, SETTINGS, url
 from tests.gcloud import PROJECT
 from tests.recorder import Recorder, target_of
 from watchkeeper.deploy.target import deploy_flags, schedule_flags
+
+RESERVED = {"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION", "FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE"}
 
 
 def test_another_region_is_another_address_and_audience(tmp_path: Path) -> None:
@@ -97,3 +99,13 @@ def test_the_number_is_told_to_whom_it_concerns(tmp_path: Path) -> None:
     assert target.environment(chat)["CHAT_AUDIENCE"] == target.number
     assert "AUTH_CALLERS" not in target.environment(chat)
     assert target.environment(chat)["GOOGLE_CLOUD_PROJECT"] == PROJECT
+
+
+def test_no_function_is_told_a_setting_that_the_platform_reserves(tmp_path: Path) -> None:
+    """Cloud Run refuses a deployment that sets one of its own names."""
+    target = target_of(tmp_path / "settings", SETTINGS)
+
+    told = {name for function in target.functions for name in target.environment(function)}
+
+    assert "CALL_TIMEOUT_SECONDS" in told
+    assert not [name for name in told if name in RESERVED or name.startswith(("CLOUD_RUN_", "X_GOOGLE_"))]

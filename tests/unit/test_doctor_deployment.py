@@ -404,7 +404,7 @@ TICK_AUDIENCE = "https://eu-demo.cloudfunctions.net/watchkeeper-tick"
         ),
         pytest.param(
             function("tick", plan(), environmentVariables={}),
-            "was deployed with another AUTH_AUDIENCE, AUTH_CALLERS, CLOUD_RUN_TIMEOUT_SECONDS, GOOGLE_CLOUD_PROJECT, "
+            "was deployed with another AUTH_AUDIENCE, AUTH_CALLERS, CALL_TIMEOUT_SECONDS, GOOGLE_CLOUD_PROJECT, "
             "PUBLIC_URL, RUN_JOB_CALLER, RUN_JOB_URL, TASK_QUEUES",
             id="told-nothing",
         ),

@@ -92,7 +92,7 @@ class World:
             "TASK_QUEUES": f"agents={QUEUE}",
             "RUN_JOB_URL": QUEUES.worker_url,
             "RUN_JOB_CALLER": QUEUES.caller,
-            "CLOUD_RUN_TIMEOUT_SECONDS": "1800",
+            "CALL_TIMEOUT_SECONDS": "1800",
         }
     )
 
@@ -325,7 +325,7 @@ def test_without_its_queue_a_job_runs_in_the_tick(world: World, job_factory: Job
     former = world.tasks.bodies()[0]
     del world.env["TASK_QUEUES"]
     world.handlers["research"] = replace(world.handlers["research"], timeout=29 * MINUTE)
-    world.env["CLOUD_RUN_TIMEOUT_SECONDS"] = "180"
+    world.env["CALL_TIMEOUT_SECONDS"] = "180"
     world.turn(LEASE)
 
     report = world.tick()
@@ -618,7 +618,7 @@ def test_what_timed_out_is_held_until_all_else_is_stored(
 
     world.on("deaf", deaf, timeout=20 * SECOND)
     world.on("log", look, timeout=10 * MINUTE)
-    world.env |= {"CLOUD_RUN_TIMEOUT_SECONDS": "3600", "SCHEDULER_LEASE_SECONDS": "60"}
+    world.env |= {"CALL_TIMEOUT_SECONDS": "3600", "SCHEDULER_LEASE_SECONDS": "60"}
     world.add(job_factory("deaf", job_type="deaf"), job_factory("other"))
     turning(world, monkeypatch)
 

@@ -56,7 +56,7 @@ HAND_OVER = {
     "RUN_JOB_URL": "https://run.example",
     "RUN_JOB_CALLER": "tasks@example.com",
 }
-SETTINGS = Settings.from_env({"CLOUD_RUN_TIMEOUT_SECONDS": "3600", **HAND_OVER})
+SETTINGS = Settings.from_env({"CALL_TIMEOUT_SECONDS": "3600", **HAND_OVER})
 LATE = timedelta(seconds=150)
 
 Entry = dict[str, Any]

@@ -37,7 +37,7 @@ from watchkeeper.session import Session
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 LEASE = timedelta(minutes=5)
-SETTINGS = Settings.from_env({"CLOUD_RUN_TIMEOUT_SECONDS": "600"})
+SETTINGS = Settings.from_env({"CALL_TIMEOUT_SECONDS": "600"})
 GOOD = 5
 
 Place = tuple[str | int, ...]

@@ -110,7 +110,7 @@ class World:
     handlers: dict[str, Handler] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
     is_stopping: bool = False
-    env: dict[str, str] = field(default_factory=lambda: {"CLOUD_RUN_TIMEOUT_SECONDS": "3600"})
+    env: dict[str, str] = field(default_factory=lambda: {"CALL_TIMEOUT_SECONDS": "3600"})
 
     def on(self, job_type: str, run: Callable[[Payload, Context], object], **options: Any) -> None:
         """Register a handler; each run is noted by its execution key."""
@@ -792,7 +792,7 @@ def test_the_budget_is_not_spent_by_a_clock_that_is_put_forward(
 def test_limits_that_do_not_fit_are_refused_at_start() -> None:
     """Budget, longest handler and ten seconds must fit into the function's timeout; the error names all."""
     handlers: Handlers = {"long": Handler(job_type="long", run=do_nothing, timeout=timedelta(seconds=121))}
-    settings = Settings.from_env({"CLOUD_RUN_TIMEOUT_SECONDS": "180"})
+    settings = Settings.from_env({"CALL_TIMEOUT_SECONDS": "180"})
 
     with pytest.raises(InvalidSettings, match=r"\(50\).*long.*\(121\).*180 s"):
         check_limits(settings, handlers)
@@ -1472,7 +1472,7 @@ def test_results_that_cannot_be_stored_fail_the_tick_in_time(
         world.clock.turn(30 * SECOND)
         return [Unknown("away") for _ in changes]
 
-    world.env["CLOUD_RUN_TIMEOUT_SECONDS"] = "180"
+    world.env["CALL_TIMEOUT_SECONDS"] = "180"
     world.store.answer = away_for_finishes
     world.add(job_factory(at=now))
 

@@ -39,7 +39,7 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 LEASE = timedelta(seconds=300)
-SETTINGS = Settings.from_env({"CLOUD_RUN_TIMEOUT_SECONDS": "300"})
+SETTINGS = Settings.from_env({"CALL_TIMEOUT_SECONDS": "300"})
 
 
 class Clock:

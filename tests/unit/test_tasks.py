@@ -53,7 +53,7 @@ class World:
                 "RUN_JOB_URL": worker.url("/"),
                 "RUN_JOB_CALLER": CALLER,
                 "TASKS_API_ENDPOINT": self.fake.url,
-                "CLOUD_RUN_TIMEOUT_SECONDS": "1800",
+                "CALL_TIMEOUT_SECONDS": "1800",
             }
         )
         self.tasks = Tasks(self.settings.queues)

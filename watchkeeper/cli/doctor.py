@@ -177,7 +177,7 @@ def _limits(session: Session, handlers: Handlers) -> Finding:
     """Judge the limits by the timeout of the tick in functions.toml, which it is deployed with, unless one is set."""
     try:
         settings = session.settings
-        if not session.env.get("CLOUD_RUN_TIMEOUT_SECONDS"):
+        if not session.env.get("CALL_TIMEOUT_SECONDS"):
             tick = next(function for function in read_functions({}) if function.name == "tick")
             settings = replace(settings, function_timeout=tick.timeout)
         check_limits(settings, handlers)

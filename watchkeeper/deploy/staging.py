@@ -149,7 +149,7 @@ def try_import(function: Function, folder: Path, env: Mapping[str, str]) -> None
 
     The packages are those of this environment. Raises StagingFailed, which says what the import said.
     """
-    deployed = {"K_SERVICE": function.name, "CLOUD_RUN_TIMEOUT_SECONDS": f"{function.timeout.total_seconds():.0f}"}
+    deployed = {"K_SERVICE": function.name, "CALL_TIMEOUT_SECONDS": f"{function.timeout.total_seconds():.0f}"}
     try_import_from(INSTALLED, function, folder.resolve(), {"PATH": os.defpath, **env, **deployed})
 
 

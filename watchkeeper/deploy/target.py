@@ -147,7 +147,7 @@ class Target:
         env = {
             **function.passed_on(self.settings),
             "GOOGLE_CLOUD_PROJECT": self.project,
-            "CLOUD_RUN_TIMEOUT_SECONDS": _seconds(function).removesuffix("s"),
+            "CALL_TIMEOUT_SECONDS": _seconds(function).removesuffix("s"),
             "AUTH_AUDIENCE": self.url(function),
             "AUTH_CALLERS": self.caller(function),
         }

@@ -184,7 +184,7 @@ class FunctionProcess:
             # gunicorn has a control socket, else in the home folder, where the functions would fight for one name. The
             # path is short, since that of a socket is bounded.
             "XDG_RUNTIME_DIR": str(self._runtime),
-            "CLOUD_RUN_TIMEOUT_SECONDS": f"{self.function.timeout.total_seconds():.0f}",
+            "CALL_TIMEOUT_SECONDS": f"{self.function.timeout.total_seconds():.0f}",
         }
 
     def _path(self, folder: Path) -> list[str]:
