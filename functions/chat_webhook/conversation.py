@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from job_words import Command, is_reminder, matching, nearest_clock, read_comman
 from markup import readable
 from orders import NotUnderstood, Order, When, order_of
 from shared.errors import InvalidInput
-from shared.handlers.agent import ASKER, AgentContext, Proposal
+from shared.handlers.agent import ASKER, AgentContext, Proposal, in_parts
 from shared.handlers.asking import Action, ActionKind, clicked, told
 from shared.handlers.proposal import first_run, unpacked
 from shared.jobs import AlreadyScheduled, Jobs, UnknownJob
@@ -528,7 +528,9 @@ class Conversation:
         answer = ask_agent(self.agent, text, context, open_jobs=self.jobs, limit=self.agent_limit)
         match answer:
             case Message():
-                return Reply(message=self.cards.routed(answer.content), replaces=answer.replaces)
+                first, *rest = in_parts(self.cards.routed(answer.content))
+                self._post_rest(rest, job_id, asked_at)
+                return Reply(message=first, replaces=answer.replaces)
             case Proposal():
                 return self._propose(answer, self.timezone, self._new_id(f"proposal {text}"), self._asker, phrase=text)
             case PutOff():
@@ -537,6 +539,19 @@ class Conversation:
             case Failed():
                 return says(SORRY.format(self.trace_id))
         return None
+
+    def _post_rest(self, parts: Sequence[Mapping[str, Any]], job_id: str, asked_at: datetime) -> None:
+        """Let jobs post what does not fit into a reply; one runs after another, in the order of their times."""
+        for number, part in enumerate(parts, 2):
+            with suppress(AlreadyScheduled):  # by the same event, which was delivered twice
+                self.jobs().schedule(
+                    "chat_message",
+                    {**part, **self._place},
+                    id=f"{job_id}-{number}",
+                    at=asked_at + timedelta(microseconds=number),
+                    space=self.event.space,
+                    by=self._by,
+                )
 
     def _context(self, key: str, action: Action | None) -> AgentContext:
         event = self.event

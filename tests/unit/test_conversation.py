@@ -1554,6 +1554,29 @@ def test_the_agent_may_answer_with_a_card(chat: Chat) -> None:
     assert words_of(chat.say("hello")) == "A card"
 
 
+def long_winded(text: str, context: AgentContext) -> str:
+    """Say more than fits into two messages."""
+    return "\n\n".join(f"{number}: {'word ' * 1000}" for number in range(15))
+
+
+def test_a_long_answer_goes_on_in_messages_of_jobs(chat: Chat) -> None:
+    """In the thread, in order, each once; nothing of it is left out."""
+    chat.agent = f"{AGENT}:long_winded"
+
+    first = chat.say("tell me all", name="M")
+    chat.say("tell me all", name="M")
+
+    rest = sorted(chat.all(), key=lambda job: job.schedule_at)
+    texts = [message_of(first)["text"], *(job.payload["text"] for job in rest)]
+    assert [job.job_type for job in rest] == ["chat_message"] * 2
+    assert {(job.payload["thread"], job.created_by) for job in rest} == {(THREAD, "chat:ada@example.com")}
+    assert [number for text in texts for number in re.findall(r"\d+(?=:)", text)] == [
+        str(number) for number in range(15)
+    ]
+    for job in rest:
+        check_payload(load_handlers(()), job.job_type, job.payload)
+
+
 def test_an_agent_with_nothing_to_say_gets_no_apology(chat: Chat) -> None:
     """There is no reply, and no error."""
     chat.agent = f"{AGENT}:mute"
