@@ -1192,6 +1192,29 @@ def test_a_command_of_the_agent_can_be_tried_by_its_id(room: Room, webhook: Webh
     assert (event.unknown_command, event.text) == ("101", "/101 --force")
 
 
+def test_a_message_action_can_be_tried(room: Room, webhook: Webhook, person: Person) -> None:
+    """On any message; the function gets it as the message of somebody, not as what this person wrote."""
+    room.say("the build is red", person=person)
+    webhook.reply = reply_of(person, {"text": "Noted"})
+
+    room.act(room.messages()[0]["name"], 101, person=person)
+    event = parse_event(webhook.events[1])
+
+    assert (event.unknown_command, event.is_message_action, event.text) == ("101", True, "")
+    assert event.source["text"] == "the build is red"
+    assert len({message["thread"] for message in room.messages()}) == 1
+    with pytest.raises(InvalidInput, match="no longer exists"):
+        room.act("spaces/console/messages/C9", 101, person=person)
+
+
+def test_a_message_action_needs_its_number(system: System) -> None:
+    """As the app's configuration has it."""
+    answer = post(system, "/api/chat/act", {"message": "x", "number": "x", "generation": "classic"})
+
+    assert answer.status_code == 422
+    assert "a number from 1 to 9999" in answer.get_json()["error"]
+
+
 def test_a_reply_stands_in_the_thread(room: Room, webhook: Webhook, person: Person) -> None:
     """The next message in that thread as well."""
     webhook.reply = reply_of(person, {"text": "You said: hello"})

@@ -7,6 +7,7 @@ other origins, and for other host names (DNS rebinding), are refused.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -96,6 +97,7 @@ def create_console(system: System, *, token: str = "") -> flask.Flask:
         ("POST", "/api/call/<function>", console.call),
         ("POST", "/api/chat/say", console.say),
         ("POST", "/api/chat/tap", console.tap),
+        ("POST", "/api/chat/act", console.act),
     ):
         app.add_url_rule(rule, f"{method} {rule}", answer, methods=[method])
     app.before_request(lambda: _refuse(flask.request, token, is_read_only=system.is_read_only))
@@ -316,6 +318,14 @@ class _Console:
         message, in_dialog = str(body.get("message")), body.get("in_dialog") is True
         dialog = self._open_room().tap(message, action, inputs, person=_person(body), in_dialog=in_dialog)
         return {"messages": self._open_room().messages(), "dialog": dialog}
+
+    def act(self) -> Answer:
+        body = _body()
+        number = str(body.get("number", "")).strip()
+        if not re.fullmatch("[1-9][0-9]{0,3}", number):
+            raise InvalidInput("a message action has a number from 1 to 9999, its id in the app's configuration")
+        self._open_room().act(str(body.get("message")), int(number), person=_person(body))
+        return self.chat()
 
     def _open_room(self) -> Room:
         if self._room is None:

@@ -91,6 +91,15 @@ class Person:
         named = {"actionMethodName": action.get("function"), "parameters": pairs}
         return event | {"action": named, "space": message["space"], "thread": message["thread"], **dialog}
 
+    def acts(self, message: Message, number: int, now: datetime, timezone: str) -> Event:
+        """Return the event of a message action: a command that is chosen for a message, whoever wrote it."""
+        metadata = {"appCommandId": number, "appCommandType": "MESSAGE_ACTION"}
+        if self.is_add_on:
+            payload = {"space": message["space"], "message": message, "appCommandMetadata": metadata}
+            return self._add_on(now, timezone, {}, appCommandPayload={**payload, "isDialogEvent": False})
+        about = {"message": message, "appCommandMetadata": metadata, "isDialogEvent": False}
+        return {"type": "APP_COMMAND", **about, **self._around(now, timezone)}
+
     def _around(self, now: datetime, timezone: str) -> Event:
         common = {"userLocale": "en", "hostApp": "CHAT", "timeZone": _zone(now, timezone)}
         return {"eventTime": iso(now), "user": self.user(), "space": _space(SPACE), "common": common}
@@ -161,6 +170,14 @@ class Room:
         if not is_dialog:
             self._handle(reply, person, message)
         return card({"card": shown}) if shown else None
+
+    def act(self, name: str, number: int, *, person: Person) -> None:
+        """Choose a message action for a message. Raises InvalidInput if the message is gone."""
+        found = self._all().get(name)
+        if found is None:
+            raise InvalidInput("this message no longer exists")
+        message = {"space": _space(SPACE), "thread": {}, **found}
+        self._handle(self._ask(person.acts(message, number, self._clock(), self._timezone)), person, message)
 
     def messages(self) -> list[Message]:
         """Return the latest messages in order, as the page shows them."""

@@ -46,6 +46,11 @@ function open(shown, about) {
   if (!dialog.open) dialog.showModal();
 }
 
+function act(button, message) {
+  const number = prompt("The id of the message action in the app's configuration, such as 101");
+  if (number) send(button, "act", { message, number });
+}
+
 function reply(to, words = "") {
   thread = to;
   $("#in-thread").hidden = !to;
@@ -87,6 +92,7 @@ function message({ name, who, is_app, is_private, elsewhere, at, text, cards, fa
   const body = h("div.said", {},
     h("p.by", {}, h("strong", {}, who), " ", counting(at, at), is_private && " · only you see this", elsewhere && ` · in ${elsewhere}`),
     text.length > 0 && h("p.text", {}, text.map(piece)), failure && h("p.problem", {}, failure),
+    !is_app && h("button.quiet.act", { title: "Choose a message action of the app for this message", onclick: event => act(event.target, name) }, "Action"),
   );
   for (const shown of cards) body.append(card(shown, name));
   return h(is_app ? "div.message.app" : "div.message", {}, h("span.face", { "aria-hidden": "true" }, who.slice(0, 1)), body);
