@@ -108,7 +108,7 @@ def test_where_the_token_may_be_in_the_body_nothing_else_is_looked_at(
 
     assert 900_000 < len(body) < 1024 * 1024
     assert response.status_code == 401
-    assert called == {"identity_token", "_text", "_object", "_sound"}
+    assert called == {"identity_token", "text_in", "_object", "_sound"}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'"x"', b"1"])
