@@ -10,6 +10,7 @@ from tests.gcloud import NUMBER, PROJECT
 from watchkeeper.deploy.command import main
 from watchkeeper.deploy.functions_table import Function
 from watchkeeper.deploy.gcloud import Ended, Gcloud
+from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.target import Target, read_target
 from watchkeeper.deploy.work import Work
 
@@ -70,7 +71,8 @@ class Recorder:
 
     def work(self, target: Target, folder: Path) -> Work:
         """Return work on a target that this gcloud does."""
-        gcloud = Gcloud(target.project, execute=self, is_dry_run=False)
+        patience = Patience(sleep=self.pauses.append, clock=self.clock)
+        gcloud = Gcloud(target.project, execute=self, is_dry_run=False, patience=patience)
         return Work(target=target, gcloud=gcloud, folder=folder, sleep=self.pauses.append)
 
     def run(
@@ -78,7 +80,12 @@ class Recorder:
     ) -> int:
         """Run deploy_functions.sh, and return its exit code."""
         env = {"PATH": str(installed(settings.parent))}
-        return main([*words, *place, "--settings", str(settings)], env=env, execute=self, sleep=self.pauses.append)
+        line = [*words, *place, "--settings", str(settings)]
+        return main(line, env=env, execute=self, sleep=self.pauses.append, clock=self.clock)
+
+    def clock(self) -> float:
+        """Return the seconds that were waited in all: commands take no time."""
+        return sum(self.pauses)
 
 
 def installed(folder: Path) -> Path:

@@ -15,7 +15,8 @@ from tests.gcloud import NUMBER, PROJECT
 from tests.monitored import ALERTS, DASHBOARD, LATE, METRICS, applied, read
 from watchkeeper.deploy import monitoring
 from watchkeeper.deploy.gcloud import Gcloud, execute
-from watchkeeper.deploy.monitoring import ALERT_PAUSE, apply_alerts
+from watchkeeper.deploy.monitoring import apply_alerts
+from watchkeeper.deploy.patience import PAUSES, Patience
 from watchkeeper.deploy.target import read_target
 from watchkeeper.deploy.work import Work
 
@@ -46,11 +47,12 @@ def test_an_alert_on_a_new_metric_is_tried_again(
     monkeypatch.setattr(monitoring, "FOLDER", only)  # each of the others is one more start of gcloud
     pauses: list[float] = []
     target = read_target(project=PROJECT, region=REGION, number=NUMBER, only=(), file=deployed.settings)
-    gcloud = Gcloud(PROJECT, execute=execute, is_dry_run=False)
+    patience = Patience(sleep=pauses.append, clock=lambda: sum(pauses))
+    gcloud = Gcloud(PROJECT, execute=execute, is_dry_run=False, patience=patience)
 
     apply_alerts(Work(target=target, gcloud=gcloud, folder=deployed.folder, sleep=pauses.append))
 
     said = capfd.readouterr()
-    assert pauses == [ALERT_PAUSE] * 2
-    assert said.err.count("Cannot find metric(s)") == said.out.count("trying again in 120 s\n") == 2
+    assert pauses == [*PAUSES[:2]]
+    assert said.err.count("Cannot find metric(s)") == said.err.count("trying again in") == 2
     assert [each["displayName"] for each in cloud.within(ALERTS)] == [LATE]

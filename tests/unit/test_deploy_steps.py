@@ -168,7 +168,7 @@ def test_gmail_may_publish_to_its_topic(gcloud: Recorder, work: Work) -> None:
 
 def test_setup_lets_callers_call_what_is_deployed(gcloud: Recorder, work: Work) -> None:
     """And nothing else: without a function there is nothing to call."""
-    gcloud.answers["functions describe watchkeeper-tick"] = shown("ACTIVE")
+    gcloud.answers["run services describe watchkeeper-tick"] = shown("watchkeeper-tick")
 
     setup.allow_callers(work)
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,9 +16,10 @@ from shared.errors import WatchkeeperError
 from shared.settings import PROJECT_FOLDER
 from watchkeeper.deploy.command_line import USAGE, CommandLine, HelpWanted, Misused, read_command_line
 from watchkeeper.deploy.gcloud import Execute, Gcloud, GcloudFailed, StepFailed, execute
+from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.progress import Progress
 from watchkeeper.deploy.signals import Interrupted, raised
-from watchkeeper.deploy.steps import steps_of
+from watchkeeper.deploy.steps import ALL, steps_of
 from watchkeeper.deploy.target import UNKNOWN_NUMBER, Target, read_target
 from watchkeeper.deploy.work import Work
 
@@ -30,6 +32,7 @@ def main(
     env: Mapping[str, str] = os.environ,
     execute: Execute = execute,
     sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> int:
     """Run the command, and return its exit code; minus the number of a signal that ended it."""
     try:
@@ -41,7 +44,8 @@ def main(
         click.echo(f"error: {exc}; see --help", err=True)
         return 2
     progress = Progress([])
-    code = _attempt(lambda: _run(line, env, execute, sleep, progress))
+    patience = Patience(sleep=sleep, clock=clock, is_terminal=sys.stderr.isatty())
+    code = _attempt(lambda: _run(line, env, execute, patience, progress))
     if not progress.is_complete:
         with suppress(OSError):  # nobody reads it
             commands = "".join(f"  {command}\n" for command in progress.commands(line, SCRIPT))
@@ -67,16 +71,18 @@ def _run(
     line: CommandLine,
     env: Mapping[str, str],
     execute: Execute,
-    sleep: Callable[[float], None],
+    patience: Patience,
     progress: Progress,
 ) -> None:
     line.settings = _find_settings(line.settings, Path(env.get("CALLED_FROM", ".")))
     if not line.is_dry_run and not shutil.which("gcloud", path=env.get("PATH")):
         raise StepFailed("gcloud is not installed: https://cloud.google.com/sdk/docs/install")
-    gcloud = Gcloud(line.project, execute=execute, is_dry_run=line.is_dry_run)
+    # What operates asks about a deployment that is there: nothing was made or granted just now.
+    may_wait = patience if line.verb in (*ALL, "all") else None
+    gcloud = Gcloud(line.project, execute=execute, is_dry_run=line.is_dry_run, patience=may_wait)
     target = _prepared(line, gcloud)
     with TemporaryDirectory() as folder:
-        work = Work(target=target, gcloud=gcloud, folder=Path(folder), sleep=sleep)
+        work = Work(target=target, gcloud=gcloud, folder=Path(folder), sleep=patience.sleep)
         progress.steps = steps_of(line.verb, work)
         if not progress.steps:
             raise StepFailed(

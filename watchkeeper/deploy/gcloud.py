@@ -4,14 +4,18 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from subprocess import PIPE, Popen
 from typing import NamedTuple, Protocol
 
 import click
 
 from shared.errors import WatchkeeperError
+from watchkeeper.deploy.patience import Patience, Waiting, passing
 
-_NOT_FOUND = re.compile(r"NOT_FOUND|not found|\[404\]", re.IGNORECASE)
+_NOT_FOUND = re.compile(r"NOT_FOUND|not found|Cannot find service|\[404\]", re.IGNORECASE)
+
+_EXISTS = re.compile(r"ALREADY_EXISTS|already exists", re.IGNORECASE)
 
 
 class StepFailed(WatchkeeperError):
@@ -23,7 +27,7 @@ class GcloudFailed(StepFailed):
 
 
 class Ended(NamedTuple):
-    """The end of a command: its exit code and, where that was captured, what it wrote."""
+    """The end of a command: its exit code, its errors and, where that was captured, its output."""
 
     code: int
     output: bytes = b""
@@ -34,47 +38,57 @@ class Execute(Protocol):
     """Runs a command; tests record it instead."""
 
     def __call__(self, command: Sequence[str], *, stdin: bytes | None, is_captured: bool) -> Ended:
-        """Run it to its end, with `stdin` or ours. What is not captured goes to the terminal."""
+        """Run it to its end, with `stdin` or ours. What is not captured goes to the terminal; its errors do both."""
         ...
 
 
 def execute(command: Sequence[str], *, stdin: bytes | None, is_captured: bool) -> Ended:
     """Run a command. An exception, such as that of a signal, ends it first."""
-    pipe = PIPE if is_captured else None
     # Nothing is to wait for an answer that nobody gives.
     env = {**os.environ, "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"}
-    with Popen(command, stdin=None if stdin is None else PIPE, stdout=pipe, stderr=pipe, env=env) as process:
+    output = PIPE if is_captured else None
+    with Popen(command, stdin=None if stdin is None else PIPE, stdout=output, stderr=PIPE, env=env) as process:
         try:
-            output, errors = process.communicate(stdin)
+            written, errors = process.communicate(stdin) if is_captured else (b"", _shown(process, stdin))
         except BaseException:
             process.terminate()
             raise
-    return Ended(process.returncode, output or b"", (errors or b"").decode(errors="replace"))
+    return Ended(process.returncode, written, errors.decode(errors="replace"))
+
+
+def _shown(process: Popen[bytes], stdin: bytes | None) -> bytes:
+    """Return what a command writes as its errors, each part of which is shown as it comes."""
+    if process.stdin is not None:
+        with suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(stdin or b"")
+    assert process.stderr is not None
+    parts = []
+    while part := os.read(process.stderr.fileno(), 4096):
+        parts.append(part)
+        click.echo(part, nl=False, err=True)
+    return b"".join(parts)
 
 
 class Gcloud:
-    """gcloud on one project."""
+    """gcloud on one project. With `patience` it tries again what is refused and passes by itself."""
 
-    def __init__(self, project: str, *, execute: Execute, is_dry_run: bool) -> None:
+    def __init__(self, project: str, *, execute: Execute, is_dry_run: bool, patience: Patience | None = None) -> None:
         self.is_dry_run = is_dry_run
         self._project = project
         self._execute = execute
+        self._patience = patience
 
     def run(self, *words: str, stdin: bytes | None = None) -> None:
-        """Run a command that changes something. Raises GcloudFailed."""
-        if self._end(words, stdin=stdin, is_captured=False).code:
+        """Run a command that changes something. Raises GcloudFailed, and StillRefused after a wait in vain."""
+        if self._patiently(words, stdin=stdin, is_question=False).code:
             raise GcloudFailed
 
-    def try_run(self, *words: str) -> Ended:
-        """Run a command that changes something, show what it wrote, and return its end, whatever that is."""
-        ended = self._end(words, is_captured=True)
-        click.echo(ended.output, nl=False)
-        click.echo(ended.errors, nl=False, err=True)
-        return ended
-
     def look(self, *words: str) -> str | None:
-        """Return what a question shows, None for what is not there; in a dry run nothing is. Raises StepFailed."""
-        ended = self._end(words, is_captured=True)
+        """Return what a question shows, None for what is not there; in a dry run nothing is.
+
+        Raises StepFailed, and StillRefused after a wait in vain.
+        """
+        ended = self._patiently(words, is_question=True)
         if self.is_dry_run:
             return None
         if ended.code == 0:
@@ -87,6 +101,21 @@ class Gcloud:
     def ask(self, *words: str) -> Ended:
         """Return how a question ends that may be refused. A dry run does not print it."""
         return Ended(1) if self.is_dry_run else self._end(words, is_captured=True)
+
+    def _patiently(self, words: Sequence[str], *, is_question: bool, stdin: bytes | None = None) -> Ended:
+        """Return how a command ends, which is run again while its refusal passes by itself. Raises StillRefused."""
+        waiting = Waiting(self._patience) if self._patience else None
+        is_again = False
+        while (ended := self._end(words, is_captured=is_question, stdin=stdin)).code and waiting:
+            # The refusal may have come after the change, as when the answer was lost.
+            if is_again and "create" in words and _EXISTS.search(ended.errors):
+                return Ended(0)
+            refusal = passing(ended.errors, is_question=is_question)
+            if refusal is None:
+                break
+            waiting.wait_for(refusal)
+            is_again = True
+        return ended
 
     def _end(self, words: Sequence[str], *, is_captured: bool, stdin: bytes | None = None) -> Ended:
         command = ["gcloud", *words, f"--project={self._project}"]

@@ -1,7 +1,6 @@
 """The steps of monitoring: the metrics, dashboard and alerts of the folder monitoring/, with placeholders filled in."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -9,13 +8,10 @@ from typing import NamedTuple
 import click
 
 from shared.settings import PROJECT_FOLDER
-from watchkeeper.deploy.gcloud import GcloudFailed, StepFailed
 from watchkeeper.deploy.work import Work
 
 FOLDER = PROJECT_FOLDER / "monitoring"
-ALERT_TRIES = 5  # after the first, for all alerts together
-ALERT_PAUSE = 120  # seconds
-_NEW_METRIC = re.compile(r"Cannot find metric|metric referenced by the provided filter is unknown")
+USAGE_ERROR = 2  # how gcloud ends upon a command that it does not know
 
 
 class AlertPolicy(NamedTuple):
@@ -55,16 +51,24 @@ def apply_dashboard(work: Work) -> None:
 def apply_alerts(work: Work) -> None:
     """Create or update each alert. Google chooses the name of a policy, so it is found again by its title."""
     shows = "(name,displayName,enabled,notificationChannels.list(),userLabels.list())"
-    found = work.gcloud.look("alpha", "monitoring", "policies", "list", f'--format=value[separator="|"]{shows}') or ""
+    policies = _policies(work)
+    found = work.gcloud.look(*policies, "list", f'--format=value[separator="|"]{shows}') or ""
     there = [AlertPolicy(*line.split("|", 4)) for line in found.splitlines()]
     work.note("or update, where a policy is there")
-    tries = iter(range(ALERT_TRIES))
     for path in _filled(work, "alert-*.json"):
         title = json.loads(path.read_text(encoding="utf-8"))["displayName"]
         same = [policy for policy in there if policy.title == title]
         if len(same) > 1:
             click.echo(f'there is more than one alert policy "{title}"; {same[0].name} is brought up to date')
-        _apply_alert(work, title, (*_change(same), f"--policy-from-file={path}"), tries)
+        # On a metric it is refused until the metric has become known, which takes up to ten minutes.
+        work.gcloud.run(*policies, *_change(same), f"--policy-from-file={path}", "--format=none")
+
+
+def _policies(work: Work) -> tuple[str, ...]:
+    """Return what this gcloud calls alert policies: they are general since December 2025, and were alpha before."""
+    general = ("monitoring", "policies")
+    is_unknown = work.gcloud.ask(*general, "list", "--limit=1", "--format=value(name)").code == USAGE_ERROR
+    return ("alpha", *general) if is_unknown else general
 
 
 def _change(same: list[AlertPolicy]) -> tuple[str, ...]:
@@ -76,17 +80,6 @@ def _change(same: list[AlertPolicy]) -> tuple[str, ...]:
         *("update", policy.name, "--no-enabled" if policy.enabled == "False" else "--enabled"),
         *(f"--set-notification-channels={policy.channels}", f"--update-user-labels={policy.labels}"),
     )
-
-
-def _apply_alert(work: Work, title: str, change: tuple[str, ...], tries: Iterator[int]) -> None:
-    """Apply an alert. On a metric it is refused until the metric has become known, which takes up to ten minutes."""
-    while (ended := work.gcloud.try_run("alpha", "monitoring", "policies", *change, "--format=none")).code:
-        if not _NEW_METRIC.search(ended.errors):
-            raise GcloudFailed
-        if next(tries, None) is None:
-            raise StepFailed(f'the metrics of "{title}" are not known yet; go on in some minutes')
-        click.echo(f'the metrics of "{title}" are new; trying again in {ALERT_PAUSE} s')
-        work.sleep(ALERT_PAUSE)
 
 
 def _filled(work: Work, pattern: str) -> Iterator[Path]:

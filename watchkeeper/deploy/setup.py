@@ -105,7 +105,9 @@ def make_topics(work: Work) -> None:
 def allow_callers(work: Work) -> None:
     """Let its caller call each function that is deployed already."""
     for function in work.target.functions:
-        if work.describe_function(function, "(state)") is not None:
+        # A function whose first build failed is there, and has no service that somebody could call.
+        service = ("run", "services", "describe", work.target.service(function), work.region)
+        if work.gcloud.look(*service, "--format=value(metadata.name)") is not None:
             allow_caller(work, function)
 
 
@@ -126,13 +128,14 @@ def grant(work: Work, *kind: str, on: str, wanted: Sequence[tuple[str, str]], at
             work.gcloud.run(*kind, "add-iam-policy-binding", on, *flags)
 
 
+# Grants come early: they count minutes later, and the database is made in the meantime.
 SETUP = {
     "apis": enable_apis,
-    "firestore": make_database,
     "accounts": make_accounts,
     "roles": grant_roles,
-    "queues": make_queues,
     "secrets": keep_secrets,
+    "firestore": make_database,
+    "queues": make_queues,
     "topics": make_topics,
     "callers": allow_callers,
 }

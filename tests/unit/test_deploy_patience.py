@@ -1,0 +1,193 @@
+"""What a new project refuses at first: it is waited for, at every step, and given up with the one remedy."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.deploying import SETTINGS
+from tests.gcloud import NUMBER, PROJECT
+from tests.recorder import MISSING, QUESTIONS, Recorder, refused, shown, target_of
+from watchkeeper.deploy.gcloud import Ended, execute
+from watchkeeper.deploy.patience import LIMIT, Patience, StillRefused, passing
+from watchkeeper.deploy.steps import steps_of
+
+# As Google words them, by what a run does about those that stay.
+API = "PERMISSION_DENIED: Cloud Firestore API has not been used in project 1 before or it is disabled."
+FAULTS = {
+    API: "enables the APIs",
+    "INVALID_ARGUMENT: Service account tick@p.iam.gserviceaccount.com does not exist.": "whether it is there",
+    "NOT_FOUND: Unknown service account": "whether it is there",
+    "HTTPError 409: There were concurrent policy changes. Please retry.": "another deployment",
+    "ABORTED: The operation was aborted.": "another deployment",
+    "ResponseError: status=[Code=409], message=[unable to queue the operation]": "another deployment",
+    "RESOURCE_EXHAUSTED: Quota exceeded for quota metric 'Write requests'": "quota",
+    "UNAVAILABLE: The service is currently unavailable.": "status.cloud.google.com",
+    "Permission denied on secret: projects/1/secrets/a for Revision service account x": "which grants it",
+    "Build failed: failed to Fetch: Access to bucket gcf-v2-sources-1-us-central1 denied.": "which grants them",
+    "Unable to retrieve the repository metadata for projects/p/repositories/gcf-artifacts.": "artifactregistry.reader",
+    "INVALID_ARGUMENT: Cannot find metric(s) that match type.": "some minutes",
+}
+ASKED_TOO = (API, *(fault for fault in FAULTS if fault.startswith(("RESOURCE_EXHAUSTED", "UNAVAILABLE"))))
+
+
+@dataclass
+class NewProject(Recorder):
+    """A project in which every command is refused so many times, for the same reason, before it is taken."""
+
+    fault: str = ""
+    times: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
+
+    def __call__(self, command: Sequence[str], *, stdin: bytes | None, is_captured: bool) -> Ended:
+        words = " ".join(command)
+        is_refused = self.fault in ASKED_TOO or not QUESTIONS.intersection(command)
+        # What may be refused for good is not waited for.
+        if is_refused and not {"--limit=1", "access"}.intersection(command):
+            self.refusals.setdefault(words, 0)
+            if self.refusals[words] < self.times:
+                self.refusals[words] += 1
+                self.commands.append([*command[1:]])
+                return refused(self.fault)
+        return super().__call__(command, stdin=stdin, is_captured=is_captured)
+
+
+def deploy(gcloud: Recorder, folder: Path) -> None:
+    """Take every step of `all` but the staging, which calls nothing."""
+    gcloud.answers["tasks queues describe"] = [MISSING, shown("RUNNING")]
+    work = gcloud.work(target_of(folder / "production.env", SETTINGS), folder)
+    for step in steps_of("all", work):
+        if not step.title.startswith("stage"):
+            step.do()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_refusal_that_passes_is_waited_for_at_every_step(tmp_path: Path, fault: str, times: int) -> None:
+    """A first deployment ends well, with the same changes as where nothing is refused."""
+    smooth, new = Recorder(), NewProject(fault=fault, times=times)
+
+    deploy(smooth, tmp_path)
+    deploy(new, tmp_path)
+
+    assert list(dict.fromkeys(new.changes)) == list(dict.fromkeys(smooth.changes))
+    assert set(new.refusals.values()) == {times}
+    assert len(new.pauses) == sum(new.refusals.values())
+
+
+@pytest.mark.parametrize(("fault", "remedy"), FAULTS.items())
+def test_a_refusal_that_stays_is_given_up_with_its_remedy(tmp_path: Path, fault: str, remedy: str) -> None:
+    """After about eight minutes; a new metric takes up to ten."""
+    gcloud = NewProject(fault=fault, times=10**6)
+
+    with pytest.raises(StillRefused, match=remedy) as caught:
+        deploy(gcloud, tmp_path)
+
+    assert str(caught.value).startswith(("waited 8 min for ", "waited 10 min for "))
+    assert sum(gcloud.pauses) in (LIMIT, 600)
+    assert gcloud.pauses[:5] == [5, 10, 20, 40, 60]
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        "PERMISSION_DENIED: Permission 'iam.serviceAccounts.create' denied on resource",
+        "Build failed with status: FAILURE and message: module 'x' has no attribute 'tick'",
+        "INVALID_ARGUMENT: Invalid value at 'schedule'",
+        "HTTPError 409: Database already exists. Please use another database_id",
+        "ALREADY_EXISTS: Requested entity already exists",
+        "NOT_FOUND: it was not found",
+    ],
+)
+@pytest.mark.parametrize("is_question", [True, False])
+def test_what_does_not_pass_is_not_waited_for(errors: str, is_question: bool) -> None:
+    """Waiting would only hide it."""
+    assert passing(errors, is_question=is_question) is None
+
+
+def test_a_change_that_was_made_although_its_answer_was_lost_is_done(tmp_path: Path) -> None:
+    """To create it again is refused, as it is there."""
+    create = "secrets create watchkeeper-airtable-api-key"
+    gcloud = Recorder({create: [refused("UNAVAILABLE"), refused("ALREADY_EXISTS: it exists")]})
+
+    deploy(gcloud, tmp_path)
+
+    assert len(gcloud.pauses) == 1
+
+
+def test_what_only_asks_does_not_wait(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing was made just now, so an API that is off stays off."""
+    (settings := tmp_path / "production.env").write_text(SETTINGS)
+    gcloud = Recorder({"functions describe": refused(API)})
+
+    code = gcloud.run(settings, "status")
+
+    assert (code, gcloud.pauses) == (1, [])
+    assert API in capsys.readouterr().err
+
+
+def test_a_run_that_gives_up_says_why_and_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In CI each pause is a line; the remedy is the only error."""
+    (settings := tmp_path / "production.env").write_text(SETTINGS)
+    gcloud = Recorder({"projects describe": shown(NUMBER), "iam service-accounts create": refused("ABORTED")})
+
+    code = gcloud.run(settings, "setup")
+
+    said = capsys.readouterr().err
+    assert code == 1
+    assert "waiting for another change of the same thing to end; trying again in 5 s\n" in said
+    assert "waiting for another change of the same thing to end (75 s so far); trying again in 60 s\n" in said
+    assert said.count("error: ") == 1
+    assert "error: waited 8 min for another change" in said
+    assert f"setup --project {PROJECT}" in said
+
+
+def test_a_terminal_shows_one_line_that_counts_down(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is cleared at the end."""
+    pauses: list[float] = []
+
+    Patience(sleep=pauses.append, clock=lambda: 0, is_terminal=True).pause(2, "waiting for a role")
+
+    assert pauses == [1, 1]
+    assert capsys.readouterr().err == (
+        "\rwaiting for a role; trying again in 2 s\x1b[K\rwaiting for a role; trying again in 1 s\x1b[K\r\x1b[K"
+    )
+
+
+def test_the_errors_of_a_change_are_shown_and_read(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its output goes to the terminal alone; its stdin arrives."""
+    script = "import sys; print(sys.stdin.read()); sys.stderr.write('ABORTED'); sys.exit(1)"
+
+    ended = execute([sys.executable, "-S", "-c", script], stdin=b"a value", is_captured=False)
+
+    assert ended == Ended(1, b"", "ABORTED")
+    assert capfd.readouterr() == ("a value\n", "ABORTED")
+
+
+def test_after_a_first_build_that_failed_setup_goes_on(tmp_path: Path) -> None:
+    """The function is there, in the state FAILED; there is no service that somebody could call."""
+    (settings := tmp_path / "production.env").write_text(SETTINGS)
+    there = {"projects describe": shown(NUMBER), "functions describe": shown("FAILED")}
+    no_service = refused("(gcloud.run.services.describe) Cannot find service [watchkeeper-tick]")
+    policy = refused("(gcloud.run.services.add-iam-policy-binding) NOT_FOUND: Resource was not found")
+    gcloud = Recorder(
+        {**there, "run services describe": no_service, "run services add-iam-policy-binding": policy},
+    )
+
+    code = gcloud.run(settings, "setup")
+
+    assert code == 0
+    assert "run services add-iam-policy-binding" not in repr(gcloud.changes)
+
+
+def test_the_roles_of_the_builds_are_granted_before_what_takes_long(tmp_path: Path) -> None:
+    """They count only minutes later, so the database is made in the meantime."""
+    gcloud = Recorder()
+
+    deploy(gcloud, tmp_path)
+
+    order = [change.partition(" watchkeeper")[0] for change in gcloud.changes]
+    assert order.index(f"projects add-iam-policy-binding {PROJECT}") < order.index("firestore databases create")
+    assert order.index("secrets add-iam-policy-binding") < order.index("firestore databases create")
