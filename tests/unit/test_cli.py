@@ -986,6 +986,16 @@ def test_a_hyphen_exports_to_standard_output(run: Terminal, tmp_path: Path, monk
     assert not (tmp_path / "-").exists()
 
 
+def test_an_export_holds_all_of_a_job(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+    """The token of its holder too: a backup that is put back while it runs must still know who finishes it."""
+    job = job_factory().claim(now=now, token="t0ken", lease=HOUR, retention=HOUR)
+    run.put(job)
+
+    (exported,) = json.loads(run("jobs", "export", "-").stdout)
+
+    assert exported["lease_token"] == "t0ken"
+
+
 def test_an_export_overwrites_only_when_told(run: Terminal, job_factory: JobFactory, tmp_path: Path) -> None:
     """Without --force a file that exists is left alone; with it the file is replaced, and nothing is left beside it."""
     run.put(job_factory())

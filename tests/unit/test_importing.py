@@ -12,7 +12,7 @@ from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.value import Status
 from shared.store.documents import Unreadable
-from watchkeeper.cli.display import as_object, to_json
+from watchkeeper.cli.display import as_stored, to_json
 from watchkeeper.cli.importing import Conversion
 
 RETENTION = timedelta(days=30)
@@ -66,7 +66,7 @@ def test_an_exported_interval_is_imported_as_it_was(conversion: Conversion, job_
     until = conversion.now + timedelta(days=90)
     job = replace(job_factory(every="6d", until=until, except_dates=dates, **given), extra={"team": "ops"})
 
-    assert conversion.convert(job.id, json.loads(to_json(as_object(job)))) == job
+    assert conversion.convert(job.id, json.loads(to_json(as_stored(job)))) == job
 
 
 # -- jobs of the former system -----------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def test_a_round_trip_keeps_every_field(
     """What was exported comes back as the very same job."""
     job = every_kind(job_factory, now)[kind]
 
-    read_back = conversion.convert(job.id, json.loads(to_json(as_object(job))))
+    read_back = conversion.convert(job.id, json.loads(to_json(as_stored(job))))
 
     assert read_back == job
 
@@ -263,7 +263,7 @@ def test_a_job_that_has_expired_is_kept_once_more(conversion: Conversion, job_fa
     """An old backup is not thrown away by the first write after its import."""
     job = job_factory().cancel(now=conversion.now - 2 * RETENTION, retention=RETENTION)
 
-    read_back = taken(conversion.convert(job.id, as_object(job)))
+    read_back = taken(conversion.convert(job.id, as_stored(job)))
 
     assert read_back == replace(job, expire_at=conversion.now + RETENTION)
 
@@ -274,7 +274,7 @@ def test_a_job_that_has_expired_is_kept_once_more(conversion: Conversion, job_fa
 def test_a_repaired_document_is_taken_up_again(conversion: Conversion, job_factory: JobFactory, now: datetime) -> None:
     """The tick took `ready_at` away and noted why; after repair the job is ready at its time, without the note."""
     job = job_factory(at=now)
-    document = {**as_object(job), "error": "unreadable: payload is no object"}
+    document = {**as_stored(job), "error": "unreadable: payload is no object"}
     del document["ready_at"]
 
     assert conversion.convert(job.id, document) == job
@@ -282,7 +282,7 @@ def test_a_repaired_document_is_taken_up_again(conversion: Conversion, job_facto
 
 def test_an_exported_document_that_was_unreadable_is_judged_again(conversion: Conversion) -> None:
     """Raw documents of the former system are exported as they stand, and can be imported elsewhere."""
-    exported = as_object(Unreadable(id="job", reason="no ready_at", document=former()))
+    exported = as_stored(Unreadable(id="job", reason="no ready_at", document=former()))
 
     assert taken(conversion.convert("job", exported)).ready_at == datetime(2026, 11, 20, 9, tzinfo=UTC)
 

@@ -97,9 +97,15 @@ def tracked(chunks: Sequence[T], what: str) -> Iterable[T]:
 
 def as_object(job: Job | Unreadable) -> dict[str, Any]:
     """Return a job with the fields of the JSON file, but for the holder's token; an unreadable document unchanged."""
-    document = {**to_document(job), "id": job.id}
+    fields = as_stored(job)
     if isinstance(job, Job):
-        document.pop("lease_token", None)
+        fields.pop("lease_token", None)
+    return fields
+
+
+def as_stored(job: Job | Unreadable) -> dict[str, Any]:
+    """Return a job with all fields of the JSON file; an unreadable document unchanged."""
+    document = {**to_document(job), "id": job.id}
     return {name: document[name] for name in ("id", *FIELDS, *document) if name in document}
 
 
@@ -108,18 +114,18 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(value, default=_plain, indent=indent)
 
 
-def json_lines(jobs: Iterable[Job | Unreadable]) -> Iterator[str]:
+def json_lines(objects: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Write a JSON list of jobs in pieces, one job a line."""
     separator = "[\n"
-    for job in jobs:
-        yield separator + to_json(as_object(job))
+    for each in objects:
+        yield separator + to_json(each)
         separator = ",\n"
     yield "[]\n" if separator == "[\n" else "\n]\n"
 
 
 def print_json_list(jobs: Sequence[Job | Unreadable]) -> None:
     """Print a JSON list of jobs."""
-    for piece in json_lines(jobs):
+    for piece in json_lines(map(as_object, jobs)):
         click.echo(piece, nl=False)
     warn_of_unreadable(jobs)
 

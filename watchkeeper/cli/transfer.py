@@ -12,7 +12,7 @@ from shared.errors import InvalidInput, StoreUnavailable, WatchkeeperError
 from shared.store.documents import Unreadable
 from shared.store.private_files import create_private
 from shared.store.protocol import Change, Lost, Outcome, Store, Unknown, Won
-from watchkeeper.cli.display import json_lines, print_json_list, print_table, tracked, warn_of_unreadable
+from watchkeeper.cli.display import as_stored, json_lines, print_table, tracked, warn_of_unreadable
 from watchkeeper.cli.import_report import ImportReport
 from watchkeeper.cli.importing import Conversion, ImportItem
 from watchkeeper.session import Session
@@ -88,11 +88,13 @@ def export_jobs(session: Session, file: Path | None, force: bool) -> None:
     if file is not None and file.exists() and not force:
         raise InvalidInput(f"{file} exists; choose another file, or overwrite it with --force")
     jobs = list(session.jobs.list(with_subscriptions=True))
+    lines = json_lines(map(as_stored, jobs))
     if file is None:
-        print_json_list(jobs)
-        return
-    _write_atomically(file, json_lines(jobs))
-    click.echo(f"{file} holds {len(jobs)} jobs.")
+        for line in lines:
+            click.echo(line, nl=False)
+    else:
+        _write_atomically(file, lines)
+        click.echo(f"{file} holds {len(jobs)} jobs.")
     warn_of_unreadable(jobs)
 
 
