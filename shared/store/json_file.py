@@ -54,6 +54,7 @@ class JsonStore:
         self._kept = kept
         self._clock = clock
         self._known: dict[str, tuple[Any, Job | Unreadable]] = {}
+        self._latest: tuple[Any, dict[str, Any]] = (None, {})
         self._lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS, mode=0o600)
 
     def get(self, job_ids: Collection[str]) -> dict[str, Job | Unreadable]:
@@ -70,7 +71,7 @@ class JsonStore:
     def page(
         self, *, after: str = "", limit: int = PAGE, status: str | None = None, space: str | None = None
     ) -> list[Job | Unreadable]:
-        content = self._read()
+        content = self._read_anew()
         wanted = {name: value for name, value in (("status", status), ("space", space)) if value is not None}
         ids = (
             job_id
@@ -194,6 +195,13 @@ class JsonStore:
     def _job(self, content: Mapping[str, Any], job_id: str) -> Job | Unreadable:
         return from_document(job_id, with_times(content["jobs"][job_id]), _version(content, job_id))
 
+    def _read_anew(self) -> Mapping[str, Any]:
+        """Return the content for a listing, which changes nothing in it; a file that was not replaced is not read."""
+        stamp = _stamp(self._path)  # before the file is read: what is written meanwhile has another
+        if stamp is None or stamp != self._latest[0]:
+            self._latest = (stamp, self._read())
+        return self._latest[1]
+
     def _read(self) -> dict[str, Any]:
         try:
             text = self._path.read_text(encoding="utf-8")
@@ -229,6 +237,14 @@ class JsonStore:
         create_private(temporary, [_text(content)])
         temporary.replace(self._path)
         _sync_folder(self._path.parent)
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _text(content: Mapping[str, Any]) -> str:

@@ -751,3 +751,28 @@ def test_a_listing_parses_what_has_changed(json_store: JsonStore, job_factory: J
     assert [job.status for job in after if isinstance(job, Job)] == ["paused", "pending", "pending"]
     assert [job.job_type for job in after if isinstance(job, Job)] == ["log", "edited", "log"]
     assert after[2] is before[2]
+
+
+def test_a_listing_reads_the_file_when_it_has_changed(
+    json_store: JsonStore, job_factory: JobFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wrote it; a file that is gone is an empty store."""
+    insert(json_store, job_factory("a"))
+    reads = 0
+    read_whole = json_store._read
+
+    def counted() -> dict[str, Any]:
+        nonlocal reads
+        reads += 1
+        return read_whole()
+
+    monkeypatch.setattr(json_store, "_read", counted)
+    other = JsonStore(json_store._path, json_store._clock)
+    found = [len(json_store.page()), len(json_store.page(status="failed"))]
+    insert(other, job_factory("b"))
+    found += [len(json_store.page()), len(json_store.page())]
+    json_store._path.unlink()
+    found.append(len(json_store.page()))
+
+    assert found == [1, 0, 2, 2, 0]
+    assert reads == 3

@@ -76,11 +76,12 @@ class Catalogue:
             self.again(job_ids)
 
     def _read_whole(self) -> None:
-        began, now = self._monotonic(), self._clock()
+        began, now, is_first = self._monotonic(), self._clock(), self.whole_at is None
         found = {job.id: job for job in self._jobs.list(with_subscriptions=True)}
         self._found, self._read_at, self.whole_at = found, dict.fromkeys(found, now), now
         ended = self._monotonic()
-        self._next_whole = ended + max(WHOLE_EVERY[self._is_billed].total_seconds(), SHARE * (ended - began))
+        took = 0.0 if is_first else ended - began  # a job file is parsed once, and says nothing of the next time
+        self._next_whole = ended + max(WHOLE_EVERY[self._is_billed].total_seconds(), SHARE * took)
 
     def _put(self, job_id: str, job: Found | None, now: datetime) -> None:
         self._read_at[job_id] = now
