@@ -477,6 +477,7 @@ def test_the_command_line_shows_a_deployed_system(firestore_client: firestore.Cl
         listed = requests.get(f"{page}/api/jobs", headers=shown, timeout=30).json()
         refused = requests.post(f"{page}/api/jobs/job/cancel", json={}, headers=shown, timeout=30)
         unknown = requests.get(f"{page}/api/jobs", timeout=30)
+        now, runs = (requests.get(f"{page}/api/{path}", headers=shown, timeout=30) for path in ("now", "jobs/job/runs"))
         console.send_signal(signal.SIGINT)
         code = console.wait(30)
     finally:
@@ -486,6 +487,8 @@ def test_the_command_line_shows_a_deployed_system(firestore_client: firestore.Cl
     assert page in said
     assert [job["id"] for job in listed["jobs"]] == ["job"]
     assert (refused.status_code, unknown.status_code) == (403, 401)
+    assert [figure["name"] for figure in now.json()["health"] if figure["count"]] == []
+    assert runs.json() == {"runs": [], "has_more": False}
     assert code == 0
 
 
