@@ -286,11 +286,12 @@ def test_a_server_that_is_away_is_said(page: Browser) -> None:
     page.see("The console does not answer", within="#trouble")
     said, figures = page.text("#trouble"), page.text("#health")
     is_old = page.run("return document.querySelector('main').classList.contains('old')")
+    faults = axe(page)
     page.run("window.fetch = window.real")
     page.wait_for("return document.querySelector('#trouble').hidden")
 
     assert "What you see is from" in said
-    assert (figures, is_old) == (before, True)
+    assert (figures, is_old, faults) == (before, True, [])
 
 
 def test_a_slow_load_says_so(page: Browser) -> None:

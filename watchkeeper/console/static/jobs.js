@@ -35,12 +35,17 @@ export function start(given, again) {
   $("#of-type").addEventListener("change", event => turn({ type: event.target.value }));
   $("#filters").addEventListener("change", event => turn({ status: event.target.value === "all" ? "" : event.target.value }));
   for (const button of document.querySelectorAll("[data-sort]")) button.addEventListener("click", () => sort(button.dataset.sort));
-  $("#previous").addEventListener("click", () => go({ params: { page: shown.page > 2 ? shown.page - 1 : "" } }));
-  $("#next").addEventListener("click", () => go({ params: { page: shown.page + 1 } }));
+  $("#previous").addEventListener("click", () => turnPage(shown.page - 1));
+  $("#next").addEventListener("click", () => turnPage(shown.page + 1));
   $("#read-again").addEventListener("click", event => busy(event.target, readAgain, () => {}));
   $("#read-again").hidden = !about.is_billed;
   startSelection();
   maker.start(about, refresh);
+}
+
+function turnPage(page) {
+  go({ params: { page: page > 1 ? page : "" } });
+  scrollTo(0, 0);
 }
 
 function sort(name) {

@@ -47,7 +47,7 @@ export async function refresh() {
 /** Say what is wrong, and how old the figures on view are: none of them may pass for the present. */
 function tellTrouble(message) {
   const since = readAt[current()];
-  const age = since ? `What you see is from ${since.toLocaleTimeString([], { hourCycle: "h23" })}.` : "Nothing could be read yet.";
+  const age = since ? `What you see is from ${since.toLocaleTimeString([], { hourCycle: "h23", timeZone: about.timezone, timeZoneName: "short" })}.` : "Nothing could be read yet.";
   show($("#trouble"), message && `${message} ${age}`);
   $("main").classList.toggle("old", Boolean(message));
   $("main").classList.toggle("unknown", !since);
