@@ -75,6 +75,10 @@ class Browser:
         """Open an address, and wait until it is there."""
         self._ask("POST", "/url", {"url": url})
 
+    def reload(self) -> None:
+        """Load the page anew, and wait until it is there."""
+        self._ask("POST", "/refresh", {})
+
     def run(self, script: str, *arguments: Any) -> Any:
         """Run the body of a function in the page, and return what it returns."""
         return self._ask("POST", "/execute/sync", {"script": script, "args": arguments})
@@ -100,8 +104,14 @@ class Browser:
     def click(self, text: str = "", *, within: str) -> None:
         """Click what has this text, the last of such: `within` selects it itself, or what it stands in."""
         find = "return shown.filter(e => e.innerText.includes(arguments[1]) && !e.disabled).at(-1)"
-        element = self.wait_for(VISIBLE + find, within, text)[ELEMENT]
-        self._ask("POST", f"/element/{element}/click", {})
+        for is_last in (False, False, True):
+            element = self.wait_for(VISIBLE + find, within, text)[ELEMENT]
+            try:
+                self._ask("POST", f"/element/{element}/click", {})
+                return
+            except AssertionError as exc:  # the page has put another element in its place
+                if is_last or "stale element" not in str(exc):
+                    raise
 
     def type(self, text: str, *, into: str) -> None:
         """Replace what stands in a field."""

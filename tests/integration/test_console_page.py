@@ -204,7 +204,7 @@ def test_the_address_has_what_is_shown(page: Browser, jobs: Jobs) -> None:
     page.wait_for("return document.querySelectorAll('#rows tr').length == 1")
     page.click("harvest 1", within="#rows button")
     page.see("It was paused", within="#panel")
-    page.run("location.reload()")
+    page.reload()
     page.see("It was paused", within="#panel")
     address = page.run("return location.hash")
     page.run("history.back()")
