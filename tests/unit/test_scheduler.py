@@ -537,7 +537,7 @@ def test_what_becomes_due_while_a_long_job_runs_does_not_wait_for_its_end(
 def test_a_handler_is_told_at_its_limit_and_recorded_as_failed(
     world: World, job_factory: JobFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At the limit it hears "stop"; five seconds later the run has failed and its thread is left behind."""
+    """At the limit it hears "stop"; five seconds later the run has failed, where it hung, and its thread is left."""
     told, go_on = threading.Event(), threading.Event()
 
     def stubborn(payload: Payload, context: Context) -> None:
@@ -557,6 +557,8 @@ def test_a_handler_is_told_at_its_limit_and_recorded_as_failed(
     assert told.is_set()
     assert report.jobs_retried == 1
     assert world.job().error == "timed out after 10 s"
+    assert "tests/unit/test_scheduler.py:" in (trace := world.job().recent_runs[-1].trace or "")
+    assert "in stubborn" in trace
     assert logged(caplog, "handler_abandoned")[0].levelno == logging.ERROR
 
 
