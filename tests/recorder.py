@@ -15,7 +15,7 @@ from watchkeeper.deploy.target import Target, read_target
 from watchkeeper.deploy.work import Work
 
 MISSING = Ended(1, errors="ERROR: (gcloud) NOT_FOUND: it was not found\n")
-QUESTIONS = {"describe", "list", "get-iam-policy", "access", "read"}
+QUESTIONS = {"describe", "list", "get-iam-policy", "access", "read", "version"}
 
 
 def shown(text: str) -> Ended:

@@ -240,7 +240,8 @@ def test_no_other_kind_of_chat_needs_the_account_of_add_ons(settings: Path, caps
 
 def test_a_failed_step_stops_it_and_says_how_to_go_on(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What was done, what was not, and one command for each verb that is left; nothing is left behind."""
-    gcloud = Recorder({"scheduler jobs create http gmail": refused("no"), "projects describe": shown(NUMBER)})
+    answers = {"projects describe": shown(NUMBER), "functions describe": shown("ACTIVE")}
+    gcloud = Recorder({"scheduler jobs create http gmail": refused("no"), **answers})
 
     code = gcloud.run(settings, "schedules", "--only", "airtable_refresh", "gmail_watch", "tick")
 

@@ -137,8 +137,10 @@ def test_a_queue_that_is_there_is_brought_up_to_date(gcloud: Recorder, work: Wor
 
 def test_a_deployment_brings_the_limits_up_to_date(gcloud: Recorder, tmp_path: Path) -> None:
     """As it does the Scheduler jobs, so a merge suffices; a function without queues has none to bring."""
+    gcloud.answers["functions describe"] = shown("ACTIVE")
+    other = Recorder({"functions describe": shown("ACTIVE")})
+
     code = run(gcloud, tmp_path, "schedules", "--only", "tick", "run_job")
-    other = Recorder()
 
     assert (code, run(other, tmp_path, "schedules", "--only", "tick")) == (0, 0)
     assert gcloud.changes == ["scheduler jobs create http watchkeeper-tick", f"tasks queues create {NAME}"]

@@ -6,7 +6,8 @@ setup.py       the steps, by what they are about: the project,
 functions.py   functions and their Scheduler jobs,
 monitoring.py  metrics, dashboard and alerts,
 operating.py   and what is done to a deployment that is there
-work.py        what all steps share;  gcloud.py  runs gcloud
+work.py        what all steps share;  gcloud.py  runs gcloud;  patience.py  waits for what it is refused at first
+preflight.py   what is refused before the first change
 target.py      what is deployed, worked out from functions_table.py and a settings file;  staging.py
 checks.py      what `watchkeeper doctor` asks;  examination.py  asks it
 """

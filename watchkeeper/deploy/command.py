@@ -17,6 +17,7 @@ from shared.settings import PROJECT_FOLDER
 from watchkeeper.deploy.command_line import USAGE, CommandLine, HelpWanted, Misused, read_command_line
 from watchkeeper.deploy.gcloud import Execute, Gcloud, GcloudFailed, StepFailed, execute
 from watchkeeper.deploy.patience import Patience
+from watchkeeper.deploy.preflight import deployed, refuse_at_once
 from watchkeeper.deploy.progress import Progress
 from watchkeeper.deploy.signals import Interrupted, raised
 from watchkeeper.deploy.steps import ALL, steps_of
@@ -81,6 +82,7 @@ def _run(
     may_wait = patience if line.verb in (*ALL, "all") else None
     gcloud = Gcloud(line.project, execute=execute, is_dry_run=line.is_dry_run, patience=may_wait)
     target = _prepared(line, gcloud)
+    refuse_at_once(line.verb, target, gcloud)
     with TemporaryDirectory() as folder:
         work = Work(target=target, gcloud=gcloud, folder=Path(folder), sleep=patience.sleep)
         progress.steps = steps_of(line.verb, work)
@@ -112,11 +114,26 @@ def _prepared(line: CommandLine, gcloud: Gcloud) -> Target:
     file = Path(line.settings) if line.settings else None
     target = read_target(project=line.project, region=line.region, number=UNKNOWN_NUMBER, only=line.only, file=file)
     needs_number = target.needs_number  # of all verbs: it refuses a webhook that would be unprotected
+    if line.verb in (*ALL, "all", "smoke") and not line.only:
+        target = _configured(line, target, gcloud)
     if line.verb == "destroy" and not (line.is_confirmed or line.is_dry_run):
         _confirm(target)
     if needs_number and line.verb in ("setup", "functions", "all"):
         return replace(target, number=_ask_number(gcloud, target))
     return target
+
+
+def _configured(line: CommandLine, target: Target, gcloud: Gcloud) -> Target:
+    """Return the target without the functions that are not configured, and say so."""
+    wanted = target.without_unconfigured()
+    left_out = [function for function in target.functions if function not in wanted.functions]
+    prefix = "# " if line.is_dry_run else ""
+    if left_out:
+        names = ", ".join(f"{each.name} ({', '.join('|'.join(one) for one in each.requires)})" for each in left_out)
+        click.echo(f"{prefix}left out, since none of their settings is set: {names}")
+    for name in deployed(target, left_out, gcloud) if line.verb in ("functions", "all") else ():
+        click.echo(f"{name} is deployed, and no longer configured; it stays until `destroy --only {name}`")
+    return wanted
 
 
 def _ask_number(gcloud: Gcloud, target: Target) -> str:

@@ -16,7 +16,7 @@ Verbs that deploy; each may be run any number of times, creates what is missing 
   schedules   the Cloud Scheduler jobs, and the limits of the queues
   monitoring  the log-based metrics, dashboard and alerts of monitoring/; whom an alert notifies, its labels, and
               that it is switched off stay as they are
-  all         setup, functions, schedules, monitoring
+  all         setup, functions, schedules, monitoring; stages and imports every function before that
 
 Verbs that operate:
   smoke       have Cloud Scheduler run each of its jobs once, and each queue deliver a task about no job, and wait for
@@ -32,7 +32,8 @@ Verbs that operate:
 Options:
   --project P      the Google Cloud project
   --region R       the region of functions and Scheduler jobs
-  --only NAME...   these functions, by their names in functions.toml, instead of all
+  --only NAME...   these functions, by their names in functions.toml, instead of all; without it the verbs that deploy,
+                   and smoke, leave out functions of whose required settings none is set
   --settings FILE  the settings of this environment; .env of this folder, if there is one. The settings of the
                    shell have no influence. A secret that stands there is put into Secret Manager by setup;
                    secret:latest or secret:3 in its place says that it is there already

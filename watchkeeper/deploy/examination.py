@@ -50,6 +50,7 @@ def examine_deployment(
     used = file or (default if default.exists() else None)
     try:
         target = read_target(project=project, region=region, number=UNKNOWN_NUMBER, only=only, file=used)
+        target = target if only else target.without_unconfigured()
         plan = Plan(target=target, file=file, only=only)
         env = {**target.settings, "SCHEDULER_STORAGE": "firestore", "GOOGLE_CLOUD_PROJECT": project}
         deployed = replace(session, env=env)

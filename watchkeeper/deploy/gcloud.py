@@ -102,6 +102,11 @@ class Gcloud:
         """Return how a question ends that may be refused. A dry run does not print it."""
         return Ended(1) if self.is_dry_run else self._end(words, is_captured=True)
 
+    def is_missing(self, *words: str) -> bool:
+        """Return whether a question says that something is not there; one that cannot be asked does not say so."""
+        ended = self.ask(*words)
+        return ended.code != 0 and _NOT_FOUND.search(ended.errors) is not None
+
     def _patiently(self, words: Sequence[str], *, is_question: bool, stdin: bytes | None = None) -> Ended:
         """Return how a command ends, which is run again while its refusal passes by itself. Raises StillRefused."""
         waiting = Waiting(self._patience) if self._patience else None

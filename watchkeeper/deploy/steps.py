@@ -11,6 +11,7 @@ from watchkeeper.deploy.monitoring import MONITORING
 from watchkeeper.deploy.setup import SETUP
 from watchkeeper.deploy.work import Work
 
+STAGING = "stage: functions"
 ALL = ("setup", "functions", "schedules", "monitoring")
 # What each step of a verb is called, and what it does with a Scheduler job,
 SCHEDULED: dict[str, tuple[str, Callable[[Work, Function, SchedulerJob], None]]] = {
@@ -48,14 +49,16 @@ class Step(NamedTuple):
 def steps_of(verb: str, work: Work) -> list[Step]:
     """Return the steps of a verb."""
     if verb == "all":
-        return [step for each in ALL for step in steps_of(each, work)]
+        # What cannot be imported is refused before the first change.
+        staging = Step("setup", STAGING, "", partial(stage_functions, work))
+        return [staging, *(step for each in ALL for step in steps_of(each, work) if step.title != STAGING)]
     if verb == "setup":
         return [Step(verb, f"setup: {name}", "", partial(do, work)) for name, do in SETUP.items()]
     if verb == "monitoring":
         return [Step(verb, f"apply: {name}", "", partial(do, work)) for name, do in MONITORING.items()]
     if verb in SCHEDULED:
         return [*_on_jobs(verb, work), *_on_queues(verb, work)]
-    first = [Step(verb, "stage: functions", "", partial(stage_functions, work))] if verb == "functions" else []
+    first = [Step(verb, STAGING, "", partial(stage_functions, work))] if verb == "functions" else []
     return [*first, *_on_functions(verb, work)]
 
 

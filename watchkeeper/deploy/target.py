@@ -6,7 +6,7 @@ be out of date. Nothing here calls anything.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.errors import InvalidSettings
@@ -212,13 +212,23 @@ class Target:
             for secret in self.secrets(function)
         )
 
+    def without_unconfigured(self) -> "Target":
+        """Return the target without the functions of whose required settings none is set: nobody wants those."""
+        return replace(self, functions=[function for function in self.functions if self._is_configured(function)])
+
+    def _is_configured(self, function: Function) -> bool:
+        return not function.requires or any(self._is_set(names) for names in function.requires)
+
+    def _is_set(self, names: Sequence[str]) -> bool:
+        return any(self.settings.get(name, "").strip() for name in names)
+
     def refuse_missing(self) -> None:
         """Raise InvalidSettings, which names what the functions need and what is not set."""
         missing = [
             f"{' or '.join(names)} (for {function.name})"
             for function in self.functions
             for names in function.requires
-            if not any(self.settings.get(name, "").strip() for name in names)
+            if not self._is_set(names)
         ]
         if missing:
             raise InvalidSettings(

@@ -1,0 +1,154 @@
+"""What is refused before the first change, and which functions are left out."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.deploying import SETTINGS
+from tests.gcloud import NUMBER, PROJECT
+from tests.recorder import Recorder, commands, refused, shown
+from watchkeeper.deploy.gcloud import Ended
+
+DATABASE = "firestore databases describe"
+CHAT_ONLY = "ALLOWED_USERS=*@example.com\n"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """The settings file of an environment."""
+    path = tmp_path / "production.env"
+    path.write_text(SETTINGS)
+    return path
+
+
+@pytest.mark.parametrize("verb", ["setup", "all"])
+@pytest.mark.parametrize(
+    ("lines", "answers", "says"),
+    [
+        pytest.param(
+            "GMAIL_DELEGATE=\n", {}, "not set: GMAIL_DELEGATE or GCP_SERVICE_ACCOUNT_JSON_PATH", id="settings"
+        ),
+        pytest.param("GCP_SERVICE_ACCOUNT_JSON_PATH=/gone\n", {}, "names a file that cannot be read", id="key"),
+        pytest.param("", {"version": shown("517.0.0")}, "gcloud is version 517.0.0, and 518 is needed", id="gcloud"),
+        pytest.param(
+            "", {DATABASE: shown("DATASTORE_MODE\tnam5")}, "is in Datastore mode: name another one", id="datastore"
+        ),
+        pytest.param(
+            "FIRESTORE_LOCATION=eur3\n",
+            {DATABASE: shown("FIRESTORE_NATIVE\tnam5")},
+            "is in nam5, and FIRESTORE_LOCATION is eur3: set FIRESTORE_LOCATION=nam5, or name another",
+            id="location",
+        ),
+    ],
+)
+def test_what_could_not_end_well_is_refused_before_the_first_change(
+    settings: Path, capsys: pytest.CaptureFixture[str], verb: str, lines: str, answers: dict[str, Ended], says: str
+) -> None:
+    """With the remedy, in one line."""
+    settings.write_text(SETTINGS + lines)
+    gcloud = Recorder({"projects describe": shown(NUMBER), **answers})
+
+    code = gcloud.run(settings, verb)
+
+    said = capsys.readouterr().err
+    assert (code, gcloud.changes) == (1, [])
+    assert said.startswith("error: ")
+    assert says in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("region", ["us-central1-a", "nam5", "eur3", "global", "us"])
+@pytest.mark.parametrize("verb", ["setup", "schedules", "status"])
+def test_a_place_that_is_no_region_is_refused(
+    settings: Path, capsys: pytest.CaptureFixture[str], verb: str, region: str
+) -> None:
+    """Zones and multi-regions look much alike."""
+    gcloud = Recorder({"projects describe": shown(NUMBER)})
+
+    code = gcloud.run(settings, verb, place=("--project", PROJECT, "--region", region))
+
+    assert (code, gcloud.changes) == (1, [])
+    assert f"--region is {region}, where no function can be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("region", ["us-central1", "northamerica-northeast2", "europe-west12", "me-central1"])
+def test_a_region_is_taken(settings: Path, region: str) -> None:
+    """Whatever its number."""
+    assert Recorder().run(settings, "pause", place=("--project", PROJECT, "--region", region)) == 0
+
+
+def test_a_database_that_cannot_be_asked_about_yet_is_left_to_its_step(settings: Path) -> None:
+    """On a new project the API is off until setup has enabled it."""
+    off = refused("Cloud Firestore API has not been used in project 1 before or it is disabled.")
+    gcloud = Recorder({"projects describe": shown(NUMBER), DATABASE: [off, shown("")]})
+
+    assert (gcloud.run(settings, "setup"), gcloud.pauses) == (0, [])
+
+
+def test_a_function_that_cannot_be_imported_changes_nothing(settings: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """`all` stages and imports before it sets anything up."""
+    settings.write_text(f"{CHAT_ONLY}JOB_HANDLERS=no.such.module\n")
+    gcloud = Recorder({"projects describe": shown(NUMBER)})
+
+    code = gcloud.run(settings, "all", "--only", "tick")
+
+    assert (code, gcloud.changes) == (1, [])
+    assert "FAILED    stage: functions\nnot done  setup: apis" in capfd.readouterr().err
+
+
+def test_what_is_not_deployed_is_not_scheduled(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All that is missing is named, before the first job is made."""
+    gcloud = Recorder({"functions describe watchkeeper-tick": shown("ACTIVE")})
+
+    code = gcloud.run(settings, "schedules")
+
+    assert (code, gcloud.changes) == (1, [])
+    assert capsys.readouterr().err == (
+        "error: not deployed: gmail_watch, airtable_refresh; run functions first, or name the other functions with "
+        "--only\n"
+    )
+
+
+@pytest.mark.parametrize("verb", ["setup", "functions", "schedules", "smoke"])
+def test_functions_that_are_not_configured_are_left_out(
+    settings: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    """One plain line says which, and what each would need."""
+    settings.write_text(CHAT_ONLY)
+
+    code = Recorder().run(settings, verb, "--dry-run")
+
+    said = capsys.readouterr().out
+    assert code == 0
+    assert said.startswith("# left out, since none of their settings is set: gmail_watch (GMAIL_USER_EMAIL, ")
+    assert "airtable_refresh (AIRTABLE_API_KEY, AIRTABLE_BASE_ID)\n" in said
+    assert "gmail-watch" not in repr(commands(said))
+    assert "watchkeeper-tick" in repr(commands(said))
+
+
+def test_a_function_that_is_no_longer_configured_is_named(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It stays as it is."""
+    settings.write_text(CHAT_ONLY)
+    gcloud = Recorder(
+        {
+            "projects describe": shown(NUMBER),
+            "functions describe watchkeeper-gmail-watch": shown("ACTIVE"),
+            "tasks queues describe": shown("RUNNING"),
+        }
+    )
+
+    code = gcloud.run(settings, "functions")
+
+    assert code == 0
+    assert "gmail_watch is deployed, and no longer configured; it stays until" in capsys.readouterr().out
+    assert "gmail-watch" not in repr(gcloud.changes)
+
+
+def test_a_function_that_is_named_is_not_left_out(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever names it is told what is missing."""
+    settings.write_text(CHAT_ONLY)
+
+    code = Recorder().run(settings, "setup", "--only", "airtable_refresh")
+
+    assert code == 1
+    assert "not set: AIRTABLE_API_KEY (for airtable_refresh); AIRTABLE_BASE_ID" in capsys.readouterr().err

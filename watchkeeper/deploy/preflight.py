@@ -1,0 +1,77 @@
+"""What is refused before the first change, since it would fail, or do the wrong thing, only later."""
+
+import re
+from collections.abc import Sequence
+
+from watchkeeper.deploy.functions_table import Function
+from watchkeeper.deploy.gcloud import Gcloud, StepFailed
+from watchkeeper.deploy.target import Target
+
+OLDEST_GCLOUD = 518  # the first that knows `firestore databases create --edition`
+_REGION = re.compile(r"[a-z]+-[a-z]+\d{1,2}", re.ASCII)
+
+
+def refuse_at_once(verb: str, target: Target, gcloud: Gcloud) -> None:
+    """Raise InvalidSettings or StepFailed, with the remedy, if a verb could not come to its end.
+
+    What cannot be asked, as while an API is off, is left to the steps.
+    """
+    if not _REGION.fullmatch(target.region):
+        raise StepFailed(
+            f"--region is {target.region}, where no function can be: name a region, such as us-central1 or "
+            "europe-west1, and neither a zone nor a multi-region"
+        )
+    if verb in ("setup", "all"):
+        target.refuse_missing()
+        target.secret_values()
+        _refuse_old_gcloud(gcloud)
+        _refuse_database(target, gcloud)
+    if verb == "schedules":
+        _refuse_undeployed(target, gcloud)
+
+
+def _refuse_old_gcloud(gcloud: Gcloud) -> None:
+    version = gcloud.ask("version", '--format=value("Google Cloud SDK")').output.decode().strip()
+    number = re.match(r"(\d+)\.", version)
+    if number and int(number[1]) < OLDEST_GCLOUD:
+        raise StepFailed(f"gcloud is version {version}, and {OLDEST_GCLOUD} is needed: run `gcloud components update`")
+
+
+def _refuse_database(target: Target, gcloud: Gcloud) -> None:
+    """Refuse a database that is there and cannot be used: neither its mode nor its place can be changed."""
+    firestore = target.table.firestore
+    question = ("firestore", "databases", "describe", f"--database={firestore.database}")
+    kind, _, location = gcloud.ask(*question, "--format=value(type,locationId)").output.decode().strip().partition("\t")
+    if kind == "DATASTORE_MODE":
+        raise StepFailed(
+            f"the database {firestore.database} is in Datastore mode: name another one in FIRESTORE_DATABASE, which "
+            "setup makes"
+        )
+    if location and firestore.location and location != firestore.location:
+        raise StepFailed(
+            f"the database {firestore.database} is in {location}, and FIRESTORE_LOCATION is {firestore.location}: set "
+            f"FIRESTORE_LOCATION={location}, or name another database in FIRESTORE_DATABASE"
+        )
+
+
+def _described(target: Target, function: Function) -> tuple[str, ...]:
+    place = ("--gen2", f"--region={target.region}", "--format=value(state)")
+    return ("functions", "describe", target.service(function), *place)
+
+
+def _refuse_undeployed(target: Target, gcloud: Gcloud) -> None:
+    """Refuse to schedule what is not deployed: the Scheduler job would call nothing."""
+    missing = [
+        function.name
+        for function in target.functions
+        if function.scheduler_job and gcloud.is_missing(*_described(target, function))
+    ]
+    if missing:
+        raise StepFailed(
+            f"not deployed: {', '.join(missing)}; run functions first, or name the other functions with --only"
+        )
+
+
+def deployed(target: Target, functions: Sequence[Function], gcloud: Gcloud) -> list[str]:
+    """Return the names of those functions that are deployed, as far as that can be asked."""
+    return [function.name for function in functions if gcloud.ask(*_described(target, function)).code == 0]
