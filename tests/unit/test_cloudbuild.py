@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from email.message import Message
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,10 +82,25 @@ def test_the_script_of_a_step_can_be_read_by_bash(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, step in STEPS.items() if "./deploy_functions.sh" in step["script"]])
 def test_the_script_of_a_step_calls_what_there_is(name: str) -> None:
     """Verbs and options are those of the usage text, functions those of the table."""
-    (words,) = re.findall(r"\./deploy_functions\.sh (.+)", STEPS[name]["script"])
-    verb, *rest = words.split()
-    options = [word for word in rest if word.startswith("--")]
+    for words in re.findall(r"\./deploy_functions\.sh (.+)", STEPS[name]["script"]):
+        verb, *rest = words.split()
+        options = [word for word in rest if word.startswith("--")]
 
-    assert re.search(rf"^  {verb} ", USAGE, re.MULTILINE)
-    assert all(re.search(rf"^  {option} ", USAGE, re.MULTILINE) for option in options)
-    assert name not in {f"deploy-{function}" for function in FUNCTIONS} or words.endswith(f"--only {name[7:]}")
+        assert re.search(rf"^  {verb} ", USAGE, re.MULTILINE)
+        assert all(re.search(rf"^  {option} ", USAGE, re.MULTILINE) for option in options)
+    assert name not in {f"deploy-{function}" for function in FUNCTIONS} or words.endswith(
+        f"--if-configured --only {name[7:]}"
+    )
+
+
+@pytest.mark.parametrize(("code", "verbs"), [(0, ["smoke"]), (1, ["smoke", "rollback"])])
+def test_a_failed_smoke_test_rolls_back(tmp_path: Path, code: int, verbs: list[str]) -> None:
+    """The build fails all the same, and says what it did."""
+    (script := tmp_path / "deploy_functions.sh").write_text(f'echo "$1" >>verbs\n[ "$1" != smoke ] || exit {code}\n')
+    script.chmod(0o755)
+
+    run = subprocess.run(["bash", "-c", STEPS["smoke"]["script"]], cwd=tmp_path, capture_output=True, text=True)
+
+    assert run.returncode == code
+    assert (tmp_path / "verbs").read_text().split() == verbs
+    assert ("the traffic goes back" in run.stderr) is bool(code)

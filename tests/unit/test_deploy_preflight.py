@@ -152,3 +152,18 @@ def test_a_function_that_is_named_is_not_left_out(settings: Path, capsys: pytest
 
     assert code == 1
     assert "not set: AIRTABLE_API_KEY (for airtable_refresh); AIRTABLE_BASE_ID" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["functions", "rollback"])
+def test_a_build_leaves_out_what_is_not_configured(
+    settings: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    """Although it names each function; there is nothing to do then, which is no failure."""
+    settings.write_text(CHAT_ONLY)
+    gcloud = Recorder({"projects describe": shown(NUMBER)})
+
+    code = gcloud.run(settings, verb, "--if-configured", "--only", "airtable_refresh")
+
+    said = capsys.readouterr()
+    assert (code, gcloud.changes, said.err) == (0, [], "")
+    assert said.out.startswith("left out, since none of their settings is set: airtable_refresh (")

@@ -82,6 +82,8 @@ def _run(
     may_wait = patience if line.verb in (*ALL, "all") else None
     gcloud = Gcloud(line.project, execute=execute, is_dry_run=line.is_dry_run, patience=may_wait)
     target = _prepared(line, gcloud)
+    if not target.functions:
+        return
     refuse_at_once(line.verb, target, gcloud)
     with TemporaryDirectory() as folder:
         work = Work(target=target, gcloud=gcloud, folder=Path(folder), sleep=patience.sleep)
@@ -114,7 +116,7 @@ def _prepared(line: CommandLine, gcloud: Gcloud) -> Target:
     file = Path(line.settings) if line.settings else None
     target = read_target(project=line.project, region=line.region, number=UNKNOWN_NUMBER, only=line.only, file=file)
     needs_number = target.needs_number  # of all verbs: it refuses a webhook that would be unprotected
-    if line.verb in (*ALL, "all", "smoke") and not line.only:
+    if line.is_if_configured or (line.verb in (*ALL, "all", "smoke") and not line.only):
         target = _configured(line, target, gcloud)
     if line.verb == "destroy" and not (line.is_confirmed or line.is_dry_run):
         _confirm(target)

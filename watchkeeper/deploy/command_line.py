@@ -34,6 +34,7 @@ Options:
   --region R       the region of functions and Scheduler jobs
   --only NAME...   these functions, by their names in functions.toml, instead of all; without it the verbs that deploy,
                    and smoke, leave out functions of whose required settings none is set
+  --if-configured  leave those out also where --only names them, and with every verb; a build on merge needs that
   --settings FILE  the settings of this environment; .env of this folder, if there is one. The settings of the
                    shell have no influence. A secret that stands there is put into Secret Manager by setup;
                    secret:latest or secret:3 in its place says that it is there already
@@ -64,6 +65,7 @@ class CommandLine:
     only: tuple[str, ...] = ()
     is_dry_run: bool = False
     is_confirmed: bool = False
+    is_if_configured: bool = False
 
 
 def read_command_line(words: Sequence[str]) -> CommandLine:
@@ -81,6 +83,8 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
                     raise Misused("--only needs the names of functions")
             case "--dry-run":
                 line.is_dry_run = True
+            case "--if-configured":
+                line.is_if_configured = True
             case "--yes":
                 line.is_confirmed = True
             case word if word.startswith("-"):
