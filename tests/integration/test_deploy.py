@@ -378,7 +378,7 @@ def test_an_interruption_says_how_to_go_on(cloud: GoogleCloud, tmp_path: Path) -
     (tmp_path / "work").mkdir()
     gcloud = tmp_path / "bin" / "gcloud"
     gcloud.parent.mkdir()
-    gcloud.write_text('#!/bin/sh\n[ "$1" != projects ] || exec echo 42\necho begun\nexec sleep 60\n')
+    gcloud.write_text("#!/bin/sh\ncase $1 in projects) echo 42;; services) echo begun; exec sleep 60;; esac\n")
     gcloud.chmod(0o755)
     path = f"{gcloud.parent}{os.pathsep}{os.environ['PATH']}"
     with subprocess.Popen(
@@ -398,7 +398,7 @@ def test_an_interruption_says_how_to_go_on(cloud: GoogleCloud, tmp_path: Path) -
         said = run.communicate(timeout=PATIENCE)[0]
 
     assert run.returncode == -signal.SIGTERM
-    assert "FAILED    setup: apis\nnot done  setup: firestore\n" in said
+    assert "FAILED    setup: apis\nnot done  setup: accounts\n" in said
     assert f"To go on:\n  {SCRIPT} setup --project {PROJECT}" in said
     assert list((tmp_path / "work").iterdir()) == []
 
