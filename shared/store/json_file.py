@@ -197,7 +197,7 @@ class JsonStore:
 
     def _read_anew(self) -> Mapping[str, Any]:
         """Return the content for a listing, which changes nothing in it; a file that was not replaced is not read."""
-        stamp = _stamp(self._path)  # before the file is read: what is written meanwhile has another
+        stamp = stamp_of(self._path)  # before the file is read: what is written meanwhile has another
         if stamp is None or stamp != self._latest[0]:
             self._latest = (stamp, self._read())
         return self._latest[1]
@@ -239,7 +239,8 @@ class JsonStore:
         _sync_folder(self._path.parent)
 
 
-def _stamp(path: Path) -> tuple[int, ...] | None:
+def stamp_of(path: Path) -> tuple[int, ...] | None:
+    """Return what is different whenever the file was written; None where there is none."""
     try:
         found = path.stat()
     except OSError:

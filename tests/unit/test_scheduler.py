@@ -321,22 +321,22 @@ class Written(logging.Handler):
 
 def test_what_is_logged_during_a_run_names_the_run(world: World, job_factory: JobFactory) -> None:
     """Also by a library that knows nothing of jobs; the runner's own lines say what they said."""
-    library, written = logging.getLogger("some.library"), Written()
+    foreign, written = logging.getLogger("some.package"), Written()
 
     def log_and_fail(payload: Payload, context: Context) -> None:
-        library.warning("hello")
+        foreign.warning("hello")
         raise RuntimeError("boom")
 
     world.on("log", log_and_fail)
     world.add(job_factory("a"), job_factory("b"))
-    library.addHandler(written)
+    foreign.addHandler(written)
     try:
         world.tick()
         world.clock.now = max(world.job(job_id).ready_at or world.clock.now for job_id in "ab")
         world.tick()
-        library.warning("nobody runs")
+        foreign.warning("nobody runs")
     finally:
-        library.removeHandler(written)
+        foreign.removeHandler(written)
 
     said = [tuple(line.get(name) for name in ("job_id", "execution_key", "attempt")) for line in written.lines]
     expected = [(job_id, f"{job_id}@2026-11-21T09:00:00Z", attempt) for attempt in (1, 2) for job_id in "ab"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from shared.errors import StoreUnavailable
 from shared.jobs import Jobs
 from shared.model.job import Job
+from shared.store.json_file import stamp_of
 from shared.store.protocol import PAGE
 from watchkeeper.dev.interrupts import Wait
 
@@ -79,15 +80,7 @@ def watch_file(path: Path) -> Callable[[], bool]:
 
     def has_changed() -> bool:
         nonlocal last
-        before, last = last, _stamp(path)
+        before, last = last, stamp_of(path)
         return last != before
 
     return has_changed
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
