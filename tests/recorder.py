@@ -40,6 +40,7 @@ class Recorder:
     commands: list[list[str]] = field(default_factory=list)
     stdin: dict[str, bytes] = field(default_factory=dict)
     pauses: list[float] = field(default_factory=list)
+    left_open: list[str] = field(default_factory=list)
 
     def __call__(self, command: Sequence[str], *, stdin: bytes | None, is_captured: bool) -> Ended:
         program, *words = command
@@ -73,7 +74,7 @@ class Recorder:
         """Return work on a target that this gcloud does."""
         patience = Patience(sleep=self.pauses.append, clock=self.clock)
         gcloud = Gcloud(target.project, execute=self, is_dry_run=False, patience=patience)
-        return Work(target=target, gcloud=gcloud, folder=folder, sleep=self.pauses.append)
+        return Work(target=target, gcloud=gcloud, folder=folder, patience=patience, leave_open=self.left_open.append)
 
     def run(
         self, settings: Path, *words: str, place: Sequence[str] = ("--project", PROJECT, "--region", REGION)

@@ -50,7 +50,7 @@ def test_an_alert_on_a_new_metric_is_tried_again(
     patience = Patience(sleep=pauses.append, clock=lambda: sum(pauses))
     gcloud = Gcloud(PROJECT, execute=execute, is_dry_run=False, patience=patience)
 
-    apply_alerts(Work(target=target, gcloud=gcloud, folder=deployed.folder, sleep=pauses.append))
+    apply_alerts(Work(target=target, gcloud=gcloud, folder=deployed.folder, patience=patience, leave_open=print))
 
     said = capfd.readouterr()
     assert pauses == [*PAUSES[:2]]

@@ -1,5 +1,6 @@
 """What each step tells gcloud, where something is missing and where it is there already."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,56 @@ def test_gmail_may_publish_to_its_topic(gcloud: Recorder, work: Work) -> None:
     assert made == [f"pubsub topics create {topic}", f"pubsub topics add-iam-policy-binding {topic}"]
     assert gcloud.changes == made
     assert "--condition=None" not in gcloud.flags("pubsub topics add-iam-policy-binding")
+
+
+RESTRICTED = refused(
+    "FAILED_PRECONDITION: One or more users named in the policy do not belong to a permitted customer.\n"
+    "  description: User gmail-api-push@system.gserviceaccount.com is not in permitted organization.\n"
+    "  type: constraints/iam.allowedPolicyMemberDomains"
+)
+
+
+def test_an_organisation_that_refuses_gmail_keeps_nothing_else_from_being_set_up(
+    gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The grant stands among what is left open, with the remedy; the steps behind it are done."""
+    (settings := tmp_path / "production.env").write_text(SETTINGS)
+    gcloud.answers = {
+        **{"pubsub topics add-iam-policy-binding": RESTRICTED, "projects describe": shown(NUMBER), **QUEUES},
+        "run services describe watchkeeper-tick": shown("watchkeeper-tick"),
+    }
+
+    code = gcloud.run(settings, "setup")
+
+    said = capsys.readouterr().err
+    assert code == 0
+    assert "run services add-iam-policy-binding watchkeeper-tick" in gcloud.changes
+    assert f"Left open:\n  Gmail may not publish to projects/{PROJECT}/topics/gmail" in said
+    assert "run `setup --only gmail_watch`" in said
+    assert "To go on" not in said
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_open"), [(RESTRICTED, True), (refused("PERMISSION_DENIED: pubsub.topics.setIamPolicy"), False)]
+)
+def test_another_refusal_of_that_grant_ends_setup(gcloud: Recorder, work: Work, answer: Ended, is_open: bool) -> None:
+    """Whoever lacks a role can be granted it."""
+    gcloud.answers["pubsub topics add-iam-policy-binding"] = answer
+
+    with nullcontext() if is_open else pytest.raises(GcloudFailed):
+        setup.make_topics(work)
+
+    assert bool(gcloud.left_open) is is_open
+
+
+def test_an_organisation_that_refuses_chat_keeps_no_function_from_being_deployed(gcloud: Recorder, work: Work) -> None:
+    """Only Chat has to wait."""
+    gcloud.answers |= QUEUES | {"run services add-iam-policy-binding": RESTRICTED}
+
+    deploy_function(work, FUNCTIONS["chat_webhook"])
+
+    (point,) = gcloud.left_open
+    assert point.startswith(f"serviceAccount:{ADDON} may not call watchkeeper-chat-webhook: the organisation allows")
 
 
 def test_setup_lets_callers_call_what_is_deployed(gcloud: Recorder, work: Work) -> None:

@@ -47,10 +47,13 @@ def main(
     progress = Progress([])
     patience = Patience(sleep=sleep, clock=clock, is_terminal=sys.stderr.isatty())
     code = _attempt(lambda: _run(line, env, execute, patience, progress))
-    if not progress.is_complete:
-        with suppress(OSError):  # nobody reads it
+    with suppress(OSError):  # nobody reads it
+        if not progress.is_complete:
             commands = "".join(f"  {command}\n" for command in progress.commands(line, SCRIPT))
             click.echo(f"\n{progress.report()}To go on:\n{commands}", nl=False, err=True)
+        if progress.left_open:
+            points = "".join(f"  {point}\n" for point in progress.left_open)
+            click.echo(f"\nLeft open:\n{points}", nl=False, err=True)
     return code
 
 
@@ -86,7 +89,13 @@ def _run(
         return
     refuse_at_once(line.verb, target, gcloud)
     with TemporaryDirectory() as folder:
-        work = Work(target=target, gcloud=gcloud, folder=Path(folder), sleep=patience.sleep)
+        work = Work(
+            target=target,
+            gcloud=gcloud,
+            folder=Path(folder),
+            patience=patience,
+            leave_open=progress.left_open.append,
+        )
         progress.steps = steps_of(line.verb, work)
         if not progress.steps:
             raise StepFailed(

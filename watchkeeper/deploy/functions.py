@@ -73,6 +73,13 @@ def _change_caller(work: Work, change: str, service: str, member: str) -> None:
             *(f"--member={member}", "--role=roles/run.invoker", "--format=none"),
         )
     except GcloudFailed as exc:
+        if exc.is_for_outsiders:
+            work.leave_open(
+                f"{member} may not call {service}: the organisation allows roles to its own domains only. Have its "
+                "administrator except this project from iam.allowedPolicyMemberDomains, run `setup`, and end the "
+                "exception; the grant stays"
+            )
+            return
         raise StepFailed(
             f"{service} is deployed, but who may call it could not be set. That takes run.services.setIamPolicy, as in "
             "roles/run.admin: have it granted to whoever deploys, or let somebody who has it go on"

@@ -17,13 +17,24 @@ _NOT_FOUND = re.compile(r"NOT_FOUND|not found|Cannot find service|\[404\]", re.I
 
 _EXISTS = re.compile(r"ALREADY_EXISTS|already exists", re.IGNORECASE)
 
+_OUTSIDERS = re.compile(r"allowedPolicyMember|permitted customer", re.IGNORECASE)
+
 
 class StepFailed(WatchkeeperError):
     """A step cannot be done; the message says why."""
 
 
 class GcloudFailed(StepFailed):
-    """gcloud failed, and has written why."""
+    """gcloud failed, and has written why: its `errors`."""
+
+    def __init__(self, errors: str = "") -> None:
+        super().__init__()
+        self.errors = errors
+
+    @property
+    def is_for_outsiders(self) -> bool:
+        """Return whether the organisation lets nobody of another domain have a role, Google's own accounts included."""
+        return _OUTSIDERS.search(self.errors) is not None
 
 
 class Ended(NamedTuple):
@@ -80,8 +91,9 @@ class Gcloud:
 
     def run(self, *words: str, stdin: bytes | None = None) -> None:
         """Run a command that changes something. Raises GcloudFailed, and StillRefused after a wait in vain."""
-        if self._patiently(words, stdin=stdin, is_question=False).code:
-            raise GcloudFailed
+        ended = self._patiently(words, stdin=stdin, is_question=False)
+        if ended.code:
+            raise GcloudFailed(ended.errors)
 
     def look(self, *words: str) -> str | None:
         """Return what a question shows, None for what is not there; in a dry run nothing is.

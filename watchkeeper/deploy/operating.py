@@ -78,7 +78,7 @@ def _await_attempt(work: Work, job: SchedulerJob, before: str) -> str:
         after, _, code = found.partition("|")
         if after != before:
             return code
-        work.sleep(SMOKE_PAUSE)
+        work.patience.sleep(SMOKE_PAUSE)
     raise StepFailed(f"{job.name} was told to run, and no attempt was seen; look into its log")
 
 

@@ -9,11 +9,12 @@ from watchkeeper.deploy.steps import Step
 
 
 class Progress:
-    """The steps of a run, and how many of them are done."""
+    """The steps of a run, how many of them are done, and what those left open."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = steps
         self.done = 0
+        self.left_open: list[str] = []
 
     def __iter__(self) -> Iterator[Step]:
         """Return one step after the other; the one before is done when the next is asked for."""

@@ -113,5 +113,5 @@ def _await_answer(work: Work, task: str, *place: str) -> str:
         time, _, said = found.partition("|")
         if time:
             return said or "no answer"
-        work.sleep(SMOKE_PAUSE)
+        work.patience.sleep(SMOKE_PAUSE)
     return "no answer"

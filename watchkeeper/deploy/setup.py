@@ -5,6 +5,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from watchkeeper.deploy.functions import allow_caller
+from watchkeeper.deploy.gcloud import GcloudFailed
 from watchkeeper.deploy.queues import keep_queue
 from watchkeeper.deploy.target import GMAIL
 from watchkeeper.deploy.work import Work
@@ -95,11 +96,23 @@ def keep_secrets(work: Work) -> None:
 
 
 def make_topics(work: Work) -> None:
-    """Create the topics of Gmail's messages, and let Gmail publish to them."""
+    """Create the topics of Gmail's messages, and let Gmail publish to them.
+
+    The rest of setup does not depend on that grant, which an organisation may forbid.
+    """
     for topic in (function.topic for function in work.target.functions if function.topic):
         if work.gcloud.look("pubsub", "topics", "describe", topic, "--format=value(name)") is None:
             work.gcloud.run("pubsub", "topics", "create", topic)
-        grant(work, "pubsub", "topics", on=topic, wanted=[("roles/pubsub.publisher", GMAIL)])
+        try:
+            grant(work, "pubsub", "topics", on=topic, wanted=[("roles/pubsub.publisher", GMAIL)])
+        except GcloudFailed as exc:
+            if not exc.is_for_outsiders:
+                raise
+            work.leave_open(
+                f"Gmail may not publish to {topic}, so no mailbox can be watched: the organisation allows roles to its "
+                "own domains only. Have its administrator except this project from iam.allowedPolicyMemberDomains, run "
+                "`setup --only gmail_watch`, and end the exception; the grant stays"
+            )
 
 
 def allow_callers(work: Work) -> None:

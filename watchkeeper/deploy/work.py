@@ -8,17 +8,22 @@ import click
 
 from watchkeeper.deploy.functions_table import Function, Queue
 from watchkeeper.deploy.gcloud import Gcloud
+from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.target import Target
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """One run: what is deployed, gcloud, a folder for files that is gone at the end, and a way to wait."""
+    """One run: what is deployed, gcloud, a folder for files that is gone at the end, and a way to wait.
+
+    `leave_open` notes what the run leaves undone or unproved, with the remedy; all of it stands at its end.
+    """
 
     target: Target
     gcloud: Gcloud
     folder: Path
-    sleep: Callable[[float], None]
+    patience: Patience
+    leave_open: Callable[[str], None]
 
     @property
     def is_dry_run(self) -> bool:
