@@ -12,7 +12,7 @@ from watchkeeper.deploy.functions_table import Function
 from watchkeeper.deploy.gcloud import Ended, Gcloud
 from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.target import Target, read_target
-from watchkeeper.deploy.work import Work
+from watchkeeper.deploy.work import TryImport, Work
 
 MISSING = Ended(1, errors="ERROR: (gcloud) NOT_FOUND: it was not found\n")
 QUESTIONS = {"describe", "list", "get-iam-policy", "access", "read", "version"}
@@ -28,18 +28,24 @@ def refused(errors: str) -> Ended:
     return Ended(1, errors=f"ERROR: {errors}\n")
 
 
+def _import_nothing(*_: object) -> None:
+    pass
+
+
 @dataclass
 class Recorder:
     """Records each command, without `gcloud`, and its stdin.
 
     `answers` maps the beginning of a command to how it ends, several times in this order where there are several; the
-    longest one counts. Whatever else is asked for is missing, and every other change ends well.
+    longest one counts. Whatever else is asked for is missing, and every other change ends well. A staged function is
+    not imported unless `try_import` is given: that takes a second.
     """
 
     answers: dict[str, Ended | list[Ended]] = field(default_factory=dict)
     commands: list[list[str]] = field(default_factory=list)
     stdin: dict[str, bytes] = field(default_factory=dict)
     pauses: list[float] = field(default_factory=list)
+    try_import: TryImport = _import_nothing
     left_open: list[str] = field(default_factory=list)
 
     def __call__(self, command: Sequence[str], *, stdin: bytes | None, is_captured: bool) -> Ended:
@@ -74,7 +80,14 @@ class Recorder:
         """Return work on a target that this gcloud does."""
         patience = Patience(sleep=self.pauses.append, clock=self.clock)
         gcloud = Gcloud(target.project, execute=self, is_dry_run=False, patience=patience)
-        return Work(target=target, gcloud=gcloud, folder=folder, patience=patience, leave_open=self.left_open.append)
+        return Work(
+            target=target,
+            gcloud=gcloud,
+            folder=folder,
+            patience=patience,
+            leave_open=self.left_open.append,
+            try_import=self.try_import,
+        )
 
     def run(
         self, settings: Path, *words: str, place: Sequence[str] = ("--project", PROJECT, "--region", REGION)
@@ -82,7 +95,14 @@ class Recorder:
         """Run deploy_functions.sh, and return its exit code."""
         env = {"PATH": str(installed(settings.parent))}
         line = [*words, *place, "--settings", str(settings)]
-        return main(line, env=env, execute=self, sleep=self.pauses.append, clock=self.clock)
+        return main(
+            line,
+            env=env,
+            execute=self,
+            sleep=self.pauses.append,
+            clock=self.clock,
+            try_import=self.try_import,
+        )
 
     def clock(self) -> float:
         """Return the seconds that were waited in all: commands take no time."""

@@ -17,6 +17,7 @@ from watchkeeper.deploy.command import main
 from watchkeeper.deploy.command_line import USAGE, read_command_line
 from watchkeeper.deploy.gcloud import Ended, execute
 from watchkeeper.deploy.signals import Interrupted, raised
+from watchkeeper.deploy.staging import try_import
 from watchkeeper.deploy.steps import VERBS
 
 PLACE = ("--project", PROJECT, "--region", REGION)
@@ -365,7 +366,7 @@ def test_what_would_not_run_is_not_uploaded(
 ) -> None:
     """All functions are imported, and their settings looked at, before the first call that deploys."""
     settings.write_text(f"{SETTINGS}{setting}\n")
-    gcloud = Recorder()
+    gcloud = Recorder(try_import=try_import)
 
     code = gcloud.run(settings, "functions", "--only", "tick", "gmail_watch")
 

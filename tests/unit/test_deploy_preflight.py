@@ -8,6 +8,7 @@ from tests.deploying import SETTINGS
 from tests.gcloud import NUMBER, PROJECT
 from tests.recorder import Recorder, commands, refused, shown
 from watchkeeper.deploy.gcloud import Ended
+from watchkeeper.deploy.staging import try_import
 
 DATABASE = "firestore databases describe"
 CHAT_ONLY = "ALLOWED_USERS=*@example.com\n"
@@ -88,7 +89,7 @@ def test_a_database_that_cannot_be_asked_about_yet_is_left_to_its_step(settings:
 def test_a_function_that_cannot_be_imported_changes_nothing(settings: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """`all` stages and imports before it sets anything up."""
     settings.write_text(f"{CHAT_ONLY}JOB_HANDLERS=no.such.module\n")
-    gcloud = Recorder({"projects describe": shown(NUMBER)})
+    gcloud = Recorder({"projects describe": shown(NUMBER)}, try_import=try_import)
 
     code = gcloud.run(settings, "all", "--only", "tick")
 

@@ -20,9 +20,10 @@ from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.preflight import deployed, refuse_at_once
 from watchkeeper.deploy.progress import Progress
 from watchkeeper.deploy.signals import Interrupted, raised
+from watchkeeper.deploy.staging import try_import
 from watchkeeper.deploy.steps import ALL, steps_of
 from watchkeeper.deploy.target import UNKNOWN_NUMBER, Target, read_target
-from watchkeeper.deploy.work import Work
+from watchkeeper.deploy.work import TryImport, Work
 
 SCRIPT = str(PROJECT_FOLDER / "deploy_functions.sh")
 
@@ -34,6 +35,7 @@ def main(
     execute: Execute = execute,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
+    try_import: TryImport = try_import,
 ) -> int:
     """Run the command, and return its exit code; minus the number of a signal that ended it."""
     try:
@@ -46,7 +48,7 @@ def main(
         return 2
     progress = Progress([])
     patience = Patience(sleep=sleep, clock=clock, is_terminal=sys.stderr.isatty())
-    code = _attempt(lambda: _run(line, env, execute, patience, progress))
+    code = _attempt(lambda: _run(line, env, execute, try_import, patience, progress))
     with suppress(OSError):  # nobody reads it
         if not progress.is_complete:
             commands = "".join(f"  {command}\n" for command in progress.commands(line, SCRIPT))
@@ -75,6 +77,7 @@ def _run(
     line: CommandLine,
     env: Mapping[str, str],
     execute: Execute,
+    try_import: TryImport,
     patience: Patience,
     progress: Progress,
 ) -> None:
@@ -95,6 +98,7 @@ def _run(
             folder=Path(folder),
             patience=patience,
             leave_open=progress.left_open.append,
+            try_import=try_import,
         )
         progress.steps = steps_of(line.verb, work)
         if not progress.steps:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from watchkeeper.deploy.functions_table import Function, SchedulerJob
 from watchkeeper.deploy.gcloud import GcloudFailed, StepFailed
-from watchkeeper.deploy.staging import stage, try_import
+from watchkeeper.deploy.staging import stage
 from watchkeeper.deploy.target import deploy_flags, schedule_flags
 from watchkeeper.deploy.work import Work
 
@@ -21,7 +21,7 @@ def stage_functions(work: Work) -> None:
         secrets = {
             secret.setting: "the place of a secret" for secret in target.secrets(function) if not secret.mounted_at
         }
-        try_import(function, _source(work, function), {**target.environment(function), **secrets})
+        work.try_import(function, _source(work, function), {**target.environment(function), **secrets})
 
 
 def deploy_function(work: Work, function: Function) -> None:

@@ -1,6 +1,6 @@
 """What all steps of one run share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +9,17 @@ import click
 from watchkeeper.deploy.functions_table import Function, Queue
 from watchkeeper.deploy.gcloud import Gcloud
 from watchkeeper.deploy.patience import Patience
+from watchkeeper.deploy.staging import try_import
 from watchkeeper.deploy.target import Target
+
+
+# Imports a staged function from its folder with these settings, or raises StagingFailed.
+TryImport = Callable[[Function, Path, Mapping[str, str]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """One run: what is deployed, gcloud, a folder for files that is gone at the end, and a way to wait.
+    """One run: what is deployed, gcloud, a folder for files that is gone at the end, and ways to wait and to import.
 
     `leave_open` notes what the run leaves undone or unproved, with the remedy; all of it stands at its end.
     """
@@ -24,6 +29,7 @@ class Work:
     folder: Path
     patience: Patience
     leave_open: Callable[[str], None]
+    try_import: TryImport = try_import
 
     @property
     def is_dry_run(self) -> bool:
