@@ -12,7 +12,6 @@ from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.staging import try_import
 from watchkeeper.deploy.target import Target
 
-
 # Imports a staged function from its folder with these settings, or raises StagingFailed.
 TryImport = Callable[[Function, Path, Mapping[str, str]], None]
 
