@@ -112,7 +112,7 @@ def test_the_help_is_shown_whatever_else_is_asked(capsys: pytest.CaptureFixture[
     assert (code, said.out, said.err) == (0, USAGE, "")
     assert sorted(re.findall(r"^  ([a-z]+) ", USAGE, re.MULTILINE)) == sorted(VERBS)
     assert {*VERBS} == {
-        *("setup", "functions", "schedules", "monitoring", "all"),
+        *("plan", "setup", "functions", "schedules", "monitoring", "all"),
         *("smoke", "status", "pause", "resume", "rollback", "destroy"),
     }
 

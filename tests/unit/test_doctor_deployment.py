@@ -14,8 +14,9 @@ from shared.model.times import iso
 from shared.model.value import Status
 from shared.store.documents import Unreadable
 from watchkeeper.cli.main import watchkeeper
-from watchkeeper.deploy.checks import CannotAsk, Check, Plan, checks
-from watchkeeper.deploy.examination import Subscribed, judge_subscription, last_error
+from watchkeeper.deploy.asking import CannotAsk, last_error
+from watchkeeper.deploy.checks import Check, Plan, checks
+from watchkeeper.deploy.examination import Subscribed, judge_subscription
 from watchkeeper.deploy.functions_table import read_deployment
 from watchkeeper.deploy.target import Target
 from watchkeeper.findings import Finding
@@ -148,7 +149,7 @@ def test_the_fields_need_exemptions_and_expiry(changed: dict[str, Any], says: li
 
     found = judged("database", "the fields of scheduler_jobs", fields)
 
-    wrong = [("wrong", f"{each}; {SETUP}") for each in says]
+    wrong = [("wrong", f"scheduler_jobs: {each}; {SETUP}") for each in says]
     assert found == (wrong or [("ok", "scheduler_jobs has its expiry and its index exemptions")])
 
 
@@ -160,7 +161,7 @@ def test_the_history_needs_exemptions_and_expiry_too() -> None:
     found = judged("database", "the fields of scheduler_jobs_runs", fields)
 
     says = ["indexed, and should not be: trace", "the expiry by expire_at is off"]
-    assert found == [("wrong", f"{each}; {SETUP}") for each in says]
+    assert found == [("wrong", f"scheduler_jobs_runs: {each}; {SETUP}") for each in says]
 
 
 def test_service_accounts_must_be_there_and_enabled() -> None:

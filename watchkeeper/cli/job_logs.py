@@ -120,7 +120,7 @@ def cloud_lines(gcloud: Gcloud, job_id: str, *, since: datetime, limit: int) -> 
     except FileNotFoundError:
         raise WatchkeeperError("gcloud is not installed: https://cloud.google.com/sdk/docs/install") from None
     if ended.code:
-        from watchkeeper.deploy.examination import last_error  # slow to import
+        from watchkeeper.deploy.asking import last_error  # slow to import
 
         raise WatchkeeperError(f"Cloud Logging cannot be read: {last_error(ended.errors)}")
     return [_cloud_line(entry) for entry in reversed(json.loads(ended.output or "[]"))]

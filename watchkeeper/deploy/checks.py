@@ -7,11 +7,12 @@ gcloud and a function of its answer.
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.errors import WatchkeeperError
 from shared.settings import KEPT
+from watchkeeper.deploy.asking import CannotAsk
 from watchkeeper.deploy.functions_table import Function, Queue, SchedulerJob, Secret
 from watchkeeper.deploy.target import GMAIL, Target, queue_flags, schedule_flags
 from watchkeeper.findings import Finding
@@ -41,22 +42,32 @@ QUEUE_SHOWN_AT = {
 STATUS_CODES = {4: "no answer in time", 5: "404", 7: "403", 13: "500", 14: "503", 16: "401"}
 
 
-class CannotAsk(WatchkeeperError):
-    """A question could not be asked; the message is what gcloud said."""
+class Fate(StrEnum):
+    """What a deployment does with something."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    LEAVE = "leave"
+    UNKNOWN = "unknown"  # it is there, and the table does not have it
 
 
 class Problem(NamedTuple):
-    """What is not as it should be, and what to do about it."""
+    """What is not as it should be, and what to do about it.
+
+    `fate` is what a deployment does about it. What it creates are the `things`, or else what the check is about.
+    """
 
     says: str
     remedy: str
     state: str = "wrong"
+    fate: Fate = Fate.LEAVE
+    things: tuple[str, ...] = ()
 
 
 class Check(NamedTuple):
     """A question to gcloud `about` something. `judge` takes the answer, None for what is not there.
 
-    Where it finds no problem, all is `well`.
+    Where it finds no problem, all is `well`; `anyway` is what a deployment changes all the same.
     """
 
     subject: str
@@ -64,6 +75,7 @@ class Check(NamedTuple):
     question: tuple[str, ...]
     well: str
     judge: Callable[[Any], Iterator[Problem]]
+    anyway: str = ""
 
     def findings(self, answer: Any) -> list[Finding]:
         """Judge an answer, which may be that the question could not be asked."""
@@ -142,7 +154,8 @@ def _apis(plan: Plan) -> Check:
     def judge(services: Any) -> Iterator[Problem]:
         enabled = {service["name"].rpartition("/")[2] for service in services or []}
         if missing := [api for api in wanted if api not in enabled]:
-            yield Problem(f"not enabled: {', '.join(missing)}", plan.deploy("setup"))
+            says = f"not enabled: {', '.join(missing)}"
+            yield Problem(says, plan.deploy("setup"), fate=Fate.CREATE, things=tuple(missing))
 
     return Check("apis", "what is enabled", ("services", "list", "--enabled"), f"all {len(wanted)} are enabled", judge)
 
@@ -152,7 +165,7 @@ def _database(plan: Plan) -> Check:
 
     def judge(database: Any) -> Iterator[Problem]:
         if database is None:
-            yield Problem(f"there is no Firestore database {name}", plan.deploy("setup"))
+            yield Problem(f"there is no Firestore database {name}", plan.deploy("setup"), fate=Fate.CREATE)
         elif (kind := database.get("type")) != "FIRESTORE_NATIVE":
             says = f"{name} is {kind}, not FIRESTORE_NATIVE; name another one in FIRESTORE_DATABASE"
             yield Problem(says, plan.deploy("all"))
@@ -173,10 +186,12 @@ def _fields_of(plan: Plan, collection: str, unindexed_fields: Sequence[str]) -> 
         changed = {field["name"].rpartition("/")[2]: field for field in fields or []}
         exempt = {name for name, field in changed.items() if not field.get("indexConfig", {}).get("indexes")}
         if indexed := [name for name in unindexed_fields if name not in exempt]:
-            yield Problem(f"indexed, and should not be: {', '.join(indexed)}", plan.deploy("setup"))
+            says = f"{collection}: indexed, and should not be: {', '.join(indexed)}"
+            yield Problem(says, plan.deploy("setup"), fate=Fate.CHANGE)
         state = _at(changed, (firestore.ttl_field, "ttlConfig", "state")) or "off"
         if state not in ("ACTIVE", "CREATING"):
-            yield Problem(f"the expiry by {firestore.ttl_field} is {state}", plan.deploy("setup"))
+            says = f"{collection}: the expiry by {firestore.ttl_field} is {state}"
+            yield Problem(says, plan.deploy("setup"), fate=Fate.CHANGE)
 
     at = (f"--collection-group={collection}", f"--database={firestore.database}")
     question = ("firestore", "indexes", "fields", "list", *at)
@@ -190,7 +205,8 @@ def _accounts(plan: Plan) -> Check:
     def judge(accounts: Any) -> Iterator[Problem]:
         present = {account["email"]: account for account in accounts or []}
         if missing := [email for email in wanted if email not in present]:
-            yield Problem(f"there is no {', '.join(missing)}", plan.deploy("setup"))
+            says = f"there is no {', '.join(missing)}"
+            yield Problem(says, plan.deploy("setup"), fate=Fate.CREATE, things=tuple(missing))
         for email in wanted:
             if present.get(email, {}).get("disabled"):
                 yield Problem(f"{email} is disabled", plan.gcloud("iam", "service-accounts", "enable", email))
@@ -208,7 +224,7 @@ def _roles(plan: Plan) -> Check:
             if f"serviceAccount:{plan.target.email(account.id)}" not in _members(policy, role)
         ]
         if missing:
-            yield Problem(", ".join(missing), plan.deploy("setup"))
+            yield Problem(", ".join(missing), plan.deploy("setup"), fate=Fate.CHANGE)
 
     question = ("projects", "get-iam-policy", plan.target.project)
     return Check("roles", "who has which role", question, "every service account has its roles", judge)
@@ -219,7 +235,7 @@ def _queue(plan: Plan, queue: Queue) -> Check:
 
     def judge(found: Any) -> Iterator[Problem]:
         if found is None:
-            yield Problem(f"there is no queue {name}", plan.deploy("setup"))
+            yield Problem(f"there is no queue {name}", plan.deploy("setup"), fate=Fate.CREATE)
             return
         if (state := found.get("state")) != "RUNNING":
             yield Problem(f"{name} is {str(state).lower()}", plan.deploy("resume", worker), "warning")
@@ -227,7 +243,8 @@ def _queue(plan: Plan, queue: Queue) -> Check:
         if stale := [
             flag for flag, keys in QUEUE_SHOWN_AT.items() if _number(_at(found, keys)) != _number(wanted[flag])
         ]:
-            yield Problem(f"{name} has another {', '.join(stale)}", plan.deploy("schedules", worker))
+            says = f"{name} has another {', '.join(stale)}"
+            yield Problem(says, plan.deploy("schedules", worker), fate=Fate.CHANGE)
 
     question = ("tasks", "queues", "describe", name, f"--location={plan.target.region}")
     return Check("queue", name, question, f"{name} delivers {queue.max_concurrent} at once", judge)
@@ -253,7 +270,7 @@ def _queue_roles(plan: Plan, queue: Queue) -> Check:
             if member not in _members(policy, role)
         ]
         if policy is not None and missing:
-            yield Problem(f"on {name} {', '.join(missing)}", plan.deploy("setup"))
+            yield Problem(f"on {name} {', '.join(missing)}", plan.deploy("setup"), fate=Fate.CHANGE)
 
     question = ("tasks", "queues", "get-iam-policy", name, f"--location={plan.target.region}")
     return Check("queue", f"who may use {name}", question, f"every function has its roles on {name}", judge)
@@ -266,7 +283,8 @@ def _task_makers(plan: Plan) -> Check:
         may_act = _members(policy, "roles/iam.serviceAccountUser")
         missing = [_id(member) for member in plan.target.task_makers if member not in may_act]
         if missing:
-            yield Problem(f"{', '.join(missing)} may not make tasks that act as {email}", plan.deploy("setup"))
+            says = f"{', '.join(missing)} may not make tasks that act as {email}"
+            yield Problem(says, plan.deploy("setup"), fate=Fate.CHANGE)
 
     question = ("iam", "service-accounts", "get-iam-policy", email)
     return Check("queue", f"who may act as {email}", question, f"who makes tasks may act as {email}", judge)
@@ -283,7 +301,8 @@ def _secret(plan: Plan, secret: Secret) -> Check:
         elif state != "ENABLED":
             is_kept = KEPT.fullmatch(plan.target.settings[secret.setting].strip())
             first = f"; put its value into the settings file, as {secret.setting}" if is_kept else ""
-            yield Problem(f"version {version} of {name} is {state}{first}", plan.deploy("setup"))
+            fate = Fate.LEAVE if is_kept else Fate.CREATE
+            yield Problem(f"version {version} of {name} is {state}{first}", plan.deploy("setup"), fate=fate)
 
     question = ("secrets", "versions", "describe", version, f"--secret={name}")
     return Check("secret", name, question, f"{name} is there", judge)
@@ -295,7 +314,8 @@ def _readers(plan: Plan, secret: Secret) -> Check:
     def judge(policy: Any) -> Iterator[Problem]:
         may_read = _members(policy, "roles/secretmanager.secretAccessor")
         if missing := [own.account.id for own in readers if plan.member(own) not in may_read]:
-            yield Problem(f"{secret.name} may not be read by {', '.join(missing)}", plan.deploy("setup"))
+            says = f"{secret.name} may not be read by {', '.join(missing)}"
+            yield Problem(says, plan.deploy("setup"), fate=Fate.CHANGE)
 
     question = ("secrets", "get-iam-policy", secret.name)
     well = f"{secret.name} may be read by {', '.join(own.account.id for own in readers)}"
@@ -308,9 +328,11 @@ def _delegate(plan: Plan, function: Function) -> Check:
     def judge(policy: Any) -> Iterator[Problem]:
         if policy is None:
             says = f"there is no service account {delegate}; make it as docs/SUBSCRIPTIONS.md says"
-            yield Problem(says, plan.deploy("setup", function.name))
+            is_own = delegate in [plan.target.email(account.id) for account in plan.target.accounts]
+            fate = Fate.CREATE if is_own else Fate.LEAVE
+            yield Problem(says, plan.deploy("setup", function.name), fate=fate, things=(f"who may act as {delegate}",))
         elif plan.member(function) not in _members(policy, "roles/iam.serviceAccountTokenCreator"):
-            yield Problem(f"{actor} may not act as {delegate}", plan.deploy("setup", function.name))
+            yield Problem(f"{actor} may not act as {delegate}", plan.deploy("setup", function.name), fate=Fate.CHANGE)
 
     question = ("iam", "service-accounts", "get-iam-policy", delegate)
     return Check("delegate", delegate, question, f"{actor} may act as {delegate}", judge)
@@ -319,8 +341,10 @@ def _delegate(plan: Plan, function: Function) -> Check:
 def _topic(plan: Plan, function: Function) -> Check:
     def judge(policy: Any) -> Iterator[Problem]:
         if GMAIL not in _members(policy, "roles/pubsub.publisher"):
-            says = "there is no topic" if policy is None else "Gmail may not publish to"
-            yield Problem(f"{says} {function.topic}", plan.deploy("setup", function.name))
+            says, fate = "Gmail may not publish to", Fate.CHANGE
+            if policy is None:
+                says, fate = "there is no topic", Fate.CREATE
+            yield Problem(f"{says} {function.topic}", plan.deploy("setup", function.name), fate=fate)
 
     question = ("pubsub", "topics", "get-iam-policy", function.topic)
     return Check("topic", function.topic, question, f"Gmail may publish to {function.topic}", judge)
@@ -341,10 +365,12 @@ def _function(plan: Plan, function: Function) -> Check:
     def judge(found: Any) -> Iterator[Problem]:
         differing = _differences(plan.target, function, found) if found else ["is not deployed"]
         if says := ", ".join(differing):
-            yield Problem(f"{service} {says}", plan.deploy("functions", function.name))
+            fate = Fate.CHANGE if found else Fate.CREATE
+            yield Problem(f"{service} {says}", plan.deploy("functions", function.name), fate=fate)
 
     question = ("functions", "describe", service, "--gen2", f"--region={plan.target.region}")
-    return Check("function", service, question, f"{service} is deployed as the settings say", judge)
+    well, anyway = f"{service} is deployed as the settings say", f"{service} gets a new revision, with the code of now"
+    return Check("function", service, question, well, judge, anyway)
 
 
 def _differences(target: Target, function: Function, found: Mapping[str, Any]) -> Iterator[str]:
@@ -379,9 +405,9 @@ def _caller(plan: Plan, function: Function) -> Check:
         # Setup sees to the callers of what is deployed.
         mend = plan.deploy("functions" if policy is None else "setup", function.name)
         if wanted not in members:
-            yield Problem(f"{service} may not be called by {wanted}", mend)
+            yield Problem(f"{service} may not be called by {wanted}", mend, fate=Fate.CHANGE)
         if others := sorted(members - {wanted}):
-            yield Problem(f"{service} may be called by {', '.join(others)}", mend)
+            yield Problem(f"{service} may be called by {', '.join(others)}", mend, fate=Fate.CHANGE)
 
     question = ("run", "services", "get-iam-policy", service, f"--region={plan.target.region}")
     well = f"{service} may be called by {wanted}, and nobody else"
@@ -393,7 +419,8 @@ def _lock(plan: Plan, function: Function) -> Check:
 
     def judge(found: Any) -> Iterator[Problem]:
         if found is None:
-            yield Problem(f"there is no service {service}", plan.deploy("functions", function.name))
+            mend, things = plan.deploy("functions", function.name), (f"{service}, the service in Cloud Run",)
+            yield Problem(f"there is no service {service}", mend, fate=Fate.CREATE, things=things)
         elif _at(found, ("metadata", "annotations", UNLOCKED)) == "true":
             lock = plan.gcloud("run", "services", "update", service, "--invoker-iam-check", region)
             yield Problem(f"Cloud Run lets everybody in to {service}, whoever may call it", lock)
@@ -406,10 +433,11 @@ def _schedule(plan: Plan, function: Function, job: SchedulerJob) -> Check:
     def judge(found: Any) -> Iterator[Problem]:
         uri = _at(found or {}, ("httpTarget", "uri")) or "no URL"
         if found is None:
-            yield Problem(f"{job.name} is not there", plan.deploy("schedules", function.name))
+            yield Problem(f"{job.name} is not there", plan.deploy("schedules", function.name), fate=Fate.CREATE)
         elif uri != plan.target.url(function):
             # Two have the names that they had in the former system.
-            yield Problem(f"{job.name} calls {uri}, which is not ours", plan.deploy("schedules", function.name))
+            says = f"{job.name} calls {uri}, which is not ours"
+            yield Problem(says, plan.deploy("schedules", function.name), fate=Fate.CHANGE)
         else:
             yield from _state(plan, function, job, found)
             yield from _stale(plan, function, job, found)
@@ -432,7 +460,8 @@ def _stale(plan: Plan, function: Function, job: SchedulerJob, found: Mapping[str
     flags = schedule_flags(plan.target, function, job)
     wanted = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
     if stale := [flag for flag, keys in SHOWN_AT.items() if _at(found, keys) != wanted[flag]]:
-        yield Problem(f"{job.name} has another {', '.join(stale)}", plan.deploy("schedules", function.name))
+        says = f"{job.name} has another {', '.join(stale)}"
+        yield Problem(says, plan.deploy("schedules", function.name), fate=Fate.CHANGE)
 
 
 def _last_attempt(plan: Plan, function: Function, job: SchedulerJob, found: Mapping[str, Any]) -> Iterator[Problem]:

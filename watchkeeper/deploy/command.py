@@ -17,6 +17,7 @@ from shared.settings import PROJECT_FOLDER
 from watchkeeper.deploy.command_line import USAGE, CommandLine, HelpWanted, Misused, read_command_line
 from watchkeeper.deploy.gcloud import Execute, Gcloud, GcloudFailed, StepFailed, execute
 from watchkeeper.deploy.patience import Patience
+from watchkeeper.deploy.plan import show_plan
 from watchkeeper.deploy.preflight import deployed, refuse_at_once
 from watchkeeper.deploy.progress import Progress
 from watchkeeper.deploy.signals import Interrupted, raised
@@ -25,6 +26,7 @@ from watchkeeper.deploy.steps import ALL, steps_of
 from watchkeeper.deploy.target import UNKNOWN_NUMBER, Target, read_target
 from watchkeeper.deploy.work import TryImport, Work
 
+SHOWING = ("plan", "status")  # nothing but what they show is of interest
 SCRIPT = str(PROJECT_FOLDER / "deploy_functions.sh")
 
 
@@ -37,7 +39,10 @@ def main(
     clock: Callable[[], float] = time.monotonic,
     try_import: TryImport = try_import,
 ) -> int:
-    """Run the command, and return its exit code; minus the number of a signal that ended it."""
+    """Run the command, and return its exit code; minus the number of a signal that ended it.
+
+    `all` shows its plan, and asks, where stdin is a terminal.
+    """
     try:
         line = read_command_line(words)
     except HelpWanted:
@@ -99,17 +104,22 @@ def _run(
             patience=patience,
             leave_open=progress.left_open.append,
             try_import=try_import,
+            settings=Path(line.settings) if line.settings else None,
+            only=line.only,
         )
+        if line.verb == "all" and not (line.is_confirmed or line.is_dry_run) and sys.stdin.isatty():
+            show_plan(work)
+            _confirm("Type yes to deploy this: ", "yes", "nothing was deployed")
         progress.steps = steps_of(line.verb, work)
         if not progress.steps:
             raise StepFailed(
                 f"there is nothing to do: neither a Cloud Scheduler job nor a queue calls {' '.join(line.only)}"
             )
         for step in progress:
-            if step.verb != "status":
+            if step.verb not in SHOWING:
                 work.announce(step.title)
             step.do()
-    if not line.is_dry_run and line.verb != "status":
+    if not line.is_dry_run and line.verb not in SHOWING:
         work.announce("done")
 
 
@@ -129,11 +139,11 @@ def _prepared(line: CommandLine, gcloud: Gcloud) -> Target:
     file = Path(line.settings) if line.settings else None
     target = read_target(project=line.project, region=line.region, number=UNKNOWN_NUMBER, only=line.only, file=file)
     needs_number = target.needs_number  # of all verbs: it refuses a webhook that would be unprotected
-    if line.is_if_configured or (line.verb in (*ALL, "all", "smoke") and not line.only):
+    if line.is_if_configured or (line.verb in (*ALL, "plan", "all", "smoke") and not line.only):
         target = _configured(line, target, gcloud)
     if line.verb == "destroy" and not (line.is_confirmed or line.is_dry_run):
-        _confirm(target)
-    if needs_number and line.verb in ("setup", "functions", "all"):
+        _confirm_destruction(target)
+    if needs_number and line.verb in ("plan", "setup", "functions", "all"):
         return replace(target, number=_ask_number(gcloud, target))
     return target
 
@@ -158,13 +168,19 @@ def _ask_number(gcloud: Gcloud, target: Target) -> str:
     return number or UNKNOWN_NUMBER
 
 
-def _confirm(target: Target) -> None:
+def _confirm_destruction(target: Target) -> None:
     """Raise StepFailed unless somebody types the project's id."""
     names = " ".join(function.name for function in target.functions)
     click.echo(f"This deletes functions and Scheduler jobs in {target.project} ({target.region}): {names}")
+    question = "Whatever else was set up stays. Type the project's id to go on: "
+    _confirm(question, target.project, "nothing was deleted")
+
+
+def _confirm(question: str, wanted: str, otherwise: str) -> None:
+    """Raise StepFailed unless somebody types what is wanted."""
     try:
-        answer = input("Whatever else was set up stays. Type the project's id to go on: ")
+        answer = input(question)
     except EOFError:
         answer = ""
-    if answer.strip() != target.project:
-        raise StepFailed("nothing was deleted")
+    if answer.strip() != wanted:
+        raise StepFailed(otherwise)

@@ -9,6 +9,9 @@ from watchkeeper.deploy.steps import VERBS
 USAGE = """\
 usage: ./deploy_functions.sh VERB --project P --region R [options]
 
+Look first; this only asks:
+  plan        what `all` would create, change and leave, what is there that functions.toml does not have, and the cost
+
 Verbs that deploy; each may be run any number of times, creates what is missing and updates what is there:
   setup       APIs, Firestore database, TTL, index exemptions, service accounts, roles, queues, secrets, Gmail's topic
               and delegation, and who may call the functions that are deployed already
@@ -16,7 +19,8 @@ Verbs that deploy; each may be run any number of times, creates what is missing 
   schedules   the Cloud Scheduler jobs, and the limits of the queues
   monitoring  the log-based metrics, dashboard and alerts of monitoring/; whom an alert notifies, its labels, and
               that it is switched off stay as they are
-  all         setup, functions, schedules, monitoring; stages and imports every function before that
+  all         setup, functions, schedules, monitoring; stages and imports every function before that. On a terminal
+              it shows its plan first, and asks
 
 Verbs that operate:
   smoke       have Cloud Scheduler run each of its jobs once, and each queue deliver a task about no job, and wait for

@@ -1,10 +1,7 @@
 """What `watchkeeper doctor --project` finds: a deployment as gcloud and its store show it."""
 
-import json
-import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
@@ -17,14 +14,15 @@ from shared.model.value import Status
 from shared.settings import PROJECT_FOLDER, Environment
 from shared.store.documents import Unreadable
 from shared.subscriptions import ALARM_BEFORE, MOST_RECORDS, PREFIX, recorded_time
-from watchkeeper.deploy.checks import CannotAsk, Plan, checks, remedy
+from watchkeeper.deploy.asking import CannotAsk, NoGcloud, answer_of, ask_all
+from watchkeeper.deploy.checks import Plan, checks
 from watchkeeper.deploy.functions_table import Caller
+from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.target import UNKNOWN_NUMBER, read_target
 from watchkeeper.findings import Finding, chat_findings, place_of_jobs
 from watchkeeper.session import Session
 from watchkeeper.times import distance
 
-ASKED_AT_ONCE = 4
 PATIENCE = 60  # seconds for an answer of gcloud
 # The settings that name what is subscribed to, and the service, as it stands in the id of a record.
 SERVICES = {"GMAIL_USER_EMAIL": "gmail", "AIRTABLE_BASE_ID": "airtable"}
@@ -36,10 +34,6 @@ class Subscribed(NamedTuple):
     service: str
     name: str
     renew: str
-
-
-class NoGcloud(CannotAsk):
-    """No question at all can be asked; the message says what to do."""
 
 
 def examine_deployment(
@@ -92,10 +86,10 @@ def _cloud(plan: Plan, env: Mapping[str, str], *, needs_number: bool) -> Iterato
             others = [each for each in target.functions if each.called_by is not Caller.CHAT]
             target = replace(target, functions=others)
     asked = list(checks(replace(plan, target=target)))
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        answers = pool.map(lambda check: _ask(env, (*check.question, f"--project={target.project}")), asked)
-        for check, answer in zip(asked, answers, strict=True):
-            yield from check.findings(answer)
+    questions = (check.question for check in asked)
+    answers = ask_all(questions, lambda question: _ask(env, (*question, f"--project={target.project}")))
+    for check, answered in zip(asked, answers, strict=True):
+        yield from check.findings(answered.answer)
 
 
 def _ask(env: Mapping[str, str], question: Sequence[str]) -> Any:
@@ -106,28 +100,13 @@ def _ask(env: Mapping[str, str], question: Sequence[str]) -> Any:
             env={**env, "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            encoding="utf-8",
-            errors="replace",
             timeout=PATIENCE,
         )
     except FileNotFoundError:
         return NoGcloud("it is not installed: https://cloud.google.com/sdk/docs/install")
     except subprocess.TimeoutExpired:
         return CannotAsk(f"gcloud gave no answer within {PATIENCE} s")
-    if run.returncode == 0:
-        return json.loads(run.stdout)
-    if "gcloud auth login" in run.stderr:
-        return NoGcloud(f"it is not signed in; {remedy('gcloud', 'auth', 'login')}")
-    if re.search(r"^ERROR: .*(NOT_FOUND|not found|\[404\])", run.stderr, re.IGNORECASE | re.MULTILINE):
-        return None
-    return CannotAsk(last_error(run.stderr))
-
-
-def last_error(said: str) -> str:
-    """Return the last line that is an error, or else the last one: the details of an error follow it."""
-    lines = [line for line in said.splitlines() if line.strip()] or ["gcloud failed and did not say why"]
-    errors = [line for line in lines if line.startswith("ERROR: ")] or lines
-    return re.sub(r"^ERROR: (\(gcloud[^)]*\) )?", "", errors[-1])[:300]
+    return answer_of(Ended(run.returncode, run.stdout, run.stderr.decode(errors="replace")))
 
 
 # -- Subscriptions -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import click
 
 from shared.settings import PROJECT_FOLDER
+from watchkeeper.deploy.gcloud import Gcloud
 from watchkeeper.deploy.work import Work
 
 FOLDER = PROJECT_FOLDER / "monitoring"
@@ -29,9 +30,14 @@ def apply_metrics(work: Work) -> None:
     there = (work.gcloud.look("logging", "metrics", "list", "--format=value(name)") or "").splitlines()
     work.note("or update, where a metric is there")
     for path in _filled(work, "metric-*.json"):
-        name = f"watchkeeper_{path.stem.removeprefix('metric-')}"
+        name = metric_name(path)
         verb = "update" if name in there else "create"
         work.gcloud.run("logging", "metrics", verb, name, f"--config-from-file={path}", "--format=none")
+
+
+def metric_name(path: Path) -> str:
+    """Return how the metric of a file is called."""
+    return f"watchkeeper_{path.stem.removeprefix('metric-')}"
 
 
 def apply_dashboard(work: Work) -> None:
@@ -51,8 +57,8 @@ def apply_dashboard(work: Work) -> None:
 def apply_alerts(work: Work) -> None:
     """Create or update each alert. Google chooses the name of a policy, so it is found again by its title."""
     shows = "(name,displayName,enabled,notificationChannels.list(),userLabels.list())"
-    policies = _policies(work)
-    found = work.gcloud.look(*policies, "list", f'--format=value[separator="|"]{shows}') or ""
+    every = policies(work.gcloud)
+    found = work.gcloud.look(*every, "list", f'--format=value[separator="|"]{shows}') or ""
     there = [AlertPolicy(*line.split("|", 4)) for line in found.splitlines()]
     work.note("or update, where a policy is there")
     for path in _filled(work, "alert-*.json"):
@@ -61,13 +67,13 @@ def apply_alerts(work: Work) -> None:
         if len(same) > 1:
             click.echo(f'there is more than one alert policy "{title}"; {same[0].name} is brought up to date')
         # On a metric it is refused until the metric has become known, which takes up to ten minutes.
-        work.gcloud.run(*policies, *_change(same), f"--policy-from-file={path}", "--format=none")
+        work.gcloud.run(*every, *_change(same), f"--policy-from-file={path}", "--format=none")
 
 
-def _policies(work: Work) -> tuple[str, ...]:
+def policies(gcloud: Gcloud) -> tuple[str, ...]:
     """Return what this gcloud calls alert policies: they are general since December 2025, and were alpha before."""
     general = ("monitoring", "policies")
-    is_unknown = work.gcloud.ask(*general, "list", "--limit=1", "--format=value(name)").code == USAGE_ERROR
+    is_unknown = gcloud.ask(*general, "list", "--limit=1", "--format=value(name)").code == USAGE_ERROR
     return ("alpha", *general) if is_unknown else general
 
 

@@ -21,7 +21,7 @@ def refuse_at_once(verb: str, target: Target, gcloud: Gcloud) -> None:
             f"--region is {target.region}, where no function can be: name a region, such as us-central1 or "
             "europe-west1, and neither a zone nor a multi-region"
         )
-    if verb in ("setup", "all"):
+    if verb in ("plan", "setup", "all"):
         target.refuse_missing()
         target.secret_values()
         _refuse_old_gcloud(gcloud)

@@ -8,6 +8,7 @@ from watchkeeper.deploy import operating, queues
 from watchkeeper.deploy.functions import deploy_function, schedule_function, stage_functions
 from watchkeeper.deploy.functions_table import Caller, Function, Queue, SchedulerJob
 from watchkeeper.deploy.monitoring import MONITORING
+from watchkeeper.deploy.plan import show_plan
 from watchkeeper.deploy.setup import SETUP
 from watchkeeper.deploy.work import Work
 
@@ -34,7 +35,7 @@ EACH: dict[str, tuple[str, Callable[[Work, Function], None]]] = {
     "rollback": ("rollback", operating.roll_back),
     "destroy": ("destroy", queues.with_queues(operating.destroy, queues.empty)),
 }
-VERBS = tuple(dict.fromkeys((*ALL, "all", *SCHEDULED, *EACH)))
+VERBS = tuple(dict.fromkeys(("plan", *ALL, "all", *SCHEDULED, *EACH)))
 
 
 class Step(NamedTuple):
@@ -48,6 +49,8 @@ class Step(NamedTuple):
 
 def steps_of(verb: str, work: Work) -> list[Step]:
     """Return the steps of a verb."""
+    if verb == "plan":
+        return [Step(verb, "plan: everything", "", partial(show_plan, work))]
     if verb == "all":
         # What cannot be imported is refused before the first change.
         staging = Step("setup", STAGING, "", partial(stage_functions, work))

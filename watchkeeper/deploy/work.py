@@ -1,6 +1,6 @@
 """What all steps of one run share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ class Work:
     """One run: what is deployed, gcloud, a folder for files that is gone at the end, and ways to wait and to import.
 
     `leave_open` notes what the run leaves undone or unproved, with the remedy; all of it stands at its end.
+    `settings` and `only` are as on the command line: a remedy names them.
     """
 
     target: Target
@@ -29,6 +30,8 @@ class Work:
     patience: Patience
     leave_open: Callable[[str], None]
     try_import: TryImport = try_import
+    settings: Path | None = None
+    only: Sequence[str] = ()
 
     @property
     def is_dry_run(self) -> bool:

@@ -1,0 +1,214 @@
+"""The plan of a deployment: what it would create, change and leave, what it finds, and that it only asks."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploying import SETTINGS
+from tests.gcloud import NUMBER, PROJECT
+from tests.recorder import QUESTIONS, Recorder, commands, refused, shown
+from tests.unit.test_doctor_deployment import check, policy
+from tests.unit.test_doctor_deployment import plan as plan_of
+from watchkeeper.deploy.asking import ApiOff, CannotAsk
+from watchkeeper.deploy.checks import Fate
+from watchkeeper.deploy.gcloud import Ended
+from watchkeeper.deploy.plan import Line, lines_of
+
+OFF = refused("(gcloud.x) PERMISSION_DENIED: Cloud Tasks API has not been used in project 1 before or it is disabled.")
+
+
+def found(content: object) -> Ended:
+    """Return an answer as gcloud shows it in JSON."""
+    return shown(json.dumps(content))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """The settings file of an environment."""
+    path = tmp_path / "production.env"
+    path.write_text(SETTINGS)
+    return path
+
+
+@pytest.fixture
+def gcloud() -> Recorder:
+    """A project in which nothing is."""
+    return Recorder({"projects describe": shown(NUMBER), "services list": found([]), "projects get-iam": found({})})
+
+
+def test_a_plan_for_a_new_project_creates_everything(
+    gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An API that is off has nothing yet. What costs something stands below, and nothing is changed."""
+    gcloud.answers |= {"tasks queues": OFF, "scheduler jobs": OFF}
+
+    code = gcloud.run(settings, "plan")
+
+    said = capsys.readouterr()
+    lines = [line.split(maxsplit=2) for line in said.out.splitlines()]
+    assert (code, gcloud.changes, said.err) == (0, [], "")
+    assert ["create", "database", "(default)"] in lines
+    assert ["create", "queue", "watchkeeper-agents"] in lines
+    assert ["create", "queue", "who may use watchkeeper-agents"] in lines
+    assert ["create", "schedule", "gmail-watch-renewal"] in lines
+    assert ["create", "alert", "Watchkeeper: a job was given up"] in lines
+    assert [line for line in lines if line[:1] == ["unknown"]] == []
+    assert "some APIs are off" in said.out
+    assert "Scheduler jobs: 3, $0.30; the first three of a billing account are free" in said.out
+    assert "secrets: 1, $0.06;" in said.out
+
+
+def test_a_plan_only_asks(gcloud: Recorder, settings: Path) -> None:
+    """Every command is a question, and each is asked once."""
+    gcloud.run(settings, "plan")
+
+    assert all(QUESTIONS.intersection(words) for words in gcloud.commands)
+    assert len(gcloud.commands) == len({" ".join(words) for words in gcloud.commands}) > 40
+
+
+def test_a_dry_run_of_a_plan_prints_its_questions(
+    gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And asks none of them."""
+    code = gcloud.run(settings, "plan", "--dry-run")
+
+    asked = commands(capsys.readouterr().out)
+    assert (code, gcloud.commands) == (0, [])
+    assert all(QUESTIONS.intersection(words) for words in asked)
+    assert ["gcloud", "services", "list", "--enabled", "--format=json", f"--project={PROJECT}"] in asked
+
+
+def test_what_the_table_does_not_have_is_unknown(
+    gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has our prefix, so it may be a former function; or it is one that is not configured any more."""
+    settings.write_text("ALLOWED_USERS=*@example.com\n")
+    names = ["watchkeeper-tick", "watchkeeper-gone", "others"]
+    gcloud.answers |= {
+        "functions list": found([{"name": f"projects/p/locations/r/functions/{name}"} for name in names]),
+        "functions describe watchkeeper-gmail-watch": found({"state": "ACTIVE"}),
+        "iam service-accounts list": found([{"name": f"x/{name}@p.iam", "email": f"{name}@p.iam"} for name in names]),
+    }
+
+    code = gcloud.run(settings, "plan")
+
+    unknown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("unknown")]
+    place = f"--project {PROJECT} --region us-central1 --settings {settings}"
+    assert code == 0
+    assert unknown == [
+        "unknown  function   watchkeeper-gone is there, and functions.toml does not have it; it stays",
+        "unknown  accounts   watchkeeper-gone is there, and functions.toml does not have it; it stays",
+        "unknown  function   watchkeeper-gmail-watch is deployed, and no longer configured; "
+        f"run `./deploy_functions.sh destroy {place} --only gmail_watch`",
+    ]
+
+
+QUEUE = "watchkeeper-agents"
+
+
+@pytest.mark.parametrize(
+    ("subject", "about", "answer", "expected"),
+    [
+        pytest.param("queue", QUEUE, None, Line(Fate.CREATE, "queue", QUEUE, True), id="missing"),
+        pytest.param("queue", QUEUE, ApiOff("off"), Line(Fate.CREATE, "queue", QUEUE, True), id="off"),
+        pytest.param(
+            "queue",
+            QUEUE,
+            CannotAsk("no"),
+            Line(Fate.UNKNOWN, "queue", f"{QUEUE} cannot be looked at: no"),
+            id="refused",
+        ),
+        pytest.param(
+            "queue",
+            f"who may use {QUEUE}",
+            None,
+            Line(Fate.CREATE, "queue", f"who may use {QUEUE}"),
+            id="of-what-is-missing",
+        ),
+        pytest.param(
+            "caller",
+            "who may call watchkeeper-tick",
+            policy("roles/run.invoker"),
+            Line(
+                Fate.CHANGE,
+                "caller",
+                "watchkeeper-tick may not be called by "
+                "serviceAccount:watchkeeper-scheduler@demo.iam.gserviceaccount.com",
+            ),
+            id="change",
+        ),
+        pytest.param(
+            "secret",
+            "watchkeeper-airtable-api-key",
+            {"state": "ENABLED"},
+            Line(Fate.LEAVE, "secret", "watchkeeper-airtable-api-key is there"),
+            id="leave",
+        ),
+        pytest.param(
+            "accounts",
+            "the service accounts",
+            [],
+            Line(Fate.CREATE, "accounts", "watchkeeper-scheduler@demo.iam.gserviceaccount.com", True),
+            id="several",
+        ),
+    ],
+)
+def test_what_a_deployment_does_follows_from_what_doctor_finds(
+    subject: str, about: str, answer: Any, expected: Line
+) -> None:
+    """The checks are the same; a role on what is missing is created with it."""
+    assert next(lines_of(check(subject, about, plan_of()), answer)) == expected
+
+
+def test_a_function_gets_a_new_revision_in_any_case() -> None:
+    """Its code is not compared."""
+    state = {"state": "FAILED", "serviceConfig": {}}
+
+    lines = list(lines_of(check("function", "watchkeeper-tick", plan_of()), state))
+
+    assert [line.fate for line in lines] == [Fate.CHANGE, Fate.CHANGE]
+    assert "is FAILED" in lines[0].says
+    assert lines[1].says == "watchkeeper-tick gets a new revision, with the code of now"
+
+
+def test_gcloud_that_is_not_signed_in_is_said_once(
+    gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing can be planned then."""
+    gcloud.answers["firestore databases describe"] = refused("You need to run: $ gcloud auth login")
+
+    code = gcloud.run(settings, "plan")
+
+    assert code == 1
+    assert capsys.readouterr().err.startswith("error: gcloud: it is not signed in; run `gcloud auth login`\n")
+
+
+class Terminal(io.StringIO):
+    """A terminal on which somebody types."""
+
+    def isatty(self) -> bool:
+        """Return that it is one."""
+        return True
+
+
+@pytest.mark.parametrize("typed", ["no\n", "\n", ""])
+def test_on_a_terminal_all_shows_its_plan_and_asks(
+    gcloud: Recorder,
+    settings: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+) -> None:
+    """Whoever does not type yes deploys nothing."""
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+
+    code = gcloud.run(settings, "all")
+
+    said = capsys.readouterr()
+    assert (code, gcloud.changes) == (1, [])
+    assert "create   function   watchkeeper-tick\n" in said.out
+    assert said.out.endswith("Type yes to deploy this: ")
+    assert said.err == "error: nothing was deployed\n"

@@ -1,0 +1,180 @@
+"""What a deployment would create, change and leave, and what is there that the table does not have. It only asks."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import click
+
+from watchkeeper.deploy.asking import ApiOff, CannotAsk, NoGcloud, Question, answer_of, ask_all
+from watchkeeper.deploy.checks import Check, Fate, Plan, Problem, checks
+from watchkeeper.deploy.functions_table import Function
+from watchkeeper.deploy.gcloud import StepFailed
+from watchkeeper.deploy.monitoring import FOLDER, metric_name, policies
+from watchkeeper.deploy.work import Work
+
+
+class Line(NamedTuple):
+    """One line of a plan: what is done with something."""
+
+    fate: Fate
+    subject: str
+    says: str
+    is_thing: bool = False  # not who may do something with one
+
+
+# What has a price of its own, as docs/OPERATIONS.md has it under "What it costs".
+COSTS: dict[str, Callable[[int], str]] = {
+    "schedule": lambda count: (
+        f"Scheduler jobs: {count}, ${count * 0.1:.2f}; the first three of a billing account are free"
+    ),
+    "secret": lambda count: (
+        f"secrets: {count}, ${count * 0.06:.2f}; the first six versions of a billing account are free"
+    ),
+    "function": lambda count: f"functions: {count}, ticks free; $0.10 for each GB of their images beyond 0.5 GB",
+    "database": lambda _: "Firestore: under $0.01 for 1,000 jobs a day, $8.32 for 100,000 in us-central1",
+    "alert": lambda count: f"alerts: {count}; Google's price list has the price of a condition",
+}
+
+
+def show_plan(work: Work) -> None:
+    """Print the plan of a deployment; in a dry run, the questions. Raises StepFailed if nothing can be asked."""
+    plan, gcloud = Plan(target=work.target, file=work.settings, only=work.only), work.gcloud
+    asked = [*checks(plan), *_monitoring(plan, policies(gcloud)), *_inventory(plan)]
+    questions = list(dict.fromkeys(check.question for check in asked))
+    if gcloud.is_dry_run:
+        for question in questions:
+            gcloud.look(*question, "--format=json")
+        return
+    answers = dict(ask_all(questions, lambda question: answer_of(gcloud.ask(*question, "--format=json"))))
+    for answer in answers.values():
+        if isinstance(answer, NoGcloud):
+            raise StepFailed(f"gcloud: {answer}")
+    lines = [line for check in asked for line in lines_of(check, answers[check.question])]
+    click.echo(f"what `all` does in {plan.target.project} ({plan.target.region}), and what it finds:\n")
+    for text in (*_shown(lines), *_remarks(lines, answers.values())):
+        click.echo(text)
+
+
+def lines_of(check: Check, answer: Any) -> Iterator[Line]:
+    """Return what a deployment does about what is asked."""
+    if isinstance(answer, CannotAsk) and not isinstance(answer, ApiOff):
+        yield Line(Fate.UNKNOWN, check.subject, f"{check.about} cannot be looked at: {answer}")
+        return
+    found = None if isinstance(answer, ApiOff) else answer
+    problems = list(check.judge(found))
+    lines = [line for problem in problems for line in _lines_about(check, problem, is_there=found is not None)]
+    yield from dict.fromkeys(lines)
+    if check.anyway and not any(line.fate is Fate.CREATE for line in lines):
+        yield Line(Fate.CHANGE, check.subject, check.anyway)
+    elif not problems and check.well:
+        yield Line(
+            *((Fate.CREATE, check.subject, check.about) if found is None else (Fate.LEAVE, check.subject, check.well))
+        )
+
+
+def _lines_about(check: Check, problem: Problem, *, is_there: bool) -> Iterator[Line]:
+    fate = Fate.CREATE if problem.fate is Fate.CHANGE and not is_there else problem.fate
+    if fate is Fate.CREATE:
+        is_thing = problem.fate is Fate.CREATE
+        yield from (Line(fate, check.subject, thing, is_thing) for thing in problem.things or (check.about,))
+    else:
+        by_hand = f"; {problem.remedy}" if fate in (Fate.LEAVE, Fate.UNKNOWN) and problem.remedy else ""
+        yield Line(fate, check.subject, f"{problem.says}{by_hand}")
+
+
+def _shown(lines: Sequence[Line]) -> Iterator[str]:
+    for fate in Fate:
+        for line in lines:
+            if line.fate is fate:
+                yield f"{fate:<8} {line.subject:<10} {line.says}"
+
+
+def _remarks(lines: Sequence[Line], answers: Iterable[Any]) -> Iterator[str]:
+    """Return what stands below the lines: how many there are, what could not be seen, and what it costs."""
+    count = Counter(line.fate for line in lines)
+    yield ""
+    yield (
+        f"to create: {count[Fate.CREATE]}, to change: {count[Fate.CHANGE]}, left as they are: {count[Fate.LEAVE]}, "
+        f"unknown: {count[Fate.UNKNOWN]}; nothing was changed"
+    )
+    if any(isinstance(answer, ApiOff) for answer in answers):
+        yield "some APIs are off, so what they have is taken for missing"
+    made = Counter(line.subject for line in lines if line.fate is Fate.CREATE and line.is_thing)
+    if costs := [cost(made[subject]) for subject, cost in COSTS.items() if made[subject]]:
+        yield "what is created costs a month (docs/OPERATIONS.md, What it costs):"
+        yield from (f"  {cost}" for cost in costs)
+
+
+# -- What `doctor` does not ask about ----------------------------------------------------------------------------------
+
+
+def _monitoring(plan: Plan, policies: Question) -> Iterator[Check]:
+    """Yield a check for each kind of monitoring. What is there is always brought up to date."""
+    metrics = [metric_name(path) for path in sorted(FOLDER.glob("metric-*.json"))]
+    titles = [
+        json.loads(path.read_text(encoding="utf-8"))["displayName"] for path in sorted(FOLDER.glob("alert-*.json"))
+    ]
+    yield _listed(plan, "metric", metrics, ("logging", "metrics", "list"), "name")
+    yield _listed(plan, "alert", titles, (*policies, "list"), "displayName")
+    dashboard = ("monitoring", "dashboards", "describe", "watchkeeper")
+    missing = Problem("there is no dashboard", plan.deploy("monitoring"), fate=Fate.CREATE)
+    anyway = "watchkeeper is brought up to date"
+    yield Check("dashboard", "watchkeeper", dashboard, "", lambda found: iter(() if found else (missing,)), anyway)
+
+
+def _listed(plan: Plan, subject: str, wanted: Sequence[str], question: Question, key: str) -> Check:
+    def judge(found: Any) -> Iterator[Problem]:
+        there = {each.get(key) for each in found or []}
+        if missing := tuple(name for name in wanted if name not in there):
+            yield Problem(
+                f"there is no {', '.join(missing)}", plan.deploy("monitoring"), fate=Fate.CREATE, things=missing
+            )
+        if stale := [name for name in wanted if name in there]:
+            says = f"brought up to date: {', '.join(stale)}"
+            yield Problem(says, plan.deploy("monitoring"), fate=Fate.CHANGE)
+
+    return Check(subject, f"every {subject}", question, "", judge)
+
+
+def _inventory(plan: Plan) -> Iterator[Check]:
+    """Yield the checks that find what is named like ours and is not in the table, or not configured any more."""
+    target, table = plan.target, plan.target.table
+    region = target.region
+    services = {target.service(function): function for function in table.functions}
+    jobs = {function.scheduler_job.name for function in table.functions if function.scheduler_job}
+    accounts = {table.scheduler_account.id, table.tasks_account.id, table.build_account.id}
+    accounts |= {function.account.id for function in table.functions}
+    yield _foreign(plan, "function", ("functions", "list", "--v2", f"--regions={region}"), services)
+    yield _foreign(plan, "schedule", ("scheduler", "jobs", "list", f"--location={region}"), jobs)
+    queues = {target.queue(queue) for queue in table.queues}
+    yield _foreign(plan, "queue", ("tasks", "queues", "list", f"--location={region}"), queues)
+    yield _foreign(plan, "accounts", ("iam", "service-accounts", "list"), accounts)
+    yield _foreign(plan, "secret", ("secrets", "list"), {secret.name for secret in table.secrets.values()})
+    if not plan.only:
+        left_out = [function for function in table.functions if function not in target.functions]
+        yield from (_no_longer_configured(plan, function) for function in left_out)
+
+
+def _foreign(plan: Plan, subject: str, question: Question, known: Iterable[str]) -> Check:
+    """Return the check that finds what has our prefix and is not known."""
+
+    def judge(found: Any) -> Iterator[Problem]:
+        names = [each.get("name", "").rpartition("/")[2].partition("@")[0] for each in found or []]
+        for name in sorted({name for name in names if name.startswith(plan.target.table.prefix)} - {*known}):
+            yield Problem(f"{name} is there, and functions.toml does not have it; it stays", "", fate=Fate.UNKNOWN)
+
+    return Check(subject, f"every {subject}", question, "", judge)
+
+
+def _no_longer_configured(plan: Plan, function: Function) -> Check:
+    service = plan.target.service(function)
+
+    def judge(found: Any) -> Iterator[Problem]:
+        if found is not None:
+            says = f"{service} is deployed, and no longer configured"
+            yield Problem(says, plan.deploy("destroy", function.name), fate=Fate.UNKNOWN)
+
+    question = ("functions", "describe", service, "--gen2", f"--region={plan.target.region}")
+    return Check("function", service, question, "", judge)
