@@ -69,6 +69,16 @@ def test_a_plan_only_asks(gcloud: Recorder, settings: Path) -> None:
     assert len(gcloud.commands) == len({" ".join(words) for words in gcloud.commands}) > 40
 
 
+@pytest.mark.parametrize(("region", "is_said"), [("us-central1", False), ("europe-west3", True)])
+def test_a_plan_says_where_a_project_may_not_be_allowed_to_build(
+    gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str], region: str, is_said: bool
+) -> None:
+    """It cannot be asked, so a first deployment may fail of it."""
+    gcloud.run(settings, "plan", place=("--project", PROJECT, "--region", region))
+
+    assert ("in these regions only, and europe-west3 is none: asia-east1," in capsys.readouterr().out) is is_said
+
+
 def test_a_dry_run_of_a_plan_prints_its_questions(
     gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -78,6 +78,53 @@ def test_a_region_is_taken(settings: Path, region: str) -> None:
     assert Recorder().run(settings, "pause", place=("--project", PROJECT, "--region", region)) == 0
 
 
+FUNCTIONS_IN = "functions regions list"
+SCHEDULER_IN = "scheduler locations list"
+TASKS_IN = "tasks locations list"
+OFF = refused("(gcloud.x) PERMISSION_DENIED: Cloud Tasks API has not been used in project 1 before")
+THERE = shown("us-central1\neurope-west4")
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        pytest.param(
+            {FUNCTIONS_IN: THERE, SCHEDULER_IN: THERE, TASKS_IN: shown("us-central1")},
+            "error: cloudtasks.googleapis.com is not in europe-west4; these have all that is needed: asia-east1, ",
+            id="lacking",
+        ),
+        pytest.param(
+            {FUNCTIONS_IN: THERE, SCHEDULER_IN: OFF, TASKS_IN: OFF},
+            "has cloudscheduler.googleapis.com, cloudtasks.googleapis.com, and Google cannot be asked before that is "
+            f"enabled: run `gcloud services enable cloudscheduler.googleapis.com cloudtasks.googleapis.com --project "
+            f"{PROJECT}`, then this again, or choose another region; ",
+            id="unknown",
+        ),
+        pytest.param({FUNCTIONS_IN: THERE, SCHEDULER_IN: THERE, TASKS_IN: THERE}, "", id="well"),
+    ],
+)
+def test_a_region_that_lacks_a_service_is_refused(
+    settings: Path, capsys: pytest.CaptureFixture[str], answers: dict[str, Ended], says: str
+) -> None:
+    """Google says where its services are, if it can be asked."""
+    gcloud = Recorder({"projects describe": shown(NUMBER), **answers})
+
+    code = gcloud.run(settings, "setup", place=("--project", PROJECT, "--region", "europe-west4"))
+
+    said = capsys.readouterr().err
+    assert code == bool(says)
+    assert bool(gcloud.changes) is not bool(says)
+    assert says in said
+
+
+def test_a_region_that_is_known_to_have_everything_is_not_asked_for(settings: Path) -> None:
+    """Nor does a new project, where nothing can be asked, refuse it."""
+    gcloud = Recorder({"projects describe": shown(NUMBER)})
+
+    assert gcloud.run(settings, "setup", place=("--project", PROJECT, "--region", "asia-northeast2")) == 0
+    assert "locations list" not in repr([" ".join(words) for words in gcloud.commands])
+
+
 def test_a_database_that_cannot_be_asked_about_yet_is_left_to_its_step(settings: Path) -> None:
     """On a new project the API is off until setup has enabled it."""
     off = refused("Cloud Firestore API has not been used in project 1 before or it is disabled.")
@@ -168,3 +215,49 @@ def test_a_build_leaves_out_what_is_not_configured(
     said = capsys.readouterr()
     assert (code, gcloud.changes, said.err) == (0, [], "")
     assert said.out.startswith("left out, since none of their settings is set: airtable_refresh (")
+
+
+CHOSEN = "DEPLOYMENT_FUNCTIONS=tick,run_job,airtable_refresh\n"
+
+
+def test_a_setting_chooses_the_functions_of_an_environment(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever else is configured."""
+    settings.write_text(SETTINGS + CHOSEN)
+    gcloud = Recorder()
+
+    code = gcloud.run(settings, "schedules", "--dry-run")
+
+    said = capsys.readouterr().out
+    assert code == 0
+    assert said.startswith("# left out, since DEPLOYMENT_FUNCTIONS does not name them: gmail_watch, chat_webhook\n")
+    assert "gmail-watch-renewal" not in said
+    assert "airtable-webhook-refresh" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [
+        pytest.param("airtable_refresh", 1, "not set: AIRTABLE_API_KEY (for airtable_refresh)", id="chosen"),
+        pytest.param("chat_webhook", 0, "", id="not-chosen"),
+    ],
+)
+def test_a_build_deploys_what_a_setting_chooses(
+    settings: Path, capsys: pytest.CaptureFixture[str], name: str, code: int, says: str
+) -> None:
+    """A function that is chosen and has no settings is refused, not left out."""
+    settings.write_text(CHAT_ONLY + CHOSEN)
+    gcloud = Recorder({"projects describe": shown(NUMBER)})
+
+    ended = gcloud.run(settings, "functions", "--if-configured", "--only", name)
+
+    assert (ended, gcloud.changes) == (code, [])
+    assert says in capsys.readouterr().err
+
+
+def test_a_chosen_function_that_there_is_not_is_named(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is asked."""
+    settings.write_text(f"{SETTINGS}DEPLOYMENT_FUNCTIONS=tock\n")
+    gcloud = Recorder()
+
+    assert (gcloud.run(settings, "setup"), gcloud.commands) == (1, [])
+    assert "DEPLOYMENT_FUNCTIONS: there is no function tock; there are tick, " in capsys.readouterr().err

@@ -106,7 +106,15 @@ roles = []
 # Settings of one machine, of the deployment itself, or that the deployment works out.
 NOT_PASSED_ON = {
     *("AIRTABLE_REFRESH_SCHEDULE", "AUTH_AUDIENCE", "AUTH_CALLERS", "CHAT_AUDIENCE", "DEV_PORT", "FIRESTORE_LOCATION"),
-    *("GMAIL_WATCH_SCHEDULE", "GOOGLE_CLOUD_PROJECT", "PUBLIC_URL", "RUN_JOB_CALLER", "RUN_JOB_URL", "TASK_QUEUES"),
+    *(
+        "DEPLOYMENT_FUNCTIONS",
+        "GMAIL_WATCH_SCHEDULE",
+        "GOOGLE_CLOUD_PROJECT",
+        "PUBLIC_URL",
+        "RUN_JOB_CALLER",
+        "RUN_JOB_URL",
+        "TASK_QUEUES",
+    ),
 }
 
 

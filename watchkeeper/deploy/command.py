@@ -23,7 +23,7 @@ from watchkeeper.deploy.progress import Progress
 from watchkeeper.deploy.signals import Interrupted, raised
 from watchkeeper.deploy.staging import try_import
 from watchkeeper.deploy.steps import ALL, steps_of
-from watchkeeper.deploy.target import UNKNOWN_NUMBER, Target, read_target
+from watchkeeper.deploy.target import CHOSEN, UNKNOWN_NUMBER, Target, read_target
 from watchkeeper.deploy.work import TryImport, Work
 
 SHOWING = ("plan", "status")  # nothing but what they show is of interest
@@ -153,7 +153,10 @@ def _configured(line: CommandLine, target: Target, gcloud: Gcloud) -> Target:
     wanted = target.without_unconfigured()
     left_out = [function for function in target.functions if function not in wanted.functions]
     prefix = "# " if line.is_dry_run else ""
-    if left_out:
+    if left_out and target.chosen_functions:
+        names = ", ".join(each.name for each in left_out)
+        click.echo(f"{prefix}left out, since {CHOSEN} does not name them: {names}")
+    elif left_out:
         names = ", ".join(f"{each.name} ({', '.join('|'.join(one) for one in each.requires)})" for each in left_out)
         click.echo(f"{prefix}left out, since none of their settings is set: {names}")
     for name in deployed(target, left_out, gcloud) if line.verb in ("functions", "all") else ():

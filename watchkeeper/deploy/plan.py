@@ -12,6 +12,7 @@ from watchkeeper.deploy.checks import Check, Fate, Plan, Problem, checks
 from watchkeeper.deploy.functions_table import Function
 from watchkeeper.deploy.gcloud import StepFailed
 from watchkeeper.deploy.monitoring import FOLDER, metric_name, policies
+from watchkeeper.deploy.preflight import BUILDS_ALWAYS
 from watchkeeper.deploy.work import Work
 
 
@@ -53,7 +54,7 @@ def show_plan(work: Work) -> None:
             raise StepFailed(f"gcloud: {answer}")
     lines = [line for check in asked for line in lines_of(check, answers[check.question])]
     click.echo(f"what `all` does in {plan.target.project} ({plan.target.region}), and what it finds:\n")
-    for text in (*_shown(lines), *_remarks(lines, answers.values())):
+    for text in (*_shown(lines), *_remarks(lines, answers.values(), work.target.region)):
         click.echo(text)
 
 
@@ -91,7 +92,7 @@ def _shown(lines: Sequence[Line]) -> Iterator[str]:
                 yield f"{fate:<8} {line.subject:<10} {line.says}"
 
 
-def _remarks(lines: Sequence[Line], answers: Iterable[Any]) -> Iterator[str]:
+def _remarks(lines: Sequence[Line], answers: Iterable[Any], region: str) -> Iterator[str]:
     """Return what stands below the lines: how many there are, what could not be seen, and what it costs."""
     count = Counter(line.fate for line in lines)
     yield ""
@@ -99,6 +100,9 @@ def _remarks(lines: Sequence[Line], answers: Iterable[Any]) -> Iterator[str]:
         f"to create: {count[Fate.CREATE]}, to change: {count[Fate.CHANGE]}, left as they are: {count[Fate.LEAVE]}, "
         f"unknown: {count[Fate.UNKNOWN]}; nothing was changed"
     )
+    if any(line.fate is Fate.CREATE and line.subject == "function" for line in lines) and region not in BUILDS_ALWAYS:
+        regions = ", ".join(sorted(BUILDS_ALWAYS))
+        yield f"Google lets some projects build in these regions only, and {region} is none: {regions}"
     if any(isinstance(answer, ApiOff) for answer in answers):
         yield "some APIs are off, so what they have is taken for missing"
     made = Counter(line.subject for line in lines if line.fate is Fate.CREATE and line.is_thing)

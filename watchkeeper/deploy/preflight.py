@@ -8,6 +8,25 @@ from watchkeeper.deploy.gcloud import Gcloud, StepFailed
 from watchkeeper.deploy.target import Target
 
 OLDEST_GCLOUD = 518  # the first that knows `firestore databases create --edition`
+# Where, by Google's pages of locations, Functions, Scheduler, Tasks and Build all are. It need not be complete: what is
+# not in it is asked for.
+REGIONS = frozenset(
+    (
+        *("asia-east1", "asia-east2", "asia-northeast1", "asia-northeast2", "asia-northeast3", "asia-south1"),
+        *("asia-southeast1", "asia-southeast2", "australia-southeast1", "europe-central2", "europe-west1"),
+        *("europe-west2", "europe-west3", "europe-west6", "northamerica-northeast1", "southamerica-east1"),
+        *("us-central1", "us-east1", "us-east4", "us-west1", "us-west2", "us-west3", "us-west4"),
+    )
+)
+# Depending on its use a project may build in these only. That cannot be asked.
+BUILDS_ALWAYS = frozenset(
+    ("asia-east1", "australia-southeast1", "europe-west1", "southamerica-east1", "us-central1", "us-west2")
+)
+LOCATIONS = {
+    "cloudfunctions.googleapis.com": ("functions", "regions", "list", "--gen2"),
+    "cloudscheduler.googleapis.com": ("scheduler", "locations", "list"),
+    "cloudtasks.googleapis.com": ("tasks", "locations", "list"),
+}
 _REGION = re.compile(r"[a-z]+-[a-z]+\d{1,2}", re.ASCII)
 
 
@@ -25,6 +44,7 @@ def refuse_at_once(verb: str, target: Target, gcloud: Gcloud) -> None:
         target.refuse_missing()
         target.secret_values()
         _refuse_old_gcloud(gcloud)
+        _refuse_lacking_region(target, gcloud)
         _refuse_database(target, gcloud)
     if verb == "schedules":
         _refuse_undeployed(target, gcloud)
@@ -35,6 +55,24 @@ def _refuse_old_gcloud(gcloud: Gcloud) -> None:
     number = re.match(r"(\d+)\.", version)
     if number and int(number[1]) < OLDEST_GCLOUD:
         raise StepFailed(f"gcloud is version {version}, and {OLDEST_GCLOUD} is needed: run `gcloud components update`")
+
+
+def _refuse_lacking_region(target: Target, gcloud: Gcloud) -> None:
+    """Refuse a region that lacks a service. Google is asked about one that is not known to have them all."""
+    if target.region in REGIONS or gcloud.is_dry_run:
+        return
+    asked = {api: question for api, question in LOCATIONS.items() if api in target.apis}
+    answers = {api: gcloud.ask(*question, "--format=value(name.basename())") for api, question in asked.items()}
+    others = f"these have all that is needed: {', '.join(sorted(REGIONS))}"
+    for api, ended in answers.items():
+        if ended.code == 0 and target.region not in ended.output.decode().split():
+            raise StepFailed(f"{api} is not in {target.region}; {others}")
+    if unknown := [api for api, ended in answers.items() if ended.code]:
+        raise StepFailed(
+            f"it is not known whether {target.region} has {', '.join(unknown)}, and Google cannot be asked before that "
+            f"is enabled: run `gcloud services enable {' '.join(unknown)} --project {target.project}`, then this "
+            f"again, or choose another region; {others}"
+        )
 
 
 def _refuse_database(target: Target, gcloud: Gcloud) -> None:

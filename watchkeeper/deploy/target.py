@@ -25,6 +25,7 @@ from watchkeeper.deploy.functions_table import (
 CHAT = "chat@system.gserviceaccount.com"
 GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com"
 EVERYBODY = "allUsers"
+CHOSEN = "DEPLOYMENT_FUNCTIONS"
 UNKNOWN_NUMBER = "PROJECT_NUMBER"  # until gcloud has been asked for it
 
 
@@ -213,8 +214,21 @@ class Target:
         )
 
     def without_unconfigured(self) -> "Target":
-        """Return the target without the functions of whose required settings none is set: nobody wants those."""
-        return replace(self, functions=[function for function in self.functions if self._is_configured(function)])
+        """Return the target with the functions that DEPLOYMENT_FUNCTIONS names. Raises InvalidSettings.
+
+        Without that setting it is without those of whose required settings none is set: nobody wants these.
+        """
+        chosen = self.chosen_functions
+        wanted = (each for each in self.functions if (each.name in chosen if chosen else self._is_configured(each)))
+        return replace(self, functions=list(wanted))
+
+    @property
+    def chosen_functions(self) -> Sequence[str]:
+        """Return the functions that the settings choose, none where they choose nothing. Raises InvalidSettings."""
+        chosen, names = Environment(self.settings).words(CHOSEN), [function.name for function in self.table.functions]
+        if unknown := sorted(set(chosen) - set(names)):
+            raise InvalidSettings(f"{CHOSEN}: there is no function {unknown[0]}; there are {', '.join(names)}")
+        return chosen
 
     def _is_configured(self, function: Function) -> bool:
         return not function.requires or any(self._is_set(names) for names in function.requires)
