@@ -193,8 +193,7 @@ def jobs(tmp_path: Path) -> Jobs:
 def project(tmp_path: Path) -> Path:
     """A copy of this project, to be changed at will."""
     for name in ("agent", "functions", "shared", "watchkeeper"):
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(PROJECT_FOLDER / name, tmp_path / "project" / name, ignore=ignore)
+        shutil.copytree(PROJECT_FOLDER / name, tmp_path / "project" / name)
     shutil.copy(PROJECT_FOLDER / "functions.toml", tmp_path / "project")
     return tmp_path / "project"
 

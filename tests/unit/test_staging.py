@@ -1,8 +1,13 @@
 """A function in a folder of its own, and its trial there."""
 
 import shutil
+import sys
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
+from typing import NoReturn
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
@@ -196,6 +201,28 @@ def test_code_is_staged_again_in_a_folder_of_its_own(tick: Function, project: Pa
     assert code.changes() == ""
     assert (code.folder / "agent" / "chat.py").read_text() == "answer = None"
     assert (former / "agent" / "chat.py").read_text() != "answer = None"
+
+
+def test_what_was_compiled_once_is_not_compiled_for_the_next_copy(
+    tick: Function, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it has changed."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+
+    class OnlyCompiled(SourceFileLoader):
+        def source_to_code(self, *_: object, **__: object) -> NoReturn:  # type: ignore[override]
+            raise AssertionError(f"{self.path} is compiled")
+
+    def loaded(kind: type[SourceFileLoader], path: str) -> CodeType | None:
+        return kind("it", str(StagedCode(tick, tmp_path / uuid4().hex, project).folder / path)).get_code("it")
+
+    for path in ("main.py", "shared/model/job.py"):
+        loaded(SourceFileLoader, path)
+
+        assert loaded(OnlyCompiled, path) is not None
+    (project / "shared" / "model" / "job.py").write_text("changed = 1")
+    with pytest.raises(AssertionError, match=r"job\.py is compiled"):
+        loaded(OnlyCompiled, "shared/model/job.py")
 
 
 def test_an_environment_of_ones_own_has_no_influence(

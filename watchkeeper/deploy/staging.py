@@ -103,6 +103,18 @@ class StagedCode:
         self._seen = _fingerprints(self.function, self._project)
         self.folder = next(self._folders)
         stage(self.function, self.folder, self._project)
+        self._share_compiled()
+
+    def _share_compiled(self) -> None:
+        """Let the copy use and leave what Python compiles beside the sources, which takes half of a function's start.
+
+        A copy has the time and size of its source, by which Python recognises what belongs to it.
+        """
+        for folder, _, _ in os.walk(self.folder):
+            compiled = Path(with_sources(f"{folder}/", self.function, self.folder, self._project), "__pycache__")
+            with suppress(OSError):  # a project that may only be read is compiled each time
+                compiled.mkdir(exist_ok=True)
+                Path(folder, "__pycache__").symlink_to(compiled)
 
     def changes(self) -> str:
         """Return in words what has changed since it was staged; "" where nothing has."""
