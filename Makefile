@@ -46,8 +46,8 @@ test-fast: .venv/made ## Run the unit tests alone, in less than a minute
 soak: .venv/made ## Inject faults with fresh seeds (SECONDS=600), or with one that broke a promise (SEED=123)
 	@.venv/bin/python -m tests.faults.soak "$(or $(SECONDS),300)" $(SEED)
 
-bench: .venv/made ## Measure everything beside a bare client, and fail when a budget is missed (10 minutes)
-	@.venv/bin/python -m bench $(ARGS)
+bench: .venv/made ## Measure all beside a bare client, fail when a budget is missed (BASE=COMMIT compares with that)
+	@.venv/bin/python -m bench $(if $(BASE),--base "$(BASE)") $(ARGS)
 
 check: .venv/made ## Check format, style, imports and types
 	.venv/bin/ruff format --check

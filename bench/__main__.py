@@ -1,75 +1,78 @@
 """Measure everything, each figure beside a bare limit of the same run, and report which budgets are met.
 
 python -m bench --only idle --json figures.json
+python -m bench --only full-page --base main
 """
 
 import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bench import billing, catalogue, functions, hand_over, lateness, ticks
+from bench import ticks
+from bench.base import compared
 from bench.figure import Figure, exit_code
-from bench.site import Site, open_site
-from bench.table import print_figures
+from bench.machine import load_average
+from bench.measuring import GROUPS, measured
+from bench.site import open_site
+from bench.table import print_comparison, print_figures
 from shared.errors import WatchkeeperError
-
-# The emulator becomes slower with all that was ever stored in it, so what stores much comes last.
-GROUPS: Mapping[str, Callable[[Site], Iterator[Figure]]] = {
-    "delay": ticks.delay,
-    "cold-start": functions.cold_starts,
-    "chat": functions.chat,
-    "lateness": lateness.lateness,
-    "billing": billing.billing,
-    "memory": functions.memory,
-    "full-page": ticks.full_page,
-    "hand-over": hand_over.hand_over,
-    "idle": ticks.idle,
-    "at-once": ticks.at_once,
-    "backlog": ticks.backlog,
-    "catalogue": catalogue.catalogue,
-}
 
 
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice(list(GROUPS)), help="Only these; can be given several times.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here too.")
-def main(only: Sequence[str], file: Path | None) -> None:
-    """Measure, print a table, and exit with 1 if a budget is exceeded."""
-    began = time.monotonic()
+@click.option("--base", metavar="COMMIT", help="Compare with this commit, measured in turns with what stands here.")
+def main(only: Sequence[str], file: Path | None, base: str | None) -> None:
+    """Measure, print a table, and exit with 1 if a budget is exceeded, or beside a base if something is slower."""
+    began, load = time.monotonic(), load_average()
+    names = list(only or GROUPS)
     try:
-        figures = list(_measured(only or list(GROUPS)))
+        told, status = _compare(base, names) if base else _measure(names)
     except WatchkeeperError as exc:
         raise click.ClickException(str(exc)) from exc
-    took = time.monotonic() - began
-    print_figures(figures)
-    click.echo(f"Measured in {took:.0f} s.")
+    seconds, loads = time.monotonic() - began, (load, load_average())
+    click.echo(
+        f"Measured in {seconds:.0f} s; load average {loads[0]:.1f} at the beginning and {loads[1]:.1f} at the end."
+    )
     if file:
-        file.write_text(json.dumps(_report(figures, took), indent=1) + "\n")
-    raise SystemExit(exit_code(figures))
+        file.write_text(json.dumps({**_circumstances(seconds, loads), **told}, indent=1) + "\n")
+    raise SystemExit(status)
 
 
-def _measured(names: Sequence[str]) -> Iterator[Figure]:
-    began = time.monotonic()
+def _measure(names: Sequence[str]) -> tuple[dict[str, Any], int]:
     with open_site() as site:
         ticks.warm_up(site)
-        for name in names:
-            click.echo(f"{time.monotonic() - began:4.0f} s  {name}", err=True)
-            yield from GROUPS[name](site)
-            site.clear()
+        figures = measured(site, names)
+    print_figures(figures)
+    return {"figures": _objects(figures)}, exit_code(figures)
 
 
-def _report(figures: Sequence[Figure], seconds: float) -> dict[str, object]:
+def _compare(base: str, names: Sequence[str]) -> tuple[dict[str, Any], int]:
+    pairs = compared(base, names)
+    print_comparison(pairs, base)
+    here, there = zip(*pairs, strict=True)
+    return {"figures": _objects(here), "base": base, "base_figures": _objects(there)}, any(
+        pair.is_slower for pair in pairs
+    )
+
+
+def _objects(figures: Sequence[Figure]) -> list[dict[str, Any]]:
+    return [figure.as_object() for figure in figures]
+
+
+def _circumstances(seconds: float, loads: tuple[float, float]) -> dict[str, object]:
     return {
         "measured_at": datetime.now(UTC).isoformat(),
         "seconds": round(seconds),
         "machine": f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "figures": [figure.as_object() for figure in figures],
+        "load_average": loads,
     }
 
 

@@ -7,6 +7,7 @@ condition that nobody else has written meanwhile.
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -25,10 +26,21 @@ def bare_tick(collection: str, with_history: bool = True) -> float:
     began = time.perf_counter()
     found = due(collection)
     times = update(collection, [(job.id, job.update_time, claim_fields()) for job in found])
-    finishes = [finish_fields(job.get("schedule_at")) for job in found]
-    update(collection, [(job.id, time, fields) for job, time, fields in zip(found, times, finishes, strict=True)])
+    _finish(collection, found, times)
     if with_history:
         create(f"{collection}_runs", {f"{job.id}~{began}": entry_fields(job) for job in found})
+    return time.perf_counter() - began
+
+
+def bare_pool(collection: str, threads: int, wait: float) -> float:
+    """Do the same for jobs that each wait so many seconds in one of so many threads; return the seconds it took."""
+    began = time.perf_counter()
+    found = due(collection)
+    times = update(collection, [(job.id, job.update_time, claim_fields()) for job in found])
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(time.sleep, [wait] * len(found)))
+    _finish(collection, found, times)
+    create(f"{collection}_runs", {f"{job.id}~{began}": entry_fields(job) for job in found})
     return time.perf_counter() - began
 
 
@@ -43,6 +55,11 @@ def due(collection: str) -> list[firestore.DocumentSnapshot[Any]]:
     is_due = FieldFilter("ready_at", "<=", clock())
     query = client().collection(collection).where(filter=is_due).order_by("ready_at").limit(PAGE)
     return list(query.get(timeout=CALL_SECONDS))
+
+
+def _finish(collection: str, found: Sequence[firestore.DocumentSnapshot[Any]], times: Sequence[Any]) -> None:
+    finishes = [finish_fields(job.get("schedule_at")) for job in found]
+    update(collection, [(job.id, time, fields) for job, time, fields in zip(found, times, finishes, strict=True)])
 
 
 def update(collection: str, updates: Sequence[tuple[str, Any, dict[str, Any]]]) -> list[Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from bench.figure import ROUNDS, Figure
+from bench.figure import Figure
 from bench.functions import environment
 from bench.site import Site
 from bench.worker import clock
@@ -23,7 +23,7 @@ def catalogue(site: Site) -> Iterator[Figure]:
     file.write_text(json.dumps(former_jobs(JOBS, url="http://127.0.0.1", now=clock() + timedelta(days=1))))
     imports: dict[str, list[float]] = {"json": [], "firestore": []}
     lists: dict[str, list[float]] = {"json": [], "firestore": []}
-    for number in range(ROUNDS):
+    for number in range(site.rounds):
         for storage in imports:
             path = str(site.folder / f"store-{number}.json")
             env = environment(site, SCHEDULER_STORAGE=storage, SCHEDULER_JSON_PATH=path)

@@ -1,11 +1,13 @@
 """One measured figure: its runs, those of the bare limit beside it, and whether it keeps its budget."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from statistics import median, quantiles
 from typing import Any
 
-ROUNDS = 5  # so many runs, at least, has every figure of a time
+ROUNDS = 7  # so many runs, at least, has every figure of a time
+PAIRS = 4  # fewer ratios tell nothing of how they spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,6 +16,9 @@ class Figure:
 
     `bare` are the runs of the same work without this project, interleaved with the measured ones. The budget bounds
     the ratio of the medians where there is such a limit, else the median itself; without one the figure just informs.
+
+    `parts` are the seconds that one more run spent in each part of the work, and `bare_parts` those of the bare limit.
+    `others` is how many cores the other processes of the machine took meanwhile.
     """
 
     name: str
@@ -22,6 +27,9 @@ class Figure:
     bare: tuple[float, ...] = ()
     budget: float | None = None
     note: str = ""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    bare_parts: Mapping[str, float] = field(default_factory=dict)
+    others: float | None = None
 
     @property
     def value(self) -> float:
@@ -44,10 +52,41 @@ class Figure:
         return self.value / self.limit if self.limit else None
 
     @property
+    def judged(self) -> float:
+        """Return what the budget bounds."""
+        return self.value if self.ratio is None else self.ratio
+
+    @property
+    def judged_spread(self) -> tuple[float, float]:
+        """Return between what the middle half of it lies: of the ratios round by round, or of the runs."""
+        each = [run / bare for run, bare in zip(self.runs, self.bare, strict=False) if bare] or self.runs
+        if len(each) < PAIRS:
+            return self.judged, self.judged
+        low, _, high = quantiles(each, n=4)
+        return min(low, self.judged), max(high, self.judged)
+
+    @property
     def is_held(self) -> bool:
         """Return whether the figure is within its budget; True without one."""
-        judged = self.value if self.ratio is None else self.ratio
-        return self.budget is None or judged <= self.budget
+        return self.budget is None or self.judged <= self.budget
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Return whether the budget is missed, but by less than the spread."""
+        return self.budget is not None and not self.is_held and self.judged_spread[0] <= self.budget
+
+    def pooled(self, again: "Figure") -> "Figure":
+        """Return the figure of these runs and of those of another measurement."""
+        loads = [each.others for each in (self, again) if each.others is not None]
+        return replace(
+            self,
+            runs=self.runs + again.runs,
+            bare=self.bare + again.bare,
+            note=self.note or again.note,
+            parts=self.parts or again.parts,
+            bare_parts=self.bare_parts or again.bare_parts,
+            others=max(loads, default=None),
+        )
 
     def as_object(self) -> dict[str, Any]:
         """Return all of it as an object for JSON."""
@@ -60,10 +99,29 @@ class Figure:
             "bare_median": self.limit,
             "bare_runs": self.bare,
             "ratio": self.ratio,
+            "judged_spread": self.judged_spread,
             "budget": self.budget,
             "held": self.is_held,
             "note": self.note,
+            "parts": dict(self.parts),
+            "bare_parts": dict(self.bare_parts),
+            "others": self.others,
         }
+
+    @classmethod
+    def from_object(cls, told: Mapping[str, Any]) -> "Figure":
+        """Read a figure of the JSON; what follows from its runs is calculated again."""
+        return cls(
+            **{name: told[name] for name in ("name", "unit", "budget", "note", "parts", "bare_parts", "others")},
+            runs=tuple(told["runs"]),
+            bare=tuple(told["bare_runs"]),
+        )
+
+
+def pooled(figures: Iterable[Figure], again: Iterable[Figure]) -> list[Figure]:
+    """Return the figures of two measurements of the same things; to none, the second one alone."""
+    pairs = zip_longest(figures, again)
+    return [(first or second) if first is None or second is None else first.pooled(second) for first, second in pairs]
 
 
 def exit_code(figures: Iterable[Figure]) -> int:

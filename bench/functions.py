@@ -14,13 +14,11 @@ from statistics import median, quantiles
 from typing import NamedTuple
 
 from bench.bare import bare_query
-from bench.figure import ROUNDS, Figure, milliseconds
-from bench.jobs import due_jobs
+from bench.figure import Figure, milliseconds
 from bench.site import Site
-from bench.worker import HANDLERS, PROJECT, clock
+from bench.worker import PROJECT, clock
 from shared.model.job import Job
 from shared.settings import PROJECT_FOLDER
-from shared.store.protocol import Change
 from watchkeeper.fakes.services import FAKES, running_fakes
 from watchkeeper.guard import guarded
 
@@ -53,7 +51,7 @@ def cold_starts(site: Site) -> Iterator[Figure]:
     starts: dict[str, list[Start]] = {name: [] for name in SDKS}
     with running_fakes({}, [0] * FAKES) as services:
         env = environment(site, **services.settings)
-        for _ in range(ROUNDS * 2):
+        for _ in range(site.rounds * 2):
             hello.append(started("hello", env)[0])
             chat.append(started("chat_webhook", env, said_in_chat("help"))[0])
             for name, modules in SDKS.items():
@@ -83,24 +81,6 @@ def cold_start(name: str, starts: Sequence[Start], hello: Sequence[float]) -> Fi
     )
 
 
-def memory(site: Site) -> Iterator[Figure]:
-    """Weigh the worker of the tick function after it has run 500 jobs."""
-    peaks = []
-    for _ in range(ROUNDS):
-        collection = site.filled(due_jobs(500, now=clock()))
-        file = site.folder / collection
-        env = environment(site, SCHEDULER_COLLECTION=collection, JOB_HANDLERS=HANDLERS)
-        with running("tick", env) as port:
-            first_answer(port, b"")
-            if site.store(collection).page(limit=1, status="pending"):
-                raise RuntimeError("the tick did not run the jobs whose memory was to be measured")
-            weigh = Job.create("weigh", "bench_memory", now=clock(), payload={"file": str(file)})
-            site.store(collection).swap([Change(None, weigh)])
-            answer(port, b"")
-        peaks.append(float(file.read_text()))
-    yield Figure(name="resident memory of the worker, 500-job tick, peak", unit="MiB", runs=tuple(peaks), budget=150)
-
-
 def chat(site: Site) -> Iterator[Figure]:
     """Time warm answers in Chat."""
     collection = site.filled(
@@ -111,7 +91,7 @@ def chat(site: Site) -> Iterator[Figure]:
     with running("hello", env) as hello, running("chat_webhook", env) as chat_webhook:
         first_answer(hello, b"")
         first_answer(chat_webhook, said_in_chat("jobs"))
-        for _ in range(ROUNDS):
+        for _ in range(site.rounds):
             percentiles["hello"].append(_percentiles(answer(hello, b"") for _ in range(REQUESTS)))
             percentiles["query"].append(_percentiles(site.measure(bare_query, collection) for _ in range(REQUESTS)))
             for word in ("help", "jobs"):

@@ -9,10 +9,17 @@ from shared.model.job import Job
 RETENTION = timedelta(days=30)
 
 
-def due_jobs(count: int, *, now: datetime, job_type: str = "log") -> list[Job]:
+def due_jobs(count: int, *, now: datetime, job_type: str = "log", prefix: str = "job") -> list[Job]:
     """Make `count` due jobs, the oldest an hour late."""
     return [
-        _job(number, now=now, at=now - timedelta(hours=1) * (count - number) / count, job_type=job_type)
+        Job.create(
+            f"{prefix}-{number:05}",
+            job_type,
+            now=now,
+            payload={"message": f"order {number} is to be looked at"},
+            at=now - timedelta(hours=1) * (count - number) / count,
+            by="bench",
+        )
         for number in range(count)
     ]
 
@@ -20,11 +27,6 @@ def due_jobs(count: int, *, now: datetime, job_type: str = "log") -> list[Job]:
 def finished_jobs(count: int, *, now: datetime) -> list[Job]:
     """Make `count` completed jobs, as a tick leaves them."""
     return list(_finished(due_jobs(count, now=now), now))
-
-
-def _job(number: int, *, now: datetime, at: datetime, job_type: str) -> Job:
-    payload = {"message": f"order {number} is to be looked at"}
-    return Job.create(f"job-{number:05}", job_type, now=now, payload=payload, at=at, by="bench")
 
 
 def _finished(jobs: Iterable[Job], now: datetime) -> Iterable[Job]:

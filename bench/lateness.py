@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from statistics import quantiles
 
-from bench.figure import ROUNDS, Figure
+from bench.figure import Figure
 from bench.site import Site
 from bench.worker import clock, handlers, open_store, settings
 from shared.model.job import Job
@@ -29,7 +29,7 @@ def lateness(site: Site) -> Iterator[Figure]:
 
 def _figures(site: Site, name: str, lookahead: str) -> Iterator[Figure]:
     minute = clock().replace(second=0, microsecond=0)
-    dues = [_random_times(minute, seed) for seed in range(ROUNDS)]
+    dues = [_random_times(minute, seed) for seed in range(site.rounds)]
     stores = [
         site.filled(Job.create(f"job-{n}", "bench_count", now=minute - MINUTE, at=at) for n, at in enumerate(times))
         for times in dues

@@ -14,6 +14,8 @@ from typing import ParamSpec, TypeVar
 
 from google.cloud import firestore
 
+from bench.figure import ROUNDS
+from bench.parts import profiled
 from bench.slow_proxy import slow_proxy
 from bench.worker import PROJECT, begin
 from shared.model.job import Job
@@ -30,13 +32,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Site:
-    """Preparation and checks use the `emulator` itself; measurements go through the `proxy`."""
+    """Preparation and checks use the `emulator` itself; measurements go through the `proxy`, in so many `rounds`."""
 
     emulator: str
     proxy: str
     folder: Path
     client: firestore.Client
     workers: tuple[ProcessPoolExecutor, ...]
+    rounds: int
 
     def measure(self, function: Callable[Given, T], *args: Given.args, **kwargs: Given.kwargs) -> T:
         """Run a function in the first of the measuring processes."""
@@ -45,6 +48,10 @@ class Site:
     def start(self, worker: int, function: Callable[Given, T], *args: Given.args, **kwargs: Given.kwargs) -> Future[T]:
         """Start a function in one of the measuring processes."""
         return self.workers[worker].submit(function, *args, **kwargs)
+
+    def parts(self, function: Callable[Given, T], *args: Given.args, **kwargs: Given.kwargs) -> dict[str, float]:
+        """Run it there once more, and return the seconds that it spent in each part of its work."""
+        return self.measure(profiled, function, *args, **kwargs).parts
 
     def store(self, collection: str) -> FirestoreStore:
         """Open a store beside the proxy."""
@@ -67,7 +74,7 @@ class Site:
 
 
 @contextmanager
-def open_site() -> Iterator[Site]:
+def open_site(rounds: int = ROUNDS) -> Iterator[Site]:
     """Start everything, and stop it afterwards. Raises EmulatorMissing or EmulatorFailed."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
@@ -75,7 +82,7 @@ def open_site() -> Iterator[Site]:
         proxy = stack.enter_context(slow_proxy(emulator, seconds=DELAY))
         os.environ["FIRESTORE_EMULATOR_HOST"] = emulator
         workers = tuple(stack.enter_context(_worker(proxy)) for _ in range(WORKERS))
-        yield Site(emulator, proxy, folder, firestore.Client(project=PROJECT), workers)
+        yield Site(emulator, proxy, folder, firestore.Client(project=PROJECT), workers, rounds)
 
 
 def _worker(address: str) -> ProcessPoolExecutor:

@@ -1,32 +1,42 @@
 """The figures as people read them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.base import Pair
 from bench.figure import Figure
 
-HEADER = ("FIGURE", "MEASURED", "LEAST .. MOST", "BARE LIMIT", "RATIO", "BUDGET", "HELD")
-WIDTH = 150
+HEADER = ("FIGURE", "MEASURED", "LEAST .. MOST", "BARE LIMIT", "RATIO", "MIDDLE HALF", "BUDGET", "HELD", "OTHERS")
+COMPARISON = ("FIGURE", "HERE", "BASE", "RATIO", "MIDDLE HALF", "OF THE BASE", "MIDDLE HALF", "CHANGE", "IT IS")
+WIDTH = 190
+LEAST_PART = 0.01  # of the whole
 
 
 def print_figures(figures: Sequence[Figure]) -> None:
     """Print the figures, a line each whatever the width, and their notes below."""
     console = Console(width=WIDTH, highlight=False)
-    console.print(table_of(figures))
-    console.print(*(f"\n{figure.name}: {figure.note}" for figure in figures if figure.note), sep="")
+    console.print(_table(HEADER, ((row_of(figure), not figure.is_held) for figure in figures)))
+    console.print("\nOTHERS: how many cores other processes of this machine took meanwhile.")
+    console.print(*(f"\n{line}" for figure in figures for line in notes_of(figure)), sep="")
 
 
-def table_of(figures: Sequence[Figure]) -> Table:
-    """Lay the figures out."""
-    table = Table(*HEADER, box=None, pad_edge=False)
+def print_comparison(pairs: Sequence[Pair], base: str) -> None:
+    """Print the figures beside those of the base."""
+    console = Console(width=WIDTH, highlight=False)
+    console.print(_table(COMPARISON, ((comparison_of(pair), pair.is_slower) for pair in pairs)))
+    console.print(f"\nThe base is {base}. Where there is a bare limit, the ratios to it are compared.")
+
+
+def _table(header: Sequence[str], rows: Iterable[tuple[Sequence[str], bool]]) -> Table:
+    table = Table(*header, box=None, pad_edge=False)
     for column in table.columns:
         column.no_wrap = True
-    for column in table.columns[1:6]:
+    for column in table.columns[1:-1]:
         column.justify = "right"
-    for figure in figures:
-        table.add_row(*row_of(figure), style="bold red" if not figure.is_held else "")
+    for cells, is_bad in rows:
+        table.add_row(*cells, style="bold red" if is_bad else "")
     return table
 
 
@@ -34,13 +44,49 @@ def row_of(figure: Figure) -> tuple[str, ...]:
     """Return the cells of one figure."""
     return (
         figure.name,
-        f"{_number(figure.value)} {figure.unit}".rstrip(),
-        "" if len(figure.runs) == 1 else " .. ".join(map(_number, figure.spread)),
+        _valued(figure),
+        "" if len(figure.runs) == 1 else _range(figure.spread),
         "" if figure.limit is None else _number(figure.limit),
         "" if figure.ratio is None else f"{figure.ratio:.2f}",
+        "" if figure.ratio is None else _range(figure.judged_spread),
         "" if figure.budget is None else _number(figure.budget) + (" x" if figure.bare else ""),
         "" if figure.budget is None else "yes" if figure.is_held else "NO",
+        "" if figure.others is None else f"{figure.others:.1f}",
     )
+
+
+def comparison_of(pair: Pair) -> tuple[str, ...]:
+    """Return the cells of one figure beside that of the base."""
+    here, there = pair
+    ratios = [
+        cell
+        for figure in pair
+        for cell in ("" if figure.ratio is None else f"{figure.ratio:.2f}", _range(figure.judged_spread))
+    ]
+    verdict = "slower" if pair.is_slower else "faster" if pair.is_faster else "as fast"
+    return here.name, _valued(here), _valued(there), *ratios, f"{pair.change:.2f}", verdict
+
+
+def notes_of(figure: Figure) -> list[str]:
+    """Return the lines below the table: the note, and what the time is made of beside what the bare limit's is."""
+    notes = [f"{figure.name}: {figure.note}"] if figure.note else []
+    if not figure.parts:
+        return notes
+    bare = f"; the bare limit: {_shares(figure.bare_parts)}" if figure.bare_parts else ""
+    return [*notes, f"{figure.name}, one run in seconds: {_shares(figure.parts)}{bare}"]
+
+
+def _shares(parts: Mapping[str, float]) -> str:
+    least = sum(parts.values()) * LEAST_PART
+    return ", ".join(f"{name} {_number(seconds)}" for name, seconds in parts.items() if seconds >= least)
+
+
+def _valued(figure: Figure) -> str:
+    return f"{_number(figure.value)} {figure.unit}".rstrip()
+
+
+def _range(ends: tuple[float, float]) -> str:
+    return " .. ".join(map(_number, ends))
 
 
 def _number(value: float) -> str:

@@ -2,9 +2,12 @@
 
 import resource
 import sys
+import time
 from pathlib import Path
 
 from shared.handlers import Context, Payload, handler
+
+WAIT = 0.1  # seconds
 
 ran: list[str] = []  # the execution key of every run in this process
 
@@ -13,6 +16,12 @@ ran: list[str] = []  # the execution key of every run in this process
 def count(payload: Payload, context: Context) -> None:
     """Record the run."""
     ran.append(context.execution_key)
+
+
+@handler("bench_wait")
+def wait(payload: Payload, context: Context) -> None:
+    """Wait, as for the response of a service."""
+    time.sleep(WAIT)
 
 
 @handler("bench_queued", queue="agents")

@@ -1,9 +1,12 @@
 """The benchmarks' arithmetic, their table, and the proxy that slows calls down. Nothing here is a measurement."""
 
+import json
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,12 +15,17 @@ import pytest
 from google.cloud.firestore_v1.types import Document, RunQueryResponse
 
 from bench.bare import claim_fields, finish_fields
+from bench.base import Pair
 from bench.billing import Cashier
 from bench.figure import Figure, exit_code
 from bench.functions import Start, cold_start
+from bench.half_cpu import cpu_clock, governed
 from bench.jobs import RETENTION, due_jobs, finished_jobs
+from bench.measuring import TIMES, measured
+from bench.parts import profiled
+from bench.site import Site
 from bench.slow_proxy import slow_proxy
-from bench.table import row_of
+from bench.table import notes_of, row_of
 from bench.ticks import without_scan
 from shared.model.history import Result
 from shared.model.value import Status
@@ -103,10 +111,113 @@ def test_json_tells_runs_and_what_follows_from_them() -> None:
         "bare_median": 2.0,
         "bare_runs": (2.0,),
         "ratio": 2.0,
+        "judged_spread": (2.0, 2.0),
         "budget": 1.5,
         "held": False,
         "note": "so it is",
+        "parts": {},
+        "bare_parts": {},
+        "others": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("figure", "is_doubtful"),
+    [
+        pytest.param(_figure(1.0, 1.1, 1.3, 1.4, 1.5, bare=(1.0,) * 5, budget=1.2), True, id="within-the-spread"),
+        pytest.param(_figure(1.3, 1.3, 1.4, 1.5, 1.5, bare=(1.0,) * 5, budget=1.2), False, id="slower"),
+        pytest.param(_figure(1.0, 1.1, 1.1, 1.4, 1.5, bare=(1.0,) * 5, budget=1.2), False, id="held"),
+        pytest.param(_figure(2.0, 4.0, 4.1, 1.9, 2.0, bare=(1.0, 2.0, 2.0, 1.0, 1.0), budget=1.9), False, id="pairs"),
+        pytest.param(_figure(1.0, budget=0), False, id="a-count"),
+    ],
+)
+def test_a_budget_that_is_missed_by_less_than_the_spread_is_doubtful(figure: Figure, is_doubtful: bool) -> None:
+    """The spread is that of the ratios round by round, so a machine that is slow for a while has no part in it."""
+    assert figure.is_doubtful is is_doubtful
+
+
+def test_a_doubtful_group_is_measured_again_and_judged_by_all_runs() -> None:
+    """It ends when there is no doubt, and after three times at the latest."""
+    slow, quick = (1.0, 1.1, 1.3, 1.4, 1.5), (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    site: Any = SimpleNamespace(clear=lambda: None)
+    groups = {"in-the-end": _group(slow, quick), "never": _group(*[slow] * TIMES), "clear": _group(quick)}
+
+    held, never, clear = measured(site, list(groups), groups)
+
+    assert (held.runs, held.is_held) == (slow + quick, True)
+    assert (len(never.runs), never.is_held) == (len(slow) * TIMES, False)
+    assert (clear.runs, clear.is_held) == (quick, True)
+
+
+def _group(*measurements: tuple[float, ...]) -> Callable[[Site], Iterator[Figure]]:
+    """Return a group of one figure, which has the next of these runs each time."""
+    each = iter(measurements)
+    return lambda site: iter([_figure(*next(each), bare=(1.0,) * 7, budget=1.2)])
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "verdict"),
+    [
+        pytest.param((1.2, 1.3, 1.3, 1.4), (1.0, 1.0, 1.0, 1.1), "slower", id="slower"),
+        pytest.param((1.0, 1.0, 1.0, 1.1), (1.2, 1.3, 1.3, 1.4), "faster", id="faster"),
+        pytest.param((1.0, 1.2, 1.4, 1.6), (1.0, 1.1, 1.2, 1.6), "", id="within-the-spread"),
+        pytest.param((1.02,) * 4, (1.0,) * 4, "", id="too-little"),
+    ],
+)
+def test_beside_a_base_only_what_lies_apart_is_slower(here: Any, there: Any, verdict: str) -> None:
+    """The middle halves of the ratios must not overlap, so noise is no change."""
+    pair = Pair(_figure(*here, bare=(1.0,) * 4), _figure(*there, bare=(1.0,) * 4))
+
+    assert (pair.is_slower, pair.is_faster) == (verdict == "slower", verdict == "faster")
+
+
+def test_time_is_told_by_what_it_was_spent_in(now: datetime) -> None:
+    """What a library does for the job values is theirs; what belongs to nothing is told as such."""
+
+    def work() -> None:
+        until = time.perf_counter() + 0.05
+        while time.perf_counter() < until:
+            finished_jobs(1, now=now)
+
+    parts = profiled(work).parts
+
+    assert next(iter(parts)) == "job values"
+    assert sum(parts.values()) == pytest.approx(0.05, abs=0.04)
+
+
+def test_parts_stand_beside_those_of_the_bare_limit() -> None:
+    """What takes next to no time is left out."""
+    figure = _figure(2.0, parts={"calls": 1.5, "logs": 0.5, "pausing": 0.001}, bare_parts={"calls": 1.25})
+
+    assert notes_of(figure) == ["tick, one run in seconds: calls 1.50, logs 0.50; the bare limit: calls 1.25"]
+
+
+def test_half_a_cpu_is_half_a_cpu() -> None:
+    """A process that never rests runs half of the time, and as before when the quota is lifted."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        with governed(busy.pid):
+            time.sleep(0.3)  # the governor starts
+            began, used = time.monotonic(), _cpu_seconds(busy.pid)
+            time.sleep(0.5)
+            share = (_cpu_seconds(busy.pid) - used) / (time.monotonic() - began)
+        after = _cpu_seconds(busy.pid)
+        time.sleep(0.05)
+        goes_on = _cpu_seconds(busy.pid) > after
+        busy.kill()
+
+    assert share < 0.65
+    assert goes_on
+
+
+def _cpu_seconds(pid: int) -> float:
+    return time.clock_gettime(cpu_clock(pid))
+
+
+def test_json_can_be_read_again() -> None:
+    """The two sides of a comparison tell each other their figures."""
+    figure = _figure(3.0, 4.0, bare=(2.0,), budget=1.5, parts={"calls": 1.0}, others=0.5)
+
+    assert Figure.from_object(json.loads(json.dumps(figure.as_object()))) == figure
 
 
 @pytest.mark.parametrize(
@@ -114,11 +225,11 @@ def test_json_tells_runs_and_what_follows_from_them() -> None:
     [
         pytest.param(
             _figure(3.0, 5.1, 4.0, bare=(2.0,), budget=1.5),
-            ("tick", "4 s", "3 .. 5.10", "2", "2.00", "1.50 x", "NO"),
+            ("tick", "4 s", "3 .. 5.10", "2", "2.00", "2 .. 2", "1.50 x", "NO", ""),
             id="beside-a-bare-limit",
         ),
-        pytest.param(_figure(74.96, budget=150), ("tick", "75.0 s", "", "", "", "150", "yes"), id="by-itself"),
-        pytest.param(_figure(12_345.6), ("tick", "12,346 s", "", "", "", "", ""), id="for-information"),
+        pytest.param(_figure(74.96, budget=150), ("tick", "75.0 s", "", "", "", "", "150", "yes", ""), id="by-itself"),
+        pytest.param(_figure(12_345.6, others=0.25), ("tick", "12,346 s", *[""] * 6, "0.2"), id="for-information"),
     ],
 )
 def test_a_row_shows_what_there_is(figure: Figure, cells: tuple[str, ...]) -> None:

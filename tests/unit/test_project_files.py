@@ -48,11 +48,22 @@ def test_the_licence_is_the_one_that_is_declared() -> None:
 
 def test_ci_runs_on_every_python_that_is_supported() -> None:
     """The matrix is the range of pyproject.toml, and all that runs is .ci/run."""
-    (job,) = yaml.safe_load(read(".github/workflows/ci.yml"))["jobs"].values()
+    job = yaml.safe_load(read(".github/workflows/ci.yml"))["jobs"]["all"]
     lowest, above = (int(minor) for minor in re.findall(r"3\.(\d+)", PROJECT["requires-python"]))
 
     assert job["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(lowest, above)]
     assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+
+
+def test_ci_keeps_the_figures_of_the_default_branch() -> None:
+    """The table and the JSON of `make bench` are an artefact, also of a run in which a budget is missed."""
+    job = yaml.safe_load(read(".github/workflows/ci.yml"))["jobs"]["bench"]
+    (run,) = [step["run"] for step in job["steps"] if "run" in step]
+    (upload,) = [step for step in job["steps"] if step.get("uses", "").startswith("actions/upload-artifact@")]
+
+    assert "default_branch" in job["if"]
+    assert all(file in run for file in upload["with"]["path"].split())
+    assert upload["if"] == "${{ !cancelled() }}"
 
 
 def test_hooks_call_the_tools_of_make_setup() -> None:

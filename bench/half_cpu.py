@@ -1,0 +1,64 @@
+"""The same ratios with half a CPU, as the smallest instances of Cloud Run have it.
+
+The quota is kept as the kernel keeps that of a container: of every 100 ms a process may run for 50 ms, of all its
+threads together, and then it stands still until the period is over.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from bench import hand_over, ticks
+from bench.figure import Figure
+from bench.site import Site
+from shared.settings import PROJECT_FOLDER
+
+PERIOD = 0.1  # seconds
+QUOTA = 0.05
+POLL = 0.001
+
+
+def half_cpu(site: Site) -> Iterator[Figure]:
+    """Measure a page of jobs, handlers that wait, and the hand-over."""
+    with governed(site.measure(os.getpid)):
+        for figure in (*ticks.page(site), *ticks.waiting(site), *hand_over.page(site)):
+            yield replace(figure, name=f"half a CPU: {figure.name}")
+
+
+@contextmanager
+def governed(pid: int) -> Iterator[None]:
+    """Hold a process to its quota, from a process of its own."""
+    env = {**os.environ, "PYTHONPATH": str(PROJECT_FOLDER)}
+    with subprocess.Popen([sys.executable, "-P", "-m", "bench.half_cpu", str(pid)], env=env) as governor:
+        try:
+            yield
+        finally:
+            governor.kill()
+            governor.wait()
+            os.kill(pid, signal.SIGCONT)
+
+
+def cpu_clock(pid: int) -> int:
+    """Return the id of the clock that tells how long another process ran, as clock_getcpuclockid(3) makes it."""
+    return (~pid << 3) | 2
+
+
+def _govern(pid: int) -> None:
+    clock = cpu_clock(pid)
+    while True:
+        end, used = time.monotonic() + PERIOD, time.clock_gettime(clock)
+        while time.monotonic() < end:
+            time.sleep(POLL)
+            if time.clock_gettime(clock) - used >= QUOTA:
+                os.kill(pid, signal.SIGSTOP)
+                time.sleep(max(end - time.monotonic(), 0))
+                os.kill(pid, signal.SIGCONT)
+
+
+if __name__ == "__main__":
+    _govern(int(sys.argv[1]))
