@@ -8,28 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.deploying import SETTINGS
+from tests.drilling import API, FAULTS
 from tests.gcloud import NUMBER, PROJECT
 from tests.recorder import MISSING, QUESTIONS, Recorder, refused, shown, target_of
 from watchkeeper.deploy.gcloud import Ended, execute
 from watchkeeper.deploy.patience import LIMIT, Patience, StillRefused, passing
 from watchkeeper.deploy.steps import steps_of
 
-# As Google words them, by what a run does about those that stay.
-API = "PERMISSION_DENIED: Cloud Firestore API has not been used in project 1 before or it is disabled."
-FAULTS = {
-    API: "enables the APIs",
-    "INVALID_ARGUMENT: Service account tick@p.iam.gserviceaccount.com does not exist.": "whether it is there",
-    "NOT_FOUND: Unknown service account": "whether it is there",
-    "HTTPError 409: There were concurrent policy changes. Please retry.": "another deployment",
-    "ABORTED: The operation was aborted.": "another deployment",
-    "ResponseError: status=[Code=409], message=[unable to queue the operation]": "another deployment",
-    "RESOURCE_EXHAUSTED: Quota exceeded for quota metric 'Write requests'": "quota",
-    "UNAVAILABLE: The service is currently unavailable.": "status.cloud.google.com",
-    "Permission denied on secret: projects/1/secrets/a for Revision service account x": "which grants it",
-    "Build failed: failed to Fetch: Access to bucket gcf-v2-sources-1-us-central1 denied.": "which grants them",
-    "Unable to retrieve the repository metadata for projects/p/repositories/gcf-artifacts.": "artifactregistry.reader",
-    "INVALID_ARGUMENT: Cannot find metric(s) that match type.": "some minutes",
-}
 ASKED_TOO = (API, *(fault for fault in FAULTS if fault.startswith(("RESOURCE_EXHAUSTED", "UNAVAILABLE"))))
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from subprocess import PIPE, Popen
 from typing import NamedTuple, Protocol
@@ -89,9 +89,12 @@ class Gcloud:
         self._execute = execute
         self._patience = patience
 
-    def run(self, *words: str, stdin: bytes | None = None) -> None:
-        """Run a command that changes something. Raises GcloudFailed, and StillRefused after a wait in vain."""
-        ended = self._patiently(words, stdin=stdin, is_question=False)
+    def run(self, *words: str, stdin: bytes | None = None, unless: Callable[[], bool] | None = None) -> None:
+        """Run a command that changes something. Raises GcloudFailed, and StillRefused after a wait in vain.
+
+        After a wait it is not run again if `unless` says that it was done although its answer was lost.
+        """
+        ended = self._patiently(words, stdin=stdin, is_question=False, unless=unless)
         if ended.code:
             raise GcloudFailed(ended.errors)
 
@@ -119,7 +122,14 @@ class Gcloud:
         ended = self.ask(*words)
         return ended.code != 0 and _NOT_FOUND.search(ended.errors) is not None
 
-    def _patiently(self, words: Sequence[str], *, is_question: bool, stdin: bytes | None = None) -> Ended:
+    def _patiently(
+        self,
+        words: Sequence[str],
+        *,
+        is_question: bool,
+        stdin: bytes | None = None,
+        unless: Callable[[], bool] | None = None,
+    ) -> Ended:
         """Return how a command ends, which is run again while its refusal passes by itself. Raises StillRefused."""
         waiting = Waiting(self._patience) if self._patience else None
         is_again = False
@@ -131,6 +141,8 @@ class Gcloud:
             if refusal is None:
                 break
             waiting.wait_for(refusal)
+            if unless and unless():
+                return Ended(0)
             is_again = True
         return ended
 

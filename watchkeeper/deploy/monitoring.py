@@ -1,7 +1,8 @@
 """The steps of monitoring: the metrics, dashboard and alerts of the folder monitoring/, with placeholders filled in."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,10 +57,8 @@ def apply_dashboard(work: Work) -> None:
 
 def apply_alerts(work: Work) -> None:
     """Create or update each alert. Google chooses the name of a policy, so it is found again by its title."""
-    shows = "(name,displayName,enabled,notificationChannels.list(),userLabels.list())"
     every = policies(work.gcloud)
-    found = work.gcloud.look(*every, "list", f'--format=value[separator="|"]{shows}') or ""
-    there = [AlertPolicy(*line.split("|", 4)) for line in found.splitlines()]
+    there = _applied(work, every)
     work.note("or update, where a policy is there")
     for path in _filled(work, "alert-*.json"):
         title = json.loads(path.read_text(encoding="utf-8"))["displayName"]
@@ -67,7 +66,21 @@ def apply_alerts(work: Work) -> None:
         if len(same) > 1:
             click.echo(f'there is more than one alert policy "{title}"; {same[0].name} is brought up to date')
         # On a metric it is refused until the metric has become known, which takes up to ten minutes.
-        work.gcloud.run(*every, *_change(same), f"--policy-from-file={path}", "--format=none")
+        change = (*every, *_change(same), f"--policy-from-file={path}", "--format=none")
+        # Twice created there would be two.
+        unless = None if same else partial(_is_applied, work, every, title)
+        work.gcloud.run(*change, unless=unless)
+
+
+def _applied(work: Work, every: Sequence[str]) -> list[AlertPolicy]:
+    """Return the policies that there are."""
+    shows = "(name,displayName,enabled,notificationChannels.list(),userLabels.list())"
+    found = work.gcloud.look(*every, "list", f'--format=value[separator="|"]{shows}') or ""
+    return [AlertPolicy(*line.split("|", 4)) for line in found.splitlines()]
+
+
+def _is_applied(work: Work, every: Sequence[str], title: str) -> bool:
+    return any(policy.title == title for policy in _applied(work, every))
 
 
 def policies(gcloud: Gcloud) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The steps of setup: what a project needs before functions are deployed to it. Each creates only what is missing."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
@@ -87,12 +88,18 @@ def keep_secrets(work: Work) -> None:
     for name, value in work.target.secret_values().items():
         if work.gcloud.look("secrets", "describe", name, "--format=value(name)") is None:
             work.gcloud.run("secrets", "create", name, "--replication-policy=automatic")
-        kept = work.gcloud.ask("secrets", "versions", "access", "latest", f"--secret={name}")
-        if kept.code or kept.output != value:
-            work.gcloud.run("secrets", "versions", "add", name, "--data-file=-", stdin=value)
+        is_kept = partial(_is_kept, work, name, value)
+        if not is_kept():
+            work.gcloud.run("secrets", "versions", "add", name, "--data-file=-", stdin=value, unless=is_kept)
     for name, readers in groupby(work.target.secret_readers, key=itemgetter(0)):
         wanted = [("roles/secretmanager.secretAccessor", f"serviceAccount:{email}") for _, email in readers]
         grant(work, "secrets", on=name, wanted=wanted)
+
+
+def _is_kept(work: Work, name: str, value: bytes) -> bool:
+    """Return whether the newest version of a secret has this value."""
+    kept = work.gcloud.ask("secrets", "versions", "access", "latest", f"--secret={name}")
+    return kept.code == 0 and kept.output == value
 
 
 def make_topics(work: Work) -> None:
