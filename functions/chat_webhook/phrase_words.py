@@ -7,6 +7,7 @@ together is the matter of `phrase_times`.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from shared.errors import InvalidInput
 
@@ -155,11 +156,17 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
 )  # fmt: skip
 
 
+@cache
+def _canonical() -> list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]]:
+    # Compiled when the first phrase is read: most of what is said is none.
+    return [(re.compile(pattern), replacement) for pattern, replacement in _CANONICAL]
+
+
 def canonical(phrase: str) -> str:
     """Return a phrase in canonical words; a phrase in canonical words stays as it is."""
     text = " ".join(phrase.lower().split())
-    for pattern, replacement in _CANONICAL:
-        text = re.sub(pattern, replacement, text)
+    for pattern, replacement in _canonical():
+        text = pattern.sub(replacement, text)
     return " ".join(text.split())
 
 

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
-from google.genai import errors
 
-from agent.examples import gemini
 from shared.handlers import load_handlers
 from shared.handlers.agent import AgentContext, load_agent
 from shared.handlers.agent_tools import with_jobs
@@ -16,7 +15,8 @@ from shared.jobs import Jobs
 from shared.store.json_file import JsonStore
 from tests.servers import ACCESS_TOKEN, Exchange, HttpServer, Received, reply
 
-PATH = f"/v1beta1/projects/demo/locations/global/publishers/google/models/{gemini.MODEL}:generateContent"
+MODEL = "gemini-3.8-flash"
+PATH = f"/v1beta1/projects/demo/locations/global/publishers/google/models/{MODEL}:generateContent"
 SIGNATURE = "c2lnbmF0dXJl"  # of a thought, in base64: what a model was thinking when it asked for a call
 Part = dict[str, Any]
 
@@ -46,7 +46,7 @@ class FakeGemini:
         self.requests.append(body)
         said = self._turns.pop(0) if len(self._turns) > 1 else self._turns[0]
         content = {"role": "model", "parts": list(said)}
-        return 200, {"candidates": [{"content": content, "finishReason": "STOP"}], "modelVersion": gemini.MODEL}
+        return 200, {"candidates": [{"content": content, "finishReason": "STOP"}], "modelVersion": MODEL}
 
 
 def _refusal(code: int, status: str, message: str) -> tuple[int, Mapping[str, Any]]:
@@ -64,7 +64,15 @@ def call(name: str, **arguments: Any) -> list[Part]:
 
 
 @pytest.fixture
-def vertex(metadata: HttpServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpServer]:
+def gemini() -> ModuleType:
+    """The example. Its library is imported where it is needed only: that takes a second."""
+    from agent.examples import gemini
+
+    return gemini
+
+
+@pytest.fixture
+def vertex(metadata: HttpServer, gemini: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpServer]:
     """A server for both the token of the function's account and the model."""
     monkeypatch.setenv("GOOGLE_VERTEX_BASE_URL", metadata.url(""))
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "demo")
@@ -94,7 +102,7 @@ def context(jobs: Jobs, now: datetime) -> AgentContext:
     return with_jobs(asked, lambda: jobs)
 
 
-def test_a_question_is_answered(vertex: HttpServer, context: AgentContext) -> None:
+def test_a_question_is_answered(gemini: ModuleType, vertex: HttpServer, context: AgentContext) -> None:
     """The model hears who asks and what time it is there, and is called without a key."""
     vertex.answers[PATH] = model = FakeGemini(text("Saturday."))
 
@@ -105,7 +113,7 @@ def test_a_question_is_answered(vertex: HttpServer, context: AgentContext) -> No
     assert "Ada asks; there it is Saturday, 2026-11-21 10:00 (Europe/Berlin)." in told
 
 
-def test_the_model_schedules_a_job(vertex: HttpServer, context: AgentContext, jobs: Jobs) -> None:
+def test_the_model_schedules_a_job(gemini: ModuleType, vertex: HttpServer, context: AgentContext, jobs: Jobs) -> None:
     """It asks for a call, hears what was made, and tells; what was said before goes with each request."""
     order = {"kind": "message", "text": "Tea!", "at": "2026-11-21T16:00"}
     vertex.answers[PATH] = model = FakeGemini(call("schedule_job", **order), text("I will."))
@@ -120,7 +128,7 @@ def test_the_model_schedules_a_job(vertex: HttpServer, context: AgentContext, jo
     assert heard["parts"][0]["functionResponse"]["response"]["job"]["id"] == job.id
 
 
-def test_the_model_hears_what_cannot_be_done(vertex: HttpServer, context: AgentContext) -> None:
+def test_the_model_hears_what_cannot_be_done(gemini: ModuleType, vertex: HttpServer, context: AgentContext) -> None:
     """A refusal is an answer, so it can mend its call or tell."""
     vertex.answers[PATH] = model = FakeGemini(call("cancel_job", job_id="lunch"), text("There is no such job."))
 
@@ -130,7 +138,9 @@ def test_the_model_hears_what_cannot_be_done(vertex: HttpServer, context: AgentC
 
 
 @pytest.mark.parametrize("wrong", [call("make_coffee"), call("cancel_job"), call("cancel_job", id="lunch")])
-def test_a_call_that_makes_no_sense_is_answered(vertex: HttpServer, context: AgentContext, wrong: list[Part]) -> None:
+def test_a_call_that_makes_no_sense_is_answered(
+    gemini: ModuleType, vertex: HttpServer, context: AgentContext, wrong: list[Part]
+) -> None:
     """Models invent tools and parameters."""
     vertex.answers[PATH] = model = FakeGemini(wrong, text("I cannot."))
 
@@ -139,7 +149,9 @@ def test_a_call_that_makes_no_sense_is_answered(vertex: HttpServer, context: Age
     assert "cannot be called like this" in heard["error"]
 
 
-def test_a_model_that_calls_without_end_is_stopped(vertex: HttpServer, context: AgentContext) -> None:
+def test_a_model_that_calls_without_end_is_stopped(
+    gemini: ModuleType, vertex: HttpServer, context: AgentContext
+) -> None:
     """Each call of the model costs; who asked is told."""
     vertex.answers[PATH] = model = FakeGemini(call("list_jobs"))
 
@@ -147,8 +159,10 @@ def test_a_model_that_calls_without_end_is_stopped(vertex: HttpServer, context: 
     assert len(model.requests) <= gemini.MOST_ROUNDS + 1
 
 
-def test_a_refusal_of_the_model_is_an_error(vertex: HttpServer, context: AgentContext) -> None:
+def test_a_refusal_of_the_model_is_an_error(gemini: ModuleType, vertex: HttpServer, context: AgentContext) -> None:
     """Chat then apologises, and a job is retried."""
+    from google.genai import errors
+
     status, body = _refusal(429, "RESOURCE_EXHAUSTED", "Resource exhausted.")
     vertex.answers[PATH] = reply(status, json.dumps(body).encode())
 
@@ -156,6 +170,6 @@ def test_a_refusal_of_the_model_is_an_error(vertex: HttpServer, context: AgentCo
         gemini.answer("Hello", context)
 
 
-def test_it_is_an_agent_that_can_be_named() -> None:
+def test_it_is_an_agent_that_can_be_named(gemini: ModuleType) -> None:
     """In CHAT_AGENT."""
     assert load_agent("agent.examples.gemini:answer") is gemini.answer

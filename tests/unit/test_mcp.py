@@ -8,13 +8,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from click.testing import CliRunner
-from mcp import Client, StdioServerParameters, stdio_client
-from mcp_types import CallToolResult, TextContent
 
 from shared.model.job import Job
 from shared.model.value import Status
@@ -22,14 +20,17 @@ from shared.settings import SETTINGS_FILE
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
 from watchkeeper.cli.main import watchkeeper
-from watchkeeper.cli.mcp import MOST_LISTED, create_server
 from watchkeeper.session import Session
+
+if TYPE_CHECKING:
+    from mcp_types import CallToolResult
 
 CHANGING = {"schedule_job", "edit_job", "pause_job", "resume_job", "run_job", "cancel_job"}
 
 
 def answers(server: Any, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
     """Return the answers to calls of tools: JSON values, and the texts of errors."""
+    from mcp import Client
 
     async def converse() -> list[Any]:
         async with Client(server) as client:
@@ -38,8 +39,10 @@ def answers(server: Any, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
     return anyio.run(converse)
 
 
-def answer_in(result: CallToolResult) -> Any:
+def answer_in(result: "CallToolResult") -> Any:
     """Return what a tool said."""
+    from mcp_types import TextContent
+
     [said] = result.content
     assert isinstance(said, TextContent)
     return said.text if result.is_error else result.structured_content
@@ -47,6 +50,8 @@ def answer_in(result: CallToolResult) -> Any:
 
 def over_stdio(path: Path, *args: str) -> Any:
     """Return the connection to a server in a process of its own, on this job file."""
+    from mcp import StdioServerParameters, stdio_client
+
     code = "from watchkeeper.cli.main import main; main()"
     env = {"SCHEDULER_JSON_PATH": str(path), SETTINGS_FILE: os.devnull, "PYTHONDONTWRITEBYTECODE": "1"}
     return stdio_client(StdioServerParameters(command=sys.executable, args=["-c", code, "mcp", *args], env=env))
@@ -54,7 +59,9 @@ def over_stdio(path: Path, *args: str) -> Any:
 
 @pytest.fixture
 def serve(json_store: JsonStore, now: datetime) -> Callable[..., Any]:
-    """Make a server in this process."""
+    """Make a server in this process. The SDK is imported where it is needed only: that takes a second."""
+    from watchkeeper.cli.mcp import create_server
+
     times = [now]
     session = Session(env={}, clock=lambda: times[0], user="ada")
     vars(session).update(store=json_store)
@@ -69,6 +76,8 @@ def serve(json_store: JsonStore, now: datetime) -> Callable[..., Any]:
 
 def test_a_client_lists_tools_schedules_sees_the_next_run_and_cancels(tmp_path: Path) -> None:
     """Over stdio, with the SDK's own client; what is read is known by its hint to change nothing."""
+    from mcp import Client
+
     path = tmp_path / "jobs.json"
 
     async def converse() -> None:
@@ -112,6 +121,8 @@ def test_without_the_flag_a_server_only_reads(serve: Callable[..., Any], json_st
 
 def test_a_server_that_only_reads_needs_no_handlers(json_store: JsonStore, now: datetime) -> None:
     """Where one cannot be imported, what it did can still be looked at."""
+    from watchkeeper.cli.mcp import create_server
+
     session = Session(env={"JOB_HANDLERS": "no_such_module"}, clock=lambda: now, user="ada")
     vars(session).update(store=json_store)
 
@@ -181,6 +192,8 @@ def test_a_long_list_is_cut_and_says_how_long_it_is(
     serve: Callable[..., Any], json_store: JsonStore, now: datetime
 ) -> None:
     """A model reads all that it is given."""
+    from watchkeeper.cli.mcp import MOST_LISTED
+
     count = MOST_LISTED + 20
     jobs = [Job.create(f"job-{n}", "log", now=now, payload={"message": "hello"}) for n in range(count)]
     json_store.swap([Change(None, job) for job in jobs])
