@@ -115,6 +115,14 @@ def no_lookups_beside_a_test() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Flush no file to the disk in this process: only a loss of power would tell, and it is much of a test's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def each_key_is_checked_once() -> Iterator[None]:
     """Load each private key once in a process: that its primes are prime takes 50 ms to check."""
     from cryptography.hazmat.primitives import serialization

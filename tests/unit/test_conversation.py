@@ -1079,10 +1079,8 @@ def test_a_card_to_move_a_job_without_a_time_is_refused(chat: Chat, mum: Job, at
 
 def test_the_list_does_not_read_what_is_over(chat: Chat, tea: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many jobs of the space have ended."""
-    for number in range(150):
-        job_id = f"done-{number}"
-        chat.jobs.schedule("log", {"message": "x"}, id=job_id, space=SPACE)
-        chat.jobs.cancel(job_id)
+    over = (Job.create(f"done-{number}", "log", now=chat.now, space=SPACE) for number in range(150))
+    chat.store.swap([Change(None, ended(job, chat.now)) for job in over])
     read: list[str] = []
     page = chat.store.page
 
