@@ -11,7 +11,6 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from shared.errors import InvalidInput, InvalidSettings
-from shared.model.recurrence import Recurrence, load_timezone
 
 GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
 TASKS_ENDPOINT = "https://cloudtasks.googleapis.com"
@@ -212,8 +211,8 @@ class Settings:
             collection=read.parsed("SCHEDULER_COLLECTION", "scheduler_jobs", _collection),
             database=read.text("FIRESTORE_DATABASE", "(default)"),
             project=read.text("GOOGLE_CLOUD_PROJECT"),
-            cadence=read.parsed("SCHEDULER_CADENCE", "* * * * *", lambda text: Recurrence(text, "UTC").cron),
-            timezone=read.parsed("SCHEDULER_TIMEZONE", "UTC", lambda text: load_timezone(text).key),
+            cadence=read.parsed("SCHEDULER_CADENCE", "* * * * *", _cadence),
+            timezone=read.parsed("SCHEDULER_TIMEZONE", "UTC", _timezone),
             lease=read.seconds("SCHEDULER_LEASE_SECONDS", 300, least=1, most=86_400),
             concurrency=read.number("SCHEDULER_CONCURRENCY", 16, least=1, most=500),
             budget=read.seconds("SCHEDULER_TICK_BUDGET_SECONDS", 50, least=1, most=3_000),
@@ -242,6 +241,18 @@ class Settings:
             read.problems["AUTH_MODE"] = "AUTH_MODE is 'off' in the cloud: set it to verify or platform"
         read.refuse_problems()
         return settings
+
+
+def _cadence(text: str) -> str:
+    from shared.model.recurrence import Recurrence  # not for the default, which is what most starts have
+
+    return Recurrence(text, "UTC").cron
+
+
+def _timezone(text: str) -> str:
+    from shared.model.recurrence import load_timezone
+
+    return load_timezone(text).key
 
 
 def _queues(read: Environment) -> TaskQueues:

@@ -3,20 +3,15 @@
 https://developers.google.com/workspace/chat/api/reference/rest/v1/cards
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
-from html import escape as escape_html
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
+from card_parts import Buttons, Card, Widget, card, escape, field, row, short, text
 from edit_form import TEXTS, Form, packed_form
 from job_words import REMINDER, text_of
 from markup import readable
-from orders import Order, When, proposal_of
-from seal import NAME as SEAL
-from seal import Seal
-from shared.handlers.asking import routed
+from orders import Asker, Order, When, proposal_of
 from shared.handlers.proposal import packed
 from shared.model.history import Run
 from shared.model.job import Job
@@ -34,21 +29,8 @@ from shared.model.wording import (
     why,
 )
 
-escape = partial(escape_html, quote=False)
-
-Card = dict[str, Any]
-Widget = dict[str, Any]
-
 RUNS_SHOWN = 3
 RUNS_SHOWN_WITH_NOTE = 5
-EXAMPLES = (
-    "remind me in 20 minutes to stretch",
-    "remind us tomorrow at 9:00 to send the report",
-    'every weekday at 9:00 post "stand-up"',
-    'every weekday at 9:00 ask "summarise my inbox"',
-    'cron 0 9 1 * * post "a new month"',
-    "jobs",
-)
 FORMS = "A time is, for example, tomorrow at 9:00, in 20 minutes or every monday at 9:00; it stands first or last."
 BUTTONS = {
     Status.PENDING: ("run", "pause", "cancel"),
@@ -67,65 +49,13 @@ LABELS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asker:
-    """Who asked for something, as it travels in the buttons: a job belongs to them, whoever confirms it.
-
-    `name` is for the others in a space; "" in a direct message, which has no others.
-    """
-
-    user: str
-    email: str
-    name: str = ""
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        return {"user": self.user, "by": self.email, **({"name": self.name} if self.name else {})}
-
-    @property
-    def told(self) -> dict[str, str]:
-        """Return what an agent is told of them when a job asks it."""
-        known = {"display_name": self.name, "user_name": self.user}
-        return {name: value for name, value in known.items() if value}
-
-
 class Cards:
-    """Makes cards whose buttons call `function` and whose times are those of `timezone`.
+    """Makes cards about jobs, whose times are those of `timezone`."""
 
-    `names` are those of the people who are mentioned, by users/ID. With a `seal` each button carries a mark, and only a
-    button with its mark counts.
-    """
-
-    def __init__(
-        self,
-        *,
-        function: str,
-        timezone: str,
-        now: datetime,
-        seal: Seal | None = None,
-        names: Mapping[str, str] | None = None,
-    ) -> None:
-        self._names = names or {}
-        self._function = function
+    def __init__(self, buttons: Buttons, *, timezone: str, now: datetime) -> None:
+        self._buttons = buttons
         self._timezone = timezone
         self._now = now
-        self._seal = seal
-
-    def made(self, parameters: Mapping[str, str]) -> bool:
-        """Return whether a button with these parameters is ours; True without a seal. Raises StoreUnavailable."""
-        return self._seal is None or self._seal.holds(parameters)
-
-    @property
-    def takes_fields(self) -> bool:
-        """Return whether what stands in a card's fields counts; no mark says who has filled them in."""
-        return self._seal is None
-
-    def routed(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a message of the agent with its buttons like ours, so that they come back to it."""
-        return routed(message, self._function, self._marked)
-
-    def _marked(self, parameters: Mapping[str, str]) -> dict[str, str]:
-        return {**parameters, SEAL: self._seal.of(parameters)} if self._seal else dict(parameters)
 
     def confirm(self, order: Order, *, job_id: str, asker: Asker, phrase: str, is_zone_known: bool = True) -> Card:
         """Return the card that shows an order and asks for Confirm; nothing is scheduled yet.
@@ -135,43 +65,41 @@ class Cards:
         given = {"id": job_id, **asker.parameters, "timezone": order.timezone}
         anyone = {"anyone": "yes"} if asker.name else {}
         ordered = {"order": packed(proposal_of(order)), **anyone}
-        confirm = self._button("Confirm", "confirm", id=job_id, **asker.parameters, **ordered)
-        change = (self._button("Change", "change", **given),) if self.takes_fields else ()
-        widgets = [self._times(order), _text(readable(_doing(order), self._names))]
+        confirm = self._buttons.make("Confirm", "confirm", id=job_id, **asker.parameters, **ordered)
+        change = (self._buttons.make("Change", "change", **given),) if self._buttons.takes_fields else ()
+        widgets = [self._times(order), text(readable(_doing(order), self._buttons.names))]
         if anyone:
             widgets.append(
-                _text(f"Anyone in this space may confirm it; {asker.name} asked for it, and it stays theirs.")
+                text(f"Anyone in this space may confirm it; {asker.name} asked for it, and it stays theirs.")
             )
         if not is_zone_known:
-            widgets.append(_text(f"Chat does not say your time zone; I took {order.timezone}."))
+            widgets.append(text(f"Chat does not say your time zone; I took {order.timezone}."))
         if order.others:
-            others = (self._button(command, "change", **given, phrase=command) for command in order.others)
-            widgets += [_text("Or did you mean:"), self._buttons(*others)]
-        if self.takes_fields:
-            widgets.append(_field("phrase", "Say it differently, then tap Change", phrase))
-        if self.takes_fields and not is_zone_known:
-            widgets.append(_field("timezone", "Your time zone, such as Europe/Berlin", order.timezone))
-        discard = self._button("Discard", "discard", id=job_id)
-        return _card("Shall I do this?", *widgets, self._buttons(confirm, *change, discard))
+            others = (self._buttons.make(command, "change", **given, phrase=command) for command in order.others)
+            widgets += [text("Or did you mean:"), row(*others)]
+        if self._buttons.takes_fields:
+            widgets.append(field("phrase", "Say it differently, then tap Change", phrase))
+        if self._buttons.takes_fields and not is_zone_known:
+            widgets.append(field("timezone", "Your time zone, such as Europe/Berlin", order.timezone))
+        discard = self._buttons.make("Discard", "discard", id=job_id)
+        return card("Shall I do this?", *widgets, row(confirm, *change, discard))
 
     def unclear(
         self, says: str, suggestions: Iterable[str], *, job_id: str, asker: Asker, timezone: str, phrase: str
     ) -> Card:
         """Return the card that asks to say a request differently; only what may be meant can be tapped."""
-        commands = [self._button(command, "say", text=command) for command in suggestions]
-        widgets = (
-            [_text("Do you mean:"), self._buttons(*commands)] if commands else [_text(f"{FORMS} Nothing is scheduled.")]
-        )
-        if self.takes_fields:
-            change = self._button("Change", "change", id=job_id, **asker.parameters, timezone=timezone)
-            widgets += [_field("phrase", "Say it differently, then tap Change", phrase), self._buttons(change)]
-        return _card(says, *widgets)
+        commands = [self._buttons.make(command, "say", text=command) for command in suggestions]
+        widgets = [text("Do you mean:"), row(*commands)] if commands else [text(f"{FORMS} Nothing is scheduled.")]
+        if self._buttons.takes_fields:
+            change = self._buttons.make("Change", "change", id=job_id, **asker.parameters, timezone=timezone)
+            widgets += [field("phrase", "Say it differently, then tap Change", phrase), row(change)]
+        return card(says, *widgets)
 
     def scheduled(self, job: Job) -> Card:
         """Return the card of a job that was just scheduled."""
         job = for_space(job)
-        says = _text(f"{self._next(job)}\nIts id is {job.id}.")
-        return _card(f"Scheduled: {title(job)}", says, self._commands(job, "edit"))
+        says = text(f"{self._next(job)}\nIts id is {job.id}.")
+        return card(f"Scheduled: {title(job)}", says, self._commands(job, "edit"))
 
     def jobs(self, jobs: Sequence[Job], *, back: int | None, more: int | None, mine: bool = False) -> Card:
         """Return the list of jobs, each with its buttons; `back` and `more` are where the other pages begin.
@@ -179,17 +107,19 @@ class Cards:
         With `mine` it is that of the jobs of one person.
         """
         if not jobs and mine:
-            everything = self._buttons(self._button(MORE["list"], "list"))
-            return _card("You have nothing scheduled in this space", everything)
+            everything = row(self._buttons.make(MORE["list"], "list"))
+            return card("You have nothing scheduled in this space", everything)
         if not jobs:
-            return self.examples("There is nothing scheduled in this space", "Try one of these:", EXAMPLES)
+            return self._buttons.examples("There is nothing scheduled in this space", "Try one of these:")
         sections = [{"widgets": [self._summary(for_space(job)), self._commands(job, "show")]} for job in jobs]
         pages = {"Back": back, "More": more}
         whose = {"mine": "yes"} if mine else {}
-        turns = [self._button(label, "list", first=str(at), **whose) for label, at in pages.items() if at is not None]
-        turns += [self._button(MORE["list"], "list")] if mine else []
+        turns = [
+            self._buttons.make(label, "list", first=str(at), **whose) for label, at in pages.items() if at is not None
+        ]
+        turns += [self._buttons.make(MORE["list"], "list")] if mine else []
         if turns:
-            sections.append({"widgets": [self._buttons(*turns)]})
+            sections.append({"widgets": [row(*turns)]})
         heading = "What you have scheduled in this space" if mine else "What is scheduled in this space"
         return {"header": {"title": heading}, "sections": sections}
 
@@ -199,7 +129,7 @@ class Cards:
             {
                 "widgets": [
                     self._summary(for_space(job)),
-                    self._buttons(self._button(LABELS[action], action, id=job.id, **given)),
+                    row(self._buttons.make(LABELS[action], action, id=job.id, **given)),
                 ]
             }
             for job in jobs
@@ -212,8 +142,10 @@ class Cards:
         to = {"at": iso(order.at)} if order.at else {"cron": str(order.cron)}
         new = local_time(order.at, self._timezone) if order.at else when(order.schedule(job.timezone or "UTC"))
         old = when(job.schedule) if job.is_recurring else local_time(job.schedule_at, self._timezone)
-        buttons = self._buttons(self._button("Move", "moved", id=job.id, **to), self._button("Keep", "show", id=job.id))
-        return _card(f"Shall I move this? {title(job)}", _text(f"From: {old}\nTo: {new}"), buttons)
+        buttons = row(
+            self._buttons.make("Move", "moved", id=job.id, **to), self._buttons.make("Keep", "show", id=job.id)
+        )
+        return card(f"Shall I move this? {title(job)}", text(f"From: {old}\nTo: {new}"), buttons)
 
     def job(self, job: Job, note: str = "", *, was_paused: bool = False) -> Card:
         """Return the card of one job: why it runs or does not, and its last runs."""
@@ -224,7 +156,7 @@ class Cards:
         lines.append(where_to_look(job) if any(run.error for run in job.recent_runs) else "")
         runs = "\n".join(self._run(run) for run in reversed(job.recent_runs)) or "It has not run yet."
         commands = self._commands(job, "edit", "list", was_paused=was_paused)
-        widgets = [_text("\n".join(filter(None, lines))), _text(f"Last runs:\n{runs}"), commands]
+        widgets = [text("\n".join(filter(None, lines))), text(f"Last runs:\n{runs}"), commands]
         return {
             "header": {"title": title(job), "subtitle": f"{job.id}, {job.status}"},
             "sections": [{"widgets": widgets}],
@@ -232,19 +164,14 @@ class Cards:
 
     def reminder(self, job_id: str) -> list[dict[str, Any]]:
         """Return the cards that a reminder is posted with: buttons to snooze it, or to say that it is done."""
-        snoozes = [self._button(label, "snooze", id=job_id, when=words) for label, words in SNOOZES.items()]
-        buttons = self._buttons(*snoozes, self._button("Done", "done", id=job_id))
+        snoozes = [self._buttons.make(label, "snooze", id=job_id, when=words) for label, words in SNOOZES.items()]
+        buttons = row(*snoozes, self._buttons.make("Done", "done", id=job_id))
         return [{"cardId": REMINDER, "card": {"sections": [{"widgets": [buttons]}]}}]
 
     def snoozed(self, job: Job) -> Card:
         """Return the card of a reminder that comes again."""
         says = f"I remind again at {local_time(job.schedule_at, self._timezone)}. Its id is {job.id}."
-        return _card(f"Snoozed: {title(job)}", _text(says), self._buttons(self._button("Cancel", "cancel", id=job.id)))
-
-    def examples(self, heading: str, says: str, commands: Iterable[str]) -> Card:
-        """Return a card with commands to tap."""
-        buttons = (self._button(command, "say", text=command) for command in commands)
-        return _card(heading, _text(says), self._buttons(*buttons))
+        return card(f"Snoozed: {title(job)}", text(says), row(self._buttons.make("Cancel", "cancel", id=job.id)))
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
@@ -257,7 +184,7 @@ class Cards:
             count = RUNS_SHOWN_WITH_NOTE if odd else RUNS_SHOWN
             following = (self._local(at, zone) for at in occurrences(schedule, self._now, count))
             lines = [when(schedule), *odd, "Next:", *following]
-        return _text("\n".join(filter(None, [*lines, asked.note])))
+        return text("\n".join(filter(None, [*lines, asked.note])))
 
     def _local(self, moment: datetime, timezone: str) -> str:
         change = clock_change(moment.astimezone(load_timezone(timezone)))
@@ -300,57 +227,31 @@ class Cards:
             "timezone": ("Time zone, such as Europe/Berlin", form.timezone),
             "until": ("Last day, such as 2027-01-05; empty for no end", form.until),
         }
-        inputs = [_field(name, label, value) for name, (label, value) in described.items() if value is not None]
+        inputs = [field(name, label, value) for name, (label, value) in described.items() if value is not None]
         if form.text is not None:
             inputs[0]["textInput"]["type"] = "MULTIPLE_LINE"
-        notes = [_text(f"Nothing is changed yet: {problem}")] if problem else []
-        save = self._button("Save", "edited", id=job.id, was=packed_form(was))
-        notes += [_text(whose)] if whose and job.job_type in TEXTS else []
-        return _card(f"Edit: {title(job)}", *notes, *inputs, self._buttons(save))
+        notes = [text(f"Nothing is changed yet: {problem}")] if problem else []
+        save = self._buttons.make("Save", "edited", id=job.id, was=packed_form(was))
+        notes += [text(whose)] if whose and job.job_type in TEXTS else []
+        return card(f"Edit: {title(job)}", *notes, *inputs, row(save))
 
     def _commands(self, job: Job, *more: str, was_paused: bool = False) -> Widget:
         """Return the buttons of a job. Undo keeps a job paused that was paused before it was cancelled."""
         paused = {"paused": "yes"} if was_paused else {}
         buttons = [
-            self._button(LABELS[action], action, id=job.id, **(paused if action == "undo" else {}))
+            self._buttons.make(LABELS[action], action, id=job.id, **(paused if action == "undo" else {}))
             for action in BUTTONS[job.status]
         ]
         if "edit" in more:
-            if self.takes_fields and job.status in EDITABLE:
-                buttons.append(self._button("Edit", "edit", id=job.id))
+            if self._buttons.takes_fields and job.status in EDITABLE:
+                buttons.append(self._buttons.make("Edit", "edit", id=job.id))
             more = tuple(each for each in more if each != "edit")
-        return self._buttons(*buttons, *(self._button(MORE[action], action, id=job.id) for action in more))
-
-    def _button(self, label: str, action: str, **parameters: str) -> Widget:
-        named = self._marked({"action": action, **parameters})
-        pairs = [{"key": name, "value": value} for name, value in named.items()]
-        opens = {"interaction": "OPEN_DIALOG"} if action == "edit" else {}
-        called = {"function": self._function, "parameters": pairs, **opens}
-        return {"text": _short(readable(label, self._names), 60), "onClick": {"action": called}}
-
-    @staticmethod
-    def _buttons(*buttons: Widget) -> Widget:
-        return {"buttonList": {"buttons": list(buttons)}}
+        return row(*buttons, *(self._buttons.make(MORE[action], action, id=job.id) for action in more))
 
 
 def title(job: Job) -> str:
     """Return a job's title for people: its text or prompt, or else its type."""
-    return _short(readable(text_of(job)), 80)
-
-
-def note(says: str) -> Card:
-    """Return a card with a text only."""
-    return {"sections": [{"widgets": [_text(says)]}]}
-
-
-def moment_of(text: str | None) -> datetime | None:
-    """Read a time from a button, if there is one. Raises ValueError or TypeError for anything else."""
-    if text is None:
-        return None
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a time without its zone")
-    return moment.astimezone(UTC)
+    return short(readable(text_of(job)), 80)
 
 
 def _doing(order: Order) -> str:
@@ -361,19 +262,3 @@ def _doing(order: Order) -> str:
             return f"I post: {order.text}"
         case _:
             return f"I remind {'everybody' if order.everybody else 'you'}: {order.text}"
-
-
-def _field(name: str, label: str, value: str) -> Widget:
-    return {"textInput": {"name": name, "label": label, "value": value}}
-
-
-def _card(heading: str, *widgets: Widget) -> Card:
-    return {"header": {"title": heading}, "sections": [{"widgets": list(widgets)}]}
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
-def _text(text: str) -> Widget:
-    return {"textParagraph": {"text": escape(text)}}  # Chat renders tags in it, and people may write some

@@ -13,7 +13,6 @@ from typing import Any
 
 from markup import MENTION
 from shared.errors import InvalidInput
-from shared.model.recurrence import InvalidSchedule, load_timezone
 from shared.model.times import iso
 
 # The ids of the commands in the app's configuration, and the words that stand for them in a message.
@@ -80,7 +79,7 @@ class Event:
     is_message_action: bool = False
     sent_at: datetime | None = None  # the same however often Chat delivers it
     name: str = ""  # of an unknown kind, as Chat calls it
-    timezone: str = ""  # IANA
+    zone: str = ""  # as Chat names it; see `timezone`
     locale: str = ""
     source: Mapping[str, Any] = field(default_factory=dict, repr=False)
     function: str = ""
@@ -92,6 +91,16 @@ class Event:
     def is_direct(self) -> bool:
         """Return whether it is a space with one person."""
         return self.space_kind == "direct"
+
+    @property
+    def timezone(self) -> str:
+        """Return the name of the person's time zone (IANA), or "" for none that is known."""
+        from shared.model.recurrence import InvalidSchedule, load_timezone  # not for `help`, which names no time
+
+        try:
+            return load_timezone(self.zone).key if self.zone else ""
+        except InvalidSchedule:
+            return ""
 
     def filled(self, name: str) -> str:
         """Return what stands in a field of the card, or ""."""
@@ -154,7 +163,7 @@ def _event(
         unknown_command=unknown,
         is_message_action=text_in(number, "appCommandType") == "MESSAGE_ACTION",
         sent_at=_time(text_in(about, "eventTime")),
-        timezone=_timezone(common),
+        zone=text_in(common, "timeZone", "id"),
         locale=text_in(common, "userLocale"),
         source=message,
         function=text_in(common, "invokedFunction") or text_in(payload, "action", "actionMethodName"),
@@ -267,14 +276,6 @@ def _time(text: str) -> datetime | None:
 
 def _harmless(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z_]{1,60}", name) else ""
-
-
-def _timezone(common: Mapping[str, Any]) -> str:
-    name = text_in(common, "timeZone", "id")
-    try:
-        return load_timezone(name).key if name else ""
-    except InvalidSchedule:
-        return ""
 
 
 def _parameters(payload: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, str]:

@@ -5,26 +5,27 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flask
 import functions_framework
 
-from cards import Cards
+from answering import answer
+from card_parts import Buttons
 from chat_access import authenticate_chat, may_speak
 from chat_event import Event, Kind, identity_token, parse_event
 from chat_reply import Reply, rendered, says
 from chat_settings import ChatSettings
 from conversation import SORRY, Conversation
-from seal import Seal, kept_key
+from seal import Seal
 from shared.errors import InvalidInput, InvalidSettings, StoreUnavailable
-from shared.handlers.agent import log_failure
-from shared.jobs import open_jobs
 from shared.logs import hashed, trace_id
 from shared.settings import ANY_FUNCTION, Settings
-from shared.store.opening import open_store
 from shared.web.certificates import Certificates
 from shared.web.endpoint import http_function, read_json
+
+if TYPE_CHECKING:
+    from shared.jobs import Jobs
 
 log = logging.getLogger("watchkeeper.chat")
 
@@ -54,7 +55,17 @@ def certificates(url: str) -> Certificates:
 @lru_cache(maxsize=1)
 def button_key(settings: Settings) -> bytes:
     """Read the key that marks buttons, once per instance. Raises StoreUnavailable."""
+    from seal_key import kept_key
+    from shared.store.opening import open_store
+
     return kept_key(open_store(settings, clock), clock())
+
+
+def jobs() -> "Jobs":
+    """Open the jobs. What they need is imported for the first event that is about jobs."""
+    from shared.jobs import open_jobs
+
+    return open_jobs()
 
 
 def respond(request: flask.Request, settings: Settings, now: datetime) -> Mapping[str, Any]:
@@ -86,21 +97,18 @@ def respond(request: flask.Request, settings: Settings, now: datetime) -> Mappin
 
 
 def _reply(event: Event, chat: ChatSettings, settings: Settings, now: datetime, seal: Seal | None) -> Reply | None:
-    timezone = event.timezone or settings.timezone
     conversation = Conversation(
         event=event,
-        cards=Cards(
-            function=settings.public_url or ANY_FUNCTION, timezone=timezone, now=now, seal=seal, names=event.names
-        ),
+        buttons=Buttons(function=settings.public_url or ANY_FUNCTION, seal=seal, names=event.names),
         now=now,
-        timezone=timezone,
-        jobs=open_jobs,
+        default_timezone=settings.timezone,
+        jobs=jobs,
         agent=chat.agent,
         agent_limit=AGENT_LIMIT,
         trace_id=trace_id.get(),
     )
     try:
-        return conversation.answer()
+        return answer(conversation)
     except InvalidInput as exc:
         return says(str(exc), for_one=True)
     except (InvalidSettings, StoreUnavailable) as exc:
@@ -108,6 +116,8 @@ def _reply(event: Event, chat: ChatSettings, settings: Settings, now: datetime, 
         return says(f"I cannot do that at present. See the log for the reason, under {trace_id.get()}.", for_one=True)
     except Exception as exc:
         # Chat shows a person nothing but "not responding" for a 500.
+        from shared.handlers.agent import log_failure
+
         log_failure("The conversation", exc)
         return says(SORRY.format(trace_id.get()), for_one=True)
 

@@ -60,6 +60,28 @@ class Order:
     others: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """Who asked for something, as it travels in the buttons: a job belongs to them, whoever confirms it.
+
+    `name` is for the others in a space; "" in a direct message, which has no others.
+    """
+
+    user: str
+    email: str
+    name: str = ""
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {"user": self.user, "by": self.email, **({"name": self.name} if self.name else {})}
+
+    @property
+    def told(self) -> dict[str, str]:
+        """Return what an agent is told of them when a job asks it."""
+        known = {"display_name": self.name, "user_name": self.user}
+        return {name: value for name, value in known.items() if value}
+
+
 class NotUnderstood(InvalidInput):
     """An unclear or impossible request for a schedule; `suggestions` are commands that may be meant."""
 

@@ -18,17 +18,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from shared.errors import InvalidInput
-from shared.handlers.agent import (
-    ASKER,
-    SPACE_KINDS,
-    AgentContext,
-    Proposal,
-    as_answer,
-    encoded,
-    in_parts,
-    load_agent,
-    log_failure,
-)
+from shared.handlers.agent import ASKER, SPACE_KINDS, AgentContext, Proposal, as_answer, load_agent, log_failure
 from shared.handlers.agent_tools import with_jobs
 from shared.handlers.asking import heard, routed
 from shared.handlers.http_request import parse_retry_after
@@ -38,6 +28,7 @@ from shared.handlers.space_jobs import AllJobs
 from shared.model.recurrence import InvalidSchedule, load_timezone
 from shared.model.wording import person
 from shared.settings import ANY_FUNCTION, Environment, http_url
+from shared.web.chat_size import encoded, in_parts
 from shared.web.google_credentials import NoToken, access_token
 from shared.web.outbound import Response, any_address, exchange, read_target
 

@@ -12,18 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidSettings
-from shared.handlers.agent import (
+from shared.handlers.agent import AgentContext, as_message, load_agent
+from shared.web.chat_size import (
     CARDS_ARE_LEFT_OUT,
     MAX_BYTES,
     MOST_PARTS,
     PART_BYTES,
     TEXT_IS_CUT,
-    AgentContext,
-    as_message,
     encoded,
     fitted,
     in_parts,
-    load_agent,
 )
 
 CARD = {"header": {"title": "News"}, "sections": [{"widgets": [{"textParagraph": {"text": "Nothing"}}]}]}

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cards import Cards
+from answering import answer
+from card_parts import Buttons
 from chat_event import parse_event
 from chat_reply import rendered
 from conversation import Conversation
@@ -70,18 +71,17 @@ class Space:
     def answer(self, body: Any) -> Any:
         """Return the reply to an event, as Chat gets it."""
         event = parse_event(body)
-        cards = Cards(function="https://example.com/chat", timezone=event.timezone, now=self.now)
         conversation = Conversation(
             event=event,
-            cards=cards,
+            buttons=Buttons(function="https://example.com/chat"),
             now=self.now,
-            timezone=event.timezone,
+            default_timezone="UTC",
             jobs=lambda: self.jobs,
             agent="",
             agent_limit=HOUR,
             trace_id="trace",
         )
-        return rendered(conversation.answer(), event)
+        return rendered(answer(conversation), event)
 
     def wait(self, time: timedelta) -> Any:
         """Run what falls due, and return the last message that is posted."""
@@ -102,8 +102,8 @@ def test_the_conversation_in_the_document_is_true(app: Any, json_store: JsonStor
     said = turns()
 
     assert len(said) >= 20
-    for match, answers in said:
+    for match, expected in said:
         words = words_of(space.turn(match))
-        assert answers
-        for answer in answers:
-            assert answer in words, f"{match[0]}: {words}"
+        assert expected
+        for each in expected:
+            assert each in words, f"{match[0]}: {words}"

@@ -46,7 +46,7 @@ def test_a_message_is_read_whole(app: App) -> None:
         thread=THREAD,
         message=f"{SPACE}/messages/M7.M7",
         text="what is new?",
-        timezone="Europe/Berlin",
+        zone="Europe/Berlin",
         locale="en",
         source=message_in(body),
     )

@@ -26,13 +26,14 @@ from shared.handlers import (
     load_handlers,
 )
 from shared.handlers import chat_message as module
-from shared.handlers.agent import MAX_BYTES, AgentContext, Proposal
+from shared.handlers.agent import AgentContext, Proposal
 from shared.handlers.asking import Action, clicked
 from shared.handlers.chat_message import AgentFailed, NotPosted, agent, chat_message
 from shared.handlers.proposal import unpacked
 from shared.jobs import open_jobs
 from shared.settings import PROJECT_FOLDER
 from shared.web import google_credentials
+from shared.web.chat_size import MAX_BYTES
 from shared.web.google_credentials import access_token
 from tests.chatting import buttons_of
 from tests.servers import Answer, HttpServer, drip, head, raw, redirect, reply

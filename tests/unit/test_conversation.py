@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from cards import EXAMPLES, Cards
+from answering import answer
+from card_parts import EXAMPLES, Buttons
 from chat_event import parse_event
 from chat_reply import rendered, says
-from conversation import LISTED, NOT_OURS, Conversation
+from conversation import NOT_OURS, Conversation
+from managing import LISTED
 from seal import Seal
 from shared.errors import InvalidInput
 from shared.handlers import check_payload, load_handlers
@@ -85,20 +87,17 @@ class Chat:
         self.count += 1
         (body["chat"] if self.app.is_add_on else body)["eventTime"] = iso(at or self.now + self.count * MOMENT)
         event = parse_event(body)
-        timezone = event.timezone or "UTC"
         conversation = Conversation(
             event=event,
-            cards=Cards(
-                function="https://example.com/chat", timezone=timezone, now=self.now, seal=self.seal, names=event.names
-            ),
+            buttons=Buttons(function="https://example.com/chat", seal=self.seal, names=event.names),
             now=self.now,
-            timezone=timezone,
+            default_timezone="UTC",
             jobs=lambda: self.jobs,
             agent=self.agent,
             agent_limit=self.agent_limit,
             trace_id="trace",
         )
-        reply = rendered(conversation.answer(), event)
+        reply = rendered(answer(conversation), event)
         assert not reply or bool({"hostAppDataAction", "action"} & reply.keys()) is self.app.is_add_on
         if reply and reply != closes(is_add_on=self.app.is_add_on):
             checked(reply)

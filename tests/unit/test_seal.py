@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from seal import KEY_ID, Seal, kept_key
+from seal import Seal
+from seal_key import KEY_ID, kept_key
 from shared.errors import StoreUnavailable
 from shared.model.job import Job
 from shared.store.protocol import Change, Store

@@ -1,0 +1,131 @@
+"""The card that asks for Confirm, and what becomes of it: a job, or nothing."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from card_parts import note
+from chat_reply import Reply, says, shows
+from conversation import Conversation
+from managing import OPEN, find_job
+from orders import Asker, Order, order_of
+from shared.errors import InvalidInput
+from shared.handlers.proposal import Proposal, first_run, unpacked
+from shared.jobs import AlreadyScheduled, UnknownJob
+
+NOT_YOURS = "Nothing is changed: only who asked for this may do that. Write to me to schedule something of your own."
+NO_PROPOSAL = "My agent proposed a job that cannot be scheduled: {}. Nothing is scheduled."
+
+
+def asker_here(conversation: Conversation) -> Asker:
+    """Return the event's person as who asks for something."""
+    event = conversation.event
+    name = "" if event.is_direct else event.display_name or event.email
+    return Asker(user=event.user, email=event.email, name=name)
+
+
+def asker_of(conversation: Conversation, given: Mapping[str, str]) -> Asker:
+    """Return who asked for what a button is about; a card from before buttons said so is of who taps it."""
+    if "by" not in given:
+        return asker_here(conversation)
+    return Asker(user=given.get("user", ""), email=given["by"], name=given.get("name", ""))
+
+
+def confirm(
+    conversation: Conversation, order: Order, phrase: str, job_id: str, asker: Asker, *, replaces: bool = False
+) -> Reply:
+    """Show an order, and ask for Confirm."""
+    known = bool(conversation.event.timezone)
+    card = conversation.cards.confirm(order, job_id=job_id, asker=asker, phrase=phrase, is_zone_known=known)
+    return shows(card, replaces=replaces)
+
+
+def propose(
+    conversation: Conversation,
+    proposal: Proposal,
+    timezone: str,
+    job_id: str,
+    asker: Asker,
+    *,
+    phrase: str = "",
+    replaces: bool = False,
+) -> Reply:
+    """Show what the agent proposes as the card that people get for what they ask for."""
+    try:
+        first = first_run(proposal, timezone, conversation.now)
+    except InvalidInput as exc:
+        return says(NO_PROPOSAL.format(exc))
+    if proposal.every and proposal.at is None:
+        proposal = replace(proposal, at=first)  # the card and the job then count from the same moment
+    return confirm(conversation, order_of(proposal, timezone), phrase, job_id, asker, replaces=replaces)
+
+
+def show_proposal(conversation: Conversation, given: Mapping[str, str]) -> Reply:
+    """Show the proposal that a job has posted."""
+    packed = given.get("proposal", "")
+    asker, job_id = asker_of(conversation, given), conversation.new_id(f"proposal {packed}")
+    zone = given.get("timezone") or conversation.timezone
+    return propose(conversation, unpacked(packed), zone, job_id, asker, replaces=True)
+
+
+def discard(conversation: Conversation, given: Mapping[str, str]) -> Reply:
+    """Take a card back, unless it was confirmed before."""
+    discarded = shows(note("Discarded; nothing is scheduled."), replaces=True)
+    return _confirmed_before(conversation, given) or discarded
+
+
+def schedule(conversation: Conversation, given: Mapping[str, str]) -> Reply:
+    """Make the job that a card has shown."""
+    event, asker, cards = conversation.event, asker_of(conversation, given), conversation.cards
+    order = order_of(unpacked(given.get("order", "")), conversation.timezone)
+    if asker.email != event.email and "anyone" not in given:
+        return says(NOT_YOURS, for_one=True)
+    when = order.when
+    if when.at is not None and not when.recurs and when.at < conversation.now - timedelta(minutes=1):
+        over = shows(note("That time has passed; nothing is scheduled. Repeat the command."), replaces=True)
+        return _confirmed_before(conversation, given) or over
+    job_type, payload = _payload(conversation, order, asker, given.get("id", ""))
+    try:
+        scheduled = conversation.jobs().schedule(
+            job_type,
+            payload,
+            id=given.get("id", ""),
+            at=when.at,
+            cron=when.cron,
+            every=when.every,
+            until=when.until,
+            except_dates=when.except_dates,
+            timezone=order.timezone,
+            space=event.space,
+            by=f"chat:{asker.email}",
+            confirmed_by=conversation.by,
+        )
+    except AlreadyScheduled:
+        raise InvalidInput("This was confirmed before, in another form; jobs shows it.") from None
+    if scheduled.outcome == "created":
+        conversation.log("job_created", scheduled.job.id)
+    elif scheduled.job.status not in OPEN:
+        return shows(cards.job(scheduled.job, "This was confirmed before."), replaces=True)
+    return shows(cards.scheduled(scheduled.job), replaces=True)
+
+
+def _confirmed_before(conversation: Conversation, given: Mapping[str, str]) -> Reply | None:
+    """Return the card of a job that was confirmed before, perhaps by another person."""
+    try:
+        job = find_job(conversation, given.get("id", ""))
+    except UnknownJob:
+        return None
+    return shows(conversation.cards.job(job, "This was confirmed before."), replaces=True)
+
+
+def _payload(conversation: Conversation, order: Order, asker: Asker, job_id: str) -> tuple[str, dict[str, Any]]:
+    place = conversation.place
+    if order.kind == "ask":
+        asked = {"prompt": order.text, "timezone": order.timezone, "space_kind": conversation.event.space_kind}
+        return "agent", {**asked, **asker.told, **place}
+    if order.kind == "post":
+        return "chat_message", {"text": order.text, **place}
+    mention = "<users/all> " if order.everybody else f"<{asker.user}> " if asker.user else ""
+    buttons = {"cardsV2": conversation.cards.reminder(job_id)}
+    return "chat_message", {"text": f"{mention}{order.text}", **buttons, **place}

@@ -1,0 +1,113 @@
+"""The jobs of a space: the list, one job, and what the buttons on its card do."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chat_reply import Reply, shows
+from conversation import Conversation
+from edit_form import belongs_to
+from shared.jobs import Jobs, UnknownJob
+from shared.model.definition import InvalidJob
+from shared.model.job import Job
+from shared.model.life import NotPossible
+from shared.model.value import Status
+
+LISTED = 8
+OPEN = (Status.PENDING, Status.RUNNING, Status.PAUSED, Status.FAILED)
+DONE = {
+    "run": "It runs within a minute.",
+    "pause": "It is paused.",
+    "resume": "It goes on.",
+    "cancel": "It is cancelled.",
+    "retry": "It is tried again within a minute.",
+}
+
+
+def list_jobs(conversation: Conversation, given: Mapping[str, str]) -> Reply:
+    """Reply with the jobs of the space, or with `mine` the person's own."""
+    return shows(_listing(conversation, first=0, mine="mine" in given))
+
+
+def turn(conversation: Conversation, given: Mapping[str, str]) -> Reply:
+    """Turn to another page of the list."""
+    first = given.get("first", "")
+    at = int(first) if re.fullmatch("[0-9]{1,6}", first) else 0
+    return shows(_listing(conversation, first=at, mine="mine" in given), replaces=True)
+
+
+def show(conversation: Conversation, given: Mapping[str, str]) -> Reply:
+    """Reply with the card of a job."""
+    return shows(conversation.cards.job(find_job(conversation, given.get("id", ""))))
+
+
+def command(conversation: Conversation, given: Mapping[str, str]) -> Reply:
+    """Run, pause, resume, cancel or retry a job."""
+    action, job_id = given["action"], given.get("id", "")
+    return change_job(
+        conversation, action, job_id, lambda jobs: getattr(jobs, action)(job_id, by=conversation.by), DONE[action]
+    )
+
+
+def undo(conversation: Conversation, given: Mapping[str, str]) -> Reply:
+    """Schedule a cancelled job again, in the rhythm that it had; one that was paused stays paused."""
+    cards, job = conversation.cards, find_job(conversation, given.get("id", ""))
+    if job.status is not Status.CANCELLED:
+        return shows(cards.job(job, "Nothing changed: it is not cancelled."), replaces=True)
+    at = job.schedule.after(conversation.now) if job.is_recurring else job.schedule_at
+    if at is None or at <= conversation.now:
+        return shows(cards.job(job, "Nothing changed: its time has passed."), replaces=True)
+
+    def undone(jobs: Jobs) -> Job:
+        back = jobs.edit(job.id, by=conversation.by, at=at, cron=job.cron, every=job.every)
+        return jobs.pause(job.id, by=conversation.by) if "paused" in given else back
+
+    done = "It is back, and still paused." if "paused" in given else "It is back."
+    return change_job(conversation, "undo", job.id, undone, done)
+
+
+def _listing(conversation: Conversation, *, first: int, mine: bool) -> dict[str, Any]:
+    """Return the card of the list, the next to run first, from the given place on."""
+    mine = mine and not conversation.event.is_direct  # there all are
+    listed = [job for job in open_jobs(conversation) if not mine or belongs_to(job, conversation.event.email)]
+    first = first if first < len(listed) else 0
+    more = first + LISTED if len(listed) > first + LISTED else None
+    return conversation.cards.jobs(
+        listed[first : first + LISTED], back=max(first - LISTED, 0) if first else None, more=more, mine=mine
+    )
+
+
+def open_jobs(conversation: Conversation) -> list[Job]:
+    """Read the jobs of the space that are not over, the next to run first. What is over is not even read."""
+    jobs, space = conversation.jobs(), conversation.event.space
+    found = [each for status in OPEN for each in jobs.list(status=status, space=space, page_size=100)]
+    unique = {job.id: job for job in found if isinstance(job, Job)}  # one may change between two of the queries
+    return sorted(unique.values(), key=lambda job: (job.ready_at is None, job.ready_at or job.schedule_at, job.id))
+
+
+def find_job(conversation: Conversation, job_id: str) -> Job:
+    """Return a job of this space. Raises UnknownJob, also for a job of another space."""
+    unknown = UnknownJob(f"There is no job {job_id[:200]} in this space; jobs lists them.")
+    try:
+        job = conversation.jobs().get(job_id)
+    except (UnknownJob, InvalidJob):  # nobody knows whose a document is that cannot be read
+        raise unknown from None
+    if not conversation.event.space or job.space != conversation.event.space:
+        raise unknown
+    return job
+
+
+def change_job(conversation: Conversation, action: str, job_id: str, change: Callable[[Jobs], Job], done: str) -> Reply:
+    """Change a job of this space once, however often Chat delivers the event, and show it."""
+    cards, job = conversation.cards, find_job(conversation, job_id)
+    was_paused, sent_at = job.status is Status.PAUSED, conversation.event.sent_at
+    if sent_at is not None and job.updated_at is not None and sent_at <= job.updated_at:
+        # The event itself, delivered again, or one that was overtaken by another.
+        return shows(cards.job(job, "Nothing changed: the job was changed after this was sent."), replaces=True)
+    try:
+        job = change(conversation.jobs())
+    except NotPossible:
+        now = find_job(conversation, job_id)
+        return shows(cards.job(now, "Nothing changed: that is not possible now."), replaces=True)
+    conversation.log(f"job_{action}", job_id)
+    return shows(cards.job(job, done, was_paused=was_paused), replaces=True)

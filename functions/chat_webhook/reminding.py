@@ -1,0 +1,83 @@
+"""A reminder that was posted: snooze it, or be done with it."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+
+from card_parts import note
+from cards import title
+from chat_reply import Reply, shows
+from conversation import Conversation
+from job_words import is_reminder
+from managing import find_job
+from shared.errors import InvalidInput
+from shared.jobs import AlreadyScheduled
+from shared.model.history import RunOutcome
+from shared.model.job import Job
+
+
+def snooze_tapped(conversation: Conversation, given: Mapping[str, str]) -> Reply:
+    """Snooze the reminder of a button."""
+    return snooze(conversation, find_job(conversation, given.get("id", "")), given.get("when", ""))
+
+
+def done(conversation: Conversation, given: Mapping[str, str]) -> Reply:
+    """Put a note in the place of the reminder's buttons."""
+    return shows(note(f"Done: {title(find_job(conversation, given.get('id', '')))}"), replaces=True)
+
+
+def posted_here(conversation: Conversation) -> Job | None:
+    """Return the reminder that was posted last in the thread of the event.
+
+    In a direct message it is the last one of all: each message there has a new thread.
+    """
+    event = conversation.event
+    found = conversation.jobs().list(space=event.space) if event.thread else ()
+    posted = [
+        job
+        for job in found
+        if isinstance(job, Job)
+        and is_reminder(job)
+        and (event.is_direct or job.payload.get("thread") == event.thread)
+        and _posted_at(job)
+    ]
+    return max(posted, key=lambda job: (_posted_at(job), job.id), default=None)
+
+
+def snooze(conversation: Conversation, reminder: Job, words: str) -> Reply:
+    """Post a reminder once more, at the time that the words say; it still belongs to who asked for it."""
+    if not is_reminder(reminder):
+        raise InvalidInput("only a reminder can be snoozed")
+    job_id = conversation.new_id(f"snooze {reminder.id}")
+    try:
+        scheduled = conversation.jobs().schedule(
+            "chat_message",
+            {**reminder.payload, "cardsV2": conversation.cards.reminder(job_id)},
+            id=job_id,
+            at=_until(conversation, words),
+            space=conversation.event.space,
+            by=reminder.created_by,
+            confirmed_by=conversation.by,
+        )
+    except AlreadyScheduled:  # by the same event, which was delivered twice
+        return shows(conversation.cards.snoozed(find_job(conversation, job_id)), replaces=True)
+    conversation.log("job_snoozed", job_id)
+    return shows(conversation.cards.snoozed(scheduled.job), replaces=True)
+
+
+def _until(conversation: Conversation, words: str) -> datetime:
+    from phrase_times import read_when  # 60 ms of a start, which Done does without
+
+    for phrase in (f"in {words}", words):
+        with suppress(InvalidInput):
+            asked = read_when(phrase, now=conversation.now, timezone=conversation.timezone)
+            if asked.at is not None and not asked.recurs:
+                return asked.at
+    raise InvalidInput("I do not see until when. Write, for example: snooze 10 minutes, or: snooze until tomorrow.")
+
+
+def _posted_at(job: Job) -> datetime | None:
+    """Return when a job last did what it is for."""
+    return max(
+        (run.ended_at for run in job.recent_runs if run.outcome is RunOutcome.COMPLETED and run.ended_at), default=None
+    )
