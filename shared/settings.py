@@ -16,6 +16,7 @@ GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
 TASKS_ENDPOINT = "https://cloudtasks.googleapis.com"
 ANY_FUNCTION = "watchkeeper"  # what a button in Chat calls where PUBLIC_URL is not needed
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+DEFAULT_PREFIX = "watchkeeper-"
 SETTINGS_FILE = "WATCHKEEPER_SETTINGS"  # names another file than the project's .env
 
 KEPT = re.compile(r"secret:(latest|[1-9][0-9]*)")  # in a settings file: a version in Secret Manager
@@ -205,10 +206,11 @@ class Settings:
         """Read the settings. Raises InvalidSettings, naming every one that is missing or malformed."""
         read = Environment(env)
         in_cloud = bool(read.text("K_SERVICE"))
+        read.parsed("DEPLOYMENT_PREFIX", DEFAULT_PREFIX, parse_prefix)  # the collection follows from it
         settings = cls(
             storage=read.one_of("SCHEDULER_STORAGE", "firestore" if in_cloud else "json", "json", "firestore"),
             json_path=PROJECT_FOLDER / read.text("SCHEDULER_JSON_PATH", ".data/scheduler_jobs.json"),
-            collection=read.parsed("SCHEDULER_COLLECTION", "scheduler_jobs", _collection),
+            collection=read.parsed("SCHEDULER_COLLECTION", collection_of(env), _collection),
             database=read.text("FIRESTORE_DATABASE", "(default)"),
             project=read.text("GOOGLE_CLOUD_PROJECT"),
             cadence=read.parsed("SCHEDULER_CADENCE", "* * * * *", _cadence),
@@ -272,6 +274,24 @@ def _queue(text: str) -> tuple[str, str]:
     if not re.fullmatch(QUEUE, name) or not re.fullmatch(r"projects/[^/]+/locations/[^/]+/queues/[^/]+", full_name):
         raise ValueError("each queue must be like agents=projects/PROJECT/locations/REGION/queues/QUEUE")
     return name, full_name
+
+
+def collection_of(env: Mapping[str, str]) -> str:
+    """Return the collection of the jobs: what is set, or else that of the deployment with this prefix."""
+    read = Environment(env)
+    prefix = read.text("DEPLOYMENT_PREFIX", DEFAULT_PREFIX)
+    own = "scheduler_jobs" if prefix == DEFAULT_PREFIX else f"{prefix.removesuffix('-')}_scheduler_jobs"
+    return read.text("SCHEDULER_COLLECTION", own)
+
+
+def parse_prefix(text: str) -> str:
+    """Read the prefix of a deployment. Raises ValueError.
+
+    With one hyphen, at its end, no prefix begins with another, so what begins with it is of this deployment.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*-", text):
+        raise ValueError("it must be one word of small letters and digits with a hyphen behind it, such as staging-")
+    return text
 
 
 def parse_secret(text: str) -> str:

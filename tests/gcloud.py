@@ -145,6 +145,11 @@ class GoogleCloud:
                 "metadata": {},
                 "items": [each for each in self._revisions() if each["metadata"]["name"].startswith(service)],
             }
+        if call.name == f"projects/{PROJECT}/locations/-/functions":
+            functions = self.within(f"projects/{PROJECT}/locations")
+            return {"functions": [each for each in functions if "/functions/" in each["name"]]}
+        if call.name.endswith("/jobs"):
+            return {"jobs": self.within(call.name)}
         if call.name == f"projects/{PROJECT}/serviceAccounts":
             return {"accounts": self.within(call.name)}
         if call.name in (f"projects/{PROJECT}/metrics", f"projects/{PROJECT}/alertPolicies"):

@@ -6,7 +6,9 @@ from typing import Any
 
 from shared.settings import PROJECT_FOLDER
 from tests.deploying import REGION
-from tests.gcloud import PROJECT, GoogleCloud, Resource
+from tests.gcloud import NUMBER, PROJECT, GoogleCloud, Resource
+from watchkeeper.deploy.monitoring import fill, placeholders
+from watchkeeper.deploy.target import read_target
 
 METRICS = f"projects/{PROJECT}/metrics"
 ALERTS = f"projects/{PROJECT}/alertPolicies"
@@ -14,17 +16,14 @@ DASHBOARD = f"projects/{PROJECT}/dashboards/watchkeeper"
 CHANNELS = [f"projects/{PROJECT}/notificationChannels/{number}" for number in (1, 2)]
 LATE = "Watchkeeper: jobs run more than 2 minutes late"
 GIVEN_UP = "Watchkeeper: a job was given up"
+GIVEN = placeholders(read_target(project=PROJECT, region=REGION, number=NUMBER, only=(), file=None))
 TWICE = f'there is more than one alert policy "{GIVEN_UP}"; {ALERTS}/'
 
 
 def read(kind: str) -> list[Any]:
     """Read the files of a kind as they are to be applied."""
-    given = {"${PREFIX}": "watchkeeper-", "${PROJECT}": PROJECT, "${REGION}": REGION}
     paths = sorted((PROJECT_FOLDER / "monitoring").glob(f"{kind}*.json"))
-    texts = [path.read_text(encoding="utf-8") for path in paths]
-    for placeholder, value in given.items():
-        texts = [text.replace(placeholder, value) for text in texts]
-    return [json.loads(text) for text in texts]
+    return [json.loads(fill(path.read_text(encoding="utf-8"), GIVEN)) for path in paths]
 
 
 def applied(cloud: GoogleCloud) -> dict[str, Resource]:

@@ -374,7 +374,7 @@ def test_what_would_not_run_is_not_uploaded(
     assert code == 1
     assert says in said
     assert "FAILED    stage: functions" in said
-    assert gcloud.commands == []
+    assert gcloud.changes == []
 
 
 def test_chat_is_public_for_a_token_that_only_code_can_check(settings: Path) -> None:

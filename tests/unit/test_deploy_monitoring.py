@@ -8,12 +8,15 @@ import pytest
 from shared.settings import PROJECT_FOLDER
 from tests.deploying import REGION, SCRIPT, SETTINGS
 from tests.gcloud import PROJECT
+from tests.monitored import GIVEN
 from tests.recorder import Recorder, commands, refused, shown, target_of
 from watchkeeper.deploy.gcloud import Ended, GcloudFailed
-from watchkeeper.deploy.monitoring import apply_alerts, apply_dashboard, apply_metrics
+from watchkeeper.deploy.monitoring import apply_alerts, apply_dashboard, apply_metrics, fill
 
 FOLDER = PROJECT_FOLDER / "monitoring"
-ALERTS = {path.name: json.loads(path.read_text())["displayName"] for path in sorted(FOLDER.glob("alert-*.json"))}
+ALERTS = {
+    path.name: json.loads(fill(path.read_text(), GIVEN))["displayName"] for path in sorted(FOLDER.glob("alert-*.json"))
+}
 LATE = ALERTS["alert-lateness.json"]
 UNKNOWN = refused("(gcloud) Projects instance [demo-proj] not found: Cannot find metric(s) that match type.")
 WRITES = ("monitoring policies create", "monitoring policies update")
@@ -35,7 +38,7 @@ def settings(tmp_path: Path) -> Path:
 
 
 def test_all_is_made_with_its_placeholders_filled_in(tmp_path: Path) -> None:
-    """Each file goes as it stands, but for the prefix, the project and the region; what Google fills in stays."""
+    """Each file goes as it stands, but for the names of the deployment and its place; what Google fills in stays."""
     gcloud = Recorder()
     work = gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path)
 
@@ -47,10 +50,7 @@ def test_all_is_made_with_its_placeholders_filled_in(tmp_path: Path) -> None:
     ]
     assert all("create" in command for command in gcloud.commands if "--format=none" in command)
     for name in files(gcloud):
-        text = (FOLDER / name).read_text()
-        for placeholder, value in {"PREFIX": "watchkeeper-", "PROJECT": PROJECT, "REGION": REGION}.items():
-            text = text.replace(f"${{{placeholder}}}", value)
-        assert (tmp_path / name).read_text() == text
+        assert (tmp_path / name).read_text() == fill((FOLDER / name).read_text(), GIVEN)
     assert "${log.extracted_label.job_id}" in (tmp_path / "alert-job_given_up.json").read_text()
 
 
@@ -67,7 +67,7 @@ def test_what_is_there_is_updated(tmp_path: Path) -> None:
     assert updates == ["logging metrics update watchkeeper_ticks", "monitoring dashboards update watchkeeper"]
     applied = json.loads((tmp_path / "dashboard.json").read_text())
     assert applied.pop("etag") == "e1"
-    assert applied["displayName"] == json.loads((FOLDER / "dashboard.json").read_text())["displayName"]
+    assert applied["displayName"] == "Watchkeeper"
 
 
 def test_what_people_have_added_to_an_alert_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.deploying import SETTINGS
+from tests.deploying import REGION, SETTINGS
 from tests.gcloud import NUMBER, PROJECT
 from tests.recorder import QUESTIONS, Recorder, commands, refused, shown
-from tests.unit.test_doctor_deployment import check, policy
+from tests.unit.test_doctor_deployment import check, listed, policy
 from tests.unit.test_doctor_deployment import plan as plan_of
 from watchkeeper.deploy.asking import ApiOff, CannotAsk
 from watchkeeper.deploy.checks import Fate
@@ -98,7 +98,7 @@ def test_what_the_table_does_not_have_is_unknown(
     settings.write_text("ALLOWED_USERS=*@example.com\n")
     names = ["watchkeeper-tick", "watchkeeper-gone", "others"]
     gcloud.answers |= {
-        "functions list": found([{"name": f"projects/p/locations/r/functions/{name}"} for name in names]),
+        "functions list": found([listed(name, region=REGION, project=PROJECT) for name in names[:2]]),
         "functions describe watchkeeper-gmail-watch": found({"state": "ACTIVE"}),
         "iam service-accounts list": found([{"name": f"x/{name}@p.iam", "email": f"{name}@p.iam"} for name in names]),
     }
@@ -109,7 +109,8 @@ def test_what_the_table_does_not_have_is_unknown(
     place = f"--project {PROJECT} --region us-central1 --settings {settings}"
     assert code == 0
     assert unknown == [
-        "unknown  function   watchkeeper-gone is there, and functions.toml does not have it; it stays",
+        "unknown  deployment watchkeeper-gone is deployed, and not in functions.toml; "
+        f"run `./deploy_functions.sh destroy {place} --removed`",
         "unknown  accounts   watchkeeper-gone is there, and functions.toml does not have it; it stays",
         "unknown  function   watchkeeper-gmail-watch is deployed, and no longer configured; "
         f"run `./deploy_functions.sh destroy {place} --only gmail_watch`",

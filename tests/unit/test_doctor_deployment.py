@@ -15,7 +15,7 @@ from shared.model.value import Status
 from shared.store.documents import Unreadable
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.deploy.asking import CannotAsk, last_error
-from watchkeeper.deploy.checks import Check, Plan, checks
+from watchkeeper.deploy.checks import Check, Plan, beside, checks
 from watchkeeper.deploy.examination import Subscribed, judge_subscription
 from watchkeeper.deploy.functions_table import read_deployment
 from watchkeeper.deploy.target import Target
@@ -59,7 +59,8 @@ def check(subject: str, about: str, wanted: Plan) -> Check:
 
 def judged(subject: str, about: str, answer: Any, **settings: str) -> list[tuple[str, str]]:
     """Return state and text of what is found where gcloud answers so."""
-    found = check(subject, about, plan(**settings)).findings(answer)
+    wanted = plan(**settings)
+    found = (beside(wanted) if subject == "deployment" else check(subject, about, wanted)).findings(answer)
     assert {finding.subject for finding in found} == {subject}
     return [(finding.state, finding.says) for finding in found]
 
@@ -77,6 +78,55 @@ def email(name: str) -> str:
 def own(function: str) -> str:
     """Return the account of a function, as policies name it."""
     return f"serviceAccount:{email(f'watchkeeper-{function}')}"
+
+
+# -- What else is deployed ---------------------------------------------------------------------------------------------
+
+
+def listed(
+    name: str, *, region: str = "eu", project: str = "demo", built_by: str = "watchkeeper-build", **env: str
+) -> dict[str, Any]:
+    """Return a function as gcloud lists it."""
+    audience = f"https://{region}-{project}.cloudfunctions.net/{name}"
+    builder = f"{built_by}@{project}.iam.gserviceaccount.com"
+    return {
+        "name": f"projects/{project}/locations/{region}/functions/{name}",
+        "buildConfig": {"serviceAccount": f"projects/{project}/serviceAccounts/{builder}"},
+        "serviceConfig": {"environmentVariables": {"AUTH_AUDIENCE": audience, **env}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "says"),
+    [
+        pytest.param(listed("watchkeeper-tick"), "ok", "no other deployment has something in common", id="own"),
+        pytest.param(
+            listed("staging-tick", built_by="staging-build", DEPLOYMENT_PREFIX="staging-"), "ok", "no other", id="apart"
+        ),
+        pytest.param(listed("watchkeeper-tick", region="us"), "wrong", "is deployed in us, not in eu", id="region"),
+        pytest.param(listed("staging-tick", built_by="x"), "wrong", "has the same jobs, those of the col", id="jobs"),
+        pytest.param(listed("watchkeeper-old"), "warning", "watchkeeper-old is deployed, and not in fun", id="removed"),
+        pytest.param(listed("watchkeeper-own", built_by="somebody"), "ok", "no other deployment", id="not-built-by-us"),
+    ],
+)
+def test_what_else_is_deployed_is_examined(found: dict[str, Any], state: str, says: str) -> None:
+    """Another deployment that has something in common with this one, and what the table no longer has."""
+    ((found_state, found_says),) = judged("deployment", "what else is deployed", [found])
+
+    assert found_state == state
+    assert says in found_says
+
+
+def test_doctor_examines_the_deployment_of_the_prefix() -> None:
+    """Each name that it asks for is of this environment."""
+    wanted = plan(DEPLOYMENT_PREFIX="staging-")
+
+    asked = [" ".join(each.question) for each in checks(wanted)]
+
+    assert "functions describe staging-tick --gen2 --region=eu" in asked
+    assert "scheduler jobs describe staging-gmail-watch-renewal --location=eu" in asked
+    assert not [question for question in asked if "watchkeeper" in question]
+    assert "SCHEDULER_COLLECTION=staging_scheduler_jobs" in wanted.jobs("upgrade")
 
 
 # -- What setup sees to ------------------------------------------------------------------------------------------------
@@ -690,7 +740,7 @@ def test_without_a_right_every_question_is_a_line(tmp_path: Path) -> None:
         ["wrong", subject]
         for subject in (
             *("apis", "database", "database", "database", "accounts", "roles", "queue", "queue", "queue"),
-            *("function", "caller", "caller", "schedule"),
+            *("function", "caller", "caller", "schedule", "deployment"),
         )
     ]
 

@@ -37,18 +37,30 @@ from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Outcome, Refused, Won
 from shared.subscriptions import CHECK, NotRenewed, Renewals, Renewed, Subscription
 from watchkeeper.cli.main import watchkeeper
-from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, read_functions
+from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, read_deployment
+from watchkeeper.deploy.monitoring import fill, placeholders
 from watchkeeper.deploy.steps import VERBS
+from watchkeeper.deploy.target import Target
 from watchkeeper.fakes.airtable import API_KEY, BASE, Airtable, webhook
 from watchkeeper.fakes.discovery import Discovery
 from watchkeeper.fakes.server import Request, json_response
 
 FOLDER = PROJECT_FOLDER / "monitoring"
 TABLE = tomllib.loads(FUNCTIONS_TABLE.read_text(encoding="utf-8"))
-GIVEN = {"PREFIX": TABLE["prefix"], "PROJECT": "demo", "REGION": "europe-west1"}
-SERVICES = {f"{TABLE['prefix']}{function.name.replace('_', '-')}" for function in read_functions({})}
-QUEUES = {f"{TABLE['prefix']}{name}" for name in TABLE["queues"]}
-SCHEDULER_JOBS = {function.scheduler_job.name for function in read_functions({}) if function.scheduler_job}
+
+
+def target(**settings: str) -> Target:
+    """Return a deployment of the whole table."""
+    table = read_deployment(settings)
+    return Target(
+        table=table, settings=settings, project="demo", region="europe-west1", number="", functions=table.functions
+    )
+
+
+GIVEN = placeholders(target())
+SERVICES = {target().service(function) for function in target().functions}
+QUEUES = {target().queue(queue) for queue in target().table.queues}
+SCHEDULER_JOBS = {function.scheduler_job.name for function in target().functions if function.scheduler_job}
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 HAND_OVER = {
@@ -64,10 +76,7 @@ Entry = dict[str, Any]
 
 def read(path: Path) -> Any:
     """Read a file as it is applied, with the placeholders filled in."""
-    text = path.read_text(encoding="utf-8")
-    for name, value in GIVEN.items():
-        text = text.replace(f"${{{name}}}", value)
-    return json.loads(text)
+    return json.loads(fill(path.read_text(encoding="utf-8"), GIVEN))
 
 
 def contents(kind: str) -> dict[str, Any]:
@@ -147,7 +156,7 @@ class Lines(logging.Handler):
     def __init__(self, function: str, entries: list[Entry]) -> None:
         super().__init__()
         self.setFormatter(JsonFormatter())
-        labels = {"service_name": f"{TABLE['prefix']}{function.replace('_', '-')}"}
+        labels = {"service_name": f"watchkeeper-{function.replace('_', '-')}"}
         self._resource = {"type": "cloud_run_revision", "labels": labels}
         self._entries = entries
 
@@ -278,11 +287,17 @@ def renew_airtable(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
-    """What the functions log, and a failed attempt as Cloud Scheduler logs it."""
+    """What the functions log, and failed attempts as Cloud Scheduler logs them."""
     folder = tmp_path_factory.mktemp("monitoring")
     attempt = {"status": "UNAVAILABLE", "debugInfo": "URL_UNREACHABLE-UNREACHABLE_5xx"}
-    resource = {"type": "cloud_scheduler_job", "labels": {"job_id": "watchkeeper-tick"}}
-    logged: list[Entry] = [{"resource": resource, "severity": "ERROR", "jsonPayload": attempt}]
+    logged: list[Entry] = [
+        {
+            "resource": {"type": "cloud_scheduler_job", "labels": {"job_id": job}},
+            "severity": "ERROR",
+            "jsonPayload": attempt,
+        }
+        for job in (*sorted(SCHEDULER_JOBS), "somebody-elses")
+    ]
     runs = (("tick", tick), ("run_job", deliveries))
     for function, work in (*runs, ("gmail_watch", renew_gmail), ("airtable_refresh", renew_airtable)):
         with logged_by(function, logged):
@@ -314,11 +329,12 @@ def test_the_api_takes_the_file(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_nothing_of_one_project_stands_in_a_file(path: Path) -> None:
-    """Only three placeholders are to be filled in, and whom to notify is left to the project."""
+    """Nor of one deployment; and whom to notify is left to the project."""
     text = path.read_text(encoding="utf-8")
 
     assert set(re.findall(r"\$\{([A-Z_]+)\}", text)) <= GIVEN.keys()
     assert not re.search(r"notificationChannels|@|\.iam\.|projects/(?!\$\{PROJECT\})", text)
+    assert not re.search(r"watchkeeper[-_]|gmail-watch-renewal|airtable-webhook", text)
 
 
 def test_what_is_there_is_found_again_by_its_name() -> None:
@@ -330,7 +346,7 @@ def test_what_is_there_is_found_again_by_its_name() -> None:
     assert len(set(titles)) == len(titles)
     assert all(title.startswith("Watchkeeper: ") for title in titles)
     # This is how the script finds the title within a file.
-    files = [path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("alert-*.json"))]
+    files = [fill(path.read_text(encoding="utf-8"), GIVEN) for path in sorted(FOLDER.glob("alert-*.json"))]
     assert [re.findall(r'^  "displayName": "(.*)",$', text, re.MULTILINE) for text in files] == [
         [title] for title in titles
     ]
@@ -371,7 +387,7 @@ def test_the_metrics_count_what_happens(entries: list[Entry]) -> None:
         "jobs_not_handed_over": 1,
         "lateness": LATE.total_seconds(),
         "renewals": {"renewed": 2, "renewal_failed": 2},
-        "scheduler_failures": {"": 1},
+        "scheduler_failures": {"": 3},
     }
 
 
@@ -549,16 +565,14 @@ def test_a_command_is_one_that_there_is(command: str) -> None:
 
 @pytest.mark.parametrize("command", commands("./deploy_functions.sh"))
 def test_a_verb_of_the_deployment_is_one_that_there_is(command: str) -> None:
-    """It has the verb, and is told project and region, and the settings where they decide what is deployed."""
+    """It has the verb, and is told project, region and settings: these say which deployment is meant."""
     _, verb, *options = shlex.split(command)
     place, more = options[:4], options[4:]
 
     assert verb in VERBS
     assert place in ([], ["--project", GIVEN["PROJECT"], "--region", GIVEN["REGION"]])
-    if verb in ("setup", "functions", "schedules"):
-        assert more == ["--settings", "FILE"]
-    else:
-        assert more == [] or (more[0] == "--only" and set(more[1:]) <= TABLE["functions"].keys())
+    assert more[:2] == (["--settings", "FILE"] if place else [])
+    assert more[2:] == [] or (more[2] == "--only" and set(more[3:]) <= TABLE["functions"].keys())
 
 
 @pytest.mark.parametrize("command", commands("gcloud"))

@@ -6,13 +6,14 @@ gcloud and a function of its answer.
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from shared.settings import KEPT
 from watchkeeper.deploy.asking import CannotAsk
+from watchkeeper.deploy.found import FUNCTIONS, neighbours, read_functions, removed_functions
 from watchkeeper.deploy.functions_table import Function, Queue, SchedulerJob, Secret
 from watchkeeper.deploy.target import GMAIL, Target, queue_flags, schedule_flags
 from watchkeeper.findings import Finding
@@ -98,13 +99,14 @@ class Plan:
     file: Path | None = None
     only: Sequence[str] = ()
 
-    def deploy(self, verb: str, *functions: str) -> str:
+    def deploy(self, verb: str, *functions: str, option: str = "") -> str:
         """Return a remedy: a run of deploy_functions.sh for these functions, or for all that are examined."""
         names = functions or self.only
         return remedy(
             *("./deploy_functions.sh", verb, "--project", self.target.project, "--region", self.target.region),
             *(("--settings", str(self.file)) if self.file else ()),
             *(("--only", *names) if names else ()),
+            *((option,) if option else ()),
         )
 
     def jobs(self, *words: str) -> str:
@@ -473,6 +475,21 @@ def _last_attempt(plan: Plan, function: Function, job: SchedulerJob, found: Mapp
         failed = f"the last attempt of {job.name}, at {found['lastAttemptTime']}, failed with status {code}{meaning}"
         log = f"the log of {plan.target.service(function)} says why, docs/OPERATIONS.md what to do"
         yield Problem(f"{failed}; {log}", f"then {smoke}")
+
+
+def beside(plan: Plan) -> Check:
+    """Return the check of what else is deployed: by other deployments, and by this one with a former table."""
+    destroy = replace(plan, only=()).deploy("destroy", option="--removed")
+
+    def judge(listed: Any) -> Iterator[Problem]:
+        functions = read_functions(listed or [])
+        for found in neighbours(plan.target, functions):
+            yield Problem(found.says, found.remedy, fate=Fate.UNKNOWN)
+        for each in removed_functions(plan.target, functions):
+            yield Problem(f"{each.name} is deployed, and not in functions.toml", destroy, "warning", Fate.UNKNOWN)
+
+    well = f"no other deployment has something in common with {plan.target.table.prefix}"
+    return Check("deployment", "what else is deployed", FUNCTIONS, well, judge)
 
 
 def _at(content: Any, keys: Sequence[str]) -> Any:

@@ -13,8 +13,9 @@ from tempfile import TemporaryDirectory
 import click
 
 from shared.errors import WatchkeeperError
-from shared.settings import PROJECT_FOLDER
+from shared.settings import DEFAULT_PREFIX, PROJECT_FOLDER
 from watchkeeper.deploy.command_line import USAGE, CommandLine, HelpWanted, Misused, read_command_line
+from watchkeeper.deploy.found import find_removed
 from watchkeeper.deploy.gcloud import Execute, Gcloud, GcloudFailed, StepFailed, execute
 from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.plan import show_plan
@@ -22,7 +23,7 @@ from watchkeeper.deploy.preflight import deployed, refuse_at_once
 from watchkeeper.deploy.progress import Progress
 from watchkeeper.deploy.signals import Interrupted, raised
 from watchkeeper.deploy.staging import try_import
-from watchkeeper.deploy.steps import ALL, steps_of
+from watchkeeper.deploy.steps import ALL, Step, steps_of, steps_of_removal
 from watchkeeper.deploy.target import CHOSEN, UNKNOWN_NUMBER, Target, read_target
 from watchkeeper.deploy.work import TryImport, Work
 
@@ -95,7 +96,7 @@ def _run(
     target = _prepared(line, gcloud)
     if not target.functions:
         return
-    refuse_at_once(line.verb, target, gcloud)
+    refuse_at_once(line.verb, target, gcloud, may_share=line.is_shared)
     with TemporaryDirectory() as folder:
         work = Work(
             target=target,
@@ -110,8 +111,8 @@ def _run(
         if line.verb == "all" and not (line.is_confirmed or line.is_dry_run) and sys.stdin.isatty():
             show_plan(work)
             _confirm("Type yes to deploy this: ", "yes", "nothing was deployed")
-        progress.steps = steps_of(line.verb, work)
-        if not progress.steps:
+        progress.steps = _removal(line, work) if line.is_removed else steps_of(line.verb, work)
+        if not progress.steps and not line.is_removed:
             raise StepFailed(
                 f"there is nothing to do: neither a Cloud Scheduler job nor a queue calls {' '.join(line.only)}"
             )
@@ -141,8 +142,8 @@ def _prepared(line: CommandLine, gcloud: Gcloud) -> Target:
     needs_number = target.needs_number  # of all verbs: it refuses a webhook that would be unprotected
     if line.is_if_configured or (line.verb in (*ALL, "plan", "all", "smoke") and not line.only):
         target = _configured(line, target, gcloud)
-    if line.verb == "destroy" and not (line.is_confirmed or line.is_dry_run):
-        _confirm_destruction(target)
+    if line.verb == "destroy" and not line.is_removed:
+        _confirm_destruction(line, target, [function.name for function in target.functions])
     if needs_number and line.verb in ("plan", "setup", "functions", "all"):
         return replace(target, number=_ask_number(gcloud, target))
     return target
@@ -171,10 +172,24 @@ def _ask_number(gcloud: Gcloud, target: Target) -> str:
     return number or UNKNOWN_NUMBER
 
 
-def _confirm_destruction(target: Target) -> None:
-    """Raise StepFailed unless somebody types the project's id."""
-    names = " ".join(function.name for function in target.functions)
-    click.echo(f"This deletes functions and Scheduler jobs in {target.project} ({target.region}): {names}")
+def _removal(line: CommandLine, work: Work) -> list[Step]:
+    """Return the steps that destroy what the table no longer has, once a person has confirmed that."""
+    removed = find_removed(work.target, work.gcloud)
+    if removed.all:
+        _confirm_destruction(line, work.target, list(dict.fromkeys(found.name for found in removed.all)))
+    elif not work.is_dry_run:
+        click.echo("functions.toml has all that is deployed")
+    work.note("and then delete each of them that functions.toml no longer has")
+    return steps_of_removal(removed, work)
+
+
+def _confirm_destruction(line: CommandLine, target: Target, names: Sequence[str]) -> None:
+    """Raise StepFailed unless somebody types the project's id, or has said that nobody is to be asked."""
+    if line.is_confirmed or line.is_dry_run:
+        return
+    of = "" if target.table.prefix == DEFAULT_PREFIX else f", of the deployment {target.table.prefix}"
+    what = f"functions and Scheduler jobs in {target.project} ({target.region}){of}"
+    click.echo(f"This deletes {what}: {' '.join(names)}")
     question = "Whatever else was set up stays. Type the project's id to go on: "
     _confirm(question, target.project, "nothing was deleted")
 

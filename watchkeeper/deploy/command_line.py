@@ -25,7 +25,8 @@ Verbs that deploy; each may be run any number of times, creates what is missing 
 Verbs that operate:
   smoke       have Cloud Scheduler run each of its jobs once, and each queue deliver a task about no job, and wait for
               the answers
-  status      what is deployed, and when each Scheduler job ran last (status 0 or none is well)
+  status      what is deployed, and when each Scheduler job ran last (status 0 or none is well); also what
+              functions.toml no longer has
   pause       pause the Scheduler jobs and the queues; the functions stay, and a deployment wakes neither
   resume      let the Scheduler jobs and the queues run again
   rollback    give the traffic of each function back to the revision before the one that has it now; the next
@@ -40,8 +41,11 @@ Options:
                    and smoke, leave out functions of whose required settings none is set
   --if-configured  leave those out also where --only names them, and with every verb; a build on merge needs that
   --settings FILE  the settings of this environment; .env of this folder, if there is one. The settings of the
-                   shell have no influence. A secret that stands there is put into Secret Manager by setup;
-                   secret:latest or secret:3 in its place says that it is there already
+                   shell have no influence. DEPLOYMENT_PREFIX in it says which deployment of the project is meant;
+                   no verb touches another one (docs/ENVIRONMENTS.md). A secret that stands there is put into Secret
+                   Manager by setup; secret:latest or secret:3 in its place says that it is there already
+  --removed        with destroy: delete the functions that functions.toml no longer has, and their Scheduler jobs
+  --share          deploy although another deployment has the same jobs, or the same prefix in another region
   --dry-run        print each command that would be run on the project, and run none of them
   --yes            do not ask
   --help           this text
@@ -70,6 +74,8 @@ class CommandLine:
     is_dry_run: bool = False
     is_confirmed: bool = False
     is_if_configured: bool = False
+    is_removed: bool = False
+    is_shared: bool = False
 
 
 def read_command_line(words: Sequence[str]) -> CommandLine:
@@ -89,6 +95,10 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
                 line.is_dry_run = True
             case "--if-configured":
                 line.is_if_configured = True
+            case "--removed":
+                line.is_removed = True
+            case "--share":
+                line.is_shared = True
             case "--yes":
                 line.is_confirmed = True
             case word if word.startswith("-"):
@@ -119,3 +129,5 @@ def _refuse_incomplete(line: CommandLine) -> None:
         raise Misused(f"there is no verb {line.verb}" if line.verb else "a verb is missing")
     if not (line.project and line.region):
         raise Misused("--project and --region are needed")
+    if line.is_removed and (line.verb != "destroy" or line.only):
+        raise Misused("--removed goes with destroy, and without --only")

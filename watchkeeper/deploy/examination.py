@@ -15,7 +15,7 @@ from shared.settings import PROJECT_FOLDER, Environment
 from shared.store.documents import Unreadable
 from shared.subscriptions import ALARM_BEFORE, MOST_RECORDS, PREFIX, recorded_time
 from watchkeeper.deploy.asking import CannotAsk, NoGcloud, answer_of, ask_all
-from watchkeeper.deploy.checks import Plan, checks
+from watchkeeper.deploy.checks import Plan, beside, checks
 from watchkeeper.deploy.functions_table import Caller
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.target import UNKNOWN_NUMBER, read_target
@@ -85,7 +85,8 @@ def _cloud(plan: Plan, env: Mapping[str, str], *, needs_number: bool) -> Iterato
         if needs_number:
             others = [each for each in target.functions if each.called_by is not Caller.CHAT]
             target = replace(target, functions=others)
-    asked = list(checks(replace(plan, target=target)))
+    plan = replace(plan, target=target)
+    asked = [*checks(plan), beside(plan)]
     questions = (check.question for check in asked)
     answers = ask_all(questions, lambda question: _ask(env, (*question, f"--project={target.project}")))
     for check, answered in zip(asked, answers, strict=True):

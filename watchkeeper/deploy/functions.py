@@ -6,7 +6,7 @@ from pathlib import Path
 from watchkeeper.deploy.functions_table import Function, SchedulerJob
 from watchkeeper.deploy.gcloud import GcloudFailed, StepFailed
 from watchkeeper.deploy.staging import stage
-from watchkeeper.deploy.target import deploy_flags, schedule_flags
+from watchkeeper.deploy.target import deploy_flags, description, schedule_flags
 from watchkeeper.deploy.work import Work
 
 
@@ -90,11 +90,23 @@ def schedule_function(work: Work, function: Function, job: SchedulerJob) -> None
     """Create or update the Scheduler job of a function; whether it is paused stays as it is."""
     flags = (work.location, *schedule_flags(work.target, function, job))
     shows = "--format=value(name,state)"
-    if work.describe_job(job.name, "(state)") is not None:
+    found = work.describe_job(job.name, "(description)")
+    if found is not None:
+        _refuse_others(work, job, found)
         work.gcloud.run("scheduler", "jobs", "update", "http", job.name, *flags, "--clear-headers", shows)
         return
     work.note("or, if the job is there: gcloud scheduler jobs update http, with the same flags")
     work.gcloud.run("scheduler", "jobs", "create", "http", job.name, *flags, shows)
+
+
+def _refuse_others(work: Work, job: SchedulerJob, found: str) -> None:
+    """Raise StepFailed if a Scheduler job with our name is described as one of another deployment."""
+    ours = description(work.target.table.prefix)
+    if found.startswith(description("")) and not found.startswith(ours):
+        service = found.removeprefix(description(""))
+        raise StepFailed(
+            f"the Scheduler job {job.name} calls {service}, which is of another deployment; delete it first"
+        )
 
 
 def _source(work: Work, function: Function) -> Path:

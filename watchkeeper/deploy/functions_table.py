@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from shared.errors import InvalidInput, InvalidSettings
 from shared.model.recurrence import Recurrence
-from shared.settings import PROJECT_FOLDER, QUEUE
+from shared.settings import DEFAULT_PREFIX, PROJECT_FOLDER, QUEUE, collection_of, parse_prefix
 
 FUNCTIONS_TABLE = PROJECT_FOLDER / "functions.toml"
 
@@ -19,6 +19,7 @@ _SETTING = re.compile(r"\$\{([A-Z][A-Z0-9_]*):-([^}]*)\}")
 
 LONGEST_TASK = timedelta(minutes=30)  # Cloud Tasks waits no longer for an answer
 MOST_CONCURRENT, MOST_PER_SECOND = 5000, 500  # in one queue of Cloud Tasks
+SHORTEST_ACCOUNT, LONGEST_ACCOUNT = 6, 30  # characters of the id of a service account
 
 T = TypeVar("T", str, int, list[Any], dict[Any, Any])
 
@@ -174,12 +175,13 @@ def read_deployment(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> Dep
     table.refuse_all_but(
         *("prefix", "runtime", "apis", "settings", "firestore", "accounts", "queues", "secrets", "functions")
     )
+    table = replace(table, prefix=_prefix(table))
     accounts, functions = table.table("accounts"), table.table("functions")
     accounts.refuse_all_but("scheduler", "tasks", "build")
     queues = [_queue(name, table.table("queues").table(name)) for name in content.get("queues", {})]
     secrets = [_secret(name, table.table("secrets").table(name)) for name in table.table("secrets").content]
     return Deployment(
-        prefix=table.text("prefix"),
+        prefix=table.prefix,
         apis=table.texts("apis"),
         firestore=_firestore(table.table("firestore")),
         scheduler_account=_account(accounts.table("scheduler")),
@@ -194,13 +196,25 @@ def read_deployment(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> Dep
     )
 
 
+def own_name(name: str, prefix: str) -> str:
+    """Return what a deployment with this prefix calls that which has this name with the default prefix."""
+    return name if prefix == DEFAULT_PREFIX else prefix + name.removeprefix(DEFAULT_PREFIX)
+
+
+def _prefix(table: "_Table") -> str:
+    try:
+        return parse_prefix(prefix := table.text("prefix"))
+    except ValueError as exc:
+        raise InvalidSettings(f"{table.name}: prefix (DEPLOYMENT_PREFIX) is {prefix!r}: {exc}") from exc
+
+
 def _firestore(table: "_Table") -> Firestore:
     fields = ("unindexed_fields", "unindexed_run_fields")
     table.refuse_all_but("database", "location", "collection", "ttl_field", *fields)
     return Firestore(
         database=table.text("database"),
         location=table.text("location"),
-        collection=table.text("collection"),
+        collection=table.text("collection") or collection_of(table.env),
         ttl_field=table.text("ttl_field"),
         unindexed_fields=table.texts("unindexed_fields"),
         unindexed_run_fields=table.texts("unindexed_run_fields"),
@@ -230,12 +244,23 @@ def _queue(name: str, table: "_Table") -> Queue:
 
 def _account(table: "_Table") -> Account:
     table.refuse_all_but("id", "roles")
-    return Account(id=table.text("id"), roles=table.texts("roles"))
+    return Account(id=_account_id(table, "id"), roles=table.texts("roles"))
+
+
+def _account_id(table: "_Table", key: str) -> str:
+    own = table.own_name(key)
+    if SHORTEST_ACCOUNT <= len(own) <= LONGEST_ACCOUNT:
+        return own
+    raise InvalidSettings(
+        f"{table.name}: the service account {own} has {len(own)} characters, and Google takes {SHORTEST_ACCOUNT} to "
+        f"{LONGEST_ACCOUNT}: choose another name, or a DEPLOYMENT_PREFIX of at most "
+        f"{LONGEST_ACCOUNT - len(own) + len(table.prefix)}"
+    )
 
 
 def _secret(setting: str, table: "_Table") -> Secret:
     table.refuse_all_but("name", "mounted_at")
-    return Secret(setting=setting, name=table.text("name"), mounted_at=table.text("mounted_at", ""))
+    return Secret(setting=setting, name=table.own_name("name"), mounted_at=table.text("mounted_at", ""))
 
 
 _FUNCTION_KEYS = (
@@ -265,7 +290,7 @@ def _function(name: str, table: "_Table", common: "_Table", secrets: set[str], q
             max_instances=_max_instances(table, called_by, queues),
         ),
         called_by=called_by,
-        account=Account(id=table.text("account"), roles=table.texts("roles")),
+        account=Account(id=_account_id(table, "account"), roles=table.texts("roles")),
         queue_roles=table.texts("queue_roles", ()),
         acts_as=table.text("acts_as", ""),
         topic=table.text("topic", ""),
@@ -304,7 +329,7 @@ _RETRY_KEYS = ("retry_count", "max_retry_duration", "min_backoff", "max_backoff"
 
 def _scheduler_job(table: "_Table", timeout: timedelta) -> SchedulerJob:
     table.refuse_all_but("name", "schedule", "time_zone", *_RETRY_KEYS)
-    name, schedule, time_zone = (table.text(key) for key in ("name", "schedule", "time_zone"))
+    schedule, time_zone = table.text("schedule"), table.text("time_zone")
     try:
         recurrence = Recurrence(schedule, time_zone)
     except InvalidInput as exc:
@@ -321,7 +346,7 @@ def _scheduler_job(table: "_Table", timeout: timedelta) -> SchedulerJob:
         max_backoff=table.text("max_backoff", Retry.max_backoff),
         max_doublings=table.number("max_doublings", Retry.max_doublings),
     )
-    return SchedulerJob(name=name, recurrence=recurrence, attempt_deadline=timeout, retry=retry)
+    return SchedulerJob(name=table.own_name("name"), recurrence=recurrence, attempt_deadline=timeout, retry=retry)
 
 
 def _foreign_to_scheduler(schedule: str) -> str:
@@ -349,9 +374,10 @@ class _Table:
     content: Mapping[str, Any]
     name: str  # for errors: the file, and the keys that lead here
     env: Mapping[str, str]
+    prefix: str = ""
 
     def table(self, key: str) -> "_Table":
-        return _Table(self._value(key, dict, "a table"), f"{self.name}: {key}", self.env)
+        return _Table(self._value(key, dict, "a table"), f"{self.name}: {key}", self.env, self.prefix)
 
     def refuse_all_but(self, *known: str) -> None:
         for key, value in self.content.items():
@@ -363,6 +389,9 @@ class _Table:
         if default is not None and key not in self.content:
             return default
         return _SETTING.sub(self._setting, self._value(key, str, "text"))
+
+    def own_name(self, key: str) -> str:
+        return own_name(self.text(key), self.prefix)
 
     def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
         if default is not None and key not in self.content:

@@ -1,15 +1,16 @@
 """The steps of monitoring: the metrics, dashboard and alerts of the folder monitoring/, with placeholders filled in."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
-from shared.settings import PROJECT_FOLDER
+from shared.settings import DEFAULT_PREFIX, PROJECT_FOLDER
 from watchkeeper.deploy.gcloud import Gcloud
+from watchkeeper.deploy.target import Target
 from watchkeeper.deploy.work import Work
 
 FOLDER = PROJECT_FOLDER / "monitoring"
@@ -31,28 +32,24 @@ def apply_metrics(work: Work) -> None:
     there = (work.gcloud.look("logging", "metrics", "list", "--format=value(name)") or "").splitlines()
     work.note("or update, where a metric is there")
     for path in _filled(work, "metric-*.json"):
-        name = metric_name(path)
+        name = json.loads(path.read_text(encoding="utf-8"))["name"]
         verb = "update" if name in there else "create"
         work.gcloud.run("logging", "metrics", verb, name, f"--config-from-file={path}", "--format=none")
-
-
-def metric_name(path: Path) -> str:
-    """Return how the metric of a file is called."""
-    return f"watchkeeper_{path.stem.removeprefix('metric-')}"
 
 
 def apply_dashboard(work: Work) -> None:
     """Create or update the dashboard."""
     (path,) = _filled(work, "dashboard.json")
     from_file = (f"--config-from-file={path}", "--format=none")
-    etag = work.gcloud.look("monitoring", "dashboards", "describe", "watchkeeper", "--format=value(etag)")
+    dashboard = placeholders(work.target)["DASHBOARD"]
+    etag = work.gcloud.look("monitoring", "dashboards", "describe", dashboard, "--format=value(etag)")
     if etag is None:
         work.note("or update, if the dashboard is there")
         work.gcloud.run("monitoring", "dashboards", "create", *from_file)
         return
     # An update names the state that it replaces.
     path.write_text(json.dumps({"etag": etag, **json.loads(path.read_text(encoding="utf-8"))}), encoding="utf-8")
-    work.gcloud.run("monitoring", "dashboards", "update", "watchkeeper", *from_file)
+    work.gcloud.run("monitoring", "dashboards", "update", dashboard, *from_file)
 
 
 def apply_alerts(work: Work) -> None:
@@ -102,16 +99,38 @@ def _change(same: list[AlertPolicy]) -> tuple[str, ...]:
 
 
 def _filled(work: Work, pattern: str) -> Iterator[Path]:
-    """Copy files into the folder of the run, with their placeholders filled in; others stay, they are Google's."""
-    target = work.target
-    values = {"PREFIX": target.table.prefix, "PROJECT": target.project, "REGION": target.region}
-    for path in sorted(FOLDER.glob(pattern)):
-        filled = work.folder / path.name
-        text = path.read_text(encoding="utf-8")
-        for name, value in values.items():
-            text = text.replace(f"${{{name}}}", value)
+    """Copy files into the folder of the run, with their placeholders filled in."""
+    for name, text in read_filled(work.target, pattern).items():
+        filled = work.folder / name
         filled.write_text(text, encoding="utf-8")
         yield filled
+
+
+def read_filled(target: Target, pattern: str) -> dict[str, str]:
+    """Return the files by their names, with their placeholders filled in."""
+    values = placeholders(target)
+    return {path.name: fill(path.read_text(encoding="utf-8"), values) for path in sorted(FOLDER.glob(pattern))}
+
+
+def placeholders(target: Target) -> dict[str, str]:
+    """Return what stands for the placeholders: the names of this deployment, and of no other one in the project."""
+    prefix = target.table.prefix
+    name = prefix.removesuffix("-")
+    jobs = {each.name: each.scheduler_job.name for each in target.table.functions if each.scheduler_job}
+    return {
+        **{"PROJECT": target.project, "REGION": target.region, "PREFIX": prefix},
+        **{"METRICS": f"{name}_", "DASHBOARD": name},
+        "TITLE": "Watchkeeper" if prefix == DEFAULT_PREFIX else f"Watchkeeper ({name})",
+        "JOBS": "|".join(jobs.values()),
+        **{f"JOB_{function.upper()}": job for function, job in jobs.items()},
+    }
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Fill in the placeholders; others stay, they are Google's."""
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", value)
+    return text
 
 
 MONITORING = {"metrics": apply_metrics, "dashboard": apply_dashboard, "alerts": apply_alerts}

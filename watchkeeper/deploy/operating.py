@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import click
 
+from watchkeeper.deploy.found import FoundFunction, FoundJob, find_removed
 from watchkeeper.deploy.functions_table import Function, SchedulerJob
 from watchkeeper.deploy.gcloud import StepFailed
 from watchkeeper.deploy.work import Work
@@ -101,6 +102,15 @@ def show_status(work: Work, function: Function) -> None:
         show(work, "schedule", job.name, "not there" if shown is None else shown)
 
 
+def show_removed(work: Work) -> None:
+    """Print what this deployment has and its table has not."""
+    removed = find_removed(work.target, work.gcloud)
+    for job in removed.jobs:
+        show(work, "schedule", job.name, f"{job.state}  not in functions.toml: destroy --removed deletes it")
+    for function in removed.functions:
+        show(work, "function", function.name, f"{function.state}  not in functions.toml: destroy --removed deletes it")
+
+
 def show(work: Work, kind: str, name: str, state: str) -> None:
     """Print one line of a status."""
     if not work.is_dry_run:
@@ -161,3 +171,11 @@ def destroy(work: Work, function: Function) -> None:
         work.gcloud.run("scheduler", "jobs", "delete", job.name, work.location, "--quiet")
     if work.describe_function(function, "(state)") is not None or work.is_dry_run:
         work.gcloud.run("functions", "delete", service, "--gen2", work.region, "--quiet")
+
+
+def destroy_removed(work: Work, found: FoundJob | FoundFunction) -> None:
+    """Delete a Scheduler job or a function of this deployment that its table has not."""
+    if isinstance(found, FoundJob):
+        work.gcloud.run("scheduler", "jobs", "delete", found.name, work.location, "--quiet")
+    else:
+        work.gcloud.run("functions", "delete", found.name, "--gen2", work.region, "--quiet")

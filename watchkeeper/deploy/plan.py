@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import click
 
 from watchkeeper.deploy.asking import ApiOff, CannotAsk, NoGcloud, Question, answer_of, ask_all
-from watchkeeper.deploy.checks import Check, Fate, Plan, Problem, checks
+from watchkeeper.deploy.checks import Check, Fate, Plan, Problem, beside, checks
 from watchkeeper.deploy.functions_table import Function
 from watchkeeper.deploy.gcloud import StepFailed
-from watchkeeper.deploy.monitoring import FOLDER, metric_name, policies
+from watchkeeper.deploy.monitoring import placeholders, policies, read_filled
 from watchkeeper.deploy.preflight import BUILDS_ALWAYS
 from watchkeeper.deploy.work import Work
 
@@ -116,16 +116,15 @@ def _remarks(lines: Sequence[Line], answers: Iterable[Any], region: str) -> Iter
 
 def _monitoring(plan: Plan, policies: Question) -> Iterator[Check]:
     """Yield a check for each kind of monitoring. What is there is always brought up to date."""
-    metrics = [metric_name(path) for path in sorted(FOLDER.glob("metric-*.json"))]
-    titles = [
-        json.loads(path.read_text(encoding="utf-8"))["displayName"] for path in sorted(FOLDER.glob("alert-*.json"))
-    ]
+    metrics = [json.loads(text)["name"] for text in read_filled(plan.target, "metric-*.json").values()]
+    titles = [json.loads(text)["displayName"] for text in read_filled(plan.target, "alert-*.json").values()]
+    name = placeholders(plan.target)["DASHBOARD"]
     yield _listed(plan, "metric", metrics, ("logging", "metrics", "list"), "name")
     yield _listed(plan, "alert", titles, (*policies, "list"), "displayName")
-    dashboard = ("monitoring", "dashboards", "describe", "watchkeeper")
+    dashboard = ("monitoring", "dashboards", "describe", name)
     missing = Problem("there is no dashboard", plan.deploy("monitoring"), fate=Fate.CREATE)
-    anyway = "watchkeeper is brought up to date"
-    yield Check("dashboard", "watchkeeper", dashboard, "", lambda found: iter(() if found else (missing,)), anyway)
+    anyway = f"{name} is brought up to date"
+    yield Check("dashboard", name, dashboard, "", lambda found: iter(() if found else (missing,)), anyway)
 
 
 def _listed(plan: Plan, subject: str, wanted: Sequence[str], question: Question, key: str) -> Check:
@@ -146,11 +145,10 @@ def _inventory(plan: Plan) -> Iterator[Check]:
     """Yield the checks that find what is named like ours and is not in the table, or not configured any more."""
     target, table = plan.target, plan.target.table
     region = target.region
-    services = {target.service(function): function for function in table.functions}
     jobs = {function.scheduler_job.name for function in table.functions if function.scheduler_job}
     accounts = {table.scheduler_account.id, table.tasks_account.id, table.build_account.id}
     accounts |= {function.account.id for function in table.functions}
-    yield _foreign(plan, "function", ("functions", "list", "--v2", f"--regions={region}"), services)
+    yield beside(plan)._replace(well="")
     yield _foreign(plan, "schedule", ("scheduler", "jobs", "list", f"--location={region}"), jobs)
     queues = {target.queue(queue) for queue in table.queues}
     yield _foreign(plan, "queue", ("tasks", "queues", "list", f"--location={region}"), queues)

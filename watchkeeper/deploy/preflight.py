@@ -3,10 +3,12 @@
 import re
 from collections.abc import Sequence
 
+from watchkeeper.deploy.found import refuse_neighbours
 from watchkeeper.deploy.functions_table import Function
 from watchkeeper.deploy.gcloud import Gcloud, StepFailed
 from watchkeeper.deploy.target import Target
 
+DEPLOYING = ("plan", "setup", "functions", "schedules", "monitoring", "all")  # in one place, and on one store
 OLDEST_GCLOUD = 518  # the first that knows `firestore databases create --edition`
 # Where, by Google's pages of locations, Functions, Scheduler, Tasks and Build all are. It need not be complete: what is
 # not in it is asked for.
@@ -30,7 +32,7 @@ LOCATIONS = {
 _REGION = re.compile(r"[a-z]+-[a-z]+\d{1,2}", re.ASCII)
 
 
-def refuse_at_once(verb: str, target: Target, gcloud: Gcloud) -> None:
+def refuse_at_once(verb: str, target: Target, gcloud: Gcloud, *, may_share: bool) -> None:
     """Raise InvalidSettings or StepFailed, with the remedy, if a verb could not come to its end.
 
     What cannot be asked, as while an API is off, is left to the steps.
@@ -40,6 +42,8 @@ def refuse_at_once(verb: str, target: Target, gcloud: Gcloud) -> None:
             f"--region is {target.region}, where no function can be: name a region, such as us-central1 or "
             "europe-west1, and neither a zone nor a multi-region"
         )
+    if verb in DEPLOYING and not may_share:
+        refuse_neighbours(target, gcloud)
     if verb in ("plan", "setup", "all"):
         target.refuse_missing()
         target.secret_values()

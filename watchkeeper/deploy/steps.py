@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from watchkeeper.deploy import operating, queues
+from watchkeeper.deploy.found import Removed
 from watchkeeper.deploy.functions import deploy_function, schedule_function, stage_functions
 from watchkeeper.deploy.functions_table import Caller, Function, Queue, SchedulerJob
 from watchkeeper.deploy.monitoring import MONITORING
@@ -62,7 +63,16 @@ def steps_of(verb: str, work: Work) -> list[Step]:
     if verb in SCHEDULED:
         return [*_on_jobs(verb, work), *_on_queues(verb, work)]
     first = [Step(verb, STAGING, "", partial(stage_functions, work))] if verb == "functions" else []
-    return [*first, *_on_functions(verb, work)]
+    last = [Step(verb, "status: removed", "", partial(operating.show_removed, work))] if verb == "status" else []
+    return [*first, *_on_functions(verb, work), *(last if work.target.is_whole else [])]
+
+
+def steps_of_removal(removed: Removed, work: Work) -> list[Step]:
+    """Return the steps that destroy what the table no longer has."""
+    return [
+        Step("destroy", f"destroy: {found.name}", "", partial(operating.destroy_removed, work, found))
+        for found in removed.all
+    ]
 
 
 def _on_functions(verb: str, work: Work) -> list[Step]:

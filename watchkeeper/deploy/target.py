@@ -54,11 +54,16 @@ class Target:
 
     def url(self, function: Function) -> str:
         """Return a function's address, which is known before it is deployed, and is the audience of its callers."""
-        return f"https://{self.region}-{self.project}.cloudfunctions.net/{self.service(function)}"
+        return address(self.project, self.region, self.service(function))
 
     def queue(self, queue: Queue) -> str:
         """Return the name under which a queue is deployed."""
         return self.table.prefix + queue.name
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether it has every function of the table."""
+        return len(self.functions) == len(self.table.functions)
 
     @property
     def queues(self) -> Sequence[Queue]:
@@ -250,6 +255,16 @@ class Target:
             )
 
 
+def address(project: str, region: str, service: str) -> str:
+    """Return the address of a function by the name under which it is deployed."""
+    return f"https://{region}-{project}.cloudfunctions.net/{service}"
+
+
+def description(service: str) -> str:
+    """Return the description of a Scheduler job of ours: it says which function the job was made for."""
+    return f"Calls the function {service}"
+
+
 def deploy_flags(target: Target, function: Function, env_file: Path) -> list[str]:
     """Return every flag of `gcloud functions deploy` but the source: what is not given would stay as it was."""
     resources = function.resources
@@ -282,7 +297,7 @@ def schedule_flags(target: Target, function: Function, job: SchedulerJob) -> lis
         *(f"--max-retry-attempts={job.retry.count}", f"--max-retry-duration={job.retry.max_duration}"),
         *(f"--min-backoff={job.retry.min_backoff}", f"--max-backoff={job.retry.max_backoff}"),
         f"--max-doublings={job.retry.max_doublings}",
-        f"--description=Calls the function {target.service(function)}",
+        f"--description={description(target.service(function))}",
     ]
 
 

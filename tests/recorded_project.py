@@ -1,0 +1,181 @@
+"""A project as commands of gcloud leave it, without a gcloud: what was made, changed and deleted, and answers about it.
+
+A resource is what gcloud shows of it, field by field. So tests can ask what a verb has touched:
+
+    before = project.snapshot()
+    project.run(settings, "pause")
+    assert project.snapshot() == before
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.gcloud import NUMBER, PROJECT
+from tests.recorder import MISSING, Recorder, shown
+from watchkeeper.deploy.gcloud import Ended
+
+VERBS = {
+    *("access", "add", "add-iam-policy-binding", "create", "delete", "deploy", "describe", "enable", "get-iam-policy"),
+    *("list", "pause", "purge", "read", "remove-iam-policy-binding", "resume", "run", "update", "update-traffic"),
+}
+# Flags, and the field in which gcloud shows them.
+FIELDS = {"uri": "httpTarget.uri", "schedule": "schedule", "time-zone": "timeZone", "description": "description"}
+
+
+class Key(NamedTuple):
+    """A resource: of which kind, its name, its place, and of a policy the member that it is about."""
+
+    kind: str
+    name: str
+    place: str = ""
+    member: str = ""
+
+
+@dataclass
+class Words:
+    """A command, taken apart."""
+
+    kind: str
+    verb: str
+    name: str
+    flags: dict[str, str]
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> "Words":
+        """Take a command apart: the kind stands before the verb, the name comes last."""
+        plain = [word for word in words if not word.startswith("--")]
+        flags = dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
+        at = next((at for at, word in enumerate(plain) if at and word in VERBS), len(plain) - 1)
+        name = plain[-1] if len(plain) > at + 1 else ""
+        for option in ("config-from-file", "policy-from-file"):
+            if option in flags:
+                content = json.loads(Path(flags[option]).read_text())
+                name = name or content.get("name", content["displayName"]).rpartition("/")[2]
+        return cls(" ".join(plain[:at]), plain[at], name, flags)
+
+    @property
+    def key(self) -> Key:
+        """Return the resource that it is about."""
+        place = self.flags.get("region") or self.flags.get("location") or self.flags.get("collection-group", "")
+        is_policy = self.verb.endswith("-iam-policy-binding")
+        return Key(self.kind, self.name.partition("@")[0], place, self.flags["member"] if is_policy else "")
+
+
+@dataclass
+class RecordedProject(Recorder):
+    """Answers from what was made; `answers` go first."""
+
+    resources: dict[Key, dict[str, Any]] = field(default_factory=dict)
+
+    def snapshot(self) -> dict[Key, dict[str, Any]]:
+        """Return all that is there."""
+        return deepcopy(self.resources)
+
+    def __call__(self, command: Sequence[str], *, stdin: bytes | None, is_captured: bool) -> Ended:
+        ended = super().__call__(command, stdin=stdin, is_captured=is_captured)
+        words = command[1:]
+        if (ended.code and ended is not MISSING) or any(" ".join(words).startswith(each) for each in self.answers):
+            return ended
+        return self._do(Words.of(words), stdin)
+
+    def _do(self, words: Words, stdin: bytes | None) -> Ended:
+        match words.verb:
+            case "create" | "update" | "deploy":
+                self._keep(words)
+            case "add":
+                self.resources[Key("secrets", words.name)]["value"] = stdin
+            case "access":
+                value = self.resources.get(Key("secrets", words.flags["secret"]), {}).get("value")
+                return MISSING if value is None else Ended(0, value)
+            case "add-iam-policy-binding":
+                self.resources.setdefault(words.key, {})[words.flags["role"]] = True
+            case "remove-iam-policy-binding":
+                del self.resources[words.key][words.flags["role"]]
+            case "pause" | "resume":
+                on = "RUNNING" if "queues" in words.kind else "ENABLED"
+                self.resources[words.key]["state"] = "PAUSED" if words.verb == "pause" else on
+            case "purge":
+                self.resources[words.key]["purged"] = True
+            case "update-traffic":
+                self.resources[words.key]["serves"] = words.flags["to-revisions"].partition("=")[0]
+            case "delete":
+                del self.resources[words.key]
+                self.resources.pop(words.key._replace(kind="run services"), None)
+            case "get-iam-policy" | "list" | "describe":
+                return self._answer_to(words)
+            case _:
+                assert words.verb in ("enable", "read", "version"), words
+        return shown("")
+
+    def _keep(self, words: Words) -> None:
+        """Make a resource, or change it, with the content of its files."""
+        key, flags = words.key, {name: value for name, value in words.flags.items() if name != "source"}
+        contents = {name: Path(value).read_text() for name, value in flags.items() if name.endswith("-file")}
+        new = "RUNNING" if "queues" in words.kind else "ACTIVE" if words.verb == "deploy" else "ENABLED"
+        old = self.resources.get(key, {"state": new})
+        told = {FIELDS[name]: value for name, value in flags.items() if name in FIELDS}
+        made = {"name": words.name, "metadata.name": words.name, "etag": "etag", "ttlConfig.state": "ACTIVE"}
+        self.resources[key] = {**old, **made, **told, "flags": {**flags, **contents}}
+        if words.verb == "deploy":
+            self._revise(key)
+
+    def _revise(self, key: Key) -> None:
+        service = key._replace(kind="run services")
+        revisions = [*self.resources.get(service, {}).get("revisions", []), f"{key.name}-{len(self.commands)}"]
+        self.resources[service] = {"metadata.name": key.name, "revisions": revisions, "serves": revisions[-1]}
+
+    def _answer_to(self, words: Words) -> Ended:
+        there = {key: each for key, each in self.resources.items() if key.kind == words.kind}
+        if words.verb == "get-iam-policy":
+            return shown("\n".join(self._policy(words)))
+        if words.verb == "describe":
+            return self._described(words)
+        if words.kind == "run revisions":
+            revisions = self.resources[Key("run services", words.flags["service"], words.flags["region"])]["revisions"]
+            return shown("\n".join(f"{name}\tTrue" for name in reversed(revisions)))
+        if words.flags["format"].startswith("json"):
+            listed = [_listed(key, each) for key, each in there.items() if not key.member]
+            return shown(json.dumps(listed))
+        if words.kind == "iam service-accounts":
+            return shown("\n".join(f"{key.name}@{PROJECT}.iam.gserviceaccount.com" for key in there))
+        if words.kind == "monitoring policies":
+            return shown("\n".join(f"{key.name}|{key.name}|True||" for key in there))
+        return shown("\n".join(key.name for key in there))
+
+    def _policy(self, words: Words) -> list[str]:
+        """Return role and member, or of a service of Cloud Run, where only the callers are asked for, the member."""
+        about = {key: roles for key, roles in self.resources.items() if key._replace(member="") == words.key}
+        rows = [(role, key.member) for key, roles in about.items() if key.member for role in roles]
+        return [member if words.kind == "run services" else f"{role}\t{member}" for role, member in rows]
+
+    def _described(self, words: Words) -> Ended:
+        if words.kind == "projects":
+            return shown(NUMBER)
+        found = self.resources.get(words.key)
+        if found is None:
+            return MISSING
+        if "status.traffic" in words.flags.get("flatten", ""):
+            return shown(f"100\t{found['serves']}")
+        asked = re.fullmatch(r'value(?:\[separator="(.*)"\])?\((.*)\)', words.flags["format"])
+        assert asked, words
+        return shown((asked[1] or "\t").join(str(found.get(name, "")) for name in asked[2].split(",")))
+
+
+def _listed(key: Key, found: dict[str, Any]) -> dict[str, Any]:
+    """Return a function or a Scheduler job as gcloud lists it in JSON."""
+    flags = found["flags"]
+    place = f"projects/{PROJECT}/locations/{key.place}"
+    if key.kind == "functions":
+        return {
+            "name": f"{place}/functions/{key.name}",
+            "state": found["state"],
+            "buildConfig": {"serviceAccount": flags["build-service-account"]},
+            "serviceConfig": {"environmentVariables": json.loads(flags["env-vars-file"])},
+        }
+    target = {"httpTarget": {"uri": found["httpTarget.uri"]}, "description": found["description"]}
+    return {"name": f"{place}/jobs/{key.name}", "state": found["state"], **target}

@@ -1,0 +1,146 @@
+"""What is deployed in a project beside what the table says: of other deployments, and of this one by a former table."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from shared.settings import DEFAULT_PREFIX, collection_of
+from watchkeeper.deploy.gcloud import Gcloud, StepFailed
+from watchkeeper.deploy.target import Target, address, description
+
+# In all regions.
+FUNCTIONS = ("functions", "list", "--v2")
+_FUNCTION = "--format=json(name,state,buildConfig.serviceAccount,serviceConfig.environmentVariables)"
+_JOB = "--format=json(name,state,httpTarget.uri,description)"
+
+
+class FoundFunction(NamedTuple):
+    """A function that is deployed somewhere in the project."""
+
+    name: str
+    region: str
+    state: str
+    built_by: str  # the address of a service account
+    env: Mapping[str, str]
+
+
+class FoundJob(NamedTuple):
+    """A Cloud Scheduler job that calls a function of this deployment."""
+
+    name: str
+    state: str
+    service: str
+
+
+class Neighbour(NamedTuple):
+    """What another deployment has in common with this one, and the remedies."""
+
+    says: str
+    remedy: str
+
+
+class Removed(NamedTuple):
+    """What this deployment has and its table has not, each with its state."""
+
+    jobs: Sequence[FoundJob]
+    functions: Sequence[FoundFunction]
+
+    @property
+    def all(self) -> list[FoundJob | FoundFunction]:
+        """Return all of it, the jobs first: they call the functions."""
+        return [*self.jobs, *self.functions]
+
+
+def read_functions(listed: Sequence[Mapping[str, Any]]) -> list[FoundFunction]:
+    """Read functions as gcloud lists them in JSON."""
+    return [
+        FoundFunction(
+            name=each["name"].rpartition("/")[2],
+            region=each["name"].split("/")[3],
+            state=each.get("state", ""),
+            built_by=each.get("buildConfig", {}).get("serviceAccount", "").rpartition("/")[2],
+            env=each.get("serviceConfig", {}).get("environmentVariables", {}),
+        )
+        for each in listed
+    ]
+
+
+def refuse_neighbours(target: Target, gcloud: Gcloud) -> None:
+    """Raise StepFailed, with the remedies, if another deployment would have something in common with this one.
+
+    What cannot be asked, as while the API is off, is left to the steps.
+    """
+    listed = gcloud.ask(*FUNCTIONS, _FUNCTION)
+    functions = read_functions(json.loads(listed.output or "[]")) if listed.code == 0 else ()
+    for found in neighbours(target, functions):
+        raise StepFailed(f"{found.says}; {found.remedy}; --share deploys all the same")
+
+
+def neighbours(target: Target, functions: Sequence[FoundFunction]) -> Iterator[Neighbour]:
+    """Yield each function of another deployment that has something in common with this one."""
+    for each in functions:
+        if each.env.get("AUTH_AUDIENCE") != address(target.project, each.region, each.name):
+            continue  # this is no function of Watchkeeper's
+        has_prefix = each.name.startswith(target.table.prefix)
+        if has_prefix and each.region != target.region:
+            yield _in_two_regions(target, each)
+        elif not has_prefix and _jobs_of(each.env) == _jobs_of(target.settings):
+            yield _on_the_same_jobs(target, each)
+
+
+def _jobs_of(settings: Mapping[str, str]) -> tuple[str, str]:
+    return settings.get("FIRESTORE_DATABASE", "").strip() or "(default)", collection_of(settings)
+
+
+def _in_two_regions(target: Target, found: FoundFunction) -> Neighbour:
+    prefix = target.table.prefix
+    another = "staging-" if prefix == DEFAULT_PREFIX else "another-"
+    return Neighbour(
+        f"{found.name} is deployed in {found.region}, not in {target.region}, and a deployment is in one region: with "
+        f"the prefix {prefix} both would have the same jobs, service accounts, secrets and alerts",
+        f"name --region {found.region}, or run destroy with it first, or set another DEPLOYMENT_PREFIX in the settings "
+        f"file, such as {another}",
+    )
+
+
+def _on_the_same_jobs(target: Target, found: FoundFunction) -> Neighbour:
+    database, collection = _jobs_of(target.settings)
+    return Neighbour(
+        f"{found.name} in {found.region} is of another deployment and has the same jobs, those of the collection "
+        f"{collection} in the database {database}: both would run them",
+        "leave SCHEDULER_COLLECTION unset in the settings file, since it follows from DEPLOYMENT_PREFIX, or set "
+        "another FIRESTORE_DATABASE",
+    )
+
+
+def find_removed(target: Target, gcloud: Gcloud) -> Removed:
+    """Return what is of this deployment and not in its table; in a dry run nothing. Raises StepFailed."""
+    jobs = gcloud.look("scheduler", "jobs", "list", f"--location={target.region}", _JOB)
+    functions = gcloud.look(*FUNCTIONS, _FUNCTION)
+    return Removed(
+        jobs=list(_removed_jobs(target, json.loads(jobs or "[]"))),
+        functions=removed_functions(target, read_functions(json.loads(functions or "[]"))),
+    )
+
+
+def removed_functions(target: Target, functions: Sequence[FoundFunction]) -> list[FoundFunction]:
+    """Return those that have the prefix of this deployment, were built by its account, and are not in its table."""
+    wanted = {target.service(function) for function in target.table.functions}
+    builder = target.email(target.table.build_account.id)
+    return [
+        each
+        for each in functions
+        if each.region == target.region and each.name.startswith(target.table.prefix)
+        if each.built_by == builder and each.name not in wanted
+    ]
+
+
+def _removed_jobs(target: Target, listed: Sequence[Mapping[str, Any]]) -> Iterator[FoundJob]:
+    """Yield those that a deployment has made, that call a function of this one, and that are not in its table."""
+    wanted = {function.scheduler_job.name for function in target.table.functions if function.scheduler_job}
+    for each in listed:
+        name, uri = each["name"].rpartition("/")[2], each.get("httpTarget", {}).get("uri", "")
+        service = uri.rpartition("/")[2]
+        is_ours = service.startswith(target.table.prefix) and uri == address(target.project, target.region, service)
+        if is_ours and each.get("description") == description(service) and name not in wanted:
+            yield FoundJob(name, each.get("state", ""), service)
