@@ -28,7 +28,7 @@ BLOCKS = re.findall(r"^```(bash|python)\n(.*?)^```", (PROJECT_FOLDER / "README.m
 EMULATOR = "127.0.0.1:9085"
 END = "the block has ended\n"
 CONSOLE = "127.0.0.1:8080"
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".env", ".data", ".*_cache", ".hypothesis", "__pycache__")
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".env", ".data", ".*_cache", ".hypothesis")
 
 
 class Terminal:

@@ -17,6 +17,7 @@ from shared.model.interval import Interval
 from shared.model.recurrence import InvalidSchedule, Recurrence, load_timezone, oddities
 
 MICROSECOND, MINUTE, DAY = timedelta(microseconds=1), timedelta(minutes=1), timedelta(days=1)
+WEEK = 7 * DAY
 
 
 def at(text: str) -> datetime:
@@ -480,13 +481,13 @@ near_schedules = st.builds(
 @lru_cache
 def clock_changes(timezone: str) -> list[datetime]:
     """The minutes, from 2011 to 2035, at which a timezone's clocks were or will be changed."""
-    days = [at("2011-01-01T00:00Z") + n * DAY for n in range(25 * 365)]
-    return [change_within(timezone, day) for day in days if offset(timezone, day) != offset(timezone, day + DAY)]
+    weeks = [at("2011-01-01T00:00Z") + n * WEEK for n in range(25 * 52)]  # none has two changes
+    return [change_within(timezone, week) for week in weeks if offset(timezone, week) != offset(timezone, week + WEEK)]
 
 
-def change_within(timezone: str, day: datetime) -> datetime:
-    before = offset(timezone, day)
-    return day + MINUTE * bisect_left(range(24 * 60), True, key=lambda n: offset(timezone, day + n * MINUTE) != before)
+def change_within(timezone: str, week: datetime) -> datetime:
+    before, minutes = offset(timezone, week), range(WEEK // MINUTE)
+    return week + MINUTE * bisect_left(minutes, True, key=lambda n: offset(timezone, week + n * MINUTE) != before)
 
 
 def offset(timezone: str, moment: datetime) -> timedelta | None:
