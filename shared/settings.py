@@ -200,14 +200,15 @@ class Settings:
     public_url: str
     queues: TaskQueues
     auth: AuthPolicy = field(repr=False)
+    prefix: str = DEFAULT_PREFIX  # of the deployment
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
         """Read the settings. Raises InvalidSettings, naming every one that is missing or malformed."""
         read = Environment(env)
         in_cloud = bool(read.text("K_SERVICE"))
-        read.parsed("DEPLOYMENT_PREFIX", DEFAULT_PREFIX, parse_prefix)  # the collection follows from it
         settings = cls(
+            prefix=read.parsed("DEPLOYMENT_PREFIX", DEFAULT_PREFIX, parse_prefix),
             storage=read.one_of("SCHEDULER_STORAGE", "firestore" if in_cloud else "json", "json", "firestore"),
             json_path=PROJECT_FOLDER / read.text("SCHEDULER_JSON_PATH", ".data/scheduler_jobs.json"),
             collection=read.parsed("SCHEDULER_COLLECTION", collection_of(env), _collection),

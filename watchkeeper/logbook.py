@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 from shared.model.times import iso
-from shared.settings import Settings
+from shared.settings import DEFAULT_PREFIX, Settings
 from shared.store.private_files import open_private
 
 MOST_BYTES = 10 * 1024 * 1024  # of each of two files
@@ -143,10 +143,22 @@ def log_line(fields: Mapping[str, Any]) -> LogLine:
 
 
 def cloud_filter(
-    job_id: str, *, execution_key: str | None = None, since: datetime | None = None, until: datetime | None = None
+    job_id: str,
+    *,
+    prefix: str = DEFAULT_PREFIX,
+    execution_key: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> str:
-    """Return the filter of Cloud Logging for the lines about a job, or about one occurrence."""
-    parts = ['resource.type="cloud_run_revision"', f"jsonPayload.job_id={json.dumps(job_id)}"]
+    """Return the filter of Cloud Logging for the lines about a job, or about one occurrence.
+
+    Another deployment of the project may have a job of this id, so the functions have the `prefix` of this one.
+    """
+    parts = [
+        'resource.type="cloud_run_revision"',
+        f'resource.labels.service_name=~"^{prefix}"',
+        f"jsonPayload.job_id={json.dumps(job_id)}",
+    ]
     if execution_key is not None:
         parts.append(f"jsonPayload.execution_key={json.dumps(execution_key)}")
     if since is not None:
@@ -160,12 +172,14 @@ def cloud_url(
     project: str,
     job_id: str,
     *,
+    prefix: str = DEFAULT_PREFIX,
     execution_key: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> str:
     """Return the page of Cloud Logging with these lines; times in the filter take the place of its own range."""
-    query = cloud_filter(job_id, execution_key=execution_key, since=since, until=until).replace(" AND ", "\n")
+    lines = cloud_filter(job_id, prefix=prefix, execution_key=execution_key, since=since, until=until)
+    query = lines.replace(" AND ", "\n")
     return (
         f"https://console.cloud.google.com/logs/query;query={quote(query, safe='')}?project={quote(project, safe='')}"
     )

@@ -145,7 +145,8 @@ def test_the_lines_in_cloud_logging(now: datetime) -> None:
     ]
     (command,) = gcloud.commands
     assert command[2] == (
-        'resource.type="cloud_run_revision" AND jsonPayload.job_id="report" AND timestamp>="2026-11-21T08:00:00Z"'
+        'resource.type="cloud_run_revision" AND resource.labels.service_name=~"^watchkeeper-" AND '
+        'jsonPayload.job_id="report" AND timestamp>="2026-11-21T08:00:00Z"'
     )
     assert {"--order=desc", "--limit=7", "--format=json", "--project=acme"} <= set(command)
 
@@ -176,6 +177,7 @@ def test_the_page_of_a_run_in_cloud_logging(now: datetime) -> None:
     assert (url.netloc, url.query) == ("console.cloud.google.com", "project=acme")
     assert unquote(url.path).removeprefix("/logs/query;query=").split("\n") == [
         'resource.type="cloud_run_revision"',
+        'resource.labels.service_name=~"^watchkeeper-"',
         'jsonPayload.job_id="it\'s@home"',
         'jsonPayload.execution_key="it\'s@home@x"',
         'timestamp>="2026-11-21T09:00:00Z"',
@@ -229,6 +231,16 @@ def test_the_address_of_the_lines_is_printed(run: Callable[..., Result]) -> None
     """To open in a browser; nobody asks gcloud."""
     assert run("report", "--project", "acme", "--url").stdout == f"{cloud_url('acme', 'report')}\n"
     assert run("report", "--url").exit_code == 2
+
+
+def test_the_lines_are_those_of_this_environment(tmp_path: Path, now: datetime) -> None:
+    """Another one in the project may have a job of the same id."""
+    session = Session(env={"DEPLOYMENT_PREFIX": "staging-"}, clock=lambda: now, user="ada")
+
+    result = CliRunner().invoke(watchkeeper, ["jobs", "logs", "report", "--project", "acme", "--url"], obj=session)
+
+    assert result.stdout == f"{cloud_url('acme', 'report', prefix='staging-')}\n"
+    assert 'service_name=~"^staging-"' in unquote(result.stdout)
 
 
 def test_a_missing_gcloud_is_named(run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,7 @@ def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None
         is_read_only=True,
         is_billed=True,
         project=settings.project or "",
+        prefix=settings.prefix,
     )
     next(iter(jobs.list(page_size=1)), None)  # fails here, not on the page, if credentials are missing
     token = secrets.token_urlsafe(16)

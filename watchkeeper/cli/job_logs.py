@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from shared.errors import WatchkeeperError
+from shared.settings import DEFAULT_PREFIX
 from watchkeeper.cli.completion import complete_ids
 from watchkeeper.cli.display import to_json
 from watchkeeper.deploy.gcloud import Gcloud, execute
@@ -56,11 +57,12 @@ def show_logs(
     if url and not project:
         raise click.UsageError("--url needs --project.")
     if url and project:
-        click.echo(cloud_url(project, job_id, since=start))
+        click.echo(cloud_url(project, job_id, prefix=session.settings.prefix, since=start))
         return
     if project:
         gcloud = Gcloud(project, execute=execute, is_dry_run=False)
-        lines = cloud_lines(gcloud, job_id, since=start or session.clock() - DAY, limit=limit)
+        prefix = session.settings.prefix
+        lines = cloud_lines(gcloud, job_id, since=start or session.clock() - DAY, limit=limit, prefix=prefix)
     else:
         lines = lines_of(_local(session), job_id, since=start)[-limit:]
     zone = session.settings.timezone
@@ -73,7 +75,8 @@ def show_logs(
     try:
         if project:
             latest = lines[-1].time if lines else session.clock()
-            _print(new_cloud_lines(gcloud, job_id, lines, latest, _waits(CLOUD_PAUSE)), zone, as_json=as_json)
+            following = new_cloud_lines(gcloud, job_id, lines, latest, _waits(CLOUD_PAUSE), prefix=prefix)
+            _print(following, zone, as_json=as_json)
         else:
             _print(follow(_local(session), job_id, _waits(LOCAL_PAUSE)), zone, as_json=as_json)
     except KeyboardInterrupt:
@@ -112,9 +115,12 @@ def _print(lines: Iterable[LogLine], zone: str, *, as_json: bool) -> None:
 # -- Cloud Logging -----------------------------------------------------------------------------------------------------
 
 
-def cloud_lines(gcloud: Gcloud, job_id: str, *, since: datetime, limit: int) -> list[LogLine]:
+def cloud_lines(
+    gcloud: Gcloud, job_id: str, *, since: datetime, limit: int, prefix: str = DEFAULT_PREFIX
+) -> list[LogLine]:
     """Return the last lines about a job since a time, oldest first. Raises WatchkeeperError."""
-    question = ("logging", "read", cloud_filter(job_id, since=since), "--order=desc", f"--limit={limit}")
+    lines = cloud_filter(job_id, prefix=prefix, since=since)
+    question = ("logging", "read", lines, "--order=desc", f"--limit={limit}")
     try:
         ended = gcloud.ask(*question, "--format=json")
     except FileNotFoundError:
@@ -127,12 +133,18 @@ def cloud_lines(gcloud: Gcloud, job_id: str, *, since: datetime, limit: int) -> 
 
 
 def new_cloud_lines(
-    gcloud: Gcloud, job_id: str, known: list[LogLine], latest: datetime, wait: Callable[[], bool]
+    gcloud: Gcloud,
+    job_id: str,
+    known: list[LogLine],
+    latest: datetime,
+    wait: Callable[[], bool],
+    *,
+    prefix: str = DEFAULT_PREFIX,
 ) -> Iterator[LogLine]:
     """Yield lines that are new since `known`, look after look; some come late, and out of order."""
     seen = {str(line.fields["insertId"]) for line in known}
     while not wait():
-        for line in cloud_lines(gcloud, job_id, since=latest - LATE, limit=1000):
+        for line in cloud_lines(gcloud, job_id, since=latest - LATE, limit=1000, prefix=prefix):
             if line.fields["insertId"] not in seen:
                 seen.add(str(line.fields["insertId"]))
                 latest = max(latest, line.time)

@@ -213,7 +213,8 @@ class _Console:
         if begin is None or end is None:
             return ""
         if self._system.project:
-            return cloud_url(self._system.project, entry.job_id, since=begin - ASIDE, until=end + ASIDE)
+            project, prefix = self._system.project, self._system.prefix
+            return cloud_url(project, entry.job_id, prefix=prefix, since=begin - ASIDE, until=end + ASIDE)
         query = urlencode({"since": iso(begin - ASIDE), "until": iso(end + ASIDE)})
         return f"/api/jobs/{quote(entry.job_id)}/log?{query}" if self._system.log_file else ""
 

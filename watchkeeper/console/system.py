@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.handlers import Handlers
 from shared.jobs import Jobs
+from shared.settings import DEFAULT_PREFIX
 from watchkeeper.deploy.functions_table import SchedulerJob
 from watchkeeper.fakes.services import Service
 
@@ -39,7 +40,7 @@ class System:
     and `headers` authenticate a call; both are empty if the functions are elsewhere. `schedules` are by function name
     too. `last_call` returns the last response of a scheduled function, or None; `call` calls it, after any other call
     has finished, and returns the response. `is_billed` means that each refresh costs money.
-    What jobs log is in `log_file`, or in Cloud Logging of `project`.
+    What jobs log is in `log_file`, or in Cloud Logging of `project`, by functions with this `prefix`.
     """
 
     jobs: Jobs
@@ -57,3 +58,4 @@ class System:
     is_billed: bool = False
     log_file: Path | None = None
     project: str = ""
+    prefix: str = DEFAULT_PREFIX
