@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.errors import StoreUnavailable, WatchkeeperError
-from shared.handlers import Context, Payload, Snooze, handler
+from shared.handlers import Context, Payload, Snooze
 from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.times import iso
@@ -290,7 +290,6 @@ def recorded_time(payload: Payload, name: str) -> datetime | None:
 # -- alarm -------------------------------------------------------------------------------------------------------------
 
 
-@handler(CHECK)
 def check(payload: Payload, context: Context) -> None:
     """Raise the alarm for a subscription that nobody has renewed, and look again in an hour.
 

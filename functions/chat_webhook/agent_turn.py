@@ -15,7 +15,7 @@ from shared.handlers.asking import Action, ActionKind, routed, told
 from shared.handlers.asking import clicked as what_was_clicked
 from shared.jobs import AlreadyScheduled
 from shared.model.times import iso
-from shared.web.chat_size import in_parts
+from shared.web.chat_rules import in_parts
 
 
 def command(conversation: Conversation, given: Mapping[str, str]) -> Reply | None:

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from chat_event import Dialog, Event, Kind
-from shared.web.chat_size import fitted
+from shared.web.chat_rules import fitted
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from shared.errors import InvalidSettings
 from shared.handlers.asking import Action as Action
 from shared.handlers.proposal import Proposal as Proposal  # an agent finds all that it needs here
 from shared.handlers.space_jobs import SpaceJobs
-from shared.web.chat_size import encoded
+from shared.web.chat_rules import encoded
 
 log = logging.getLogger("watchkeeper.chat")
 

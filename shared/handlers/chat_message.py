@@ -23,12 +23,12 @@ from shared.handlers.agent_tools import with_jobs
 from shared.handlers.asking import heard, routed
 from shared.handlers.http_request import parse_retry_after
 from shared.handlers.proposal import proposed_message
-from shared.handlers.registry import LONGEST_IN_QUEUE, Cancel, Context, InvalidPayload, Payload, Snooze, handler
+from shared.handlers.registry import LONGEST_IN_QUEUE, Cancel, Context, InvalidPayload, Payload, Snooze
 from shared.handlers.space_jobs import AllJobs
 from shared.model.recurrence import InvalidSchedule, load_timezone
 from shared.model.wording import person
 from shared.settings import ANY_FUNCTION, Environment, http_url
-from shared.web.chat_size import encoded, in_parts
+from shared.web.chat_rules import encoded, in_parts, is_thread_of
 from shared.web.google_credentials import NoToken, access_token
 from shared.web.outbound import Response, any_address, exchange, read_target
 
@@ -50,11 +50,6 @@ class NotPosted(Exception):
 
 class AgentFailed(Exception):
     """The agent raised an error. Its text may quote what a person wrote, and is never shown."""
-
-
-def is_thread_of(space: str, thread: object) -> bool:
-    """Return whether this is the name of a thread in this space."""
-    return isinstance(thread, str) and bool(re.fullmatch(rf"{re.escape(space)}/threads/[A-Za-z0-9_.-]+", thread))
 
 
 def check_message(payload: Payload) -> None:
@@ -122,28 +117,16 @@ def _is_said(text: object) -> bool:
     return isinstance(text, str) and bool(text.strip())
 
 
-def _space(payload: Payload) -> str:
-    return str(payload["space"])
-
-
-def _agent_limit(payload: Payload) -> timedelta:
+def limit_of(payload: Payload) -> timedelta:
+    """Return how long the agent may take."""
     return timedelta(seconds=payload.get("timeout_seconds", MAX_AGENT_SECONDS))
 
 
-@handler("chat_message", timeout=timedelta(seconds=30), check=check_message, concurrency_key=_space)
 def chat_message(payload: Payload, context: Context) -> None:
     """Post the text and the cards of the payload."""
     post({name: payload[name] for name in ("text", "cardsV2") if payload.get(name) is not None}, payload, context)
 
 
-@handler(
-    "agent",
-    timeout=LONGEST_IN_QUEUE,
-    timeout_of=_agent_limit,
-    check=check_question,
-    queue="agents",
-    concurrency_key=_space,
-)
 def agent(payload: Payload, context: Context) -> object:
     """Ask the user's agent, post its answer if it has one, and return the text of that, or the message without one.
 

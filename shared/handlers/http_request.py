@@ -19,8 +19,9 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
+from shared.handlers.built_in import HTTP_REQUEST_LIMIT
 from shared.handlers.reachable import Reach
-from shared.handlers.registry import Cancel, Context, InvalidPayload, Payload, Snooze, handler
+from shared.handlers.registry import Cancel, Context, InvalidPayload, Payload, Snooze
 from shared.web.google_credentials import NoToken, access_token, identity_token
 from shared.web.outbound import InvalidUrl, Response, Target, exchange, read_target
 
@@ -29,7 +30,7 @@ logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 DEFAULT_SECONDS = 30
-LONGEST_SECONDS = 120
+LONGEST_SECONDS = int(HTTP_REQUEST_LIMIT.total_seconds())
 LONGEST_WAIT = timedelta(days=1)
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -146,12 +147,11 @@ def _is_header(name: Any, value: Any) -> bool:
     )
 
 
-@handler(
-    "http_request",
-    timeout=timedelta(seconds=LONGEST_SECONDS),
-    timeout_of=lambda payload: timedelta(seconds=parse_request(payload).timeout_seconds),
-    check=parse_request,
-)
+def limit_of(payload: Payload) -> timedelta:
+    """Return the time limit of a request. Raises InvalidPayload."""
+    return timedelta(seconds=parse_request(payload).timeout_seconds)
+
+
 def http_request(payload: Payload, context: Context) -> None:
     """Call the URL of the payload, with the execution key as `Idempotency-Key`.
 

@@ -34,7 +34,7 @@ from shared.settings import QUEUE
 
 log = logging.getLogger("watchkeeper.handlers")
 
-BUILT_IN = ("shared.handlers.http_request", "shared.subscriptions", "shared.handlers.chat_message")
+BUILT_IN = "shared.handlers.built_in"
 AGENT_MODULE = "agent.handlers"
 DEFAULT_TIMEOUT = timedelta(seconds=30)
 LONGEST_IN_QUEUE = timedelta(minutes=29)  # Cloud Tasks waits for 30
@@ -205,8 +205,7 @@ def load_handlers(modules: Collection[str]) -> Handlers:
 
     Raises InvalidSettings, which names the module and the error of its import.
     """
-    for module in BUILT_IN:
-        importlib.import_module(module)
+    importlib.import_module(BUILT_IN)
     named = set(modules)
     for module in dict.fromkeys([AGENT_MODULE, *modules]):
         try:

@@ -7,7 +7,7 @@ where that version still stands.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -20,7 +20,6 @@ from shared.model.times import iso
 from shared.model.value import Status
 
 
-@dataclass(frozen=True, kw_only=True)
 class Job(JobLife):
     """One scheduled job; see `JobValue` for its fields."""
 

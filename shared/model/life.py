@@ -6,7 +6,7 @@ own.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -29,7 +29,6 @@ class NotPossible(InvalidInput):
     """The job's present state does not allow the command; the message says why and what to do instead."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class JobLife(JobValue):
     """A job that a holder can take."""
 

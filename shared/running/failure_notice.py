@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from shared.handlers.chat_message import is_thread_of
 from shared.model.history import Run, RunOutcome
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.model.value import MAX_RECENT_RUNS, Status
 from shared.model.wording import for_space, where_to_look, why
+from shared.web.chat_rules import is_thread_of
 
 SUFFIX = ":failed"
 LONGEST_ID = 200  # see `shared.model.job.ID`

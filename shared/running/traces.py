@@ -9,7 +9,9 @@ from shared.settings import PROJECT_FOLDER
 
 LAST_FRAMES = 3
 MAX_TRACE_CHARACTERS = 600
-RUNNER = (str(PROJECT_FOLDER / "shared/running"), str(PROJECT_FOLDER / "shared/handlers/registry.py"))
+RUNNER = tuple(
+    str(PROJECT_FOLDER / "shared" / part) for part in ("running", "handlers/registry.py", "handlers/built_in.py")
+)
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 Place = tuple[str, int, str]  # a file, a line and a function

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.errors import InvalidSettings
 from shared.handlers.agent import AgentContext, as_message, load_agent
-from shared.web.chat_size import (
+from shared.web.chat_rules import (
     CARDS_ARE_LEFT_OUT,
     MAX_BYTES,
     MOST_PARTS,

@@ -33,7 +33,7 @@ from shared.handlers.proposal import unpacked
 from shared.jobs import open_jobs
 from shared.settings import PROJECT_FOLDER
 from shared.web import google_credentials
-from shared.web.chat_size import MAX_BYTES
+from shared.web.chat_rules import MAX_BYTES
 from shared.web.google_credentials import access_token
 from tests.chatting import buttons_of
 from tests.servers import Answer, HttpServer, drip, head, raw, redirect, reply
@@ -770,9 +770,11 @@ def test_only_the_renewal_of_gmail_watches_ships_google_s_large_client() -> None
 
 
 def test_nothing_is_imported_before_it_is_needed() -> None:
-    """A function that has these handlers and posts nothing does not pay for Google's libraries."""
-    sdks = {"google.auth", "googleapiclient", "httplib2", "urllib3"}
-    code = f"import sys, shared.running.tick; print(*{sdks} & {{*sys.modules}})"
+    """A function knows the handlers, and imports their code and Google's libraries with a job that needs them."""
+    late = {"google.auth", "googleapiclient", "httplib2", "urllib3", "shared.subscriptions"}
+    late |= {f"shared.handlers.{name}" for name in ("http_request", "chat_message", "agent")}
+    load = "import sys, shared.running.tick; from shared.handlers import load_handlers; load_handlers([])"
+    code = f"{load}; print(*{late} & {{*sys.modules}})"
 
     printed = run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
 

@@ -6,7 +6,7 @@ import pytest
 
 from chat_event import Event, parse_event
 from chat_reply import rendered, says, shows
-from shared.web.chat_size import encoded
+from shared.web.chat_rules import encoded
 from tests.chatting import LARGEST_MESSAGE, AddOn, Classic, checked, from_person
 
 App = type[Classic] | type[AddOn]

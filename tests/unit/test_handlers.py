@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import FrozenInstanceError, replace
 from datetime import datetime, timedelta
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,17 @@ def test_a_handler_has_a_limit_when_none_is_given() -> None:
 def test_the_handlers_that_come_with_it_are_always_there() -> None:
     """`http_request` and `log` need no setting."""
     assert load_handlers(()).keys() >= {"http_request", "log"}
+
+
+def test_the_code_of_a_built_in_handler_is_where_it_is_looked_for() -> None:
+    """It is imported by name with the first job, so no type checker sees a name that is wrong."""
+    for known in load_handlers(()).values():
+        named = [function for function in (known.run, known.check, known.timeout_of) if function is not None]
+
+        for function in named:
+            assert function.__name__ == "<lambda>" or hasattr(
+                import_module(function.__module__), function.__qualname__
+            ), known.job_type
 
 
 def test_what_is_loaded_cannot_be_changed() -> None:

@@ -1,9 +1,10 @@
-"""How long a message in Chat may be, and how a longer one is cut or parted.
+"""What Google Chat takes: the names of threads, and how long a message may be; a longer one is cut or parted.
 
 https://developers.google.com/workspace/chat/create-messages
 """
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +14,11 @@ TEXT_IS_CUT = " ... (cut: the answer was longer than Chat takes)"
 PART_BYTES = MAX_BYTES - 500  # leaves room for the name of a thread
 MOST_PARTS = 10  # of one text
 CARDS_ARE_LEFT_OUT = "(The cards are left out: they were longer than Chat takes.)"
+
+
+def is_thread_of(space: str, thread: object) -> bool:
+    """Return whether this is the name of a thread in this space."""
+    return isinstance(thread, str) and bool(re.fullmatch(rf"{re.escape(space)}/threads/[A-Za-z0-9_.-]+", thread))
 
 
 def encoded(message: object) -> bytes:
