@@ -11,15 +11,14 @@ that this is won; see docs/decisions/2026-11-28-history.md for why that leaves o
 import json
 import logging
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from google.api_core import exceptions, retry
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
-from google.cloud.firestore_v1.bulk_batch import BulkWriteBatch
 
 from shared.errors import StoreUnavailable
 from shared.model.entries import KEPT, Entry, entries, ids_of, time_of
@@ -32,6 +31,7 @@ from shared.store.documents import (
     from_document,
     to_document,
 )
+from shared.store.messages import creation, deletion, fields_of, request_of, setting, update, version_of
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Unknown, Won
 
 CALL_SECONDS = 10.0
@@ -47,21 +47,16 @@ T = TypeVar("T")
 
 log = logging.getLogger("watchkeeper.store")
 
-# A query that is cut in mid-stream asks its retry object whether to go on, and stumbles over None.
-NO_RETRY = retry.Retry(predicate=lambda exc: False)
-
 
 class Write(NamedTuple):
-    """A change, the fields that it writes, and what it adds to the history."""
+    """A change, what it adds to the history, and the messages to send: of the job, and of the entry of its run.
+
+    That entry is created with the end of the run, before it is known that this is won.
+    """
 
     change: Change
-    fields: dict[str, Any]
     entries: Sequence[Entry]
-
-    @property
-    def entry(self) -> Entry | None:
-        """Return the entry of the run that it ends: created with it, before it is known to be won."""
-        return next((entry for entry in self.entries if entry.is_of_a_run), None)
+    messages: list[Any]
 
 
 class Answer(NamedTuple):
@@ -77,6 +72,7 @@ class FirestoreStore:
     def __init__(self, client: firestore.Client, collection: str, *, kept: timedelta = KEPT) -> None:
         self._client = client
         self._jobs = client.collection(collection)
+        self._name = f"{client._database_string}/documents/{collection}"
         self._history = client.collection(f"{collection}_runs")
         self._kept = kept
         self._owed: dict[str, Entry] = {}  # of won changes, and not written yet
@@ -86,8 +82,11 @@ class FirestoreStore:
         references = [self._jobs.document(job_id) for job_id in job_ids if _can_exist(job_id)]
         if not references:
             return {}
-        snapshots = _read(lambda: list(self._client.get_all(references, retry=None, timeout=CALL_SECONDS)))
-        return {snapshot.id: _job(snapshot) for snapshot in snapshots if snapshot.exists}
+        request, _, how = self._client._prep_get_all(references, retry=None, timeout=CALL_SECONDS)
+        found = self._documents_in(
+            "found", lambda: self._api.batch_get_documents(request, metadata=self._client._rpc_metadata, **how)
+        )
+        return {job.id: job for job in map(self._job, found)}
 
     def due(self, now: datetime, limit: int = PAGE) -> list[Job | Unreadable]:
         query = self._jobs.where(filter=FieldFilter("ready_at", "<=", now)).order_by("ready_at").limit(limit)
@@ -111,8 +110,13 @@ class FirestoreStore:
         return self._query(query)
 
     def swap(self, changes: Sequence[Change]) -> list[Outcome]:
-        writes = [Write(change, _fields(*change), self._entries(change)) for change in changes]
+        writes: list[Write] = []
         answers: dict[str, Answer] = {}
+        for change in changes:
+            try:
+                writes.append(self._write_of(change))
+            except (ValueError, TypeError) as exc:  # it holds what no message can
+                answers[change.job_id] = Answer(Refused(_reason(exc)))
         for batch in _batches(writes):
             answers |= self._write(batch)
         outcomes = {job_id: answer.outcome for job_id, answer in answers.items()}
@@ -139,8 +143,7 @@ class FirestoreStore:
             query = begin.start_at({"__name__": self._history.document(first)})
             if after:
                 query = begin.start_after({"__name__": self._history.document(after)})
-        found = _read(lambda: query.limit(limit).get(retry=NO_RETRY, timeout=CALL_SECONDS))
-        read = (entry_from_document(snapshot.id, snapshot.to_dict() or {}) for snapshot in found)
+        read = (entry_from_document(*self._named(found)) for found in self._found(query.limit(limit)))
         return [entry for entry in read if entry is not None]
 
     def _latest(self, since: datetime | None, after: str) -> Any:
@@ -158,7 +161,35 @@ class FirestoreStore:
         return datetime.fromtimestamp(snapshot.read_time.timestamp(), UTC)
 
     def _query(self, query: Any) -> list[Job | Unreadable]:
-        return [_job(snapshot) for snapshot in _read(lambda: query.get(retry=NO_RETRY, timeout=CALL_SECONDS))]
+        return [self._job(found) for found in self._found(query)]
+
+    # The client has no public way to what it receives and sends, only to what it makes of that.
+
+    @property
+    def _api(self) -> Any:
+        return self._client._firestore_api
+
+    def _found(self, query: Any) -> list[Any]:
+        request, _, how = query._prep_stream(retry=None, timeout=CALL_SECONDS)
+        return self._documents_in(
+            "document", lambda: self._api.run_query(request, metadata=self._client._rpc_metadata, **how)
+        )
+
+    def _documents_in(self, field: str, call: Callable[[], Iterable[Any]]) -> list[Any]:
+        """Return the documents that the answers of a call have in that field."""
+        answers = [type(answer).pb(answer) for answer in _read(lambda: list(call()))]
+        return [getattr(answer, field) for answer in answers if answer.HasField(field)]
+
+    def _named(self, document: Any) -> tuple[str, dict[str, Any]]:
+        return document.name.rpartition("/")[2], fields_of(document, self._client)
+
+    def _job(self, document: Any) -> Job | Unreadable:
+        return from_document(*self._named(document), version_of(document.update_time))
+
+    def _send(self, messages: list[Any]) -> Any:
+        request = request_of(self._client._database_string, messages)
+        answer = self._api.batch_write(request, retry=None, timeout=CALL_SECONDS, metadata=self._client._rpc_metadata)
+        return type(answer).pb(answer)
 
     def _entries(self, change: Change) -> list[Entry]:
         before, after = change
@@ -168,9 +199,9 @@ class FirestoreStore:
 
     def _write(self, writes: Sequence[Write]) -> dict[str, Answer]:
         try:
-            response = self._batch(writes).commit(retry=None, timeout=CALL_SECONDS)
-        except (exceptions.InvalidArgument, ValueError, TypeError) as exc:
-            # One value that cannot be stored fails the whole call, here or there: halve until the culprit stands alone.
+            response = self._send([message for write in writes for message in write.messages])
+        except exceptions.InvalidArgument as exc:
+            # One value that cannot be stored fails the whole call: halve until the culprit stands alone.
             if len(writes) == 1:
                 return {writes[0].change.job_id: Answer(Refused(_reason(exc)))}
             middle = len(writes) // 2
@@ -180,28 +211,22 @@ class FirestoreStore:
         answers = zip(response.status, response.write_results, strict=True)
         return {write.change.job_id: _answer(write, answers) for write in writes}
 
-    def _batch(self, writes: Sequence[Write]) -> BulkWriteBatch:
-        batch = BulkWriteBatch(client=self._client)
-        for write in writes:
-            self._add(batch, *write.change, write.fields)
-            if write.entry is not None:
-                batch.create(self._history.document(write.entry.id), entry_to_document(write.entry))
-        return batch
+    def _write_of(self, change: Change) -> Write:
+        """Return the write of a change. Raises ValueError or TypeError for what no message can hold."""
+        added = self._entries(change)
+        of_runs = [entry for entry in added if entry.is_of_a_run][:1]
+        created = [creation(f"{self._name}_runs/{entry.id}", entry_to_document(entry)) for entry in of_runs]
+        return Write(change, added, [self._message(*change), *created])
 
-    def _add(
-        self, batch: BulkWriteBatch, before: Job | Unreadable | None, after: Job | Unreadable | None, fields: Any
-    ) -> None:
-        reference = self._jobs.document(Change(before, after).job_id)
+    def _message(self, before: Job | Unreadable | None, after: Job | Unreadable | None) -> Any:
+        name = f"{self._name}/{Change(before, after).job_id}"
         if before is None:
-            batch.create(reference, fields)
-            return
+            return creation(name, _written(to_document(cast("Job", after))))
         if before.version is None:  # it would be a write without any condition
             raise ValueError(f"job {before.id} was not read from the store")
-        still_there = self._client.write_option(last_update_time=before.version)
         if after is None:
-            batch.delete(reference, option=still_there)
-        else:
-            batch.update(reference, fields, option=still_there)
+            return deletion(name, before.version)
+        return update(name, _written(changed_fields(before, after)), before.version)
 
     def _enter(self) -> None:
         """Write the entries of won changes that are not known to stand: over whatever stands there.
@@ -210,11 +235,10 @@ class FirestoreStore:
         whose entry exists: our own, unheard, or that of one who held the job before, and whose own end was lost.
         """
         owed = list(self._owed.values())[:MAX_WRITES]
-        batch = BulkWriteBatch(client=self._client)
-        for entry in owed:
-            batch.set(self._history.document(entry.id), entry_to_document(entry))
         try:
-            response = batch.commit(retry=None, timeout=CALL_SECONDS)
+            response = self._send(
+                [setting(f"{self._name}_runs/{entry.id}", entry_to_document(entry)) for entry in owed]
+            )
             written = [entry for entry, status in zip(owed, response.status, strict=True) if status.code == 0]
         except (exceptions.GoogleAPIError, ValueError, TypeError) as exc:
             log.warning("Entries of the history could not be written yet: %s", _reason(exc))
@@ -235,12 +259,12 @@ class FirestoreStore:
 
 def _answer(write: Write, answers: Iterator[tuple[Any, Any]]) -> Answer:
     outcome = _outcome(write.change, *next(answers))
-    return Answer(outcome, write.entry is not None and next(answers)[0].code == 0)
+    return Answer(outcome, len(write.messages) > 1 and next(answers)[0].code == 0)
 
 
 def _outcome(change: Change, status: Any, result: Any) -> Outcome:
     if status.code == 0:
-        return Won(change.after and replace(change.after, version=result.update_time))
+        return Won(change.after and replace(change.after, version=version_of(result.update_time)))
     if status.code in LOST_CODES:
         return Lost()
     return Unknown(f"Firestore answered {status.code} {status.message}")
@@ -259,15 +283,8 @@ def _recognised(change: Change, found: Job | Unreadable | None, unheard: Outcome
     return Won(replace(change.after, version=found.version)) if same else Lost()
 
 
-def _fields(before: Job | Unreadable | None, after: Job | Unreadable | None) -> dict[str, Any]:
-    """Return the document to create, or the changed fields of an update."""
-    if after is None:
-        return {}
-    if before is None:
-        fields = to_document(after)
-    else:
-        changed = changed_fields(before, after)
-        fields = {name: firestore.DELETE_FIELD if value is None else value for name, value in changed.items()}
+def _written(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields as they are stored."""
     if isinstance(fields.get("payload"), Mapping):
         # As text a payload may hold what a Firestore map may not: nested lists, any key, any depth.
         fields["payload"] = json.dumps(fields["payload"], ensure_ascii=False)
@@ -279,8 +296,7 @@ def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
     batch: list[Write] = []
     count = size = 0
     for write in writes:
-        # The text of the fields is longer than their encoding, so this errs on the safe side.
-        number, weight = 1 + bool(write.entry), len(f"{write.fields}{write.entry or ''}".encode())
+        number, weight = len(write.messages), sum(message.ByteSize() for message in write.messages)
         if batch and (count + number > MAX_WRITES or size + weight > MAX_BYTES):
             yield batch
             batch, count, size = [], 0, 0
@@ -294,10 +310,6 @@ def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
 def _can_exist(job_id: str) -> bool:
     # To the client an id is a path: with a slash it would name another collection.
     return bool(job_id) and "/" not in job_id and job_id not in (".", "..") and not re.fullmatch("__.*__", job_id)
-
-
-def _job(snapshot: Any) -> Job | Unreadable:
-    return from_document(snapshot.id, snapshot.to_dict() or {}, snapshot.update_time)
 
 
 def _read(call: Callable[[], T]) -> T:

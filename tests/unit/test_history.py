@@ -292,19 +292,13 @@ class Scripted(FirestoreStore):
         self.script = list(script)
         self.sizes: list[int] = []
 
-    def _batch(self, writes: Any) -> Any:
-        batch, store = super()._batch(writes), self
-
-        class Batch:
-            def commit(self, **given: Any) -> Any:
-                store.sizes.append(len(batch))
-                step = store.script.pop(0) if store.script else None
-                answer = batch.commit(**given)
-                if step == "applied but cut":
-                    raise exceptions.ServiceUnavailable("cut")  # type: ignore[no-untyped-call]  # the library's own
-                return answer
-
-        return Batch()
+    def _send(self, messages: list[Any]) -> Any:
+        self.sizes.append(len(messages))
+        step = self.script.pop(0) if self.script else None
+        answer = super()._send(messages)
+        if step == "applied but cut":
+            raise exceptions.ServiceUnavailable("cut")  # type: ignore[no-untyped-call]  # the library's own
+        return answer
 
 
 @pytest.mark.emulator
@@ -356,24 +350,18 @@ class InPieces(FirestoreStore):
         self._is_entry_first = is_entry_first
         self._between = between
 
-    def _batch(self, writes: Any) -> Any:
-        store, whole = self, super()._batch(writes)
-
-        class Batch:
-            def commit(self, **given: Any) -> Any:
-                answers = {}
-                for at in (1, 0) if store._is_entry_first else (0, 1):
-                    piece = FirestoreStore._batch(store, [])
-                    piece._write_pbs = [whole._write_pbs[at]]
-                    answers[at] = piece.commit(**given)
-                    store._between()
-                    store._between = lambda: None
-                return SimpleNamespace(
-                    status=[answers[at].status[0] for at in (0, 1)],
-                    write_results=[answers[at].write_results[0] for at in (0, 1)],
-                )
-
-        return Batch()
+    def _send(self, messages: list[Any]) -> Any:
+        if len(messages) == 1:
+            return super()._send(messages)
+        answers = {}
+        for at in (1, 0) if self._is_entry_first else (0, 1):
+            answers[at] = super()._send([messages[at]])
+            self._between()
+            self._between = lambda: None
+        return SimpleNamespace(
+            status=[answers[at].status[0] for at in (0, 1)],
+            write_results=[answers[at].write_results[0] for at in (0, 1)],
+        )
 
 
 @pytest.mark.emulator

@@ -683,9 +683,9 @@ class Counts(FirestoreStore):
         super().__init__(client, collection)
         self.sizes: list[int] = []
 
-    def _batch(self, writes: Any) -> Any:
-        self.sizes.append(len(writes))
-        return super()._batch(writes)
+    def _send(self, messages: list[Any]) -> Any:
+        self.sizes.append(len(messages))
+        return super()._send(messages)
 
 
 @pytest.mark.emulator
@@ -703,12 +703,8 @@ def test_no_call_holds_more_writes_than_firestore_takes(
 class RefusesWrites(FirestoreStore):
     """A store whose reads work and whose writes do not: a missing role, or a quota that is used up."""
 
-    def _batch(self, writes: Any) -> Any:
-        class Batch:
-            def commit(self, **_: Any) -> None:
-                raise exceptions.PermissionDenied("no")  # type: ignore[no-untyped-call]  # the library's own
-
-        return Batch()
+    def _send(self, messages: list[Any]) -> Any:
+        raise exceptions.PermissionDenied("no")  # type: ignore[no-untyped-call]  # the library's own
 
 
 @pytest.mark.emulator

@@ -1,0 +1,87 @@
+"""Firestore's messages: what is written and read without the client is what the client would write and read."""
+
+from datetime import UTC, timedelta
+from typing import Any
+
+import pytest
+from google.cloud.firestore_v1 import GeoPoint, _helpers
+from google.cloud.firestore_v1.types import Document, Value
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from shared.store.messages import EPOCH, Version, creation, deletion, fields_of, put, setting, update
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+    st.binary(max_size=3),
+    st.datetimes(timezones=st.just(UTC)),
+    st.just(GeoPoint(1, 2)),
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=2)
+)
+
+
+@given(value=VALUES)
+@example(value=EPOCH)
+@example(value=EPOCH - timedelta(microseconds=1))
+@example(value={"none": [], "nothing": {}, "__type__": "__vector__", "value": [1.0]})
+def test_a_value_is_what_the_client_makes_of_it(value: Any) -> None:
+    """Both ways, whatever it holds."""
+    message = Value.pb(Value())
+    put(value, message)
+    document = Document(fields={"x": _helpers.encode_value(value)})
+
+    read = fields_of(Document.pb(document), None)
+
+    assert message == _helpers.encode_value(value)._pb
+    assert read == _helpers.decode_dict(document.fields, None)
+
+
+def test_an_exact_time_of_the_client_stays_exact() -> None:
+    """A field that is not ours may hold nanoseconds."""
+    message = Value.pb(Value())
+    message.timestamp_value.nanos = 123_456_789
+    exact, again = _helpers.decode_value(message, None), Value.pb(Value())
+
+    put(exact, again)
+
+    assert again == message
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("\ud800", id="half-a-character"),
+        pytest.param(2**63, id="too-large"),
+        pytest.param(object(), id="no-value"),
+        pytest.param({1: 2}, id="key-that-is-no-text"),
+    ],
+)
+def test_what_no_message_can_hold_is_refused(value: Any) -> None:
+    """By an error that the store takes for a refusal."""
+    with pytest.raises((ValueError, TypeError)):
+        put(value, Value.pb(Value()))
+
+
+def test_writes_have_their_conditions() -> None:
+    """A creation wants nothing there, an update and a deletion the version that was read, a setting whatever."""
+    version = Version(1, 2)
+
+    assert creation("a", {"x": 1}).current_document.exists is False
+    assert creation("a", {"x": 1}).current_document.HasField("exists")
+    for write in (update("a", {}, version), deletion("a", version)):
+        assert (write.current_document.update_time.seconds, write.current_document.update_time.nanos) == version
+    assert not setting("a", {"x": 1}).HasField("current_document")
+
+
+def test_an_update_names_what_it_changes_and_what_it_removes() -> None:
+    """A name with a dot is one field, as it was read, and no path into another."""
+    write = update("a", {"x": 1, "gone": None, "two.parts": "t"}, Version(1, 2))
+
+    assert list(write.update_mask.field_paths) == ["x", "gone", "`two.parts`"]
+    assert set(write.update.fields) == {"x", "two.parts"}
