@@ -40,8 +40,8 @@ run: .venv/made ## Run the whole system on this machine (STORAGE=firestore keeps
 test: .venv/made ## Run the tests, some at a time
 	$(PYTEST) $(ARGS)
 
-test-fast: .venv/made ## Run the unit tests alone, in less than a minute
-	$(PYTEST) tests/unit $(ARGS)
+test-fast: .venv/made ## Run the unit tests that are fast, in less than a minute
+	$(PYTEST) tests/unit -m "not slow and not emulator" $(ARGS)
 
 soak: .venv/made ## Inject faults with fresh seeds (SECONDS=600), or with one that broke a promise (SEED=123)
 	@.venv/bin/python -m tests.faults.soak "$(or $(SECONDS),300)" $(SEED)

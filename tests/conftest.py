@@ -60,8 +60,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     os.environ[SETTINGS_FILE] = os.devnull
     os.environ.setdefault("JAVA_TOOL_OPTIONS", SHORT_LIVED_JAVA)
-    is_worker = hasattr(config, "workerinput")
-    if is_worker or not config.getoption("numprocesses", None) or os.environ.get("FIRESTORE_EMULATOR_HOST"):
+    is_worker, is_left_out = hasattr(config, "workerinput"), "not emulator" in config.getoption("markexpr")
+    is_parallel = config.getoption("numprocesses", None)
+    if is_worker or is_left_out or not is_parallel or os.environ.get("FIRESTORE_EMULATOR_HOST"):
         return
     stack = ExitStack()
     config.add_cleanup(stack.close)

@@ -343,6 +343,7 @@ def test_a_text_without_end_is_cut_after_the_last_part() -> None:
     assert parts[-1].endswith(TEXT_IS_CUT)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.sampled_from(["word", " ", "\n", "\n\n", "   ", "é" * 20_000, "x" * 40_000, "y" * ROOM]), max_size=12),
     st.lists(st.just(A_CARD), max_size=2),

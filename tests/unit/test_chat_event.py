@@ -373,6 +373,7 @@ def broken_events(draw: st.DrawFn) -> Any:
         place = place[name]
 
 
+@pytest.mark.slow
 @given(broken_events())
 def test_a_broken_event_is_read_as_far_as_it_goes(event: Any) -> None:
     """Whatever stands in the place of something else, every field has its type."""

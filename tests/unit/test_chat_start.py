@@ -30,6 +30,7 @@ sys.stderr.write(json.dumps([status, reply, sorted(sys.modules)]))
 """
 
 
+@pytest.mark.slow
 def test_help_is_answered_before_anything_about_jobs_is_imported() -> None:
     """Chat's token is checked and `help` answered without jobs, time zones, Google's libraries or an agent's code."""
     with IdentityProvider() as provider:

@@ -1475,6 +1475,7 @@ def process(folder: Path, *args: str, code: str = "", **options: Any) -> subproc
     )
 
 
+@pytest.mark.slow
 def test_commands_and_code_read_the_same_settings_file(tmp_path: Path) -> None:
     """So what a program schedules is what the command lists, from whichever folder."""
     (tmp_path / "my.env").write_text(f"SCHEDULER_JSON_PATH={tmp_path / 'mine.json'}\n")
@@ -1492,6 +1493,7 @@ def test_commands_and_code_read_the_same_settings_file(tmp_path: Path) -> None:
     assert f"from {tmp_path / 'my.env'}; jobs are kept in {tmp_path / 'mine.json'}" in told
 
 
+@pytest.mark.slow
 def test_a_settings_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
     """One line, no traceback."""
     (tmp_path / ".env").write_bytes(b"\xff\xfe")
@@ -1502,6 +1504,7 @@ def test_a_settings_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_help_needs_no_settings(tmp_path: Path) -> None:
     """It may say what is wrong with them."""
     out, err = process(tmp_path, "jobs", "--help", env={SETTINGS_FILE: str(tmp_path / "nowhere.env")}).communicate()
@@ -1510,6 +1513,7 @@ def test_help_needs_no_settings(tmp_path: Path) -> None:
     assert err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("args", [["--help"], ["cron", "@daily"], ["jobs", "list"]])
 def test_commands_import_no_slow_library(tmp_path: Path, args: Sequence[str]) -> None:
     """Firestore's library, on the JSON store, and that of `watchkeeper mcp`: half a second and two of every start."""
@@ -1520,6 +1524,7 @@ def test_commands_import_no_slow_library(tmp_path: Path, args: Sequence[str]) ->
     assert out.splitlines()[-1] == "set()"
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_no_error(tmp_path: Path) -> None:
     """A command that is interrupted ends with 130 and without a traceback."""
     ready = "import click; opened = click.open_file\n"
@@ -1535,6 +1540,7 @@ def test_ctrl_c_is_no_error(tmp_path: Path) -> None:
     assert err.strip() == ""
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
     """`watchkeeper jobs export | head -1` ends quietly."""
     Terminal(path=tmp_path / "jobs.json", at=now).put(*(job_factory(f"job-{number}") for number in range(2000)))
@@ -1551,6 +1557,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path, job_factory: JobFactor
     assert (first, err) == ("[\n", "")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
     """Output that cannot be written is an error without a traceback."""
     Terminal(path=tmp_path / "jobs.json", at=now).put(job_factory())

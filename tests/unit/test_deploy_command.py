@@ -351,6 +351,7 @@ def test_an_interruption_ends_the_command_that_runs() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
@@ -377,6 +378,7 @@ def test_what_would_not_run_is_not_uploaded(
     assert gcloud.changes == []
 
 
+@pytest.mark.slow
 def test_chat_is_public_for_a_token_that_only_code_can_check(settings: Path) -> None:
     """With CHAT_AUTH=project_number everybody may call it, nobody else is named, and the number is asked for."""
     settings.write_text(f"{SETTINGS}CHAT_AUTH=project_number\n")

@@ -72,6 +72,7 @@ def environments(deployed: tuple[Environments, Resources]) -> Environments:
     return deepcopy(deployed[0])
 
 
+@pytest.mark.slow
 def test_a_second_environment_makes_everything_anew(
     environments: Environments, deployed: tuple[Environments, Resources]
 ) -> None:

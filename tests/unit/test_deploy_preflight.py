@@ -133,6 +133,7 @@ def test_a_database_that_cannot_be_asked_about_yet_is_left_to_its_step(settings:
     assert (gcloud.run(settings, "setup"), gcloud.pauses) == (0, [])
 
 
+@pytest.mark.slow
 def test_a_function_that_cannot_be_imported_changes_nothing(settings: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """`all` stages and imports before it sets anything up."""
     settings.write_text(f"{CHAT_ONLY}JOB_HANDLERS=no.such.module\n")

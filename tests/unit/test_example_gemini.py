@@ -15,6 +15,8 @@ from shared.jobs import Jobs
 from shared.store.json_file import JsonStore
 from tests.servers import ACCESS_TOKEN, Exchange, HttpServer, Received, reply
 
+pytestmark = pytest.mark.slow  # to import the SDK
+
 MODEL = "gemini-3.8-flash"
 PATH = f"/v1beta1/projects/demo/locations/global/publishers/google/models/{MODEL}:generateContent"
 SIGNATURE = "c2lnbmF0dXJl"  # of a thought, in base64: what a model was thinking when it asked for a call

@@ -399,6 +399,7 @@ def test_without_a_history_nothing_is_written_for_it(
     assert firestore_store.history() == []
 
 
+@pytest.mark.slow
 @pytest.mark.emulator
 def test_no_call_holds_more_writes_than_firestore_takes_with_the_history(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime

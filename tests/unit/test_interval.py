@@ -150,6 +150,7 @@ kept = st.builds("{}{}".format, st.integers(1, 40), st.sampled_from("dw"))
 starts = st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
 
 
+@pytest.mark.slow
 @settings(PROPERTY, max_examples=200)
 @given(st.sampled_from(ZONES), starts, elapsed, st.timedeltas(timedelta(), timedelta(days=60 * 365)))
 def test_minutes_and_hours_have_exact_gaps(timezone: str, start: datetime, every: str, away: timedelta) -> None:
@@ -173,6 +174,7 @@ def near_starts(draw: st.DrawFn) -> tuple[str, datetime, datetime]:
     return timezone, moment, moment.replace(second=0, microsecond=0) - days * DAY + minutes * MINUTE
 
 
+@pytest.mark.slow
 @settings(PROPERTY, max_examples=150)
 @given(near_starts(), st.integers(1, 5))
 def test_days_are_those_of_a_walk_over_every_minute(near: tuple[str, datetime, datetime], days: int) -> None:
@@ -194,6 +196,7 @@ def test_days_are_those_of_a_walk_over_every_minute(near: tuple[str, datetime, d
     assert [each for each in later if each <= last] == [each for each in known if each > lowest]
 
 
+@pytest.mark.slow
 @settings(PROPERTY, max_examples=300)
 @given(near_starts(), elapsed | kept)
 def test_after_and_last_until_undo_each_other(near: tuple[str, datetime, datetime], every: str) -> None:

@@ -25,6 +25,8 @@ from watchkeeper.session import Session
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
+pytestmark = pytest.mark.slow  # to import the SDK
+
 CHANGING = {"schedule_job", "edit_job", "pause_job", "resume_job", "run_job", "cancel_job"}
 
 

@@ -163,6 +163,7 @@ def odd_ones() -> Iterator[tuple[Place, Any, Document]]:
                 yield place, value, replaced(document, place, value)
 
 
+@pytest.mark.slow
 def test_any_document_is_a_job_or_unreadable() -> None:
     """Reading never raises; what is unreadable names the field, and can be set aside."""
     read = 0
@@ -176,6 +177,7 @@ def test_any_document_is_a_job_or_unreadable() -> None:
     assert read > 300
 
 
+@pytest.mark.slow
 def test_what_can_be_read_obeys_every_command_or_refuses_it() -> None:
     """A job that passes the reader breaks no transition: each returns a job, or says why not."""
     retention = timedelta(days=1)
@@ -247,6 +249,7 @@ NO_RUN = {**good_documents()[0], "recent_runs": [{"schedule_at": None, "outcome"
 NO_OUTCOME = {**good_documents()[0], "recent_runs": [{"schedule_at": NOW, "outcome": None}]}
 
 
+@pytest.mark.slow
 @settings(FUZZ, max_examples=100)
 @example(documents=[NO_RUN, NO_OUTCOME])
 @given(documents=st.lists(odd_documents(), min_size=1, max_size=3))
@@ -274,6 +277,7 @@ FIRESTORE_SCALARS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.emulator
 @settings(FUZZ, max_examples=25)
 @given(
@@ -294,6 +298,7 @@ def test_ticks_over_odd_documents_in_firestore(documents: list[Document], firest
 # -- what people call --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(FUZZ, max_examples=60)
 @example(document=NO_RUN)
 @given(document=odd_documents())

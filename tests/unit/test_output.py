@@ -79,6 +79,7 @@ def test_what_is_long_is_cut_to_the_limit(character: str) -> None:
     assert (output_of([character * 10**5]) or "").endswith(CUT)
 
 
+@pytest.mark.slow
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner)) | st.binary())
 def test_whatever_is_returned_is_kept_within_the_limit(returned: object) -> None:
     """It is always text that can be stored."""

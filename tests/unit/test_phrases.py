@@ -642,6 +642,7 @@ VOCABULARY = [
 ]
 
 
+@pytest.mark.slow
 @settings(deadline=timedelta(seconds=10), max_examples=300)
 @given(text=st.text() | st.builds("{}{}".format, st.sampled_from(["remind me ", "cron ", "every "]), st.text()))
 def test_no_text_does_harm(text: str) -> None:
@@ -649,6 +650,7 @@ def test_no_text_does_harm(text: str) -> None:
     check(text)
 
 
+@pytest.mark.slow
 @settings(deadline=timedelta(seconds=10), max_examples=600)
 @given(typed=st.lists(st.sampled_from(VOCABULARY), max_size=12), space=st.sampled_from([" ", "  ", "\n", ""]))
 @example(typed=["every", "a..b", "post", '"x"'], space=" ")
@@ -657,6 +659,7 @@ def test_no_order_of_known_words_does_harm(typed: list[str], space: str) -> None
     check(space.join(typed))
 
 
+@pytest.mark.slow
 @settings(deadline=timedelta(seconds=10), max_examples=400)
 @given(
     typed=st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=6),

@@ -537,6 +537,7 @@ def preceding(recurrence: Rhythm, moment: datetime, count: int) -> list[datetime
     return found
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=120)
 @given(st.sampled_from(ZONES).flatmap(lambda zone: st.tuples(st.just(zone), moments(zone))), near_schedules)
 def test_occurrences_are_those_of_a_walk_over_every_minute(place: tuple[str, datetime], schedule: Schedule) -> None:
@@ -555,6 +556,7 @@ def test_occurrences_are_those_of_a_walk_over_every_minute(place: tuple[str, dat
     assert [occurrence for occurrence in earlier if occurrence > first] == known[:now][::-1][:40]
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=120)
 @given(st.sampled_from(ZONES).flatmap(lambda zone: st.tuples(st.just(zone), moments(zone))), schedules)
 def test_after_and_last_until_undo_each_other(place: tuple[str, datetime], schedule: Schedule) -> None:
@@ -570,6 +572,7 @@ def test_after_and_last_until_undo_each_other(place: tuple[str, datetime], sched
     assert recurrence.last_until(after - MICROSECOND) == before
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=80)
 @given(schedules, st.datetimes(datetime(2015, 1, 1), datetime(2035, 1, 1)))
 def test_where_clocks_never_change_occurrences_are_those_of_croniter(schedule: Schedule, naive: datetime) -> None:

@@ -162,6 +162,7 @@ def plain(schedule: Schedule, low: datetime, high: datetime) -> list[datetime]:
     ]
 
 
+@pytest.mark.slow
 @settings(PROPERTY, max_examples=250)
 @given(bounded())
 def test_a_schedule_is_its_rhythm_within_its_bounds(drawn: tuple[Schedule, datetime]) -> None:

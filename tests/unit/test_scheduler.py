@@ -193,6 +193,7 @@ def test_due_jobs_run_once_and_others_not(world: World, job_factory: JobFactory,
     assert world.job("due").status is Status.COMPLETED
 
 
+@pytest.mark.slow
 def test_five_hundred_jobs_take_few_calls(world: World, job_factory: JobFactory, now: datetime) -> None:
     """Batches double from 16, finishes travel with claims, and every job is written twice.
 
@@ -214,6 +215,7 @@ def _writes(changes: Sequence[Change]) -> int:
     return len(changes) + sum(bool(entries(before, after, kept=timedelta(days=30))) for before, after in jobs)
 
 
+@pytest.mark.slow
 def test_more_than_a_page_runs_in_one_tick(world: World, job_factory: JobFactory, now: datetime) -> None:
     """A tick goes on from page to page until nothing is due."""
     world.add(*(job_factory(f"job-{n:04}", at=now) for n in range(1100)))
@@ -403,6 +405,7 @@ def test_a_payload_is_checked_before_the_handler_runs(world: World, job_factory:
     assert world.runs == []
 
 
+@pytest.mark.slow
 def test_a_tick_starts_an_occurrence_at_most_once(world: World, job_factory: JobFactory) -> None:
     """A handler that says "later" is not run again by the same tick, even when its time comes meanwhile."""
 

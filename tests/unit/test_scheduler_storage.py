@@ -183,6 +183,7 @@ def test_changes_of_one_call_stand_for_themselves(store: Store, job_factory: Job
     assert read(store, "b").status is Status.PAUSED
 
 
+@pytest.mark.slow
 def test_more_changes_than_one_call_may_hold(store: Store, job_factory: JobFactory) -> None:
     """A swap may be of any size; every change is answered and stored."""
     jobs = [job_factory(f"job-{n:04}") for n in range(1201)]
@@ -491,6 +492,7 @@ def add_jobs(path: Path, prefix: str, count: int) -> None:
         store.swap([Change(None, Job.create(f"{prefix}-{number}", "log", now=moment))])
 
 
+@pytest.mark.slow
 def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     """The lock file covers processes: all inserts of all of them stand."""
     path = tmp_path / "jobs.json"
@@ -525,6 +527,7 @@ def die_writing(path: Path, moment: str) -> None:
     KilledAt(path, moment).swap([Change(None, Job.create("b", "log", now=datetime(2026, 11, 21, tzinfo=UTC)))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("moment", "expected"), [("half written", ["a", "c"]), ("renamed", ["a", "b", "c"])])
 def test_a_kill_in_the_middle_of_a_write_leaves_a_whole_file(
     tmp_path: Path, job_factory: JobFactory, now: datetime, moment: str, expected: Sequence[str]
@@ -688,6 +691,7 @@ class Counts(FirestoreStore):
         return super()._send(messages)
 
 
+@pytest.mark.slow
 @pytest.mark.emulator
 def test_no_call_holds_more_writes_than_firestore_takes(
     firestore_store: FirestoreStore, job_factory: JobFactory

@@ -40,6 +40,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_can_be_imported_from_its_staged_folder(tmp_path: Path, name: str) -> None:
     """All that a function needs is in its folder, and the trial leaves nothing behind there."""
@@ -83,6 +84,7 @@ def test_a_staged_folder_holds_what_is_needed_and_nothing_else(
     assert not [path for path in (tmp_path / "staged").rglob("*") if path.is_symlink()]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_missing_is_not_found_in_the_checkout(tick: Function, tmp_path: Path) -> None:
     """The trial sees the folder alone, although this very environment has the checkout on its path."""
     stage(tick, tmp_path / "staged")
@@ -92,6 +94,7 @@ def test_a_file_that_is_missing_is_not_found_in_the_checkout(tick: Function, tmp
         try_import(tick, tmp_path / "staged", {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "says"),
     [
@@ -112,6 +115,7 @@ def test_settings_that_would_fail_in_the_cloud_fail_here(
         try_import(tick, tmp_path / "staged", env)
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_users_handlers_is_named(tick: Function, project: Path, tmp_path: Path) -> None:
     """What the import of somebody's own code said is told, with the function's name."""
     (project / "agent" / "handlers.py").write_text("import no_such_package\n")
@@ -121,6 +125,7 @@ def test_a_mistake_in_a_users_handlers_is_named(tick: Function, project: Path, t
         try_import(tick, tmp_path / "staged", {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "line"),
     [
@@ -225,6 +230,7 @@ def test_what_was_compiled_once_is_not_compiled_for_the_next_copy(
         loaded(OnlyCompiled, "shared/model/job.py")
 
 
+@pytest.mark.slow
 def test_an_environment_of_ones_own_has_no_influence(
     tick: Function, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +270,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(tick: Function, tmp_path: Path
     assert files(tmp_path) == {"notes.txt"}
 
 
+@pytest.mark.slow
 def test_the_command_stages_and_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a command it uses .env, and ends with an error that names the function."""
     monkeypatch.chdir(tmp_path)

@@ -218,6 +218,7 @@ def test_a_configuration_is_read_as_it_is_written(value: Limits | Retry) -> None
 STATUSES = st.sampled_from([200, 204, 302, 404, 429, 500, 503, 0])
 
 
+@pytest.mark.slow
 @given(
     limits=st.builds(Limits, max_concurrent=st.integers(1, 4), max_per_second=st.sampled_from([0.5, 1, 3, 500])),
     steps=st.lists(st.tuples(st.floats(0, 2), st.integers(0, 4), st.lists(STATUSES, max_size=4)), max_size=40),

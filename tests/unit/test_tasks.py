@@ -288,6 +288,7 @@ def test_a_backlog_longer_than_its_leases_has_one_task_a_job(paused: World) -> N
     assert sorted(paused.runs.values()) == [1] * 5
 
 
+@pytest.mark.slow
 def test_a_queue_of_two_never_has_three_at_work(world: World) -> None:
     """Forty jobs are handed over by one tick, and all run, two at a time."""
     for number in range(40):

@@ -226,6 +226,7 @@ WEEKDAYS = (
 )
 
 
+@pytest.mark.slow
 def test_words_name_one_schedule_only() -> None:
     """Over all classes of fields: expressions with the same words run at the same times, or have no words."""
     schedules: dict[str, dict[object, str]] = {}
