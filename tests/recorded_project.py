@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.gcloud import NUMBER, PROJECT
-from tests.recorder import MISSING, Recorder, shown
+from tests.recorder import MISSING, Recorder, refused, shown
 from watchkeeper.deploy.gcloud import Ended
 
 VERBS = {
     *("access", "add", "add-iam-policy-binding", "create", "delete", "deploy", "describe", "enable", "get-iam-policy"),
     *("list", "pause", "purge", "read", "remove-iam-policy-binding", "resume", "run", "update", "update-traffic"),
 }
+EXISTS = refused("ALREADY_EXISTS: Requested entity already exists")
 # Flags, and the field in which gcloud shows them.
 FIELDS = {"uri": "httpTarget.uri", "schedule": "schedule", "time-zone": "timeZone", "description": "description"}
 
@@ -42,6 +43,7 @@ class Words:
 
     kind: str
     verb: str
+    names: Sequence[str]
     name: str
     flags: dict[str, str]
 
@@ -56,14 +58,27 @@ class Words:
             if option in flags:
                 content = json.loads(Path(flags[option]).read_text())
                 name = name or content.get("name", content["displayName"]).rpartition("/")[2]
-        return cls(" ".join(plain[:at]), plain[at], name, flags)
+        return cls(" ".join(plain[:at]), plain[at], plain[at + 1 :], name, flags)
 
     @property
     def key(self) -> Key:
         """Return the resource that it is about."""
+        if self.kind == "firestore databases":  # their place is no part of their name
+            return Key(self.kind, self.flags["database"])
         place = self.flags.get("region") or self.flags.get("location") or self.flags.get("collection-group", "")
         is_policy = self.verb.endswith("-iam-policy-binding")
-        return Key(self.kind, self.name.partition("@")[0], place, self.flags["member"] if is_policy else "")
+        # An expiry is a part of a field.
+        kind = self.kind.replace("firestore fields ttls", "firestore indexes fields")
+        return Key(kind, self.name.partition("@")[0], place, self.flags["member"] if is_policy else "")
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Return the flags, with the content of a file instead of its place, but for the state that it replaces."""
+        told: dict[str, Any] = {name: value for name, value in self.flags.items() if name != "source"}
+        for name in told.keys() & {"config-from-file", "policy-from-file", "env-vars-file"}:
+            told[name] = json.loads(Path(told[name]).read_text())
+            told[name].pop("etag", None)
+        return told
 
 
 @dataclass
@@ -85,17 +100,34 @@ class RecordedProject(Recorder):
 
     def _do(self, words: Words, stdin: bytes | None) -> Ended:
         match words.verb:
-            case "create" | "update" | "deploy":
-                self._keep(words)
+            case "create" if words.kind == "monitoring policies":
+                self._make(words, self._title(words))
+            case "create" if words.key in self.resources and words.kind != "beta services identity":
+                return EXISTS
+            case "update" if words.key not in self.resources and "fields" not in words.kind:
+                return MISSING
+            case "create":
+                self._make(words, words.key)
+            case "update" if "fields" in words.kind:
+                shows = {"indexConfig.usesAncestorConfig": ""} if "disable-indexes" in words.flags else {}
+                expires = {"ttlConfig.state": "CREATING"} if "enable-ttl" in words.flags else {}
+                self.resources.setdefault(words.key, {}).update({**shows, **expires})
+            case "update":
+                self._update(words)
+            case "deploy":
+                self._update(words) if words.key in self.resources else self._make(words, words.key)
+                self._revise(words.key)
             case "add":
-                self.resources[Key("secrets", words.name)]["value"] = stdin
+                self.resources[Key("secrets", words.name)].setdefault("versions", []).append(stdin)
             case "access":
-                value = self.resources.get(Key("secrets", words.flags["secret"]), {}).get("value")
-                return MISSING if value is None else Ended(0, value)
+                versions = self.resources.get(Key("secrets", words.flags["secret"]), {}).get("versions")
+                return Ended(0, versions[-1]) if versions else MISSING
             case "add-iam-policy-binding":
                 self.resources.setdefault(words.key, {})[words.flags["role"]] = True
             case "remove-iam-policy-binding":
                 del self.resources[words.key][words.flags["role"]]
+            case "enable":
+                self.resources |= {Key(words.kind, name): {} for name in words.names}
             case "pause" | "resume":
                 on = "RUNNING" if "queues" in words.kind else "ENABLED"
                 self.resources[words.key]["state"] = "PAUSED" if words.verb == "pause" else on
@@ -109,24 +141,33 @@ class RecordedProject(Recorder):
             case "get-iam-policy" | "list" | "describe":
                 return self._answer_to(words)
             case _:
-                assert words.verb in ("enable", "read", "version"), words
+                assert words.verb in ("read", "version"), words
         return shown("")
 
-    def _keep(self, words: Words) -> None:
-        """Make a resource, or change it, with the content of its files."""
-        key, flags = words.key, {name: value for name, value in words.flags.items() if name != "source"}
-        contents = {name: Path(value).read_text() for name, value in flags.items() if name.endswith("-file")}
-        new = "RUNNING" if "queues" in words.kind else "ACTIVE" if words.verb == "deploy" else "ENABLED"
-        old = self.resources.get(key, {"state": new})
-        told = {FIELDS[name]: value for name, value in flags.items() if name in FIELDS}
-        made = {"name": words.name, "metadata.name": words.name, "etag": "etag", "ttlConfig.state": "ACTIVE"}
-        self.resources[key] = {**old, **made, **told, "flags": {**flags, **contents}}
-        if words.verb == "deploy":
-            self._revise(key)
+    def _title(self, words: Words) -> Key:
+        """Return the key of a new alert: there may be several of one title."""
+        title = words.told["policy-from-file"]["displayName"]
+        count = sum(key.kind == words.kind and key.name.partition("#")[0] == title for key in self.resources)
+        return Key(words.kind, title + "#" * count)
+
+    def _make(self, words: Words, key: Key) -> None:
+        state = "RUNNING" if "queues" in words.kind else "ACTIVE" if words.verb == "deploy" else "ENABLED"
+        self.resources[key] = {"state": state, "name": key.name, "etag": "etag", "flags": words.told}
+        self._show(words, key)
+
+    def _update(self, words: Words) -> None:
+        """Change what was told before; that of an update alone, such as to clear something, leaves no trace."""
+        flags = self.resources[words.key]["flags"]
+        flags.update({name: value for name, value in words.told.items() if name in flags})
+        self._show(words, words.key)
+
+    def _show(self, words: Words, key: Key) -> None:
+        self.resources[key].update({FIELDS[name]: value for name, value in words.flags.items() if name in FIELDS})
 
     def _revise(self, key: Key) -> None:
         service = key._replace(kind="run services")
-        revisions = [*self.resources.get(service, {}).get("revisions", []), f"{key.name}-{len(self.commands)}"]
+        before = self.resources.get(service, {}).get("revisions", [])
+        revisions = [*before, f"{key.name}-{len(before) + 1}"]
         self.resources[service] = {"metadata.name": key.name, "revisions": revisions, "serves": revisions[-1]}
 
     def _answer_to(self, words: Words) -> Ended:
@@ -144,7 +185,7 @@ class RecordedProject(Recorder):
         if words.kind == "iam service-accounts":
             return shown("\n".join(f"{key.name}@{PROJECT}.iam.gserviceaccount.com" for key in there))
         if words.kind == "monitoring policies":
-            return shown("\n".join(f"{key.name}|{key.name}|True||" for key in there))
+            return shown("\n".join(f"{key.name}|{key.name.partition('#')[0]}|True||" for key in there))
         return shown("\n".join(key.name for key in there))
 
     def _policy(self, words: Words) -> list[str]:
@@ -175,7 +216,7 @@ def _listed(key: Key, found: dict[str, Any]) -> dict[str, Any]:
             "name": f"{place}/functions/{key.name}",
             "state": found["state"],
             "buildConfig": {"serviceAccount": flags["build-service-account"]},
-            "serviceConfig": {"environmentVariables": json.loads(flags["env-vars-file"])},
+            "serviceConfig": {"environmentVariables": flags["env-vars-file"]},
         }
     target = {"httpTarget": {"uri": found["httpTarget.uri"]}, "description": found["description"]}
     return {"name": f"{place}/jobs/{key.name}", "state": found["state"], **target}

@@ -3,12 +3,11 @@
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.deploying import SETTINGS
-from tests.drilling import FAULTS, Project, attempt
+from tests.drilling import FAULTS, Project, State, attempt
 from tests.recorder import refused
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.signals import Interrupted
@@ -25,7 +24,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wanted(settings: Path) -> dict[str, Any]:
+def wanted(settings: Path) -> State:
     """What there is after an undisturbed first deployment."""
     project = Project()
     assert attempt(project, settings, "all") == ([], "")
@@ -39,7 +38,7 @@ def go_on(project: Project, settings: Path, commands: Sequence[Sequence[str]]) -
         assert attempt(project, settings, *words) == ([], "")
 
 
-def test_a_second_deployment_changes_nothing(settings: Path, wanted: dict[str, Any]) -> None:
+def test_a_second_deployment_changes_nothing(settings: Path, wanted: State) -> None:
     """It may be run any number of times."""
     project = Project()
     for _ in range(2):
@@ -49,7 +48,7 @@ def test_a_second_deployment_changes_nothing(settings: Path, wanted: dict[str, A
 
 
 @pytest.mark.parametrize("at", range(1, CHANGES + 1))
-def test_a_run_that_is_interrupted_goes_on_as_it_says(settings: Path, wanted: dict[str, Any], at: int) -> None:
+def test_a_run_that_is_interrupted_goes_on_as_it_says(settings: Path, wanted: State, at: int) -> None:
     """At each change, which is made; its answer is not heard."""
 
     def interrupt(number: int, words: Sequence[str], do: Callable[[], Ended]) -> Ended:
@@ -67,7 +66,7 @@ def test_a_run_that_is_interrupted_goes_on_as_it_says(settings: Path, wanted: di
     assert project.state == wanted
 
 
-def test_answers_that_are_lost_do_nothing_twice(settings: Path, wanted: dict[str, Any]) -> None:
+def test_answers_that_are_lost_do_nothing_twice(settings: Path, wanted: State) -> None:
     """Each change is made, and refused all the same; so it is tried again."""
     seen = set()
 
@@ -83,7 +82,7 @@ def test_answers_that_are_lost_do_nothing_twice(settings: Path, wanted: dict[str
 
 
 @pytest.mark.parametrize("at", range(1, CHANGES + 1))
-def test_a_run_that_is_given_up_names_the_remedy_and_goes_on(settings: Path, wanted: dict[str, Any], at: int) -> None:
+def test_a_run_that_is_given_up_names_the_remedy_and_goes_on(settings: Path, wanted: State, at: int) -> None:
     """At each change; the reasons take turns."""
     fault, remedy = list(FAULTS.items())[at % len(FAULTS)]
     refused_command: list[Sequence[str]] = []

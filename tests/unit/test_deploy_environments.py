@@ -23,7 +23,7 @@ OTHER_REGION = "europe-west1"
 STAGING_LINES = f"{SETTINGS}DEPLOYMENT_PREFIX=staging-\n"
 CHANGED = 'SCHEDULER_CADENCE="*/5 * * * *"\nLOG_LEVEL=DEBUG\nAIRTABLE_API_KEY=pat.another\nSCHEDULER_LEASE_SECONDS=99\n'
 # Of the project, not of a deployment: made once, and never changed by a second one.
-SHARED = {"firestore databases", "beta services identity", "pubsub topics"}
+SHARED = {"services", "firestore databases", "beta services identity", "pubsub topics"}
 
 
 class Environments:
@@ -251,7 +251,7 @@ def test_sharing_on_purpose_is_not_refused(environments: Environments) -> None:
 def test_a_function_that_is_not_of_watchkeeper_is_no_neighbour(environments: Environments) -> None:
     """Whatever its name: it is not called as ours are."""
     key = Key("functions", "watchkeeper-report", OTHER_REGION)
-    flags = {"build-service-account": "", "env-vars-file": '{"SCHEDULER_COLLECTION": "scheduler_jobs"}'}
+    flags = {"build-service-account": "", "env-vars-file": {"SCHEDULER_COLLECTION": "scheduler_jobs"}}
     environments.project.resources[key] = {"state": "ACTIVE", "flags": flags}
 
     assert environments.run("production", "monitoring") == 0
@@ -290,7 +290,7 @@ def outdated(environments: Environments) -> Environments:
             "description": f"Calls the function {prefix}report",
             "flags": {},
         }
-    by_hand = {"build-service-account": "projects/x/serviceAccounts/default", "env-vars-file": "{}"}
+    by_hand = {"build-service-account": "projects/x/serviceAccounts/default", "env-vars-file": {}}
     resources[Key("functions", "staging-by-hand", REGION)] = {"state": "ACTIVE", "flags": by_hand}
     return environments
 
