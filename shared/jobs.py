@@ -28,7 +28,7 @@ from shared.model.times import iso
 from shared.settings import Settings, TaskQueues, complete_environment
 from shared.store.documents import Unreadable
 from shared.store.opening import open_store
-from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Store, Unknown, Won
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Statuses, Store, Unknown, Won
 from shared.subscriptions import PREFIX as SUBSCRIPTION_PREFIX
 
 LISTING_PAGE = 2000
@@ -169,13 +169,16 @@ class Jobs:
     def list(
         self,
         *,
-        status: str | None = None,
+        status: Statuses = None,
         space: str | None = None,
         after: str = "",
         page_size: int = LISTING_PAGE,
         with_subscriptions: bool = False,
     ) -> Iterator[Job | Unreadable]:
-        """Return all jobs by id, reading page by page, optionally those of one status or space, from behind `after`."""
+        """Return all jobs by id, reading page by page, from behind `after`.
+
+        Optionally those of one status, or of any of several, and those of one space.
+        """
         while True:
             page = self._store.page(after=after, limit=page_size, status=status, space=space)
             for job in page:
@@ -253,34 +256,47 @@ class Jobs:
         """Carry out a command on many jobs in few calls; return, by id, why a job refused it."""
         ends = {"retention": self._retention} if command in ("resume", "cancel") else {}
         transition = partial(getattr(Job, command), now=self._clock(), by=by, **ends)
+
+        def commanded(job_id: str, found: Job | Unreadable | None) -> Change:
+            job = readable(job_id, found)
+            return Change(job, transition(job))
+
+        return self._change_all(job_ids, commanded)
+
+    def _change_all(
+        self, job_ids: Collection[str], change_of: Callable[[str, Job | Unreadable | None], Change]
+    ) -> dict[str, str]:
+        """Change jobs in few calls; return, by id, why one was refused, such as what `change_of` raises of it."""
         refused: dict[str, str] = {}
         left: Sequence[str] = [*dict.fromkeys(job_ids)]
         for _ in range(TRIES):
-            left = self._change_each(left, transition, refused)
+            left = self._change_each(left, change_of, refused)
             if not left:
                 return refused
         return {**refused, **dict.fromkeys(left, "it keeps changing; try again")}
 
     def _change_each(
-        self, job_ids: Sequence[str], transition: Callable[[Job], Job], refused: dict[str, str]
+        self,
+        job_ids: Sequence[str],
+        change_of: Callable[[str, Job | Unreadable | None], Change],
+        refused: dict[str, str],
     ) -> Sequence[str]:
         """Change these jobs by one swap, note what is refused, and return those that somebody else changed first."""
         found, changes = self._store.get(job_ids), []
         for job_id in job_ids:
             try:
-                job = readable(job_id, found.get(job_id))
-                changes.append((job, transition(job)))
+                changes.append(change_of(job_id, found.get(job_id)))
             except InvalidInput as exc:
                 refused[job_id] = str(exc)
-        real = [Change(before, after) for before, after in changes if before != after]
+        real = [change for change in changes if change.before != change.after]
         lost = []
         for change, outcome in zip(real, self._store.swap(real), strict=True):
             if isinstance(outcome, Lost):
                 lost.append(change.job_id)
             elif isinstance(outcome, Refused | Unknown):
                 refused[change.job_id] = outcome.reason
-            elif isinstance(change.before, Job) and isinstance(outcome.job, Job):
-                self._delete_task(change.before, outcome.job)
+            elif isinstance(change.before, Job):
+                self._delete_task(change.before, change.after if isinstance(change.after, Job) else None)
         return lost
 
     def run(self, job_id: str, *, by: str | None = None) -> Job:
@@ -298,16 +314,23 @@ class Jobs:
     def delete(self, job_id: str) -> None:
         """Delete a job that nobody runs; one that cannot be read is deleted as it is. Its `history` stays."""
         for _ in range(TRIES):
-            found = self._store.get([job_id]).get(job_id)
-            if found is None:
-                raise UnknownJob(f"there is no job {job_id}")
-            if isinstance(found, Job):
-                found.refuse_delete(now=self._clock())
-            if isinstance(self._swap(Change(found, None)), Won):
-                if isinstance(found, Job):
-                    self._delete_task(found, None)
+            change = self._deletion(job_id, self._store.get([job_id]).get(job_id))
+            if isinstance(self._swap(change), Won):
+                if isinstance(change.before, Job):
+                    self._delete_task(change.before, None)
                 return
         raise StoreUnavailable(f"job {job_id} keeps changing; try again")
+
+    def delete_all(self, job_ids: Collection[str]) -> dict[str, str]:
+        """Delete many jobs in few calls, as `delete` does; return, by id, why one was not deleted."""
+        return self._change_all(job_ids, self._deletion)
+
+    def _deletion(self, job_id: str, found: Job | Unreadable | None) -> Change:
+        if found is None:
+            raise UnknownJob(f"there is no job {job_id}")
+        if isinstance(found, Job):
+            found.refuse_delete(now=self._clock())
+        return Change(found, None)
 
     def _change(self, job_id: str, transition: Callable[[Job], Job]) -> Job:
         for _ in range(TRIES):

@@ -79,10 +79,9 @@ def _listing(conversation: Conversation, *, first: int, mine: bool) -> dict[str,
 
 def open_jobs(conversation: Conversation) -> list[Job]:
     """Read the jobs of the space that are not over, the next to run first. What is over is not even read."""
-    jobs, space = conversation.jobs(), conversation.event.space
-    found = [each for status in OPEN for each in jobs.list(status=status, space=space, page_size=100)]
-    unique = {job.id: job for job in found if isinstance(job, Job)}  # one may change between two of the queries
-    return sorted(unique.values(), key=lambda job: (job.ready_at is None, job.ready_at or job.schedule_at, job.id))
+    found = conversation.jobs().list(status=OPEN, space=conversation.event.space, page_size=100)
+    jobs = [job for job in found if isinstance(job, Job)]
+    return sorted(jobs, key=lambda job: (job.ready_at is None, job.ready_at or job.schedule_at, job.id))
 
 
 def find_job(conversation: Conversation, job_id: str) -> Job:

@@ -5,7 +5,7 @@ It makes only jobs that post into the space or ask the agent there, and finds no
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
@@ -47,7 +47,7 @@ class AllJobs(Protocol):
         by: str,
     ) -> Made: ...
     def get(self, job_id: str) -> Job: ...
-    def list(self, *, status: str, space: str, page_size: int) -> Iterator[Job | Unreadable]: ...
+    def list(self, *, status: Collection[str], space: str, page_size: int) -> Iterator[Job | Unreadable]: ...
     def edit(self, job_id: str, *, by: str | None, **changes: Any) -> Job: ...
     def pause(self, job_id: str, *, by: str | None) -> Job: ...
     def resume(self, job_id: str, *, by: str | None) -> Job: ...
@@ -174,9 +174,8 @@ class SpaceJobs:
 
     def _alive(self) -> Iterator[Job]:
         """Read the jobs that are still to run; those that are over are not even read."""
-        jobs = self.open()
-        found = (job for status in ALIVE for job in jobs.list(status=status, space=self.space, page_size=PAGE))
-        yield from {job.id: job for job in found if isinstance(job, Job)}.values()  # one may change between two reads
+        found = self.open().list(status=ALIVE, space=self.space, page_size=PAGE)
+        return (job for job in found if isinstance(job, Job))
 
     def _refuse_too_many(self) -> None:
         if sum(1 for _ in self._alive()) >= self.most:

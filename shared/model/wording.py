@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, time
+from functools import lru_cache
 
 from shared.model.job import Job
 from shared.model.recurrence import Recurrence, load_timezone
@@ -20,8 +21,12 @@ MOST_DATES_NAMED = 3
 EXCEPTION = re.compile("([A-Z][A-Za-z]{0,60}(?:Error|Exception)): ")
 
 
+@lru_cache(maxsize=512)
 def in_words(expression: str) -> str:
-    """Return a cron expression that has been checked in words; empty where the words would not be what runs."""
+    """Return a cron expression that has been checked in words; empty where the words would not be what runs.
+
+    They are kept, because the library reads its translations anew each time, which takes 3 ms.
+    """
     from cron_descriptor import FormatException, Options, get_description
 
     if expression.strip().startswith("@"):

@@ -32,7 +32,7 @@ from shared.store.documents import (
     to_document,
 )
 from shared.store.messages import creation, deletion, fields_of, request_of, setting, update, version_of
-from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Unknown, Won
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Statuses, Unknown, Won
 
 CALL_SECONDS = 10.0
 READ_SECONDS = 10.0
@@ -99,14 +99,17 @@ class FirestoreStore:
         return found
 
     def page(
-        self, *, after: str = "", limit: int = PAGE, status: str | None = None, space: str | None = None
+        self, *, after: str = "", limit: int = PAGE, status: Statuses = None, space: str | None = None
     ) -> list[Job | Unreadable]:
         query = self._jobs.order_by("__name__").limit(limit)
         if _can_exist(after):
             query = query.start_after({"__name__": self._jobs.document(after)})
-        for name, value in (("status", status), ("space", space)):
-            if value is not None:
-                query = query.where(filter=FieldFilter(name, "==", value))
+        # Equality and `in` alone need no composite index: Firestore merges those of the single fields.
+        if status is not None:
+            of_one = isinstance(status, str)
+            query = query.where(filter=FieldFilter("status", "==" if of_one else "in", status if of_one else [*status]))
+        if space is not None:
+            query = query.where(filter=FieldFilter("space", "==", space))
         return self._query(query)
 
     def swap(self, changes: Sequence[Change]) -> list[Outcome]:

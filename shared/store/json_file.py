@@ -33,7 +33,7 @@ from shared.store.documents import (
     with_times,
 )
 from shared.store.private_files import create_private, make_private_folder, open_private
-from shared.store.protocol import PAGE, Change, Lost, Outcome, Unknown, Won
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Statuses, Unknown, Won
 
 LOCK_SECONDS = 10
 MOST_HISTORY_BYTES = 8 * 1024 * 1024  # about 25,000 runs
@@ -69,14 +69,16 @@ class JsonStore:
         return [self._job(content, job_id) for job_id in [*(job_id for _, job_id in due), *stray][:limit]]
 
     def page(
-        self, *, after: str = "", limit: int = PAGE, status: str | None = None, space: str | None = None
+        self, *, after: str = "", limit: int = PAGE, status: Statuses = None, space: str | None = None
     ) -> list[Job | Unreadable]:
         content = self._read_anew()
-        wanted = {name: value for name, value in (("status", status), ("space", space)) if value is not None}
+        statuses = (status,) if isinstance(status, str) else status and tuple(status)
         ids = (
             job_id
             for job_id, document in sorted(content["jobs"].items())
-            if job_id > after and all(document.get(name) == value for name, value in wanted.items())
+            if job_id > after
+            and (statuses is None or document.get("status") in statuses)
+            and space in (None, document.get("space"))
         )
         return [self._listed(content, job_id) for job_id, _ in zip(ids, range(limit), strict=False)]
 

@@ -15,6 +15,8 @@ from shared.store.documents import Unreadable
 
 PAGE = 500
 
+Statuses = str | Collection[str] | None  # one, any of several, or all
+
 
 class Change(NamedTuple):
     """One conditional write: an insert without `before`, a deletion without `after`, else a replacement."""
@@ -74,9 +76,12 @@ class Store(Protocol):
         """
 
     def page(
-        self, *, after: str = "", limit: int = PAGE, status: str | None = None, space: str | None = None
+        self, *, after: str = "", limit: int = PAGE, status: Statuses = None, space: str | None = None
     ) -> list[Job | Unreadable]:
-        """List at most `limit` documents by id, from the first one behind `after`, optionally of equal fields."""
+        """List at most `limit` documents by id, from the first one behind `after`.
+
+        Optionally those of one status, or of any of several, and those of one space.
+        """
 
     def swap(self, changes: Sequence[Change]) -> list[Outcome]:
         """Write each change if and only if the version of its `before` still stands; answer each in order.

@@ -684,13 +684,13 @@ class CountingStore(JsonStore):
         return super().swap(changes)
 
 
-@pytest.mark.parametrize("verb", ["pause", "run", "cancel"])
+@pytest.mark.parametrize("verb", ["pause", "run", "cancel", "delete"])
 def test_many_jobs_are_changed_in_one_write(run: Terminal, job_factory: JobFactory, verb: str) -> None:
     """A file of 5,000 jobs that is written for each of 200 took minutes."""
     run.put(*(job_factory(f"job-{number}", at=run.at + HOUR) for number in range(20)))
     run.fakes["store"] = store = CountingStore(run.path, lambda: run.at)
 
-    result = run("jobs", verb, *(f"job-{number}" for number in range(20)))
+    result = run("jobs", verb, *(f"job-{number}" for number in range(20)), *["--yes"] * (verb == "delete"))
 
     assert len(result.stdout.splitlines()) == 20
     assert store.writes == 1

@@ -1077,21 +1077,21 @@ def test_a_card_to_move_a_job_without_a_time_is_refused(chat: Chat, mum: Job, at
 
 
 def test_the_list_does_not_read_what_is_over(chat: Chat, tea: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many jobs of the space have ended."""
+    """However many jobs of the space have ended, and the rest by one query."""
     over = (Job.create(f"done-{number}", "log", now=chat.now, space=SPACE) for number in range(150))
     chat.store.swap([Change(None, ended(job, chat.now)) for job in over])
-    read: list[str] = []
+    read: list[list[str]] = []
     page = chat.store.page
 
     def counted(**given: Any) -> Any:
         found = page(**given)
-        read.extend(job.id for job in found)
+        read.append([job.id for job in found])
         return found
 
     monkeypatch.setattr(chat.store, "page", counted)
     chat.say("jobs")
 
-    assert read == ["tea"]
+    assert read == [["tea"]]
 
 
 # -- a reminder that was posted ----------------------------------------------------------------------------------------

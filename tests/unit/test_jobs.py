@@ -226,6 +226,20 @@ def test_a_command_for_many_jobs_is_one_swap(jobs: Jobs, store: Store, monkeypat
     assert (refused["gone"], "must be pending" in refused["c"]) == ("there is no job gone", True)
 
 
+def test_many_are_deleted_and_what_cannot_be_is_named(jobs: Jobs, store: Store, now: datetime) -> None:
+    """A document that cannot be read goes; a job that is running stays, and so does nobody's."""
+    held = jobs.schedule("log", HELLO, id="held").job
+    store.swap([Change(held, held.claim(now=now, token="t", lease=MINUTE, retention=DAY))])
+    insert(store, Unreadable(id="bad", reason="", document={"id": "bad"}))
+    jobs.schedule("log", HELLO, id="a")
+
+    refused = jobs.delete_all(["a", "held", "gone", "bad"])
+
+    assert refused.keys() == {"held", "gone"}
+    assert "has been running since" in refused["held"]
+    assert [job.id for job in jobs.list()] == ["held"]
+
+
 class Answers(JsonStore):
     """A store whose first swaps are answered as a test says."""
 

@@ -27,7 +27,7 @@ from shared.running.tick import check_limits, run_tick
 from shared.settings import Settings
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
-from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Store, Unknown, Won
+from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Statuses, Store, Unknown, Won
 
 LEASE = timedelta(minutes=5)
 SECOND = timedelta(seconds=1)
@@ -78,7 +78,7 @@ class Recorder(Store):
         return self.store.due(now, limit)
 
     def page(
-        self, *, after: str = "", limit: int = PAGE, status: str | None = None, space: str | None = None
+        self, *, after: str = "", limit: int = PAGE, status: Statuses = None, space: str | None = None
     ) -> list[Job | Unreadable]:
         self._call("page")
         return self.store.page(after=after, limit=limit, status=status, space=space)

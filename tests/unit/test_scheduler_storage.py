@@ -284,6 +284,19 @@ def test_a_listing_can_be_of_one_status_or_space(store: Store, job_factory: JobF
     assert [job.id for job in paused_here + the_rest] == ["job-1", "job-3"]
 
 
+def test_a_listing_can_be_of_several_statuses(store: Store, job_factory: JobFactory, now: datetime) -> None:
+    """In one query, ordered by id, of one space or of all."""
+    jobs = [job_factory(f"job-{n}", space=f"spaces/{n % 2}") for n in range(6)]
+    ended = jobs[5].cancel(now=now, retention=timedelta(days=1))
+    insert(store, *(job.pause(now=now) for job in jobs[:2]), *jobs[2:5], ended)
+
+    of_all = store.page(status=("pending", "paused"), limit=4)
+    of_one = store.page(status=("paused", "cancelled"), space="spaces/1")
+
+    assert [job.id for job in of_all] == ["job-0", "job-1", "job-2", "job-3"]
+    assert [job.id for job in of_one] == ["job-1", "job-5"]
+
+
 # -- what cannot be read -----------------------------------------------------------------------------------------------
 
 BROKEN: dict[str, dict[str, Any]] = {

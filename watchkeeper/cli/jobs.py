@@ -186,12 +186,15 @@ def _command(name: Name, says: str) -> None:
 
 def _command_all(session: Session, name: Name, job_ids: Sequence[str]) -> None:
     """Carry out a command on the jobs, many in one call, and report on each."""
+    _in_chunks(job_ids, "Changing jobs", lambda chunk: _command_chunk(session, name, chunk))
+
+
+def _in_chunks(job_ids: Sequence[str], what: str, act: Callable[[Sequence[str]], bool]) -> None:
+    """Apply a function to some jobs at a time; continue after one that returns False, and end with exit code 1."""
     ids = list(dict.fromkeys(job_ids))
     chunks = [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]
-    has_failed = False
-    for chunk in tracked(chunks, "Changing jobs"):
-        has_failed = not _command_chunk(session, name, chunk) or has_failed
-    if has_failed:
+    done = [act(chunk) for chunk in tracked(chunks, what)]
+    if not all(done):
         raise SystemExit(1)
 
 
@@ -206,8 +209,7 @@ def _command_chunk(session: Session, name: Name, job_ids: Sequence[str]) -> bool
             click.echo(f"job {job_id}: {'already ' if reason else ''}{_state(session, job)}")
         else:
             is_well = False
-            reason = reason or f"there is no job {job_id}"
-            click.echo(f"error: {reason if job_id in reason else f'job {job_id}: {reason}'}", err=True)
+            _report_refusal(job_id, reason or f"there is no job {job_id}")
     return is_well
 
 
@@ -283,12 +285,22 @@ def delete_jobs(session: Session, job_ids: Sequence[str], yes: bool) -> None:
     """
     if not yes and not click.confirm(f"Delete {', '.join(job_ids)}?", err=True):
         raise WatchkeeperError("nothing was deleted")
+    _in_chunks(job_ids, "Deleting jobs", lambda chunk: _delete_chunk(session, chunk))
 
-    def delete(job_id: str) -> None:
-        session.jobs.delete(job_id)
-        click.echo(f"job {job_id}: deleted")
 
-    _each(job_ids, delete)
+def _delete_chunk(session: Session, job_ids: Sequence[str]) -> bool:
+    """Return whether all were deleted."""
+    refused = session.jobs.delete_all(job_ids)
+    for job_id in job_ids:
+        if job_id in refused:
+            _report_refusal(job_id, refused[job_id])
+        else:
+            click.echo(f"job {job_id}: deleted")
+    return not refused
+
+
+def _report_refusal(job_id: str, reason: str) -> None:
+    click.echo(f"error: {reason if job_id in reason else f'job {job_id}: {reason}'}", err=True)
 
 
 def _each(job_ids: Sequence[str], act: Callable[[str], None]) -> None:

@@ -66,10 +66,9 @@ def list_jobs(
       watchkeeper jobs list --status failed --status paused
       watchkeeper jobs list --type http_request --search example.com --sort next
     """
-    # The store selects by one status or by one space; anything else is selected here.
-    status = statuses[0] if len(statuses) == 1 and space is None else None
-    found = session.jobs.list(status=status, space=space, with_subscriptions=with_subscriptions)
-    found = (job for job in found if _is_meant(job, statuses, job_type, search))
+    found = session.jobs.list(status=statuses or None, space=space, with_subscriptions=with_subscriptions)
+    if job_type is not None or search is not None:
+        found = (job for job in found if _is_meant(job, job_type, search))
     if sort == "next":
         found = iter(sorted(found, key=_next_time))
     found = islice(found, limit)
@@ -79,15 +78,12 @@ def list_jobs(
         _print_pages(session, found)
 
 
-def _is_meant(job: Job | Unreadable, statuses: Sequence[str], job_type: str | None, search: str | None) -> bool:
+def _is_meant(job: Job | Unreadable, job_type: str | None, search: str | None) -> bool:
     document = as_object(job)
     payload = json.dumps(document.get("payload"), ensure_ascii=False, default=str)
     text = f"{job.id} {document.get('job_type')} {payload}"
-    return (
-        (not statuses or document.get("status") in statuses)
-        and (job_type is None or document.get("job_type") == job_type)
-        and (search is None or search.casefold() in text.casefold())
-    )
+    is_found = search is None or search.casefold() in text.casefold()
+    return is_found and job_type in (None, document.get("job_type"))
 
 
 def _next_time(job: Job | Unreadable) -> tuple[datetime, str]:
