@@ -13,6 +13,7 @@ import yaml
 from shared.settings import PROJECT_FOLDER
 from watchkeeper.deploy.command_line import USAGE
 from watchkeeper.deploy.functions_table import read_functions
+from watchkeeper.deploy.preflight import OLDEST_GCLOUD
 from watchkeeper.fakes.discovery import Discovery
 from watchkeeper.fakes.server import Request, json_response
 
@@ -20,6 +21,7 @@ BUILD: dict[str, Any] = yaml.safe_load((PROJECT_FOLDER / "cloudbuild.yaml").read
 STEPS: dict[str, dict[str, Any]] = {step["id"]: step for step in BUILD["steps"]}
 FUNCTIONS = [function.name for function in read_functions({})]
 BUILT_IN = {"PROJECT_ID"}
+GENERAL_POLICIES = 549  # of December 2025, the first gcloud with `gcloud monitoring policies`
 
 
 def waits_for(step: str) -> set[str]:
@@ -44,6 +46,24 @@ def test_every_substitution_is_declared_and_used() -> None:
     used = set(re.findall(r"\$\{?(_?[A-Z][A-Z_]+)\}?", json.dumps(BUILD))) - {"BASH_SOURCE"}
 
     assert used == BUILD["substitutions"].keys() | BUILT_IN
+
+
+def test_every_step_runs_in_one_pinned_image() -> None:
+    """A newer gcloud is a change that somebody makes; alert policies are general in it, since it has no alpha."""
+    image, _, version = BUILD["substitutions"]["_IMAGE"].rpartition(":")
+    number = re.fullmatch(r"(\d+)\.0\.0-emulators", version)
+
+    assert {step["name"] for step in STEPS.values()} == {"${_IMAGE}"}
+    assert image == "gcr.io/google.com/cloudsdktool/google-cloud-cli"
+    assert number
+    assert int(number[1]) >= max(GENERAL_POLICIES, OLDEST_GCLOUD)
+
+
+def test_the_check_installs_what_the_image_lacks() -> None:
+    """It is a slim Debian: the tests call ps, and Debian's Python has no venv by itself."""
+    (line,) = re.findall(r"apt-get install (.*)", STEPS["check"]["script"])
+
+    assert {word for word in line.split() if not word.startswith("-")} == {"make", "procps", "python3-venv"}
 
 
 def test_an_account_of_its_own_has_a_choice_of_logging() -> None:

@@ -21,6 +21,7 @@ END = re.compile(r"[|;&()<>]+")  # of a command, in a shell
 # Words that look like settings: placeholders, settings of the platform or of another program, names of an example.
 NO_SETTINGS = {"EXECUTION_KEY", "FIRESTORE_EMULATOR_HOST", "JOB_ID", "OLD_URL", "PROJECT_NUMBER", "TRACE_ID"}
 NO_SETTINGS |= {"MOST_ROUNDS", "OPEN_DIALOG", "TOO_MUCH", "UPDATE_MESSAGE", "WATCHKEEPER_SETTINGS"}
+NO_SETTINGS |= {"DEPLOY_PROJECT", "DEPLOY_PROVIDER", "DEPLOY_REGION"}  # variables of GitHub
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

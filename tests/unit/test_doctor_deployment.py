@@ -740,7 +740,7 @@ def test_without_a_right_every_question_is_a_line(tmp_path: Path) -> None:
         ["wrong", subject]
         for subject in (
             *("apis", "database", "database", "database", "accounts", "roles", "queue", "queue", "queue"),
-            *("function", "caller", "caller", "schedule", "deployment"),
+            *("function", "caller", "caller", "schedule", "deployment", "deployer"),
         )
     ]
 

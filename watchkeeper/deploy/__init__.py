@@ -12,4 +12,5 @@ found.py       what else is deployed in the project: by other deployments, and b
 target.py      what is deployed, worked out from functions_table.py and a settings file;  staging.py
 checks.py      what there should be, as questions;  asking.py  asks gcloud;  plan.py  and, for `watchkeeper doctor`,
 examination.py say what the answers mean
+deployer.py    the role of a build that deploys
 """

@@ -16,6 +16,7 @@ from shared.store.documents import Unreadable
 from shared.subscriptions import ALARM_BEFORE, MOST_RECORDS, PREFIX, recorded_time
 from watchkeeper.deploy.asking import CannotAsk, NoGcloud, answer_of, ask_all
 from watchkeeper.deploy.checks import Plan, beside, checks
+from watchkeeper.deploy.deployer import deployer_check
 from watchkeeper.deploy.functions_table import Caller
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.target import UNKNOWN_NUMBER, read_target
@@ -86,7 +87,7 @@ def _cloud(plan: Plan, env: Mapping[str, str], *, needs_number: bool) -> Iterato
             others = [each for each in target.functions if each.called_by is not Caller.CHAT]
             target = replace(target, functions=others)
     plan = replace(plan, target=target)
-    asked = [*checks(plan), beside(plan)]
+    asked = [*checks(plan), beside(plan), deployer_check(plan)]
     questions = (check.question for check in asked)
     answers = ask_all(questions, lambda question: _ask(env, (*question, f"--project={target.project}")))
     for check, answered in zip(asked, answers, strict=True):
