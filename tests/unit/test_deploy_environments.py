@@ -12,9 +12,10 @@ import pytest
 from shared.errors import InvalidSettings
 from shared.settings import DEFAULT_PREFIX, Settings
 from tests.deploying import REGION, SETTINGS
-from tests.gcloud import PROJECT
+from tests.gcloud import NUMBER, PROJECT
 from tests.recorded_project import Key, RecordedProject
-from watchkeeper.deploy.functions_table import read_deployment
+from tests.recorder import Recorder, shown
+from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, read_deployment
 from watchkeeper.deploy.steps import ALL
 
 Resources = Mapping[Key, Mapping[str, Any]]
@@ -152,6 +153,31 @@ def test_the_collection_is_the_same_for_functions_and_for_commands(settings: dic
     for function in table.functions:
         told = function.passed_on(settings)
         assert Settings.from_env({**told, "K_SERVICE": "x"}).collection == collection
+
+
+def test_a_prefix_that_stands_in_the_table_leaves_the_jobs_where_they_are(tmp_path: Path) -> None:
+    """A command on this machine does not read the table, and must find the jobs of the deployment."""
+    table = FUNCTIONS_TABLE.read_text().replace("${DEPLOYMENT_PREFIX:-watchkeeper-}", "own-")
+    (tmp_path / "functions.toml").write_text(table)
+
+    read = read_deployment({}, tmp_path / "functions.toml")
+
+    assert (read.prefix, read.scheduler_account.id) == ("own-", "own-scheduler")
+    assert read.firestore.collection == Settings.from_env({}).collection == "scheduler_jobs"
+
+
+def test_a_plan_is_about_its_own_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It neither asks about another one nor tells of it."""
+    gcloud = Recorder({"projects describe": shown(NUMBER)})
+    (tmp_path / "staging.env").write_text(STAGING_LINES)
+
+    assert gcloud.run(tmp_path / "staging.env", "plan") == 0
+
+    said = capsys.readouterr().out
+    assert "create   dashboard  staging\n" in said
+    for name in ("watchkeeper-", "watchkeeper_", "Watchkeeper:"):
+        assert name not in said
+        assert name not in repr(gcloud.commands)
 
 
 @pytest.mark.parametrize(
