@@ -55,7 +55,7 @@ class JobLife(JobValue):
         if payload is not None:
             has_died = self.lease_until is not None and self.lease_until <= now
             held = (self._died(now) if has_died else self)._held(now, token, lease)
-            return replace(held, payload=payload, attempts=0, reclaims=0, expire_at=None)
+            return held.changed(payload=payload, attempts=0, reclaims=0, expire_at=None)
         if not self.is_due(now):
             raise NotPossible(f"job {self.id} is not due")
         if self.deaths > self.reclaims:
@@ -85,16 +85,16 @@ class JobLife(JobValue):
         until = now + lease
         # A paused job that a person asked to run stays paused while it runs, and after.
         status = self.status if self.status is Status.PAUSED else Status.RUNNING
-        held = replace(self, status=status, started_at=now, ready_at=until, lease_until=until, lease_token=token)
+        held = self.changed(status=status, started_at=now, ready_at=until, lease_until=until, lease_token=token)
         if queue is None:
-            return replace(held, handed_over=None)
+            return held.changed(handed_over=None)
         handed_over = HandOver(queue=queue, at=now, due_at=self.due_at or now, by=self.requested_by)
-        return replace(held, started_at=None, handed_over=handed_over)
+        return held.changed(started_at=None, handed_over=handed_over)
 
     def _died(self, now: datetime) -> Self:
         gone = "its task was lost before it began" if self.handed_over else _DIED
-        return replace(
-            self, reclaims=self.reclaims + 1, recent_runs=self._history(self._run(RunOutcome.DIED, now, gone))
+        return self.changed(
+            reclaims=self.reclaims + 1, recent_runs=self._history(self._run(RunOutcome.DIED, now, gone))
         )
 
     def _run(self, outcome: RunOutcome, now: datetime, error: str) -> Run:
@@ -111,21 +111,21 @@ class JobLife(JobValue):
             if newest is None or newest <= self.schedule_at:
                 return self
         missed = self._missed(self.schedule_at, newest or now)
-        return missed._ended(now, retention) if newest is None else replace(missed, schedule_at=newest, ready_at=newest)
+        return missed._ended(now, retention) if newest is None else missed.changed(schedule_at=newest, ready_at=newest)
 
     def _missed(self, first: datetime, until: datetime) -> Self:
         """Note the regular occurrences from `first` to the last one before `until` as left out."""
         last = max(first, self.schedule.last_until(just_before(until)) or first)
-        return replace(self, recent_runs=self._history(Run(schedule_at=first, until=last, outcome=RunOutcome.MISSED)))
+        return self.changed(recent_runs=self._history(Run(schedule_at=first, until=last, outcome=RunOutcome.MISSED)))
 
     def _ended(self, at: datetime, retention: timedelta) -> Self:
         """Return the job, whose schedule is over, as completed."""
-        return replace(self, status=Status.COMPLETED, ready_at=None, regular_at=None, expire_at=at + retention)
+        return self.changed(status=Status.COMPLETED, ready_at=None, regular_at=None, expire_at=at + retention)
 
     def renew(self, *, now: datetime, lease: timedelta) -> Self:
         """Extend the lease. A paused or cancelled job keeps no `ready_at`: nobody is to take it up."""
         until = now + lease
-        return replace(self, lease_until=until, ready_at=None if self.ready_at is None else until)
+        return self.changed(lease_until=until, ready_at=None if self.ready_at is None else until)
 
     def give_back(self, *, now: datetime, due_at: datetime | None = None) -> Self:
         """End the lease and forget its holder; the same occurrence is ready for another at once.
@@ -134,7 +134,7 @@ class JobLife(JobValue):
         """
         status = Status.PENDING if self.status is Status.RUNNING else self.status
         ready_at = None if self.ready_at is None else due_at or now
-        return replace(self, status=status, ready_at=ready_at, lease_until=None, lease_token=None, handed_over=None)
+        return self.changed(status=status, ready_at=ready_at, lease_until=None, lease_token=None, handed_over=None)
 
     def finish(
         self,
@@ -160,8 +160,8 @@ class JobLife(JobValue):
             ready_at = result.ended_at + min(max(result.later, SHORTEST_LATER), LONGEST_LATER)
             return self._again(replace(run, outcome=RunOutcome.LATER), ready_at)
         if result.error is None:
-            return replace(self._over(run, retention), completed_at=result.ended_at)
-        failed = replace(self, attempts=self.attempts + 1)
+            return self._over(run, retention).changed(completed_at=result.ended_at)
+        failed = self.changed(attempts=self.attempts + 1)
         if result.final or failed.attempts >= self.max_attempts or self.status is Status.CANCELLED:
             return failed._over(run, retention)
         return failed._again(replace(run, outcome=RunOutcome.RETRIED), result.ended_at + failed.backoff())
@@ -189,8 +189,7 @@ class JobLife(JobValue):
 
     def _moved(self, run: Run, payload: Mapping[str, Any], at: datetime | None) -> Self:
         """End a run whose work has set the next time: as soon as it can, if that is over already."""
-        moved = replace(
-            self,
+        moved = self.changed(
             payload=payload,
             schedule_at=at or self.schedule_at,
             ready_at=None,
@@ -202,22 +201,21 @@ class JobLife(JobValue):
         if self.status in (Status.PAUSED, Status.CANCELLED):
             return moved
         if at is None:
-            return replace(moved, status=Status.COMPLETED)
-        return replace(moved, status=Status.PENDING, ready_at=max(at, run.ended_at or at))
+            return moved.changed(status=Status.COMPLETED)
+        return moved.changed(status=Status.PENDING, ready_at=max(at, run.ended_at or at))
 
     def _again(self, run: Run, ready_at: datetime) -> Self:
         """Keep the occurrence and wait. History holds the time, so that it outlives a pause."""
         history = self._history(replace(run, until=ready_at))
-        waiting = replace(self, lease_until=None, handed_over=None, error=run.error, recent_runs=history)
+        waiting = self.changed(lease_until=None, handed_over=None, error=run.error, recent_runs=history)
         if self.status is Status.PAUSED:
-            return replace(waiting, ready_at=None)
-        return replace(waiting, status=Status.PENDING, ready_at=ready_at)
+            return waiting.changed(ready_at=None)
+        return waiting.changed(status=Status.PENDING, ready_at=ready_at)
 
     def _over(self, run: Run, retention: timedelta) -> Self:
         """End the occurrence."""
         has_failed = run.outcome is RunOutcome.FAILED
-        over = replace(
-            self,
+        over = self.changed(
             lease_until=None,
             handed_over=None,
             error=run.error,
@@ -231,14 +229,13 @@ class JobLife(JobValue):
         if following is not None:
             return over._waiting(following)
         if has_failed:
-            return replace(over, status=Status.FAILED)
+            return over.changed(status=Status.FAILED)
         return over._ended(run.ended_at or self.schedule_at, retention)
 
     def _waiting(self, following: datetime) -> Self:
         """Return the job as it waits for what follows: paused if it was, or after too many failures in a row."""
         is_paused = self.status is Status.PAUSED or self.has_failed_too_often
-        return replace(
-            self,
+        return self.changed(
             status=Status.PAUSED if is_paused else Status.PENDING,
             schedule_at=following,
             ready_at=None if is_paused else following,

@@ -8,6 +8,7 @@ and renewals travel to the store in the same call.
 import logging
 import queue
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -34,6 +35,7 @@ from shared.store.documents import Unreadable
 from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Won
 
 POLL_SECONDS = 0.1  # bounds how late a time limit or a stored finish can be
+GATHER_SECONDS = 0.005
 FLUSH_AFTER = timedelta(milliseconds=150)  # with POLL_SECONDS: a finish is stored within 0.25 s
 STOP_GRACE = timedelta(seconds=5)  # from "stop" to the record that the handler timed out
 END_GRACE = timedelta(seconds=6)  # for what runs when the process is told to end; Cloud Run kills it after 10 s
@@ -186,6 +188,8 @@ class Runner:
             self._take_back(*self._workers.results.get(timeout=POLL_SECONDS))
         except queue.Empty:
             return
+        if any(running.is_busy for running in self._running.values()):
+            time.sleep(GATHER_SECONDS)  # every step looks at all that is held, so the next one takes several results
 
     def _collect(self) -> None:
         while not self._workers.results.empty():

@@ -267,10 +267,16 @@ def _answer(write: Write, answers: Iterator[tuple[Any, Any]]) -> Answer:
 
 def _outcome(change: Change, status: Any, result: Any) -> Outcome:
     if status.code == 0:
-        return Won(change.after and replace(change.after, version=version_of(result.update_time)))
+        return Won(_with_version(change.after, version_of(result.update_time)))
     if status.code in LOST_CODES:
         return Lost()
     return Unknown(f"Firestore answered {status.code} {status.message}")
+
+
+def _with_version(job: Job | Unreadable | None, version: Any) -> Job | Unreadable | None:
+    if isinstance(job, Job):
+        return job.changed(version=version)
+    return job and replace(job, version=version)
 
 
 def _recognised(change: Change, found: Job | Unreadable | None, unheard: Outcome) -> Outcome:
@@ -283,7 +289,7 @@ def _recognised(change: Change, found: Job | Unreadable | None, unheard: Outcome
     as_stored, intended = to_document(found), to_document(change.after)
     written = intended if change.before is None else changed_fields(change.before, change.after)
     same = all(as_stored.get(name) == intended.get(name) for name in written)
-    return Won(replace(change.after, version=found.version)) if same else Lost()
+    return Won(_with_version(change.after, found.version)) if same else Lost()
 
 
 def _written(fields: dict[str, Any]) -> dict[str, Any]:

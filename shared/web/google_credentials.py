@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from shared.web.outbound import time_left, within
@@ -21,6 +20,7 @@ Fetch = Any  # a google.auth.transport.Request, or what can be called like one
 
 _finding = threading.Lock()
 _refreshing = threading.Lock()
+_known: dict[str, Any] = {}  # the credentials that were found, by scope
 
 
 class NoToken(Exception):
@@ -63,7 +63,9 @@ def access_token(scope: str, ends_at: float, *, refused: str = "") -> str:
 def default_credentials(scope: str, ends_at: float) -> Any:
     """Return the credentials of the place where this runs, which may have no token yet. Raises NoToken."""
     with _locked(_finding, ends_at):
-        return _bounded("an access token", lambda: _found(scope), ends_at)
+        if scope not in _known:  # looking takes a thread, which a page of hand-overs need not pay for each
+            _known[scope] = _bounded("an access token", lambda: _found(scope), ends_at)
+        return _known[scope]
 
 
 def refresh(credentials: Any, ends_at: float, fetch: Fetch | None = None) -> None:
@@ -80,7 +82,6 @@ def _has_token(credentials: Any, refused: str) -> bool:
     return bool(credentials.valid and credentials.token != refused)
 
 
-@lru_cache(maxsize=16)
 def _found(scope: str) -> Any:
     import google.auth
 

@@ -123,7 +123,7 @@ def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
 
 def forget() -> None:
     """Begin as a new process does."""
-    google_credentials._found.cache_clear()
+    google_credentials._known.clear()
 
 
 def failure(handler: Callable[[Payload, Context], object] = chat_message, payload: Payload = MESSAGE) -> Exception:

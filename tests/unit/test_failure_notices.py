@@ -274,9 +274,9 @@ def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
         oauth.write_key_file(tmp_path / "key.json")
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
         monkeypatch.setenv("CHAT_API_ENDPOINT", chat.url)
-        google_credentials._found.cache_clear()
+        google_credentials._known.clear()
         yield chat
-        google_credentials._found.cache_clear()
+        google_credentials._known.clear()
 
 
 # -- nobody to tell ----------------------------------------------------------------------------------------------------

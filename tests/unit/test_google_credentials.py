@@ -23,9 +23,9 @@ def oauth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GoogleOAu
     with GoogleOAuth() as oauth:
         oauth.write_key_file(tmp_path / "key.json")
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
-        google_credentials._found.cache_clear()
+        google_credentials._known.clear()
         yield oauth
-        google_credentials._found.cache_clear()
+        google_credentials._known.clear()
 
 
 def get(scope: str = SCOPE, *, seconds: float = SECONDS, refused: str = "") -> str:
@@ -38,6 +38,14 @@ def test_a_token_serves_until_it_expires(oauth: GoogleOAuth) -> None:
 
     assert len(tokens) == 2
     assert len(oauth.requests) == 2
+
+
+def test_a_token_that_is_there_takes_no_thread(oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tick that hands hundreds of jobs over asks for it as often."""
+    token = get()
+    monkeypatch.setattr(google_credentials, "within", lambda *_: pytest.fail("a thread was started"))
+
+    assert get() == token
 
 
 def test_threads_share_a_token_and_its_replacement(oauth: GoogleOAuth) -> None:

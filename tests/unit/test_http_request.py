@@ -108,7 +108,7 @@ def outcome(payload: dict[str, Any]) -> Exception | None:
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use no proxy and no passwords of this machine, and no credentials of another test."""
-    google_credentials._found.cache_clear()
+    google_credentials._known.clear()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.setenv("NETRC", os.devnull)
     for name in ("K_SERVICE", "HTTP_REQUEST_AUDIENCES", "HTTP_REQUEST_HOSTS", "HTTP_REQUEST_PRIVATE"):

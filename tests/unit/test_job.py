@@ -920,3 +920,15 @@ def test_a_one_shot_at_a_time_that_has_ended_has_another_key(waiting: Job, daily
         ended = finish(claim(job, now), now)
 
         assert ended.edit(now=now, at=now).execution_key != job.execution_key
+
+
+def test_a_changed_job_is_what_replace_makes_of_it(job_factory: JobFactory, now: datetime) -> None:
+    """It is a value of its own, and its schedule is that of its new fields."""
+    job = job_factory(cron="0 9 * * *", timezone="UTC")
+    assert job.schedule.cron == "0 9 * * *"
+
+    changed = job.changed(cron="0 10 * * *", attempts=2)
+
+    assert changed == replace(job, cron="0 10 * * *", attempts=2)
+    assert changed.schedule.cron == "0 10 * * *"
+    assert (job.cron, job.attempts) == ("0 9 * * *", 0)

@@ -122,9 +122,9 @@ def oauth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoogleOAuth]:
     with GoogleOAuth() as oauth, pytest.MonkeyPatch.context() as patch:
         oauth.write_key_file(path)
         patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
-        google_credentials._found.cache_clear()
+        google_credentials._known.clear()
         yield oauth
-        google_credentials._found.cache_clear()
+        google_credentials._known.clear()
 
 
 @pytest.fixture
