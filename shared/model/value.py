@@ -20,6 +20,7 @@ MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_DEPTH = 100  # a store that keeps all jobs in one JSON text cannot read it again when one is nested too deep
 MAX_RECENT_RUNS = 10
 MAX_COUNT = 10**6
+_WRITE = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 DEFAULT_GRACE = timedelta(minutes=10)
 SCHEDULED_BY = frozenset(each.name for each in fields(Schedule))
 LONGEST_GRACE_SECONDS = 366 * 24 * 60 * 60
@@ -131,7 +132,7 @@ class JobValue:
             if _is_deeper_than(MAX_DEPTH, value):
                 raise self._invalid(name, "nested deeper", f"nested at most {MAX_DEPTH} levels deep")
         try:
-            size = len(json.dumps(self.payload, allow_nan=False, ensure_ascii=False).encode())
+            size = len(_WRITE(self.payload).encode())
         except (TypeError, ValueError, RecursionError) as exc:
             raise InvalidJob(f"job {self.id!r}: payload holds what JSON cannot say ({exc})") from exc
         if size > MAX_PAYLOAD_BYTES:
@@ -265,10 +266,14 @@ def _is_deeper_than(most: int, value: Any) -> bool:
     for _ in range(most + 1):
         if not level:  # nearly always after a few levels, and each document that is read comes here
             return False
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, Mapping | list | tuple)
-            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
-        ]
+        inner: list[Any] = []
+        for outer in level:
+            # The plain kinds first: to ask whether a value is a Mapping takes ten times as long.
+            if isinstance(outer, str | int | float | None):
+                continue
+            if isinstance(outer, dict | Mapping):
+                inner.extend(outer.values())
+            elif isinstance(outer, list | tuple):
+                inner.extend(outer)
+        level = inner
     return bool(level)

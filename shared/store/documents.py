@@ -23,6 +23,8 @@ Document = Mapping[str, Any]
 Choice = TypeVar("Choice", bound=StrEnum)
 
 FIELDS = tuple(f.name for f in fields(Job) if f.name not in ("id", "extra", "version"))
+OWN = frozenset((*FIELDS, "id"))
+NOT_PLAIN = ("status", "except_dates", "misfire", "handed_over", "recent_runs")  # as values, and not in a document
 TIMES = frozenset(name for name in FIELDS if name == "until" or name.endswith(("_at", "_until")))
 RUN_FIELDS = tuple(f.name for f in fields(Run))
 RUN_TIMES = ("schedule_at", "started_at", "ended_at", "until")
@@ -56,7 +58,11 @@ def to_document(job: Job | Unreadable) -> dict[str, Any]:
     """Return the whole document, foreign fields included."""
     if isinstance(job, Unreadable):
         return dict(job.document)
-    own = {name: value for name in FIELDS if (value := _plain(name, getattr(job, name))) is not None}
+    fields = vars(job)
+    own = {name: value for name in FIELDS if (value := fields[name]) is not None}
+    own |= {name: _plain(name, own[name]) for name in NOT_PLAIN if name in own}
+    if own["except_dates"] is None:
+        del own["except_dates"]
     return {**job.extra, "id": job.id, **own}
 
 
@@ -158,7 +164,7 @@ def _plain_run(run: Run) -> dict[str, Any]:
 
 
 def _read(job_id: str, document: Document, version: Any) -> Job:
-    own = {name: value for name in FIELDS if (value := document.get(name)) is not None}
+    own = {name: value for name, value in document.items() if value is not None and name in OWN and name != "id"}
     if missing := {"job_type", "status", "schedule_at", "created_at"} - own.keys():
         raise InvalidJob(f"job {job_id!r}: {', '.join(sorted(missing))} missing")
     for name in TIMES & own.keys():
@@ -174,11 +180,13 @@ def _read(job_id: str, document: Document, version: Any) -> Job:
     if "handed_over" in own:
         own["handed_over"] = _hand_over(job_id, own["handed_over"])
     own["error"] = own["error"][:MAX_ERROR_CHARACTERS] if "error" in own else None
-    extra = {name: value for name, value in document.items() if name not in FIELDS and name != "id"}
+    extra = {name: value for name, value in document.items() if name not in OWN}
     return Job(id=job_id, extra=extra, version=version, **own)
 
 
 def _time(job_id: str, name: str, value: Any) -> datetime:
+    if type(value) is datetime and value.tzinfo is UTC:
+        return value
     if type(value) is datetime and value.tzinfo is UTC:
         return value
     if not isinstance(value, datetime) or value.tzinfo is None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import click
@@ -868,6 +869,27 @@ class ScriptedStore:
     def swap(self, changes: Sequence[Change]) -> list[Outcome]:
         self.swapped += changes
         return [self.answer] * len(changes)
+
+
+class MeetingStore(ScriptedStore):
+    """A store that answers a swap only while another one is under way."""
+
+    meeting = Barrier(2, timeout=10)
+
+    def swap(self, changes: Sequence[Change]) -> list[Outcome]:
+        self.meeting.wait()
+        return super().swap(changes)
+
+
+def test_an_import_into_firestore_has_several_calls_under_way(run: Terminal, jobs_json: Callable[..., str]) -> None:
+    """Each takes 500 jobs, and none waits for the answer to the one before."""
+    run.env["SCHEDULER_STORAGE"] = "firestore"
+    run.fakes["store"] = store = MeetingStore(Lost())
+
+    result = run("jobs", "import", jobs_json(*(former(f"job-{number}") for number in range(2 * PAGE))))
+
+    assert result.exit_code == 0, result.output
+    assert len(store.swapped) == 2 * PAGE
 
 
 def test_an_import_ends_when_the_store_goes_away(run: Terminal, jobs_json: Callable[..., str]) -> None:

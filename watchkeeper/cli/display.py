@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, TypeVar
 
 import click
@@ -19,6 +20,7 @@ from watchkeeper.times import shown
 
 GAP = "  "
 SHORTEST_FOLD = 20
+PIECES = 2000  # written at once
 LATE = " late"  # ends a distance of time that needs a look
 FAILED = {"failed", "died", "unreadable"}  # a status, or the outcome of a run
 
@@ -111,7 +113,7 @@ def as_stored(job: Job | Unreadable) -> dict[str, Any]:
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Write JSON in ASCII, which every terminal, pipe and file takes."""
-    return json.dumps(value, default=_plain, indent=indent)
+    return _encode(value) if indent is None else json.dumps(value, default=_plain, indent=indent)
 
 
 def json_lines(objects: Iterable[dict[str, Any]]) -> Iterator[str]:
@@ -125,9 +127,14 @@ def json_lines(objects: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 def print_json_list(jobs: Sequence[Job | Unreadable]) -> None:
     """Print a JSON list of jobs."""
-    for piece in json_lines(map(as_object, jobs)):
-        click.echo(piece, nl=False)
+    write_pieces(json_lines(map(as_object, jobs)))
     warn_of_unreadable(jobs)
+
+
+def write_pieces(pieces: Iterator[str]) -> None:
+    """Write to standard output, some thousand pieces at a time."""
+    while some := "".join(islice(pieces, PIECES)):
+        click.echo(some, nl=False)
 
 
 def text_of(value: Any, timezone: str) -> str:
@@ -153,3 +160,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, datetime):
         return iso(value) if value.tzinfo else value.isoformat()
     return str(value)
+
+
+_encode = json.JSONEncoder(default=_plain).encode
