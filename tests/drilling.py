@@ -67,11 +67,11 @@ class Project(RecordedProject):
 
 
 def attempt(project: Project, settings: Path, *words: str) -> tuple[list[list[str]], str]:
-    """Run a verb without staging. Return the commands to go on with, none at the end, and the error."""
+    """Run a verb, without staging or smoke test. Return the commands to go on with, none at the end, and the error."""
     line = read_command_line([*words, "--project", PROJECT, "--region", REGION, "--settings", str(settings)])
     target = read_target(project=PROJECT, region=REGION, number=NUMBER, only=line.only, file=settings)
     work = project.work(target, settings.parent)
-    progress = Progress([step for step in steps_of(line.verb, work) if step.title != STAGING])
+    progress = Progress([step for step in steps_of(line.verb, work) if step.title != STAGING and step.verb != "smoke"])
     error = ""
     try:
         for step in progress:

@@ -11,6 +11,7 @@ is in `changes`. What is uploaded is kept. `refuse` makes calls fail that the re
 import base64
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -31,6 +32,7 @@ APIS = (
     *("CLOUDFUNCTIONS", "CLOUDSCHEDULER", "SERVICEUSAGE", "CLOUDRESOURCEMANAGER", "CLOUDBUILD", "IAM", "SECRETMANAGER"),
     *("FIRESTORE", "PUBSUB", "STORAGE", "ARTIFACTREGISTRY", "LOGGING", "MONITORING", "CLOUDTASKS"),
 )
+ASKING = (":getIamPolicy", ":generateUploadUrl", ":access", "entries:list")  # changes nothing, though it is a POST
 # gcloud puts the region before the host of Cloud Run, so that is no address but a name, and this server its proxy.
 RUN = "run.fake"
 
@@ -74,7 +76,8 @@ class GoogleCloud:
         self.uploads: dict[str, bytes] = {}
         self.refusals: dict[str, Refused] = {}
         self.failing_builds: set[str] = set()
-        self.attempt = 0  # the status code with which every run of a Scheduler job ends
+        self.attempt = ""  # the status with which every run of a Scheduler job ends; without one it is well
+        self.attempts: list[Resource] = []  # what Cloud Scheduler logs of them
         self.refused_tasks = ""  # what is said of every task; one that is answered well is gone at once
         self.unknown_metrics = 0  # so often an alert on a log-based metric is refused, as while the metric is new
         self.log: list[Resource] = []
@@ -98,6 +101,7 @@ class GoogleCloud:
             "HOME": str(folder),
             "CLOUDSDK_CONFIG": str(folder / "gcloud"),
             "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+            "NO_GCE_CHECK": "true",  # nobody is signed in, and Google's libraries need not look for long
             "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
             "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
             **overrides,
@@ -184,10 +188,12 @@ class GoogleCloud:
         if verb == "run" and resource in self.resources:
             count = int(self.resources[resource].get("lastAttemptTime", "0000-00-00T00:00:00Z")[17:19]) + 1
             self.resources[resource]["lastAttemptTime"] = f"2026-11-21T09:00:{count:02}Z"
-            self.resources[resource]["status"] = {"code": self.attempt} if self.attempt else {}
+            self._log_attempt(resource.rpartition("/")[2], self.resources[resource]["lastAttemptTime"])
             return self.resources[resource]
         if (resource, verb) == ("entries", "list"):
-            return {"entries": self.log}
+            job = re.search(r'resource\.labels\.job_id="([^"]+)"', call.body["filter"])
+            attempts = [each for each in self.attempts if job and each["resource"]["labels"]["job_id"] == job[1]]
+            return {"entries": attempts if job else self.log}
         if verb in ("pause", "resume") and resource in self.resources:
             on = "RUNNING" if "/queues/" in resource else "ENABLED"
             self.resources[resource]["state"] = {"pause": "PAUSED", "resume": on}[verb]
@@ -203,6 +209,14 @@ class GoogleCloud:
             return version
         self.unknown.append(call)
         raise Refused(400, "INVALID_ARGUMENT", f"no answer for {call}")
+
+    def _log_attempt(self, job: str, at: str) -> None:
+        """Log that an attempt began and, at once, that it ended."""
+        kind = "type.googleapis.com/google.cloud.scheduler.logging.Attempt"
+        status = {"status": self.attempt} if self.attempt else {}
+        for payload in ({"@type": f"{kind}Started"}, {"@type": f"{kind}Finished", **status}):
+            entry = {"insertId": str(len(self.attempts)), "timestamp": at, "jsonPayload": payload}
+            self.attempts.append({**entry, "resource": {"type": "cloud_scheduler_job", "labels": {"job_id": job}}})
 
     def _add_version(self, secret: str, body: Resource) -> Resource:
         payload = {"data": body["payload"]["data"]}
@@ -291,8 +305,9 @@ class GoogleCloud:
         if not self.refused_tasks:
             return task
         status = {"code": 7, "message": self.refused_tasks}
+        times = {"createTime": "2026-11-21T08:59:58Z"}
         attempt = {"responseTime": "2026-11-21T09:00:00Z", "responseStatus": status}
-        return self._store(task["name"], {**task, "lastAttempt": attempt})
+        return self._store(task["name"], {**task, **times, "lastAttempt": attempt})
 
     def _metric(self, call: Call) -> Resource:
         name = call.body["name"]
@@ -427,7 +442,7 @@ def _call(method: str, target: str, body: bytes) -> Call:
 
 
 def _is_change(call: Call) -> bool:
-    return call.method != "GET" and not call.name.endswith((":getIamPolicy", ":generateUploadUrl", ":access"))
+    return call.method != "GET" and not call.name.endswith(ASKING)
 
 
 def _camel(name: str) -> str:

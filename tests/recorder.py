@@ -1,20 +1,28 @@
 """A gcloud that records what it is told, and answers as it was told to: deploying without starting one."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shared.errors import StoreUnavailable
+from shared.settings import Settings
+from shared.store.protocol import Store
 from tests.deploying import FUNCTIONS, REGION
 from tests.gcloud import NUMBER, PROJECT
 from watchkeeper.deploy.command import main
 from watchkeeper.deploy.functions_table import Function
 from watchkeeper.deploy.gcloud import Ended, Gcloud
+from watchkeeper.deploy.outside import Outside, Reply
 from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.target import Target, read_target
 from watchkeeper.deploy.work import TryImport, Work
 
 MISSING = Ended(1, errors="ERROR: (gcloud) NOT_FOUND: it was not found\n")
+# How a function of ours answers a stranger.
+REFUSED_BY_CODE = Reply(
+    401, b'{"status": "error", "error": {"code": "unauthorized", "message": "no"}, "trace_id": "1"}'
+)
 QUESTIONS = {"describe", "list", "get-iam-policy", "access", "read", "version"}
 
 
@@ -32,6 +40,14 @@ def _import_nothing(*_: object) -> None:
     pass
 
 
+def _signed_out(settings: Settings) -> Store:
+    raise StoreUnavailable("nobody is signed in")
+
+
+def _refuse(method: str, url: str, *, headers: Mapping[str, str], body: bytes | None) -> Reply:
+    return REFUSED_BY_CODE
+
+
 @dataclass
 class Recorder:
     """Records each command, without `gcloud`, and its stdin.
@@ -47,6 +63,7 @@ class Recorder:
     pauses: list[float] = field(default_factory=list)
     try_import: TryImport = _import_nothing
     left_open: list[str] = field(default_factory=list)
+    outside: Outside = field(default_factory=lambda: Outside(open_store=_signed_out, request=_refuse))
 
     def __call__(self, command: Sequence[str], *, stdin: bytes | None, is_captured: bool) -> Ended:
         program, *words = command
@@ -87,6 +104,7 @@ class Recorder:
             patience=patience,
             leave_open=self.left_open.append,
             try_import=self.try_import,
+            outside=self.outside,
         )
 
     def run(
@@ -102,6 +120,7 @@ class Recorder:
             sleep=self.pauses.append,
             clock=self.clock,
             try_import=self.try_import,
+            outside=self.outside,
         )
 
     def clock(self) -> float:

@@ -95,13 +95,13 @@ def test_a_job_that_is_refused_fails_the_build_with_the_remedy(
 ) -> None:
     """A 401 whose log says that the signature was removed: what to set is the last word of the build."""
     first.copy_to(cloud)
-    cloud.attempt = 16  # as Cloud Scheduler records a 401
+    cloud.attempt = "UNAUTHENTICATED"  # as Cloud Scheduler records a 401
     cloud.log = [{"jsonPayload": {"reason": "signature removed by the platform"}}]
 
     ended = Build(cloud, tmp_path).run(*DEPLOYMENTS, "schedules")
 
     assert ended["smoke"].code == 1
-    assert "error: watchkeeper-tick was refused" in ended["smoke"].said
+    assert "error: the attempt of watchkeeper-tick was refused" in ended["smoke"].said
     assert "AUTH_MODE=platform" in ended["smoke"].said
-    (search,) = (call.body["filter"] for call in cloud.calls if call.name == "entries:list")
+    (*_, search) = (call.body["filter"] for call in cloud.calls if call.name == "entries:list")
     assert 'resource.labels.service_name="watchkeeper-tick"' in search

@@ -351,7 +351,9 @@ def test_a_second_deployment_mends_what_is_wrong_and_creates_nothing(deployed: O
     assert {name for name in cloud.resources if "/operations/" not in name and "/revisions/" not in name} <= before
     assert cloud.members(opened) == {f"serviceAccount:{SCHEDULER}"}
     assert cloud.resources[stale] == {**right[stale], "state": "PAUSED"}
-    assert cloud.resources[f"{PLACE}/jobs/watchkeeper-tick"] == right[f"{PLACE}/jobs/watchkeeper-tick"]
+    tick = f"{PLACE}/jobs/watchkeeper-tick"
+    assert cloud.resources[tick] == {**right[tick], "lastAttemptTime": "2026-11-21T09:00:02Z"}
+    assert "not proved: that Cloud Scheduler calls watchkeeper-airtable-refresh: airtable-webhook-refresh is p" in said
     assert cloud.resources[QUEUE] == {**right[QUEUE], "state": "PAUSED"}
     assert "Updated queue" in again
     assert monitored.applied(cloud) == kept
@@ -363,8 +365,9 @@ def test_a_second_deployment_mends_what_is_wrong_and_creates_nothing(deployed: O
         *[f"POST {opened}:setIamPolicy"] * 3,
         f"PATCH {PLACE}/functions/watchkeeper-tick",
         f"PATCH {PLACE}/functions/watchkeeper-airtable-refresh",
-        f"PATCH {PLACE}/jobs/watchkeeper-tick",
+        f"PATCH {tick}",
         f"PATCH {PLACE}/jobs/airtable-webhook-refresh",
+        f"POST {tick}:run",
         f"PATCH {QUEUE}",
     ]
 
@@ -470,13 +473,13 @@ def test_destroying_keeps_data(deployed: Operator) -> None:
 
 def test_a_task_that_is_refused_fails_the_smoke_test(deployed: Operator) -> None:
     """What Cloud Tasks says of it is read, and it is taken out of the queue."""
-    deployed.cloud.refused_tasks = "PERMISSION_DENIED(7): HTTP status code 403"
+    deployed.cloud.refused_tasks = "INTERNAL(13): HTTP status code 500"
     before = set(deployed.cloud.resources)
 
     code, said = deployed.attempt("smoke", "--only", "run_job")
 
     assert code == 1
-    assert "error: the attempt of the task in watchkeeper-agents failed with PERMISSION_DENIED(7): HTTP stat" in said
+    assert "error: the task in watchkeeper-agents failed with INTERNAL(13): HTTP status code 500; the log of" in said
     assert set(deployed.cloud.resources) == before
 
 

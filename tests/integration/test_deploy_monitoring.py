@@ -16,6 +16,7 @@ from tests.monitored import ALERTS, DASHBOARD, LATE, METRICS, applied, read
 from watchkeeper.deploy import monitoring
 from watchkeeper.deploy.gcloud import Gcloud, execute
 from watchkeeper.deploy.monitoring import apply_alerts
+from watchkeeper.deploy.outside import Outside
 from watchkeeper.deploy.patience import PAUSES, Patience
 from watchkeeper.deploy.target import read_target
 from watchkeeper.deploy.work import Work
@@ -50,7 +51,11 @@ def test_an_alert_on_a_new_metric_is_tried_again(
     patience = Patience(sleep=pauses.append, clock=lambda: sum(pauses))
     gcloud = Gcloud(PROJECT, execute=execute, is_dry_run=False, patience=patience)
 
-    apply_alerts(Work(target=target, gcloud=gcloud, folder=deployed.folder, patience=patience, leave_open=print))
+    apply_alerts(
+        Work(
+            target=target, gcloud=gcloud, folder=deployed.folder, patience=patience, leave_open=print, outside=Outside()
+        )
+    )
 
     said = capfd.readouterr()
     assert pauses == [*PAUSES[:2]]

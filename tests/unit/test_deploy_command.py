@@ -292,6 +292,7 @@ def test_what_is_left_of_all_is_a_command_for_each_verb(settings: Path, capsys: 
         f"  {GO_ON.format('functions', settings)} --only tick chat_webhook\n"
         f"  {GO_ON.format('schedules', settings)} --only tick\n"
         f"  {GO_ON.format('monitoring', settings)}\n"
+        f"  {GO_ON.format('smoke', settings)} --only tick chat_webhook\n"
     )
 
 

@@ -1,6 +1,5 @@
-"""What the steps on queues tell gcloud: the limits, the roles, a task that is tried, and an end that keeps the name."""
+"""What the steps on queues tell gcloud: the limits, the roles, and an end that keeps the name."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,19 +7,17 @@ import pytest
 
 from tests.deploying import FUNCTIONS, REGION, SERVICES, SETTINGS, TASKS, url
 from tests.gcloud import PROJECT
-from tests.recorder import MISSING, Recorder, refused, shown, target_of
-from watchkeeper.deploy import operating, queues, setup
+from tests.recorder import Recorder, refused, shown, target_of
+from watchkeeper.deploy import operating, queues, setup, smoke
 from watchkeeper.deploy.functions import deploy_function
 from watchkeeper.deploy.functions_table import Queue, read_deployment
-from watchkeeper.deploy.gcloud import Ended, StepFailed
-from watchkeeper.deploy.operating import SMOKE_PAUSE, SMOKE_TRIES
+from watchkeeper.deploy.gcloud import StepFailed
 from watchkeeper.deploy.steps import steps_of
 from watchkeeper.deploy.work import Work
 
 QUEUE: Queue = read_deployment({}).queues[0]
 NAME = "watchkeeper-agents"
 DESCRIBE = f"tasks queues describe {NAME}"
-TASK = "tasks describe smoke-"
 LIMITS = {
     *("--max-concurrent-dispatches=2", "--max-dispatches-per-second=1", "--max-attempts=100", "--min-backoff=10s"),
     *("--max-backoff=600s", "--max-doublings=6", "--max-retry-duration=86400s"),
@@ -198,71 +195,6 @@ def test_a_queue_that_is_not_there_keeps_nobody_from_pausing(
     assert gcloud.changes == []
 
 
-# -- The smoke test ----------------------------------------------------------------------------------------------------
-
-
-def test_the_smoke_test_has_the_queue_deliver_a_task_about_no_job(gcloud: Recorder, work: Work) -> None:
-    """Cloud Tasks calls the function as it always does; a task that is gone was answered well."""
-    gcloud.answers |= {DESCRIBE: shown("RUNNING"), TASK: [shown(""), MISSING]}
-
-    queues.smoke(work, QUEUE)
-
-    (change,) = gcloud.changes
-    flags = gcloud.flags("tasks create-http-task")
-    (body,) = (json.loads(flag.partition("=")[2]) for flag in flags if flag.startswith("--body-content="))
-    assert change == f"tasks create-http-task {body['job']}"
-    assert body == {"job": body["job"], "token": body["job"]}
-    assert {
-        *(f"--queue={NAME}", f"--url={url('run_job')}", f"--oidc-token-audience={url('run_job')}"),
-        f"--oidc-service-account-email={TASKS}",
-    } <= set(flags)
-    assert gcloud.pauses == [SMOKE_PAUSE]
-
-
-@pytest.mark.parametrize(
-    ("log", "says"),
-    [
-        pytest.param(shown(""), "the task in watchkeeper-agents failed with PERMISSION_DENIED", id="refused"),
-        pytest.param(shown("signature removed by the platform"), "Set AUTH_MODE=platform in", id="removed"),
-    ],
-)
-def test_a_task_that_is_refused_is_taken_out_again(gcloud: Recorder, work: Work, log: Ended, says: str) -> None:
-    """It would be tried for a day. The error is that of Cloud Tasks, with the log to look into."""
-    answer = "09:00|PERMISSION_DENIED(7): HTTP status code 403"
-    gcloud.answers |= {DESCRIBE: shown("RUNNING"), TASK: shown(answer), "logging read": log}
-
-    with pytest.raises(StepFailed, match=says):
-        queues.smoke(work, QUEUE)
-
-    assert gcloud.changes[1].startswith("tasks delete smoke-")
-    (words,) = (words for words in gcloud.commands if words[0] == "logging")
-    assert 'service_name="watchkeeper-run-job"' in words[2]
-
-
-def test_a_task_that_nobody_answers_is_not_awaited_for_ever(gcloud: Recorder, work: Work) -> None:
-    """Nor is one made in a queue that is not there."""
-    with pytest.raises(StepFailed, match=f"there is no queue {NAME}"):
-        queues.smoke(work, QUEUE)
-    assert gcloud.changes == []
-    gcloud.answers |= {DESCRIBE: shown("RUNNING"), TASK: shown("")}
-
-    with pytest.raises(StepFailed, match="failed with no answer"):
-        queues.smoke(work, QUEUE)
-
-    assert gcloud.pauses == [SMOKE_PAUSE] * SMOKE_TRIES
-    assert gcloud.changes[1].startswith("tasks delete smoke-")
-
-
-def test_a_paused_queue_fails_no_smoke_test(gcloud: Recorder, work: Work, capsys: pytest.CaptureFixture[str]) -> None:
-    """A deployment does not wake it, and is well all the same."""
-    gcloud.answers[DESCRIBE] = shown("PAUSED")
-
-    queues.smoke(work, QUEUE)
-
-    assert gcloud.changes == []
-    assert capsys.readouterr().out == f"the queue {NAME} is paused, so nothing is tried\n"
-
-
 # -- Status and destroying ---------------------------------------------------------------------------------------------
 
 
@@ -343,7 +275,7 @@ def test_a_queue_that_cannot_be_asked_about_stops_it(gcloud: Recorder, work: Wor
     """Neither is it made anew, nor taken for one that is not there."""
     gcloud.answers[DESCRIBE] = refused("PERMISSION_DENIED")
 
-    for step in (queues.keep_queue, queues.pause, queues.smoke, queues.empty):
+    for step in (queues.keep_queue, queues.pause, smoke.deliver, queues.empty):
         with pytest.raises(StepFailed, match="gcloud tasks queues could not be asked"):
             step(work, QUEUE)
 

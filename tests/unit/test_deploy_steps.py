@@ -11,7 +11,7 @@ from tests.recorder import MISSING, TICK, Recorder, job_of, refused, shown, targ
 from watchkeeper.deploy import operating, setup
 from watchkeeper.deploy.functions import allow_caller, deploy_function, schedule_function
 from watchkeeper.deploy.gcloud import Ended, GcloudFailed, StepFailed
-from watchkeeper.deploy.operating import SMOKE_PAUSE, SMOKE_TRIES, Revision, revision_before
+from watchkeeper.deploy.operating import Revision, revision_before
 from watchkeeper.deploy.work import Work
 
 GMAIL = FUNCTIONS["gmail_watch"]
@@ -356,55 +356,6 @@ def test_a_job_of_the_former_system_stays_as_it_is(
     line = f"gmail-watch-renewal calls {called or uri}, which is not ours; it stays as it is\n"
     assert capsys.readouterr().out == line * 2
     assert gcloud.changes == ["functions delete watchkeeper-gmail-watch"]
-
-
-def test_the_smoke_test_waits_for_the_answer(gcloud: Recorder, work: Work) -> None:
-    """An attempt is a new time of the last one; that it was answered well has no status, or 0."""
-    assert TICK.scheduler_job
-    for status in ("", "0"):
-        gcloud.answers[on("tick")] = [shown("09:00"), shown("09:00|13"), shown(f"09:01|{status}")]
-        operating.smoke(work, TICK, TICK.scheduler_job)
-
-    assert gcloud.changes == ["scheduler jobs run watchkeeper-tick"] * 2
-    assert gcloud.pauses == [SMOKE_PAUSE] * 2
-
-
-@pytest.mark.parametrize(
-    ("log", "says"),
-    [
-        pytest.param(
-            shown(""), "attempt of watchkeeper-tick failed with status 16; the log of watchkeeper-tick says", id="no"
-        ),
-        pytest.param(refused("may not"), "attempt of watchkeeper-tick failed with status 16; the log", id="unread"),
-        pytest.param(
-            shown("signature removed by the platform"), "Set AUTH_MODE=platform in the settings", id="removed"
-        ),
-    ],
-)
-def test_a_smoke_test_that_fails_says_what_to_do(gcloud: Recorder, work: Work, log: Ended, says: str) -> None:
-    """A token whose signature Cloud Run removed has a remedy of its own; whoever may not read the log hears less."""
-    assert TICK.scheduler_job
-    gcloud.answers |= {on("tick"): [shown(""), shown("09:01|16")], "logging read": log}
-
-    with pytest.raises(StepFailed, match=says):
-        operating.smoke(work, TICK, TICK.scheduler_job)
-
-    (words,) = (words for words in gcloud.commands if words[0] == "logging")
-    assert words[2] == 'resource.labels.service_name="watchkeeper-tick" AND jsonPayload.reason:"signature removed"'
-
-
-def test_a_smoke_test_does_not_wait_for_ever(gcloud: Recorder, work: Work) -> None:
-    """Nor does it run a job that is not there."""
-    assert TICK.scheduler_job
-    with pytest.raises(StepFailed, match="there is no Scheduler job watchkeeper-tick"):
-        operating.smoke(work, TICK, TICK.scheduler_job)
-    assert gcloud.changes == []
-    gcloud.answers[on("tick")] = [shown("09:00"), shown("09:00|0")]
-
-    with pytest.raises(StepFailed, match="told to run, and no attempt was seen"):
-        operating.smoke(work, TICK, TICK.scheduler_job)
-
-    assert gcloud.pauses == [SMOKE_PAUSE] * SMOKE_TRIES
 
 
 def test_the_status_shows_what_is_there_and_what_is_not(

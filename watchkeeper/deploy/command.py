@@ -17,6 +17,7 @@ from shared.settings import DEFAULT_PREFIX, PROJECT_FOLDER
 from watchkeeper.deploy.command_line import USAGE, CommandLine, HelpWanted, Misused, read_command_line
 from watchkeeper.deploy.found import find_removed
 from watchkeeper.deploy.gcloud import Execute, Gcloud, GcloudFailed, StepFailed, execute
+from watchkeeper.deploy.outside import Outside
 from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.plan import show_plan
 from watchkeeper.deploy.preflight import deployed, refuse_at_once
@@ -29,6 +30,7 @@ from watchkeeper.deploy.work import TryImport, Work
 
 SHOWING = ("plan", "status")  # nothing but what they show is of interest
 SCRIPT = str(PROJECT_FOLDER / "deploy_functions.sh")
+OUTSIDE = Outside()
 
 
 def main(
@@ -39,6 +41,7 @@ def main(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
     try_import: TryImport = try_import,
+    outside: Outside = OUTSIDE,
 ) -> int:
     """Run the command, and return its exit code; minus the number of a signal that ended it.
 
@@ -54,7 +57,7 @@ def main(
         return 2
     progress = Progress([])
     patience = Patience(sleep=sleep, clock=clock, is_terminal=sys.stderr.isatty())
-    code = _attempt(lambda: _run(line, env, execute, try_import, patience, progress))
+    code = _attempt(lambda: _run(line, env, execute, try_import, patience, progress, outside))
     with suppress(OSError):  # nobody reads it
         if not progress.is_complete:
             commands = "".join(f"  {command}\n" for command in progress.commands(line, SCRIPT))
@@ -86,11 +89,12 @@ def _run(
     try_import: TryImport,
     patience: Patience,
     progress: Progress,
+    outside: Outside,
 ) -> None:
     line.settings = _find_settings(line.settings, Path(env.get("CALLED_FROM", ".")))
     if not line.is_dry_run and not shutil.which("gcloud", path=env.get("PATH")):
         raise StepFailed("gcloud is not installed: https://cloud.google.com/sdk/docs/install")
-    # What operates asks about a deployment that is there: nothing was made or granted just now.
+    # What else operates asks about a deployment that is there: nothing was made or granted just now.
     may_wait = patience if line.verb in (*ALL, "all") else None
     gcloud = Gcloud(line.project, execute=execute, is_dry_run=line.is_dry_run, patience=may_wait)
     target = _prepared(line, gcloud)
@@ -107,6 +111,7 @@ def _run(
             try_import=try_import,
             settings=Path(line.settings) if line.settings else None,
             only=line.only,
+            outside=outside,
         )
         if line.verb == "all" and not (line.is_confirmed or line.is_dry_run) and sys.stdin.isatty():
             show_plan(work)
@@ -140,7 +145,7 @@ def _prepared(line: CommandLine, gcloud: Gcloud) -> Target:
     file = Path(line.settings) if line.settings else None
     target = read_target(project=line.project, region=line.region, number=UNKNOWN_NUMBER, only=line.only, file=file)
     needs_number = target.needs_number  # of all verbs: it refuses a webhook that would be unprotected
-    if line.is_if_configured or (line.verb in (*ALL, "plan", "all", "smoke") and not line.only):
+    if line.is_if_configured or (line.verb in (*ALL, "plan", "all") and not line.only):
         target = _configured(line, target, gcloud)
     if line.verb == "destroy" and not line.is_removed:
         _confirm_destruction(line, target, [function.name for function in target.functions])

@@ -19,12 +19,13 @@ Verbs that deploy; each may be run any number of times, creates what is missing 
   schedules   the Cloud Scheduler jobs, and the limits of the queues
   monitoring  the log-based metrics, dashboard and alerts of monitoring/; whom an alert notifies, its labels, and
               that it is switched off stay as they are
-  all         setup, functions, schedules, monitoring; stages and imports every function before that. On a terminal
-              it shows its plan first, and asks
+  all         setup, functions, schedules, monitoring, smoke; stages and imports every function before that. On a
+              terminal it shows its plan first, and asks
 
 Verbs that operate:
-  smoke       have Cloud Scheduler run each of its jobs once, and each queue deliver a task about no job, and wait for
-              the answers
+  smoke       have Cloud Scheduler call each function, and each queue deliver, and wait until that ends well; the tick
+              and the queues have to run a job of the test's own, which is deleted. What Chat calls has to refuse an
+              event that nobody signed. What that leaves unproved stands at the end; what is paused is left alone
   status      what is deployed, and when each Scheduler job ran last (status 0 or none is well); also what
               functions.toml no longer has
   pause       pause the Scheduler jobs and the queues; the functions stay, and a deployment wakes neither

@@ -6,11 +6,7 @@ import click
 
 from watchkeeper.deploy.found import FoundFunction, FoundJob, find_removed
 from watchkeeper.deploy.functions_table import Function, SchedulerJob
-from watchkeeper.deploy.gcloud import StepFailed
 from watchkeeper.deploy.work import Work
-
-SMOKE_TRIES = 60
-SMOKE_PAUSE = 5  # seconds
 
 
 def pause(work: Work, function: Function, job: SchedulerJob) -> None:
@@ -46,50 +42,6 @@ def _own_job(work: Work, function: Function, job: SchedulerJob) -> str | None:
         click.echo(f"{job.name} calls {uri or 'no URL'}, which is not ours; it stays as it is")
         return None
     return state
-
-
-def smoke(work: Work, function: Function, job: SchedulerJob) -> None:
-    """Have a job run as Cloud Scheduler runs it, and wait until its attempt is answered. Raises StepFailed."""
-    before = work.describe_job(job.name, "(lastAttemptTime)")
-    if before is None and not work.is_dry_run:
-        raise StepFailed(f"there is no Scheduler job {job.name}")
-    work.gcloud.run("scheduler", "jobs", "run", job.name, work.location, "--format=none")
-    if work.is_dry_run:
-        return
-    code = _await_attempt(work, job, before or "")
-    if code not in ("", "0"):
-        raise refusal(work, function, job.name, f"status {code}")
-
-
-def refusal(work: Work, function: Function, caller: str, said: str) -> StepFailed:
-    """Return the error that a function has refused its caller, or failed, with the remedy."""
-    service = work.target.service(function)
-    if _was_signature_removed(work, service):
-        return StepFailed(
-            f"{caller} was refused: Cloud Run removes the signature of its token here. Set "
-            "AUTH_MODE=platform in the settings file, and deploy the functions again"
-        )
-    return StepFailed(f"the attempt of {caller} failed with {said}; the log of {service} says why")
-
-
-def _await_attempt(work: Work, job: SchedulerJob, before: str) -> str:
-    """Return the status of the attempt after `before`. Raises StepFailed where none is seen."""
-    for _ in range(SMOKE_TRIES):
-        found = work.describe_job(job.name, '[separator="|"](lastAttemptTime,status.code)') or ""
-        after, _, code = found.partition("|")
-        if after != before:
-            return code
-        work.patience.sleep(SMOKE_PAUSE)
-    raise StepFailed(f"{job.name} was told to run, and no attempt was seen; look into its log")
-
-
-def _was_signature_removed(work: Work, service: str) -> bool:
-    """Ask the log. Whoever deploys may not be allowed to read it; that the attempt failed is told all the same."""
-    entries = f'resource.labels.service_name="{service}" AND jsonPayload.reason:"signature removed"'
-    shows = ("--freshness=10m", "--limit=1", "--format=value(jsonPayload.reason)")
-    found = work.gcloud.ask("logging", "read", entries, *shows)
-    click.echo(found.errors, nl=False, err=True)
-    return found.code == 0 and bool(found.output.strip())
 
 
 def show_status(work: Work, function: Function) -> None:

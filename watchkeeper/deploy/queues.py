@@ -1,14 +1,11 @@
-"""The steps on queues of Cloud Tasks: make them, pause, resume and empty them, show them, and try one."""
+"""The steps on queues of Cloud Tasks: make them, pause, resume and empty them, and show them."""
 
-import json
-import secrets
 from collections.abc import Callable
 
 import click
 
 from watchkeeper.deploy.functions_table import Caller, Function, Queue
-from watchkeeper.deploy.gcloud import StepFailed
-from watchkeeper.deploy.operating import SMOKE_PAUSE, SMOKE_TRIES, refusal, show
+from watchkeeper.deploy.operating import show
 from watchkeeper.deploy.target import queue_flags
 from watchkeeper.deploy.work import Work
 
@@ -69,49 +66,3 @@ def with_queues(do: OnFunction, also: Callable[[Work, Queue], None]) -> OnFuncti
             also(work, queue)
 
     return both
-
-
-def smoke(work: Work, queue: Queue) -> None:
-    """Have a queue deliver a task about no job, and wait until it is answered. Raises StepFailed.
-
-    The function must be reached, let the caller in and ask the store; then it finds nothing to do.
-    """
-    name, state = work.target.queue(queue), work.describe_queue(queue, "(state)")
-    if state is None and not work.is_dry_run:
-        raise StepFailed(f"there is no queue {name}")
-    if state == "PAUSED":
-        click.echo(f"the queue {name} is paused, so nothing is tried")
-        return
-    task = f"smoke-{secrets.token_hex(8)}"
-    place = (f"--queue={name}", work.location)
-    work.gcloud.run(
-        "tasks", "create-http-task", task, *place, *_request(work, work.target.worker, task), "--format=none"
-    )
-    if work.is_dry_run:
-        return
-    if said := _await_answer(work, task, *place):
-        work.gcloud.run("tasks", "delete", task, *place, "--quiet")
-        raise refusal(work, work.target.worker, f"the task in {name}", said)
-
-
-def _request(work: Work, function: Function, task: str) -> tuple[str, ...]:
-    url = work.target.url(function)
-    return (
-        *(f"--url={url}", "--method=POST", "--header=Content-Type: application/json"),
-        f"--body-content={json.dumps({'job': task, 'token': task})}",
-        *(f"--oidc-service-account-email={work.target.caller(function)}", f"--oidc-token-audience={url}"),
-    )
-
-
-def _await_answer(work: Work, task: str, *place: str) -> str:
-    """Return what Cloud Tasks says of the first answer, "" if it was a good one: the task is gone then."""
-    shows = '--format=value[separator="|"](lastAttempt.responseTime,lastAttempt.responseStatus.message)'
-    for _ in range(SMOKE_TRIES):
-        found = work.gcloud.look("tasks", "describe", task, *place, shows)
-        if found is None:
-            return ""
-        time, _, said = found.partition("|")
-        if time:
-            return said or "no answer"
-        work.patience.sleep(SMOKE_PAUSE)
-    return "no answer"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from watchkeeper.deploy import operating, queues
+from watchkeeper.deploy import operating, queues, smoke
 from watchkeeper.deploy.found import Removed
 from watchkeeper.deploy.functions import deploy_function, schedule_function, stage_functions
 from watchkeeper.deploy.functions_table import Caller, Function, Queue, SchedulerJob
@@ -14,18 +14,18 @@ from watchkeeper.deploy.setup import SETUP
 from watchkeeper.deploy.work import Work
 
 STAGING = "stage: functions"
-ALL = ("setup", "functions", "schedules", "monitoring")
+ALL = ("setup", "functions", "schedules", "monitoring", "smoke")
 # What each step of a verb is called, and what it does with a Scheduler job,
 SCHEDULED: dict[str, tuple[str, Callable[[Work, Function, SchedulerJob], None]]] = {
     "schedules": ("schedule", schedule_function),
-    "smoke": ("smoke", operating.smoke),
+    "smoke": ("smoke", smoke.call),
     "pause": ("pause", operating.pause),
     "resume": ("resume", operating.resume),
 }
 # with a queue,
 QUEUED: dict[str, tuple[str, Callable[[Work, Queue], None]]] = {
     "schedules": ("queue", queues.keep_queue),
-    "smoke": ("smoke", queues.smoke),
+    "smoke": ("smoke", smoke.deliver),
     "pause": ("pause", queues.pause),
     "resume": ("resume", queues.resume),
 }
@@ -61,7 +61,8 @@ def steps_of(verb: str, work: Work) -> list[Step]:
     if verb == "monitoring":
         return [Step(verb, f"apply: {name}", "", partial(do, work)) for name, do in MONITORING.items()]
     if verb in SCHEDULED:
-        return [*_on_jobs(verb, work), *_on_queues(verb, work)]
+        strangers = _on_chat(work) if verb == "smoke" else []
+        return [*_on_jobs(verb, work), *_on_queues(verb, work), *strangers]
     first = [Step(verb, STAGING, "", partial(stage_functions, work))] if verb == "functions" else []
     last = [Step(verb, "status: removed", "", partial(operating.show_removed, work))] if verb == "status" else []
     return [*first, *_on_functions(verb, work), *(last if work.target.is_whole else [])]
@@ -99,4 +100,11 @@ def _on_queues(verb: str, work: Work) -> list[Step]:
         for function in work.target.functions
         if function.called_by is Caller.TASKS
         for queue in work.target.queues
+    ]
+
+
+def _on_chat(work: Work) -> list[Step]:
+    return [
+        Step("smoke", f"smoke: {function.name}", function.name, partial(smoke.refuse_stranger, work, function))
+        for function in work.target.chat_functions
     ]

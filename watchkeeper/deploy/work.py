@@ -8,6 +8,7 @@ import click
 
 from watchkeeper.deploy.functions_table import Function, Queue
 from watchkeeper.deploy.gcloud import Gcloud
+from watchkeeper.deploy.outside import Outside
 from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.staging import try_import
 from watchkeeper.deploy.target import Target
@@ -29,6 +30,7 @@ class Work:
     folder: Path
     patience: Patience
     leave_open: Callable[[str], None]
+    outside: Outside
     try_import: TryImport = try_import
     settings: Path | None = None
     only: Sequence[str] = ()
