@@ -92,7 +92,7 @@ def test_a_deployment_as_the_script_made_it_is_well(
         *("function", "caller", "caller"),
         *("delegate", "topic", "function", "caller", "caller", "schedule"),
         *("function", "caller", "caller"),
-        *("deployment", "gmail"),
+        *("deployment", "deployer", "gmail"),
     ]
     assert ("ok", "gmail", f"{WATCH} expires in 7 days") in found
     assert watched.cloud.changes == []

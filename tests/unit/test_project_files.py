@@ -1,5 +1,6 @@
 """What the files around the code say of the project, and of each other."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -96,3 +97,27 @@ def test_the_types_of_shared_reach_a_function(tmp_path: Path) -> None:
     stage(read_functions({})[0], tmp_path)
 
     assert (tmp_path / "shared" / "py.typed").is_file()
+
+
+def test_the_clean_up_of_images_keeps_what_a_rollback_needs() -> None:
+    """What a policy keeps counts more than what another one deletes; both are as Artifact Registry takes them."""
+    policies = json.loads(read("image-cleanup.json"))
+
+    assert {policy["action"]["type"]: policy for policy in policies} == {
+        "Keep": {"name": "keep-recent", "action": {"type": "Keep"}, "mostRecentVersions": {"keepCount": 10}},
+        "Delete": {
+            "name": "delete-old",
+            "action": {"type": "Delete"},
+            "condition": {"tagState": "any", "olderThan": "30d"},
+        },
+    }
+    assert "--policy=image-cleanup.json --no-dry-run" in read("docs/OPERATIONS.md")
+
+
+def test_a_copy_of_the_jobs_names_its_database() -> None:
+    """Without a name gcloud takes the default one, which may be another system's."""
+    guide = " ".join(read("docs/ROLLOUT_GUIDE.md").replace("\\\n", " ").split())
+    copies = re.findall(r"gcloud firestore (?:export|import) .*?--project", guide)
+
+    assert len(copies) == 2
+    assert all('--database="$FIRESTORE_DATABASE"' in copy for copy in copies)

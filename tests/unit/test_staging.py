@@ -1,5 +1,6 @@
 """A function in a folder of its own, and its trial there."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -50,6 +51,22 @@ def test_a_function_can_be_imported_from_its_staged_folder(tmp_path: Path, name:
     try_import(FUNCTIONS[name], tmp_path / "staged", {"CHAT_AGENT": "agent.chat:answer"})
 
     assert files(tmp_path / "staged") == before
+
+
+def test_what_is_staged_may_be_read_whatever_the_umask(project: Path, tmp_path: Path, tick: Function) -> None:
+    """A checkout that only its owner may read is no reason for a function that cannot be read."""
+    for path in project.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+    before = os.umask(0o077)
+    try:
+        stage(tick, tmp_path / "staged", project)
+    finally:
+        os.umask(before)
+
+    staged = list((tmp_path / "staged").rglob("*"))
+    assert {path.stat().st_mode & 0o777 for path in staged if path.is_dir()} == {0o755}
+    assert {path.stat().st_mode & 0o777 for path in staged if not path.is_dir()} == {0o644}
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,9 @@ def stage(function: Function, folder: Path, project: Path = PROJECT_FOLDER) -> N
             shutil.copytree(package, folder / package.name, ignore=_LEFT_OUT)
         # Without this file gcloud would make one, from a .gitignore or of its own.
         (folder / ".gcloudignore").write_text(".gcloudignore\n", encoding="utf-8")
+        # What is uploaded has the rights that it has here, and where it runs another user must be able to read it.
+        for path in folder.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
     except (OSError, shutil.Error) as exc:
         raise StagingFailed(f"the {function.name} function cannot be staged: {exc}") from exc
     for needed in ("main.py", "requirements.txt"):
