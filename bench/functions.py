@@ -8,13 +8,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from http.client import HTTPConnection
 from statistics import median, quantiles
 from typing import NamedTuple
 
-from bench.bare import bare_query
+from bench.bare import bare_listing
 from bench.figure import Figure, milliseconds
+from bench.jobs import finished_jobs
 from bench.site import Site
 from bench.worker import PROJECT, clock
 from shared.model.job import Job
@@ -57,12 +59,12 @@ def cold_starts(site: Site) -> Iterator[Figure]:
             for name, modules in SDKS.items():
                 starts[name].append(Start(*started(name, env), *bare_start(modules, env)))
     bare = milliseconds(hello)
-    yield Figure(name="cold start: chat_webhook, help", unit="ms", runs=milliseconds(chat), bare=bare, budget=1.5)
+    yield Figure(name="cold start: chat_webhook, help", unit="ms", runs=milliseconds(chat), bare=bare, budget=1.1)
     for name in SDKS:
-        yield cold_start(name, starts[name], hello)
+        yield cold_start(name, starts[name], hello, budget=1.05 if name == "tick" else 1.1)
 
 
-def cold_start(name: str, starts: Sequence[Start], hello: Sequence[float]) -> Figure:
+def cold_start(name: str, starts: Sequence[Start], hello: Sequence[float], *, budget: float) -> Figure:
     """Compare the start of a function that needs SDKs with hello world and what they cost a bare process.
 
     What its calls to the store and to other services take is not the start's: the same answer takes it when warm too.
@@ -75,7 +77,7 @@ def cold_start(name: str, starts: Sequence[Start], hello: Sequence[float]) -> Fi
         unit="ms",
         runs=milliseconds(start.first - start.warm for start in starts),
         bare=milliseconds(plain + start.imports + start.use for plain, start in limits),
-        budget=1.1,  # a tenth for modules of our own
+        budget=budget,  # what is above 1 is for modules of our own
         note=f"first answer after {first:,.0f} ms, when warm {warm:,.0f} ms; to a bare process the import costs "
         f"{imports:,.0f} ms and the first use {use:,.0f} ms; without the latter {without:.2f} x",
     )
@@ -83,9 +85,10 @@ def cold_start(name: str, starts: Sequence[Start], hello: Sequence[float]) -> Fi
 
 def chat(site: Site) -> Iterator[Figure]:
     """Time warm answers in Chat."""
-    collection = site.filled(
-        Job.create(f"report-{number}", "log", now=clock(), cron="0 9 * * *", space=SPACE) for number in range(20)
-    )
+    now = clock()
+    scheduled = [Job.create(f"report-{number}", "log", now=now, cron="0 9 * * *", space=SPACE) for number in range(20)]
+    over = [replace(job, space=SPACE) for job in finished_jobs(500, now=now)]
+    collection = site.filled([*scheduled, *over])
     env = environment(site, SCHEDULER_COLLECTION=collection, ALLOWED_USERS="*@example.com")
     percentiles: dict[str, list[tuple[float, float]]] = {"hello": [], "help": [], "query": [], "jobs": []}
     with running("hello", env) as hello, running("chat_webhook", env) as chat_webhook:
@@ -93,17 +96,23 @@ def chat(site: Site) -> Iterator[Figure]:
         first_answer(chat_webhook, said_in_chat("jobs"))
         for _ in range(site.rounds):
             percentiles["hello"].append(_percentiles(answer(hello, b"") for _ in range(REQUESTS)))
-            percentiles["query"].append(_percentiles(site.measure(bare_query, collection) for _ in range(REQUESTS)))
+            percentiles["query"].append(
+                _percentiles(site.measure(bare_listing, collection, SPACE) for _ in range(REQUESTS))
+            )
             for word in ("help", "jobs"):
                 said = said_in_chat(word)
                 percentiles[word].append(_percentiles(answer(chat_webhook, said) for _ in range(REQUESTS)))
-    for word, bare, what in (("help", "hello", "hello world over HTTP"), ("jobs", "query", "one query")):
+    for word, bare, what in (
+        ("help", "hello", "hello world over HTTP"),
+        ("jobs", "query", "one query for the 20 jobs of the space that are not over, beside 500 that are"),
+    ):
         for rank, name in enumerate(("p50", "p99")):
             yield Figure(
                 name=f"chat {word}, warm, {name}",
                 unit="ms",
                 runs=tuple(each[rank] for each in percentiles[word]),
                 bare=tuple(each[rank] for each in percentiles[bare]),
+                budget=1.3 if (word, name) == ("jobs", "p50") else None,
                 note=f"the bare limit is {what}",
             )
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from bench import billing, catalogue, functions, half_cpu, hand_over, lateness, memory, ticks
+from bench import billing, catalogue, functions, half_cpu, hand_over, installed, lateness, memory, ticks
 from bench.figure import Figure, pooled
 from bench.machine import Moment, load_average, others_since
 from bench.site import Site
@@ -16,6 +16,7 @@ Group = Callable[[Site], Iterator[Figure]]
 # The emulator becomes slower with all that was ever stored in it, so what stores much comes last.
 GROUPS: Mapping[str, Group] = {
     "delay": ticks.delay,
+    "installed": installed.installed,
     "cold-start": functions.cold_starts,
     "chat": functions.chat,
     "lateness": lateness.lateness,

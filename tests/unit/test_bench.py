@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from bench.billing import Cashier
 from bench.figure import Figure, exit_code
 from bench.functions import Start, cold_start
 from bench.half_cpu import cpu_clock, governed
+from bench.installed import sizes_of
 from bench.jobs import RETENTION, due_jobs, finished_jobs
 from bench.measuring import TIMES, measured
 from bench.parts import profiled
@@ -253,11 +255,22 @@ def test_a_cold_start_is_held_to_hello_world_and_the_import() -> None:
         Start(first=0.9, warm=0.3, imports=0.3, use=0.1),
     ]
 
-    figure = cold_start("tick", starts, [0.4, 0.3])
+    figure = cold_start("tick", starts, [0.4, 0.3], budget=1.05)
 
     assert figure.runs == pytest.approx((600, 600))
     assert figure.bare == pytest.approx((700, 700))
     assert figure.is_held
+
+
+def test_an_installed_size_is_that_of_the_packages_of_a_lock(tmp_path: Path) -> None:
+    """As the packages brought their files; what is for another platform, and not installed here, counts nothing."""
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("click==8.0 \\\n    --hash=sha256:0\nno-such-package==1 ; sys_platform == 'win32' \\\n")
+
+    sizes = sizes_of(lock)
+
+    assert sizes.keys() == {"click", "no-such-package"}
+    assert sizes["no-such-package"] == 0 < sizes["click"] < 2**20
 
 
 def test_bills_are_counted_as_firestore_counts() -> None:
