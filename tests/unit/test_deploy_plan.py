@@ -10,7 +10,7 @@ import pytest
 from tests.deploying import REGION, SETTINGS
 from tests.gcloud import NUMBER, PROJECT
 from tests.recorder import QUESTIONS, Recorder, commands, refused, shown
-from tests.unit.test_doctor_deployment import check, listed, policy
+from tests.unit.test_doctor_deployment import check, listed, policy, schedule
 from tests.unit.test_doctor_deployment import plan as plan_of
 from watchkeeper.deploy.asking import ApiOff, CannotAsk
 from watchkeeper.deploy.checks import Fate
@@ -183,6 +183,28 @@ def test_a_function_gets_a_new_revision_in_any_case() -> None:
     assert [line.fate for line in lines] == [Fate.CHANGE, Fate.CHANGE]
     assert "is FAILED" in lines[0].says
     assert lines[1].says == "watchkeeper-tick gets a new revision, with the code of now"
+
+
+def test_what_is_there_of_monitoring_is_counted(
+    gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is replaced in any case."""
+    gcloud.answers["logging metrics list"] = found([{"name": "watchkeeper_ticks"}, {"name": "others"}])
+
+    gcloud.run(settings, "plan")
+
+    said = capsys.readouterr().out
+    assert "change   metric     1 of 12 are there, and brought up to date\n" in said
+    assert "create   metric     watchkeeper_ticks" not in said
+
+
+def test_when_a_scheduler_job_ran_last_is_no_part_of_a_plan() -> None:
+    """A deployment does nothing about it."""
+    failed = schedule(status={"code": 16})
+
+    (line,) = lines_of(check("schedule", "watchkeeper-tick", plan_of()), failed)
+
+    assert line.says == "watchkeeper-tick calls watchkeeper-tick: * * * * * (UTC)"
 
 
 def test_gcloud_that_is_not_signed_in_is_said_once(

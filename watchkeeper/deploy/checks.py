@@ -55,13 +55,14 @@ class Fate(StrEnum):
 class Problem(NamedTuple):
     """What is not as it should be, and what to do about it.
 
-    `fate` is what a deployment does about it. What it creates are the `things`, or else what the check is about.
+    `fate` is what a deployment does about it, None if that is no question. What it creates are the `things`, or else
+    what the check is about.
     """
 
     says: str
     remedy: str
     state: str = "wrong"
-    fate: Fate = Fate.LEAVE
+    fate: Fate | None = Fate.LEAVE
     things: tuple[str, ...] = ()
 
 
@@ -469,12 +470,12 @@ def _stale(plan: Plan, function: Function, job: SchedulerJob, found: Mapping[str
 def _last_attempt(plan: Plan, function: Function, job: SchedulerJob, found: Mapping[str, Any]) -> Iterator[Problem]:
     smoke = plan.deploy("smoke", function.name)
     if "lastAttemptTime" not in found:
-        yield Problem(f"{job.name} has never run", smoke, "warning")
+        yield Problem(f"{job.name} has never run", smoke, "warning", fate=None)
     elif code := _at(found, ("status", "code")):
         meaning = f" ({STATUS_CODES[code]})" if code in STATUS_CODES else ""
         failed = f"the last attempt of {job.name}, at {found['lastAttemptTime']}, failed with status {code}{meaning}"
         log = f"the log of {plan.target.service(function)} says why, docs/OPERATIONS.md what to do"
-        yield Problem(f"{failed}; {log}", f"then {smoke}")
+        yield Problem(f"{failed}; {log}", f"then {smoke}", fate=None)
 
 
 def beside(plan: Plan) -> Check:

@@ -64,12 +64,12 @@ def lines_of(check: Check, answer: Any) -> Iterator[Line]:
         yield Line(Fate.UNKNOWN, check.subject, f"{check.about} cannot be looked at: {answer}")
         return
     found = None if isinstance(answer, ApiOff) else answer
-    problems = list(check.judge(found))
+    problems = check.judge(found)
     lines = [line for problem in problems for line in _lines_about(check, problem, is_there=found is not None)]
     yield from dict.fromkeys(lines)
     if check.anyway and not any(line.fate is Fate.CREATE for line in lines):
         yield Line(Fate.CHANGE, check.subject, check.anyway)
-    elif not problems and check.well:
+    elif not lines and check.well:
         yield Line(
             *((Fate.CREATE, check.subject, check.about) if found is None else (Fate.LEAVE, check.subject, check.well))
         )
@@ -77,6 +77,8 @@ def lines_of(check: Check, answer: Any) -> Iterator[Line]:
 
 def _lines_about(check: Check, problem: Problem, *, is_there: bool) -> Iterator[Line]:
     fate = Fate.CREATE if problem.fate is Fate.CHANGE and not is_there else problem.fate
+    if fate is None:
+        return
     if fate is Fate.CREATE:
         is_thing = problem.fate is Fate.CREATE
         yield from (Line(fate, check.subject, thing, is_thing) for thing in problem.things or (check.about,))
@@ -103,6 +105,8 @@ def _remarks(lines: Sequence[Line], answers: Iterable[Any], region: str) -> Iter
     if any(line.fate is Fate.CREATE and line.subject == "function" for line in lines) and region not in BUILDS_ALWAYS:
         regions = ", ".join(sorted(BUILDS_ALWAYS))
         yield f"Google lets some projects build in these regions only, and {region} is none: {regions}"
+    if any(line.fate is Fate.LEAVE and line.subject == "secret" for line in lines):
+        yield "the values of secrets are not compared; setup adds a version where the settings file has another value"
     if any(isinstance(answer, ApiOff) for answer in answers):
         yield "some APIs are off, so what they have is taken for missing"
     made = Counter(line.subject for line in lines if line.fate is Fate.CREATE and line.is_thing)
@@ -135,7 +139,7 @@ def _listed(plan: Plan, subject: str, wanted: Sequence[str], question: Question,
                 f"there is no {', '.join(missing)}", plan.deploy("monitoring"), fate=Fate.CREATE, things=missing
             )
         if stale := [name for name in wanted if name in there]:
-            says = f"brought up to date: {', '.join(stale)}"
+            says = f"{len(stale)} of {len(wanted)} are there, and brought up to date"
             yield Problem(says, plan.deploy("monitoring"), fate=Fate.CHANGE)
 
     return Check(subject, f"every {subject}", question, "", judge)
