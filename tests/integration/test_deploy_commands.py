@@ -13,8 +13,10 @@ from tests import warm_gcloud
 from tests.deploying import FUNCTIONS, SETTINGS, lacking, url
 from tests.gcloud import NUMBER
 from tests.recorder import Recorder, shown, target_of
+from tests.smoking import Deployment
 from watchkeeper.deploy.gcloud import Ended, StepFailed
 from watchkeeper.deploy.steps import VERBS, steps_of
+from watchkeeper.deploy.target import Target
 
 READ = """
 import io, json, os, sys
@@ -47,7 +49,6 @@ OTHERWISE: dict[str, Ended | list[Ended]] = {
     **NOTHING,
     "alpha monitoring policies list": shown("projects/p/alertPolicies/1|Watchkeeper: a job was given up|False|c/1|a=b"),
     "projects describe": shown(NUMBER),
-    "tasks describe": shown("09:00|PERMISSION_DENIED(7)"),
 }
 
 
@@ -71,20 +72,32 @@ def sent(folder: Path) -> list[list[str]]:
     target = target_of(folder / "settings", SETTINGS)
     gcloud = Recorder()
     work = gcloud.work(target, folder)
-    steps = [step for verb in VERBS if verb != "all" for step in steps_of(verb, work)]
+    steps = [step for verb in VERBS if verb not in ("all", "smoke") for step in steps_of(verb, work)]
     for step in (step for step in steps if step.title != "stage: functions"):
         state = {"pause": "ENABLED", "resume": "PAUSED"}.get(step.verb, "1")
         function = FUNCTIONS.get(step.function, FUNCTIONS["tick"])
-        attempt = [shown(f"{state}|{url(function.name)}"), shown("2|16")]
+        job = shown(f"{state}|{url(function.name)}")
         queue = shown({"pause": "RUNNING", "resume": "PAUSED"}.get(step.verb, "RUNNING"))
         for answers in (
             {"monitoring policies list --limit": Ended(2)},
-            {**OTHERWISE, "scheduler jobs describe": attempt, "tasks queues describe": queue},
+            {**OTHERWISE, "scheduler jobs describe": job, "tasks queues describe": queue},
         ):
             gcloud.answers = {**answers}
-            with suppress(StepFailed):  # the attempt of a smoke test, or the job that it lacks
+            with suppress(StepFailed):  # it may lack what another step makes
                 step.do()
-    return gcloud.commands
+    return [*gcloud.commands, *sent_by_a_smoke_test(target, folder)]
+
+
+def sent_by_a_smoke_test(target: Target, folder: Path) -> list[list[str]]:
+    """Return every command of a smoke test: of one that ends well, and of one whose calls are refused."""
+    commands: list[list[str]] = []
+    for said in ("", "UNAUTHENTICATED, 401"):
+        cloud = Deployment(folder=folder, said=[said], reasons=["wrong audience"])
+        for step in steps_of("smoke", cloud.work(target, folder)):
+            with suppress(StepFailed):
+                step.do()
+        commands += cloud.commands
+    return commands
 
 
 def shape(words: Sequence[str]) -> tuple[str, ...]:
