@@ -106,7 +106,6 @@ def _side(folder: Path) -> Iterator[subprocess.Popen[str]]:
         command, cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as side:
         yield side
-        cast("IO[str]", side.stdin).close()
 
 
 def _measure(side: "subprocess.Popen[str]", name: str) -> list[Figure]:
@@ -124,8 +123,9 @@ def _measure(side: "subprocess.Popen[str]", name: str) -> list[Figure]:
 
 def _serve() -> None:
     """Measure what is asked for on stdin, a group a line, and write its figures as a line of JSON."""
-    told, sys.stdout = sys.stdout, sys.stderr
-    with open_site(rounds=TURNS) as site:
+    told = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is measured may write as it likes
+    with told, open_site(rounds=TURNS) as site:
         ticks.warm_up(site)
         for line in sys.stdin:
             figures: list[dict[str, Any]] = [each.as_object() for each in measured_once(site, GROUPS[line.strip()])]
