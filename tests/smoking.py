@@ -143,9 +143,9 @@ def logged(start: datetime, end: datetime, said: str) -> list[dict[str, Any]]:
     ]
 
 
-def left_by_a_killed_one(deployment: Deployment) -> Job:
+def left_by_a_killed_one(now: datetime) -> Job:
     """Return the job of a smoke test that was killed, an hour and more ago."""
-    before = deployment.now() - timedelta(hours=2)
+    before = now - timedelta(hours=2)
     return Job.create("smoke:0123456789abcdef", "log", now=before, payload={"message": "x"}, at=before)
 
 

@@ -23,6 +23,7 @@ from watchkeeper.deploy.patience import LIMIT, StillRefused
 from watchkeeper.deploy.signals import Interrupted
 from watchkeeper.deploy.smoke import Attempt, verdict
 from watchkeeper.deploy.steps import steps_of
+from watchkeeper.deploy.trial import on_trial
 from watchkeeper.deploy.work import Work
 
 TICK, GMAIL, CHAT = FUNCTIONS["tick"], FUNCTIONS["gmail_watch"], FUNCTIONS["chat_webhook"]
@@ -332,7 +333,7 @@ def test_what_a_killed_one_left_is_deleted_by_the_next(
     cloud: Deployment, work: Work, take: Callable[[Work], None]
 ) -> None:
     """Once it is an hour old: a younger one may be at work, and any other job is somebody's."""
-    left = left_by_a_killed_one(cloud)
+    left = left_by_a_killed_one(cloud.now())
     others = [
         Job.create("smoke:fedcba9876543210", "log", now=BEGAN, payload={"message": "x"}, at=BEGAN + timedelta(days=1)),
         Job.create("smokers", "log", now=left.created_at, payload={"message": "x"}, at=BEGAN + timedelta(days=1)),
@@ -342,6 +343,25 @@ def test_what_a_killed_one_left_is_deleted_by_the_next(
     take(work)
 
     assert cloud.jobs == [job.id for job in others]
+
+
+@pytest.mark.parametrize("queue", ["", "agents"])
+def test_every_store_takes_the_job_and_loses_it(store: Store, tmp_path: Path, queue: str) -> None:
+    """By the store's own clock it is due, or waits in its queue for whoever shows its token."""
+    gcloud = Recorder()
+    gcloud.outside = Outside(open_store=lambda settings: store, request=gcloud.outside.request)
+    work = gcloud.work(target_of(tmp_path / "production.env", SETTINGS), tmp_path)
+    store.swap([Change(None, left_by_a_killed_one(store.now()))])
+
+    with on_trial(work, TICK, proves="nothing", queue=queue) as trial:
+        assert trial
+        (job,) = store.page()
+        assert isinstance(job, Job)
+        assert (job.id, trial.has_run()) == (trial.id, False)
+        assert job.is_due(store.now()) is not bool(queue)
+        assert job.may_begin(trial.token or "", store.now()) is bool(queue)
+
+    assert (store.page(), gcloud.left_open) == ([], [])
 
 
 def test_a_job_that_cannot_be_deleted_is_named(cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
