@@ -1,7 +1,8 @@
 """The smoke test: what it proves, what it waits for, what it says of a failure, and that it leaves nothing behind."""
 
 import signal
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -193,6 +194,38 @@ def test_what_passes_by_itself_is_waited_for(
     assert len(cloud.runs) == (take is not call_gmail)
     assert (cloud.jobs, cloud.tasks, cloud.left_open) == ([], {}, [])
     assert {5, 10}.intersection(cloud.pauses)
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_command_that_is_refused_is_sent_again(
+    cloud: Deployment,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
+    take: Callable[[Work], None],
+    times: int,
+    is_lost: bool,
+) -> None:
+    """Each of them, so many times; also where it was done, and only its answer was lost."""
+    answer, seen = cloud._answer, Counter[str]()
+
+    def disturbed(words: Sequence[str]) -> Ended:
+        command = " ".join(words)
+        seen[command] += 1
+        if seen[command] > times:
+            is_made = is_lost and "create-http-task" in words
+            return refused("ALREADY_EXISTS: The task exists") if is_made else answer(words)
+        if is_lost and seen[command] == 1 and "describe" not in words:
+            answer(words)
+        return refused("UNAVAILABLE: The service is currently unavailable.")
+
+    monkeypatch.setattr(cloud, "_answer", disturbed)
+
+    take(work)
+
+    assert len(cloud.runs) == (take is not call_gmail)
+    assert (cloud.jobs, cloud.tasks, cloud.left_open) == ([], {}, [])
 
 
 @EVERY_WAY

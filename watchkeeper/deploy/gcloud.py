@@ -135,7 +135,7 @@ class Gcloud:
         is_again = False
         while (ended := self._end(words, is_captured=is_question, stdin=stdin)).code and waiting:
             # The refusal may have come after the change, as when the answer was lost.
-            if is_again and "create" in words and _EXISTS.search(ended.errors):
+            if is_again and {"create", "create-http-task"}.intersection(words) and _EXISTS.search(ended.errors):
                 return Ended(0)
             refusal = passing(ended.errors, is_question=is_question)
             if refusal is None:
