@@ -21,6 +21,7 @@ from bench.site import Site
 from bench.worker import PROJECT, clock
 from shared.model.job import Job
 from shared.settings import PROJECT_FOLDER
+from watchkeeper.fakes.google_oauth import GoogleOAuth
 from watchkeeper.fakes.services import FAKES, running_fakes
 from watchkeeper.guard import guarded
 
@@ -28,6 +29,8 @@ REQUESTS = 100
 POLL_SECONDS = 0.002
 ANSWER_SECONDS = 60
 SPACE = "spaces/bench"
+PUBLIC = "https://example.com/chat"  # the audience of Chat's token
+ADD_ON = "service-1@gcp-sa-gsuiteaddons.iam.gserviceaccount.com"
 
 FIRESTORE = ("google.cloud.firestore",)
 GMAIL = (
@@ -50,16 +53,31 @@ def cold_starts(site: Site) -> Iterator[Figure]:
     """Time each function from the start of its process to its first answer."""
     hello: list[float] = []
     chat: list[float] = []
+    checked: list[float] = []
+    checks: list[float] = []
     starts: dict[str, list[Start]] = {name: [] for name in SDKS}
-    with running_fakes({}, [0] * FAKES) as services:
+    with running_fakes({}, [0] * FAKES) as services, GoogleOAuth() as oauth:
         env = environment(site, **services.settings)
+        token = oauth.id_token(ADD_ON, PUBLIC)
+        strict = {**env, "AUTH_MODE": "verify", "AUTH_CERTS_URL": oauth.certs_url}
+        strict |= {"CHAT_AUDIENCE": PUBLIC, "AUTH_CALLERS": ADD_ON}
         for _ in range(site.rounds * 2):
             hello.append(started("hello", env)[0])
             chat.append(started("chat_webhook", env, said_in_chat("help"))[0])
+            checked.append(started("chat_webhook", strict, said_in_chat("help"), token)[0])
+            checks.append(float(in_bare_process("bare_token.py", oauth.certs_url, token, env=env)))
             for name, modules in SDKS.items():
                 starts[name].append(Start(*started(name, env), *bare_start(modules, env)))
     bare = milliseconds(hello)
     yield Figure(name="cold start: chat_webhook, help", unit="ms", runs=milliseconds(chat), bare=bare, budget=1.1)
+    yield Figure(
+        name="cold start: chat_webhook, help, Chat's token checked",
+        unit="ms",
+        runs=milliseconds(checked),
+        bare=milliseconds(plain + check for plain, check in zip(hello, checks, strict=True)),
+        budget=1.1,
+        note=f"the bare limit is hello world and, in a bare process, the check: {median(checks) * 1000:,.0f} ms",
+    )
     for name in SDKS:
         yield cold_start(name, starts[name], hello, budget=1.05 if name == "tick" else 1.1)
 
@@ -148,20 +166,20 @@ def environment(site: Site, **more: str) -> dict[str, str]:
     }
 
 
-def started(name: str, env: Mapping[str, str], body: bytes = b"") -> tuple[float, float]:
+def started(name: str, env: Mapping[str, str], body: bytes = b"", token: str = "") -> tuple[float, float]:
     """Start a function; return the seconds to its first response, and those of the same request when warm."""
     began = time.perf_counter()
     with running(name, env) as port:
-        first_answer(port, body)
-        return time.perf_counter() - began, answer(port, body)
+        first_answer(port, body, token)
+        return time.perf_counter() - began, answer(port, body, token)
 
 
-def first_answer(port: int, body: bytes) -> None:
+def first_answer(port: int, body: bytes, token: str = "") -> None:
     """Wait for the response of a function that is starting."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         try:
-            answer(port, body)
+            answer(port, body, token)
             return
         except ConnectionRefusedError:
             if time.monotonic() > deadline:
@@ -169,11 +187,12 @@ def first_answer(port: int, body: bytes) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def answer(port: int, body: bytes) -> float:
+def answer(port: int, body: bytes, token: str = "") -> float:
     """Call a function; return the seconds it took. Raises RuntimeError for a status other than 200."""
     began = time.perf_counter()
     connection = HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
-    connection.request("POST", "/", body, {"Content-Type": "application/json"})
+    shown = {"Authorization": f"Bearer {token}"} if token else {}
+    connection.request("POST", "/", body, {"Content-Type": "application/json", **shown})
     response = connection.getresponse()
     said = response.read()
     connection.close()
@@ -184,9 +203,14 @@ def answer(port: int, body: bytes) -> float:
 
 def bare_start(modules: Sequence[str], env: Mapping[str, str]) -> tuple[float, float]:
     """Return the seconds that a bare process takes to import the SDKs, and to use them first."""
-    command = [sys.executable, "-P", str(PROJECT_FOLDER / "bench" / "bare_start.py"), *modules]
-    imports, use = subprocess.run(command, env=env, capture_output=True, check=True).stdout.split()
+    imports, use = in_bare_process("bare_start.py", *modules, env=env).split()
     return float(imports), float(use)
+
+
+def in_bare_process(program: str, *arguments: str, env: Mapping[str, str]) -> bytes:
+    """Run a program of this folder; return what it writes."""
+    command = [sys.executable, "-P", str(PROJECT_FOLDER / "bench" / program), *arguments]
+    return subprocess.run(command, env=env, capture_output=True, check=True).stdout
 
 
 def said_in_chat(text: str) -> bytes:

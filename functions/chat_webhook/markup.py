@@ -8,23 +8,24 @@ from collections.abc import Mapping
 
 MENTION = re.compile(r"<(users/[^<>\s]+)>")
 _LINK = r"<https?://[^<>\s|]+(?:\|[^<>\n]*)?>"
-_MARKUP = re.compile(rf"{MENTION.pattern}|{_LINK}")
+# Texts, which `re` compiles for the first request for something new: `help` needs neither.
+_MARKUP = rf"{MENTION.pattern}|{_LINK}"
 _FIRST = 0xE000  # of the characters that mean nothing to anybody else
-_RESERVED = re.compile("[\ue000-\uf8ff]")
+_RESERVED = "[\ue000-\uf8ff]"
 
 
 def protected(text: str) -> tuple[str, tuple[str, ...]]:
     """Return the text with one character in place of each mention and link, and what these stand for."""
-    found = tuple(match[0] for match in _MARKUP.finditer(text))
-    if not found or _RESERVED.search(text):
+    found = tuple(match[0] for match in re.finditer(_MARKUP, text))
+    if not found or re.search(_RESERVED, text):
         return text, ()
     places = iter(range(len(found)))
-    return _MARKUP.sub(lambda match: chr(_FIRST + next(places)), text), found
+    return re.sub(_MARKUP, lambda match: chr(_FIRST + next(places)), text), found
 
 
 def restored(text: str, found: tuple[str, ...]) -> str:
     """Return the text with its mentions and links again."""
-    return _RESERVED.sub(lambda match: found[ord(match[0]) - _FIRST], text) if found else text
+    return re.sub(_RESERVED, lambda match: found[ord(match[0]) - _FIRST], text) if found else text
 
 
 def readable(text: str, names: Mapping[str, str] | None = None) -> str:
