@@ -2,11 +2,13 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.settings import PROJECT_FOLDER
 from tests.deploying import REGION, SETTINGS
 from tests.gcloud import NUMBER, PROJECT
 from tests.recorder import QUESTIONS, Recorder, commands, refused, shown
@@ -15,7 +17,7 @@ from tests.unit.test_doctor_deployment import plan as plan_of
 from watchkeeper.deploy.asking import ApiOff, CannotAsk
 from watchkeeper.deploy.checks import Fate
 from watchkeeper.deploy.gcloud import Ended
-from watchkeeper.deploy.plan import Line, lines_of
+from watchkeeper.deploy.plan import COSTS, Line, lines_of
 
 OFF = refused("(gcloud.x) PERMISSION_DENIED: Cloud Tasks API has not been used in project 1 before or it is disabled.")
 
@@ -96,7 +98,7 @@ def test_what_the_table_does_not_have_is_unknown(
 ) -> None:
     """It has our prefix, so it may be a former function; or it is one that is not configured any more."""
     settings.write_text("ALLOWED_USERS=*@example.com\n")
-    names = ["watchkeeper-tick", "watchkeeper-gone", "others"]
+    names = ["watchkeeper-tick", "watchkeeper-gone", "others", "watchkeeper-deployer"]
     gcloud.answers |= {
         "functions list": found([listed(name, region=REGION, project=PROJECT) for name in names[:2]]),
         "functions describe watchkeeper-gmail-watch": found({"state": "ACTIVE"}),
@@ -245,3 +247,14 @@ def test_on_a_terminal_all_shows_its_plan_and_asks(
     assert "create   function   watchkeeper-tick\n" in said.out
     assert said.out.endswith("Type yes to deploy this: ")
     assert said.err == "error: nothing was deployed\n"
+
+
+def test_the_prices_of_a_plan_are_those_of_the_documentation() -> None:
+    """Whoever changes one changes the other."""
+    text = (PROJECT_FOLDER / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
+    documented = text.partition("## What it costs")[2].partition("\n## ")[0]
+    said = " ".join(cost(1) for cost in COSTS.values())
+
+    prices = re.findall(r"\$\d+\.\d\d", said)
+    assert {"$0.10", "$0.06", "$8.32"} <= set(prices)
+    assert [price for price in prices if price not in documented] == []
