@@ -1,8 +1,8 @@
 """Firestore's messages: documents, values and writes as they travel.
 
-The client's own reading and writing takes seven times as long as that of the bare messages, since it wraps each value of
-each field into objects of its own: over a page of jobs that was half of a tick. What a job has no field for, such as a
-place on earth in a field that is not ours, is left to the client.
+The client's own reading and writing takes seven times as long as that of the bare messages, since it wraps each value
+of each field into objects of its own: over a page of jobs that was half of a tick. What a job has no field for, such as
+a place on earth in a field that is not ours, is left to the client.
 """
 
 from collections.abc import Mapping
