@@ -581,12 +581,14 @@ def test_no_token_of_ours_reaches_the_code(
     assert sent == [{"Content-Type": "application/json", **wanted}]
 
 
-def test_a_dry_run_calls_no_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says what it would send."""
+def test_a_dry_run_makes_no_job_and_calls_no_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what it would make and send."""
     (settings := tmp_path / "production.env").write_text(SETTINGS)
     gcloud = Recorder()
 
-    code = gcloud.run(settings, "smoke", "--dry-run", "--only", "chat_webhook")
+    code = gcloud.run(settings, "smoke", "--dry-run")
 
-    assert (code, gcloud.commands) == (0, [])
-    assert f"# POST {url('chat_webhook')} without a token of Chat" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert (code, gcloud.commands, gcloud.left_open) == (0, [], [])
+    assert f"# POST {url('chat_webhook')} without a token of Chat" in said
+    assert said.count("# a job smoke:ID is made in the store; it has to run, and is deleted\n") == 2

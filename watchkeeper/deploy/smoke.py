@@ -24,6 +24,7 @@ from watchkeeper.deploy.work import Work
 
 LOOK_SECONDS = 5
 UNTIL_LOGGED = timedelta(seconds=60)  # from the end of the longest call
+ABOUT_JOB = "a job smoke:ID is made in the store; it has to run, and is deleted"
 APART = timedelta(seconds=5)  # by so much the start of an attempt may differ between its log and its job
 
 # Answers that pass by themselves, by Google's word or HTTP status in what is said of them.
@@ -71,6 +72,8 @@ def call(work: Work, function: Function, job: SchedulerJob) -> None:
     """
     service = work.target.service(function)
     if work.is_dry_run:
+        if function.with_agent:
+            work.note(ABOUT_JOB)
         _run(work, job)
         return
     if _is_paused(work, function, job):
@@ -194,6 +197,7 @@ def deliver(work: Work, queue: Queue) -> None:
     if state == "PAUSED":
         work.leave_open(f"not proved: that {name} delivers, since it is paused; `resume` wakes it")
         return
+    work.note(ABOUT_JOB)
     worker = work.target.worker
     proves = f"that {work.target.service(worker)} runs what {name} delivers"
     with nullcontext() if work.is_dry_run else on_trial(work, worker, proves=proves, queue=queue.name) as trial:
