@@ -90,9 +90,12 @@ def _git(*arguments: str) -> None:
 def _python(folder: Path) -> str:
     """Return the interpreter of a side: this one, or where other packages are asked for, one with those."""
     pins = "requirements-dev.txt"
+    if not (folder / pins).exists():
+        raise NotComparable(f"the base has no {pins}: choose a later commit")
     if (folder / pins).read_bytes() == (PROJECT_FOLDER / pins).read_bytes():
         return sys.executable
-    subprocess.run(["make", "setup", f"PYTHON={sys.executable}"], cwd=folder, check=True, stdout=sys.stderr)
+    if subprocess.run(["make", "setup", f"PYTHON={sys.executable}"], cwd=folder, stdout=sys.stderr).returncode:
+        raise NotComparable("the environment of the base cannot be made; what was said stands above")
     return str(folder / ".venv/bin/python")
 
 

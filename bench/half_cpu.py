@@ -37,6 +37,8 @@ def governed(pid: int) -> Iterator[None]:
     with subprocess.Popen([sys.executable, "-P", "-m", "bench.half_cpu", str(pid)], env=env) as governor:
         try:
             yield
+            if governor.poll() is not None:
+                raise RuntimeError("nothing held the process to its quota")
         finally:
             governor.kill()
             governor.wait()

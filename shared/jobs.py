@@ -35,6 +35,9 @@ LISTING_PAGE = 2000
 SAME_TIME = timedelta(milliseconds=1)
 NOT_A_JOB = "watchkeeper:"  # begins the ids of documents that are kept beside the jobs
 NO_QUEUES = TaskQueues()
+# Makes the change of a job from what is found of it, or raises InvalidInput.
+ChangeOf = Callable[[str, Job | Unreadable | None], Change]
+
 TRIES = 10  # for a command whose job somebody else keeps changing
 
 
@@ -263,14 +266,17 @@ class Jobs:
 
         return self._change_all(job_ids, commanded)
 
-    def _change_all(
-        self, job_ids: Collection[str], change_of: Callable[[str, Job | Unreadable | None], Change]
-    ) -> dict[str, str]:
+    def _change_all(self, job_ids: Collection[str], change_of: ChangeOf) -> dict[str, str]:
         """Change jobs in few calls; return, by id, why one was refused, such as what `change_of` raises of it."""
         refused: dict[str, str] = {}
         left: Sequence[str] = [*dict.fromkeys(job_ids)]
-        for _ in range(TRIES):
-            left = self._change_each(left, change_of, refused)
+        for tried in range(TRIES):
+            try:
+                left = self._change_each(left, change_of, refused)
+            except StoreUnavailable as exc:
+                if not tried:
+                    raise
+                return {**refused, **dict.fromkeys(left, str(exc))}  # the others are changed
             if not left:
                 return refused
         return {**refused, **dict.fromkeys(left, "it keeps changing; try again")}
@@ -278,7 +284,7 @@ class Jobs:
     def _change_each(
         self,
         job_ids: Sequence[str],
-        change_of: Callable[[str, Job | Unreadable | None], Change],
+        change_of: ChangeOf,
         refused: dict[str, str],
     ) -> Sequence[str]:
         """Change these jobs by one swap, note what is refused, and return those that somebody else changed first."""

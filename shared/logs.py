@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ _NO_JOB: Mapping[str, Any] = MappingProxyType({})
 job_fields: ContextVar[Mapping[str, Any]] = ContextVar("job_fields", default=_NO_JOB)  # of the job whose handler runs
 
 print_log = logging.getLogger("watchkeeper.print")
+chat_log = logging.getLogger("watchkeeper.chat")
 _print = builtins.print
 
 
@@ -138,6 +140,12 @@ class StdoutHandler(logging.Handler):
 def hashed(person: str) -> str:
     """Return the form in which a person appears in the log: always the same, and not the name."""
     return hashlib.sha256(person.lower().encode()).hexdigest()[:16]
+
+
+def log_chat_failure(who: str, exc: BaseException) -> None:
+    """Log where something failed, without the text of the error, which may quote what a person wrote."""
+    fields = {"action": "chat_failed", "stack": "".join(traceback.format_tb(exc.__traceback__))}
+    chat_log.error("%s raised %s", who, type(exc).__name__, extra={"fields": fields})
 
 
 def print_as_log(*values: object, sep: str | None = " ", end: str | None = "\n", file: Any = None, **how: Any) -> None:

@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from shared.errors import InvalidSettings
-from shared.handlers.agent import AgentContext, Proposal, as_answer, is_slow, load_agent, log_failure
+from shared.handlers.agent import AgentContext, Proposal, as_answer, is_slow, load_agent
 from shared.jobs import Jobs
+from shared.logs import log_chat_failure
 
 IS_SLOW = "I am on it, and will post the answer here."
 IS_LATE = "This takes longer than Chat waits for an answer. I will post the answer here."
@@ -59,7 +60,7 @@ def ask_agent(
     if isinstance(answer, InvalidSettings):
         raise answer
     if isinstance(answer, BaseException):
-        log_failure("The agent", answer)
+        log_chat_failure("The agent", answer)
         return Failed()
     return answer
 

@@ -19,7 +19,7 @@ from chat_settings import ChatSettings
 from conversation import SORRY, Conversation
 from seal import Seal
 from shared.errors import InvalidInput, InvalidSettings, StoreUnavailable
-from shared.logs import hashed, trace_id
+from shared.logs import hashed, log_chat_failure, trace_id
 from shared.settings import ANY_FUNCTION, Settings
 from shared.web.certificates import Certificates
 from shared.web.endpoint import http_function, read_json
@@ -116,9 +116,7 @@ def _reply(event: Event, chat: ChatSettings, settings: Settings, now: datetime, 
         return says(f"I cannot do that at present. See the log for the reason, under {trace_id.get()}.", for_one=True)
     except Exception as exc:
         # Chat shows a person nothing but "not responding" for a 500.
-        from shared.handlers.agent import log_failure
-
-        log_failure("The conversation", exc)
+        log_chat_failure("The conversation", exc)
         return says(SORRY.format(trace_id.get()), for_one=True)
 
 

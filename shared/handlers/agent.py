@@ -8,8 +8,6 @@ of type `agent` at its set time.
 import importlib
 import inspect
 import json
-import logging
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,8 +18,6 @@ from shared.handlers.asking import Action as Action
 from shared.handlers.proposal import Proposal as Proposal  # an agent finds all that it needs here
 from shared.handlers.space_jobs import SpaceJobs
 from shared.web.chat_rules import encoded
-
-log = logging.getLogger("watchkeeper.chat")
 
 SPACE_KINDS = ("direct", "space", "group")
 ASKER = ("space_kind", "session_key", "display_name", "user_name", "locale")  # of a context, and a job's payload
@@ -141,9 +137,3 @@ def as_message(answer: object) -> dict[str, Any] | None:
     if not isinstance(cards, list) or not all(isinstance(card, dict) for card in cards):
         raise TypeError("cardsV2 of the agent's answer is not a list of cards")
     return message if text.strip() or cards else None
-
-
-def log_failure(who: str, exc: BaseException) -> None:
-    """Log where something failed, without the text of the error, which may quote what a person wrote."""
-    fields = {"action": "chat_failed", "stack": "".join(traceback.format_tb(exc.__traceback__))}
-    log.error("%s raised %s", who, type(exc).__name__, extra={"fields": fields})

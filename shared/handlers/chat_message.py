@@ -18,13 +18,14 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from shared.errors import InvalidInput
-from shared.handlers.agent import ASKER, SPACE_KINDS, AgentContext, Proposal, as_answer, load_agent, log_failure
+from shared.handlers.agent import ASKER, SPACE_KINDS, AgentContext, Proposal, as_answer, load_agent
 from shared.handlers.agent_tools import with_jobs
 from shared.handlers.asking import heard, routed
 from shared.handlers.http_request import parse_retry_after
 from shared.handlers.proposal import proposed_message
 from shared.handlers.registry import LONGEST_IN_QUEUE, Cancel, Context, InvalidPayload, Payload, Snooze
 from shared.handlers.space_jobs import AllJobs
+from shared.logs import log_chat_failure
 from shared.model.recurrence import InvalidSchedule, load_timezone
 from shared.model.wording import person
 from shared.settings import ANY_FUNCTION, Environment, http_url
@@ -155,7 +156,7 @@ def agent(payload: Payload, context: Context) -> object:
     except (Snooze, Cancel):
         raise
     except Exception as exc:
-        log_failure("The agent", exc)
+        log_chat_failure("The agent", exc)
         raise AgentFailed(f"the agent raised {type(exc).__name__}; see the log for the location") from None
     if answer is None:
         return None

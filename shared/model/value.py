@@ -247,13 +247,14 @@ class JobValue:
         """Return how late an occurrence may begin where misfires are skipped."""
         return DEFAULT_GRACE if self.grace_seconds is None else timedelta(seconds=self.grace_seconds)
 
-    def changed(self, **fields: Any) -> Self:
+    def changed(self, **values: Any) -> Self:
         """Return the job with other values in these fields: as `replace` does, in a fifth of the time."""
+        if not values.keys() <= self.__dataclass_fields__.keys():
+            raise TypeError(f"a job has no {', '.join(values.keys() - self.__dataclass_fields__.keys())}")
         changed = object.__new__(type(self))
-        values = changed.__dict__
-        values.update(self.__dict__, **fields)
-        if fields.keys() & SCHEDULED_BY:
-            values.pop("schedule", None)
+        changed.__dict__.update(self.__dict__, **values)
+        if values.keys() & SCHEDULED_BY:
+            changed.__dict__.pop("schedule", None)
         return changed
 
     def _history(self, run: Run) -> tuple[Run, ...]:

@@ -187,8 +187,6 @@ def _read(job_id: str, document: Document, version: Any) -> Job:
 def _time(job_id: str, name: str, value: Any) -> datetime:
     if type(value) is datetime and value.tzinfo is UTC:
         return value
-    if type(value) is datetime and value.tzinfo is UTC:
-        return value
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise InvalidJob(f"job {job_id!r}: {name} is {str(value)[:100]!r}, not a time with its zone")
     try:

@@ -211,6 +211,8 @@ class FirestoreStore:
             return self._write(writes[:middle]) | self._write(writes[middle:])
         except exceptions.GoogleAPIError as exc:
             return {write.change.job_id: Answer(Unknown(_reason(exc))) for write in writes}
+        if {len(response.status), len(response.write_results)} != {sum(len(write.messages) for write in writes)}:
+            return {write.change.job_id: Answer(Unknown("Firestore did not answer every write")) for write in writes}
         answers = zip(response.status, response.write_results, strict=True)
         return {write.change.job_id: _answer(write, answers) for write in writes}
 

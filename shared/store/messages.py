@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 
 from google.cloud.firestore_v1 import _helpers
 from google.cloud.firestore_v1.field_path import FieldPath
-from google.cloud.firestore_v1.types import BatchWriteRequest, Write
+from google.cloud.firestore_v1.types import BatchWriteRequest, Value, Write
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 DAY = 24 * 60 * 60  # seconds
+MAX_DEPTH = 20  # of maps and lists in a field: https://firebase.google.com/docs/firestore/quotas
 
 _Request = type(BatchWriteRequest.pb(BatchWriteRequest()))
 _Write = type(Write.pb(Write()))
+_Value = type(Value.pb(Value()))
 
 
 class Version(NamedTuple):
@@ -28,7 +30,7 @@ class Version(NamedTuple):
 
 
 def version_of(time: Any) -> Version:
-    """Return the version that the message of a time tells."""
+    """Return the message of a time as a version."""
     # A part of a message would keep all of it in memory.
     return Version(time.seconds, time.nanos)
 
@@ -57,6 +59,7 @@ def setting(name: str, fields: Mapping[str, Any]) -> Any:
 def update(name: str, fields: Mapping[str, Any], version: Version) -> Any:
     """Return the write of some fields of a document, if it still has that version; None removes a field."""
     write = setting(name, {field: value for field, value in fields.items() if value is not None})
+    write.update_mask.SetInParent()  # without a mask the write would empty the document
     write.update_mask.field_paths.extend(map(_path_of, fields))
     return _only_if(write, version)
 
@@ -71,8 +74,10 @@ def request_of(database: str, writes: list[Any]) -> Any:
     return BatchWriteRequest.wrap(_Request(database=database, writes=writes))
 
 
-def put(value: Any, to: Any) -> None:
+def put(value: Any, to: Any, depth: int = 0) -> None:
     """Write a value into a message. Raises ValueError or TypeError for what Firestore cannot hold."""
+    if depth > MAX_DEPTH:  # a little deeper the whole request could not be made
+        raise ValueError(f"a field is nested deeper than {MAX_DEPTH} levels")
     match value:
         case str():
             to.string_value = value
@@ -85,11 +90,13 @@ def put(value: Any, to: Any) -> None:
         case list() | tuple():
             to.array_value.SetInParent()
             for each in value:
-                put(each, to.array_value.values.add())
+                put(each, to.array_value.values.add(), depth + 1)
         case dict():
             to.map_value.SetInParent()
             for name, each in value.items():
-                put(each, to.map_value.fields[name])
+                put(each, to.map_value.fields[name], depth + 1)
+        case _Value():  # as it was read
+            to.CopyFrom(value)
         case _:
             to.CopyFrom(_helpers.encode_value(value)._pb)
 
@@ -116,6 +123,7 @@ def _read(value: Any, client: Any) -> Any:
         case "string_value":
             return value.string_value
         case "timestamp_value":
+            # Cut to microseconds: a field that is not ours is never written back.
             time = value.timestamp_value
             return EPOCH + timedelta(seconds=time.seconds, microseconds=time.nanos // 1000)
         case "integer_value":
@@ -125,4 +133,9 @@ def _read(value: Any, client: Any) -> Any:
         case "map_value" if "__type__" not in value.map_value.fields:
             return {name: _read(each, client) for name, each in value.map_value.fields.items()}
         case _:
-            return _helpers.decode_value(value, client)
+            try:
+                return _helpers.decode_value(value, client)
+            except (ValueError, KeyError):  # such as a reference into another project: it must not hide the document
+                copy = _Value()
+                copy.CopyFrom(value)
+                return copy

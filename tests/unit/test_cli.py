@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import click
@@ -899,6 +899,31 @@ def test_an_import_ends_when_the_store_goes_away(run: Terminal, jobs_json: Calla
     result = run("jobs", "import", jobs_json(former("a")))
 
     assert result.exit_code == 1
+    assert result.stderr.startswith("error: could not store everything; repeat this for the rest: connection")
+
+
+class LeavingStore(ScriptedStore):
+    """A store that answers nothing to the first call, once the second is done."""
+
+    is_stored = Event()
+
+    def swap(self, changes: Sequence[Change]) -> list[Outcome]:
+        if changes[0].job_id == "job-0":
+            assert self.is_stored.wait(10)
+            return super().swap(changes)
+        self.is_stored.set()
+        return [Won(change.after) for change in changes]
+
+
+def test_an_import_that_ends_early_reports_all_that_was_stored(run: Terminal, jobs_json: Callable[..., str]) -> None:
+    """Whichever of the calls under way came to nothing."""
+    run.env["SCHEDULER_STORAGE"] = "firestore"
+    run.fakes["store"] = LeavingStore(Unknown("connection refused"))
+
+    result = run("jobs", "import", jobs_json(*(former(f"job-{number}") for number in range(2 * PAGE))))
+
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[1].split()[-1] == str(PAGE)
     assert result.stderr.startswith("error: could not store everything; repeat this for the rest: connection")
 
 

@@ -145,6 +145,12 @@ def test_renewing_moves_the_end_of_the_lease(waiting: Job, now: datetime) -> Non
     assert renewed == replace(held, lease_until=now + MINUTE + LEASE, ready_at=now + MINUTE + LEASE)
 
 
+def test_a_change_of_a_field_that_is_none_is_refused(waiting: Job) -> None:
+    """As a misspelt one would do nothing."""
+    with pytest.raises(TypeError, match="redy_at"):
+        waiting.changed(redy_at=None)
+
+
 @pytest.mark.parametrize("command", ["pause", "cancel"])
 def test_renewing_a_stopped_job_does_not_make_it_ready(waiting: Job, now: datetime, command: str) -> None:
     """The holder of a job that was paused or cancelled keeps its lease, but nobody is to take the job up."""

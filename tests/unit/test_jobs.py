@@ -1,10 +1,10 @@
 """The Python interface to jobs, on both stores."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -284,6 +284,29 @@ def test_a_command_for_many_tries_again_what_somebody_changed_first(answering: t
 
     assert once == {}
     assert always == {"a": "it keeps changing; try again"}
+
+
+def test_what_many_came_to_is_told_though_the_store_goes_away(
+    answering: tuple[Answers, Jobs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what had to be tried again is named, with the reason."""
+    store, jobs = answering
+    jobs.schedule("log", HELLO, id="b")
+    swap, get = store.swap, store.get
+
+    def swap_one(changes: Sequence[Change]) -> list[Outcome]:
+        monkeypatch.setattr(store, "get", go_away)
+        return [*swap(changes[:1]), Lost()]
+
+    def go_away(job_ids: Collection[str]) -> NoReturn:
+        raise StoreUnavailable("connection refused")
+
+    monkeypatch.setattr(store, "swap", swap_one)
+
+    refused = jobs.delete_all(["a", "b"])
+
+    assert refused == {"b": "connection refused"}
+    assert get(["a"]) == {}
 
 
 def test_a_job_that_keeps_changing_is_given_up_with_a_reason(answering: tuple[Answers, Jobs]) -> None:

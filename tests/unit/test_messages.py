@@ -1,9 +1,12 @@
 """Firestore's messages: what is written and read without the client is what the client would write and read."""
 
+import json
 from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import firestore
 from google.cloud.firestore_v1 import GeoPoint, _helpers
 from google.cloud.firestore_v1.types import Document, Value
 from hypothesis import example, given
@@ -42,6 +45,24 @@ def test_a_value_is_what_the_client_makes_of_it(value: Any) -> None:
     assert read == _helpers.decode_dict(document.fields, None)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(Value(reference_value="projects/other/databases/d/documents/a/b"), id="other-project"),
+        pytest.param(Value(reference_value="nowhere"), id="no-reference"),
+        pytest.param(Value(map_value={"fields": {"__type__": {"string_value": "__vector__"}}}), id="no-vector"),
+    ],
+)
+def test_what_the_client_cannot_read_is_kept_as_it_is(odd: Value) -> None:
+    """It is of a field that is not ours, and must not hide the document."""
+    document, again = Document(fields={"x": odd}), Value.pb(Value())
+
+    read = fields_of(Document.pb(document), firestore.Client("p", credentials=AnonymousCredentials()))  # type: ignore[no-untyped-call]
+    put(read["x"], again)
+
+    assert again == Value.pb(odd)
+
+
 def test_an_exact_time_of_the_client_stays_exact() -> None:
     """A field that is not ours may hold nanoseconds."""
     message = Value.pb(Value())
@@ -60,6 +81,7 @@ def test_an_exact_time_of_the_client_stays_exact() -> None:
         pytest.param(2**63, id="too-large"),
         pytest.param(object(), id="no-value"),
         pytest.param({1: 2}, id="key-that-is-no-text"),
+        pytest.param(json.loads('{"a": [' * 11 + "]}" * 11), id="too-deep"),
     ],
 )
 def test_what_no_message_can_hold_is_refused(value: Any) -> None:
@@ -74,6 +96,7 @@ def test_writes_have_their_conditions() -> None:
 
     assert creation("a", {"x": 1}).current_document.exists is False
     assert creation("a", {"x": 1}).current_document.HasField("exists")
+    assert update("a", {}, version).HasField("update_mask")
     for write in (update("a", {}, version), deletion("a", version)):
         assert (write.current_document.update_time.seconds, write.current_document.update_time.nanos) == version
     assert not setting("a", {"x": 1}).HasField("current_document")

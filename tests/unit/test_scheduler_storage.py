@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from google.api_core import exceptions
@@ -639,12 +640,13 @@ def test_a_job_file_that_is_a_link_is_replaced(tmp_path: Path, job_factory: JobF
 
 
 @pytest.mark.emulator
+@pytest.mark.parametrize("extra", [[[1]], json.loads('{"a": [' * 30 + "]}" * 30)], ids=["list", "deep"])
 def test_one_value_that_cannot_be_stored_does_not_fail_its_neighbours(
-    firestore_store: FirestoreStore, job_factory: JobFactory
+    firestore_store: FirestoreStore, job_factory: JobFactory, extra: object
 ) -> None:
     """The culprit stands alone with the store's reason; the rest of the same call goes through."""
     jobs = [job_factory(f"job-{n}") for n in range(7)]
-    jobs[3] = replace(jobs[3], extra={"nested": [[1]]})
+    jobs[3] = replace(jobs[3], extra={"nested": extra})
 
     outcomes = firestore_store.swap([Change(None, job) for job in jobs])
 
@@ -652,6 +654,25 @@ def test_one_value_that_cannot_be_stored_does_not_fail_its_neighbours(
     assert isinstance(outcomes[3], Refused)
     assert outcomes[3].reason
     assert len(firestore_store.page()) == 6
+
+
+class CutStore(FirestoreStore):
+    """A store whose answers lack the last write."""
+
+    def _send(self, messages: list[Any]) -> Any:
+        answer = super()._send(messages)
+        del answer.status[-1]
+        return answer
+
+
+@pytest.mark.emulator
+def test_an_answer_that_lacks_a_write_is_none(firestore_client: firestore.Client, job_factory: JobFactory) -> None:
+    """What stands there tells what was written."""
+    store = CutStore(firestore_client, f"jobs-{uuid4().hex}")
+
+    outcomes = store.swap([Change(None, job_factory(name)) for name in "ab"])
+
+    assert [type(outcome) for outcome in outcomes] == [Won, Won]
 
 
 @pytest.mark.emulator

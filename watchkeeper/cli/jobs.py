@@ -300,7 +300,7 @@ def _delete_chunk(session: Session, job_ids: Sequence[str]) -> bool:
 
 
 def _report_refusal(job_id: str, reason: str) -> None:
-    click.echo(f"error: {reason if job_id in reason else f'job {job_id}: {reason}'}", err=True)
+    click.echo(f"error: {reason if f'job {job_id}' in reason else f'job {job_id}: {reason}'}", err=True)
 
 
 def _each(job_ids: Sequence[str], act: Callable[[str], None]) -> None:

@@ -137,18 +137,22 @@ def _store(session: Session, items: Sequence[ImportItem], report: ImportReport, 
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     changes = [[Change(item.before, item.after) for item in chunk] for chunk in chunks]
     with ThreadPoolExecutor(at_once) as pool:
+        calls = [pool.submit(swap, each) for each in changes]
         try:
-            for chunk, outcomes in zip(tracked(chunks, "Storing jobs"), pool.map(swap, changes), strict=True):
-                _count(report, chunk, outcomes)
+            for call in tracked(calls, "Storing jobs"):
+                _refuse_unknown(call.result())
         finally:
-            pool.shutdown(cancel_futures=True)  # after a failure what has not begun is left out
+            # After a failure, or Ctrl-C, what has not begun is left out; what has is waited for, and counted.
+            pool.shutdown(cancel_futures=True)
+            for chunk, call in zip(chunks, calls, strict=True):
+                if not call.cancelled() and call.exception() is None:
+                    for item, outcome in zip(chunk, call.result(), strict=True):
+                        report.count(item, outcome)
 
 
-def _count(report: ImportReport, items: Sequence[ImportItem], outcomes: Sequence[Outcome]) -> None:
-    for item, outcome in zip(items, outcomes, strict=True):
-        report.count(item, outcome)
-    if unheard := [outcome.reason for outcome in outcomes if isinstance(outcome, Unknown)]:
-        raise StoreUnavailable(f"could not store everything; repeat this for the rest: {unheard[0]}")
+def _refuse_unknown(outcomes: Sequence[Outcome]) -> None:
+    if unknown := [outcome.reason for outcome in outcomes if isinstance(outcome, Unknown)]:
+        raise StoreUnavailable(f"could not store everything; repeat this for the rest: {unknown[0]}")
 
 
 def _foreseen(store: Store, changes: Sequence[Change]) -> list[Outcome]:
