@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.progress import Progress
 from watchkeeper.deploy.signals import Interrupted
 from watchkeeper.deploy.steps import STAGING, steps_of
-from watchkeeper.deploy.target import read_target
+from watchkeeper.deploy.target import Target, read_target
 
 # As Google words them, by what a run does about those that stay.
 API = "PERMISSION_DENIED: Cloud Firestore API has not been used in project 1 before or it is disabled."
@@ -69,8 +69,7 @@ class Project(RecordedProject):
 def attempt(project: Project, settings: Path, *words: str) -> tuple[list[list[str]], str]:
     """Run a verb, without staging or smoke test. Return the commands to go on with, none at the end, and the error."""
     line = read_command_line([*words, "--project", PROJECT, "--region", REGION, "--settings", str(settings)])
-    target = read_target(project=PROJECT, region=REGION, number=NUMBER, only=line.only, file=settings)
-    work = project.work(target, settings.parent)
+    work = project.work(_target(settings, line.only), settings.parent)
     progress = Progress([step for step in steps_of(line.verb, work) if step.title != STAGING and step.verb != "smoke"])
     error = ""
     try:
@@ -79,6 +78,11 @@ def attempt(project: Project, settings: Path, *words: str) -> tuple[list[list[st
     except (Interrupted, WatchkeeperError) as exc:
         error = str(exc)
     return [_verb(command) for command in progress.commands(line, "deploy")], error
+
+
+@cache
+def _target(settings: Path, only: tuple[str, ...]) -> Target:
+    return read_target(project=PROJECT, region=REGION, number=NUMBER, only=only, file=settings)
 
 
 def _verb(command: str) -> list[str]:
