@@ -311,13 +311,11 @@ def test_what_cannot_be_seen_is_not_called_well(
     assert (beginning == "scheduler jobs describe") is (cloud.changes == [])
 
 
-def test_a_tick_that_answers_and_runs_nothing_is_a_failure(
-    cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is called well, and the job is still there: with another collection, perhaps, or a backlog before it."""
-    monkeypatch.setattr(cloud, "tick", lambda: None)
+def test_a_tick_that_answers_and_runs_nothing_is_a_failure(cloud: Deployment, work: Work) -> None:
+    """It is called well, and the job is still there, the first that is due: with another collection, perhaps."""
+    cloud.is_busy = True
 
-    with pytest.raises(StepFailed, match=r"was called, and did not run the job smoke:\w+; is there a backlog"):
+    with pytest.raises(StepFailed, match=r"was called, and did not run the job smoke:\w+$"):
         call_tick(work)
 
     assert cloud.jobs == []
@@ -466,6 +464,41 @@ def test_what_is_paused_is_not_woken(cloud: Deployment, work: Work, take: Callab
     (point,) = cloud.left_open
     assert "paused; `resume` wakes it" in point
     assert cloud.changes == []
+
+
+@pytest.mark.parametrize(
+    ("take", "says"),
+    [
+        (call_tick, "not proved: that watchkeeper-tick runs a job, since it is busy with those that are due before"),
+        (
+            deliver,
+            "not proved: that watchkeeper-run-job runs what watchkeeper-agents delivers. It delivered nothing for 16",
+        ),
+    ],
+)
+def test_jobs_that_come_first_are_no_failure(
+    cloud: Deployment, work: Work, take: Callable[[Work], None], says: str
+) -> None:
+    """A build would take good code back: a backlog before the tick's job, or a queue that is full of long ones."""
+    before = Job.create("report", "log", now=BEGAN, payload={"message": "x"}, at=BEGAN - timedelta(hours=1))
+    cloud.store.swap([Change(None, before)])
+    cloud.is_busy = True
+
+    take(work)
+
+    (point,) = cloud.left_open
+    assert point.startswith(says)
+    assert (cloud.jobs, cloud.tasks) == (["report"], {})
+
+
+def test_a_task_that_is_begun_and_gets_no_answer_is_a_failure(cloud: Deployment, work: Work) -> None:
+    """Its turn came: the function hangs."""
+    cloud.answers["tasks describe"] = shown("2026-11-29T09:00:00Z|1||")
+
+    with pytest.raises(StepFailed, match="the task in watchkeeper-agents got no answer"):
+        deliver(work)
+
+    assert (cloud.jobs, cloud.tasks) == ([], {})
 
 
 @pytest.mark.parametrize(

@@ -292,11 +292,17 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
     attempt = {"status": "UNAVAILABLE", "debugInfo": "URL_UNREACHABLE-UNREACHABLE_5xx"}
     logged: list[Entry] = [
         {
+            "logName": f"projects/{target().project}/logs/{log}",
             "resource": {"type": "cloud_scheduler_job", "labels": {"job_id": job}},
             "severity": "ERROR",
-            "jsonPayload": attempt,
+            **what,
         }
         for job in (*sorted(SCHEDULER_JOBS), "somebody-elses")
+        for log, what in (
+            ("cloudscheduler.googleapis.com%2Fexecutions", {"jsonPayload": attempt}),
+            # Somebody was not allowed to change the job.
+            ("cloudaudit.googleapis.com%2Factivity", {"protoPayload": {"status": {"code": 7}}}),
+        )
     ]
     runs = (("tick", tick), ("run_job", deliveries))
     for function, work in (*runs, ("gmail_watch", renew_gmail), ("airtable_refresh", renew_airtable)):

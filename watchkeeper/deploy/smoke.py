@@ -24,6 +24,7 @@ from watchkeeper.deploy.work import Work
 
 LOOK_SECONDS = 5
 UNTIL_LOGGED = timedelta(seconds=60)  # from the end of the longest call
+SPAN = timedelta(seconds=2 * LIMIT)  # for the turn of a task to come, and its queue to try it again
 ABOUT_JOB = "a job smoke:ID is made in the store; it has to run, and is deleted"
 APART = timedelta(seconds=5)  # by so much the start of an attempt may differ between its log and its job
 
@@ -81,10 +82,21 @@ def call(work: Work, function: Function, job: SchedulerJob) -> None:
         return
     with _on_trial(work, function) as trial:
         _await_well(work, function, job, trial)
-        if trial:
-            _await_run(work, trial, f"{service} was called, and did not run the job {trial.id}; is there a backlog?")
-    ran = f", which ran the job {trial.id}" if trial else ""
+        ran = _ran(work, service, trial) if trial else ""
     click.echo(f"proved: Cloud Scheduler calls {service}{ran}")
+
+
+def _ran(work: Work, service: str, trial: Trial) -> str:
+    """Return that the function ran the job, "" if it is busy with those that are due before it. Raises StepFailed."""
+    if _await_run(work, trial):
+        return f", which ran the job {trial.id}"
+    if not trial.has_others_before():
+        raise StepFailed(f"{service} was called, and did not run the job {trial.id}")
+    work.leave_open(
+        f"not proved: that {service} runs a job, since it is busy with those that are due before. "
+        "`watchkeeper tick --dry-run` lists them; run smoke again when they are done"
+    )
+    return ""
 
 
 def _is_paused(work: Work, function: Function, job: SchedulerJob) -> bool:
@@ -162,6 +174,8 @@ def verdict(attempts: Sequence[Attempt], *, first: datetime, latest: datetime) -
 def _attempts(work: Work, job: SchedulerJob, since: datetime) -> list[Attempt]:
     """Read the log of a Scheduler job, the oldest line first. Raises StepFailed."""
     lines = (
+        # Audit logs have the same resource, and no attempts.
+        f'logName="projects/{work.target.project}/logs/cloudscheduler.googleapis.com%2Fexecutions" AND '
         'resource.type="cloud_scheduler_job" AND '
         f'resource.labels.job_id="{job.name}" AND resource.labels.location="{work.target.region}" AND '
         f'timestamp>="{iso(since)}"'
@@ -186,71 +200,97 @@ def _attempt(line: dict[str, object]) -> Attempt:
 # -- Queues ------------------------------------------------------------------------------------------------------------
 
 
+class Undelivered(Exception):
+    """The turn of a task did not come while it was waited for."""
+
+
 def deliver(work: Work, queue: Queue) -> None:
     """Have a queue deliver a job, and wait until it has run; without the store, a task about no job.
 
-    The function must be reached, let the caller in and ask the store. Raises StepFailed, and StillRefused.
+    The function must be reached, let the caller in and ask the store. A queue that is busy with other jobs is well.
+    Raises StepFailed, and StillRefused.
     """
-    name, state = work.target.queue(queue), work.describe_queue(queue, "(state)")
-    if state is None and not work.is_dry_run:
+    name, state, worker = work.target.queue(queue), work.describe_queue(queue, "(state)"), work.target.worker
+    if work.is_dry_run:
+        work.note(ABOUT_JOB)
+        _make_task(work, queue, "smoke-TASK", None)
+        return
+    if state is None:
         raise StepFailed(f"there is no queue {name}")
     if state == "PAUSED":
         work.leave_open(f"not proved: that {name} delivers, since it is paused; `resume` wakes it")
         return
-    work.note(ABOUT_JOB)
-    worker = work.target.worker
     proves = f"that {work.target.service(worker)} runs what {name} delivers"
-    with nullcontext() if work.is_dry_run else on_trial(work, worker, proves=proves, queue=queue.name) as trial:
-        task = f"smoke-{secrets.token_hex(8)}"
-        with _task(work, queue, task, _body(task, trial)):
-            _await_answer(work, queue, task)
-        if trial:
-            _await_run(work, trial, f"{name} delivered the job {trial.id}, and it did not run")
-    if not work.is_dry_run:
-        click.echo(f"proved: {name} delivers to {work.target.service(worker)}" + (", which ran a job" if trial else ""))
+    try:
+        with on_trial(work, worker, proves=proves, queue=queue.name) as trial:
+            _have_delivered(work, queue, trial)
+    except Undelivered:
+        work.leave_open(
+            f"not proved: {proves}. It delivered nothing for {SPAN // timedelta(minutes=1)} minutes, so it is busy "
+            "with other jobs: `watchkeeper jobs list` shows them. Run smoke again when they are done"
+        )
+        return
+    click.echo(f"proved: {name} delivers to {work.target.service(worker)}" + (", which ran a job" if trial else ""))
 
 
-def _body(task: str, trial: Trial | None) -> str:
-    job, token = (trial.id, trial.token) if trial else (task, task)
-    return json.dumps({"job": job, "token": token})
+def _have_delivered(work: Work, queue: Queue, trial: Trial | None) -> None:
+    """Raise Undelivered if the turn of the task does not come, StepFailed if the job does not run."""
+    task = f"smoke-{secrets.token_hex(8)}"
+    with _task(work, queue, task, trial):
+        _await_answer(work, queue, task)
+    if trial and not _await_run(work, trial):
+        raise StepFailed(f"{work.target.queue(queue)} delivered the job {trial.id}, and it did not run")
 
 
 @contextmanager
-def _task(work: Work, queue: Queue, task: str, body: str) -> Iterator[None]:
-    """Make a task, and take it out again if it is still there at the end: its queue would try it for a day."""
-    place = (f"--queue={work.target.queue(queue)}", work.location)
-    worker, url = work.target.worker, work.target.url(work.target.worker)
-    request = (
-        *(f"--url={url}", "--method=POST", "--header=Content-Type: application/json", f"--body-content={body}"),
-        *(f"--oidc-service-account-email={work.target.caller(worker)}", f"--oidc-token-audience={url}"),
-    )
+def _task(work: Work, queue: Queue, task: str, trial: Trial | None) -> Iterator[None]:
+    """Make a task, and take it out again if it is not done at the end: its queue would try it for a day."""
     try:
-        work.gcloud.run("tasks", "create-http-task", task, *place, *request, "--format=none")
+        _make_task(work, queue, task, trial)
         yield
     except BaseException:
-        ended = work.gcloud.ask("tasks", "delete", task, *place, "--quiet")
-        if ended.code and not work.is_dry_run and "NOT_FOUND" not in ended.errors:
+        ended = work.gcloud.ask("tasks", "delete", task, *_place(work, queue), "--quiet")
+        if ended.code and "NOT_FOUND" not in ended.errors:
             work.leave_open(f"the task {task} may be left in {work.target.queue(queue)}; it runs nothing any more")
         raise
 
 
+def _make_task(work: Work, queue: Queue, task: str, trial: Trial | None) -> None:
+    worker, url = work.target.worker, work.target.url(work.target.worker)
+    job, token = (trial.id, trial.token) if trial else (task, task)
+    body = json.dumps({"job": job, "token": token})
+    request = (
+        *(f"--url={url}", "--method=POST", "--header=Content-Type: application/json", f"--body-content={body}"),
+        *(f"--oidc-service-account-email={work.target.caller(worker)}", f"--oidc-token-audience={url}"),
+    )
+    work.gcloud.run("tasks", "create-http-task", task, *_place(work, queue), *request, "--format=none")
+
+
+def _place(work: Work, queue: Queue) -> tuple[str, str]:
+    return f"--queue={work.target.queue(queue)}", work.location
+
+
 def _await_answer(work: Work, queue: Queue, task: str) -> None:
-    """Wait until the task is gone: then it was answered well. The queue itself tries it again."""
-    if work.is_dry_run:
-        return
-    name, place = work.target.queue(queue), (f"--queue={work.target.queue(queue)}", work.location)
-    fields = "(createTime,lastAttempt.responseTime,lastAttempt.responseStatus.message)"
-    waiting, answered = Waiting(work.patience), ""
-    for _ in _looks(work, timedelta(seconds=2 * LIMIT)):
-        found = work.gcloud.look("tasks", "describe", task, *place, f'--format=value[separator="|"]{fields}')
+    """Wait until the task is gone: then it was answered well. The queue itself tries it again.
+
+    Raises Undelivered, StepFailed and StillRefused.
+    """
+    name, worker = work.target.queue(queue), work.target.worker
+    fields = "(createTime,dispatchCount,lastAttempt.responseTime,lastAttempt.responseStatus.message)"
+    shows = f'--format=value[separator="|"]{fields}'
+    waiting, answered, is_begun = Waiting(work.patience), "", False
+    for _ in _looks(work, SPAN):
+        found = work.gcloud.look("tasks", "describe", task, *_place(work, queue), shows)
         if found is None:
             return
-        made, at, said = (*found.split("|", 2), "", "")[:3]
+        made, dispatches, at, said = (*found.split("|", 3), "", "", "")[:4]
+        is_begun = dispatches not in ("", "0")
         if at and at != answered:
-            answered = at
-            worker, made_at = work.target.worker, datetime.fromisoformat(made)
+            answered, made_at = at, datetime.fromisoformat(made)
             _bear(work, worker, waiting, f"the task in {name}", said or "no answer", since=made_at)
-    raise StepFailed(f"the task in {name} got no answer; the log of {work.target.service(work.target.worker)} says why")
+    if not is_begun:
+        raise Undelivered
+    raise StepFailed(f"the task in {name} got no answer; the log of {work.target.service(worker)} says why")
 
 
 # -- Google Chat -------------------------------------------------------------------------------------------------------
@@ -330,11 +370,9 @@ def _looks(work: Work, limit: timedelta) -> Iterator[None]:
         yield
 
 
-def _await_run(work: Work, trial: Trial, otherwise: str) -> None:
-    for _ in _looks(work, timedelta(seconds=LIMIT)):
-        if trial.has_run():
-            return
-    raise StepFailed(otherwise)
+def _await_run(work: Work, trial: Trial) -> bool:
+    """Wait until the job of the test has run, and return whether it has. Raises StepFailed when it failed."""
+    return any(trial.has_run() for _ in _looks(work, timedelta(seconds=LIMIT)))
 
 
 def _bear(work: Work, function: Function, waiting: Waiting, caller: str, said: str, *, since: datetime) -> None:

@@ -41,6 +41,11 @@ class Trial:
             raise StepFailed(f"the job {self.id} was run, and failed: {found.error}")
         return isinstance(found, Job) and found.status is Status.COMPLETED
 
+    def has_others_before(self) -> bool:
+        """Return whether another job is due, which a tick runs first. Raises StoreUnavailable."""
+        due = self._store.due(self._store.now(), limit=1)
+        return bool(due) and due[0].id != self.id
+
 
 @contextmanager
 def on_trial(work: Work, function: Function, *, proves: str, queue: str = "") -> Iterator[Trial | None]:
