@@ -73,22 +73,29 @@ def test_an_account_of_its_own_has_a_choice_of_logging() -> None:
 
 
 def test_nothing_is_deployed_untested() -> None:
-    """Functions wait for the check and the settings, Scheduler jobs for all functions, the smoke test for all."""
+    """Functions wait for the check, the settings and a look at what serves; Scheduler jobs for all functions."""
     deployments = [name for name in STEPS if name.startswith("deploy-")]
 
     assert sorted(deployments) == sorted(f"deploy-{name}" for name in FUNCTIONS)
-    assert all(waits_for(name) == {"check", "settings"} for name in deployments)
-    assert waits_for("schedules") == {"check", "settings", *deployments}
+    assert all(waits_for(name) == {"check", "settings", "before"} for name in deployments)
+    assert waits_for("schedules") == {"check", "settings", "before", *deployments}
     assert waits_for("smoke") == {*STEPS} - {"smoke"}
 
 
 def test_every_step_has_a_time_out_within_that_of_the_build() -> None:
     """The longest way through the steps fits."""
     seconds = {name: int(step["timeout"].removesuffix("s")) for name, step in STEPS.items()}
-    longest = seconds["check"] + max(seconds[f"deploy-{name}"] for name in FUNCTIONS)
+    longest = seconds["check"] + seconds["before"] + max(seconds[f"deploy-{name}"] for name in FUNCTIONS)
     longest += seconds["schedules"] + seconds["smoke"]
 
     assert longest <= int(BUILD["timeout"].removesuffix("s"))
+
+
+def test_the_rollback_has_time_after_the_longest_smoke_test() -> None:
+    """Five minutes: otherwise the step would end with the smoke test, and the bad revisions would stay."""
+    (limit,) = re.findall(r"timeout (\d+) \./deploy_functions\.sh smoke", STEPS["smoke"]["script"])
+
+    assert int(limit) + 300 <= int(STEPS["smoke"]["timeout"].removesuffix("s"))
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -103,7 +110,7 @@ def test_the_script_of_a_step_can_be_read_by_bash(name: str) -> None:
 def test_the_script_of_a_step_calls_what_there_is(name: str) -> None:
     """Verbs and options are those of the usage text, functions those of the table."""
     for words in re.findall(r"\./deploy_functions\.sh (.+)", STEPS[name]["script"]):
-        verb, *rest = words.split()
+        verb, *rest = words.partition(" && ")[0].partition(" >")[0].split()
         options = [word for word in rest if word.startswith("--")]
 
         assert re.search(rf"^  {verb} ", USAGE, re.MULTILINE)
@@ -116,11 +123,13 @@ def test_the_script_of_a_step_calls_what_there_is(name: str) -> None:
 @pytest.mark.parametrize(("code", "verbs"), [(0, ["smoke"]), (1, ["smoke", "rollback"])])
 def test_a_failed_smoke_test_rolls_back(tmp_path: Path, code: int, verbs: list[str]) -> None:
     """The build fails all the same, and says what it did."""
-    (script := tmp_path / "deploy_functions.sh").write_text(f'echo "$1" >>verbs\n[ "$1" != smoke ] || exit {code}\n')
+    (script := tmp_path / "deploy_functions.sh").write_text(f'echo "$*" >>verbs\n[ "$1" != smoke ] || exit {code}\n')
     script.chmod(0o755)
 
     run = subprocess.run(["bash", "-c", STEPS["smoke"]["script"]], cwd=tmp_path, capture_output=True, text=True)
 
     assert run.returncode == code
-    assert (tmp_path / "verbs").read_text().split() == verbs
+    called = (tmp_path / "verbs").read_text().splitlines()
+    assert [line.split()[0] for line in called] == verbs
+    assert all(line.endswith("--to before.txt") for line in called if line.startswith("rollback"))
     assert ("the traffic goes back" in run.stderr) is bool(code)

@@ -113,7 +113,7 @@ def test_the_help_is_shown_whatever_else_is_asked(capsys: pytest.CaptureFixture[
     assert sorted(re.findall(r"^  ([a-z]+) ", USAGE, re.MULTILINE)) == sorted(VERBS)
     assert {*VERBS} == {
         *("plan", "setup", "functions", "schedules", "monitoring", "all"),
-        *("smoke", "status", "pause", "resume", "rollback", "destroy"),
+        *("smoke", "status", "pause", "resume", "serving", "rollback", "destroy"),
     }
 
 

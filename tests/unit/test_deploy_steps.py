@@ -1,12 +1,14 @@
 """What each step tells gcloud, where something is missing and where it is there already."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.deploying import DELEGATE, FUNCTIONS, REGION, SCHEDULER, SERVICES, SETTINGS, url
 from tests.gcloud import NUMBER, PROJECT
+from tests.recorded_project import Key, RecordedProject
 from tests.recorder import MISSING, TICK, Recorder, job_of, refused, shown, target_of
 from watchkeeper.deploy import operating, setup
 from watchkeeper.deploy.functions import allow_caller, deploy_function, schedule_function
@@ -423,6 +425,67 @@ def test_a_rollback_gives_the_traffic_back(gcloud: Recorder, work: Work, capsys:
         "watchkeeper-gmail-watch has no working revision before one with all the traffic; it stays as it is\n"
         "watchkeeper-run-job has no working revision before run-1; it stays as it is\n"
     )
+
+
+def test_two_bad_deployments_in_a_row_go_back_to_the_good_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a build does it: the second one is not given to the first, which is the revision before by its age."""
+    project = RecordedProject()
+    settings, before = tmp_path / "production.env", tmp_path / "before.txt"
+    work = project.work(target_of(settings, SETTINGS), tmp_path)
+    deploy_function(work, GMAIL)
+
+    for _ in range(2):
+        capsys.readouterr()
+        project.run(settings, "serving")
+        before.write_text(capsys.readouterr().out)
+        deploy_function(work, GMAIL)
+        assert project.run(settings, "rollback", "--if-configured", "--to", str(before)) == 0
+
+    service = project.resources[Key("run services", "watchkeeper-gmail-watch", REGION)]
+    assert service["revisions"][-1] == "watchkeeper-gmail-watch-3"
+    assert service["serves"] == "watchkeeper-gmail-watch-1"
+    assert before.read_text() == "watchkeeper-gmail-watch watchkeeper-gmail-watch-1\n"
+
+
+def test_a_rollback_to_a_file_leaves_what_is_not_in_it(
+    gcloud: Recorder, work: Work, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A function that was deployed for the first time has nothing to go back to; one that serves it already stays."""
+    gcloud.answers = {
+        "run services describe watchkeeper-tick": shown("100\ttick-1"),
+        "run services describe watchkeeper-gmail-watch": shown("100\tgmail-1"),
+    }
+
+    for function in (GMAIL, TICK):
+        operating.roll_back(replace(work, back_to={"watchkeeper-tick": "tick-1"}), function)
+
+    assert gcloud.changes == []
+    says = "--to names no revision of watchkeeper-gmail-watch; it stays as it is\n"
+    assert capsys.readouterr().err == says
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "error: there is no file of revisions before.txt\n"),
+        ("tick\n", "error: --to: `tick` is no line of SERVICE REVISION, as `serving` prints them\n"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, says: str
+) -> None:
+    """Before the first change."""
+    (settings := tmp_path / "production.env").write_text(SETTINGS)
+    gcloud = Recorder()
+    if content:
+        (tmp_path / "before.txt").write_text(content)
+
+    code = gcloud.run(settings, "rollback", "--to", str(tmp_path / "before.txt"))
+
+    assert (code, gcloud.changes) == (1, [])
+    assert capsys.readouterr().err.replace(f"{tmp_path}/", "") == says
 
 
 @pytest.mark.parametrize(

@@ -21,13 +21,14 @@ RUNS: list[str] = [step["run"] for step in JOB["steps"] if "run" in step]
 USES: dict[str, dict[str, Any]] = {
     step["uses"].partition("@")[0]: step.get("with", {}) for step in JOB["steps"] if "uses" in step
 }
-VERBS = ["functions", "schedules", "smoke", "rollback"]
+VERBS = ["serving", "functions", "schedules", "smoke", "rollback"]
 
 
 def words_of(line: str) -> list[str]:
     """Return the words of a command, with a project and a region."""
     place = "--project demo --region us-central1 --settings deploy.env"
-    return line.replace("$PLACE", place).partition(" && ")[0].split()[1:]
+    command = line.replace("$PLACE", place).partition(" && ")[0].partition(" >")[0]
+    return command.partition("./deploy_functions.sh ")[2].split()
 
 
 def test_there_is_no_key() -> None:
@@ -75,15 +76,24 @@ def test_its_scripts_can_be_read_by_bash(run: str) -> None:
 @pytest.mark.parametrize(("code", "verbs"), [(0, ["smoke"]), (1, ["smoke", "rollback"])])
 def test_a_failed_smoke_test_rolls_back(tmp_path: Path, code: int, verbs: list[str]) -> None:
     """The job fails all the same, and says what it did."""
-    (script := tmp_path / "deploy_functions.sh").write_text(f'echo "$1" >>verbs\n[ "$1" != smoke ] || exit {code}\n')
+    (script := tmp_path / "deploy_functions.sh").write_text(f'echo "$*" >>verbs\n[ "$1" != smoke ] || exit {code}\n')
     script.chmod(0o755)
 
     # As GitHub runs a step.
     run = subprocess.run(["bash", "-e", "-c", RUNS[-1]], cwd=tmp_path, capture_output=True, text=True)
 
     assert run.returncode == code
-    assert (tmp_path / "verbs").read_text().split() == verbs
+    called = (tmp_path / "verbs").read_text().splitlines()
+    assert [line.split()[0] for line in called] == verbs
+    assert all(line.endswith("--to before.txt") for line in called if line.startswith("rollback"))
     assert ("the traffic goes back" in run.stderr) is bool(code)
+
+
+def test_the_rollback_has_time_after_the_longest_smoke_test() -> None:
+    """Half of the job's time is left for what comes before and behind."""
+    (limit,) = re.findall(r"timeout (\d+) \./deploy_functions\.sh smoke", RUNS[-1])
+
+    assert 2 * int(limit) <= JOB["timeout-minutes"] * 60
 
 
 def test_its_variables_are_documented() -> None:

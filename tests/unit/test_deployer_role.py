@@ -64,7 +64,7 @@ def sent(tmp_path: Path) -> set[str]:
     """Return what a build sends, as the keys above; what is not one of them, as it is."""
     (settings := tmp_path / "production.env").write_text(SETTINGS)
     found = set()
-    for verb in ("functions", "schedules", "smoke", "rollback"):
+    for verb in ("serving", "functions", "schedules", "smoke", "rollback"):
         gcloud = Deployment(folder=tmp_path) if verb == "smoke" else Recorder(dict(THERE))
         gcloud.run(settings, verb, "--only", "tick", "run_job", "chat_webhook")
         lines = [" ".join(words) for words in gcloud.commands]

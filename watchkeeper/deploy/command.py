@@ -17,6 +17,7 @@ from shared.settings import DEFAULT_PREFIX, PROJECT_FOLDER
 from watchkeeper.deploy.command_line import USAGE, CommandLine, HelpWanted, Misused, read_command_line
 from watchkeeper.deploy.found import find_removed
 from watchkeeper.deploy.gcloud import Execute, Gcloud, GcloudFailed, StepFailed, execute
+from watchkeeper.deploy.operating import read_serving
 from watchkeeper.deploy.outside import Outside
 from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.plan import show_plan
@@ -28,7 +29,7 @@ from watchkeeper.deploy.steps import ALL, Step, steps_of, steps_of_removal
 from watchkeeper.deploy.target import CHOSEN, UNKNOWN_NUMBER, Target, read_target
 from watchkeeper.deploy.work import TryImport, Work
 
-SHOWING = ("plan", "status")  # nothing but what they show is of interest
+SHOWING = ("plan", "status", "serving")  # nothing but what they show is of interest
 SCRIPT = str(PROJECT_FOLDER / "deploy_functions.sh")
 OUTSIDE = Outside()
 
@@ -91,7 +92,9 @@ def _run(
     progress: Progress,
     outside: Outside,
 ) -> None:
-    line.settings = _find_settings(line.settings, Path(env.get("CALLED_FROM", ".")))
+    called_from = Path(env.get("CALLED_FROM", "."))
+    line.settings = _find_settings(line.settings, called_from)
+    line.to = line.to and _find(line.to, called_from, "file of revisions")
     if not line.is_dry_run and not shutil.which("gcloud", path=env.get("PATH")):
         raise StepFailed("gcloud is not installed: https://cloud.google.com/sdk/docs/install")
     # What else operates asks about a deployment that is there: nothing was made or granted just now.
@@ -111,6 +114,7 @@ def _run(
             try_import=try_import,
             settings=Path(line.settings) if line.settings else None,
             only=line.only,
+            back_to=read_serving(Path(line.to).read_text(encoding="utf-8")) if line.to else None,
             outside=outside,
         )
         if line.verb == "all" and not (line.is_confirmed or line.is_dry_run) and sys.stdin.isatty():
@@ -134,9 +138,14 @@ def _find_settings(given: str, called_from: Path) -> str:
     if not given:
         default = PROJECT_FOLDER / ".env"
         return str(default) if default.is_file() else ""
+    return _find(given, called_from, "settings file")
+
+
+def _find(given: str, called_from: Path, what: str) -> str:
+    """Return the absolute path of a file that was named. Raises StepFailed."""
     path = os.path.abspath(called_from / given)
     if not os.path.isfile(path):
-        raise StepFailed(f"there is no settings file {given}")
+        raise StepFailed(f"there is no {what} {given}")
     return path
 
 

@@ -30,8 +30,9 @@ Verbs that operate:
               functions.toml no longer has
   pause       pause the Scheduler jobs and the queues; the functions stay, and a deployment wakes neither
   resume      let the Scheduler jobs and the queues run again
-  rollback    give the traffic of each function back to the revision before the one that has it now; the next
-              deployment takes it again
+  serving     print the revision that has the traffic of each function, for `rollback --to`
+  rollback    give the traffic of each function back to the revision before the one that has it now, or to that of
+              --to; the next deployment takes it again
   destroy     delete functions and Scheduler jobs, and what waits in the queues, after a question; whatever else was
               set up stays, and the queues do, since the name of a deleted one is free only after a week
 
@@ -45,6 +46,7 @@ Options:
                    shell have no influence. DEPLOYMENT_PREFIX in it says which deployment of the project is meant;
                    no verb touches another one (docs/ENVIRONMENTS.md). A secret that stands there is put into Secret
                    Manager by setup; secret:latest or secret:3 in its place says that it is there already
+  --to FILE        with rollback: to the revisions in FILE, which `serving` printed before a deployment
   --removed        with destroy: delete the functions that functions.toml no longer has, and their Scheduler jobs
   --share          deploy although another deployment has the same jobs, or the same prefix in another region
   --dry-run        print each command that would be run on the project, and run none of them
@@ -65,12 +67,13 @@ class HelpWanted(Exception):
 
 @dataclass
 class CommandLine:
-    """What is asked for. `settings` is a path as it was given, or empty."""
+    """What is asked for. `settings` and `to` are paths as they were given, or empty."""
 
     verb: str = ""
     project: str = ""
     region: str = ""
     settings: str = ""
+    to: str = ""
     only: tuple[str, ...] = ()
     is_dry_run: bool = False
     is_confirmed: bool = False
@@ -86,7 +89,7 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
         match left.pop(0):
             case "--help" | "-h":
                 raise HelpWanted
-            case ("--project" | "--region" | "--settings") as option:
+            case ("--project" | "--region" | "--settings" | "--to") as option:
                 setattr(line, option[2:], _value(option, left))
             case "--only":
                 line.only += _names(left)
@@ -132,3 +135,5 @@ def _refuse_incomplete(line: CommandLine) -> None:
         raise Misused("--project and --region are needed")
     if line.is_removed and (line.verb != "destroy" or line.only):
         raise Misused("--removed goes with destroy, and without --only")
+    if line.to and line.verb != "rollback":
+        raise Misused("--to goes with rollback")

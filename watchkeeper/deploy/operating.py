@@ -6,6 +6,7 @@ import click
 
 from watchkeeper.deploy.found import FoundFunction, FoundJob, find_removed
 from watchkeeper.deploy.functions_table import Function, SchedulerJob
+from watchkeeper.deploy.gcloud import StepFailed
 from watchkeeper.deploy.work import Work
 
 
@@ -76,16 +77,49 @@ class Revision(NamedTuple):
     is_ready: bool
 
 
-def roll_back(work: Work, function: Function) -> None:
-    """Return the traffic of a function to the newest working revision before the one that has it."""
+def show_serving(work: Work, function: Function) -> None:
+    """Print which revision has all the traffic of a function, for a rollback to it: SERVICE REVISION."""
     service = work.target.service(function)
-    serving, revisions = _serving(work, service), _revisions(work, service)
+    if serving := _serving(work, service):
+        click.echo(f"{service} {serving}")
+
+
+def read_serving(text: str) -> dict[str, str]:
+    """Read what `serving` printed: the revision of each service. Raises StepFailed."""
+    revisions = {}
+    for line in text.splitlines():
+        service, _, revision = line.partition(" ")
+        if not revision:
+            raise StepFailed(f"--to: `{line}` is no line of SERVICE REVISION, as `serving` prints them")
+        revisions[service] = revision
+    return revisions
+
+
+def roll_back(work: Work, function: Function) -> None:
+    """Return the traffic of a function to the revision of `--to`, or the newest working one before the present one."""
+    service = work.target.service(function)
+    serving = _serving(work, service)
+    if work.back_to is not None:
+        _roll_back_to(work, service, serving, work.back_to.get(service, ""))
+        return
+    revisions = _revisions(work, service)
     before = "THE_REVISION_BEFORE" if work.is_dry_run else revision_before(serving, revisions)
-    if not before:
+    if before:
+        _send_traffic(work, service, before)
+    else:
         says = f"{service} has no working revision before {serving or 'one with all the traffic'}; it stays as it is"
         click.echo(says, err=True)
-        return
-    to = f"--to-revisions={before}=100"
+
+
+def _roll_back_to(work: Work, service: str, serving: str, revision: str) -> None:
+    if not revision:
+        click.echo(f"--to names no revision of {service}; it stays as it is", err=True)
+    elif revision != serving:
+        _send_traffic(work, service, revision)
+
+
+def _send_traffic(work: Work, service: str, revision: str) -> None:
+    to = f"--to-revisions={revision}=100"
     work.gcloud.run("run", "services", "update-traffic", service, work.region, to, "--format=none")
 
 

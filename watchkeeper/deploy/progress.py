@@ -41,6 +41,7 @@ class Progress:
                     *(script, verb, "--project", line.project, "--region", line.region),
                     *(("--settings", line.settings) if line.settings else ()),
                     *(("--only", *names) if names else ()),
+                    *(("--to", line.to) if line.to else ()),
                     *(("--removed",) if line.is_removed else ()),
                     *(("--share",) if line.is_shared else ()),
                     *(("--dry-run",) if line.is_dry_run else ()),

@@ -33,6 +33,7 @@ QUEUED: dict[str, tuple[str, Callable[[Work, Queue], None]]] = {
 EACH: dict[str, tuple[str, Callable[[Work, Function], None]]] = {
     "functions": ("deploy", deploy_function),
     "status": ("status", queues.with_queues(operating.show_status, queues.show_queue)),
+    "serving": ("serving", operating.show_serving),
     "rollback": ("rollback", operating.roll_back),
     "destroy": ("destroy", queues.with_queues(operating.destroy, queues.empty)),
 }

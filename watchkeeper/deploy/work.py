@@ -22,7 +22,8 @@ class Work:
     """One run: what is deployed, gcloud, a folder for files that is gone at the end, and ways to wait and to import.
 
     `leave_open` notes what the run leaves undone or unproved, with the remedy; all of it stands at its end.
-    `settings` and `only` are as on the command line: a remedy names them.
+    `settings` and `only` are as on the command line: a remedy names them. `back_to` has the revision to which a
+    rollback goes back, by service; without it that is the one before.
     """
 
     target: Target
@@ -34,6 +35,7 @@ class Work:
     try_import: TryImport = try_import
     settings: Path | None = None
     only: Sequence[str] = ()
+    back_to: Mapping[str, str] | None = None
 
     @property
     def is_dry_run(self) -> bool:
