@@ -157,7 +157,7 @@ def logged(start: datetime, end: datetime, said: str) -> list[dict[str, Any]]:
 def left_by_a_killed_one(now: datetime) -> Job:
     """Return the job of a smoke test that was killed, an hour and more ago."""
     before = now - timedelta(hours=2)
-    return Job.create("smoke:0123456789abcdef", "log", now=before, payload={"message": "x"}, at=before)
+    return Job.create("smoke:0123456789abcdef", "log", now=before, by="smoke", payload={"message": "x"}, at=before)
 
 
 def _next(said: list[str]) -> str:

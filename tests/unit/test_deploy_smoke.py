@@ -152,6 +152,7 @@ def attempt(start: float, end: float | None, said: str = "") -> list[Attempt]:
         pytest.param([*attempt(-60, 2), *attempt(0, 3)], 0, "", id="both-well"),
         pytest.param([*attempt(-60, 2, "13"), *attempt(0, None)], 0, None, id="bad-end-of-one-that-was-under-way"),
         pytest.param([*attempt(-60, 2), *attempt(0, 3, "13")], 0, None, id="either-may-be-ours"),
+        pytest.param([*attempt(-70, -65)[1:], *attempt(-60, 2), *attempt(0, None)], 0, None, id="start-was-not-read"),
         pytest.param([*attempt(0, 3, "7"), *attempt(20, None)], 20, None, id="waited-for"),
         pytest.param([*attempt(0, 3, "7"), *attempt(20, 23, "13")], 20, "13", id="bad-after-a-wait"),
         pytest.param([*attempt(0, 3, "7"), *attempt(20, 23)], 20, "", id="well-after-a-wait"),
@@ -273,7 +274,7 @@ def test_an_instance_that_is_busy_with_the_tick_of_the_minute_is_no_failure(
         pytest.param(UNAUTHENTICATED, ["", "", REMOVED], "Set AUTH_MODE=platform in the settings", id="log-is-late"),
         pytest.param(UNAUTHENTICATED, ["wrong audience"], "was refused by watchkeeper-.*: wrong audience", id="ours"),
         pytest.param("PERMISSION_DENIED, 403", ["the caller is not on the list"], "not on the list", id="our-403"),
-        pytest.param(UNAUTHENTICATED, [""], r"waited 6\d s .* Cloud Run refuses the token", id="platform"),
+        pytest.param(UNAUTHENTICATED, [""], r"waited 6\d s .* Cloud Run rejects the token", id="platform"),
     ],
 )
 def test_a_failure_says_what_to_do(
@@ -366,8 +367,13 @@ def test_what_a_killed_one_left_is_deleted_by_the_next(
     """Once it is an hour old: a younger one may be at work, and any other job is somebody's."""
     left = left_by_a_killed_one(cloud.now())
     others = [
-        Job.create("smoke:fedcba9876543210", "log", now=BEGAN, payload={"message": "x"}, at=BEGAN + timedelta(days=1)),
-        Job.create("smokers", "log", now=left.created_at, payload={"message": "x"}, at=BEGAN + timedelta(days=1)),
+        Job.create(job_id, kind, now=made, by=by, payload={"message": "x"}, at=BEGAN + timedelta(days=1))
+        for job_id, kind, by, made in (
+            ("smoke:fedcba9876543210", "log", "smoke", BEGAN),
+            ("smoke:report", "log", "somebody", left.created_at),
+            ("smoke:request", "http_request", "smoke", left.created_at),
+            ("smokers", "log", "smoke", left.created_at),
+        )
     ]
     cloud.store.swap([Change(None, job) for job in (left, *others)])
 
@@ -393,6 +399,47 @@ def test_every_store_takes_the_job_and_loses_it(store: Store, tmp_path: Path, qu
         assert job.may_begin(trial.token or "", store.now()) is bool(queue)
 
     assert (store.page(), gcloud.left_open) == ([], [])
+
+
+def test_a_signal_while_the_job_is_deleted_leaves_no_job_unnamed(
+    cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that is left is under "Left open"."""
+    swap = cloud.store.swap
+
+    def interrupted(changes: list[Change]) -> object:
+        if changes[0].after is None:
+            raise Interrupted(signal.SIGINT)
+        return swap(changes)
+
+    monkeypatch.setattr(cloud.store, "swap", interrupted)
+
+    with pytest.raises(Interrupted):
+        call_tick(work)
+
+    (job,) = cloud.jobs
+    assert cloud.left_open == [f"the job {job} could not be deleted: `watchkeeper jobs delete {job}`"]
+
+
+def test_no_tick_takes_the_job_out_of_its_queue_while_it_is_waited_for(
+    cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late its turn comes: the tick would hand it over anew, and the task of the test would do nothing."""
+    cloud.is_busy = True
+    swap, made = cloud.store.swap, list[Change]()
+
+    def noting(changes: Sequence[Change]) -> object:
+        made.extend(changes)
+        return swap(changes)
+
+    monkeypatch.setattr(cloud.store, "swap", noting)
+
+    deliver(work)
+
+    job = made[0].after
+    assert isinstance(job, Job)
+    assert job.lease_until
+    assert job.lease_until > cloud.now()
 
 
 def test_a_job_that_cannot_be_deleted_is_named(cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:

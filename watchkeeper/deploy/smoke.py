@@ -34,6 +34,11 @@ BUSY = Refusal(
     "an instance that is free",
     "another call takes as long as the function may: its log says what it does",
 )
+UNAVAILABLE = Refusal(
+    re.compile(r"UNAVAILABLE|\b503\b"),
+    "a function that starts, and a store that answers it",
+    "the log of the function says what it cannot reach",
+)
 PASSING = (
     Refusal(
         re.compile(r"PERMISSION_DENIED|\b403\b"),
@@ -41,15 +46,11 @@ PASSING = (
         "run setup, which grants it; if it has, look whether an organisation policy takes it away",
     ),
     BUSY,
-    Refusal(
-        re.compile(r"UNAVAILABLE|\b503\b"),
-        "a function that starts, and a store that answers it",
-        "the log of the function says what it cannot reach",
-    ),
+    UNAVAILABLE,
     Refusal(
         re.compile(r"UNAUTHENTICATED|\b401\b"),
-        "the log of the function to say why it refuses the call",
-        "it does not say so, and thus Cloud Run refuses the token: run functions and schedules, which set its audience",
+        "an auth_refused line in the log of the function",
+        "there is no such line, so Cloud Run rejects the token: run functions and schedules, which set its audience",
         limit=60,
     ),
 )
@@ -162,8 +163,11 @@ def verdict(attempts: Sequence[Attempt], *, first: datetime, latest: datetime) -
     An end does not say which start is its own. So where attempts were under way at `first`, as many ends prove nothing.
     A bad one counts only if it came after `latest`: those before it were waited for.
     """
-    before = [attempt.is_end for attempt in attempts if attempt.at < first - APART]
-    under_way = max(0, before.count(False) - before.count(True))
+    under_way = 0
+    for attempt in attempts:
+        if attempt.at < first - APART:
+            # The start of an end may be older than what was read.
+            under_way = max(0, under_way - 1) if attempt.is_end else under_way + 1
     ends = [attempt for attempt in attempts if attempt.is_end and attempt.at >= first - APART]
     bad = [attempt for attempt in ends if attempt.said]
     if len(ends) - len(bad) > under_way:
@@ -344,9 +348,9 @@ def _is_refused_by_code(work: Work, function: Function, entrance: dict[str, str]
             return False
         if reply.status not in (0, 429, 503):
             break
-        waiting.wait_for(BUSY if reply.status == 429 else PASSING[2])
+        waiting.wait_for(BUSY if reply.status == 429 else UNAVAILABLE)
     if reply.status == 200:
-        raise StepFailed(f"{service} accepts an event that nobody signed: whoever reaches it can give it orders")
+        raise StepFailed(f"{service} accepts an event that nobody signed: anyone who reaches it can send it commands")
     raise StepFailed(f"{service} answered {reply.status}{code and f' {code}'}; its log says why")
 
 
