@@ -40,12 +40,13 @@ def test_there_is_no_key() -> None:
 
 
 def test_only_what_ci_has_tested_is_deployed() -> None:
-    """The very commit, of main, and not that of a pull request; never without the variables that say where to."""
+    """The very commit, the newest of main, and not that of a pull request; never without its variables."""
     assert WORKFLOW[ON] == {"workflow_run": {"workflows": [CI["name"]], "types": ["completed"], "branches": ["main"]}}
     assert JOB["if"].split(" && ") == [
         "vars.DEPLOY_PROJECT",
         "github.event.workflow_run.conclusion == 'success'",
         "github.event.workflow_run.event == 'push'",
+        "github.event.workflow_run.head_sha == github.sha",
     ]
     assert USES["actions/checkout"]["ref"] == "${{ github.event.workflow_run.head_sha }}"
 
