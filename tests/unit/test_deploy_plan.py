@@ -119,6 +119,22 @@ def test_what_the_table_does_not_have_is_unknown(
     ]
 
 
+@pytest.mark.parametrize("prefix", ["watchkeeper-", "staging-"])
+def test_what_a_build_has_is_known(
+    gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str], prefix: str
+) -> None:
+    """Its account, and the secret with the settings file, are made by hand, for each environment."""
+    settings.write_text(f"ALLOWED_USERS=*@example.com\nDEPLOYMENT_PREFIX={prefix}\n")
+    gcloud.answers |= {
+        "iam service-accounts list": found([{"name": "x/1", "email": f"{prefix}deployer@p.iam"}]),
+        "secrets list": found([{"name": f"projects/1/secrets/{prefix}settings"}]),
+    }
+
+    gcloud.run(settings, "plan")
+
+    assert "functions.toml does not have it" not in capsys.readouterr().out
+
+
 QUEUE = "watchkeeper-agents"
 
 

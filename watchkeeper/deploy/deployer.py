@@ -8,7 +8,6 @@ from shared.settings import PROJECT_FOLDER
 from watchkeeper.deploy.checks import Check, Plan, Problem
 
 ROLE = "watchkeeperDeployer"
-ACCOUNT, SETTINGS = "watchkeeper-deployer", "watchkeeper-settings"  # its account, and the secret that it reads
 FILE = PROJECT_FOLDER / "deployer-role.json"
 
 

@@ -9,7 +9,6 @@ import click
 
 from watchkeeper.deploy.asking import ApiOff, CannotAsk, NoGcloud, Question, answer_of, ask_all
 from watchkeeper.deploy.checks import Check, Fate, Plan, Problem, beside, checks
-from watchkeeper.deploy.deployer import ACCOUNT, SETTINGS
 from watchkeeper.deploy.functions_table import Function
 from watchkeeper.deploy.gcloud import StepFailed
 from watchkeeper.deploy.monitoring import placeholders, policies, read_filled
@@ -151,14 +150,14 @@ def _inventory(plan: Plan) -> Iterator[Check]:
     target, table = plan.target, plan.target.table
     region = target.region
     jobs = {function.scheduler_job.name for function in table.functions if function.scheduler_job}
-    accounts = {table.scheduler_account.id, table.tasks_account.id, table.build_account.id, ACCOUNT}
-    accounts |= {function.account.id for function in table.functions}
+    accounts = {table.scheduler_account.id, table.tasks_account.id, table.build_account.id}
+    accounts |= {f"{table.prefix}deployer", *(function.account.id for function in table.functions)}
     yield beside(plan)._replace(well="")
     yield _foreign(plan, "schedule", ("scheduler", "jobs", "list", f"--location={region}"), jobs)
     queues = {target.queue(queue) for queue in table.queues}
     yield _foreign(plan, "queue", ("tasks", "queues", "list", f"--location={region}"), queues)
     yield _foreign(plan, "accounts", ("iam", "service-accounts", "list"), accounts)
-    secrets = {SETTINGS, *(secret.name for secret in table.secrets.values())}
+    secrets = {f"{table.prefix}settings", *(secret.name for secret in table.secrets.values())}
     yield _foreign(plan, "secret", ("secrets", "list"), secrets)
     if not plan.only:
         left_out = [function for function in table.functions if function not in target.functions]
