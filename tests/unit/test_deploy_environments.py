@@ -300,6 +300,22 @@ def test_a_scheduler_job_of_another_deployment_is_not_taken_over(
     assert "the Scheduler job staging-tick calls former-tick, which is of another deployment" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("verb", ["plan", "schedules", "all"])
+def test_a_scheduler_job_of_another_deployment_is_refused_before_the_first_change(
+    environments: Environments, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    """Whichever of them it is."""
+    airtable = Key("scheduler jobs", "staging-airtable-webhook-refresh", REGION)
+    environments.project.resources[airtable]["description"] = "Calls the function former-airtable"
+    before = environments.project.snapshot()
+
+    code = environments.run("staging", verb, "--yes")
+
+    assert code == 1
+    assert environments.project.snapshot() == before
+    assert "staging-airtable-webhook-refresh calls former-airtable, which is of" in capsys.readouterr().err
+
+
 # -- What the table no longer has --------------------------------------------------------------------------------------
 
 

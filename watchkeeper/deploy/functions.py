@@ -6,7 +6,7 @@ from pathlib import Path
 from watchkeeper.deploy.functions_table import Function, SchedulerJob
 from watchkeeper.deploy.gcloud import GcloudFailed, StepFailed
 from watchkeeper.deploy.staging import stage
-from watchkeeper.deploy.target import deploy_flags, description, schedule_flags
+from watchkeeper.deploy.target import Target, deploy_flags, description, schedule_flags
 from watchkeeper.deploy.work import Work
 
 
@@ -92,16 +92,16 @@ def schedule_function(work: Work, function: Function, job: SchedulerJob) -> None
     shows = "--format=value(name,state)"
     found = work.describe_job(job.name, "(description)")
     if found is not None:
-        _refuse_others(work, job, found)
+        refuse_others(work.target, job, found)
         work.gcloud.run("scheduler", "jobs", "update", "http", job.name, *flags, "--clear-headers", shows)
         return
     work.note("or, if the job is there: gcloud scheduler jobs update http, with the same flags")
     work.gcloud.run("scheduler", "jobs", "create", "http", job.name, *flags, shows)
 
 
-def _refuse_others(work: Work, job: SchedulerJob, found: str) -> None:
+def refuse_others(target: Target, job: SchedulerJob, found: str) -> None:
     """Raise StepFailed if a Scheduler job with our name is described as one of another deployment."""
-    ours = description(work.target.table.prefix)
+    ours = description(target.table.prefix)
     if found.startswith(description("")) and not found.startswith(ours):
         service = found.removeprefix(description(""))
         raise StepFailed(

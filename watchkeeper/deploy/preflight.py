@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from watchkeeper.deploy.found import refuse_neighbours
+from watchkeeper.deploy.functions import refuse_others
 from watchkeeper.deploy.functions_table import Function
 from watchkeeper.deploy.gcloud import Gcloud, StepFailed
 from watchkeeper.deploy.target import Target
@@ -50,6 +51,8 @@ def refuse_at_once(verb: str, target: Target, gcloud: Gcloud, *, may_share: bool
         _refuse_old_gcloud(gcloud)
         _refuse_lacking_region(target, gcloud)
         _refuse_database(target, gcloud)
+    if verb in ("plan", "schedules", "all"):
+        _refuse_jobs_of_others(target, gcloud)
     if verb == "schedules":
         _refuse_undeployed(target, gcloud)
 
@@ -94,6 +97,15 @@ def _refuse_database(target: Target, gcloud: Gcloud) -> None:
             f"the database {firestore.database} is in {location}, and FIRESTORE_LOCATION is {firestore.location}: set "
             f"FIRESTORE_LOCATION={location}, or name another database in FIRESTORE_DATABASE"
         )
+
+
+def _refuse_jobs_of_others(target: Target, gcloud: Gcloud) -> None:
+    """Refuse Scheduler jobs with our names that another deployment has made: they would call our functions instead."""
+    for function in target.functions:
+        if job := function.scheduler_job:
+            place = (f"--location={target.region}", "--format=value(description)")
+            found = gcloud.ask("scheduler", "jobs", "describe", job.name, *place)
+            refuse_others(target, job, found.output.decode().strip())
 
 
 def _described(target: Target, function: Function) -> tuple[str, ...]:
