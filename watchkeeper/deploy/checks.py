@@ -259,7 +259,7 @@ def _number(value: object) -> float:
 
 
 def _id(member: str) -> str:
-    """Return the id of a service account of which this is the name in policies."""
+    """Return the account id in a policy member."""
     return member.partition(":")[2].partition("@")[0]
 
 

@@ -25,7 +25,7 @@ Verbs that deploy; each may be run any number of times, creates what is missing 
 Verbs that operate:
   smoke       have Cloud Scheduler call each function, and each queue deliver, and wait until that ends well; the tick
               and the queues have to run a job of the test's own, which is deleted. What Chat calls has to refuse an
-              event that nobody signed. What that leaves unproved stands at the end; what is paused is left alone
+              event that nobody signed. What it could not prove is listed at the end; what is paused is left alone
   status      what is deployed, and when each Scheduler job ran last (status 0 or none is well); also what
               functions.toml no longer has
   pause       pause the Scheduler jobs and the queues; the functions stay, and a deployment wakes neither
@@ -39,9 +39,10 @@ Verbs that operate:
 Options:
   --project P      the Google Cloud project
   --region R       the region of functions and Scheduler jobs
-  --only NAME...   these functions, by their names in functions.toml, instead of all; without it the verbs that deploy,
-                   and smoke, leave out functions of whose required settings none is set
-  --if-configured  leave those out also where --only names them, and with every verb; a build on merge needs that
+  --only NAME...   these functions, by their names in functions.toml, instead of all. Without it plan, smoke and the
+                   verbs that deploy take those that DEPLOYMENT_FUNCTIONS in the settings file names or, where that is
+                   not set, skip functions that have none of their required settings; the other verbs take all
+  --if-configured  skip those also where --only names them, and with every verb; a build on merge needs that
   --settings FILE  the settings of this environment; .env of this folder, if there is one. The settings of the
                    shell have no influence. DEPLOYMENT_PREFIX in it says which deployment of the project is meant;
                    no verb touches another one (docs/ENVIRONMENTS.md). A secret that stands there is put into Secret

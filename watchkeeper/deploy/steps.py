@@ -15,21 +15,21 @@ from watchkeeper.deploy.work import Work
 
 STAGING = "stage: functions"
 ALL = ("setup", "functions", "schedules", "monitoring", "smoke")
-# What each step of a verb is called, and what it does with a Scheduler job,
+# What each step of a verb is called, and what it does with a Scheduler job.
 SCHEDULED: dict[str, tuple[str, Callable[[Work, Function, SchedulerJob], None]]] = {
     "schedules": ("schedule", schedule_function),
     "smoke": ("smoke", smoke.call),
     "pause": ("pause", operating.pause),
     "resume": ("resume", operating.resume),
 }
-# with a queue,
+# The same with a queue.
 QUEUED: dict[str, tuple[str, Callable[[Work, Queue], None]]] = {
     "schedules": ("queue", queues.keep_queue),
     "smoke": ("smoke", smoke.deliver),
     "pause": ("pause", queues.pause),
     "resume": ("resume", queues.resume),
 }
-# or with a function.
+# The same with a function.
 EACH: dict[str, tuple[str, Callable[[Work, Function], None]]] = {
     "functions": ("deploy", deploy_function),
     "status": ("status", queues.with_queues(operating.show_status, queues.show_queue)),

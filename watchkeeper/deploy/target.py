@@ -318,9 +318,9 @@ def _seconds(function: Function) -> str:
 
 def read_target(*, project: str, region: str, number: str, only: Sequence[str], file: Path | None) -> Target:
     """Read table and settings. Raises InvalidSettings."""
-    for name, value in (("project", project), ("region", region)):
+    for name, value, kind in (("project", project, "project id"), ("region", region, "region")):
         if not re.fullmatch(r"[a-z][a-z0-9-]*[a-z0-9]", value):
-            raise InvalidSettings(f"--{name} is {value!r}, which is no {name}'s id")
+            raise InvalidSettings(f"--{name} is {value!r}, which is not a valid {kind}")
     settings = read_settings(file) if file else {}
     read = Environment(settings)
     read.parsed("CRON_SECRET", "", parse_secret)
