@@ -166,7 +166,8 @@ def _plain(value: Any) -> Any:
 
 def from_file(path: Path) -> list[Fact]:
     """Read all facts."""
-    return [_fact(json.loads(line)) for line in path.read_text().splitlines()]
+    whole, _, _ = path.read_text().rpartition("\n")  # the last line may be under way
+    return [_fact(json.loads(line)) for line in whole.splitlines()]
 
 
 def _fact(names: dict[str, Any]) -> Fact:

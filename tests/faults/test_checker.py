@@ -166,6 +166,16 @@ def test_what_is_read_from_a_file_is_what_was_noted(story: Story, tmp_path: Path
     assert from_file(tmp_path / "evidence") == story.facts
 
 
+def test_a_line_that_is_being_written_is_not_read_yet(tmp_path: Path) -> None:
+    """A round looks into the evidence while others write it."""
+    fact = Began(by="tick", key="job@now", clock=START)
+    to_file(tmp_path / "evidence")(fact)
+    with (tmp_path / "evidence").open("a") as evidence:
+        evidence.write('{"kind": "Beg')
+
+    assert from_file(tmp_path / "evidence") == [fact]
+
+
 # -- bad stories -------------------------------------------------------------------------------------------------------
 
 
