@@ -84,7 +84,7 @@ def test_a_failed_deployment_keeps_the_schedules_as_they_are(configured: GoogleC
 
     ended = Build(configured, tmp_path).run(*DEPLOYMENTS - {"deploy-tick"})
 
-    assert ended.keys() == {"check", "settings", "deploy-tick"}
+    assert ended.keys() == {"check", "settings", "before", "deploy-tick"}
     assert ended["deploy-tick"].code == 1
     assert "Build failed with status: FAILURE" in ended["deploy-tick"].said
     assert not [call for call in configured.calls if "/jobs" in call.name]
