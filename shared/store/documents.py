@@ -94,7 +94,7 @@ def entry_to_document(entry: Entry) -> dict[str, Any]:
 
 
 def entry_from_document(entry_id: str, document: Document) -> Entry | None:
-    """Read an entry of the history; None for a document that is none."""
+    """Read an entry of the history; None for a document that is not one."""
     try:
         job_id = str(document["job_id"])
         return Entry(

@@ -123,8 +123,8 @@ class FirestoreStore:
         for batch in _batches(writes):
             answers |= self._write(batch)
         outcomes = {job_id: answer.outcome for job_id, answer in answers.items()}
-        if unheard := [change for change in changes if isinstance(outcomes[change.job_id], Unknown)]:
-            outcomes |= self._recognise(unheard, outcomes)
+        if unknown := [change for change in changes if isinstance(outcomes[change.job_id], Unknown)]:
+            outcomes |= self._recognise(unknown, outcomes)
         for write in writes:
             if isinstance(outcomes[write.change.job_id], Won):
                 is_entered = answers[write.change.job_id].is_entered
@@ -237,7 +237,7 @@ class FirestoreStore:
         """Write the entries of won changes that are not known to stand: over whatever stands there.
 
         These are what was missed, which goes by no holder, so that one who lost the claim must not enter it; and a run
-        whose entry exists: our own, unheard, or that of one who held the job before, and whose own end was lost.
+        whose entry exists: our own, if the answer was lost, or that of a former holder whose own end was lost.
         """
         owed = list(self._owed.values())[:MAX_WRITES]
         try:
@@ -251,14 +251,14 @@ class FirestoreStore:
         for entry in written:
             del self._owed[entry.id]
 
-    def _recognise(self, changes: Sequence[Change], unheard: dict[str, Outcome]) -> dict[str, Outcome]:
+    def _recognise(self, changes: Sequence[Change], unknown: dict[str, Outcome]) -> dict[str, Outcome]:
         """Read again what no answer came for: a document that is what the change makes of it was written by it."""
         try:
             found = self.get([change.job_id for change in changes])
         except StoreUnavailable:
-            return {change.job_id: unheard[change.job_id] for change in changes}
+            return {change.job_id: unknown[change.job_id] for change in changes}
         return {
-            change.job_id: _recognised(change, found.get(change.job_id), unheard[change.job_id]) for change in changes
+            change.job_id: _recognised(change, found.get(change.job_id), unknown[change.job_id]) for change in changes
         }
 
 
@@ -281,9 +281,9 @@ def _with_version(job: Job | Unreadable | None, version: Any) -> Job | Unreadabl
     return job and replace(job, version=version)
 
 
-def _recognised(change: Change, found: Job | Unreadable | None, unheard: Outcome) -> Outcome:
+def _recognised(change: Change, found: Job | Unreadable | None, unknown: Outcome) -> Outcome:
     if (change.before and change.before.version) == (found and found.version):
-        return unheard  # what was read still stands: nothing was written, or not yet
+        return unknown  # what was read still stands: nothing was written, or not yet
     if change.after is None:
         return Won(None) if found is None else Lost()
     if found is None:

@@ -128,7 +128,7 @@ class JsonStore:
             return {}
         except OSError as exc:
             raise StoreUnavailable(f"the history {self._history} cannot be read ({exc})") from exc
-        # A line that is no entry's was damaged, or written by somebody else.
+        # A line without an entry was damaged, or written by somebody else.
         named = ((line.removeprefix(_ID).partition('"')[0], line) for line in text.splitlines() if line.startswith(_ID))
         return {entry_id: line for entry_id, line in named if ENTRY_ID.fullmatch(entry_id)}
 

@@ -1552,7 +1552,7 @@ def test_the_agent_may_answer_with_a_card(chat: Chat) -> None:
 
 
 def long_winded(text: str, context: AgentContext) -> str:
-    """Say more than fits into two messages."""
+    """Return more than fits into two messages."""
     return "\n\n".join(f"{number}: {'word ' * 1000}" for number in range(15))
 
 

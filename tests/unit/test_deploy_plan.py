@@ -78,7 +78,9 @@ def test_a_plan_says_where_a_project_may_not_be_allowed_to_build(
     """It cannot be asked, so a first deployment may fail of it."""
     gcloud.run(settings, "plan", place=("--project", PROJECT, "--region", region))
 
-    assert ("in these regions only, and europe-west3 is none: asia-east1," in capsys.readouterr().out) is is_said
+    assert (
+        "only in these regions, and europe-west3 is not one of them: asia-east1," in capsys.readouterr().out
+    ) is is_said
 
 
 def test_a_dry_run_of_a_plan_prints_its_questions(

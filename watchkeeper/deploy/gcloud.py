@@ -90,7 +90,7 @@ class Gcloud:
         self._patience = patience
 
     def run(self, *words: str, stdin: bytes | None = None, unless: Callable[[], bool] | None = None) -> None:
-        """Run a command that changes something. Raises GcloudFailed, and StillRefused after a wait in vain.
+        """Run a command that changes something. Raises GcloudFailed, and StillRefused if waiting did not help.
 
         After a wait it is not run again if `unless` says that it was done although its answer was lost.
         """
@@ -101,7 +101,7 @@ class Gcloud:
     def look(self, *words: str) -> str | None:
         """Return what a question shows, None for what is not there; in a dry run nothing is.
 
-        Raises StepFailed, and StillRefused after a wait in vain.
+        Raises StepFailed, and StillRefused if waiting did not help.
         """
         ended = self._patiently(words, is_question=True)
         if self.is_dry_run:

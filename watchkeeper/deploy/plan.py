@@ -104,7 +104,7 @@ def _remarks(lines: Sequence[Line], answers: Iterable[Any], region: str) -> Iter
     )
     if any(line.fate is Fate.CREATE and line.subject == "function" for line in lines) and region not in BUILDS_ALWAYS:
         regions = ", ".join(sorted(BUILDS_ALWAYS))
-        yield f"Google lets some projects build in these regions only, and {region} is none: {regions}"
+        yield f"Google lets some projects build only in these regions, and {region} is not one of them: {regions}"
     if any(line.fate is Fate.LEAVE and line.subject == "secret" for line in lines):
         yield "the values of secrets are not compared; setup adds a version where the settings file has another value"
     if any(isinstance(answer, ApiOff) for answer in answers):

@@ -70,7 +70,7 @@ class Attempt(NamedTuple):
 def call(work: Work, function: Function, job: SchedulerJob) -> None:
     """Have Cloud Scheduler call the function until that ends well; one that runs jobs has to run one of ours.
 
-    Raises StepFailed, and StillRefused after a wait in vain.
+    Raises StepFailed, and StillRefused if waiting did not help.
     """
     service = work.target.service(function)
     if work.is_dry_run:
@@ -380,7 +380,7 @@ def _await_run(work: Work, trial: Trial) -> bool:
 
 
 def _bear(work: Work, function: Function, waiting: Waiting, caller: str, said: str, *, since: datetime) -> None:
-    """Wait for what passes by itself. Raises StepFailed for what does not, and StillRefused after a wait in vain."""
+    """Wait for what passes by itself. Raises StepFailed for what does not, and StillRefused if waiting did not help."""
     service = work.target.service(function)
     refusal = next((each for each in PASSING if each.words.search(said)), None)
     if refusal is None:
