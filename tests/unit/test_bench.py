@@ -198,21 +198,29 @@ def test_half_a_cpu_is_half_a_cpu() -> None:
     """A process that never rests runs half of the time, and as before when the quota is lifted."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         with governed(busy.pid):
-            time.sleep(0.3)  # the governor starts
-            began, used = time.monotonic(), _cpu_seconds(busy.pid)
-            time.sleep(0.5)
-            share = (_cpu_seconds(busy.pid) - used) / (time.monotonic() - began)
-        after = _cpu_seconds(busy.pid)
-        time.sleep(0.05)
-        goes_on = _cpu_seconds(busy.pid) > after
+            # The governor takes a while to start, and on a busy machine it wakes late and makes up for it afterwards.
+            half = _becomes_true(lambda: _share_of_a_cpu(busy.pid) < 0.65)
+        goes_on = _becomes_true(lambda: _share_of_a_cpu(busy.pid) > 0)
         busy.kill()
 
-    assert share < 0.65
+    assert half
     assert goes_on
 
 
-def _cpu_seconds(pid: int) -> float:
-    return time.clock_gettime(cpu_clock(pid))
+def _becomes_true(condition: Callable[[], bool]) -> bool:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if condition():
+            return True
+    return False
+
+
+def _share_of_a_cpu(pid: int) -> float:
+    """Return how much of the next half second another process runs."""
+    clock = cpu_clock(pid)
+    began, used = time.monotonic(), time.clock_gettime(clock)
+    time.sleep(0.5)
+    return (time.clock_gettime(clock) - used) / (time.monotonic() - began)
 
 
 def test_json_can_be_read_again() -> None:
