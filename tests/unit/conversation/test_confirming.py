@@ -1,0 +1,160 @@
+"""A request becomes a job when its card is confirmed, and only once."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from card_parts import EXAMPLES
+from shared.errors import InvalidInput
+from tests.chatting import SPACE, THREAD, button, buttons_of, replaces, words_of
+from tests.conversing import ADA, HOUR, REMIND, Chat
+
+
+def test_a_reminder_goes_from_words_to_a_job(chat: Chat, now: datetime) -> None:
+    """The card repeats the request; the job is scheduled only after Confirm."""
+    asked = chat.say(REMIND)
+    nothing_yet = chat.all()
+    done = chat.tap(asked, "Confirm")
+
+    (job,) = chat.all()
+    assert nothing_yet == []
+    assert "Sat 21 Nov 2026, 10:20" in words_of(asked)
+    assert "I remind you: stretch" in words_of(asked)
+    assert replaces(done)
+    assert "Scheduled: stretch" in words_of(done)
+    assert (job.job_type, job.schedule_at, job.space) == ("chat_message", now + timedelta(minutes=20), SPACE)
+    assert {**job.payload, "cardsV2": ...} == {
+        "text": "<users/104> stretch",
+        "space": SPACE,
+        "thread": THREAD,
+        "cardsV2": ...,
+    }
+    assert job.created_by == "chat:ada@example.com"
+
+
+@pytest.mark.parametrize(
+    ("said", "job_type", "payload"),
+    [
+        pytest.param("remind us tomorrow at 9 to sing", "chat_message", {"text": "<users/all> sing"}, id="everybody"),
+        pytest.param('tomorrow at 9 post "hello"', "chat_message", {"text": "hello"}, id="post"),
+        pytest.param(
+            'tomorrow at 9 ask "what is new?"',
+            "agent",
+            {"prompt": "what is new?", "timezone": "Europe/Berlin", "space_kind": "space", **ADA},
+            id="ask",
+        ),
+    ],
+)
+def test_each_kind_of_request_makes_its_kind_of_job(
+    chat: Chat, said: str, job_type: str, payload: dict[str, str]
+) -> None:
+    """A reminder mentions its person; a question becomes a job of the agent."""
+    chat.tap(chat.say(said), "Confirm")
+
+    (job,) = chat.all()
+    written = {name: value for name, value in job.payload.items() if name != "cardsV2"}
+    assert (job.job_type, written) == (job_type, {**payload, "space": SPACE, "thread": THREAD})
+
+
+def test_the_same_event_or_click_twice_makes_one_job(chat: Chat) -> None:
+    """Chat may deliver either again: the job's id comes from the message that asked."""
+    first, again = chat.say(REMIND, name="M"), chat.say(REMIND, name="M")
+    other = chat.say(REMIND, name="other")
+
+    replies = [chat.tap(first, "Confirm"), chat.tap(first, "Confirm"), chat.tap(again, "Confirm")]
+    chat.tap(other, "Confirm")
+
+    assert len(chat.all()) == 2
+    assert all("Scheduled: stretch" in words_of(reply) for reply in replies)
+
+
+def test_a_discarded_request_leaves_nothing(chat: Chat) -> None:
+    """The card says so and has no buttons left."""
+    done = chat.tap(chat.say(REMIND), "Discard")
+
+    assert replaces(done)
+    assert "nothing is scheduled" in words_of(done)
+    assert not buttons_of(done)
+    assert not chat.all()
+
+
+def test_a_request_can_be_said_differently(chat: Chat) -> None:
+    """The card takes new words and asks again in the same place."""
+    asked = chat.say(REMIND)
+
+    changed = chat.tap(asked, "Change", inputs={"phrase": "remind me in 2 hours to rest"})
+    chat.tap(changed, "Confirm")
+
+    (job,) = chat.all()
+    assert replaces(changed)
+    assert job.payload["text"] == "<users/104> rest"
+    assert job.schedule_at == chat.now + 2 * HOUR
+
+
+@pytest.mark.parametrize("phrase", ["", "hello", "every 30 seconds post x", "remind me"])
+def test_new_words_that_cannot_be_scheduled_are_told(chat: Chat, phrase: str) -> None:
+    """The answer offers a way to continue; the card with the buttons stays."""
+    told = chat.tap(chat.say(REMIND), "Change", inputs={"phrase": phrase})
+
+    assert not replaces(told)
+    assert buttons_of(told)
+    assert chat.all() == []
+
+
+def test_a_confirmation_that_comes_too_late_is_told(chat: Chat) -> None:
+    """A request for a time that has passed is not moved to another time."""
+    asked = chat.say(REMIND)
+    chat.now += HOUR
+
+    late = chat.tap(asked, "Confirm")
+
+    assert "That time has passed" in words_of(late)
+    assert chat.all() == []
+
+
+@pytest.mark.parametrize("label", ["Confirm", "Discard"])
+def test_a_card_that_was_confirmed_shows_its_job(chat: Chat, label: str) -> None:
+    """A late second click, by another person or delivered again, never says that there is no job."""
+    asked = chat.say(REMIND)
+    chat.tap(asked, "Confirm")
+    chat.now += HOUR
+
+    again = chat.tap(asked, label)
+
+    assert "This was confirmed before." in words_of(again)
+    assert "nothing is scheduled" not in words_of(again)
+    assert len(chat.all()) == 1
+
+
+def test_an_example_can_be_tapped_again(chat: Chat) -> None:
+    """Each tap asks for a new job; a tap delivered twice asks for one."""
+    told = chat.say("help")
+    body = chat.app.click(button(told, EXAMPLES[0]))
+
+    asked = [chat.send(body, at=chat.now + number * HOUR) for number in (1, 2, 2)]
+    for each in asked:
+        chat.tap(each, "Confirm")
+
+    assert len(chat.all()) == 2
+
+
+@pytest.mark.parametrize("order", ["", "[]", "{}", '{"at": null}', '{"at": "soon", "kind": "post"}', "[" * 3])
+def test_a_confirmation_that_carries_no_order_is_refused(chat: Chat, order: str) -> None:
+    """A card of another release, for example."""
+    asked = chat.say(REMIND)
+    for pair in button(asked, "Confirm")["onClick"]["action"]["parameters"]:
+        if pair["key"] == "order":
+            pair["value"] = order
+
+    with pytest.raises(InvalidInput, match="repeat the command"):
+        chat.tap(asked, "Confirm")
+
+
+def test_one_card_makes_one_job(chat: Chat) -> None:
+    """A changed copy of a card that was confirmed before is refused, with the reason."""
+    asked = chat.say(REMIND)
+    changed = chat.tap(asked, "Change", inputs={"phrase": "remind me in 2 hours to rest"})
+    chat.tap(asked, "Confirm")
+
+    with pytest.raises(InvalidInput, match="confirmed before"):
+        chat.tap(changed, "Confirm")

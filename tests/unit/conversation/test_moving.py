@@ -1,0 +1,68 @@
+"""`move` gives a job another time, once the person confirms it."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import InvalidInput
+from shared.model.job import Job
+from tests.chatting import words_of
+from tests.conversing import Chat
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("move my 8:30 reminder to 9", "2026-11-22T08:00:00+00:00"),
+        ("move call mum to 7pm", "2026-11-22T18:00:00+00:00"),
+        ("reschedule call mum to monday at 10:00", "2026-11-23T09:00:00+00:00"),
+    ],
+)
+def test_a_reminder_is_moved(chat: Chat, tea: Job, mum: Job, text: str, at: str) -> None:
+    """A bare time keeps the day and means the nearer half of it; the card asks first."""
+    card = chat.say(text)
+    before = chat.jobs.get("mum")
+    done = chat.tap(card, "Move")
+
+    assert before == mum
+    assert chat.jobs.get("mum").schedule_at.isoformat() == at
+    assert "It is moved." in words_of(done)
+
+
+def test_what_recurs_keeps_its_days_when_it_is_moved(chat: Chat, tea: Job) -> None:
+    """Only the clock time of its expression changes."""
+    chat.tap(chat.say("move tea to 10:15"), "Move")
+
+    assert chat.jobs.get("tea").cron == "15 10 * * 1-5"
+
+
+@pytest.mark.parametrize(
+    "text", ["move tea to tomorrow at 9:00", "move call mum to every day at 9", "move mum to soon"]
+)
+def test_a_time_to_which_a_job_cannot_be_moved_is_told(chat: Chat, tea: Job, mum: Job, text: str) -> None:
+    """Nothing changes."""
+    told = chat.say(text)
+
+    assert "Nothing changed" in words_of(told)
+    assert (chat.jobs.get("tea"), chat.jobs.get("mum")) == (tea, mum)
+
+
+def test_a_card_to_move_a_job_that_is_used_late_changes_nothing(chat: Chat, mum: Job) -> None:
+    """The time on the card has passed."""
+    card = chat.say("move call mum to 7:00")
+    chat.now += timedelta(hours=22)
+
+    told = chat.tap(card, "Move")
+
+    assert "that time has passed" in words_of(told)
+    assert chat.jobs.get("mum") == mum
+
+
+@pytest.mark.parametrize("at", [{}, {"at": ""}, {"at": "soon"}, {"at": "2026-11-22T09:00:00"}])
+def test_a_card_to_move_a_job_without_a_time_is_refused(chat: Chat, mum: Job, at: dict[str, str]) -> None:
+    """Nothing changes."""
+    parameters = [{"key": key, "value": value} for key, value in {"action": "moved", "id": "mum", **at}.items()]
+
+    with pytest.raises(InvalidInput, match="no longer be used"):
+        chat.send(chat.app.click({"text": "Move", "onClick": {"action": {"function": "x", "parameters": parameters}}}))
+    assert chat.jobs.get("mum") == mum

@@ -1,0 +1,49 @@
+"""A job can be seen and changed in its own space only."""
+
+import pytest
+
+from shared.jobs import UnknownJob
+from shared.model.job import Job
+from shared.store.documents import Unreadable, to_document
+from shared.store.protocol import Change, Won
+from tests.chatting import buttons_of
+from tests.conversing import ELSEWHERE, Chat
+
+
+def test_a_document_that_cannot_be_read_is_not_quoted(chat: Chat, tea: Job) -> None:
+    """The reason would quote its content, and its space is unknown: it does not exist in any space."""
+    broken = Unreadable(id="tea", reason="", document={**to_document(tea), "status": "sk-hunter2"})
+    assert isinstance(chat.store.swap([Change(tea, broken)])[0], Won)
+
+    with pytest.raises(UnknownJob, match="There is no job tea in this space"):
+        chat.say("job tea")
+
+
+@pytest.mark.parametrize(
+    "job_id", ["other", "nowhere", "subscription:gmail:a@example.com", "unknown", "../x", "x" * 300]
+)
+def test_a_job_of_another_space_does_not_exist(chat: Chat, tea: Job, job_id: str) -> None:
+    """It cannot be seen or changed, by any button; the answer is the same as for an unknown id."""
+    chat.jobs.schedule("log", {"message": "hello"}, id="other", space=ELSEWHERE)
+    chat.jobs.schedule("log", {"message": "hello"}, id="nowhere")
+    chat.jobs.schedule("log", {"message": "hello"}, id="subscription:gmail:a@example.com")
+    listed = chat.say("jobs")
+    before = list(chat.jobs.list(with_subscriptions=True))
+
+    with pytest.raises(UnknownJob, match=r"There is no job .* in this space"):
+        chat.say(f"job {job_id}")
+    for each in buttons_of(listed):
+        (named,) = [pair for pair in each["onClick"]["action"]["parameters"] if pair["key"] == "id"]
+        named["value"] = job_id
+        with pytest.raises(UnknownJob, match=r"There is no job .* in this space"):
+            chat.send(chat.app.click(each))
+
+    assert list(chat.jobs.list(with_subscriptions=True)) == before
+
+
+def test_a_job_cannot_be_managed_from_another_space(chat: Chat, tea: Job) -> None:
+    """The same click in another space is refused."""
+    listed = chat.say("jobs")
+
+    with pytest.raises(UnknownJob):
+        chat.tap(listed, "Cancel", space=ELSEWHERE)

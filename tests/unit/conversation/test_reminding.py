@@ -1,0 +1,116 @@
+"""A posted reminder can be snoozed or marked as done."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import InvalidInput
+from shared.model.wording import local_time
+from tests.chatting import SPACE, THREAD, button, buttons_of, from_person, replaces, words_of
+from tests.conversing import BOB, HOUR, REMIND, Chat, ended, in_direct_message, posted
+
+
+@pytest.mark.parametrize(
+    ("label", "at"),
+    [
+        ("Snooze 10 min", "Sat 21 Nov 2026, 10:30"),
+        ("Snooze 1 h", "Sat 21 Nov 2026, 11:20"),
+        ("Tomorrow", "Sun 22 Nov 2026, 09:00"),
+    ],
+)
+def test_a_reminder_is_snoozed_by_its_buttons(chat: Chat, label: str, at: str) -> None:
+    """It returns with the same buttons and still belongs to the person who asked for it."""
+    reminder = posted(chat)
+
+    done = chat.tap(reminder.payload, label)
+
+    (again,) = [job for job in chat.all() if job.id != reminder.id]
+    assert local_time(again.schedule_at, "Europe/Berlin") == at
+    assert replaces(done)
+    assert at in words_of(done)
+    assert (again.payload["text"], again.payload["thread"]) == ("<users/104> stretch", THREAD)
+    assert [each["text"] for each in buttons_of(again.payload)] == ["Snooze 10 min", "Snooze 1 h", "Tomorrow", "Done"]
+    assert again.created_by == "chat:ada@example.com"
+    assert chat.jobs.get(reminder.id) == reminder
+
+
+def test_a_reminder_that_is_done_says_so(chat: Chat) -> None:
+    """The text replaces its buttons."""
+    done = chat.tap(posted(chat).payload, "Done")
+
+    assert replaces(done)
+    assert words_of(done) == "Done: stretch"
+
+
+def test_a_snooze_that_is_delivered_twice_makes_one_reminder(chat: Chat) -> None:
+    """Even if the second delivery is late."""
+    reminder = posted(chat)
+    click = chat.app.click(button(reminder.payload, "Snooze 10 min"))
+
+    chat.send(click, at=chat.now)
+    chat.now += timedelta(seconds=20)
+    again = chat.send(click, at=chat.now - timedelta(seconds=20))
+
+    assert len(chat.all()) == 2
+    assert "10:30" in words_of(again)
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("snooze 10 minutes", "Sat 21 Nov 2026, 10:30"),
+        ("snooze", "Sat 21 Nov 2026, 10:30"),
+        ("please snooze this for 2 hours", "Sat 21 Nov 2026, 12:20"),
+        ("snooze until tomorrow at 8:00", "Sun 22 Nov 2026, 08:00"),
+    ],
+)
+def test_a_reminder_is_snoozed_by_an_answer_in_its_thread(chat: Chat, text: str, at: str) -> None:
+    """It is the last reminder posted there."""
+    reminder = posted(chat)
+
+    chat.say(text)
+
+    (again,) = [job for job in chat.all() if job.id != reminder.id]
+    assert local_time(again.schedule_at, "Europe/Berlin") == at
+
+
+def test_there_is_nothing_to_snooze_elsewhere(chat: Chat) -> None:
+    """Neither in another thread, nor before the reminder is posted."""
+    chat.tap(chat.say(REMIND), "Confirm")
+    early = chat.say("snooze")
+    (job,) = chat.all()
+    chat.put(job, ended(job, chat.now + HOUR))
+    elsewhere = chat.say("snooze", thread=f"{SPACE}/threads/OTHER")
+
+    assert "no reminder in this thread" in words_of(early)
+    assert "no reminder in this thread" in words_of(elsewhere)
+    assert len(chat.all()) == 1
+
+
+def test_a_reminder_is_snoozed_in_a_direct_message(chat: Chat) -> None:
+    """Each message there has its own thread, so the last reminder is meant."""
+    reminder = posted(chat)
+
+    chat.send(in_direct_message(chat.app.message("snooze", thread=f"{SPACE}/threads/OTHER")))
+
+    assert len(chat.all()) == 2
+    assert chat.jobs.get(reminder.id) == reminder
+
+
+def test_a_reminder_is_snoozed_by_somebody_else_and_stays_whose_it_is(chat: Chat) -> None:
+    """Both people are recorded."""
+    reminder = posted(chat)
+
+    chat.send(from_person(chat.app.click(button(reminder.payload, "Snooze 1 h"), name="card"), **BOB))
+
+    (again,) = [job for job in chat.all() if job.id != reminder.id]
+    assert (again.created_by, again.updated_by) == ("chat:ada@example.com", "chat:bob@example.com")
+
+
+def test_a_time_to_snooze_that_is_none_is_told(chat: Chat) -> None:
+    """Nothing is scheduled."""
+    posted(chat)
+
+    with pytest.raises(InvalidInput, match="until when"):
+        chat.say("snooze every day")
+    assert len(chat.all()) == 1
