@@ -1,0 +1,160 @@
+"""Leases: renewed while a handler runs, lost to another holder, and taken over from a dead one."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pytest
+
+from shared.handlers import Context, Payload
+from shared.model.job import Job
+from shared.model.value import Status
+from shared.store.protocol import Change, Outcome, Unknown, Won
+from tests.running import until
+from tests.ticking import DAY, LEASE, SECOND, JobFactory, World, is_claim, logged, wait_for_stop
+
+
+def test_the_lease_is_renewed_at_a_third_while_a_handler_runs(
+    world: World, job_factory: JobFactory, now: datetime
+) -> None:
+    """After each third of the lease one write extends it; the finish still counts."""
+    renewed: list[datetime | None] = []
+
+    def long(payload: Payload, context: Context) -> None:
+        for _ in range(2):
+            world.clock.turn(LEASE / 3)
+            until(lambda: world.job().lease_until == world.clock.now + LEASE, 10)
+            renewed.append(world.job().lease_until)
+
+    world.on("log", long, timeout=timedelta(hours=1))
+    world.add(job_factory(at=now))
+
+    report = world.tick()
+
+    assert renewed == [now + LEASE / 3 + LEASE, now + 2 * LEASE / 3 + LEASE]
+    assert report.jobs_succeeded == 1
+
+
+def test_a_handler_that_outlives_its_lease_changes_nothing(
+    world: World, job_factory: JobFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another holder took over: the late result is refused, logged and counted; the other's stays."""
+    other: list[Job] = []
+
+    def late(payload: Payload, context: Context) -> None:
+        job = world.job()
+        over = world.clock.now + LEASE
+        taken = job.claim(now=over, token="other", lease=LEASE, retention=DAY)
+        assert isinstance(world.store.store.swap([Change(job, taken)])[0], Won)
+        world.clock.now = over
+        wait_for_stop(payload, context)
+        assert context.stop_reason == "lease lost"
+        other.append(world.job())
+
+    world.on("log", late, timeout=timedelta(hours=1))
+    world.add(job_factory())
+
+    report = world.tick()
+
+    assert (report.jobs_lost, report.jobs_succeeded) == (1, 0)
+    assert world.job() == other[0]
+    assert logged(caplog, "lease_lost")[0].levelno == logging.WARNING
+
+
+def test_a_job_that_waited_for_a_thread_longer_than_its_lease_is_given_back(
+    world: World, job_factory: JobFactory, now: datetime
+) -> None:
+    """A process that was suspended must not start what another one may have taken over."""
+
+    def stand_still_in_the_second(payload: Payload, context: Context) -> None:
+        if context.job_id == "b":
+            world.clock.turn(LEASE)
+
+    def unrenewed(changes: Sequence[Change]) -> list[Outcome] | None:
+        if len(world.runs) < 2 or all(isinstance(job, Job) and job.lease_until is None for _, job in changes):
+            return None
+        world.clock.turn(SECOND)
+        return [Unknown("unreachable") for _ in changes]
+
+    world.env |= {"SCHEDULER_CONCURRENCY": "1", "SCHEDULER_TICK_BUDGET_SECONDS": "3000"}
+    world.on("log", stand_still_in_the_second)
+    world.add(*(job_factory(name, at=now) for name in "abc"))
+    world.store.answer = unrenewed
+
+    report = world.tick()
+
+    assert [key[0] for key in world.runs] == ["a", "b"]
+    assert report.metrics()["jobs_executed"] == 2
+    assert (world.job("c").status, world.job("c").lease_until, world.job("c").reclaims) == (Status.PENDING, None, 0)
+
+
+def test_a_dead_holders_job_is_recovered(world: World, job_factory: JobFactory, now: datetime) -> None:
+    """It runs when its lease is over, and counts as recovered."""
+    world.add(job_factory(at=now).claim(now=now, token="dead", lease=LEASE, retention=DAY))
+
+    too_early = world.tick()
+    world.clock.turn(LEASE)
+    in_time = world.tick()
+
+    assert too_early.jobs_checked == 0
+    assert (in_time.jobs_recovered, in_time.jobs_succeeded) == (1, 1)
+
+
+def test_jobs_with_two_dead_holders_run_alone_and_last(world: World, job_factory: JobFactory, now: datetime) -> None:
+    """A job that kills its process then fails alone: each is claimed, run and stored before the next claim."""
+
+    def twice_dead(name: str) -> Job:
+        job = job_factory(name, at=now)
+        for _ in range(2):
+            job = job.claim(now=job.ready_at or now, token="dead", lease=LEASE, retention=DAY)
+        return job
+
+    world.add(twice_dead("a"), twice_dead("b"), job_factory("healthy", at=now + 2 * LEASE))
+    world.clock.turn(2 * LEASE)
+
+    report = world.tick()
+
+    assert [key.partition("@")[0] for key in world.runs] == ["healthy", "a", "b"]
+    claims = [[change.job_id for change in changes if is_claim(change)] for changes in world.store.swaps]
+    assert [ids for ids in claims if ids] == [["healthy"], ["a"], ["b"]]
+    assert report.jobs_recovered == 2
+
+
+def test_nothing_starts_beside_a_job_that_runs_alone(world: World, job_factory: JobFactory, now: datetime) -> None:
+    """Not even a job that becomes due meanwhile."""
+    job = job_factory("alone", "alone", at=now)
+    for _ in range(2):
+        job = job.claim(now=job.ready_at or now, token="dead", lease=LEASE, retention=DAY)
+    beside: list[str] = []
+
+    def alone(payload: Payload, context: Context) -> None:
+        world.add(job_factory("new", at=now))
+        world.clock.turn(20 * SECOND)
+        context.stop.wait(0.4)
+        beside.extend(world.runs[1:])
+
+    world.on("alone", alone)
+    world.add(job)
+    world.clock.turn(2 * LEASE)
+
+    world.tick()
+
+    assert beside == []
+    assert world.job("alone").status is Status.COMPLETED
+
+
+def test_a_job_that_gave_up_by_deaths_is_an_error(
+    world: World, job_factory: JobFactory, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Alerts see it, although no handler started."""
+    job = job_factory(at=now)
+    for _ in range(5):
+        job = job.claim(now=job.ready_at or now, token="dead", lease=LEASE, retention=DAY)
+    world.add(job)
+    world.clock.turn(5 * LEASE)
+
+    report = world.tick()
+
+    assert report.metrics()["jobs_executed"] == 0
+    assert logged(caplog, "job_failed")[0].levelno == logging.ERROR
+    assert world.job().status is Status.FAILED
