@@ -63,8 +63,14 @@ def entries(before: Job, after: Job, *, kept: timedelta) -> list[Entry]:
     return [_entry(before, run, kept) for run in added if run.outcome is RunOutcome.MISSED or run in ended]
 
 
+def is_by_its_holder(before: Job, after: Job) -> bool:
+    """Return whether a change adds nothing but the end of a run, as its holder knows it."""
+    others = (RunOutcome.DIED, RunOutcome.MISSED)
+    return not any(run.outcome in others for run in _added(before.recent_runs, after.recent_runs))
+
+
 def _added(before: Sequence[Run], after: Sequence[Run]) -> Sequence[Run]:
-    """Return what stands behind the end of `before`, of which the first entries may have been dropped."""
+    """Return the runs behind the end of `before`, of which the first ones may have been dropped."""
     if before is after:
         return ()
     most = min(len(before), len(after))

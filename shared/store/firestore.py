@@ -4,16 +4,19 @@ Every call has a timeout and none of the client's own retries: those wait for mi
 report a write that they sent twice as lost. Retries are made here: reads are repeated for a few seconds; after an
 error on a write the documents are read again, and what stands there tells whether the write was applied.
 
-The history is a second collection. The entry of a run is created in the call that ends the run, before it is known
-that this is won; see docs/decisions/2026-11-28-history.md for why that leaves one true entry for each run.
+The history is a second collection. A holder's entry is created in the batch that ends its run, before it is known that
+this is won; whatever else adds to the history is stored together with its entries or not at all. See
+docs/decisions/2026-11-28-history.md for why that leaves one true entry for each run.
 """
 
 import json
 import logging
 import re
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar, cast
 
 from google.api_core import exceptions, retry
@@ -21,7 +24,7 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from shared.errors import StoreUnavailable
-from shared.model.entries import KEPT, Entry, entries, ids_of, time_of
+from shared.model.entries import KEPT, Entry, entries, ids_of, is_by_its_holder, time_of
 from shared.model.job import Job
 from shared.store.documents import (
     Unreadable,
@@ -31,7 +34,7 @@ from shared.store.documents import (
     from_document,
     to_document,
 )
-from shared.store.messages import creation, deletion, fields_of, request_of, setting, update, version_of
+from shared.store.messages import batch_of, commit_of, creation, deletion, fields_of, setting, update, version_of
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Statuses, Unknown, Won
 
 CALL_SECONDS = 10.0
@@ -40,8 +43,9 @@ STRAYS_EVERY = timedelta(hours=1)
 MAX_WRITES = 500
 MAX_BYTES = 3 * 1024 * 1024
 LOST_CODES = (5, 6, 9)  # NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION: another version stands there
-
-MOST_OWED = 1_000
+LOST_ERRORS = (exceptions.NotFound, exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.Aborted)
+MOST_OWED = MOST_LOST = 1_000
+APPLIED = SimpleNamespace(code=0)  # the status of each write that was applied together with others
 
 T = TypeVar("T")
 
@@ -49,18 +53,19 @@ log = logging.getLogger("watchkeeper.store")
 
 
 class Write(NamedTuple):
-    """A change, what it adds to the history, and the messages to send: of the job, and of the entry of its run.
+    """A change, what it adds to the history, and the messages to send: of the job, and of each entry.
 
-    That entry is created with the end of the run, before it is known that this is won.
+    Those are applied `together` or not at all, or else each by itself.
     """
 
     change: Change
     entries: Sequence[Entry]
     messages: list[Any]
+    together: bool = False
 
 
 class Answer(NamedTuple):
-    """What came of a write, and whether the entry that went with it was created."""
+    """What came of a write, and whether the entries that went with it were written."""
 
     outcome: Outcome
     is_entered: bool = False
@@ -76,6 +81,7 @@ class FirestoreStore:
         self._history = client.collection(f"{collection}_runs")
         self._kept = kept
         self._owed: dict[str, Entry] = {}  # of won changes, and not written yet
+        self._lost: deque[str] = deque(maxlen=MOST_LOST)  # entries of lost ends, which may have been created
         self._looked_for_strays_at = datetime.min.replace(tzinfo=UTC)
 
     def get(self, job_ids: Collection[str]) -> dict[str, Job | Unreadable]:
@@ -120,15 +126,18 @@ class FirestoreStore:
                 writes.append(self._write_of(change))
             except (ValueError, TypeError) as exc:  # it holds what no message can
                 answers[change.job_id] = Answer(Refused(_reason(exc)))
-        for batch in _batches(writes):
-            answers |= self._write(batch)
+        for together in (False, True):
+            for batch in _batches([write for write in writes if write.together is together]):
+                answers |= self._write(batch)
         outcomes = {job_id: answer.outcome for job_id, answer in answers.items()}
         if unknown := [change for change in changes if isinstance(outcomes[change.job_id], Unknown)]:
             outcomes |= self._recognise(unknown, outcomes)
-        for write in writes:
-            if isinstance(outcomes[write.change.job_id], Won):
-                is_entered = answers[write.change.job_id].is_entered
-                self._owed |= {entry.id: entry for entry in write.entries if not (is_entered and entry.is_of_a_run)}
+        for write in [write for write in writes if not write.together]:
+            match outcomes[write.change.job_id]:
+                case Won() if not answers[write.change.job_id].is_entered:
+                    self._owed |= {entry.id: entry for entry in write.entries}
+                case Lost():
+                    self._lost.extend(entry.id for entry in write.entries)
         if self._owed and not all(isinstance(outcome, Unknown) for outcome in outcomes.values()):
             self._enter()
         return [outcomes[change.job_id] for change in changes]
@@ -189,20 +198,16 @@ class FirestoreStore:
     def _job(self, document: Any) -> Job | Unreadable:
         return from_document(*self._named(document), version_of(document.update_time))
 
-    def _send(self, messages: list[Any]) -> Any:
+    def _send(self, messages: list[Any], *, together: bool = False) -> Any:
+        send, request_of = (self._api.commit, commit_of) if together else (self._api.batch_write, batch_of)
         request = request_of(self._client._database_string, messages)
-        answer = self._api.batch_write(request, retry=None, timeout=CALL_SECONDS, metadata=self._client._rpc_metadata)
+        answer = send(request, retry=None, timeout=CALL_SECONDS, metadata=self._client._rpc_metadata)
         return type(answer).pb(answer)
 
-    def _entries(self, change: Change) -> list[Entry]:
-        before, after = change
-        if not isinstance(before, Job) or not isinstance(after, Job):
-            return []
-        return entries(before, after, kept=self._kept)
-
     def _write(self, writes: Sequence[Write]) -> dict[str, Answer]:
+        together = writes[0].together
         try:
-            response = self._send([message for write in writes for message in write.messages])
+            response = self._send([message for write in writes for message in write.messages], together=together)
         except exceptions.InvalidArgument as exc:
             # One value that cannot be stored fails the whole call: halve until the culprit stands alone.
             if len(writes) == 1:
@@ -210,18 +215,38 @@ class FirestoreStore:
             middle = len(writes) // 2
             return self._write(writes[:middle]) | self._write(writes[middle:])
         except exceptions.GoogleAPIError as exc:
-            return {write.change.job_id: Answer(Unknown(_reason(exc))) for write in writes}
-        if {len(response.status), len(response.write_results)} != {sum(len(write.messages) for write in writes)}:
-            return {write.change.job_id: Answer(Unknown("Firestore did not answer every write")) for write in writes}
-        answers = zip(response.status, response.write_results, strict=True)
+            is_lost = together and isinstance(exc, LOST_ERRORS)
+            return self._write_again(writes, _reason(exc)) if is_lost else _unknown(writes, _reason(exc))
+        statuses = [APPLIED] * len(response.write_results) if together else response.status
+        if {len(statuses), len(response.write_results)} != {sum(len(write.messages) for write in writes)}:
+            return _unknown(writes, "Firestore did not answer every write")
+        answers = zip(statuses, response.write_results, strict=True)
         return {write.change.job_id: _answer(write, answers) for write in writes}
+
+    def _write_again(self, writes: Sequence[Write], reason: str) -> dict[str, Answer]:
+        """Make the writes again whose job is unchanged; none of them was applied, since another job has changed."""
+        try:
+            found = self.get([write.change.job_id for write in writes])
+        except StoreUnavailable:
+            return _unknown(writes, reason)
+        lost = {write.change.job_id: Answer(Lost()) for write in writes if _has_changed(write.change, found)}
+        others = [write for write in writes if write.change.job_id not in lost]
+        if not others:
+            return lost
+        return lost | (self._write(others) if lost else _unknown(others, reason))
 
     def _write_of(self, change: Change) -> Write:
         """Return the write of a change. Raises ValueError or TypeError for what no message can hold."""
-        added = self._entries(change)
-        of_runs = [entry for entry in added if entry.is_of_a_run][:1]
-        created = [creation(f"{self._name}_runs/{entry.id}", entry_to_document(entry)) for entry in of_runs]
-        return Write(change, added, [self._message(*change), *created])
+        before, after = change
+        message = self._message(before, after)
+        if not isinstance(before, Job) or not isinstance(after, Job):
+            return Write(change, [], [message])
+        added = entries(before, after, kept=self._kept)
+        is_first = is_by_its_holder(before, after) and not any(entry.id in self._lost for entry in added)
+        # Created only: never over the entry of a claim that took the job from this holder.
+        made = creation if is_first else setting
+        entered = [made(f"{self._name}_runs/{entry.id}", entry_to_document(entry)) for entry in added]
+        return Write(change, added, [message, *entered], together=bool(added) and not is_first)
 
     def _message(self, before: Job | Unreadable | None, after: Job | Unreadable | None) -> Any:
         name = f"{self._name}/{Change(before, after).job_id}"
@@ -234,11 +259,7 @@ class FirestoreStore:
         return update(name, _written(changed_fields(before, after)), before.version)
 
     def _enter(self) -> None:
-        """Write the entries of won changes that are not known to stand: over whatever stands there.
-
-        These are what was missed, which goes by no holder, so that one who lost the claim must not enter it; and a run
-        whose entry exists: our own, if the answer was lost, or that of a former holder whose own end was lost.
-        """
+        """Write the entries of won ends that are not known to stand, since the answer of their batch was lost."""
         owed = list(self._owed.values())[:MAX_WRITES]
         try:
             response = self._send(
@@ -265,6 +286,15 @@ class FirestoreStore:
 def _answer(write: Write, answers: Iterator[tuple[Any, Any]]) -> Answer:
     outcome = _outcome(write.change, *next(answers))
     return Answer(outcome, len(write.messages) > 1 and next(answers)[0].code == 0)
+
+
+def _unknown(writes: Sequence[Write], reason: str) -> dict[str, Answer]:
+    return {write.change.job_id: Answer(Unknown(reason)) for write in writes}
+
+
+def _has_changed(change: Change, found: Mapping[str, Job | Unreadable]) -> bool:
+    stored = found.get(change.job_id)
+    return (change.before and change.before.version) != (stored and stored.version)
 
 
 def _outcome(change: Change, status: Any, result: Any) -> Outcome:

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 from google.cloud.firestore_v1 import _helpers
 from google.cloud.firestore_v1.field_path import FieldPath
-from google.cloud.firestore_v1.types import BatchWriteRequest, Value, Write
+from google.cloud.firestore_v1.types import BatchWriteRequest, CommitRequest, Value, Write
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 DAY = 24 * 60 * 60  # seconds
 MAX_DEPTH = 20  # of maps and lists in a field: https://firebase.google.com/docs/firestore/quotas
 
-_Request = type(BatchWriteRequest.pb(BatchWriteRequest()))
+_Batch = type(BatchWriteRequest.pb(BatchWriteRequest()))
+_Commit = type(CommitRequest.pb(CommitRequest()))
 _Write = type(Write.pb(Write()))
 _Value = type(Value.pb(Value()))
 
@@ -69,9 +70,14 @@ def deletion(name: str, version: Version) -> Any:
     return _only_if(_Write(delete=name), version)
 
 
-def request_of(database: str, writes: list[Any]) -> Any:
+def batch_of(database: str, writes: list[Any]) -> Any:
     """Return the request that applies the writes, each by itself."""
-    return BatchWriteRequest.wrap(_Request(database=database, writes=writes))
+    return BatchWriteRequest.wrap(_Batch(database=database, writes=writes))
+
+
+def commit_of(database: str, writes: list[Any]) -> Any:
+    """Return the request that applies all of the writes, or none of them."""
+    return CommitRequest.wrap(_Commit(database=database, writes=writes))
 
 
 def put(value: Any, to: Any, depth: int = 0) -> None:

@@ -1,6 +1,7 @@
 """The history beside the jobs: one true entry for each run, over every store."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -284,6 +285,10 @@ def test_the_history_is_for_its_owner_alone(tmp_path: Path, job_factory: JobFact
 # -- Firestore ---------------------------------------------------------------------------------------------------------
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
 class Scripted(FirestoreStore):
     """A store whose next calls go wrong: `None` is a call that goes well."""
 
@@ -292,10 +297,12 @@ class Scripted(FirestoreStore):
         self.script = list(script)
         self.sizes: list[int] = []
 
-    def _send(self, messages: list[Any]) -> Any:
+    def _send(self, messages: list[Any], *, together: bool = False) -> Any:
         self.sizes.append(len(messages))
         step = self.script.pop(0) if self.script else None
-        answer = super()._send(messages)
+        if step == "killed":
+            raise Killed
+        answer = super()._send(messages, together=together)
         if step == "applied but cut":
             raise exceptions.ServiceUnavailable("cut")  # type: ignore[no-untyped-call]  # the library's own
         return answer
@@ -342,17 +349,130 @@ def test_the_entry_of_one_that_lost_is_replaced_by_that_of_the_winner(
     assert [entry.run.outcome for entry in firestore_store.history(job_id="report")] == ["died"]
 
 
+@pytest.mark.emulator
+@pytest.mark.parametrize("calls", [0, 1, 2])
+def test_a_process_that_is_killed_between_two_calls_loses_nothing_that_was_missed(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime, calls: int
+) -> None:
+    """The claim that leaves occurrences out and the entry that says so are stored both, or neither of them."""
+    job = put(firestore_store, None, job_factory("report", cron="* * * * *"))
+    store = Scripted(firestore_store, *[None] * calls, "killed")
+
+    with suppress(Killed):
+        store.swap([Change(job, claimed(job, now + 3 * MINUTE, "a"))])
+
+    stored = firestore_store.get(["report"])["report"]
+    assert isinstance(stored, Job)
+    assert [entry.run for entry in firestore_store.history(job_id="report")] == [*stored.recent_runs]
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("calls", [0, 1, 2])
+def test_a_process_that_is_killed_between_two_calls_leaves_no_word_of_one_that_lost(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime, calls: int
+) -> None:
+    """The entry of an end that was lost to a person is replaced with the claim that takes the job, or stands alone."""
+    held = put(firestore_store, None, claimed(job_factory("report", cron="* * * * *"), now, "a"))
+    paused = put(firestore_store, held, held.pause(now=now))
+    firestore_store.swap([Change(held, finished(held, now))])  # and then its process is killed
+    resumed = put(firestore_store, paused, paused.resume(now=now, retention=DAY))
+    store = Scripted(firestore_store, *[None] * calls, "killed")
+
+    with suppress(Killed):
+        store.swap([Change(resumed, claimed(resumed, now + HOUR, "b"))])
+
+    stored = firestore_store.get(["report"])["report"]
+    assert isinstance(stored, Job)
+    is_taken = stored.lease_token == "b"
+    assert [entry.run.outcome for entry in firestore_store.history(job_id="report")] == [
+        "died" if is_taken else "completed"
+    ]
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("calls", [0, 1, 2])
+def test_a_process_that_is_killed_between_two_calls_leaves_the_end_that_counts(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime, calls: int
+) -> None:
+    """An end that is made again, after it was lost to a person, replaces its own entry as it is stored."""
+    store = Scripted(firestore_store)
+    held = put(store, None, claimed(job_factory("report", cron="* * * * *"), now, "a"))
+    paused = put(firestore_store, held, held.pause(now=now))
+    store.swap([Change(held, finished(held, now))])
+    store.script = [*[None] * calls, "killed"]
+
+    with suppress(Killed):
+        store.swap([Change(paused, finished(paused, now, error="boom", final=True))])
+
+    stored = firestore_store.get(["report"])["report"]
+    assert isinstance(stored, Job)
+    is_ended = bool(stored.recent_runs)
+    outcomes = [entry.run.outcome for entry in firestore_store.history(job_id="report")]
+    assert outcomes == ["failed" if is_ended else "completed"]
+
+
+@pytest.mark.emulator
+def test_of_claims_that_leave_something_out_only_those_are_lost_whose_job_has_changed(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
+) -> None:
+    """All or none are stored in one call, so the others are made again: one more read and one more call."""
+    store = Scripted(firestore_store)
+    jobs = [put(firestore_store, None, job_factory(name, cron="* * * * *")) for name in "abcd"]
+    put(firestore_store, jobs[1], jobs[1].pause(now=now))
+    firestore_store.swap([Change(jobs[2], None)])
+
+    outcomes = store.swap([Change(job, claimed(job, now + 3 * MINUTE, "token")) for job in jobs])
+
+    assert [type(outcome) for outcome in outcomes] == [Won, Lost, Lost, Won]
+    assert sorted(entry.job_id for entry in store.history()) == ["a", "d"]
+    assert store.sizes == [8, 4]
+
+
+@pytest.mark.emulator
+def test_what_was_missed_costs_no_call_of_its_own(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
+) -> None:
+    """Claims that leave something out are one call with their entries, and the claims beside them another."""
+    store = Scripted(firestore_store)
+    late = [put(firestore_store, None, job_factory(name, cron="* * * * *")) for name in "ab"]
+    due = [put(firestore_store, None, job_factory(name, at=now)) for name in "cd"]
+
+    outcomes = store.swap([Change(job, claimed(job, now + 3 * MINUTE, "token")) for job in [*late, *due]])
+
+    assert all(isinstance(outcome, Won) for outcome in outcomes)
+    assert store.sizes == [2, 4]
+
+
+@pytest.mark.emulator
+def test_claims_whose_answer_was_lost_have_one_entry(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
+) -> None:
+    """They are recognised as won, and nothing is written again."""
+    store = Scripted(firestore_store, "applied but cut")
+    job = put(firestore_store, None, job_factory("report", cron="* * * * *"))
+
+    put(store, job, claimed(job, now + 3 * MINUTE, "a"))
+
+    assert [entry.run.outcome for entry in store.history(job_id="report")] == ["missed"]
+    assert store.sizes == [2]
+
+
 class InPieces(FirestoreStore):
-    """A store whose calls are applied write by write, the entry or the job first, with something else in between."""
+    """A store whose batches are applied write by write, the entry or the job first, with something else in between.
+
+    What is applied together has it before or behind.
+    """
 
     def __init__(self, store: FirestoreStore, *, is_entry_first: bool, between: Callable[[], object]) -> None:
         super().__init__(store._client, store._jobs.id)
         self._is_entry_first = is_entry_first
         self._between = between
 
-    def _send(self, messages: list[Any]) -> Any:
+    def _send(self, messages: list[Any], *, together: bool = False) -> Any:
         if len(messages) == 1:
             return super()._send(messages)
+        if together:
+            return self._send_whole(messages)
         answers = {}
         for at in (1, 0) if self._is_entry_first else (0, 1):
             answers[at] = super()._send([messages[at]])
@@ -362,6 +482,13 @@ class InPieces(FirestoreStore):
             status=[answers[at].status[0] for at in (0, 1)],
             write_results=[answers[at].write_results[0] for at in (0, 1)],
         )
+
+    def _send_whole(self, messages: list[Any]) -> Any:
+        if self._is_entry_first:
+            self._between()
+        answer = super()._send(messages, together=True)
+        self._between()
+        return answer
 
 
 @pytest.mark.emulator
@@ -374,7 +501,7 @@ def test_of_two_calls_at_once_the_entry_is_that_of_the_winner(
     is_entry_first: bool,
     is_holder_in_pieces: bool,
 ) -> None:
-    """A batch is not atomic: an end and a reclaim may come in each other's middle. Who wins has the last word."""
+    """A batch is not atomic: a reclaim may come in the middle of an end. Who wins has the last word."""
     held = put(firestore_store, None, claimed(job_factory("report", at=now), now, "a"))
     changes = [Change(held, finished(held, now)), Change(held, claimed(held, now + HOUR, "b"))]
     in_pieces, whole = changes if is_holder_in_pieces else reversed(changes)

@@ -659,8 +659,8 @@ def test_one_value_that_cannot_be_stored_does_not_fail_its_neighbours(
 class CutStore(FirestoreStore):
     """A store whose answers lack the last write."""
 
-    def _send(self, messages: list[Any]) -> Any:
-        answer = super()._send(messages)
+    def _send(self, messages: list[Any], *, together: bool = False) -> Any:
+        answer = super()._send(messages, together=together)
         del answer.status[-1]
         return answer
 
@@ -720,9 +720,9 @@ class Counts(FirestoreStore):
         super().__init__(client, collection)
         self.sizes: list[int] = []
 
-    def _send(self, messages: list[Any]) -> Any:
+    def _send(self, messages: list[Any], *, together: bool = False) -> Any:
         self.sizes.append(len(messages))
-        return super()._send(messages)
+        return super()._send(messages, together=together)
 
 
 @pytest.mark.slow
@@ -741,7 +741,7 @@ def test_no_call_holds_more_writes_than_firestore_takes(
 class RefusesWrites(FirestoreStore):
     """A store whose reads work and whose writes do not: a missing role, or a quota that is used up."""
 
-    def _send(self, messages: list[Any]) -> Any:
+    def _send(self, messages: list[Any], *, together: bool = False) -> Any:
         raise exceptions.PermissionDenied("no")  # type: ignore[no-untyped-call]  # the library's own
 
 
