@@ -10,7 +10,7 @@ from chat_event import Kind, text_in
 from chat_reply import Reply, says
 from confirming import asker_here, propose
 from conversation import SORRY, Conversation
-from shared.handlers.agent import ASKER, AgentContext, Proposal
+from shared.handlers.agent import AgentContext, Proposal
 from shared.handlers.asking import Action, ActionKind, routed, told
 from shared.handlers.asking import clicked as what_was_clicked
 from shared.jobs import AlreadyScheduled
@@ -75,13 +75,12 @@ def _post_rest(conversation: Conversation, parts: Sequence[Mapping[str, Any]], j
 
 def _put_off(conversation: Conversation, text: str, context: AgentContext, job_id: str, asked_at: datetime) -> None:
     """Let a job ask the agent, which is told the same."""
-    known = {name: getattr(context, name) for name in ("timezone", *ASKER) if name != "session_key"}
-    asked = told(context)
-    payload = {**{name: value for name, value in known.items() if value}, **({"asked": asked} if asked else {})}
+    asker = {name: value for name, value in context.asker.items() if name != "session_key"}  # the place says that
+    asked = {"asked": message} if (message := told(context)) else {}
     with suppress(AlreadyScheduled):  # by the same event, which was delivered twice
         conversation.jobs().schedule(
             "agent",
-            {"prompt": text, **payload, **conversation.place},
+            {"prompt": text, "timezone": context.timezone, **asker, **asked, **conversation.place},
             id=job_id,
             at=asked_at,
             space=conversation.event.space,

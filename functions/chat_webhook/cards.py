@@ -140,7 +140,9 @@ class Cards:
         """Return the card that asks whether to move a job to another time; nothing is changed yet."""
         job = for_space(job)
         to = {"at": iso(order.at)} if order.at else {"cron": str(order.cron)}
-        new = local_time(order.at, self._timezone) if order.at else when(order.schedule(job.timezone or "UTC"))
+        new = (
+            local_time(order.at, self._timezone) if order.at else when(order.schedule(job.timezone or "UTC", self._now))
+        )
         old = when(job.schedule) if job.is_recurring else local_time(job.schedule_at, self._timezone)
         buttons = row(
             self._buttons.make("Move", "moved", id=job.id, **to), self._buttons.make("Keep", "show", id=job.id)
@@ -178,8 +180,8 @@ class Cards:
     def _times(self, order: Order) -> Widget:
         asked, zone = order.when, order.timezone
         lines = [f"{self._local(asked.at or self._now, zone)} ({zone})"]
-        if asked.recurs:
-            schedule = asked.schedule(zone)
+        if asked.is_recurring:
+            schedule = asked.schedule(zone, self._now)
             odd = [f"Note: {each}." for each in oddities(asked.cron or "")]
             count = RUNS_SHOWN_WITH_NOTE if odd else RUNS_SHOWN
             following = (self._local(at, zone) for at in occurrences(schedule, self._now, count))

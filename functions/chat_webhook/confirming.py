@@ -82,7 +82,7 @@ def schedule(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     if asker.email != event.email and "anyone" not in given:
         return says(NOT_YOURS, for_one=True)
     when = order.when
-    if when.at is not None and not when.recurs and when.at < conversation.now - timedelta(minutes=1):
+    if when.at is not None and not when.is_recurring and when.at < conversation.now - timedelta(minutes=1):
         over = shows(note("That time has passed; nothing is scheduled. Repeat the command."), replaces=True)
         return _confirmed_before(conversation, given) or over
     job_type, payload = _payload(conversation, order, asker, given.get("id", ""))
@@ -91,11 +91,7 @@ def schedule(conversation: Conversation, given: Mapping[str, str]) -> Reply:
             job_type,
             payload,
             id=given.get("id", ""),
-            at=when.at,
-            cron=when.cron,
-            every=when.every,
-            until=when.until,
-            except_dates=when.except_dates,
+            **when.timing,
             timezone=order.timezone,
             space=event.space,
             by=f"chat:{asker.email}",

@@ -86,15 +86,8 @@ def changes(job: Job, was: Form, now: Form, *, read: Read) -> dict[str, Any]:
 
 def _schedule(form: Form, read: Read) -> dict[str, Any]:
     asked = read(form.when, form.timezone)
-    changed = {
-        "at": asked.at,
-        "cron": asked.cron,
-        "every": asked.every,
-        "timezone": form.timezone if asked.recurs else None,
-        "until": asked.until,
-        "except_dates": asked.except_dates or None,
-    }
-    return {name: value for name, value in changed.items() if value is not None}
+    changed = {**asked.timing, "timezone": form.timezone if asked.is_recurring else None}
+    return {name: value for name, value in changed.items() if value}
 
 
 def _until(form: Form, read: Read) -> datetime:

@@ -52,7 +52,7 @@ def _new_time(conversation: Conversation, job: Job, words: str) -> When:
     if clock is not None:
         words = f"on {local.date()} at {clock[0]:02}:{clock[1]:02}"
     asked = read_when(words, now=conversation.now, timezone=timezone)
-    if asked.recurs or asked.at is None:
+    if asked.is_recurring or asked.at is None:
         raise InvalidInput("it runs once; cancel it, and schedule what is to recur anew")
     return asked
 

@@ -4,48 +4,23 @@ They are apart from what reads them, whose expressions are compiled only when so
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Literal
 
 from shared.errors import InvalidInput
 from shared.handlers.proposal import Kind as ProposedKind
 from shared.handlers.proposal import Proposal
-from shared.model.schedule import Schedule
+from shared.model.definition import Timing
 
 Kind = Literal["remind", "post", "ask"]
 PROPOSED: dict[Kind, ProposedKind] = {"remind": "reminder", "post": "message", "ask": "question"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class When:
-    """A schedule. A one-shot has `at` alone; a recurring one has `cron` or `every`, perhaps from `at` on.
+class When(Timing):
+    """A timing as read from words. `others` are phrases for what else may be meant, and `note` is a caution."""
 
-    Times are aware and in UTC, `until` is exclusive, `except_dates` are local days. `others` are phrases for what else
-    may be meant, and `note` is what a person may not expect of it.
-    """
-
-    at: datetime | None = None
-    cron: str | None = None
-    every: str | None = None
-    until: datetime | None = None
-    except_dates: tuple[date, ...] = ()
     others: tuple[str, ...] = ()
     note: str = ""
-
-    @property
-    def recurs(self) -> bool:
-        return self.cron is not None or self.every is not None
-
-    def schedule(self, timezone: str) -> Schedule:
-        """Return the occurrences of what recurs. Raises InvalidSchedule."""
-        return Schedule(
-            cron=self.cron,
-            every=self.every,
-            timezone=timezone,
-            starts_at=self.at,
-            until=self.until,
-            except_dates=self.except_dates,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,29 +73,12 @@ class NotUnderstood(InvalidInput):
 
 def proposal_of(order: Order) -> Proposal:
     """Return an order as it travels in the button that confirms it."""
-    asked = order.when
-    return Proposal(
-        kind=PROPOSED[order.kind],
-        text=order.text,
-        at=asked.at,
-        cron=asked.cron,
-        every=asked.every,
-        timezone=order.timezone,
-        until=asked.until,
-        except_dates=asked.except_dates,
-        everybody=order.everybody,
-    )
+    kind = PROPOSED[order.kind]
+    return Proposal(kind=kind, text=order.text, timezone=order.timezone, everybody=order.everybody, **order.when.timing)
 
 
 def order_of(proposal: Proposal, timezone: str) -> Order:
     """Return the order for a proposal, whose schedule is read in `timezone` if it names none."""
     kind = next(kind for kind, proposed in PROPOSED.items() if proposed == proposal.kind)
-    asked = When(
-        at=proposal.at and proposal.at.astimezone(UTC),
-        cron=proposal.cron,
-        every=proposal.every,
-        until=proposal.until and proposal.until.astimezone(UTC),
-        except_dates=proposal.except_dates,
-    )
-    zone = proposal.timezone or timezone
-    return Order(kind=kind, text=proposal.text, timezone=zone, when=asked, everybody=proposal.everybody)
+    zone, when = proposal.timezone or timezone, When(**proposal.timing)
+    return Order(kind=kind, text=proposal.text, timezone=zone, when=when, everybody=proposal.everybody)

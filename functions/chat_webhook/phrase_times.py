@@ -198,12 +198,12 @@ def _recurring(marks: Marks, here: Here) -> When:
         when = _by_days(marks, number, unit, start, here)
     else:
         when = _by_cron(marks, number, unit, start, here)
-    first = when.schedule(here.timezone).after(just_before(here.now))
+    first = when.schedule(here.timezone, here.now).after(just_before(here.now))
     if first is None:
         raise _unreadable(marks)
     until = _until(marks, first.astimezone(load_timezone(here.timezone)).date(), here)
     when = replace(when, until=until, except_dates=_days_off(marks, here))
-    if when.schedule(here.timezone).after(just_before(here.now)) is None:
+    if when.schedule(here.timezone, here.now).after(just_before(here.now)) is None:
         raise Refused(f"{said(marks.phrase)!r} ends before it begins.")
     return when
 

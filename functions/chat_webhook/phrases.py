@@ -230,7 +230,7 @@ def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
                 f"Say {'of what to remind you' if asked.kind == 'remind' else f'what to {asked.kind}'}."
             )
         _refuse_long(text)
-        if left := _left(typed, is_recurring=when.recurs):
+        if left := _left(typed, is_recurring=when.is_recurring):
             message = (
                 f"Is {left!r} a part of the time? I read only {phrase.strip()!r}. Text in quotes is taken as it is."
             )

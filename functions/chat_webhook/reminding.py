@@ -71,7 +71,7 @@ def _until(conversation: Conversation, words: str) -> datetime:
     for phrase in (f"in {words}", words):
         with suppress(InvalidInput):
             asked = read_when(phrase, now=conversation.now, timezone=conversation.timezone)
-            if asked.at is not None and not asked.recurs:
+            if asked.at is not None and not asked.is_recurring:
                 return asked.at
     raise InvalidInput("I do not see until when. Write, for example: snooze 10 minutes, or: snooze until tomorrow.")
 

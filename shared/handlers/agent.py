@@ -63,6 +63,11 @@ class AgentContext:
             is_direct = self.space_kind == "direct"
             object.__setattr__(self, "session_key", self.space if is_direct else self.thread or self.space)
 
+    @property
+    def asker(self) -> dict[str, str]:
+        """Return what is known of who asks, for the payload of a job that asks in their name."""
+        return {name: value for name in ASKER if (value := getattr(self, name))}
+
 
 Answer = str | Mapping[str, Any] | Proposal | None
 Agent = Callable[[str, AgentContext], Answer]

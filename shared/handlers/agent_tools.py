@@ -13,21 +13,23 @@ import inspect
 import os
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import wraps
-from typing import Any, Literal
+from inspect import Parameter
+from typing import Any, Literal, TypeVar
 
 from shared.errors import InvalidInput
-from shared.handlers.agent import ASKER, AgentContext, Proposal
+from shared.handlers.agent import AgentContext, Proposal
 from shared.handlers.space_jobs import MOST_JOBS, AllJobs, SpaceJobs
-from shared.model.definition import parse_dates
+from shared.model.definition import TIMES, TimingFields
 from shared.model.job import Job
 from shared.model.recurrence import load_timezone
 from shared.model.wording import for_space, local_time, person, why
 from shared.settings import Environment
 
+T = TypeVar("T")
 Tool = Callable[..., dict[str, Any]]
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object"}
 TEXTS = {"chat_message": "text", "agent": "prompt"}
@@ -38,7 +40,6 @@ def with_jobs(context: AgentContext, open_jobs: Callable[[], AllJobs]) -> AgentC
     read = Environment(os.environ)
     most = read.number("CHAT_MOST_JOBS", MOST_JOBS, least=0, most=100_000)
     read.refuse_problems()
-    known = {name: getattr(context, name) for name in ASKER}
     jobs = SpaceJobs(
         open=open_jobs,
         space=context.space,
@@ -47,7 +48,7 @@ def with_jobs(context: AgentContext, open_jobs: Callable[[], AllJobs]) -> AgentC
         key=context.idempotency_key,
         now=context.now,
         place={"space": context.space, **({"thread": context.thread} if context.thread else {})},
-        asker={name: value for name, value in known.items() if value},
+        asker=context.asker,
         most=most,
     )
     return replace(context, jobs=jobs)
@@ -59,34 +60,15 @@ def agent_tools(context: AgentContext) -> list[Tool]:
     if jobs is None:
         raise InvalidInput("this context has no jobs, so there are no tools")
 
-    def schedule_job(
-        kind: Literal["message", "question"],
-        text: str,
-        at: str = "",
-        cron: str = "",
-        every: str = "",
-        timezone: str = "",
-        until: str = "",
-        except_dates: list[str] | None = None,
-    ) -> dict[str, Any]:
+    @_timed
+    def schedule_job(kind: Literal["message", "question"], text: str, **when: Any) -> dict[str, Any]:
         """Schedule a job in this space: a message that is posted, or a question that is answered, at the set time.
 
         Give `at` for once, or `cron` (five fields) or `every` (such as 90m, 13h, 6d, 2w) for again and again; then `at`
         is the start, `until` the end, and `except_dates` are days off (2026-12-24). Times are ISO 8601, by the clocks
         of `timezone` (an IANA name), by default those of who asks.
         """
-        return _shown(
-            jobs.schedule(
-                kind,
-                text,
-                at=_time(at, timezone),
-                cron=cron or None,
-                every=every or None,
-                timezone=timezone or None,
-                until=_time(until, timezone),
-                except_dates=except_dates or (),
-            )
-        )
+        return _shown(jobs.schedule(kind, text, **_read(when, when.get("timezone") or context.timezone)))
 
     def list_jobs() -> dict[str, Any]:
         """List the jobs of this space that are still to run, the next one first."""
@@ -108,27 +90,11 @@ def agent_tools(context: AgentContext) -> list[Tool]:
         """Run a job of this space now; a job that recurs keeps its next regular run."""
         return _shown(jobs.run(job_id))
 
-    def edit_job(
-        job_id: str,
-        text: str = "",
-        at: str = "",
-        cron: str = "",
-        every: str = "",
-        timezone: str = "",
-        until: str = "",
-        except_dates: list[str] | None = None,
-    ) -> dict[str, Any]:
+    @_timed
+    def edit_job(job_id: str, text: str = "", **when: Any) -> dict[str, Any]:
         """Change what is given of a job of this space, and keep the rest. `schedule_job` says what each means."""
-        zone = timezone or jobs.get(job_id).timezone or ""
-        given = {
-            "at": _time(at, zone),
-            "cron": cron,
-            "every": every,
-            "timezone": timezone,
-            "until": _time(until, zone),
-            "except_dates": except_dates,
-        }
-        return _shown(jobs.edit(job_id, text=text or None, **{name: value for name, value in given.items() if value}))
+        zone = when.get("timezone") or jobs.get(job_id).timezone or context.timezone
+        return _shown(jobs.edit(job_id, text=text or None, **_read(when, zone)))
 
     def cancel_job(job_id: str) -> dict[str, Any]:
         """End a job of this space for good."""
@@ -136,9 +102,6 @@ def agent_tools(context: AgentContext) -> list[Tool]:
 
     def _shown(job: Job) -> dict[str, Any]:
         return {"job": _view(job, context)}
-
-    def _time(text: str, timezone: str) -> datetime | None:
-        return read_time(text, timezone or context.timezone) if text else None
 
     tools: list[Tool] = [
         schedule_job,
@@ -159,35 +122,46 @@ def proposer(context: AgentContext) -> Callable[..., Proposal]:
     Unlike the other tools it raises InvalidInput for what cannot be scheduled; the text of that is for the model.
     """
 
-    def propose_job(
-        kind: Literal["reminder", "message", "question"],
-        text: str,
-        at: str = "",
-        cron: str = "",
-        every: str = "",
-        timezone: str = "",
-        until: str = "",
-        except_dates: list[str] | None = None,
-    ) -> Proposal:
+    @_timed
+    def propose_job(kind: Literal["reminder", "message", "question"], text: str, **when: Any) -> Proposal:
         """Propose a job, which the person sees and confirms: a reminder to them, a message, or a question to you.
 
         Give `at` for once, or `cron` (five fields) or `every` (such as 90m, 13h, 6d, 2w) for again and again; then `at`
         is the start, `until` the end, and `except_dates` are days off (2026-12-24). Times are ISO 8601, by the clocks
         of `timezone` (an IANA name), by default those of who asks.
         """
-        zone = timezone or context.timezone
-        return Proposal(
-            kind=kind,
-            text=text,
-            at=read_time(at, zone) if at else None,
-            cron=cron or None,
-            every=every or None,
-            timezone=zone,
-            until=read_time(until, zone) if until else None,
-            except_dates=parse_dates(except_dates or ()),
-        )
+        zone = when.get("timezone") or context.timezone
+        return Proposal(kind=kind, text=text, **{"timezone": zone, **_read(when, zone)})
 
     return propose_job
+
+
+def _timed(function: Callable[..., T]) -> Callable[..., T]:
+    """Return the tool with a parameter for each field of a `Timing`, and the time zone, instead of its `**when`."""
+    signature = inspect.signature(function)
+    *own, _ = signature.parameters.values()
+    signature = signature.replace(parameters=[*own, *map(_parameter, (*TimingFields.__annotations__, "timezone"))])
+
+    @wraps(function)
+    def timed(*given: Any, **named: Any) -> T:
+        return function(**signature.bind(*given, **named).arguments)
+
+    # Frameworks read either of these to make a schema.
+    timed.__signature__ = signature  # type: ignore[attr-defined]  # functions may have it, says inspect.signature
+    timed.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+    timed.__annotations__["return"] = signature.return_annotation
+    return timed
+
+
+def _parameter(name: str) -> Parameter:
+    """Return the parameter for a field: a model writes a text, or a list of texts."""
+    written, default = (list[str] | None, None) if name == "except_dates" else (str, "")
+    return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=written, default=default)
+
+
+def _read(when: Mapping[str, Any], timezone: str) -> Any:
+    """Return the fields that a model has set; a time without an offset is in the time zone."""
+    return {name: read_time(value, timezone) if name in TIMES else value for name, value in when.items() if value}
 
 
 def read_time(text: str, timezone: str) -> datetime:

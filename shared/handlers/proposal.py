@@ -7,14 +7,13 @@ from what a model says.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from html import escape
 from typing import Any, Literal, get_args
 
 from shared.errors import InvalidInput
-from shared.model.definition import parse_dates
+from shared.model.definition import TIMES, Timing, parse_dates
 from shared.model.recurrence import load_timezone
-from shared.model.schedule import Schedule
 from shared.model.times import iso
 from shared.model.wording import every_in_words, local_time
 
@@ -25,7 +24,7 @@ DOES = {"reminder": "I remind", "message": "I post", "question": "I am asked"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposal:
+class Proposal(Timing):
     """A job as it would be made in the name of who asked: a reminder to them, a message, or a question to the agent.
 
     `at` alone is for once; `cron` or `every` is for again and again, maybe from `at` on (an interval without it begins
@@ -35,12 +34,7 @@ class Proposal:
 
     kind: Kind
     text: str
-    at: datetime | None = None
-    cron: str | None = None
-    every: str | None = None
     timezone: str = ""
-    until: datetime | None = None
-    except_dates: tuple[date, ...] = ()
     everybody: bool = False
 
     def __post_init__(self) -> None:
@@ -48,37 +42,22 @@ class Proposal:
             raise InvalidInput(f"a proposal is a {', a '.join(get_args(Kind))}, not {str(self.kind)[:100]!r}")
         if not isinstance(self.text, str) or not self.text.strip() or len(self.text) > LONGEST_TEXT:
             raise InvalidInput(f"the text of a proposal has 1 to {LONGEST_TEXT:,} characters")
-        for name in ("at", "until"):
+        for name in TIMES:
             moment = getattr(self, name)
             if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
                 raise InvalidInput(f"{name} of a proposal is a datetime with a time zone")
         object.__setattr__(self, "except_dates", parse_dates(self.except_dates))
-        if not self.recurs and (self.at is None or self.until or self.except_dates):
+        if not self.is_recurring and (self.at is None or self.until or self.except_dates):
             raise InvalidInput("say when: give at, or cron or every (until and except_dates are for these two)")
         load_timezone(self.timezone or "UTC")
-        if self.recurs:
-            self.schedule("UTC", ANY_TIME)
-
-    @property
-    def recurs(self) -> bool:
-        return self.cron is not None or self.every is not None
-
-    def schedule(self, timezone: str, now: datetime) -> Schedule:
-        """Return the occurrences of what recurs, if it is made now. Raises InvalidSchedule."""
-        start = self.at or (now if self.every else None)
-        return Schedule(
-            cron=self.cron,
-            every=self.every,
-            timezone=self.timezone or timezone,
-            starts_at=start and start.astimezone(UTC),
-            until=self.until and self.until.astimezone(UTC),
-            except_dates=self.except_dates,
-        )
+        if self.is_recurring:
+            self.schedule(self.timezone or "UTC", ANY_TIME)
 
 
 def first_run(proposal: Proposal, timezone: str, now: datetime) -> datetime:
     """Return when the job would run first. Raises InvalidInput where it never would."""
-    first = proposal.schedule(timezone, now).after(now) if proposal.recurs else proposal.at
+    zone = proposal.timezone or timezone
+    first = proposal.schedule(zone, now).after(now) if proposal.is_recurring else proposal.at
     if first is None or first < now:
         raise InvalidInput(f"{iso(first)} has passed" if first else "its schedule never comes")
     return first
@@ -88,9 +67,8 @@ def packed(proposal: Proposal) -> str:
     """Return a proposal as text, for the parameter of a button."""
     fields = {
         **vars(proposal),
-        "at": proposal.at and iso(proposal.at),
-        "until": proposal.until and iso(proposal.until),
-        "except_dates": [day.isoformat() for day in proposal.except_dates],
+        **{name: iso(moment) for name in TIMES if (moment := getattr(proposal, name))},
+        "except_dates": [str(day) for day in proposal.except_dates],
     }
     return json.dumps({name: value for name, value in fields.items() if value})
 
@@ -99,7 +77,7 @@ def unpacked(text: str) -> Proposal:
     """Read a proposal from the parameter of a button. Raises InvalidInput for anything else."""
     try:
         fields = json.loads(text)
-        times = {name: datetime.fromisoformat(fields[name]) for name in ("at", "until") if name in fields}
+        times = {name: datetime.fromisoformat(fields[name]) for name in TIMES if name in fields}
         return Proposal(**{**fields, **times})
     except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
         raise InvalidInput("this card can no longer be confirmed; repeat the command") from None

@@ -5,12 +5,13 @@ It makes only jobs that post into the space or ask the agent there, and finds no
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import Any, Literal, Protocol
+from datetime import datetime
+from typing import Any, Literal, Protocol, Unpack
 
 from shared.errors import InvalidInput
+from shared.model.definition import Timing, TimingFields
 from shared.model.job import Job
 from shared.model.value import Status
 from shared.store.documents import Unreadable
@@ -37,14 +38,10 @@ class AllJobs(Protocol):
         payload: Mapping[str, Any],
         *,
         id: str,
-        at: datetime | None,
-        cron: str | None,
-        every: str | None,
         timezone: str,
-        until: datetime | None,
-        except_dates: Iterable[date | str],
         space: str,
         by: str,
+        **timing: Unpack[TimingFields],
     ) -> Made: ...
     def get(self, job_id: str) -> Job: ...
     def list(self, *, status: Collection[str], space: str, page_size: int) -> Iterator[Job | Unreadable]: ...
@@ -73,39 +70,22 @@ class SpaceJobs:
     asker: Mapping[str, str] = field(default_factory=dict)
     most: int = MOST_JOBS
 
-    def schedule(
-        self,
-        kind: Kind,
-        text: str,
-        *,
-        at: datetime | None = None,
-        cron: str | None = None,
-        every: str | None = None,
-        timezone: str | None = None,
-        until: datetime | None = None,
-        except_dates: Iterable[date | str] = (),
-    ) -> Job:
+    def schedule(self, kind: Kind, text: str, *, timezone: str | None = None, **timing: Unpack[TimingFields]) -> Job:
         """Post a text, or ask the agent a question and post its answer, at a time or again and again.
 
         The schedule is read in `timezone`, by default that of who asks. Raises InvalidInput for what cannot be
         scheduled, and where the space has too many jobs.
         """
-        if at is None and cron is None and every is None:
+        asked = Timing(**timing)
+        if asked.at is None and not asked.is_recurring:
             raise InvalidInput("say when: give at, cron or every")
         job_type, payload = self._definition(kind, text, timezone)
-        when: dict[str, Any] = {
-            "at": at,
-            "cron": cron,
-            "every": every,
-            "timezone": timezone or self.timezone,
-            "until": until,
-            "except_dates": tuple(except_dates),
-        }
+        when = {**asked.timing, "timezone": timezone or self.timezone, "except_dates": tuple(asked.except_dates)}
         job_id = self._id(payload, when)
         if (made := self._made(job_id)) is not None:
             return made
-        if at is not None and at.tzinfo is not None and cron is None and every is None and at < self.now:
-            raise InvalidInput(f"{at.isoformat()} has passed; give a time in the future")
+        if asked.at is not None and asked.at.tzinfo is not None and not asked.is_recurring and asked.at < self.now:
+            raise InvalidInput(f"{asked.at.isoformat()} has passed; give a time in the future")
         self._refuse_too_many()
         return self.open().schedule(job_type, payload, id=job_id, space=self.space, by=self._by, **when).job
 

@@ -1,10 +1,10 @@
 """The definition of a job: what somebody schedules, edits or compares, as one value."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from shared.errors import InvalidInput
 from shared.model.recurrence import InvalidSchedule
@@ -22,8 +22,55 @@ class Misfire(StrEnum):
     SKIP = "skip"
 
 
+TIMES = ("at", "until")  # the fields of a timing that are moments
+
+
 @dataclass(frozen=True, kw_only=True)
-class Definition:
+class Timing:
+    """When a job runs: once at `at`, or again and again by `cron` or `every`, perhaps from `at` on.
+
+    Times are aware, `until` is exclusive, `except_dates` are local dates. The time zone is known beside it.
+    """
+
+    at: datetime | None = None
+    cron: str | None = None
+    every: str | None = None
+    until: datetime | None = None
+    except_dates: Iterable[date | str] = ()
+
+    @property
+    def is_recurring(self) -> bool:
+        return self.cron is not None or self.every is not None
+
+    @property
+    def timing(self) -> dict[str, Any]:
+        """Return these fields alone, to build another value with them."""
+        return {each.name: getattr(self, each.name) for each in fields(Timing)}
+
+    def starts_at(self, now: datetime) -> datetime | None:
+        """Return the start, if the job is made now; an interval without one counts from now."""
+        start = now if self.at is None and self.every is not None else self.at
+        return None if start is None else start.astimezone(UTC)
+
+    def schedule(self, timezone: str, now: datetime) -> Schedule:
+        """Return the occurrences of a recurring job, if it is made now. Raises InvalidSchedule."""
+        timing = {**self.timing, "except_dates": parse_dates(self.except_dates)}
+        del timing["at"]
+        return Schedule(**timing, timezone=timezone, starts_at=self.starts_at(now))
+
+
+class TimingFields(TypedDict, total=False):
+    """The fields of a `Timing`, as a function takes them by name."""
+
+    at: datetime | None
+    cron: str | None
+    every: str | None
+    until: datetime | None
+    except_dates: Iterable[date | str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition(Timing):
     """Which handler runs with which payload, and when: at `at` (default: now), or again and again from then on.
 
     What recurs has a `cron` expression or an interval `every`, in `timezone`, maybe an end `until` (exclusive) and
@@ -34,12 +81,7 @@ class Definition:
 
     job_type: str
     payload: Mapping[str, Any] = field(default_factory=dict)
-    at: datetime | None = None
-    cron: str | None = None
-    every: str | None = None
     timezone: str = "UTC"
-    until: datetime | None = None
-    except_dates: Iterable[date | str] = ()
     misfire: Misfire | str = Misfire.COALESCE
     grace: timedelta | None = None
     pause_after_failures: int | None = None
@@ -47,7 +89,7 @@ class Definition:
     space: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("at", "until"):
+        for name in TIMES:
             _check_time(name, getattr(self, name))
         read = {
             "misfire": _parse_misfire(self.misfire),
@@ -62,10 +104,6 @@ class Definition:
         if not self.is_recurring and (self.until is not None or self.except_dates):
             raise InvalidJob("until and except_dates are for a job that recurs; give cron or every too")
 
-    @property
-    def is_recurring(self) -> bool:
-        return self.cron is not None or self.every is not None
-
     def first(self, now: datetime) -> datetime:
         """Return the first occurrence. Raises InvalidSchedule, also where there is none."""
         start = (self.at or now).astimezone(UTC)
@@ -73,7 +111,7 @@ class Definition:
 
     def first_from(self, moment: datetime, now: datetime) -> datetime:
         """Return the first occurrence at or after a moment of what recurs. Raises InvalidSchedule where is none."""
-        first = self._schedule(now).after(just_before(moment))
+        first = self.schedule(self.timezone, now).after(just_before(moment))
         if first is None:
             raise InvalidSchedule(
                 "the schedule never comes: from its start no occurrence is left before until, or beside except_dates;"
@@ -81,27 +119,13 @@ class Definition:
             )
         return first
 
-    def _schedule(self, now: datetime) -> Schedule:
-        return Schedule(
-            cron=self.cron,
-            every=self.every,
-            timezone=self.timezone,
-            starts_at=self._starts_at(now),
-            until=self.until,
-            except_dates=parse_dates(self.except_dates),
-        )
-
-    def _starts_at(self, now: datetime) -> datetime | None:
-        start = now if self.at is None and self.every is not None else self.at
-        return None if start is None else start.astimezone(UTC)
-
     def fields(self, now: datetime) -> dict[str, Any]:
         """Return the fields of a job that it sets, if it is made now; a one-shot job has no time zone and no start."""
         fields = {name: value for name, value in vars(self).items() if name not in ("at", "grace")}
         return {
             **fields,
             "timezone": self.timezone if self.is_recurring else None,
-            "starts_at": self._starts_at(now) if self.is_recurring else None,
+            "starts_at": self.starts_at(now) if self.is_recurring else None,
             "until": self.until and self.until.astimezone(UTC),
             "grace_seconds": _seconds(self.grace),
         }

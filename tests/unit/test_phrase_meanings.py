@@ -76,9 +76,9 @@ def said(order: Order) -> str:
     parts = [
         when.cron,
         when.every and f"every {when.every}",
-        at and f"{'from ' if when.recurs else ''}{at}",
+        at and f"{'from ' if when.is_recurring else ''}{at}",
         until and f"until {until}",
-        when.except_dates and f"except {' '.join(map(str, when.except_dates))}",
+        f"except {' '.join(map(str, when.except_dates))}" if when.except_dates else "",
     ]
     return ", ".join(part for part in parts if part)
 

@@ -621,7 +621,7 @@ def check(text: str, now: datetime = NOW, timezone: str = BERLIN) -> None:
         if result := understand(text, now=now, timezone=timezone):
             more, when = result.others, result.when
             assert 1 <= len(result.text) <= LONGEST_TEXT
-            assert when.recurs or (when.at and now <= when.at <= now + timedelta(days=366))
+            assert when.is_recurring or (when.at and now <= when.at <= now + timedelta(days=366))
             assert when.cron is None or (len(when.cron.split()) == 5 and Recurrence(when.cron, timezone))
             assert when.every is None or (
                 re.fullmatch("[1-9][0-9]*[mhdw]", when.every) and when.cron is None and when.at
