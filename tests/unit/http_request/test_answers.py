@@ -1,0 +1,205 @@
+"""What the handler makes of an answer: success, another attempt or final failure."""
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from shared.handlers import Cancel, Snooze
+from shared.handlers.http_request import RequestFailed
+from tests.requesting import NOW, SECRET_TARGET, Fail, Send, outcome
+from tests.servers import (
+    Answer,
+    Exchange,
+    HttpServer,
+    drip,
+    hang,
+    head,
+    raw,
+    reply,
+)
+
+SLOW = ("/hang", "/hop", "/status", "/headers", "/interim", "/hop-to-drips")
+
+
+class Flood:
+    """An answer with an endless body. Once `ended` is set, `was_cut` says whether the client left."""
+
+    def __init__(self, start: bytes) -> None:
+        self.start = start
+        self.ended = threading.Event()
+        self.was_cut = False
+
+    def __call__(self, exchange: Exchange) -> None:
+        try:
+            exchange.write(self.start)
+            for _ in range(64):
+                exchange.write(bytes(2**20))
+        except ConnectionError:
+            self.was_cut = True
+        finally:
+            self.ended.set()
+
+
+@pytest.fixture(scope="module")
+def slow_outcomes() -> dict[str, Any]:
+    """The outcomes of exchanges that need longer than their limit of a second, made side by side to wait only once.
+
+    "ended" is how long the longest took; each server would continue for three seconds.
+    """
+    answers = {
+        "/hang": hang,
+        "/hop": drip([head(302, {"Location": "/end", "Content-Length": "0"})], pause=0.59),
+        "/end": drip([head(200, {"Content-Length": "0"})], pause=0.59),
+        "/status": drip([head(200, {})[n : n + 1] for n in range(15)], pause=0.2),
+        "/headers": drip([b"HTTP/1.1 200 OK\r\n", *[b"X: 1\r\n"] * 15], pause=0.2),
+        "/interim": drip([b"HTTP/1.1 100 Continue\r\n\r\n"] * 15, pause=0.2),
+        "/hop-to-drips": drip([head(302, {"Location": "/headers", "Content-Length": "0"})], pause=0.3),
+    }
+    paths = SLOW
+    with HttpServer(answers) as server, ThreadPoolExecutor(len(paths)) as pool:
+        payloads = [{"url": server.url(path), "timeout_seconds": 1} for path in paths]
+        began_at = time.monotonic()
+        outcomes = dict(zip(paths, pool.map(outcome, payloads), strict=True))
+        return {**outcomes, "ended": time.monotonic() - began_at}
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_any_2xx_is_success(send: Send, server: HttpServer, status: int) -> None:
+    """An answer from 200 to 299 completes the occurrence."""
+    server.answers["/"] = reply(status)
+
+    received = send()
+
+    assert received.path == "/"
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 599])
+def test_a_trouble_that_may_pass_is_tried_again(fail: Fail, server: HttpServer, status: int) -> None:
+    """Time-outs, too many requests without a time, and server errors fail only this attempt."""
+    error = fail(RequestFailed, reply(status))
+
+    assert str(error) == f"GET http://{server.address}: HTTP {status}"
+
+
+@pytest.mark.parametrize("status", [300, 302, 304, 400, 401, 403, 404, 409, 410, 422, 451, 499])
+def test_any_other_refusal_is_final(fail: Fail, server: HttpServer, status: int) -> None:
+    """The server would answer the same again; a 302 without a Location cannot be followed."""
+    error = fail(Cancel, reply(status), method="DELETE")
+
+    assert str(error) == f"DELETE http://{server.address}: HTTP {status}"
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "delay"),
+    [
+        pytest.param("0", timedelta(0), id="at-once"),
+        pytest.param("120", timedelta(seconds=120), id="seconds"),
+        pytest.param(" 7 ", timedelta(seconds=7), id="seconds-in-space"),
+        pytest.param("86400", timedelta(days=1), id="at-the-cap"),
+        pytest.param("86401", timedelta(days=1), id="over-the-cap"),
+        pytest.param("999999999", timedelta(days=1), id="far-over-the-cap"),
+        pytest.param(format_datetime(NOW + timedelta(seconds=90), usegmt=True), timedelta(seconds=90), id="date"),
+        pytest.param(format_datetime(NOW - timedelta(days=9), usegmt=True), timedelta(0), id="past-date"),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", timedelta(days=1), id="far-date"),
+        pytest.param("Saturday, 21-Nov-26 09:01:00 GMT", timedelta(minutes=1), id="obsolete-date"),
+        pytest.param("Sat Nov 21 09:01:00 2026", timedelta(minutes=1), id="asctime-date"),
+        pytest.param("Sat, 21 Nov 2026 10:01:00 +0100", timedelta(minutes=1), id="date-with-offset"),
+    ],
+)
+def test_a_429_that_names_a_time_asks_for_that_time(fail: Fail, retry_after: str, delay: timedelta) -> None:
+    """Retry-After, in seconds or as a date, sets the next try: at most a day from now."""
+    error = fail(Snooze, reply(429, headers={"Retry-After": retry_after}))
+
+    assert isinstance(error, Snooze)
+    assert error.delay == delay
+    assert "HTTP 429" in str(error)
+
+
+@pytest.mark.parametrize("retry_after", ["", "soon", "-5", "1.5", "1e3", "9999999999", "21 Nov", "Sat, 99 Foo 2026 x"])
+def test_a_429_with_a_senseless_time_is_tried_again_as_any_failure(fail: Fail, retry_after: str) -> None:
+    """A Retry-After that cannot be parsed is ignored."""
+    error = fail(RequestFailed, reply(429, headers={"Retry-After": retry_after}))
+
+    assert "HTTP 429" in str(error)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(raw(b""), id="cut"),
+        pytest.param(raw(b"HTTP/1.1 2"), id="cut-within-the-status"),
+        pytest.param(raw(b"SSH-2.0-OpenSSH_9.6\r\n"), id="not-http"),
+        pytest.param(raw(f"GET {SECRET_TARGET} HTTP/1.1\r\n".encode()), id="an-echo"),
+        pytest.param(raw(head(500, {f"X-{n}": "" for n in range(200)})), id="too-many-headers"),
+        pytest.param(raw(b"HTTP/1.1 500 \r\nno colon here\r\n\r\n"), id="broken-header"),
+    ],
+)
+def test_an_answer_that_is_none_is_tried_again(fail: Fail, server: HttpServer, answer: Answer) -> None:
+    """If the server closes the connection or does not speak HTTP, only this attempt fails."""
+    error = fail(RequestFailed, answer)
+
+    assert f"GET http://{server.address}: " in str(error)
+
+
+def test_a_refused_connection_is_tried_again(fail: Fail) -> None:
+    """A server that is down may be up the next time."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+
+    error = fail(RequestFailed, host=address)
+
+    assert f"GET http://{address}: " in str(error)
+
+
+@pytest.mark.parametrize("path", SLOW)
+def test_the_time_limit_bounds_the_whole_exchange(slow_outcomes: dict[str, Any], path: str) -> None:
+    """Each phase of the exchange ends after `timeout_seconds`, and the attempt fails."""
+    assert isinstance(slow_outcomes[path], RequestFailed)
+    assert "timed out" in str(slow_outcomes[path])
+
+
+def test_the_handler_returns_at_its_time_limit(slow_outcomes: dict[str, Any]) -> None:
+    """A server that sends a byte from time to time does not delay it."""
+    assert 1 <= slow_outcomes["ended"] < 2.5
+
+
+@pytest.mark.parametrize(
+    ("start", "becomes"),
+    [
+        pytest.param(head(200, {}), None, id="of-success"),
+        pytest.param(head(302, {"Location": "/end"}), None, id="of-a-redirect"),
+        pytest.param(head(404, {}), Cancel, id="of-a-refusal"),
+    ],
+)
+def test_the_body_of_an_answer_is_not_read(server: HttpServer, start: bytes, becomes: type[Exception] | None) -> None:
+    """An endless answer takes neither time nor memory: the connection is closed."""
+    flood = server.answers["/endless"] = Flood(start)
+
+    became = outcome({"url": server.url("/endless")})
+
+    assert type(became) is (becomes or type(None))
+    assert flood.ended.wait(2)
+    assert flood.was_cut
+
+
+def test_the_body_of_a_refusal_is_not_told(fail: Fail) -> None:
+    """The job's history does not contain it, because it may be anything."""
+    error = fail(Cancel, reply(400, b"private-query was wrong"))
+
+    assert "wrong" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "host", [f"{'a' * 64}.example", "a..example", ".example"], ids=["long-part", "empty-part", "dot"]
+)
+def test_a_host_name_that_cannot_be_is_final(fail: Fail, host: str) -> None:
+    """No later attempt will find a server of that name."""
+    error = fail(Cancel, host=host)
+
+    assert host in str(error)
