@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.model.history import Run, RunOutcome
@@ -14,22 +14,22 @@ from shared.model.wording import for_space, where_to_look, why
 from shared.web.chat_rules import is_thread_of
 
 SUFFIX = ":failed"
+_NOTICE = re.compile(rf"{SUFFIX}(:[0-9]+)?$")
 LONGEST_ID = 200  # see `shared.model.job.ID`
 TRIED = (RunOutcome.RETRIED, RunOutcome.FAILED)
 
 
-def failure_notice(job: Job, *, now: datetime, function: str, timezone: str) -> Job | None:
+def failure_notice(job: Job, *, now: datetime, retention: timedelta, function: str, timezone: str) -> Job | None:
     """Return the job that reports the failure which ended an occurrence, or None where nobody is to be told.
 
-    Its id follows from the occurrence, so it can be stored once only. `function` is what a button calls, `timezone`
-    that of a job without one.
+    Its id follows from the occurrence, so it can be stored once only. Unlike other failed jobs it expires even if it
+    fails: nobody would retry it, and a space that removed the app would leave one for each failure. `function` is what
+    a button calls, `timezone` that of a job without one.
     """
     run = job.recent_runs[-1] if job.recent_runs else None
     if run is None or run.outcome is not RunOutcome.FAILED or job.status is Status.CANCELLED:
         return None
-    if not job.space or re.search(
-        rf"{SUFFIX}(:[0-9]+)?$", job.id
-    ):  # a notice that cannot be delivered is not told of by another one
+    if not job.space or _NOTICE.search(job.id):  # no notice reports that a notice could not be delivered
         return None
     told = for_space(job)
     follows = "" if job.status is Status.FAILED else f"\n{why(told, now, job.timezone or timezone)}"
@@ -42,7 +42,8 @@ def failure_notice(job: Job, *, now: datetime, function: str, timezone: str) -> 
         payload["thread"] = job.payload["thread"]
     same = [each for each in job.recent_runs if each.outcome is run.outcome and each.schedule_at == run.schedule_at]
     notice_id = _notice_id(f"{job.id}@{iso(run.schedule_at)}", len(same))
-    return Job.create(notice_id, "chat_message", now=now, payload=payload, space=job.space, by="tick")
+    notice = Job.create(notice_id, "chat_message", now=now, payload=payload, space=job.space, by="tick")
+    return notice.changed(expire_at=now + retention)
 
 
 def _attempt(job: Job, last: Run) -> str:

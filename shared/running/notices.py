@@ -30,7 +30,13 @@ class Notices:
         """Report a job that was given up to its space, unless the message is being delivered here already."""
         function = self._settings.public_url or ANY_FUNCTION
         try:
-            notice = failure_notice(job, now=self._clock(), function=function, timezone=self._settings.timezone)
+            notice = failure_notice(
+                job,
+                now=self._clock(),
+                retention=self._settings.retention,
+                function=function,
+                timezone=self._settings.timezone,
+            )
         except Exception as exc:  # no rule thought of it; the tick must go on
             log_job(logging.ERROR, "notice_refused", job, "failed, and no message about it can be made", exc)
             return

@@ -322,8 +322,8 @@ def test_a_cancelled_job_is_not_told_of(on_file: World, work: JobFactory) -> Non
     assert on_file.notices() == []
 
 
-def test_a_notice_that_cannot_be_delivered_is_not_told_of(on_file: World, work: JobFactory) -> None:
-    """A space that is gone is not told that it is gone."""
+def test_a_notice_that_cannot_be_delivered_expires(on_file: World, work: JobFactory) -> None:
+    """A space that is gone gets no notice about its notices, and those that failed do not pile up."""
     on_file.add(work())
     handlers = {name: Handler(job_type=name, run=give_up) for name in ("work", "chat_message")}
 
@@ -331,6 +331,8 @@ def test_a_notice_that_cannot_be_delivered_is_not_told_of(on_file: World, work: 
         on_file.tick(handlers)
 
     assert [notice.status for notice in on_file.notices()] == [Status.FAILED]
+    assert [notice.expire_at for notice in on_file.notices()] == [on_file.now + 30 * DAY]
+    assert on_file.job("job").expire_at is None
 
 
 # -- the calls to the store --------------------------------------------------------------------------------------------
@@ -483,7 +485,7 @@ def given_up(job: Job, error: str | None = "boom") -> Job:
 
 
 def noticed(job: Job, now: datetime) -> Job:
-    notice = failure_notice(job, now=now, function="watchkeeper", timezone="UTC")
+    notice = failure_notice(job, now=now, retention=DAY, function="watchkeeper", timezone="UTC")
     assert notice is not None
     chat_message.check_message(notice.payload)
     return notice
