@@ -7,6 +7,7 @@
 `open_jobs` takes everything from the environment; where there is a store already, make `Jobs` of it.
 """
 
+import json
 import os
 import sys
 import uuid
@@ -16,7 +17,7 @@ from dataclasses import replace as replaced
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache, partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from shared.errors import InvalidInput, StoreUnavailable
 from shared.handlers import Handlers, check_payload, load_handlers
@@ -134,7 +135,7 @@ class Jobs:
             raise InvalidInput("give `at` or `after`, not both")
         wanted = Definition(
             job_type=job_type,
-            payload={} if payload is None else payload,
+            payload=_as_stored({} if payload is None else payload),
             at=now + after if after is not None else at,
             cron=cron,
             every=every,
@@ -374,6 +375,14 @@ def readable(job_id: str, found: Job | Unreadable | None) -> Job:
     if isinstance(found, Unreadable):
         raise InvalidJob(f"job {job_id} cannot be read: {found.reason}; repair it, then run `jobs upgrade`")
     return found
+
+
+def _as_stored(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the payload as it is read back: a tuple is a list then, and each key is text."""
+    try:
+        return cast(Mapping[str, Any], json.loads(json.dumps(payload)))
+    except (TypeError, ValueError, RecursionError):
+        return payload  # the job names what JSON cannot hold
 
 
 def _differences(present: Job, wanted: Definition, now: datetime) -> list[str]:

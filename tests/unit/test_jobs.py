@@ -71,6 +71,13 @@ def test_the_same_id_and_definition_changes_nothing(jobs: Jobs) -> None:
     assert again.job == first.job
 
 
+def test_a_payload_is_compared_as_it_is_stored(jobs: Jobs) -> None:
+    """A tuple is read back as a list, and a number that is a key as text."""
+    outcomes = [jobs.schedule("work", {"sizes": (1, 2), 3: "three"}, id="report").outcome for _ in range(2)]  # type: ignore[dict-item]  # as callers without types do
+
+    assert outcomes == ["created", "unchanged"]
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
