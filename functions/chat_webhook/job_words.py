@@ -132,7 +132,7 @@ def _on(local: datetime, clock: tuple[int, int]) -> datetime:
 
 def _is_named(about: str, job: Job, timezone: str) -> bool:
     words, text = _words(about), _words(text_of(job))
-    if about.strip() in (job.id, f"job {job.id}") or "".join(words) == "".join(text):
+    if about.strip() in (job.id, f"job {job.id}", text_of(job)) or "".join(words) == "".join(text) != "":
         return True
     if "".join(_core(words)) == "".join(_core(text)) != "":
         return True

@@ -98,3 +98,14 @@ def test_a_job_for_which_it_is_possible_comes_first() -> None:
     found = matching("water the plants", [paused, JOBS[5]], action="resume", timezone="UTC")
 
     assert (found.jobs, found.is_sure) == ((paused,), True)
+
+
+@pytest.mark.parametrize(
+    ("about", "ids"),
+    [pytest.param("🍕", ["pizza"], id="the-one-it-names"), pytest.param("-", [], id="another-sign")],
+)
+def test_a_text_without_letters_is_named_by_its_signs(about: str, ids: list[str]) -> None:
+    """Two such texts have the same words, which are none, but are not the same."""
+    jobs = [job("cake", "🎂", "09:30"), job("pizza", "🍕", "10:30")]
+
+    assert [each.id for each in matching(about, jobs, action="cancel", timezone="UTC").jobs] == ids
