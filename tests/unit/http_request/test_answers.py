@@ -121,7 +121,20 @@ def test_a_429_that_names_a_time_asks_for_that_time(fail: Fail, retry_after: str
     assert "HTTP 429" in str(error)
 
 
-@pytest.mark.parametrize("retry_after", ["", "soon", "-5", "1.5", "1e3", "9999999999", "21 Nov", "Sat, 99 Foo 2026 x"])
+@pytest.mark.parametrize(
+    "retry_after",
+    [
+        "",
+        "soon",
+        "-5",
+        "1.5",
+        "1e3",
+        "9999999999",
+        "21 Nov",
+        "Sat, 99 Foo 2026 x",
+        f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT",
+    ],
+)
 def test_a_429_with_a_senseless_time_is_tried_again_as_any_failure(fail: Fail, retry_after: str) -> None:
     """A Retry-After that cannot be parsed is ignored."""
     error = fail(RequestFailed, reply(429, headers={"Retry-After": retry_after}))
