@@ -10,10 +10,10 @@ import pytest
 
 from shared.settings import PROJECT_FOLDER
 from tests.deploying import REGION, SETTINGS
+from tests.examined import check, listed, policy, schedule
+from tests.examined import plan as plan_of
 from tests.gcloud import NUMBER, PROJECT
 from tests.recorder import QUESTIONS, Recorder, commands, refused, shown
-from tests.unit.test_doctor_deployment import check, listed, policy, schedule
-from tests.unit.test_doctor_deployment import plan as plan_of
 from watchkeeper.deploy.asking import ApiOff, CannotAsk
 from watchkeeper.deploy.checks import Fate
 from watchkeeper.deploy.gcloud import Ended

@@ -8,10 +8,10 @@ import pytest
 
 from shared.settings import PROJECT_FOLDER
 from tests.deploying import SETTINGS
+from tests.examined import plan
 from tests.gcloud import NUMBER
 from tests.recorder import Recorder, shown
 from tests.smoking import Deployment
-from tests.unit.test_doctor_deployment import plan
 from watchkeeper.deploy.deployer import FILE, ROLE, deployer_check
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.findings import Finding
