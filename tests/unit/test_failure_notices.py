@@ -448,19 +448,24 @@ def test_a_second_failure_is_told_while_the_first_is_being_delivered(world: Worl
 
 
 def test_a_failure_at_the_end_of_its_time_is_told(on_file: World, work: JobFactory) -> None:
-    """The tick has nothing left but one call for how the job ended, and one for the message."""
+    """The tick has nothing left but one call for how the job ended, and one for the message.
 
-    def give_up_late(payload: Payload, context: Context) -> None:
+    The first call for how it ended takes the tick's time, and has no answer.
+    """
+
+    def answer_at_the_end(changes: Sequence[Change]) -> list[Outcome] | None:
+        if len(on_file.calls) != 3:
+            return None
         on_file.now += timedelta(seconds=180)
-        raise Cancel("the report is gone")
+        return [Unknown("no answer")]
 
-    on_file.run = give_up_late
+    on_file.answer = answer_at_the_end
     on_file.add(work())
 
     on_file.tick()
 
     assert [notice.id for notice in on_file.notices()] == [f"{KEY}:failed"]
-    assert on_file.calls == ["due", "swap", "swap", "swap"]
+    assert on_file.calls == ["due", "swap", "swap", "swap", "swap"]
 
 
 def test_a_message_that_the_store_refuses_is_logged(
