@@ -9,6 +9,7 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
+from shared.errors import InvalidSettings
 from shared.handlers.registry import LONGEST_IN_QUEUE, Payload, handler
 
 HTTP_REQUEST_LIMIT = timedelta(seconds=120)
@@ -17,10 +18,17 @@ _CHAT_MESSAGE = "shared.handlers.chat_message"
 
 
 def code(module: str, name: str) -> Callable[..., Any]:
-    """Return a function that imports the named one when it is called, and calls it."""
+    """Return a function that imports the named one when it is called, and calls it.
+
+    That one raises InvalidSettings if the import fails, as `load_handlers` does for a module of the user's.
+    """
 
     def call(*args: Any) -> Any:
-        return getattr(import_module(module), name)(*args)
+        try:
+            imported = import_module(module)
+        except Exception as exc:
+            raise InvalidSettings(f"{module} cannot be imported: {type(exc).__name__}: {exc}") from exc
+        return getattr(imported, name)(*args)
 
     call.__module__, call.__qualname__ = module, name
     return call

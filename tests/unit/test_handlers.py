@@ -163,6 +163,20 @@ def test_the_code_of_a_built_in_handler_is_where_it_is_looked_for() -> None:
             ), known.job_type
 
 
+@pytest.mark.parametrize("job_type", ["http_request", "chat_message", "agent"])
+def test_a_built_in_handler_that_cannot_be_imported_is_named_with_the_reason(
+    job_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that is not installed is no fault of the job: who makes or runs it reads what is missing."""
+    known = load_handlers(())[job_type]
+    monkeypatch.setitem(sys.modules, known.run.__module__, None)
+
+    with pytest.raises(InvalidSettings) as caught:
+        check_payload(load_handlers(()), job_type, {})
+
+    assert str(caught.value).startswith(f"{known.run.__module__} cannot be imported: ModuleNotFoundError: ")
+
+
 def test_what_is_loaded_cannot_be_changed() -> None:
     """Handlers are added by `@handler` and in no other way."""
     handlers = load_handlers(())
