@@ -134,6 +134,8 @@ def _import(session: Session, conversion: Conversion, items: Sequence[ImportItem
 def _store(session: Session, items: Sequence[ImportItem], report: ImportReport, *, dry_run: bool) -> None:
     size, at_once = CHUNKS[session.settings.storage]
     swap = partial(_foreseen, session.store) if dry_run else session.store.swap
+    # An unreachable store fails a read in half the time of a write, which is asked about afterwards.
+    session.store.get([item.after.id for item in items[:1]])
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     changes = [[Change(item.before, item.after) for item in chunk] for chunk in chunks]
     with ThreadPoolExecutor(at_once) as pool:

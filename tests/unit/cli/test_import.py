@@ -1,11 +1,14 @@
 """`jobs import` takes over the jobs of a file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from threading import Barrier, Event
 
 import pytest
 
+from shared.errors import StoreUnavailable
+from shared.model.job import Job
 from shared.model.value import Status
+from shared.store.documents import Unreadable
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Unknown, Won
 from tests.command_line import JobFactory, ScriptedStore, Terminal, former
 
@@ -148,6 +151,27 @@ def test_an_import_ends_when_the_store_goes_away(run: Terminal, jobs_json: Calla
 
     assert result.exit_code == 1
     assert result.stderr.startswith("error: could not store everything; repeat this for the rest: connection")
+
+
+class UnreachableStore(ScriptedStore):
+    """A store that cannot be read."""
+
+    def get(self, job_ids: Collection[str]) -> dict[str, Job | Unreadable]:
+        raise StoreUnavailable(f"the store cannot be read: no answer about {', '.join(job_ids)}")
+
+
+@pytest.mark.parametrize("option", [[], ["--dry-run"]], ids=["import", "dry-run"])
+def test_an_import_into_an_unreachable_store_ends_before_the_first_write(
+    run: Terminal, jobs_json: Callable[..., str], option: list[str]
+) -> None:
+    """A write would take twice as long to fail, and would have to be asked about."""
+    run.fakes["store"] = store = UnreachableStore(Lost())
+
+    result = run("jobs", "import", jobs_json(former("a"), former("b")), *option)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: the store cannot be read: no answer about a")
+    assert store.swapped == []
 
 
 class LeavingStore(ScriptedStore):
