@@ -12,11 +12,11 @@ class WatchkeeperError(Exception):
 
 
 class InvalidInput(WatchkeeperError):
-    """What was given cannot be used; the message names it and the remedy."""
+    """The input cannot be used; the message names it and the remedy."""
 
 
 class TooLarge(InvalidInput):
-    """The request is larger than anything that is meant for this function."""
+    """The request is too large for this function."""
 
 
 class WrongMediaType(InvalidInput):

@@ -4,7 +4,7 @@
 
     open_jobs().schedule("http_request", {"url": "https://example.com/report"}, cron="0 9 * * 1-5", id="report")
 
-`open_jobs` takes everything from the environment; where there is a store already, make `Jobs` of it.
+`open_jobs` reads its settings from the environment; code that has a store creates `Jobs` itself.
 """
 
 import json
@@ -36,14 +36,14 @@ LISTING_PAGE = 2000
 SAME_TIME = timedelta(milliseconds=1)
 NOT_A_JOB = "watchkeeper:"  # begins the ids of documents that are kept beside the jobs
 NO_QUEUES = TaskQueues()
-# Makes the change of a job from what is found of it, or raises InvalidInput.
+# Returns the change of a job from its stored form, or raises InvalidInput.
 ChangeOf = Callable[[str, Job | Unreadable | None], Change]
 
-TRIES = 10  # for a command whose job somebody else keeps changing
+TRIES = 10  # of a command on a job that somebody else keeps changing
 
 
 class UnknownJob(InvalidInput):
-    """There is no job of that id."""
+    """There is no job with that id."""
 
 
 class UnknownJobType(InvalidInput):
@@ -51,7 +51,7 @@ class UnknownJobType(InvalidInput):
 
     def __init__(self, job_type: str, known: Collection[str]) -> None:
         near = get_close_matches(job_type, known, n=1)
-        meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+        meant = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(sorted(known))}"
         super().__init__(
             f"no handler is registered for {job_type!r} ({meant}); add one in agent/handlers.py, or name its module in "
             "JOB_HANDLERS"
@@ -59,12 +59,12 @@ class UnknownJobType(InvalidInput):
 
 
 class AlreadyScheduled(InvalidInput):
-    """The id is taken by a job of another definition; the message names the differences."""
+    """The id is taken by a job with another definition; the message names the differences."""
 
 
 @dataclass(frozen=True)
 class Scheduled:
-    """The job as it is stored, and whether the call made it, changed it, or found it as asked for."""
+    """The stored job, and whether the call created it, changed it, or found it unchanged."""
 
     job: Job
     outcome: Literal["created", "replaced", "unchanged"]
@@ -117,13 +117,13 @@ class Jobs:
     ) -> Scheduled:
         """Schedule a job: now, `at` a time, `after` a while, or again and again from then on.
 
-        What recurs has a `cron` expression, or an interval `every` (`90m`, `13h`, `6d`, `2w`; days and weeks keep the
-        clock time of the start), in `timezone` or SCHEDULER_TIMEZONE, maybe an end and days off; see `Definition`.
-        The job belongs to `by`; `confirmed_by`, if it is somebody else, is kept as its first change.
+        A recurring job has a `cron` expression, or an interval `every` (`90m`, `13h`, `6d`, `2w`; days and weeks keep
+        the clock time of the start), in `timezone` or SCHEDULER_TIMEZONE, with an optional end and days off; see
+        `Definition`. The job belongs to `by`; `confirmed_by`, if it is somebody else, is recorded as its first change.
 
-        With an `id` the call may be repeated: the same definition changes nothing and says "unchanged". Another
-        definition raises AlreadyScheduled, or with `replace` changes the job and keeps its history. Raises
-        InvalidInput for what cannot be scheduled.
+        With an `id` the call may be repeated: the same definition changes nothing, and the outcome is "unchanged".
+        Another definition raises AlreadyScheduled, or with `replace` changes the job and keeps its history. Raises
+        InvalidInput for an invalid definition.
 
         Where all handlers are known (see `open_jobs`), a job type without one raises UnknownJobType, unless
         `allow_unknown`: its handler may be deployed elsewhere.
@@ -179,9 +179,9 @@ class Jobs:
         page_size: int = LISTING_PAGE,
         with_subscriptions: bool = False,
     ) -> Iterator[Job | Unreadable]:
-        """Return all jobs by id, reading page by page, from behind `after`.
+        """Return all jobs by id, page by page, starting after `after`.
 
-        Optionally those of one status, or of any of several, and those of one space.
+        Optionally only those of one or several statuses, and those of one space.
         """
         while True:
             page = self._store.page(after=after, limit=page_size, status=status, space=space)
@@ -194,7 +194,7 @@ class Jobs:
             after = page[-1].id
 
     def upcoming(self, within: timedelta, *, limit: int) -> Sequence[Job | Unreadable]:
-        """Return what is ready now or within a while, the earliest first: `limit` documents are read at most."""
+        """Return the jobs that are ready now or soon, the earliest first; at most `limit` documents are read."""
         return self._store.due(self._clock() + within, limit)
 
     def history(
@@ -206,11 +206,11 @@ class Jobs:
         page_size: int = PAGE,
         with_subscriptions: bool = False,
     ) -> Iterator[Entry]:
-        """Return the runs of a job, or of all jobs, and what they missed: the latest first, reading page by page.
+        """Return the runs and missed occurrences of a job, or of all jobs, the latest first, page by page.
 
-        With `since`, none that began before that time; `after` is the id of an entry, to go on behind it. Without a
-        job, subscriptions are left out unless asked for. Entries are kept for SCHEDULER_HISTORY_DAYS, and outlive
-        their job. Raises InvalidInput for an `after` that is no id of an entry.
+        `since` leaves out those that began before that time; `after` is the id of an entry to continue after. Without a
+        job, subscriptions are left out unless asked for. Entries are kept for SCHEDULER_HISTORY_DAYS, and outlive their
+        job. Raises InvalidInput for an `after` that is not the id of an entry.
         """
         if after:
             time_of(after)
@@ -224,7 +224,7 @@ class Jobs:
             after = page[-1].id
 
     def edit(self, job_id: str, *, by: str | None = None, **changes: Any) -> Job:
-        """Change what is given of the fields of a `Definition`, and keep the rest; see `Job.edit`.
+        """Change the given fields of a job's `Definition`, and keep the rest; see `Job.edit`.
 
         `until=FOREVER`, `except_dates=()` and `pause_after_failures=0` remove what they name.
         """
@@ -238,11 +238,11 @@ class Jobs:
         return self._change(job_id, edited)
 
     def pause(self, job_id: str, *, by: str | None = None) -> Job:
-        """Keep a job from running; see `Job.pause`."""
+        """Pause a job; see `Job.pause`."""
         return self._change(job_id, partial(Job.pause, now=self._clock(), by=by))
 
     def resume(self, job_id: str, *, by: str | None = None, catch_up: bool = False) -> Job:
-        """Let a paused job run again; see `Job.resume`."""
+        """Resume a paused job; see `Job.resume`."""
         resume = partial(Job.resume, now=self._clock(), retention=self._retention, by=by, catch_up=catch_up)
         return self._change(job_id, resume)
 
@@ -257,7 +257,7 @@ class Jobs:
         *,
         by: str | None = None,
     ) -> dict[str, str]:
-        """Carry out a command on many jobs in few calls; return, by id, why a job refused it."""
+        """Apply a command to many jobs in few calls; return, by id, why a job refused it."""
         ends = {"retention": self._retention} if command in ("resume", "cancel") else {}
         transition = partial(getattr(Job, command), now=self._clock(), by=by, **ends)
 
@@ -268,7 +268,7 @@ class Jobs:
         return self._change_all(job_ids, commanded)
 
     def _change_all(self, job_ids: Collection[str], change_of: ChangeOf) -> dict[str, str]:
-        """Change jobs in few calls; return, by id, why one was refused, such as what `change_of` raises of it."""
+        """Change jobs in few calls; return, by id, why one was refused, such as an error of `change_of`."""
         refused: dict[str, str] = {}
         left: Sequence[str] = [*dict.fromkeys(job_ids)]
         for tried in range(TRIES):
@@ -288,7 +288,7 @@ class Jobs:
         change_of: ChangeOf,
         refused: dict[str, str],
     ) -> Sequence[str]:
-        """Change these jobs by one swap, note what is refused, and return those that somebody else changed first."""
+        """Change these jobs with one swap, record refusals, and return those that somebody else changed first."""
         found, changes = self._store.get(job_ids), []
         for job_id in job_ids:
             try:
@@ -311,7 +311,7 @@ class Jobs:
         return self._change(job_id, partial(Job.run, now=self._clock(), by=by))
 
     def retry(self, job_id: str, *, by: str | None = None) -> Job:
-        """Try a failed occurrence again now; see `Job.retry`."""
+        """Retry a failed occurrence now; see `Job.retry`."""
         return self._change(job_id, partial(Job.retry, now=self._clock(), by=by))
 
     def release(self, job_id: str, *, by: str | None = None) -> Job:
@@ -319,7 +319,7 @@ class Jobs:
         return self._change(job_id, partial(Job.release, now=self._clock(), by=by))
 
     def delete(self, job_id: str) -> None:
-        """Delete a job that nobody runs; one that cannot be read is deleted as it is. Its `history` stays."""
+        """Delete a job that is not running, even one that cannot be read. Its `history` stays."""
         for _ in range(TRIES):
             change = self._deletion(job_id, self._store.get([job_id]).get(job_id))
             if isinstance(self._swap(change), Won):
@@ -352,7 +352,7 @@ class Jobs:
         raise StoreUnavailable(f"job {job_id} keeps changing; try again")
 
     def _delete_task(self, before: Job, after: Job | None) -> None:
-        """Delete the task of a job that waited in a queue and does not any more; one that stays finds nothing to do."""
+        """Delete the task of a job that no longer waits in a queue; a task that stays finds nothing to do."""
         is_out = after is None or after.handed_over is None
         if is_out and self._queues.full_name(before.queue) is not None:
             from shared.running.tasks import Tasks
@@ -369,7 +369,7 @@ class Jobs:
 
 
 def readable(job_id: str, found: Job | Unreadable | None) -> Job:
-    """Return what was found as a job. Raises UnknownJob, or InvalidJob for a document that cannot be read."""
+    """Return the job that was found. Raises UnknownJob, or InvalidJob for a document that cannot be read."""
     if found is None:
         raise UnknownJob(f"there is no job {job_id}")
     if isinstance(found, Unreadable):
@@ -386,7 +386,7 @@ def _as_stored(payload: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _differences(present: Job, wanted: Definition, now: datetime) -> list[str]:
-    """Return where two definitions differ. A space, a start and the time of a one-shot job count if asked for."""
+    """Return where two definitions differ. A space, a start and the time of a one-shot job count only if given."""
     names = {name: (getattr(present, name), value) for name, value in wanted.fields(now).items()}
     if wanted.space is None:
         del names["space"]
@@ -404,7 +404,7 @@ def _shown(value: Any) -> str:
 
 
 def _redefined(wanted: Definition, now: datetime, by: str | None, present: Job) -> Job:
-    """Edit the job to what is wanted; its time too, unless it recurs in the same rhythm and no start was given."""
+    """Edit the job to the wanted definition; its time too, unless it keeps its rhythm and no start was given."""
     wanted = replaced(wanted, space=wanted.space or present.space)
     if not wanted.is_recurring:
         wanted = replaced(wanted, at=wanted.first(now))
@@ -417,9 +417,9 @@ def _redefined(wanted: Definition, now: datetime, by: str | None, present: Job) 
 def open_jobs() -> Jobs:
     """Open the jobs that the environment configures, completed by the project's `.env` (`complete_environment`).
 
-    Where the user's own handlers are (`agent/handlers.py`, as in the project and in a function that runs jobs), all
-    handlers are known, and a job type without one is refused. A program that has only `shared/` knows no more than the
-    built-in ones, and schedules any type. Raises InvalidSettings or StoreUnavailable.
+    Where the user's own handlers can be imported (`agent/handlers.py`, as in the project and in a function that runs
+    jobs), all handlers are known, and a job type without one is refused. A program that has only `shared/` knows only
+    the built-in ones, and schedules any type. Raises InvalidSettings or StoreUnavailable.
     """
     complete_environment()
     settings = Settings.from_env(os.environ)

@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line, as Cloud Logging reads it, with the trace of the request on every line.
 
-What is logged or printed while a handler runs, by whatever library, names the job, its occurrence and the attempt. A
-thread that a handler starts by itself has no part in that, unless it runs in a copy of the context.
+Everything that is logged or printed while a handler runs, also by a library, names the job, its occurrence and the
+attempt. A thread that a handler starts itself must run in a copy of the context for that.
 """
 
 import builtins
@@ -17,8 +17,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-# Cloud Logging drops an entry of more than 256 KB, its alert with it. The framework adds to a line, too. All sizes are
-# bytes as JSON; the parts together are less than a line.
+# Cloud Logging drops an entry of more than 256 KB, and its alert with it. The framework adds to a line, too. All sizes
+# are in bytes as JSON; the parts together fit into a line.
 LONGEST_LINE = 100_000
 LONGEST_MESSAGE = 16_000
 LONGEST_TRACEBACK = 40_000
@@ -69,12 +69,12 @@ class JsonFormatter(logging.Formatter):
         try:
             return self.formatException(exc_info)
         except Exception:
-            return f"{exc_info[0].__name__}, whose traceback cannot be told"
+            return f"{exc_info[0].__name__}, whose traceback cannot be printed"
 
 
 def cut(text: str, most: int) -> str:
     """Return a text that takes at most `most` bytes as JSON: a longer one keeps its head and its tail."""
-    # The first test spares nearly every text the second one.
+    # The first test is cheaper, and nearly every text passes it.
     if len(text) * _WIDEST <= most or (len(text) <= most and _size(text) <= most):
         return text
     room = (most - 60) // 2
@@ -99,7 +99,7 @@ def _shortened(fields: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _short(value: object) -> Any:
     written = _written({"": value})
-    # What was written stays as short as it is, which the text of the value itself need not be.
+    # The value as JSON is short enough; its text need not be.
     return json.loads(written)[""] if len(written) <= LONGEST_FIELD else cut(_text(value), LONGEST_FIELD)
 
 
@@ -107,7 +107,7 @@ def _written(line: Mapping[Any, Any]) -> str:
     try:
         return json.dumps(line, default=str, allow_nan=False)
     except Exception:
-        # A value that JSON cannot say (NaN, a loop, a key that is no text) must not cost the line.
+        # A value that JSON cannot represent (NaN, a cycle, a key that is not text) must not lose the line.
         return json.dumps({_text(name): _text(value) for name, value in line.items()})
 
 
@@ -115,18 +115,18 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception:
-        return f"{_text(record.msg)} {_text(record.args)}"  # arguments that do not fit must not cost the line
+        return f"{_text(record.msg)} {_text(record.args)}"  # arguments that do not fit must not lose the line
 
 
 def _text(value: object) -> str:
     try:
         return str(value)
     except Exception:
-        return f"a {type(value).__name__} that cannot be told"
+        return f"a {type(value).__name__} that cannot be printed"
 
 
 class StdoutHandler(logging.Handler):
-    """Writes to what `sys.stdout` is at that moment: functions-framework replaces it to add the execution id."""
+    """Writes to the current `sys.stdout`, which functions-framework replaces to add the execution id."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -138,7 +138,7 @@ class StdoutHandler(logging.Handler):
 
 
 def hashed(person: str) -> str:
-    """Return the form in which a person appears in the log: always the same, and not the name."""
+    """Return the pseudonym of a person in the log: always the same, and not the name."""
     return hashlib.sha256(person.lower().encode()).hexdigest()[:16]
 
 
@@ -157,16 +157,16 @@ def print_as_log(*values: object, sep: str | None = " ", end: str | None = "\n",
 
 
 def set_up_logs(level: str, project: str = "") -> None:
-    """Send all logs to stdout as JSON lines, replacing whatever handlers the framework has put there.
+    """Send all logs to stdout as JSON lines, replacing the handlers of the framework.
 
-    `print` is replaced for the whole process: it is the one way to catch it whatever `sys.stdout` is at that moment,
-    which the framework replaces for every request.
+    `print` is replaced for the whole process: the framework replaces `sys.stdout` for every request, so there is no
+    other way to catch all that is printed.
     """
     builtins.print = print_as_log
     output = StdoutHandler()
     output.setFormatter(JsonFormatter(project))
     root = logging.getLogger()
     root.handlers[:] = [output]
-    # Other libraries may say what is worth knowing, but not every detail of every request.
+    # Not DEBUG for other libraries: they would log every detail of every request.
     root.setLevel(max(logging.INFO, logging.getLevelName(level)))
     logging.getLogger("watchkeeper").setLevel(level)

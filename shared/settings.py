@@ -20,14 +20,14 @@ DEFAULT_PREFIX = "watchkeeper-"
 SETTINGS_FILE = "WATCHKEEPER_SETTINGS"  # names another file than the project's .env
 
 KEPT = re.compile(r"secret:(latest|[1-9][0-9]*)")  # in a settings file: a version in Secret Manager
-QUEUE = r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?"  # what a handler calls it; the name that is deployed has a prefix
-SHORTEST_SECRET = 16  # characters; strangers may try as many as they like
+QUEUE = r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?"  # the name in handlers; the deployed name has a prefix
+SHORTEST_SECRET = 16  # characters; strangers may guess without limit
 
 T = TypeVar("T")
 
 
 class AuthMode(StrEnum):
-    """Who checks the signature: this code, Cloud Run IAM in front of it, or nobody (on one's own machine only)."""
+    """Who checks the signature: this code, Cloud Run IAM in front of it, or nobody (only on one's own machine)."""
 
     VERIFY = "verify"
     PLATFORM = "platform"
@@ -36,7 +36,7 @@ class AuthMode(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class AuthPolicy:
-    """Whom a function lets in."""
+    """Who may call a function."""
 
     mode: AuthMode = AuthMode.VERIFY
     audiences: tuple[str, ...] = ()  # exact values of `aud`
@@ -46,7 +46,7 @@ class AuthPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskQueues:
-    """Where jobs are handed over to: queues of Cloud Tasks by the names that handlers use, and who runs the jobs."""
+    """Where jobs are handed over: queues of Cloud Tasks by the names that handlers use, and who runs the jobs."""
 
     names: tuple[tuple[str, str], ...] = ()  # a handler's name of a queue, and projects/P/locations/L/queues/Q
     worker_url: str = ""  # of the function run_job, and the audience of the tokens that it is called with
@@ -73,7 +73,7 @@ def find_settings_file(env: Mapping[str, str], project: Path = PROJECT_FOLDER) -
 
 
 def complete_environment(env: MutableMapping[str, str] = os.environ, project: Path = PROJECT_FOLDER) -> Path | None:
-    """Add what the settings file says to the environment, where it is not set, and return the file.
+    """Add the values of the settings file that the environment does not set, and return the file.
 
     The environment is that of the process, because libraries read it, too. Raises InvalidSettings.
     """
@@ -84,9 +84,10 @@ def complete_environment(env: MutableMapping[str, str] = os.environ, project: Pa
 
 
 def read_settings(path: Path) -> dict[str, str]:
-    """Read a settings file; values are taken as they stand. Raises InvalidSettings.
+    """Read a settings file; values are taken literally. Raises InvalidSettings.
 
-    A line that cannot be read, such as one whose quotes are not closed, is refused: left out it would be missed later.
+    A line that cannot be read, such as one with an unclosed quote, is an error: if it were skipped, its setting would
+    be missing later.
     """
     from dotenv.parser import parse_stream  # not where a function is deployed
 
@@ -101,14 +102,14 @@ def read_settings(path: Path) -> dict[str, str]:
 
 
 class Environment:
-    """Reads settings and collects what is wrong with them, so that one error can name it all."""
+    """Reads settings and collects their problems, so that one error can name them all."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
         self.problems: dict[str, str] = {}  # by the name of the setting
 
     def text(self, name: str, default: str = "") -> str:
-        """Return the setting without surrounding space; one that is empty counts as not set."""
+        """Return the setting without surrounding space; an empty one counts as not set."""
         return self._env.get(name, "").strip() or default
 
     def words(self, name: str) -> tuple[str, ...]:
@@ -116,7 +117,7 @@ class Environment:
         return tuple(word.strip() for word in self.text(name).split(",") if word.strip())
 
     def required_words(self, name: str, parse: Callable[[str], T]) -> tuple[T, ...]:
-        """Return a comma-separated list, each word parsed and once only, or note that it is missing or malformed."""
+        """Return a comma-separated list, each word parsed and only once, or record that it is missing or malformed."""
 
         def parse_all(text: str) -> tuple[T, ...]:
             return tuple(dict.fromkeys(parse(word) for word in self.words(name)))
@@ -128,19 +129,19 @@ class Environment:
         return words
 
     def parsed(self, name: str, default: T, parse: Callable[[str], T]) -> T:
-        """Return the parsed setting, or note what `parse` (raising ValueError or InvalidInput) says of it."""
+        """Return the parsed setting, or record the error of `parse` (ValueError or InvalidInput)."""
         text = self.text(name)
         try:
             return parse(text) if text else default
         except (ValueError, InvalidInput) as exc:
-            # A secret may stand in its own place, or by mistake in that of an id or a path.
+            # The value may be a secret, by mistake even where an id or a path belongs.
             is_secret = name.endswith(("SECRET", "KEY", "BASE_ID")) or text.startswith("{")
             shown = "malformed" if is_secret else repr(text[:100])
             self.problems[name] = f"{name} is {shown}: {exc}"
             return default
 
     def required(self, name: str, default: T, parse: Callable[[str], T]) -> T:
-        """Return the setting as `parsed` does, or note that it is missing; `default` then only fills its place."""
+        """Return the setting as `parsed` does, or record that it is missing and return `default`."""
         if not self.text(name):
             self.problems[name] = f"{name} is not set"
         return self.parsed(name, default, parse)
@@ -170,7 +171,7 @@ class Environment:
         return self.parsed(name, default, parse)
 
     def refuse_problems(self) -> None:
-        """Raise InvalidSettings, naming every problem, if there is one."""
+        """Raise InvalidSettings, naming every problem, if there are any."""
         if self.problems:
             said = "; ".join(self.problems.values())
             raise InvalidSettings(f"the settings cannot be used: {said}", tuple(self.problems))
@@ -178,7 +179,7 @@ class Environment:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every function is told by its environment. `.env.example` describes each."""
+    """The settings that every function reads. `.env.example` describes each."""
 
     storage: str
     json_path: Path
@@ -204,7 +205,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
-        """Read the settings. Raises InvalidSettings, naming every one that is missing or malformed."""
+        """Read the settings. Raises InvalidSettings, naming every missing or malformed one."""
         read = Environment(env)
         in_cloud = bool(read.text("K_SERVICE"))
         settings = cls(
@@ -247,7 +248,7 @@ class Settings:
 
 
 def _cadence(text: str) -> str:
-    from shared.model.recurrence import Recurrence  # not for the default, which is what most starts have
+    from shared.model.recurrence import Recurrence  # not needed for the default, with which most instances start
 
     return Recurrence(text, "UTC").cron
 
@@ -278,7 +279,7 @@ def _queue(text: str) -> tuple[str, str]:
 
 
 def collection_of(env: Mapping[str, str]) -> str:
-    """Return the collection of the jobs: what is set, or else that of the deployment with this prefix."""
+    """Return the collection of the jobs: the setting, or else that of the deployment with this prefix."""
     read = Environment(env)
     prefix = read.text("DEPLOYMENT_PREFIX", DEFAULT_PREFIX)
     own = "scheduler_jobs" if prefix == DEFAULT_PREFIX else f"{prefix.removesuffix('-')}_scheduler_jobs"
@@ -288,15 +289,16 @@ def collection_of(env: Mapping[str, str]) -> str:
 def parse_prefix(text: str) -> str:
     """Read the prefix of a deployment. Raises ValueError.
 
-    With one hyphen, at its end, no prefix begins with another, so what begins with it is of this deployment.
+    Its only hyphen is at the end, so no prefix begins with another, and a name that begins with it belongs to this
+    deployment.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*-", text):
-        raise ValueError("it must be one word of small letters and digits with a hyphen behind it, such as staging-")
+        raise ValueError("it must be one word of small letters and digits followed by a hyphen, such as staging-")
     return text
 
 
 def parse_secret(text: str) -> str:
-    """Read a secret; where only its place is named there is none. Raises ValueError."""
+    """Read a secret; return "" if the text only names where it is stored. Raises ValueError."""
     if KEPT.fullmatch(text):
         return ""
     if not re.fullmatch(rf"[ -~]{{{SHORTEST_SECRET},}}", text):

@@ -1,8 +1,8 @@
 """Subscriptions at Gmail and Airtable, which lapse unless they are renewed: their lease, their record, their alarm.
 
-The record of a subscription is a job of the type `subscription_check`, due 24 hours before the subscription expires.
-A renewal takes the job with a lease, so that no two renew at once, and writes it back with the new deadline. If
-nobody renews, the deadline comes, and the tick runs the check: it logs an ERROR every hour.
+The record of a subscription is a job of the type `subscription_check`, due 24 hours before the subscription expires. A
+renewal claims the job, so that no two renew at once, and writes it back with the new deadline. If nobody renews, the
+deadline comes, and the tick runs the check: it logs an ERROR every hour.
 """
 
 import logging
@@ -29,7 +29,7 @@ PREFIX = "subscription:"
 CHECK = "subscription_check"
 ALARM_BEFORE = timedelta(hours=24)
 ALARM_EVERY = timedelta(hours=1)
-RESERVE = timedelta(seconds=90)  # for the longest single renewal, and to store what it came to
+RESERVE = timedelta(seconds=90)  # for the longest single renewal, and to store its outcome
 MOST_RECORDS = 50  # Airtable allows ten webhooks to a base; cancelled records stay for a while
 LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -37,7 +37,7 @@ LAST = datetime.max.replace(tzinfo=UTC)
 class NotRenewed(WatchkeeperError):
     """A subscription could not be renewed; the message says what the service said, and what to do.
 
-    `has_lapsed` says that it is not in force any more, whatever its record says.
+    `has_lapsed` says that it is no longer in force, even if its record says otherwise.
     """
 
     def __init__(self, message: str, *, has_lapsed: bool = False) -> None:
@@ -49,7 +49,7 @@ class NotRenewed(WatchkeeperError):
 class Subscription:
     """One subscription. `id` is that of its job, `title` its name for people ("the Gmail watch of a@example.com").
 
-    `expires_at` is what the service itself says before the renewal, where it says anything.
+    `expires_at` is what the service itself says before the renewal, if it says so.
     """
 
     id: str
@@ -67,12 +67,12 @@ class Renewed:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Another call renews it, or has renewed it since this one began."""
+    """Another call is renewing it, or has renewed it since this one began."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """It was not renewed, and is perhaps not in force any more."""
+    """It was not renewed, and may no longer be in force."""
 
     reason: str
     has_lapsed: bool = False
@@ -89,10 +89,10 @@ def told(service: str, said: object, remedy: str = "") -> str:
 
 
 class Renewals:
-    """The renewals of one call, which began at `now`; `by` is who called.
+    """The renewals of one call, which began at `now`; `by` is the caller.
 
-    A renewal does not extend its lease, so a call ends within it, as well as within the function's timeout, both
-    measured by `monotonic`, in seconds: the wall clock may be put forward or back meanwhile.
+    A renewal does not extend its lease, so a call ends within it, and within the function's timeout, both measured by
+    `monotonic`, in seconds: the wall clock may be changed meanwhile.
     """
 
     def __init__(
@@ -120,23 +120,23 @@ class Renewals:
         self._sleep = sleep
 
     def has_time(self) -> bool:
-        """Return whether something may still be begun."""
+        """Return whether there is time to begin another step."""
         return self.wait(timedelta())
 
     def wait(self, pause: timedelta) -> bool:
-        """Wait so long, and return whether there is still time to begin something; if there cannot be, do not wait."""
+        """Wait, and return whether there is still time to begin another step; if there would not be, return at once."""
         until = self._monotonic() + pause.total_seconds()
         while until <= self._ends_at and not self._is_stopping():
             if (left := until - self._monotonic()) <= 0:
                 return True
-            self._sleep(min(left, 1))  # in between, the process may be told to end
+            self._sleep(min(left, 1))  # meanwhile the process may be told to end
         return False
 
     def renew_all(self, subscriptions: Iterable[Subscription], renew: Renew) -> dict[str, Outcome]:
-        """Renew each subscription that no other call renews, record what came of it, and tell it by id.
+        """Renew each subscription that no other call is renewing, record the outcomes, and return them by id.
 
-        `renew` raises NotRenewed. Raises StoreUnavailable when nothing could be claimed (nothing was renewed then), or
-        when what became of one could not be recorded (the others were renewed all the same).
+        `renew` raises NotRenewed. Raises StoreUnavailable if nothing could be claimed (then nothing was renewed), or if
+        an outcome could not be recorded (the others were still renewed).
         """
         wanted = {subscription.id: subscription for subscription in subscriptions}
         taken, outcomes = self._take_all(wanted)
@@ -160,8 +160,8 @@ class Renewals:
         return outcomes
 
     def recorded(self, prefix: str) -> list[Subscription]:
-        """Return the subscriptions on record whose id begins so, but for those that a person has cancelled."""
-        page = self._store.page(after=prefix, limit=MOST_RECORDS)  # behind the last one follow all other jobs
+        """Return the recorded subscriptions whose id begins so, except those that a person has cancelled."""
+        page = self._store.page(after=prefix, limit=MOST_RECORDS)  # all other jobs follow after the last one
         on_record = [job for job in page if isinstance(job, Job) and job.id.startswith(prefix)]
         return [
             Subscription(id=job.id, title=str(job.payload.get("subscription", job.id)))
@@ -170,7 +170,7 @@ class Renewals:
         ]
 
     def _take_all(self, wanted: Mapping[str, Subscription]) -> tuple[list[Job], dict[str, Outcome]]:
-        """Claim what can be claimed, in one swap; give the jobs taken, and what becomes of the others."""
+        """Claim the subscriptions in one swap; return the claimed jobs, and the outcomes of the others."""
         taken: dict[str, Job] = {}
         outcomes: dict[str, Outcome] = {}
         unconfirmed = ""
@@ -196,17 +196,20 @@ class Renewals:
                 elif isinstance(answer, Refused | Unknown):
                     unconfirmed = answer.reason
                     outcomes[change.job_id] = Failed(f"the store did not confirm its lease ({unconfirmed}); try again")
-                # What was lost is read again: perhaps another call took it, perhaps a person paused it.
+                # A lost claim is read again: perhaps another call took it, perhaps a person paused it.
         if unconfirmed and not taken:
             raise StoreUnavailable(f"nothing can be renewed without a lease: {unconfirmed}")
         reason = f"its record {f'cannot be read ({unconfirmed})' if unconfirmed else 'keeps changing'}; try again"
         busy = dict.fromkeys(wanted.keys() - taken.keys(), Failed(reason))
-        # What expires first comes first: a call may not have the time for all of them.
+        # The first to expire comes first: a call may not have time for all of them.
         in_order = sorted(taken.values(), key=lambda job: recorded_time(job.payload, "expires_at") or LAST)
         return in_order, {**busy, **outcomes}
 
     def _refusal(self, present: Job | Unreadable) -> Outcome | None:
-        """Return why a subscription must not be renewed now, if so. The tick, which only looks, may lose its job."""
+        """Return why a subscription must not be renewed now, or None.
+
+        A lease of the tick is no obstacle: its check only looks, and its result may be refused.
+        """
         if isinstance(present, Unreadable):
             remedy = "repair it, then run `watchkeeper jobs upgrade`"
             return Failed(f"its record cannot be read ({present.reason}); {remedy}")
@@ -214,7 +217,7 @@ class Renewals:
             is_renewal = present.started_at and present.payload.get("renewal_started_at") == iso(present.started_at)
             return Skipped() if is_renewal else None
         renewed_at = recorded_time(present.payload, "renewed_at")
-        # A time in the future is a clock's mistake, and must not keep anybody from renewing for ever.
+        # A time in the future comes from a wrong clock, and must not prevent renewals for ever.
         was_just_renewed = renewed_at is not None and self.now <= renewed_at <= self._clock() + self._lease
         return Skipped() if was_just_renewed else None
 
@@ -247,9 +250,9 @@ def _renew_one(renew: Renew, subscription: Subscription) -> Renewed | Failed:
         log.error("Could not renew %s: %s", subscription.title, exc, extra={"fields": fields})
         return Failed(str(exc), exc.has_lapsed)
     except Exception as exc:
-        # Like a handler's: what is unexpected in one subscription must not keep the others from being renewed.
+        # As with a handler: an unexpected error of one subscription must not stop the renewal of the others.
         log.exception("Could not renew %s", subscription.title, extra={"fields": fields})
-        return Failed(f"an unexpected {type(exc).__name__}; the log has it")
+        return Failed(f"an unexpected {type(exc).__name__}; see the log")
     expiry = iso(renewed.expires_at.replace(microsecond=0)) if renewed.expires_at else "never"
     fields |= {"action": "renewed", "expires": expiry}
     log.info("Renewed %s; it expires %s", subscription.title, expiry, extra={"fields": fields})
@@ -274,7 +277,7 @@ def _payload(
 
 
 def _deadline(payload: Mapping[str, Any], outcome: Renewed | Failed, now: datetime) -> datetime | None:
-    """Return the time of the alarm: none for what never expires, at once where the expiry is not known."""
+    """Return the time of the alarm: None if it never expires, at once if the expiry is unknown."""
     expires_at = recorded_time(payload, "expires_at")
     if expires_at is not None:
         return expires_at - ALARM_BEFORE
@@ -282,7 +285,7 @@ def _deadline(payload: Mapping[str, Any], outcome: Renewed | Failed, now: dateti
 
 
 def recorded_time(payload: Payload, name: str) -> datetime | None:
-    """Return a time of the record, `expires_at` or `renewed_at`; None where there is none that can be read."""
+    """Return a time of the record, `expires_at` or `renewed_at`, or None if it is missing or invalid."""
     moment = read_time(payload.get(name))
     return moment if isinstance(moment, datetime) and moment.tzinfo is not None else None
 
@@ -291,9 +294,9 @@ def recorded_time(payload: Payload, name: str) -> datetime | None:
 
 
 def check(payload: Payload, context: Context) -> None:
-    """Raise the alarm for a subscription that nobody has renewed, and look again in an hour.
+    """Raise the alarm for a subscription that nobody has renewed, and check again in an hour.
 
-    It is also run when a renewal died and its lease has ended; then there may be time left, until the deadline.
+    It also runs after a renewal died and its lease has ended; then the deadline may still lie ahead.
     """
     now, expires_at = context.started_at, recorded_time(payload, "expires_at")
     title = payload.get("subscription", context.job_id)

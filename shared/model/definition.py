@@ -16,7 +16,7 @@ class InvalidJob(InvalidInput):
 
 
 class Misfire(StrEnum):
-    """What becomes of occurrences that nobody ran in time: run the newest only, or none that is too late."""
+    """What to do with occurrences that were not run in time: run only the newest, or skip those that are too late."""
 
     COALESCE = "coalesce"
     SKIP = "skip"
@@ -29,7 +29,8 @@ TIMES = ("at", "until")  # the fields of a timing that are moments
 class Timing:
     """When a job runs: once at `at`, or again and again by `cron` or `every`, perhaps from `at` on.
 
-    Times are aware, `until` is exclusive, `except_dates` are local dates. The time zone is known beside it.
+    Times are aware, `until` is exclusive, `except_dates` are local dates. The time zone to read them in is kept beside
+    it.
     """
 
     at: datetime | None = None
@@ -73,10 +74,10 @@ class TimingFields(TypedDict, total=False):
 class Definition(Timing):
     """Which handler runs with which payload, and when: at `at` (default: now), or again and again from then on.
 
-    What recurs has a `cron` expression or an interval `every`, in `timezone`, maybe an end `until` (exclusive) and
-    local dates on which it does not run. `grace` is how late an occurrence may begin where misfires are skipped. After
-    `pause_after_failures` occurrences given up in a row the job pauses. A misfire rule may be given by its name, a date
-    as ISO text. FOREVER is no end, 0 failures never pause. Raises InvalidJob for what cannot be used.
+    A recurring job has a `cron` expression or an interval `every`, in `timezone`, with an optional end `until`
+    (exclusive) and local dates on which it does not run. `grace` is how late an occurrence may start under the misfire
+    rule skip. After `pause_after_failures` occurrences given up in a row the job pauses. A misfire rule may be given by
+    its name, a date as ISO text. FOREVER means no end, 0 failures never pause. Raises InvalidJob for invalid values.
     """
 
     job_type: str
@@ -102,25 +103,25 @@ class Definition(Timing):
         if self.grace is not None and self.misfire is not Misfire.SKIP:
             raise InvalidJob("grace is for the misfire rule skip; give it too, or leave grace out")
         if not self.is_recurring and (self.until is not None or self.except_dates):
-            raise InvalidJob("until and except_dates are for a job that recurs; give cron or every too")
+            raise InvalidJob("until and except_dates are for a recurring job; give cron or every too")
 
     def first(self, now: datetime) -> datetime:
-        """Return the first occurrence. Raises InvalidSchedule, also where there is none."""
+        """Return the first occurrence. Raises InvalidSchedule, also if there is none."""
         start = (self.at or now).astimezone(UTC)
         return self.first_from(start, now) if self.is_recurring else start
 
     def first_from(self, moment: datetime, now: datetime) -> datetime:
-        """Return the first occurrence at or after a moment of what recurs. Raises InvalidSchedule where is none."""
+        """Return the first occurrence of a recurring job from a moment on. Raises InvalidSchedule if there is none."""
         first = self.schedule(self.timezone, now).after(just_before(moment))
         if first is None:
             raise InvalidSchedule(
-                "the schedule never comes: from its start no occurrence is left before until, or beside except_dates;"
-                " change them"
+                "the schedule never runs: between its start and until, no occurrence is left besides except_dates; "
+                "change them"
             )
         return first
 
     def fields(self, now: datetime) -> dict[str, Any]:
-        """Return the fields of a job that it sets, if it is made now; a one-shot job has no time zone and no start."""
+        """Return the job fields that it sets for a job made now; a one-shot job has no time zone and no start."""
         fields = {name: value for name, value in vars(self).items() if name not in ("at", "grace")}
         return {
             **fields,

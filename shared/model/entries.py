@@ -1,7 +1,7 @@
-"""The history beside the jobs: one entry for each run, and for what was missed, derived from what a change adds.
+"""The history collection: one entry for each run, and for missed occurrences, derived from the change of a job.
 
-Of a run there is one entry, whoever writes it, and however often. Its id names the job, when the run was claimed, and
-the holder, so that a holder's own word on its run and that of whoever took the job from it are the same document.
+A run has exactly one entry, no matter who writes it or how often. Its id is made of the job, the time of the claim and
+the holder, so a holder that reports its own run and one that took the job over write the same document.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from shared.model.job import Job
 from shared.model.times import iso
 
 KEPT = timedelta(days=30)
-SEPARATOR = "~"  # no id of a job has it
+SEPARATOR = "~"  # not allowed in the id of a job
 ENTRY_ID = re.compile(rf"[^/{SEPARATOR}]+{SEPARATOR}[0-9]{{13}}-[0-9a-z]+", re.ASCII)
 END = chr(ord(SEPARATOR) + 1)
 _LAST_MILLISECOND = 10**13 - 1  # in the year 2286
@@ -26,10 +26,10 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One run of a job, or the occurrences that it missed, as the history keeps it.
+    """One entry of the history: a run of a job, or the occurrences that it missed.
 
-    `at` is when the run was claimed, and of what was missed the first occurrence; the history is in this order.
-    `attempt` counts from 1 within the occurrence.
+    `at` is when the run was claimed, or the first missed occurrence; the history is sorted by it. `attempt` counts from
+    1 within the occurrence.
     """
 
     id: str
@@ -42,19 +42,19 @@ class Entry:
 
     @property
     def is_of_a_run(self) -> bool:
-        """Return whether a holder took the job; what was missed has no run."""
+        """Return whether a holder claimed the job; missed occurrences have no run."""
         return self.run.outcome is not RunOutcome.MISSED
 
     @property
     def execution_key(self) -> str:
-        """Return the name of the occurrence, as `Job.execution_key`."""
+        """Return the key of the occurrence, the same as `Job.execution_key`."""
         return f"{self.job_id}@{iso(self.run.schedule_at)}"
 
 
 def entries(before: Job, after: Job, *, kept: timedelta) -> list[Entry]:
-    """Return the entries of what a change adds to the job's own history, to be kept so long.
+    """Return the entries for the runs that a change adds to a job; they expire after `kept`.
 
-    Where a holder died, and the occurrence was given up for it, that is one run: the end is its outcome.
+    If a holder died and the occurrence was therefore given up, that is one run, with the final outcome.
     """
     added = _added(before.recent_runs, after.recent_runs)
     if not added or not kept:
@@ -70,7 +70,7 @@ def is_by_its_holder(before: Job, after: Job) -> bool:
 
 
 def _added(before: Sequence[Run], after: Sequence[Run]) -> Sequence[Run]:
-    """Return the runs behind the end of `before`, of which the first ones may have been dropped."""
+    """Return the runs after those of `before`, whose first ones may have been dropped."""
     if before is after:
         return ()
     most = min(len(before), len(after))
@@ -93,13 +93,13 @@ def _entry(before: Job, run: Run, kept: timedelta) -> Entry:
 
 
 def ids_of(job_id: str, since: datetime | None = None) -> tuple[str, str]:
-    """Return between which texts the ids of a job's entries are, or of those since a time; the latest come first."""
+    """Return the range of ids of a job's entries, or of those since a time; the latest come first."""
     end = job_id if since is None else _prefix(job_id, since)
     return job_id + SEPARATOR, end + END
 
 
 def time_of(entry_id: str) -> datetime:
-    """Return the `at` of the entry with this id. Raises InvalidInput for what is no id of an entry."""
+    """Return the `at` of the entry with this id. Raises InvalidInput for an invalid id."""
     if not ENTRY_ID.fullmatch(entry_id):
         raise InvalidInput(f"{entry_id[:100]!r} is not the id of an entry in the history")
     return _EPOCH + _MILLISECOND * (_LAST_MILLISECOND - int(entry_id.rpartition(SEPARATOR)[2][:13]))

@@ -1,4 +1,4 @@
-"""What became of a job's runs: the entries of its history, and what a holder reports of the latest."""
+"""The outcome of a job's runs: the entries of its history, and what a holder reports about the latest."""
 
 import json
 from bisect import bisect_right
@@ -11,18 +11,18 @@ CUT = "..."
 
 
 class RunOutcome(StrEnum):
-    """What became of an occurrence, or of one attempt at it."""
+    """The outcome of an occurrence, or of one attempt at it."""
 
     COMPLETED = "completed"
     FAILED = "failed"  # given up
     RETRIED = "retried"  # failed, and will be tried again
     LATER = "later"  # its handler asked for another time
     DIED = "died"  # its holder vanished
-    MISSED = "missed"  # nobody ran it in time, and it was left out
+    MISSED = "missed"  # not run in time, and skipped
 
 
 PUT_OFF = (RunOutcome.RETRIED, RunOutcome.LATER)
-UNENDED = (*PUT_OFF, RunOutcome.DIED)  # the occurrence is still to end
+UNENDED = (*PUT_OFF, RunOutcome.DIED)  # the occurrence goes on
 OVER = (RunOutcome.COMPLETED, RunOutcome.FAILED, RunOutcome.MISSED)
 
 
@@ -30,8 +30,8 @@ OVER = (RunOutcome.COMPLETED, RunOutcome.FAILED, RunOutcome.MISSED)
 class Run:
     """One entry of a job's history. `schedule_at` names the occurrence.
 
-    `until` is the last occurrence of those that were missed, or the time to which another try was put off. `output` is
-    what the handler returned, see `output_of`, and `trace` where it failed: a few frames as `file:line in function`.
+    `until` is the last missed occurrence, or the time to which another attempt was postponed. `output` is what the
+    handler returned (see `output_of`), `trace` where it failed: a few frames as `file:line in function`.
     """
 
     schedule_at: datetime
@@ -47,7 +47,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class HandOver:
-    """That a job waits in a queue of Cloud Tasks: in which, since when, when it was due, and who asked for the run."""
+    """A job's wait in a queue of Cloud Tasks: which queue, since when, when it was due, and who asked for the run."""
 
     queue: str
     at: datetime
@@ -57,7 +57,7 @@ class HandOver:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a holder reports of its run: success has no `error`; `final` and `later` say what follows a failure."""
+    """What a holder reports about its run: success has no `error`; `final` and `later` say what follows a failure."""
 
     started_at: datetime
     ended_at: datetime
@@ -72,11 +72,11 @@ class Result:
 def output_of(returned: object) -> str | None:
     """Return what is kept of a handler's return value: a text as it is, anything else as JSON, both cut at 2 KB.
 
-    Nothing is kept of None, of a blank text, and of what cannot be written as JSON.
+    None, a blank text and a value that cannot be written as JSON are not kept.
     """
     try:
         text = returned if isinstance(returned, str) else json.dumps(returned, ensure_ascii=False, allow_nan=False)
-        # The handler's own kind of text may do anything; what is stored is a plain one.
+        # A subclass of str could behave in any way, so a plain str is stored.
         kept = str.encode(text[: MAX_OUTPUT_BYTES + 1], "utf-8", "replace").decode()
     except Exception:
         return None
@@ -84,7 +84,7 @@ def output_of(returned: object) -> str | None:
 
 
 def _within(text: str, most: int) -> str:
-    """Return the text, or its longest beginning and an ellipsis, at so many bytes when written as JSON."""
+    """Return the text, cut with an ellipsis so that it takes at most this many bytes when written as JSON."""
     if _bytes(text) <= most:
         return text
     return text[: bisect_right(range(1, len(text)), most - len(CUT), key=lambda length: _bytes(text[:length]))] + CUT

@@ -1,6 +1,6 @@
 """A true interval from a start, such as every 90 minutes or every 6 days.
 
-Each occurrence follows from its number, so the next one is found without a walk through those between.
+Each occurrence is computed from its number, so the next one is found without stepping through those between.
 """
 
 import re
@@ -16,11 +16,11 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 
 @dataclass(frozen=True)
 class Interval:
-    """The occurrences of `every` (`90m`, `13h`, `6d`, `2w`) from `start` on, which is the first.
+    """The occurrences of `every` (`90m`, `13h`, `6d`, `2w`), the first at `start`.
 
     Minutes and hours are elapsed time. Days and weeks keep the clock time of the start, placed like a fixed time of a
     cron expression: in a skipped hour at the first moment after it, in a repeated hour on the first pass, never on a
-    day that does not exist. Raises InvalidSchedule for what cannot be used.
+    day that does not exist. Raises InvalidSchedule for invalid values.
     """
 
     every: str
@@ -32,7 +32,7 @@ class Interval:
         try:
             clock_at(self.start, load_timezone(self.timezone))
         except OverflowError:
-            raise InvalidSchedule(f"the start {self.start} is outside of what a time can be; give another") from None
+            raise InvalidSchedule(f"the start {self.start} is out of range; choose another") from None
 
     def after(self, moment: datetime) -> datetime:
         """Return the first occurrence later than `moment` (aware), in UTC. Raises InvalidSchedule past year 9999."""
@@ -52,7 +52,7 @@ class Interval:
         raise InvalidSchedule(f"every {self.every!r} has no occurrence until {moment}")
 
     def _number_near(self, moment: datetime) -> int:
-        """Return which occurrence is the newest at `moment`, by the clocks for days and weeks."""
+        """Return the number of the newest occurrence at `moment`; days and weeks are counted by the clocks."""
         step, keeps_clock = read_every(self.every)
         if not keeps_clock:
             return (moment - self.start) // step
@@ -63,7 +63,7 @@ class Interval:
             return (moment - self.start) // step
 
     def _numbered(self, numbers: Iterable[int]) -> Iterable[datetime]:
-        """Yield the occurrences of these numbers, less those on days that do not exist or after year 9999."""
+        """Yield the occurrences of these numbers, except those on days that do not exist or after year 9999."""
         step, keeps_clock = read_every(self.every)
         zone = load_timezone(self.timezone)
         for number in numbers:

@@ -1,9 +1,9 @@
 """The job: a frozen value with every rule about it.
 
 `value` says what a job is, `life` what its holders do with it, and this module what people ask of it. Every rule is a
-pure method that takes the time and returns a new `Job`; no store, handler or command knows a rule of its own, so none
-can disagree. A `Job` carries the version of the stored document that it was read from; a store writes a new value only
-where that version still stands.
+pure method that takes the time and returns a new `Job`; stores, handlers and commands have no rules of their own, so
+they cannot disagree. A `Job` carries the version of the stored document that it was read from; a store writes a new
+value only if that version is still current.
 """
 
 from collections.abc import Mapping
@@ -40,16 +40,16 @@ class Job(JobLife):
         return job
 
     def pause(self, *, now: datetime, by: str | None = None) -> Self:
-        """Keep it from running until it is resumed. A run under way goes on, and its outcome is recorded."""
+        """Pause the job until it is resumed. A run in progress continues, and its outcome is recorded."""
         self._refuse_unless(Status.PENDING, Status.RUNNING, to="pause")
         return self._taken_back(now)._asked(now, by, status=Status.PAUSED, ready_at=None)
 
     def resume(self, *, now: datetime, retention: timedelta, by: str | None = None, catch_up: bool = False) -> Self:
-        """Let a paused job run again; one that still has a holder goes on under that holder's lease.
+        """Resume a paused job; if it still has a holder, it continues under that holder's lease.
 
-        A recurring job goes on with its next future occurrence, or with `catch_up` with the newest one that fell due.
-        What fell due during the pause and is left out is one entry of the history. An occurrence that was begun, and
-        an extra one, are kept. A job whose schedule ended meanwhile is completed.
+        A recurring job continues with its next future occurrence, or with `catch_up` with the newest one that fell due.
+        The occurrences that fell due during the pause and are skipped become one entry of the history. An occurrence
+        that was begun, and an extra one, are kept. A job whose schedule has ended meanwhile is completed.
         """
         self._refuse_unless(Status.PAUSED, to="resume")
         if self.failed_in_a_row:
@@ -67,13 +67,13 @@ class Job(JobLife):
         put_off = last is not None and last.outcome in PUT_OFF and last.schedule_at == moved.schedule_at
         ready_at = last.until if last is not None and put_off else None
         if catch_up and moved.schedule_at <= now:
-            ready_at = now  # not its own time: then no misfire rule leaves it out
+            ready_at = now  # not its own time, so that no misfire rule skips it
         return moved._asked(now, by, status=Status.PENDING, ready_at=ready_at or moved.schedule_at)
 
     def _without_missed(self, now: datetime, catch_up: bool) -> Self | None:
-        """Leave out the regular occurrences that fell due until now, but for the newest one with `catch_up`.
+        """Skip the regular occurrences that fell due until now; with `catch_up` keep the newest one.
 
-        Return None where the schedule has ended.
+        Return None if the schedule has ended.
         """
         regular = self.regular_at or self.schedule_at
         if regular > now:
@@ -88,31 +88,31 @@ class Job(JobLife):
         return replace(moved, schedule_at=following)
 
     def cancel(self, *, now: datetime, retention: timedelta, by: str | None = None) -> Self:
-        """End the job for good. A run under way goes on; history will say so."""
+        """End the job for good. A run in progress continues, and the history records it."""
         self._refuse_unless(Status.PENDING, Status.RUNNING, Status.PAUSED, Status.FAILED, to="cancel")
         cancelled = {"status": Status.CANCELLED, "ready_at": None, "expire_at": now + retention}
         return self._taken_back(now)._asked(now, by, **cancelled)
 
     def _taken_back(self, now: datetime) -> Self:
-        """Return the job out of its queue, if it waits in one: nobody runs it, and its task will find nothing to do."""
+        """Take the job out of its queue, if it waits in one; its task will find nothing to do."""
         return self if self.handed_over is None else self.give_back(now=now)
 
     def run(self, *, now: datetime, by: str | None = None) -> Self:
-        """Make it due now: the same occurrence when it waits for another try, else an extra one.
+        """Make the job due now: the same occurrence if it waits for another attempt, otherwise an extra one.
 
-        The extra occurrence of a recurring job has a key of its own; the regular one is kept, even if it is overdue.
-        A one-shot job has one occurrence, which moves to now. A paused job stays paused.
+        The extra occurrence of a recurring job has a key of its own; the regular one is kept, even if it is overdue. A
+        one-shot job has one occurrence, which moves to now. A paused job stays paused.
         """
         self._refuse_while_held(now, "run")
         self._refuse_if_cancelled("run")
         if self.is_due(now) and self.ready_at == self.updated_at:
-            return self  # asked for already: a second click is no second run
+            return self  # already asked for: a second click must not cause a second run
         status = self.status if self.status is Status.PAUSED else Status.PENDING
         is_waiting = self.status in (Status.PENDING, Status.PAUSED)
         if is_waiting and (self.regular_at is not None or self._waits_for_another_try()):
             return self._asked(now, by, status=status, ready_at=now)
-        # After the end of a schedule there is no regular occurrence to keep. By a clock that is behind, the extra one
-        # would lie before some that have ended, and go on with them.
+        # After the end of a schedule there is no regular occurrence to keep. If the clock is behind, an extra one at
+        # `now` would lie before some that have ended, and the job would continue with those.
         has_ended = self.is_recurring and not self._is_alive()
         return self._asked(
             now,
@@ -134,7 +134,7 @@ class Job(JobLife):
         return now
 
     def retry(self, *, now: datetime, by: str | None = None) -> Self:
-        """Try the failed occurrence again now, with its attempts counted from zero and the same execution key."""
+        """Retry the failed occurrence now, with its attempts counted from zero and the same execution key."""
         self._refuse_while_held(now, "retry")
         self._refuse_if_cancelled("retry")
         if self.status is not Status.FAILED and not (self.status is Status.PENDING and self._waits_for_another_try()):
@@ -150,15 +150,15 @@ class Job(JobLife):
         return freed._asked(now, by)
 
     def refuse_delete(self, *, now: datetime) -> None:
-        """Raise NotPossible while a holder is at work: its id must not be free for a second one."""
+        """Raise NotPossible while a holder runs the job: its id must not be free for a second one."""
         self._taken_back(now)._refuse_while_held(now, "delete")
 
     def edit(self, *, now: datetime, by: str | None = None, **changes: Any) -> Self:
-        """Change the given fields of the `Definition` and keep the rest, the history included; None keeps a field.
+        """Change the given fields of the `Definition` and keep the rest, including the history; None keeps a field.
 
-        A new `at`, `cron` or `every` starts a new occurrence and wakes a finished job; a schedule that is changed
-        starts from now unless `at` is given; `at` alone makes a recurring job a one-shot. While it runs, only what
-        concerns later occurrences can change. An extra occurrence that waits is kept as long as the job recurs.
+        A new `at`, `cron` or `every` starts a new occurrence and wakes a finished job; a changed schedule starts from
+        now unless `at` is given; `at` alone makes a recurring job a one-shot. While the job runs, only later
+        occurrences can be changed. A waiting extra occurrence is kept as long as the job is recurring.
         """
         given = {name: value for name, value in changes.items() if value is not None}
         wanted = replace(self.definition, **{**_replaced_by(given), **given})
@@ -179,7 +179,7 @@ class Job(JobLife):
         return edited
 
     def _is_touched_by(self, edited: Self, now: datetime) -> bool:
-        """Return whether other bounds of the schedule move its next occurrence, or wake the job."""
+        """Return whether the edited bounds of the schedule move its next occurrence, or wake the job."""
         if not self._is_alive():
             return self.status is not Status.CANCELLED
         is_begun = self.lease_until is not None or self.status is Status.RUNNING or self._waits_for_another_try()
@@ -217,16 +217,17 @@ class Job(JobLife):
         return self.status in (Status.PENDING, Status.RUNNING, Status.PAUSED)
 
     def _last_ended(self) -> datetime | None:
-        """Return the latest regular occurrence of a recurring job that is over, as far as history shows.
+        """Return the latest regular occurrence of a recurring job that has ended, as far as the history shows.
 
-        All before the next one are over, unless the schedule has not begun yet: then history is older than that.
+        All before the next one have ended, unless the schedule has not begun yet: then the history is older than the
+        schedule.
         """
         if not self.is_recurring or not self.recent_runs:
             return None
         before = self.schedule.last_until(just_before(self.regular_at or self.schedule_at))
         if before is None:
             return None
-        # Only of what was missed is `until` an occurrence.
+        # `until` is an occurrence only in an entry of missed ones.
         latest = max(
             run.until or run.schedule_at if run.outcome is RunOutcome.MISSED else run.schedule_at
             for run in self.recent_runs
@@ -234,11 +235,11 @@ class Job(JobLife):
         return before if before <= latest else None
 
     def _not_ended(self, first: datetime, ended: datetime | None) -> datetime:
-        """Return `first`, or a later time: by a clock that is behind, it may name an occurrence that is over."""
+        """Return `first`, or a later time if `first` has already ended, as may happen when the clock is behind."""
         if self.is_recurring:
             following = first if ended is None or first > ended else self.schedule.after(ended)
             if following is None:
-                raise InvalidSchedule("the schedule never comes: all that is left of it has ended; give it a later end")
+                raise InvalidSchedule("the schedule never runs: all of its occurrences have ended; give it a later end")
             return following
         over = {run.schedule_at for run in self.recent_runs if run.outcome in OVER}
         while first in over:
@@ -251,7 +252,7 @@ class Job(JobLife):
     def _waits_for_another_try(self) -> bool:
         if self.attempts > 0 or (self.ready_at is not None and self.ready_at != self.schedule_at):
             return True
-        # A paused job has no `ready_at` to tell by.
+        # A paused job has no `ready_at`, so its history decides.
         last = self.recent_runs[-1] if self.recent_runs else None
         return last is not None and last.schedule_at == self.schedule_at and last.outcome in UNENDED
 
@@ -282,7 +283,7 @@ class Job(JobLife):
 
 
 def _replaced_by(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a definition that these changes take the place of, each with the value for none."""
+    """Return the fields of a definition that these changes override, each with its empty value."""
     replaced: dict[str, Any] = {}
     if given.keys() & {"at", "cron", "every"}:
         replaced |= {"at": None, "cron": None, "every": None}

@@ -1,6 +1,6 @@
 """The life of a job under its holders: claimed, renewed, given back, finished, retried, and on to what follows.
 
-Each transition is a pure method that takes the time and returns a new job; no store and no tick knows a rule of its
+Each transition is a pure method that takes the time and returns a new job; stores and the tick have no rules of their
 own.
 """
 
@@ -42,15 +42,15 @@ class JobLife(JobValue):
         payload: Mapping[str, Any] | None = None,
         queue: str | None = None,
     ) -> Self:
-        """Return the due job as its new holder has it, or what else becomes of it.
+        """Return the due job as its new holder has it, or as it is without one if it cannot run.
 
         It runs with the given token until `now + lease`, except in two cases, which have no lease: after five dead
         holders the occurrence is given up, and a `skip` misfire moves on to the next future occurrence, or completes
-        the job where there is none. With a `queue` it is held to be handed over to that queue. Raises NotPossible when
-        it is not due.
+        the job if there is none. With a `queue` it is held to be handed over to that queue. Raises NotPossible if it is
+        not due.
 
-        With a `payload` it is claimed whatever its time, its status and its holder, for work that sets the next time
-        by `finish`: so a renewal claims its subscription. Another holder's result will be refused.
+        With a `payload` it is claimed at any time, in any status and under any holder, for work that sets the next time
+        with `finish`; a renewal claims its subscription in this way. The result of the former holder will be refused.
         """
         if payload is not None:
             has_died = self.lease_until is not None and self.lease_until <= now
@@ -66,19 +66,19 @@ class JobLife(JobValue):
     def reclaim(
         self, *, now: datetime, token: str, lease: timedelta, retention: timedelta, queue: str | None = None
     ) -> Self:
-        """Return the job, whose holder or task is known to be gone, as its new holder has it, or given up."""
+        """Claim the job again after its holder or its task was lost; the occurrence may then be given up."""
         died = self._died(now)
         if died.reclaims >= MAX_RECLAIMS:
             return died._over(self._run(RunOutcome.FAILED, now, f"given up: {died.reclaims} holders died"), retention)
         return died._held(now, token, lease, queue)
 
     def may_begin(self, token: str, now: datetime) -> bool:
-        """Return whether the job still waits in its queue for whoever shows this token."""
+        """Return whether the job still waits in its queue under this token."""
         is_waiting = self.handed_over is not None and self.ready_at is not None
         return is_waiting and self.lease_token == token and self.lease_until is not None and now < self.lease_until
 
     def begin(self, *, now: datetime, token: str, lease: timedelta) -> Self:
-        """Return the job that waited in its queue as the one who runs it has it, with a token of its own."""
+        """Return the job that waited in its queue as started, with a new token for the process that runs it."""
         return self._held(now, token, lease)
 
     def _held(self, now: datetime, token: str, lease: timedelta, queue: str | None = None) -> Self:
@@ -101,7 +101,7 @@ class JobLife(JobValue):
         return Run(schedule_at=self.schedule_at, outcome=outcome, started_at=self.started_at, ended_at=now, error=error)
 
     def _caught_up(self, now: datetime, retention: timedelta) -> Self:
-        """Apply the misfire rule; what is left out becomes one entry of the history."""
+        """Apply the misfire rule; the skipped occurrences become one entry of the history."""
         if self.misfire is Misfire.SKIP:
             if now - self.schedule_at <= self.grace:
                 return self
@@ -114,23 +114,23 @@ class JobLife(JobValue):
         return missed._ended(now, retention) if newest is None else missed.changed(schedule_at=newest, ready_at=newest)
 
     def _missed(self, first: datetime, until: datetime) -> Self:
-        """Note the regular occurrences from `first` to the last one before `until` as left out."""
+        """Record the regular occurrences from `first` to the last one before `until` as missed."""
         last = max(first, self.schedule.last_until(just_before(until)) or first)
         return self.changed(recent_runs=self._history(Run(schedule_at=first, until=last, outcome=RunOutcome.MISSED)))
 
     def _ended(self, at: datetime, retention: timedelta) -> Self:
-        """Return the job, whose schedule is over, as completed."""
+        """Complete the job, whose schedule has ended."""
         return self.changed(status=Status.COMPLETED, ready_at=None, regular_at=None, expire_at=at + retention)
 
     def renew(self, *, now: datetime, lease: timedelta) -> Self:
-        """Extend the lease. A paused or cancelled job keeps no `ready_at`: nobody is to take it up."""
+        """Extend the lease. A paused or cancelled job keeps no `ready_at`, so that nobody claims it."""
         until = now + lease
         return self.changed(lease_until=until, ready_at=None if self.ready_at is None else until)
 
     def give_back(self, *, now: datetime, due_at: datetime | None = None) -> Self:
         """End the lease and forget its holder; the same occurrence is ready for another at once.
 
-        With `due_at`, when it was due before, it keeps its place among others, and who asked for the run.
+        With `due_at`, the time when it was due before, it keeps its place in the order, and who asked for the run.
         """
         status = Status.PENDING if self.status is Status.RUNNING else self.status
         ready_at = None if self.ready_at is None else due_at or now
@@ -144,12 +144,11 @@ class JobLife(JobValue):
         payload: Mapping[str, Any] | None = None,
         at: datetime | None = None,
     ) -> Self:
-        """Record what a run came to, whatever was asked of the job meanwhile.
+        """Record the result of a run, even if the job was changed meanwhile.
 
-        A success or a final failure ends the occurrence: a recurring job goes on to the first regular occurrence
-        that has not ended (even one already due), a one-shot job is completed or failed. Another failure waits for
-        its retry.
-        A cancelled job stays cancelled, a paused one paused.
+        A success or a final failure ends the occurrence: a recurring job continues with the first regular occurrence
+        that has not ended (even one already due), a one-shot job is completed or failed. Any other failure waits for
+        its retry. A cancelled job stays cancelled, a paused one paused.
 
         A job that was claimed with a payload is finished with one: then it runs next at `at`, or never (None).
         """
@@ -179,16 +178,16 @@ class JobLife(JobValue):
         )
 
     def backoff(self) -> timedelta:
-        """Return the pause after the latest of `attempts` failures: 60 s doubling to 1 h, plus up to a quarter.
+        """Return the delay after this many failed attempts: 60 s doubling to 1 h, plus up to a quarter.
 
-        The jitter is drawn from the execution key and the attempt, so a job's future can be reproduced.
+        The jitter is drawn from the execution key and the attempt, so the delay can be reproduced.
         """
         doubled: timedelta = min(FIRST_BACKOFF * 2 ** min(self.attempts - 1, 10), LONGEST_BACKOFF)
         seed = hashlib.sha256(f"{self.execution_key}#{self.attempts}".encode()).digest()
         return doubled * (1 + int.from_bytes(seed[:4]) / 2**32 / 4)
 
     def _moved(self, run: Run, payload: Mapping[str, Any], at: datetime | None) -> Self:
-        """End a run whose work has set the next time: as soon as it can, if that is over already."""
+        """End a run that has set its next time; a time that is over means as soon as possible."""
         moved = self.changed(
             payload=payload,
             schedule_at=at or self.schedule_at,
@@ -205,7 +204,7 @@ class JobLife(JobValue):
         return moved.changed(status=Status.PENDING, ready_at=max(at, run.ended_at or at))
 
     def _again(self, run: Run, ready_at: datetime) -> Self:
-        """Keep the occurrence and wait. History holds the time, so that it outlives a pause."""
+        """Keep the occurrence and wait. The history stores the time, so that it survives a pause."""
         history = self._history(replace(run, until=ready_at))
         waiting = self.changed(lease_until=None, handed_over=None, error=run.error, recent_runs=history)
         if self.status is Status.PAUSED:
@@ -233,7 +232,7 @@ class JobLife(JobValue):
         return over._ended(run.ended_at or self.schedule_at, retention)
 
     def _waiting(self, following: datetime) -> Self:
-        """Return the job as it waits for what follows: paused if it was, or after too many failures in a row."""
+        """Return the job waiting for what follows: paused if it was, or after too many failures in a row."""
         is_paused = self.status is Status.PAUSED or self.has_failed_too_often
         return self.changed(
             status=Status.PAUSED if is_paused else Status.PENDING,
@@ -245,9 +244,9 @@ class JobLife(JobValue):
         )
 
     def _following(self) -> datetime | None:
-        """Return the regular occurrence that is next, or None: for a one-shot job, and at the end of a schedule."""
+        """Return the next regular occurrence, or None for a one-shot job and at the end of a schedule."""
         if not self.is_recurring:
             return None
-        # What was left out is over too, even behind an extra occurrence that waited long.
+        # Missed occurrences have ended too, even those later than an extra one that waited long.
         missed = (run.until or run.schedule_at for run in self.recent_runs if run.outcome is RunOutcome.MISSED)
         return self.regular_at or self.schedule.after(max((self.schedule_at, *missed)))

@@ -47,7 +47,7 @@ _ITEM = re.compile(
     re.VERBOSE,
 )
 _LAST_WEEKDAY = re.compile(r"(?P<day>[0-7]|sun|mon|tue|wed|thu|fri|sat)(?:\#l|l)")
-# What other schedulers know and this one does not, and what to write in its place.
+# Syntax of other schedulers that is not supported here, and what to write instead.
 _FOREIGN = (
     (re.compile(r"\?"), "? is not supported; write * instead"),
     (
@@ -118,7 +118,7 @@ class Recurrence:
 
 
 def clock_at(moment: datetime, zone: ZoneInfo) -> datetime:
-    """Return what the clocks show at a moment, without a zone."""
+    """Return what the clocks show at a moment, as a naive time."""
     return moment.astimezone(zone).replace(tzinfo=None)
 
 
@@ -227,7 +227,7 @@ def _read(cron: str) -> _Expression:
     # 28 years without a skipped leap year hold every date on every weekday.
     if not any(expression.falls_on(date(2000, 1, 1) + n * _DAY) for n in range(28 * 366)):
         raise InvalidSchedule(
-            f"Cron expression {cron!r} never comes: month {texts[3]!r} has no day of month {texts[2]!r}. Change either."
+            f"Cron expression {cron!r} never runs: month {texts[3]!r} has no day of month {texts[2]!r}. Change either."
         )
     return expression
 
@@ -281,7 +281,7 @@ def _is_plain(item: str, position: int) -> bool:
 
 
 def oddities(cron: str) -> list[str]:
-    """Return what a person may not have meant in an expression that is taken, a sentence each."""
+    """Return warnings about a valid expression that may not mean what its author thinks, a sentence each."""
     found = []
     texts = re.split(r"[ \t]+", cron.strip(" \t"))
     if len(texts) != len(_FIELDS):
@@ -297,7 +297,7 @@ def oddities(cron: str) -> list[str]:
 
 
 def either_warning(cron: str) -> str:
-    """Return what to say of an expression that restricts both day fields, which people read as "and"; else ""."""
+    """Return the warning about an expression that restricts both day fields, which people read as "and"; else ""."""
     if not _read(cron).either:
         return ""
     return (

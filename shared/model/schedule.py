@@ -1,4 +1,4 @@
-"""When a job recurs: its rhythm, by cron or by interval, within a start, an end and the days that are left out."""
+"""When a job recurs: its rhythm, by cron or by interval, within a start, an end and excluded days."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -21,7 +21,7 @@ class Schedule:
     """The occurrences of `cron`, or of `every`, in a timezone: from `starts_at` on, before `until`.
 
     Those on `except_dates`, by the clocks of the timezone, do not exist. `every` counts from `starts_at`. Raises
-    InvalidSchedule for what cannot be used.
+    InvalidSchedule for invalid values.
     """
 
     cron: str | None = None
@@ -85,7 +85,7 @@ class Schedule:
         return self.last_until(moment) == moment
 
     def allows(self, moment: datetime) -> bool:
-        """Return whether an occurrence of its rhythm at this moment is one of the schedule."""
+        """Return whether the start, the end and the excluded days allow an occurrence at this moment."""
         is_within = (self.starts_at is None or self.starts_at <= moment) and (self.until is None or moment < self.until)
         return is_within and not self._is_excepted(moment)
 
@@ -97,7 +97,7 @@ class Schedule:
     def _day_of(self, moment: datetime) -> tuple[datetime, datetime]:
         """Return the first and last moment of the day of `moment`, or only `moment` if the clocks change between.
 
-        So a walk over an excepted day is one step, whatever the rhythm, but where the clocks change.
+        A search can then skip an excluded day in one step, except on a day on which the clocks change.
         """
         zone = load_timezone(self.timezone)
         try:
@@ -110,7 +110,7 @@ class Schedule:
 
 
 def just_before(moment: datetime) -> datetime:
-    """Return the last moment before this one, so that a search for what is later includes it."""
+    """Return the last moment before this one, so that a search for later occurrences includes it."""
     return max(moment, _EARLIEST) - _TICK
 
 

@@ -1,4 +1,4 @@
-"""Times in words that machines read."""
+"""Times as machines read them."""
 
 from datetime import UTC, datetime
 

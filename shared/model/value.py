@@ -43,12 +43,12 @@ class JobValue:
     """One scheduled job. All times are aware UTC; an absent time is None.
 
     `schedule_at` names the occurrence. `ready_at` is the one indexed time: when the job waits, the time to run it;
-    while it runs, the end of its lease; None when there is nothing to do. `regular_at` is set while a recurring job
-    has an extra occurrence, which a person asked for: it is the regular one that follows. `failed_in_a_row` counts the
-    occurrences given up since one succeeded, or since a person resumed the job. `lease_until` is set as
-    long as a holder has not finished, whatever the status, and `lease_token` (the fence) outlives the finish, so that
-    a holder that did not hear of its own finish can recognise it. `handed_over` is set while the job waits in a queue
-    of Cloud Tasks: then the lease is held for whoever shows the token, and nobody runs it yet.
+    while it runs, the end of its lease; None when there is nothing to do. `regular_at` is set while a recurring job has
+    an extra occurrence, which a person asked for: it is the regular one that follows. `failed_in_a_row` counts the
+    occurrences given up since one succeeded, or since a person resumed the job. `lease_until` is set as long as a
+    holder has not finished, in any status, and `lease_token` (the fence) outlives the finish, so that a holder whose
+    finish was not confirmed can recognise it. `handed_over` is set while the job waits in a queue of Cloud Tasks: then
+    the lease is held for the bearer of the token, and nobody runs the job yet.
     """
 
     id: str
@@ -88,7 +88,7 @@ class JobValue:
     version: Any = field(default=None, repr=False, compare=False)
 
     def check(self) -> None:
-        """Raise InvalidJob or InvalidSchedule unless every field keeps its rule and the fields agree."""
+        """Raise InvalidJob or InvalidSchedule unless every field is valid and the fields agree."""
         if not isinstance(self.job_type, str) or not re.fullmatch(JOB_TYPE, self.job_type, re.ASCII):
             raise self._invalid("job_type", self.job_type, "1 to 100 letters, digits or _ . : -")
         if not isinstance(self.id, str) or not re.fullmatch(ID, self.id, re.ASCII):
@@ -103,7 +103,7 @@ class JobValue:
         if self.pause_after_failures is not None:
             self._check_count("pause_after_failures", self.pause_after_failures, least=1, most=1000)
         if self.grace_seconds is not None:
-            # With less, a tick a minute would leave out every occurrence.
+            # With less, a tick a minute would skip every occurrence.
             self._check_count("grace_seconds", self.grace_seconds, least=60, most=LONGEST_GRACE_SECONDS)
         for name in ("space", "created_by", "updated_by"):
             value = getattr(self, name)
@@ -135,7 +135,7 @@ class JobValue:
         try:
             size = len(_WRITE(self.payload).encode())
         except (TypeError, ValueError, RecursionError) as exc:
-            raise InvalidJob(f"job {self.id!r}: payload holds what JSON cannot say ({exc})") from exc
+            raise InvalidJob(f"job {self.id!r}: payload cannot be written as JSON ({exc})") from exc
         if size > MAX_PAYLOAD_BYTES:
             raise self._invalid("payload", f"{size} bytes", f"at most {MAX_PAYLOAD_BYTES} bytes of JSON")
 
@@ -186,16 +186,16 @@ class JobValue:
 
     @property
     def has_paused_itself(self) -> bool:
-        """Return whether it is paused, and would be after its failures in a row."""
+        """Return whether it is paused and has failed too often in a row."""
         return self.status is Status.PAUSED and self.has_failed_too_often
 
     @property
     def has_failed_too_often(self) -> bool:
-        """Return whether it is to pause, because so many occurrences in a row were given up."""
+        """Return whether it must pause, because so many occurrences in a row were given up."""
         return self.pause_after_failures is not None and self.failed_in_a_row >= self.pause_after_failures
 
     def is_due(self, now: datetime) -> bool:
-        """Return whether it may be claimed: to run, or because its holder let the lease end."""
+        """Return whether it may be claimed: to run, or because its holder's lease has ended."""
         return self.ready_at is not None and self.ready_at <= now
 
     def log_context(self) -> dict[str, Any]:

@@ -23,9 +23,9 @@ EXCEPTION = re.compile("([A-Z][A-Za-z]{0,60}(?:Error|Exception)): ")
 
 @lru_cache(maxsize=512)
 def in_words(expression: str) -> str:
-    """Return a cron expression that has been checked in words; empty where the words would not be what runs.
+    """Return a valid cron expression in words, or "" if the words would be wrong.
 
-    They are kept, because the library reads its translations anew each time, which takes 3 ms.
+    The words are cached, because the library loads its translations anew each time, which takes 3 ms.
     """
     from cron_descriptor import FormatException, Options, get_description
 
@@ -46,7 +46,7 @@ def in_words(expression: str) -> str:
 
 
 def when(schedule: Schedule) -> str:
-    """Return when a job recurs: its rhythm, in words where they are true, and what bounds it.
+    """Return when a job recurs: its rhythm, in words if they are right, and its bounds.
 
     For example `Every 6 days (Europe/Berlin), until Fri 1 Jan 2027, 00:00, except 24 Dec 2026`.
     """
@@ -66,12 +66,12 @@ def every_in_words(every: str) -> str:
 
 
 def _is_plain(field: str) -> bool:
-    """Return whether the library has true words for a day or month field: no step, no `#L`, no list with `#` or `L`."""
+    """Return whether the library words a day or month field correctly: no step, no `#L`, no list with `#` or `L`."""
     return not re.search("/|#L|,.*[#L]|[#L].*,", field)
 
 
 def _is_even(field: str, span: int) -> bool:
-    """Return whether a minute or hour field has no step, or one that fills the span: `*/7` begins anew every hour."""
+    """Return whether a minute or hour field has no step, or one that divides its span: `*/7` restarts every hour."""
     if "/" not in field:
         return True
     step = re.fullmatch(r"\*/([0-9]+)", field)
@@ -156,16 +156,16 @@ def why(job: Job, now: datetime, timezone: str, write: Callable[[datetime, str],
 
 
 def for_space(job: Job) -> Job:
-    """Return the job as the people of its space may see it: of each error the kind, and no word of its text.
+    """Return the job as the people of its space may see it: of each error only the kind, not its text.
 
-    The text is whatever a handler raised. It may quote a key, or an answer that was meant for the operator.
+    A handler can raise any text. It may quote a key, or a response that was meant for the operator.
     """
     runs = tuple(replace(run, error=run.error and kind_of_error(run.error), trace=None) for run in job.recent_runs)
     return replace(job, error=job.error and kind_of_error(job.error), recent_runs=runs)
 
 
 def kind_of_error(error: str) -> str:
-    """Return the kind of an error by our own words or the name of an exception, else `an error`."""
+    """Return the kind of an error: our own wording, or the name of an exception, else `an error`."""
     if OWN_ERROR.fullmatch(error):
         return error
     return named[1] if (named := EXCEPTION.match(error)) else "an error"
@@ -177,7 +177,7 @@ def where_to_look(job: Job) -> str:
 
 
 def person(by: str | None) -> str:
-    """Return who did something, without the way by which it came: `chat:ada@example.com` is ada@example.com."""
+    """Return the name of a person without the channel: `chat:ada@example.com` is ada@example.com."""
     return (by or "somebody").partition(":")[2] or by or "somebody"
 
 

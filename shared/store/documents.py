@@ -192,7 +192,7 @@ def _time(job_id: str, name: str, value: Any) -> datetime:
     try:
         utc = value.astimezone(UTC)
     except OverflowError:
-        raise InvalidJob(f"job {job_id!r}: {name} is {value}, outside of what a time can be") from None
+        raise InvalidJob(f"job {job_id!r}: {name} is {value}, out of range") from None
     # Firestore's own datetime type is let go here: `replace` on it is not what `Job` expects of a datetime.
     return datetime(*utc.timetuple()[:6], utc.microsecond, UTC)
 

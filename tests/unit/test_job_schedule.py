@@ -275,7 +275,7 @@ def test_another_try_is_no_failure_in_a_row(job_factory: JobFactory, now: dateti
         pytest.param({"every": "6 days"}, "every '6 days' cannot be read; write", id="every in words"),
         pytest.param({"every": timedelta(days=6)}, "every '6 days, 0:00:00' cannot be read", id="every as timedelta"),
         pytest.param({"every": "6d", "timezone": "CEST"}, "CEST", id="zone"),
-        pytest.param({"until": FOREVER - DAY}, "until and except_dates are for a job that recurs", id="one-shot end"),
+        pytest.param({"until": FOREVER - DAY}, "until and except_dates are for a recurring job", id="one-shot end"),
         pytest.param({"except_dates": ["2026-12-24"]}, "give cron or every too", id="one-shot days off"),
         pytest.param({"every": "6d", "until": datetime(2027, 1, 1)}, "no time zone", id="naive end"),
         pytest.param({"every": "6d", "until": "2027-01-01"}, "until is '2027-01-01'; it must be", id="end as text"),
@@ -317,7 +317,7 @@ def test_a_schedule_that_never_comes_is_refused(job_factory: JobFactory, now: da
     ]
 
     for given in nothing_left:
-        with pytest.raises(InvalidSchedule, match=r"never comes: .* change them"):
+        with pytest.raises(InvalidSchedule, match=r"never runs: .* change them"):
             job_factory(**given)
 
 
@@ -404,7 +404,7 @@ def test_a_later_end_wakes_a_job_whose_schedule_had_ended(job_factory: JobFactor
     woken = over.edit(now=now + 7 * DAY, until=now + 30 * DAY)
 
     assert (woken.status, woken.schedule_at, woken.expire_at) == (Status.PENDING, now + 12 * DAY, None)
-    with pytest.raises(InvalidSchedule, match="never comes"):
+    with pytest.raises(InvalidSchedule, match="never runs"):
         over.edit(now=now + 7 * DAY, until=now + 8 * DAY)
 
 

@@ -270,7 +270,7 @@ def test_a_message_that_cannot_be_told_does_not_cost_the_line() -> None:
     line = json.loads(JsonFormatter().format(logging.makeLogRecord({"levelname": "ERROR", "msg": Unspeakable()})))
 
     assert line["severity"] == "ERROR"
-    assert line["message"].startswith("a Unspeakable that cannot be told")
+    assert line["message"].startswith("a Unspeakable that cannot be printed")
 
 
 # -- how long a line is ------------------------------------------------------------------------------------------------

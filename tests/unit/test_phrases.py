@@ -514,7 +514,7 @@ def test_what_is_not_whole_is_asked_about(command: str, message: str, suggestion
     [
         pytest.param('cron 0 9 * * post "x"', "exactly five fields", id="four-fields"),
         pytest.param('cron 61 9 * * * post "x"', "minute '61'", id="wrong-minute"),
-        pytest.param('cron "* * 30 2 *" remind me to x', "never comes", id="never"),
+        pytest.param('cron "* * 30 2 *" remind me to x', "never runs", id="never"),
         pytest.param('cron @noon post "x"', "@daily", id="unknown-name"),
         pytest.param(f'tomorrow post "{"x" * 1001}"', "1001 characters; at most 1,000", id="long-text"),
     ],

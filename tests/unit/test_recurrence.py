@@ -369,8 +369,8 @@ def test_end_of_the_calendar_is_an_error_with_a_reason(timezone: str) -> None:
         pytest.param("\uff10 9 * * *", "plain ASCII", id="full-width-digit"),
         pytest.param("@wee\u212aly", "plain ASCII", id="kelvin-sign"),
         pytest.param(9, "plain ASCII", id="no-text"),
-        pytest.param("0 0 30 2 *", "never comes: month '2' has no day of month '30'", id="30-february"),
-        pytest.param("0 0 31 feb,4-6/2,sep,11 *", "never comes", id="31-of-short-months"),
+        pytest.param("0 0 30 2 *", "never runs: month '2' has no day of month '30'", id="30-february"),
+        pytest.param("0 0 31 feb,4-6/2,sep,11 *", "never runs", id="31-of-short-months"),
     ],
 )
 def test_expression_that_cannot_be_meant_is_refused(cron: str, complaint: str) -> None:

@@ -77,7 +77,7 @@ def test_a_usage_error_names_what_is_wrong(run: Terminal, args: Sequence[str], s
         pytest.param(["jobs", "add", "log", "--id", "no id", "--payload", HELLO], "the id 'no id'", id="id"),
         pytest.param(["jobs", "add", "log", "--cron", "61 * * * *"], "'61'", id="cron"),
         pytest.param(["jobs", "add", "log", "--every", "1 day"], "every '1 day' cannot be read", id="every"),
-        pytest.param(["jobs", "add", "log", "--every", "1d", "--until", "2020-01-01"], "never comes", id="never"),
+        pytest.param(["jobs", "add", "log", "--every", "1d", "--until", "2020-01-01"], "never runs", id="never"),
         pytest.param(["jobs", "add", "log", "--until", "2027-01-01"], "give cron or every", id="end-of-a-one-shot"),
         pytest.param(["jobs", "add", "log", "--every", "1d", "--grace", "9s"], "from 60", id="grace"),
         pytest.param(["jobs", "add", "log", "--cron", "@daily", "--timezone", "Mars"], "'Mars'", id="timezone"),

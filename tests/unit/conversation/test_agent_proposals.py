@@ -80,7 +80,7 @@ def test_what_the_agent_proposes_is_confirmed_by_a_person(
     ("proposed", "says"),
     [
         pytest.param({"at": "2026-11-20T17:00"}, "2026-11-20T16:00:00Z has passed", id="past"),
-        pytest.param({"cron": "0 9 * * *", "until": "2026-11-21"}, "its schedule never comes", id="never"),
+        pytest.param({"cron": "0 9 * * *", "until": "2026-11-21"}, "its schedule never runs", id="never"),
     ],
 )
 def test_a_proposal_that_never_would_run_is_told(chat: Chat, proposed: dict[str, str], says: str) -> None:

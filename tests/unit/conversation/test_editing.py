@@ -134,7 +134,7 @@ def test_a_reminder_keeps_its_mention_when_its_text_is_edited(chat: Chat) -> Non
         pytest.param({"when": "cron 61 9 * * *"}, "minute '61'", id="cron"),
         pytest.param({"when": ""}, "cannot be read", id="no-time"),
         pytest.param({"timezone": "Mars/Olympus"}, "Mars/Olympus", id="zone"),
-        pytest.param({"until": "2026-11-01"}, "the schedule never comes", id="end-before"),
+        pytest.param({"until": "2026-11-01"}, "the schedule never runs", id="end-before"),
         pytest.param({"until": "soon"}, "soon", id="end"),
         pytest.param({"text": ""}, "the text has 0 characters", id="no-text"),
         pytest.param({"text": "x" * 4001}, "the text has 4001 characters", id="long-text"),
