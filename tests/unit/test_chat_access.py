@@ -1,4 +1,4 @@
-"""Who is heard in Chat: the three kinds of token, the list of people, and the settings that say so."""
+"""Who may use the app in Chat: the three kinds of token, the list of people, and their settings."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Door:
         address: str = "",
         certificates: Certificates | None = None,
     ) -> bool:
-        """Ask to be let in, and return whether by our own app. The audience is the kind's, unless others are given."""
+        """Ask to be let in, and return whether our own app called. The audience follows from the kind by default."""
         own = NUMBER if kind is ChatAuth.PROJECT_NUMBER else URL
         chat = ChatSettings(auth=kind, audiences=audiences or (own,), allowed_users=(), certs_url="", agent="")
         policy = AuthPolicy(mode=mode, audiences=("elsewhere",), callers=frozenset(callers), cron_secret=SECRET)
@@ -84,11 +84,11 @@ class Door:
         return [fields.get("reason", "") for fields in self.records()]
 
     def fields(self) -> dict[str, Any]:
-        """Return what the last line of the log says."""
+        """Return the fields of the last log line."""
         return self.records()[-1]
 
     def refused(self, kind: ChatAuth, error: type[WatchkeeperError] = Unauthorized, **given: Any) -> str:
-        """Ask to be let in, in vain, and give the reason in the log."""
+        """Ask to be let in, assert that it is refused, and return the reason in the log."""
         with pytest.raises(error) as raised:
             self.enter(kind, **given)
         assert type(raised.value) is error
@@ -114,7 +114,7 @@ def door(provider: IdentityProvider, caplog: pytest.LogCaptureFixture) -> Door:
 
 @every_kind
 def test_chats_own_token_opens(door: Door, kind: ChatAuth) -> None:
-    """Signed by whom Chat signs with, for this function or project."""
+    """Signed by Chat's own account, for this function or project."""
     door.enter(kind, token=door.sign(kind))
 
     assert door.logged() == []
@@ -137,7 +137,7 @@ def test_chats_own_token_opens(door: Door, kind: ChatAuth) -> None:
 def test_a_token_with_another_claim_is_refused(
     door: Door, kind: ChatAuth, changes: dict[str, Any], reason: str
 ) -> None:
-    """Whatever the kind, one wrong claim is enough."""
+    """For every kind of token, one wrong claim is enough."""
     assert door.refused(kind, token=door.sign(kind, **changes)) == reason
 
 
@@ -154,18 +154,18 @@ def test_a_token_with_another_claim_is_refused(
 def test_googles_token_for_somebody_else_is_refused(
     door: Door, kind: ChatAuth, changes: dict[str, Any], error: type[WatchkeeperError], reason: str
 ) -> None:
-    """Anybody can have Google sign a token for this audience."""
+    """Anybody can get a token from Google for this audience."""
     assert door.refused(kind, error, token=door.sign(kind, **changes)) == reason
 
 
 @pytest.mark.parametrize("email", [ADD_ON.upper(), CALLER])
 def test_the_add_ons_account_is_the_one_that_is_set(door: Door, email: str) -> None:
-    """AUTH_CALLERS, in any case."""
+    """It is in AUTH_CALLERS, in upper or lower case."""
     door.enter(ChatAuth.ADDON, token=door.sign(ChatAuth.ADDON, email=email), callers=(ADD_ON, CALLER))
 
 
 def test_the_callers_of_other_functions_do_not_speak_for_chat(door: Door) -> None:
-    """With `endpoint`, AUTH_CALLERS adds nobody."""
+    """With `endpoint`, AUTH_CALLERS allows nobody else."""
     token = door.sign(ChatAuth.ENDPOINT, email=CALLER)
 
     reason = door.refused(ChatAuth.ENDPOINT, Forbidden, token=token, callers=(CALLER,))
@@ -175,7 +175,7 @@ def test_the_callers_of_other_functions_do_not_speak_for_chat(door: Door) -> Non
 
 @every_kind
 def test_a_signature_by_another_key_is_refused(door: Door, kind: ChatAuth) -> None:
-    """Under the name of a key that is known, and under one that is not."""
+    """Under the name of a known key and under an unknown one."""
     forged = door.provider.token(claims(kind), sign=rs256(rsa_key("mallory")))
     unknown = door.provider.token(claims(kind), header={"kid": "mallory"}, sign=rs256(rsa_key("mallory")))
 
@@ -185,7 +185,7 @@ def test_a_signature_by_another_key_is_refused(door: Door, kind: ChatAuth) -> No
 
 @every_kind
 def test_a_signature_that_the_platform_removed_is_not_verified(door: Door, kind: ChatAuth) -> None:
-    """The log tells it from a bad one, with the remedy."""
+    """The log distinguishes it from a bad one and has the remedy."""
     reason = door.refused(kind, token=without_signature(door.sign(kind)))
 
     assert reason == "signature removed by the platform; where Cloud Run IAM checks it, set AUTH_MODE=platform"
@@ -193,7 +193,7 @@ def test_a_signature_that_the_platform_removed_is_not_verified(door: Door, kind:
 
 @by_google
 def test_behind_the_platform_the_claims_are_still_checked(door: Door, kind: ChatAuth) -> None:
-    """IAM has checked the signature, and nothing else."""
+    """IAM checks only the signature."""
     door.enter(kind, mode=AuthMode.PLATFORM, token=without_signature(door.sign(kind)))
 
     stripped = without_signature(door.sign(kind, email=PERSON))
@@ -205,7 +205,7 @@ def test_behind_the_platform_the_claims_are_still_checked(door: Door, kind: Chat
 @every_kind
 @pytest.mark.parametrize("token", ["", SECRET])
 def test_without_a_token_nothing_opens(door: Door, kind: ChatAuth, token: str) -> None:
-    """Neither does CRON_SECRET, which is for the scheduled functions."""
+    """CRON_SECRET does not count either: it is for the scheduled functions."""
     assert door.refused(kind, token=token) == ("not three parts in base64url" if token else "no bearer token")
 
 
@@ -223,7 +223,7 @@ def test_without_a_token_nothing_opens(door: Door, kind: ChatAuth, token: str) -
 def test_a_token_of_one_kind_does_not_open_another(
     door: Door, sent: ChatAuth, to: ChatAuth, error: type[WatchkeeperError], reason: str
 ) -> None:
-    """Even where its audience is allowed, unless it is an add-on's whose account is known to be that of the app."""
+    """Even if its audience is allowed, except an add-on's token whose account is known to belong to the app."""
     own = {"audiences": (URL, NUMBER), "callers": (OTHER_ADD_ON,)}
 
     assert door.refused(to, error, token=door.sign(sent), **own) == reason
@@ -231,13 +231,13 @@ def test_a_token_of_one_kind_does_not_open_another(
 
 @every_kind
 def test_only_a_token_of_our_own_app_proves_that_it_is_ours(door: Door, kind: ChatAuth) -> None:
-    """Chat's own account with the function's address stands for every app that is pointed there."""
+    """A token of Chat's own account for the function's address is the same for every app that calls it."""
     assert door.enter(kind, token=door.sign(kind)) is (kind is not ChatAuth.ENDPOINT)
 
 
 @pytest.mark.parametrize("kind", [ChatAuth.ENDPOINT, ChatAuth.PROJECT_NUMBER])
 def test_a_classic_app_may_be_given_the_tokens_of_an_add_on(door: Door, kind: ChatAuth) -> None:
-    """Google does so without being asked; the account is that of the app's project, and proves the app."""
+    """Google sends them unasked; the account belongs to the app's project and proves the app."""
     token = door.sign(ChatAuth.ADDON)
 
     assert door.enter(kind, token=token, address=URL)
@@ -270,14 +270,14 @@ def test_an_add_ons_token_for_a_classic_app_has_to_be_its_own(
 
 @pytest.mark.parametrize("kind", [ChatAuth.ENDPOINT, ChatAuth.PROJECT_NUMBER])
 def test_an_add_ons_token_for_a_classic_app_has_to_be_signed(door: Door, kind: ChatAuth) -> None:
-    """What it says of its issuer only chooses the check."""
+    """The issuer that it claims only selects the check."""
     forged = door.provider.token(claims(ChatAuth.ADDON), sign=rs256(rsa_key("mallory")))
 
     assert door.refused(kind, token=forged, address=URL) == "bad signature"
 
 
 def test_an_add_ons_token_is_checked_with_googles_certificates(door: Door) -> None:
-    """Those of Chat do not have its key."""
+    """Chat's certificates do not have its key."""
     with IdentityProvider() as elsewhere:
         elsewhere.key_ids = ["key-of-chat"]
         chats = Certificates(elsewhere.url)
@@ -306,7 +306,7 @@ def test_with_authentication_off_everything_is_let_in(door: Door, kind: ChatAuth
 @pytest.mark.parametrize("mode", [AuthMode.VERIFY, AuthMode.PLATFORM])
 @pytest.mark.parametrize("in_header", ["", "nonsense", "removed"])
 def test_an_add_ons_body_token_is_enough(door: Door, mode: AuthMode, in_header: str) -> None:
-    """It survives what the platform does to the header."""
+    """The platform may change the header, but not the body."""
     token = door.sign(ChatAuth.ADDON)
 
     door.enter(
@@ -321,7 +321,7 @@ def test_an_add_ons_body_token_is_enough(door: Door, mode: AuthMode, in_header: 
 
 @pytest.mark.parametrize("mode", [AuthMode.VERIFY, AuthMode.PLATFORM])
 def test_an_add_ons_body_token_is_verified_in_every_mode(door: Door, mode: AuthMode) -> None:
-    """A good token in the header does not make up for it: IAM never sees the body."""
+    """A good token in the header does not replace it: IAM never reads the body."""
     good = door.sign(ChatAuth.ADDON)
     forged = door.provider.token(claims(ChatAuth.ADDON), sign=rs256(rsa_key("mallory")))
 
@@ -337,7 +337,7 @@ def test_an_add_ons_body_token_is_verified_in_every_mode(door: Door, mode: AuthM
 
 @pytest.mark.parametrize("kind", [ChatAuth.ENDPOINT, ChatAuth.PROJECT_NUMBER])
 def test_a_classic_app_has_no_body_token(door: Door, kind: ChatAuth) -> None:
-    """What stands there is ignored, good or bad."""
+    """A token there is ignored, good or bad."""
     door.enter(kind, token=door.sign(kind), in_body="nonsense")
 
     assert door.refused(kind, in_body=door.sign(kind)) == "no bearer token"
@@ -374,7 +374,7 @@ def settings_of(**env: str) -> ChatSettings:
 def test_only_people_on_the_list_are_heard(
     app: type[Classic] | type[AddOn], allowed: str, email: str, is_heard: bool
 ) -> None:
-    """By address or whole domain, in any case; an empty list holds nobody."""
+    """By address or whole domain, in upper or lower case; an empty list allows nobody."""
     event = app.message("jobs")
     (event["chat"] if app.is_add_on else event)["user"] = {"name": "users/1", "email": email, "type": "HUMAN"}
 
@@ -382,7 +382,7 @@ def test_only_people_on_the_list_are_heard(
 
 
 def test_a_list_that_is_not_set_holds_nobody() -> None:
-    """Closed unless it was opened."""
+    """The app is closed by default."""
     assert not may_speak(Event(kind=Kind.MESSAGE, email="ada@example.com"), settings_of())
 
 
@@ -431,7 +431,7 @@ def test_each_kind_has_its_certificates() -> None:
     ],
 )
 def test_settings_that_cannot_be_used_are_named_together(env: dict[str, str], names: tuple[str, ...]) -> None:
-    """With what they must be."""
+    """The error says what each must be."""
     with pytest.raises(InvalidSettings) as raised:
         settings_of(**env)
 
@@ -450,5 +450,5 @@ def test_settings_that_cannot_be_used_are_named_together(env: dict[str, str], na
     ],
 )
 def test_what_is_not_needed_need_not_be_set(env: dict[str, str]) -> None:
-    """Only what decides."""
+    """Only the settings of the chosen kind are required."""
     assert settings_of(**env).allowed_users == ()

@@ -1,4 +1,4 @@
-"""How the user's agent is found, and how what it returns becomes a message that Chat takes."""
+"""How the user's agent is found, and how its answer becomes a message that Chat accepts."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -72,13 +72,13 @@ def module() -> Iterator[ModuleType]:
 
 
 def test_no_agent_is_named() -> None:
-    """An empty setting is no agent, and no error."""
+    """An empty setting means no agent, and is not an error."""
     assert load_agent("") is None
 
 
 @pytest.mark.parametrize("name", ["answer", "object"])
 def test_an_agent_is_whatever_can_be_called(module: ModuleType, name: str) -> None:
-    """A function is an agent, and so is an object that can be called like one."""
+    """Functions and callable objects are agents."""
     agent = load_agent(f"my_agent:{name}")
 
     assert agent is not None
@@ -100,7 +100,7 @@ def test_an_agent_is_whatever_can_be_called(module: ModuleType, name: str) -> No
     ],
 )
 def test_what_is_no_agent_is_refused(module: ModuleType, name: str, says: str) -> None:
-    """The error names the setting and what is wrong with it."""
+    """The error names the setting and the reason."""
     with pytest.raises(InvalidSettings, match=f"CHAT_AGENT is {name!r}: .*{says}") as refused:
         load_agent(name)
 
@@ -129,14 +129,14 @@ def test_the_example_answers() -> None:
     ],
 )
 def test_the_session_is_a_direct_message_or_a_thread(kind: str, thread: str | None, key: str) -> None:
-    """Each message of a direct message has a new thread, so there the space names the conversation."""
+    """Each message of a direct message has a new thread, so there the session is the space."""
     context = replace(CONTEXT, space_kind=kind, thread=thread, session_key="")
 
     assert context.session_key == key
 
 
 def test_what_a_person_wrote_is_not_in_the_representation_of_a_context() -> None:
-    """It may come into a log."""
+    """A log may contain the representation."""
     context = replace(CONTEXT, formatted_text="secret", quoted={"text": "secret"}, matched_url="https://secret")
 
     assert "secret" not in repr(context)
@@ -175,7 +175,7 @@ def test_an_answer_becomes_a_message(returned: object, message: Mapping[str, Any
 
 @pytest.mark.parametrize("returned", [None, "", " \n", {}, {"text": ""}, {"text": None}, {"cardsV2": []}], ids=repr)
 def test_nothing_to_say_is_no_message(returned: object) -> None:
-    """An agent may keep silent, and that is no failure."""
+    """An agent may answer nothing; that is not a failure."""
     assert as_message(returned) is None
 
 
@@ -191,7 +191,7 @@ def test_nothing_to_say_is_no_message(returned: object) -> None:
     ],
 )
 def test_what_is_no_answer_is_refused(returned: object, says: str) -> None:
-    """The error says what is wrong, and nothing of what the answer says."""
+    """The error has the reason, but no text of the answer."""
     with pytest.raises((TypeError, ValueError), match=says) as refused:
         as_message(returned)
 
@@ -223,7 +223,7 @@ def test_a_long_text_is_cut_between_words(word: str) -> None:
 
 
 def test_a_text_without_a_break_is_cut_at_a_character() -> None:
-    """There is nothing better to cut at, but every character is whole."""
+    """No character is cut in half."""
     text = fitted({"text": "Here: " + "é" * 20_000})["text"]
 
     kept = text.removesuffix(TEXT_IS_CUT)
@@ -232,7 +232,7 @@ def test_a_text_without_a_break_is_cut_at_a_character() -> None:
 
 
 def test_a_break_exactly_at_the_limit_counts() -> None:
-    """The last word is kept where it ends just where the room does."""
+    """The last word is kept if it ends exactly at the limit."""
     room = MAX_BYTES - len(encoded({"text": TEXT_IS_CUT}))
 
     text = fitted({"text": "a " + "b" * (room - 2) + " " + "c" * 100})["text"]
@@ -257,14 +257,14 @@ def test_a_long_text_keeps_the_cards_that_fit() -> None:
     ],
 )
 def test_cards_that_are_too_long_are_left_out(text: dict[str, str], becomes: str) -> None:
-    """A part of a card is no card; the text says that something is missing."""
+    """A part of a card is not a card; the text says that something is missing."""
     long_card = {"cardId": "x", "card": {"header": {"title": "x" * MAX_BYTES}}}
 
     assert fitted({**text, "cardsV2": [long_card]}) == {"text": becomes}
 
 
 def test_the_message_given_is_not_changed() -> None:
-    """The caller's own value stays."""
+    """The caller's own value stays as it was."""
     message = {"text": "word " * 10_000}
 
     fitted(message)
@@ -302,7 +302,7 @@ def test_a_long_text_is_parted_where_it_is_best(separator: str) -> None:
 
 @pytest.mark.parametrize("character", ["é", "世", "👩", '"', "\x00"])
 def test_a_text_without_a_break_is_parted_at_a_character(character: str) -> None:
-    """Each part is as long as it can be, whatever a character takes in JSON."""
+    """Each part is as long as possible, however long its characters are in JSON."""
     parts = texts_of(character * 20_000)
 
     assert "".join(parts) == character * 20_000
@@ -310,7 +310,7 @@ def test_a_text_without_a_break_is_parted_at_a_character(character: str) -> None
 
 
 def test_an_early_paragraph_is_not_worth_a_part() -> None:
-    """A part that is less than half full would be one message more for nothing."""
+    """A part that is less than half full would be one message too many."""
     first, *others = texts_of("Hello\n\n" + "word " * 10_000)
 
     assert first.startswith("Hello\n\nword")
@@ -318,7 +318,7 @@ def test_an_early_paragraph_is_not_worth_a_part() -> None:
 
 
 def test_cards_stay_with_the_last_part() -> None:
-    """They are what the text leads to."""
+    """The text leads up to them."""
     *first, last = in_parts({"text": "word " * 10_000, "cardsV2": [A_CARD]})
 
     assert [part.keys() for part in first] == [{"text"}]
@@ -326,7 +326,7 @@ def test_cards_stay_with_the_last_part() -> None:
 
 
 def test_cards_that_leave_no_room_for_text_follow_it() -> None:
-    """They are a message of their own; those that are too long for one are left out, and that is said."""
+    """They are a separate message; cards too long for one message are left out, with a note."""
     long_card = {"cardId": "x", "card": {"header": {"title": "x" * (ROOM - 200)}}}
     longer_card = {"cardId": "x", "card": {"header": {"title": "x" * MAX_BYTES}}}
 
@@ -336,7 +336,7 @@ def test_cards_that_leave_no_room_for_text_follow_it() -> None:
 
 
 def test_a_text_without_end_is_cut_after_the_last_part() -> None:
-    """An agent that runs wild does not fill a space."""
+    """An agent in a loop does not fill the space."""
     parts = texts_of("word " * 200_000)
 
     assert len(parts) == MOST_PARTS
@@ -349,7 +349,7 @@ def test_a_text_without_end_is_cut_after_the_last_part() -> None:
     st.lists(st.just(A_CARD), max_size=2),
 )
 def test_the_parts_say_all_that_the_message_says(pieces: list[str], cards: list[Any]) -> None:
-    """No part is too long or says nothing, and no word is lost."""
+    """No part is too long or empty, and no word is lost."""
     text = "".join(pieces)
 
     parts = in_parts({"text": text, "cardsV2": cards} if cards else {"text": text})

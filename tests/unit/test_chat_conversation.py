@@ -1,4 +1,4 @@
-"""The conversation in docs/CHAT.md is what is said: each line of it is sent, and each answer checked as Chat does."""
+"""The conversation in docs/CHAT.md is true: each of its lines is sent, and each answer is checked as Chat does."""
 
 import re
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ TURN = re.compile(
 
 
 def turns() -> list[tuple[re.Match[str], list[str]]]:
-    """Return what is said and tapped in the document, each with the words that must be answered."""
+    """Return what is said and tapped in the document, each with the expected words of the answer."""
     block = PAGE.read_text().split("## A conversation")[1].split("```")[1]
     found: list[tuple[re.Match[str], list[str]]] = []
     for line in filter(None, block.removeprefix("text").splitlines()):
@@ -52,7 +52,7 @@ class Space:
         self.jobs = Jobs(store, clock=lambda: self.now, handlers=load_handlers(()), retention=30 * 24 * HOUR)
 
     def turn(self, match: re.Match[str]) -> Any:
-        """Do what a line says, and return the message that comes of it."""
+        """Do what a line says, and return the resulting message."""
         if match["minutes"]:
             return self.wait(timedelta(minutes=int(match["minutes"])))
         self.sent += 1
@@ -84,7 +84,7 @@ class Space:
         return rendered(answer(conversation), event)
 
     def wait(self, time: timedelta) -> Any:
-        """Run what falls due, and return the last message that is posted."""
+        """Run what falls due, and return the last message posted."""
         self.now += time
         for job in self.store.due(self.now):
             assert isinstance(job, Job)
@@ -97,7 +97,7 @@ class Space:
 
 @pytest.mark.parametrize("app", [Classic, AddOn])
 def test_the_conversation_in_the_document_is_true(app: Any, json_store: JsonStore, now: datetime) -> None:
-    """In both generations of Chat, and every reply is one that Chat takes."""
+    """In both generations of Chat, and Chat accepts every reply."""
     space = Space(app, json_store, now)
     said = turns()
 

@@ -30,7 +30,7 @@ BUTTON = {
 
 @both
 def test_a_message_is_read_whole(app: App) -> None:
-    """Who wrote what, where, in which thread and time zone; the mention is left out, the address in lower case."""
+    """Author, text, place, thread and time zone; the mention is removed, the address is in lower case."""
     body = app.message("what is new?", name="M7.M7")
     event = parse_event(body)
 
@@ -77,7 +77,7 @@ def test_the_command_to_remind_reminds_me_unless_it_says_us(app: App, argument: 
 
 @both
 def test_a_quick_command_needs_no_message(app: App) -> None:
-    """The word stands alone; place and thread are known all the same."""
+    """The event has only the word, with place and thread."""
     event = parse_event(app.quick_command("jobs"))
 
     assert (event.kind, event.text, event.space, event.thread) == (Kind.MESSAGE, "jobs", SPACE, THREAD)
@@ -86,7 +86,7 @@ def test_a_quick_command_needs_no_message(app: App) -> None:
 @both
 @pytest.mark.parametrize("kind", [{"spaceType": "DIRECT_MESSAGE"}, {"type": "DM"}])
 def test_a_direct_message_is_known(app: App, kind: dict[str, str]) -> None:
-    """In the older form too; any other space has more people."""
+    """In the older format too; any other space has more people."""
     body = app.message("jobs")
     payload = body["chat"]["messagePayload"] if app.is_add_on else body
     payload["space"] = {"name": SPACE, **kind}
@@ -97,7 +97,7 @@ def test_a_direct_message_is_known(app: App, kind: dict[str, str]) -> None:
 
 @both
 def test_a_bare_mention_says_nothing(app: App) -> None:
-    """Chat then leaves out the text without mentions, and the name that was mentioned is no word to the app."""
+    """Chat then omits the text without mentions, and the mentioned name is not text for the app."""
     body = app.message("")
     message = (body["chat"]["messagePayload"] if app.is_add_on else body)["message"]
     del message["argumentText"]
@@ -129,7 +129,7 @@ def mention(start: Any, length: Any, kind: str = "USER_MENTION") -> dict[str, An
     ],
 )
 def test_every_mention_is_left_out(text: str, annotations: list[Any], rest: str) -> None:
-    """Where Chat has not left them out itself; what is no part of the text changes nothing."""
+    """Also if Chat has not removed them; a mention outside the text changes nothing."""
     body = Classic.message("")
     body["message"] = {"text": text, "annotations": annotations}
 
@@ -163,14 +163,14 @@ def test_the_work_grows_with_the_event_and_not_with_its_square() -> None:
     ],
 )
 def test_an_unknown_event_is_named_for_the_log(body: Any, name: str) -> None:
-    """As far as that is harmless."""
+    """If its name is harmless."""
     assert parse_event(body).name == name
 
 
 @both
 @pytest.mark.parametrize("word", ["remind", "every", "help"])
 def test_what_somebody_else_has_written_is_no_command(app: App, word: str) -> None:
-    """An action on a message carries its author's text under the name of the person who tapped."""
+    """An action on a message has its author's text under the name of the person who tapped."""
     body = app.command(word, 'day at 9:00 ask "send it all"')
     payload = body["chat"]["appCommandPayload"] if app.is_add_on else body
     payload["appCommandMetadata"] = {"appCommandId": NUMBERS[word], "appCommandType": "MESSAGE_ACTION"}
@@ -181,7 +181,7 @@ def test_what_somebody_else_has_written_is_no_command(app: App, word: str) -> No
 
 @both
 def test_a_command_that_is_not_ours_keeps_its_word_and_its_id(app: App) -> None:
-    """The app's configuration may hold more than this knows."""
+    """The app's configuration may have more commands than this code."""
     slash, quick = parse_event(app.command("staging", "--force")), parse_event(app.quick_command("staging"))
 
     assert (slash.text, slash.unknown_command, slash.is_command) == ("/staging --force", "101", False)
@@ -191,7 +191,7 @@ def test_a_command_that_is_not_ours_keeps_its_word_and_its_id(app: App) -> None:
 
 @both
 def test_an_action_on_a_message_has_the_message_and_no_text(app: App) -> None:
-    """Somebody else has written that."""
+    """Somebody else wrote the message."""
     event = parse_event(app.message_action(7, "send it all"))
 
     assert (event.text, event.unknown_command, event.is_message_action) == ("", "7", True)
@@ -229,7 +229,7 @@ def test_the_kind_of_the_space_is_known(app: App, space: dict[str, Any], kind: s
     ],
 )
 def test_fields_of_every_kind_are_read(app: App, given: dict[str, Any], texts: tuple[str, ...]) -> None:
-    """As texts; a time is in ISO 8601."""
+    """As text; a time is in ISO 8601."""
     body = app.click(BUTTON)
     body["commonEventObject" if app.is_add_on else "common"]["formInputs"] = {"x": given}
 
@@ -241,7 +241,7 @@ def test_fields_of_every_kind_are_read(app: App, given: dict[str, Any], texts: t
     "given", [{"timeInput": {"hours": 30}}, {"dateInput": {"msSinceEpoch": "x"}}, {"dateTimeInput": {}}, 7, None]
 )
 def test_a_field_that_makes_no_sense_is_left_out(app: App, given: Any) -> None:
-    """And nothing breaks."""
+    """Without an error."""
     body = app.click(BUTTON)
     body["commonEventObject" if app.is_add_on else "common"]["formInputs"] = {"x": given}
 
@@ -250,12 +250,12 @@ def test_a_field_that_makes_no_sense_is_left_out(app: App, given: Any) -> None:
 
 @both
 def test_being_added_is_told(app: App) -> None:
-    """Without a word to the app there is nothing to run."""
+    """Without a text for the app there is nothing to run."""
     assert (parse_event(app.added()).kind, parse_event(app.added()).text) == (Kind.ADDED, "")
 
 
 def test_being_added_by_a_mention_is_a_message_once() -> None:
-    """A classic app is told once, with the message; an add-on is told again, and keeps quiet the first time."""
+    """A classic app gets one event, with the message; an add-on gets two, and answers only the second."""
     assert parse_event(Classic.added("jobs")).kind is Kind.MESSAGE
     assert parse_event(Classic.added("jobs")).text == "jobs"
     assert parse_event(AddOn.added("jobs")).kind is Kind.QUIET
@@ -263,7 +263,7 @@ def test_being_added_by_a_mention_is_a_message_once() -> None:
 
 @both
 def test_a_message_of_another_app_is_no_persons(app: App) -> None:
-    """Such an event has no user; the message's sender says what wrote it."""
+    """Such an event has no user; the message's sender names the app."""
     body = app.message("jobs")
     about = body["chat"] if app.is_add_on else body
     del about["user"]
@@ -281,7 +281,7 @@ def test_a_click_on_the_apps_own_message_is_a_persons(app: App) -> None:
 
 @both
 def test_the_event_after_being_added_by_a_mention_may_have_no_time_zone(app: App) -> None:
-    """Its text is read all the same, and no zone is made up."""
+    """Its text is read, and no zone is invented."""
     body = app.added("jobs") if app is Classic else app.message("jobs")
     common = body["commonEventObject"] if app.is_add_on else body["common"]
     del common["timeZone"]
@@ -299,7 +299,7 @@ def test_being_removed_wants_no_answer(app: App) -> None:
 
 @both
 def test_a_click_brings_its_parameters_and_fields(app: App) -> None:
-    """The button says what to do; the fields of its card hold what was typed."""
+    """The button's parameters and the fields of its card."""
     event = parse_event(app.click(BUTTON, inputs={"phrase": "every day at 9:00"}))
 
     assert (event.kind, dict(event.parameters)) == (Kind.CLICKED, {"action": "pause", "id": "tea"})
@@ -308,7 +308,7 @@ def test_a_click_brings_its_parameters_and_fields(app: App) -> None:
 
 
 def test_a_click_brings_its_parameters_in_the_older_form_too() -> None:
-    """As a list beside the action; a field may stand under an empty name."""
+    """As a list beside the action; a field may have an empty name."""
     event = Classic.click(BUTTON)
     event["common"] = {"formInputs": {"phrase": {"": {"stringInputs": {"value": ["tomorrow"]}}}}}
 
@@ -320,12 +320,12 @@ def test_a_click_brings_its_parameters_in_the_older_form_too() -> None:
 
 @pytest.mark.parametrize("name", ["", "Mars/Base", "../etc/passwd", 7])
 def test_a_time_zone_that_is_none_is_left_out(name: Any) -> None:
-    """The one of the settings counts then."""
+    """The time zone of the settings applies then."""
     assert parse_event(Classic.message("hello", common={"timeZone": {"id": name}})).timezone == ""
 
 
 def test_the_add_on_identity_token_is_taken_along() -> None:
-    """It is not shown by `repr`, and neither is what was written."""
+    """`repr` shows neither the token nor the text."""
     body = AddOn.message("my secret", authorizationEventObject={"systemIdToken": "a.b.c"})
     event = parse_event(body)
 
@@ -345,7 +345,7 @@ def test_an_event_that_is_not_known_is_said_to_be_unknown(body: Any) -> None:
 
 @pytest.mark.parametrize("body", [None, [], "MESSAGE", 1])
 def test_what_is_no_object_is_refused(body: Any) -> None:
-    """Chat sends objects only."""
+    """Chat sends only objects."""
     with pytest.raises(InvalidInput, match="JSON object"):
         parse_event(body)
 
@@ -376,7 +376,7 @@ def broken_events(draw: st.DrawFn) -> Any:
 @pytest.mark.slow
 @given(broken_events())
 def test_a_broken_event_is_read_as_far_as_it_goes(event: Any) -> None:
-    """Whatever stands in the place of something else, every field has its type."""
+    """With any wrong value in any place, every field has its type."""
     parsed = parse_event(event)
 
     assert all(

@@ -52,7 +52,7 @@ CARDS = [{"cardId": "x", "card": {"header": {"title": "News"}}}]
 
 
 class Waits(threading.Event):
-    """A stop that is never set; it notes how long it is waited for, and takes no time."""
+    """A stop that is never set; it records how long it is waited for, and takes no time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Waits(threading.Event):
 
 
 class StopsAfter(Waits):
-    """A stop that is set when it has been looked at so many times."""
+    """A stop that is set after this number of looks."""
 
     def __init__(self, looks: int) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ def context_of(
 
 @dataclass(frozen=True)
 class Google:
-    """The fakes that are spoken to."""
+    """The fakes of Chat and OAuth."""
 
     oauth: GoogleOAuth
     chat: Chat
@@ -108,7 +108,7 @@ class Google:
 
 @pytest.fixture
 def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
-    """Chat, and credentials for it as a place provides them, in a process that has posted nothing yet."""
+    """Chat with credentials, as each kind of place provides them, in a process that has posted nothing yet."""
     with GoogleOAuth() as oauth, Chat(oauth) as chat:
         oauth.write_key_file(tmp_path / "key.json")
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
@@ -122,12 +122,12 @@ def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
 
 
 def forget() -> None:
-    """Begin as a new process does."""
+    """Start as a new process does."""
     google_credentials._known.clear()
 
 
 def failure(handler: Callable[[Payload, Context], object] = chat_message, payload: Payload = MESSAGE) -> Exception:
-    """Run a handler that is to fail, and give what it raises."""
+    """Run a handler that has to fail, and return its error."""
     with pytest.raises(Exception) as raised:  # noqa: PT011  # which one it is, is what the tests ask
         handler(payload, context_of())
     return raised.value
@@ -149,7 +149,7 @@ def test_a_message_is_posted_into_its_thread(google: Google) -> None:
 
 
 def test_a_message_without_a_thread_begins_one(google: Google) -> None:
-    """Nothing is said of threads."""
+    """The request names no thread."""
     chat_message({"space": SPACE, "cardsV2": CARDS}, context_of())
 
     (request,) = google.chat.requests
@@ -158,7 +158,7 @@ def test_a_message_without_a_thread_begins_one(google: Google) -> None:
 
 
 def test_an_execution_key_goes_along_as_it_is(google: Google) -> None:
-    """The longest key with every character that an id may have is a requestId."""
+    """The longest key with every character that an id may have is a valid requestId."""
     key = "a._:@+-'" * 25 + "@2026-11-21T09:00:00.123456Z"
 
     chat_message(MESSAGE, context_of(key))
@@ -167,7 +167,7 @@ def test_an_execution_key_goes_along_as_it_is(google: Google) -> None:
 
 
 def test_a_run_that_is_repeated_posts_once(google: Google) -> None:
-    """A message that was posted although nobody heard of it is not posted again; another occurrence is."""
+    """A message whose response was lost is not posted again; another occurrence is."""
     google.chat.fail("applied-but-cut")
 
     assert isinstance(failure(), NotPosted)
@@ -180,7 +180,7 @@ def test_a_run_that_is_repeated_posts_once(google: Google) -> None:
 
 @pytest.mark.parametrize(("thread", "expected"), [(THREAD, THREAD), (None, f"{SPACE}/threads/T1")])
 def test_a_long_message_is_posted_in_parts(google: Google, thread: str | None, expected: str) -> None:
-    """In order and in one thread, each part with a request id of its own; cards come with the last."""
+    """In order and in one thread, each part with its own request id; the cards come with the last."""
     place = {"space": SPACE, **({"thread": thread} if thread else {})}
     chat_message({**place, "text": LONG, "cardsV2": CARDS}, context_of())
 
@@ -192,7 +192,7 @@ def test_a_long_message_is_posted_in_parts(google: Google, thread: str | None, e
 
 
 def test_a_long_message_that_was_interrupted_is_posted_once(google: Google) -> None:
-    """The parts that were posted are recognised, and the rest follows."""
+    """The parts already posted are recognised, and the rest follows."""
     with pytest.raises(NotPosted, match="not all was posted"):
         chat_message({"space": SPACE, "text": LONG}, context_of(stop=StopsAfter(2)))
     assert len(google.texts()) == 2
@@ -219,7 +219,7 @@ def test_a_token_is_fetched_once(google: Google) -> None:
 
 
 def test_a_token_that_is_refused_is_replaced_once(google: Google) -> None:
-    """A process may outlive what its token was granted for."""
+    """A process may live longer than its token."""
     google.chat.fail("unauthorized")
 
     chat_message(MESSAGE, context_of())
@@ -229,7 +229,7 @@ def test_a_token_that_is_refused_is_replaced_once(google: Google) -> None:
 
 
 def test_a_run_that_was_told_to_stop_posts_nothing(google: Google) -> None:
-    """A job that was cancelled meanwhile keeps quiet."""
+    """The job was cancelled meanwhile."""
     context = context_of()
     context.ask_to_stop("cancelled")
 
@@ -251,7 +251,7 @@ def test_a_run_that_was_told_to_stop_posts_nothing(google: Google) -> None:
     ],
 )
 def test_a_refusal_is_final(google: Google, fault: str, says: str) -> None:
-    """Trying again would not help; the error says what Chat said and what to do."""
+    """Another attempt would fail, too; the error has Chat's reason and the remedy."""
     google.chat.fail(fault, times=2)
 
     refused = failure()
@@ -262,7 +262,7 @@ def test_a_refusal_is_final(google: Google, fault: str, says: str) -> None:
 
 
 def test_a_message_that_chat_cannot_take_is_final(google: Google) -> None:
-    """What is wrong with a card, Chat says."""
+    """The error has Chat's description of the fault in the card."""
     refused = failure(payload={"space": SPACE, "cardsV2": [{"cardId": "x", "card": {"header": "News"}}]})
 
     assert isinstance(refused, Cancel)
@@ -285,7 +285,7 @@ def test_credentials_without_the_scope_are_named(google: Google, monkeypatch: py
     ("fault", "delay"), [pytest.param("rate-limit", 30, id="unsaid"), pytest.param("rate-limit-1s", 1, id="said")]
 )
 def test_a_chat_that_stays_busy_is_asked_later(google: Google, fault: str, delay: int) -> None:
-    """No attempt is used up; Retry-After says when, else it is half a minute."""
+    """This uses no attempt; the pause is Retry-After, or half a minute."""
     google.chat.fail(fault, times=5)
 
     later = failure()
@@ -299,7 +299,7 @@ def test_a_chat_that_stays_busy_is_asked_later(google: Google, fault: str, delay
     [pytest.param("rate-limit", [1, 2], id="unsaid"), pytest.param("rate-limit-1s", [1, 1], id="said")],
 )
 def test_a_busy_chat_is_waited_for_within_the_run(google: Google, fault: str, waits: list[int]) -> None:
-    """So the message keeps its place before those behind it: a space takes one message a second."""
+    """So the message stays ahead of later ones: a space takes one message a second."""
     google.chat.fail(fault, times=2)
     stop = Waits()
 
@@ -320,7 +320,7 @@ def test_a_busy_chat_is_waited_for_within_the_run(google: Google, fault: str, wa
     ],
 )
 def test_what_may_pass_is_tried_again(google: Google, monkeypatch: pytest.MonkeyPatch, fault: str, says: str) -> None:
-    """The failure uses up an attempt, and the next one posts."""
+    """The failure uses an attempt, and the next one posts."""
     access_token(module.SCOPE, time.monotonic() + 10)
     if fault == "hang":
         monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.3)  # nobody is to wait for the real one
@@ -336,7 +336,7 @@ def test_what_may_pass_is_tried_again(google: Google, monkeypatch: pytest.Monkey
 
 
 def test_a_chat_that_is_not_there_is_tried_again(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that is refused says so."""
+    """The error says that the connection was refused."""
     monkeypatch.setenv("CHAT_API_ENDPOINT", "http://127.0.0.1:9")
 
     failed = failure()
@@ -347,7 +347,7 @@ def test_a_chat_that_is_not_there_is_tried_again(google: Google, monkeypatch: py
 
 @pytest.fixture
 def odd_chat(google: Google, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpServer]:
-    """A server in Chat's place, which may answer what Chat never does."""
+    """A server in Chat's place, which may answer in ways that Chat never does."""
     with HttpServer() as server:
         monkeypatch.setenv("CHAT_API_ENDPOINT", server.url())
         yield server
@@ -383,7 +383,7 @@ NOT_CREATED = "Chat did not answer with the message that it created"
 def test_whatever_is_answered_is_an_outcome(
     odd_chat: HttpServer, answer: Answer, error: type[Exception], says: str
 ) -> None:
-    """A proxy between may answer anything: asked once unless busy, a redirect is not followed with the token."""
+    """A proxy may answer anything: only a busy answer is retried, and no redirect gets the token."""
     odd_chat.answers[MESSAGES_PATH] = answer
 
     failed = failure()
@@ -394,7 +394,7 @@ def test_whatever_is_answered_is_an_outcome(
 
 
 def test_a_chat_that_answers_in_drips_is_given_up(odd_chat: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time limit holds for the whole answer, not for each byte of it."""
+    """The time limit is for the whole answer, not for each byte of it."""
     access_token(module.SCOPE, time.monotonic() + 10)
     monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.3)
     odd_chat.answers[MESSAGES_PATH] = drip([head(200, {}), *[b" "] * 100], pause=0.05)
@@ -405,7 +405,7 @@ def test_a_chat_that_answers_in_drips_is_given_up(odd_chat: HttpServer, monkeypa
 
 
 def test_a_request_has_what_chat_asks_for(odd_chat: HttpServer) -> None:
-    """The token, the type of its body and its length; the characters are themselves."""
+    """The token, the type and the length of its body; its characters are not escaped."""
     odd_chat.answers[MESSAGES_PATH] = reply(200, b'{"name": "spaces/AAAA/messages/1"}')
 
     chat_message({"space": SPACE, "text": "Grüße 世界"}, context_of())
@@ -419,7 +419,7 @@ def test_a_request_has_what_chat_asks_for(odd_chat: HttpServer) -> None:
 
 @pytest.mark.parametrize("fault", ["not-json", "hang", "cut", "internal", "rate-limit"])
 def test_a_token_that_cannot_be_had_is_tried_again(google: Google, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    """The failure says that it was about the token; the next attempt posts."""
+    """The error is about the token; the next attempt posts."""
     if fault == "hang":
         monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.3)
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # google-auth waits between its own attempts
@@ -435,7 +435,7 @@ def test_a_token_that_cannot_be_had_is_tried_again(google: Google, monkeypatch: 
 
 
 def test_a_place_without_credentials_is_named(google: Google, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The failure is not final: what is missing may come."""
+    """The failure is not final: credentials may be added."""
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
 
     failed = failure()
@@ -446,7 +446,7 @@ def test_a_place_without_credentials_is_named(google: Google, monkeypatch: pytes
 
 @pytest.mark.parametrize("fault", ["not-a-member", "rate-limit", "internal", "cut", "not-json", "applied-but-cut"])
 def test_no_error_and_no_log_holds_a_secret(google: Google, caplog: pytest.LogCaptureFixture, fault: str) -> None:
-    """Neither the text of the message nor a token is told."""
+    """They contain neither the text of the message nor a token."""
     caplog.set_level(logging.INFO)
     google.chat.fail(fault, times=5)
 
@@ -485,7 +485,7 @@ def test_a_malformed_address_of_chat_is_named(google: Google, monkeypatch: pytes
     ],
 )
 def test_a_payload_that_makes_sense_is_taken(job_type: str, payload: Payload) -> None:
-    """Both handlers come with the others, and say nothing against it."""
+    """Both handlers are loaded and accept it."""
     check_payload(load_handlers(()), job_type, payload)
 
 
@@ -537,7 +537,7 @@ QUESTION = {"space": SPACE, "thread": THREAD, "prompt": "What is new?"}
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, AgentContext]]]:
-    """What an agent, named in CHAT_AGENT, is asked. It answers with what it is asked."""
+    """The questions that reach an agent named in CHAT_AGENT. It answers with what it is asked."""
     asked = []
 
     def answer(text: str, context: AgentContext) -> str:
@@ -561,7 +561,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, AgentCont
 
 
 def test_the_answer_of_the_agent_is_posted(google: Google, asked: list[tuple[str, AgentContext]]) -> None:
-    """It is asked with all that is known, and its answer goes to where the job was made."""
+    """The agent gets the whole context; its answer is posted where the job was made."""
     agent(QUESTION, context_of())
 
     assert asked == [
@@ -592,7 +592,7 @@ def test_the_agent_is_told_the_time_zone(
     schedule: str | None,
     told: str,
 ) -> None:
-    """It is that of who asked, else that of the schedule, else that of SCHEDULER_TIMEZONE."""
+    """That of the person who asked, or of the schedule, or of SCHEDULER_TIMEZONE."""
     monkeypatch.setenv("SCHEDULER_TIMEZONE", "Europe/Berlin")
 
     agent({**QUESTION, **payload}, context_of(timezone=schedule))
@@ -603,7 +603,7 @@ def test_the_agent_is_told_the_time_zone(
 def test_the_agent_is_told_who_asked_and_in_which_conversation(
     google: Google, asked: list[tuple[str, AgentContext]]
 ) -> None:
-    """The job has kept it, so that a run at a set time goes on with the same session."""
+    """The job stores it, so a scheduled run continues the same session."""
     agent({**QUESTION, "space_kind": "space", "session_key": "s", "display_name": "Ada"}, context_of())
     agent({**QUESTION, "space_kind": "direct"}, context_of("other"))
 
@@ -613,7 +613,7 @@ def test_the_agent_is_told_who_asked_and_in_which_conversation(
 
 
 def test_the_agent_is_told_what_was_clicked(google: Google, asked: list[tuple[str, AgentContext]]) -> None:
-    """As Chat would have told it, had it answered in time; nothing need have been said."""
+    """As Chat would have passed it; there need be no text."""
     action = {"kind": "click", "name": "approve", "inputs": {"why": ["x"]}}
     payload = {**QUESTION, "prompt": "", "locale": "de", "asked": {"formatted_text": "*x*", "action": action}}
     check_payload(load_handlers(()), "agent", payload)
@@ -628,7 +628,7 @@ def test_the_agent_is_told_what_was_clicked(google: Google, asked: list[tuple[st
 def test_the_agent_has_the_jobs_of_its_space(
     google: Google, asked: list[tuple[str, AgentContext]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What it schedules in a job's run is stored where all jobs are, in the name of who made that job."""
+    """Jobs that it schedules during a run are stored with all jobs, in the name of the person who made its job."""
     monkeypatch.setenv("SCHEDULER_STORAGE", "json")
     monkeypatch.setenv("SCHEDULER_JSON_PATH", str(tmp_path / "jobs.json"))
     open_jobs.cache_clear()
@@ -645,7 +645,7 @@ def test_the_agent_has_the_jobs_of_its_space(
 
 @pytest.mark.usefixtures("asked")
 def test_an_agent_with_nothing_to_say_has_succeeded(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is posted, and the job is done."""
+    """Nothing is posted, and the job is completed."""
     monkeypatch.setenv("CHAT_AGENT", "my_agent:say_nothing")
 
     agent(QUESTION, context_of())
@@ -683,7 +683,7 @@ def test_a_proposal_is_posted_with_a_button(
     asker: dict[str, str],
     url: str,
 ) -> None:
-    """Tapping it brings the card to confirm; the job would be of who made this one in Chat, else of who confirms."""
+    """A tap shows the card to confirm; the job belongs to the creator of this one, or to who confirms it."""
     sys.modules["my_agent"] = agents = ModuleType("my_agent")
     agents.propose = lambda text, context: PROPOSED  # type: ignore[attr-defined]
     monkeypatch.setenv("CHAT_AGENT", "my_agent:propose")
@@ -701,7 +701,7 @@ def test_a_proposal_is_posted_with_a_button(
 
 
 def test_the_buttons_of_a_posted_card_come_back_to_the_agent(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They call the function of Chat, which finds the agent's name for it in their parameters."""
+    """They call the Chat function, which finds the agent's name for the action in their parameters."""
     button = {
         "text": "Yes",
         "onClick": {"action": {"function": "approve", "parameters": [{"key": "id", "value": "7"}]}},
@@ -752,7 +752,7 @@ def test_without_an_agent_there_is_nobody_to_ask(google: Google) -> None:
 def test_an_agent_that_fails_fails_its_job(
     google: Google, monkeypatch: pytest.MonkeyPatch, name: str, error: type[Exception], says: str
 ) -> None:
-    """Nothing is posted, and the job is tried again; what the agent quotes of a person's words is told nowhere."""
+    """Nothing is posted, and the job is retried; no error or log quotes the person's words."""
     monkeypatch.setenv("CHAT_AGENT", name)
 
     with pytest.raises(error, match=says):
@@ -762,7 +762,7 @@ def test_an_agent_that_fails_fails_its_job(
 
 
 def test_only_the_renewal_of_gmail_watches_ships_google_s_large_client() -> None:
-    """It takes 109 MB, which a function that posts to Chat does without."""
+    """It takes 109 MB, which a function that posts to Chat does not need."""
     locks = {lock.parent.name: lock.read_text() for lock in (PROJECT_FOLDER / "functions").glob("*/requirements.txt")}
 
     for package in ("google-api-python-client==", "httplib2==", "google-auth-httplib2==", "uritemplate=="):
@@ -770,7 +770,7 @@ def test_only_the_renewal_of_gmail_watches_ships_google_s_large_client() -> None
 
 
 def test_nothing_is_imported_before_it_is_needed() -> None:
-    """A function knows the handlers, and imports their code and Google's libraries with a job that needs them."""
+    """A function imports a handler's code and Google's libraries only with a job that needs them."""
     late = {"google.auth", "googleapiclient", "httplib2", "urllib3", "shared.subscriptions"}
     late |= {f"shared.handlers.{name}" for name in ("http_request", "chat_message", "agent")}
     load = "import sys, shared.running.tick; from shared.handlers import load_handlers; load_handlers([])"

@@ -1,4 +1,4 @@
-"""A reply in the form of either generation of Chat, checked against Chat's own discovery document."""
+"""A reply in the format of either generation of Chat, checked against Chat's own discovery document."""
 
 from typing import Any
 
@@ -68,7 +68,7 @@ def test_a_reply_for_nobody_in_particular_has_no_viewer(app: App) -> None:
 
 @both
 def test_the_reply_to_a_click_may_replace_the_message_with_the_button(app: App) -> None:
-    """Each generation has its word for it."""
+    """Each generation has its own action for it."""
     reply = rendered(shows(CARD, replaces=True), click_event(app))
 
     classic = {} if app.is_add_on else {"actionResponse": {"type": "UPDATE_MESSAGE"}}
@@ -79,7 +79,7 @@ def test_the_reply_to_a_click_may_replace_the_message_with_the_button(app: App) 
 
 @both
 def test_where_nothing_was_clicked_nothing_is_replaced(app: App) -> None:
-    """Chat would refuse to."""
+    """Chat would refuse it."""
     for event in (app.message("hello"), app.command("jobs"), app.added()):
         assert rendered(shows(CARD, replaces=True), parse_event(event)) == wrapped(app, {"cardsV2": CARDS})
 
@@ -94,7 +94,7 @@ def test_nothing_to_say_is_an_empty_answer(app: App) -> None:
 @pytest.mark.parametrize("for_one", [True, False])
 @pytest.mark.parametrize("word", ["word ", "wörd 世界 ", '"\\\n'])
 def test_a_long_text_is_cut_to_what_chat_takes(app: App, for_one: bool, word: str) -> None:
-    """The reader is told; who may see it does not make it too long again."""
+    """The text says so; a private viewer does not make it too long again."""
     reply = rendered(says(word * 10_000, for_one=for_one), message_event(app))
 
     message = checked(reply)
@@ -106,7 +106,7 @@ def test_a_long_text_is_cut_to_what_chat_takes(app: App, for_one: bool, word: st
 
 @both
 def test_cards_that_are_too_long_are_left_out(app: App) -> None:
-    """A card cannot be cut; the reader is told."""
+    """A card cannot be cut; the text says that it is missing."""
     card = {"sections": [{"widgets": [{"textParagraph": {"text": "word " * 8_000}}]}]}
 
     message = checked(rendered(shows(card, replaces=True), click_event(app)))

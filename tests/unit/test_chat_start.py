@@ -1,4 +1,4 @@
-"""What the chat function imports before it replies: a new instance makes a person wait for all of it."""
+"""What the chat function imports before it replies: on a new instance a person waits for all of it."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def test_help_is_answered_before_anything_about_jobs_is_imported() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_name_in_the_table_is_a_function_that_replies(name: str) -> None:
-    """They are imported by name, so no type checker sees one that is wrong."""
+    """They are imported by name, so no type checker notices a wrong one."""
     module, _, function = name.partition(".")
 
     assert [*signature(getattr(import_module(module), function)).parameters] == ["conversation", "given"]

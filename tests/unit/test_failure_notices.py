@@ -1,4 +1,4 @@
-"""What a space is told of a job that gives up: ticks over both kinds of store, and the message at the Chat stand-in."""
+"""The message to the space of a job that gives up: ticks over both kinds of store, and a fake of Chat."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ def do_nothing(payload: Payload, context: Context) -> None:
 
 @dataclass
 class World:
-    """A store, a clock that is turned by hand, and ticks over them. `answer` can speak in the store's place."""
+    """A store, a clock that is turned by hand, and ticks over them. `answer` can answer in the store's place."""
 
     store: Store
     now: datetime
@@ -84,7 +84,7 @@ class World:
         assert isinstance(self.store.swap([Change(job, transition(job))])[0], Won)
 
     def tick(self, handlers: Mapping[str, Handler] | None = None) -> TickReport:
-        """Run a tick in which `work` does what `run` says, and messages are noted instead of posted."""
+        """Run a tick in which `work` does what `run` says, and messages are recorded instead of posted."""
 
         def deliver(payload: Payload, context: Context) -> None:
             self.delivered.append(context.execution_key)
@@ -111,7 +111,7 @@ def world(store: Store, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World
 
 @pytest.fixture
 def on_file(json_store: JsonStore, now: datetime, monkeypatch: pytest.MonkeyPatch) -> World:
-    """An empty world on a file, for what has nothing to do with the store."""
+    """An empty world on a file, for tests that do not depend on the store."""
     return World(json_store, now)
 
 
@@ -135,7 +135,7 @@ def action_of(notice: Job) -> dict[str, str]:
 
 
 def held_by_the_dead(job: Job, now: datetime, *, died_before: int) -> Job:
-    """Return the job as it stands when its holder has died, and others before it."""
+    """Return the job after its holder, and others before it, have died."""
     held = replace(job, reclaims=died_before).claim(now=now, token="t", lease=SECOND, retention=DAY)
     return replace(held, lease_until=now, ready_at=now)
 
@@ -144,7 +144,7 @@ def held_by_the_dead(job: Job, now: datetime, *, died_before: int) -> Job:
 
 
 def test_a_final_failure_is_told(world: World, work: JobFactory) -> None:
-    """The message is a job, due at once, in the space of the job; it says what failed, and offers a retry."""
+    """The message is a job, due at once, in the space of the job; it names what failed and offers a retry."""
     world.add(work())
 
     world.tick()
@@ -161,7 +161,7 @@ def test_a_final_failure_is_told(world: World, work: JobFactory) -> None:
 
 
 def test_the_last_attempt_is_told(world: World, work: JobFactory) -> None:
-    """An attempt that is followed by another one is nobody's business; the last one is."""
+    """Only the last attempt is reported, not one that is followed by another."""
     world.run = fail
     world.add(work(max_attempts=2))
 
@@ -188,7 +188,7 @@ def test_five_dead_holders_are_told(world: World, work: JobFactory) -> None:
 
 
 def test_a_recurring_job_can_be_run_now(world: World, work: JobFactory) -> None:
-    """It has gone on to its next occurrence, which the message names in local time; the failed one is in the id."""
+    """It is at its next occurrence, which the message names in local time; its id has the failed one."""
     world.add(work(cron="0 9 * * *"))
 
     world.tick()
@@ -203,7 +203,7 @@ def test_a_recurring_job_can_be_run_now(world: World, work: JobFactory) -> None:
 def test_a_job_that_pauses_after_failures_says_so(
     world: World, work: JobFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The message of the last failure says that the job has paused, without the error's text, and offers to resume."""
+    """The last message says that the job is paused, without the error's text, and offers to resume."""
     world.add(work(cron="0 9 * * *", pause_after_failures=2))
 
     world.tick()
@@ -237,7 +237,7 @@ def test_it_is_delivered_once_by_the_next_tick(world: World, work: JobFactory) -
 
 
 def test_a_failure_after_a_retry_is_told_too(world: World, work: JobFactory) -> None:
-    """Whoever tapped Retry wants to know; each failure of the occurrence is told once."""
+    """The person who tapped Retry needs to know; each failure of the occurrence is reported once."""
     world.add(work())
     world.tick()
 
@@ -296,7 +296,7 @@ def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
 def test_nothing_is_told_where_nothing_is_to_be_told(
     on_file: World, work: JobFactory, run: Callable[[Payload, Context], None], given: dict[str, Any]
 ) -> None:
-    """No message, and no call to the store for it: one look, one claim, one finish."""
+    """No message, and no call to the store for it: one query, one claim, one finish."""
     on_file.run = run
     on_file.add(work(**given))
 
@@ -307,7 +307,7 @@ def test_nothing_is_told_where_nothing_is_to_be_told(
 
 
 def test_a_cancelled_job_is_not_told_of(on_file: World, work: JobFactory) -> None:
-    """Whoever cancelled it does not want to hear that it failed."""
+    """The person who cancelled it does not need to know that it failed."""
 
     def cancelled_meanwhile(payload: Payload, context: Context) -> None:
         on_file.change("job", lambda job: job.cancel(now=on_file.now, retention=DAY))
@@ -323,7 +323,7 @@ def test_a_cancelled_job_is_not_told_of(on_file: World, work: JobFactory) -> Non
 
 
 def test_a_notice_that_cannot_be_delivered_expires(on_file: World, work: JobFactory) -> None:
-    """A space that is gone gets no notice about its notices, and those that failed do not pile up."""
+    """A space that is gone gets no notice about its notices, and failed notices do not accumulate."""
     on_file.add(work())
     handlers = {name: Handler(job_type=name, run=give_up) for name in ("work", "chat_message")}
 
@@ -339,7 +339,7 @@ def test_a_notice_that_cannot_be_delivered_expires(on_file: World, work: JobFact
 
 
 def test_the_messages_of_many_failures_take_one_call(on_file: World, work: JobFactory) -> None:
-    """Sixteen jobs that give up together are told of together."""
+    """Sixteen jobs that give up together are reported in one call."""
     on_file.add(*(work(f"job-{number}") for number in range(16)))
 
     on_file.tick()
@@ -354,17 +354,17 @@ def inserts(changes: Sequence[Change]) -> bool:
 
 
 def test_a_message_that_was_not_heard_is_stored_again(world: World, work: JobFactory) -> None:
-    """The tick waits for it, and does not end before."""
+    """The tick waits for the answer and does not end before."""
     tries = []
 
-    def unheard_twice(changes: Sequence[Change]) -> list[Outcome] | None:
+    def lose_two_answers(changes: Sequence[Change]) -> list[Outcome] | None:
         if not inserts(changes):
             return None
         tries.append(world.now)
         world.now += SECOND
         return [Unknown("no answer")] if len(tries) < 3 else None
 
-    world.answer = unheard_twice
+    world.answer = lose_two_answers
     world.add(work())
 
     world.tick()
@@ -378,14 +378,14 @@ def test_a_message_that_is_never_heard_fails_the_tick(
 ) -> None:
     """The tick ends within its own time, says what was lost, and the failure itself is stored."""
 
-    def unheard(changes: Sequence[Change]) -> list[Outcome] | None:
+    def lose_every_answer(changes: Sequence[Change]) -> list[Outcome] | None:
         if not inserts(changes):
             return None
         on_file.now += timedelta(seconds=30)
         return [Unknown("no answer")]
 
     began = on_file.now
-    on_file.answer = unheard
+    on_file.answer = lose_every_answer
     on_file.add(work())
 
     with pytest.raises(StoreUnavailable, match="messages about failed jobs could not be stored"):
@@ -398,10 +398,10 @@ def test_a_message_that_is_never_heard_fails_the_tick(
 
 
 def test_a_message_that_was_stored_unheard_is_not_stored_twice(world: World, work: JobFactory) -> None:
-    """Where the same tick finds it due, it is stored: no call holds the same job twice."""
+    """If the same tick finds it due, it is stored: no call has the same job twice."""
     claims = []
 
-    def applied_but_unheard(changes: Sequence[Change]) -> list[Outcome] | None:
+    def lose_an_answer(changes: Sequence[Change]) -> list[Outcome] | None:
         claims.append([change.job_id for change in changes])
         if not inserts(changes) or world.notices():
             return None
@@ -409,7 +409,7 @@ def test_a_message_that_was_stored_unheard_is_not_stored_twice(world: World, wor
         world.now += timedelta(seconds=11)  # the tick looks again, since something is still at work
         return [Unknown("no answer") for _ in changes]
 
-    world.answer = applied_but_unheard
+    world.answer = lose_an_answer
     world.run = lambda payload, context: do_or_give_up(world, payload, context)
     world.add(work(), work("slow", payload={"slow": True}, space=None))
 
@@ -421,7 +421,7 @@ def test_a_message_that_was_stored_unheard_is_not_stored_twice(world: World, wor
 
 
 def do_or_give_up(world: World, payload: Payload, context: Context) -> None:
-    """Return up, or, being slow, end when the other job's message was delivered; the clock goes on meanwhile."""
+    """Fail for good, or, if the job is slow, succeed once the other job's message is delivered."""
     if not payload.get("slow"):
         raise Cancel("the report is gone")
     while not world.delivered and not context.stop.wait(0.01):
@@ -429,7 +429,7 @@ def do_or_give_up(world: World, payload: Payload, context: Context) -> None:
 
 
 def test_a_second_failure_is_told_while_the_first_is_being_delivered(world: World, work: JobFactory) -> None:
-    """Both have an id of their own, and the one under way is left alone."""
+    """Each has its own id, and the one being delivered is not changed."""
     world.add(work())
     world.tick()
     world.change("job", lambda job: job.retry(now=world.now))
@@ -448,7 +448,7 @@ def test_a_second_failure_is_told_while_the_first_is_being_delivered(world: Worl
 
 
 def test_a_failure_at_the_end_of_its_time_is_told(on_file: World, work: JobFactory) -> None:
-    """The tick has nothing left but one call for how the job ended, and one for the message.
+    """The tick has time for only two calls: the result of the job and the message.
 
     The first call for how it ended takes the tick's time, and has no answer.
     """
@@ -471,7 +471,7 @@ def test_a_failure_at_the_end_of_its_time_is_told(on_file: World, work: JobFacto
 def test_a_message_that_the_store_refuses_is_logged(
     on_file: World, work: JobFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The tick goes on."""
+    """The tick continues."""
     on_file.answer = lambda changes: [Refused("too odd")] if inserts(changes) else None
     on_file.add(work())
 
@@ -510,12 +510,12 @@ def test_a_button_calls_the_function_at_its_address(
 
 @pytest.mark.parametrize("thread", ["spaces/CCCC/threads/BBBB", "BBBB", f"{THREAD}/x", 7, None])
 def test_a_thread_that_is_none_of_the_space_is_left_out(work: JobFactory, now: datetime, thread: object) -> None:
-    """A job of any type may call something a thread; the message must be deliverable all the same."""
+    """A job of any type may have a field `thread`; the message must still be deliverable."""
     assert "thread" not in noticed(given_up(work(payload={"thread": thread})), now).payload
 
 
 def test_ids_are_of_a_length_that_is_allowed(work: JobFactory, now: datetime) -> None:
-    """The longest ids are shortened, and are still different for each job and each occurrence."""
+    """The longest ids are shortened and still differ for each job and occurrence."""
     jobs = [work("j" * length, at=at) for length in (171, 172, 173, 199, 200) for at in (now, now + SECOND)]
 
     ids = [noticed(given_up(job), now).id for job in jobs]
@@ -538,7 +538,7 @@ def test_ids_are_of_a_length_that_is_allowed(work: JobFactory, now: datetime) ->
     ],
 )
 def test_the_text_of_an_error_stays_out_of_chat(on_file: World, work: JobFactory, raised: Exception, kind: str) -> None:
-    """It may quote a key, or call everybody: the space hears the kind of the error, and the operator keeps the text."""
+    """It may quote a key or mention everybody: the space gets the kind of error, the operator the text."""
 
     def run(payload: Payload, context: Context) -> None:
         raise raised
@@ -556,7 +556,7 @@ def test_the_text_of_an_error_stays_out_of_chat(on_file: World, work: JobFactory
 
 
 def test_the_attempt_is_left_out_where_the_history_is_cut(work: JobFactory, now: datetime) -> None:
-    """Nobody is told a number that may be wrong."""
+    """A message has no number that may be wrong."""
     run = Run(schedule_at=now, outcome=RunOutcome.RETRIED, error="boom")
     job = given_up(work(), "boom")
     job = replace(job, recent_runs=(*[run] * 9, *job.recent_runs))
@@ -566,5 +566,5 @@ def test_the_attempt_is_left_out_where_the_history_is_cut(work: JobFactory, now:
 
 @pytest.mark.parametrize("error", [None, ""])
 def test_an_error_that_says_nothing_is_no_trouble(work: JobFactory, now: datetime, error: str | None) -> None:
-    """The message stands without it."""
+    """The message leaves the error out."""
     assert text_of(noticed(given_up(work(), error), now)).startswith("Job job (work) failed for good")

@@ -50,7 +50,7 @@ JOBS = (
     ],
 )
 def test_a_command_is_read(text: str, command: Command | None) -> None:
-    """Anything else is none."""
+    """Other texts are not commands."""
     assert read_command(text) == command
 
 
@@ -87,7 +87,7 @@ def test_a_job_is_found_by_what_people_call_it(about: str, ids: list[str], is_su
 
 
 def test_times_are_those_of_the_person() -> None:
-    """The cards show them so, too."""
+    """The cards show them in this zone, too."""
     assert matching("9:30", JOBS, action="pause", timezone="Europe/Berlin").jobs == (JOBS[0],)
 
 
@@ -105,7 +105,7 @@ def test_a_job_for_which_it_is_possible_comes_first() -> None:
     [pytest.param("🍕", ["pizza"], id="the-one-it-names"), pytest.param("-", [], id="another-sign")],
 )
 def test_a_text_without_letters_is_named_by_its_signs(about: str, ids: list[str]) -> None:
-    """Two such texts have the same words, which are none, but are not the same."""
+    """Two such texts both have no words, but they are not the same."""
     jobs = [job("cake", "🎂", "09:30"), job("pizza", "🍕", "10:30")]
 
     assert [each.id for each in matching(about, jobs, action="cancel", timezone="UTC").jobs] == ids

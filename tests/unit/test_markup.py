@@ -9,7 +9,7 @@ from markup import protected, readable, restored
 
 @given(st.lists(st.sampled_from(["<users/105>", "<https://a.b/1|x y>", "<b>", "a", " ", "<", "\ue000"])).map("".join))
 def test_what_is_protected_is_restored(text: str) -> None:
-    """Whatever stands around it."""
+    """Between any other text."""
     short, found = protected(text)
 
     assert restored(short, found) == text
@@ -25,5 +25,5 @@ def test_what_is_protected_is_restored(text: str) -> None:
     ],
 )
 def test_markup_is_readable_on_a_card(text: str, shown: str) -> None:
-    """A card knows no such markup."""
+    """Cards do not render this markup."""
     assert readable(text, {"users/105": "Bob"}) == shown

@@ -1,4 +1,4 @@
-"""Firestore's messages: what is written and read without the client is what the client would write and read."""
+"""Firestore's messages: we write and read what the official client would write and read."""
 
 import json
 from datetime import UTC, timedelta
@@ -34,7 +34,7 @@ VALUES = st.recursive(
 @example(value=EPOCH - timedelta(microseconds=1))
 @example(value={"none": [], "nothing": {}, "__type__": "__vector__", "value": [1.0]})
 def test_a_value_is_what_the_client_makes_of_it(value: Any) -> None:
-    """Both ways, whatever it holds."""
+    """In both directions, for every type."""
     message = Value.pb(Value())
     put(value, message)
     document = Document(fields={"x": _helpers.encode_value(value)})
@@ -54,7 +54,7 @@ def test_a_value_is_what_the_client_makes_of_it(value: Any) -> None:
     ],
 )
 def test_what_the_client_cannot_read_is_kept_as_it_is(odd: Value) -> None:
-    """It is of a field that is not ours, and must not hide the document."""
+    """It is in a foreign field, which must not make the document unreadable."""
     document, again = Document(fields={"x": odd}), Value.pb(Value())
 
     read = fields_of(Document.pb(document), firestore.Client("p", credentials=AnonymousCredentials()))  # type: ignore[no-untyped-call]
@@ -64,7 +64,7 @@ def test_what_the_client_cannot_read_is_kept_as_it_is(odd: Value) -> None:
 
 
 def test_an_exact_time_of_the_client_stays_exact() -> None:
-    """A field that is not ours may hold nanoseconds."""
+    """A foreign field may have nanoseconds."""
     message = Value.pb(Value())
     message.timestamp_value.nanos = 123_456_789
     exact, again = _helpers.decode_value(message, None), Value.pb(Value())
@@ -85,13 +85,13 @@ def test_an_exact_time_of_the_client_stays_exact() -> None:
     ],
 )
 def test_what_no_message_can_hold_is_refused(value: Any) -> None:
-    """By an error that the store takes for a refusal."""
+    """With an error that the store reports as a refusal."""
     with pytest.raises((ValueError, TypeError)):
         put(value, Value.pb(Value()))
 
 
 def test_writes_have_their_conditions() -> None:
-    """A creation wants nothing there, an update and a deletion the version that was read, a setting whatever."""
+    """A creation requires that there is no document, an update or deletion the version read, a set nothing."""
     version = Version(1, 2)
 
     assert creation("a", {"x": 1}).current_document.exists is False
@@ -103,7 +103,7 @@ def test_writes_have_their_conditions() -> None:
 
 
 def test_an_update_names_what_it_changes_and_what_it_removes() -> None:
-    """A name with a dot is one field, as it was read, and no path into another."""
+    """A name with a dot is one field, not a path into another."""
     write = update("a", {"x": 1, "gone": None, "two.parts": "t"}, Version(1, 2))
 
     assert list(write.update_mask.field_paths) == ["x", "gone", "`two.parts`"]

@@ -70,7 +70,7 @@ def test_a_public_phrase_has_its_right_meaning(case: dict[str, Any]) -> None:
 
 
 def said(order: Order) -> str:
-    """Return the fields of a schedule, on the clocks of Berlin."""
+    """Return the fields of a schedule, with times in Berlin's zone."""
     when = order.when
     at, until = (f"{local(each, BERLIN):%Y-%m-%d %H:%M}" if each else "" for each in (when.at, when.until))
     parts = [
@@ -356,7 +356,7 @@ PROBES = [
 
 @pytest.mark.parametrize(("command", "schedule", "text"), [pytest.param(*row, id=row[0]) for row in PROBES])
 def test_a_phrase_of_our_own_has_its_right_meaning(command: str, schedule: str, text: str) -> None:
-    """Whichever form it has."""
+    """In each of its forms."""
     found = meaning(command, NOW, BERLIN)
 
     assert isinstance(found, Order), found
@@ -581,7 +581,7 @@ PHRASES = ["tomorrow at 9:00", "at 17:30", "on friday", "in 20 minutes", "next m
 
 @pytest.mark.parametrize("time", TIMES)
 def test_no_time_is_swallowed_by_the_text(time: str) -> None:
-    """A time that stands apart from the phrase makes a question, whichever time it is."""
+    """A time away from the phrase leads to a question, whichever time it is."""
     for phrase in PHRASES:
         first, last = f"remind me {phrase} to call Bob {time}", f"remind me to call Bob {time} in Rome {phrase}"
 
@@ -591,7 +591,7 @@ def test_no_time_is_swallowed_by_the_text(time: str) -> None:
 @given(words=st.lists(st.sampled_from(["call", "Bob", "about", "the", "report", *TIMES]), min_size=1, max_size=4))
 @example(words=["call", "Bob", "on wednsday"])
 def test_no_text_of_an_order_looks_like_a_time(words: list[str]) -> None:
-    """In any order of words, what becomes the text of an order says no time, but for "the daily report"."""
+    """With the words in any order, the text of an order contains no time, except in "the daily report"."""
     found = meaning(f"remind me tomorrow at 9:00 to {' '.join(words)}", NOW, BERLIN)
 
     if isinstance(found, Order):
@@ -601,7 +601,7 @@ def test_no_text_of_an_order_looks_like_a_time(words: list[str]) -> None:
 
 @pytest.mark.parametrize("time", TIMES)
 def test_a_text_in_quotes_is_taken_as_it_is(time: str) -> None:
-    """A person who quotes says where the text ends."""
+    """The quotes show where the text ends."""
     found = meaning(f'remind me to "call Bob {time}" tomorrow at 9:00', NOW, BERLIN)
 
     assert isinstance(found, Order)

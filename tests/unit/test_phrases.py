@@ -1,4 +1,4 @@
-"""What people type: tables of commands and what they mean, then what may never happen, whatever is typed."""
+"""What people type: tables of commands and what they mean, then properties of any text."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -83,7 +83,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("command", "kind", "text"), COMMANDS)
 def test_a_command_says_what_is_wanted(command: str, kind: str, text: str) -> None:
-    """Who wants what is taken from every form of a command, and the text is kept as it is."""
+    """Every form of a command is understood, and its text does not change."""
     result = order(command)
 
     assert (result.kind, result.text, schedule(result)) == (kind, text, "2026-11-22 09:00")
@@ -295,7 +295,7 @@ def test_a_phrase_without_every_becomes_a_moment(phrase: str, clock: str) -> Non
     ],
 )
 def test_clock_times_are_those_of_the_timezone(timezone: str, now: str, phrase: str, at: str) -> None:
-    """Days and clock times are read where the person is; hours and minutes pass everywhere alike."""
+    """Days and clock times are read in the person's zone; hours and minutes pass everywhere alike."""
     result = order(f'{phrase} post "x"', now=datetime.fromisoformat(now), timezone=timezone)
 
     assert (result.when.at, result.timezone) == (datetime.fromisoformat(at), timezone)
@@ -362,7 +362,7 @@ NO_REQUEST = [
 
 @pytest.mark.parametrize("text", NO_REQUEST)
 def test_what_is_no_request_for_a_schedule_is_left_to_the_agent(text: str) -> None:
-    """A word such as "every" or "ask" alone makes no request."""
+    """A word such as "every" or "ask" alone is not a request."""
     assert understand(text, now=NOW, timezone=BERLIN) is None
 
 
@@ -442,7 +442,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("phrase", "message", "nearest"), [pytest.param(*row, id=row[0]) for row in REFUSED])
 def test_what_is_unclear_or_impossible_is_asked_about(phrase: str, message: str, nearest: list[str]) -> None:
-    """The message says why; only what may be meant is suggested, with the same text and the same time."""
+    """The message has the reason; only possible meanings are suggested, with the same text and time."""
     refused = refusal(f'{phrase} post "x"')
     reminder = refusal(f"remind us {phrase} to x")
 
@@ -502,7 +502,7 @@ def test_what_is_unclear_or_impossible_is_asked_about(phrase: str, message: str,
     ],
 )
 def test_what_is_not_whole_is_asked_about(command: str, message: str, suggestions: list[str]) -> None:
-    """What is left of the text is never taken for text where it looks like a time."""
+    """The rest of the text is never taken for the reminder's text if it looks like a time."""
     refused = refusal(command)
 
     assert message in str(refused)
@@ -520,7 +520,7 @@ def test_what_is_not_whole_is_asked_about(command: str, message: str, suggestion
     ],
 )
 def test_what_nobody_can_understand_better_is_final(command: str, message: str) -> None:
-    """It is not for the agent: what the schedule's own check says is passed on."""
+    """It does not go to the agent: the error of the schedule's own check is passed on."""
     refused = refusal(command)
 
     assert message in str(refused)
@@ -536,7 +536,7 @@ def test_what_nobody_can_understand_better_is_final(command: str, message: str) 
     ],
 )
 def test_an_agent_may_try_what_is_not_understood(command: str, is_for_agent: bool | None) -> None:
-    """It is asked where there is nothing to choose from."""
+    """It gets a text that has no suggestions."""
     if is_for_agent is None:
         assert understand(command, now=NOW, timezone=BERLIN) is None
     else:
@@ -562,7 +562,7 @@ OTHERS = [
 
 @pytest.mark.parametrize(("phrase", "others"), [pytest.param(*row, id=row[0]) for row in OTHERS])
 def test_the_other_readings_are_offered(phrase: str, others: list[str]) -> None:
-    """Each is a command of its own, for the same text."""
+    """Each is a complete command, for the same text."""
     assert list(order(f"remind me {phrase} to x").others) == [f"remind me {other} to x" for other in others]
 
 
@@ -576,19 +576,19 @@ def test_the_other_readings_are_offered(phrase: str, others: list[str]) -> None:
     ],
 )
 def test_short_months_are_told(phrase: str, note: str) -> None:
-    """Nobody waits in vain at the end of a month."""
+    """Otherwise a person waits for a run that never comes."""
     assert order(f"remind me {phrase} to x").when.note == note
 
 
 def test_a_suggestion_that_would_change_the_text_is_left_out() -> None:
-    """No suggestion is better than one for another text than was typed."""
+    """No suggestion is better than one with another text."""
     assert refusal('on 12/1 at 17:30 post "say hi"').suggestions != ()
     assert refusal('on 12/1 at 17:30 post say"hi').suggestions == ()
 
 
 @pytest.mark.parametrize("timezone", ["", "Mars/Olympus", "localtime", "CEST"])
 def test_an_unknown_timezone_is_refused(timezone: str) -> None:
-    """A wrong timezone is no misunderstanding, whatever the text."""
+    """Any text then raises an error about the time zone."""
     with pytest.raises(InvalidSchedule, match="is not known"):
         understand("hello", now=NOW, timezone=timezone)
 
@@ -596,7 +596,7 @@ def test_an_unknown_timezone_is_refused(timezone: str) -> None:
 @pytest.mark.parametrize("unit", ["minutes", "hours", "days", "weeks"])
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 9, 10, 11, 12, 13, 19, 20, 21, 29, 30, 31, 45, 51, 52])
 def test_a_distance_is_exactly_as_long_as_said(unit: str, number: int) -> None:
-    """Whatever the number, the library reads it as it is."""
+    """The library reads every number as it is."""
     now = NOW.astimezone(UTC)
 
     assert order(f'in {number} {unit} post "x"', now=now, timezone="UTC").when.at == now + timedelta(**{unit: number})
@@ -615,7 +615,7 @@ def test_every_date_is_read_as_itself(day: int) -> None:
 
 
 def check(text: str, now: datetime = NOW, timezone: str = BERLIN) -> None:
-    """Read a text, and check what holds for every text."""
+    """Read a text, and check the rules for all texts."""
     more: tuple[str, ...] = ()
     try:
         if result := understand(text, now=now, timezone=timezone):
@@ -646,7 +646,7 @@ VOCABULARY = [
 @settings(deadline=timedelta(seconds=10), max_examples=300)
 @given(text=st.text() | st.builds("{}{}".format, st.sampled_from(["remind me ", "cron ", "every "]), st.text()))
 def test_no_text_does_harm(text: str) -> None:
-    """Whatever is typed, it is an order, no request, or answered."""
+    """Any text is an order, not a request, or answered."""
     check(text)
 
 
@@ -655,7 +655,7 @@ def test_no_text_does_harm(text: str) -> None:
 @given(typed=st.lists(st.sampled_from(VOCABULARY), max_size=12), space=st.sampled_from([" ", "  ", "\n", ""]))
 @example(typed=["every", "a..b", "post", '"x"'], space=" ")
 def test_no_order_of_known_words_does_harm(typed: list[str], space: str) -> None:
-    """Words that are known make a valid order, or none."""
+    """Known words in any order make a valid order or no order."""
     check(space.join(typed))
 
 
@@ -694,7 +694,7 @@ def test_a_long_message_is_answered_quickly(text: str) -> None:
 
 @pytest.mark.parametrize("phrase", ["in a second", "in one second", "in 1 second"])
 def test_a_second_is_no_ordinal_behind_in(phrase: str) -> None:
-    """Elsewhere "second" is the 2nd."""
+    """In other places "second" is the 2nd."""
     now = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
     order = understand(f"remind me {phrase} to rest", now=now, timezone="UTC")

@@ -14,7 +14,7 @@ from shared.store.protocol import Change, Store
 
 
 class Rival:
-    """A store in which another instance makes a key between our look and our write."""
+    """A store in which another instance creates a key between our read and our write."""
 
     def __init__(self, store: Store, now: datetime) -> None:
         self._store = store
@@ -29,7 +29,7 @@ class Rival:
 
 
 def test_the_key_is_made_once_and_kept(store: Store, now: datetime) -> None:
-    """A year later it is the same: a card may be old."""
+    """It is the same a year later: a card may be old."""
     first = kept_key(store, now)
 
     assert len(first) == 64
@@ -46,14 +46,14 @@ def test_no_two_installations_have_the_same_key(store: Store, json_store: Store,
 
 
 def test_of_two_instances_that_make_a_key_one_wins(json_store: Store, now: datetime) -> None:
-    """Both go on with the same."""
+    """Both continue with the same key."""
     rival = Rival(json_store, now)
 
     assert kept_key(rival, now) == rival.theirs  # type: ignore[arg-type]  # it passes everything on
 
 
 def test_the_key_is_no_work(store: Store, now: datetime) -> None:
-    """It is never due, belongs to no space and does not expire."""
+    """It is never due, has no space and does not expire."""
     kept_key(store, now)
 
     (kept,) = store.get([KEY_ID]).values()
@@ -67,7 +67,7 @@ def test_the_key_is_no_work(store: Store, now: datetime) -> None:
 def test_a_document_without_a_key_marks_nothing(
     json_store: Store, job_factory: Callable[..., Job], now: datetime, payload: dict[str, object]
 ) -> None:
-    """A key that can be guessed would be worse than none; the error says what to do."""
+    """A guessable key would be worse than no key; the error has the remedy."""
     json_store.swap([Change(None, replace(job_factory(KEY_ID), payload=payload))])
 
     with pytest.raises(StoreUnavailable, match=f"watchkeeper jobs delete {KEY_ID}"):
@@ -75,7 +75,7 @@ def test_a_document_without_a_key_marks_nothing(
 
 
 def test_the_order_of_the_parameters_does_not_matter() -> None:
-    """Chat gives them back as an object."""
+    """Chat returns them as an object."""
     seal = Seal(lambda: b"key", "spaces/A")
     mark = seal.of({"action": "run", "id": "tea"})
 

@@ -110,7 +110,7 @@ def test_a_job_tells_why_it_will_or_will_not_run(
 
 
 def test_a_job_whose_holder_died_says_so(job_factory: Callable[..., Job], now: datetime) -> None:
-    """From the very end of its lease."""
+    """From the moment its lease ends."""
     held = claimed(job_factory(), now)
 
     assert "has been running" in why(held, now + HOUR - MINUTE, "UTC")
@@ -142,13 +142,13 @@ def test_a_recurring_job_that_failed_waits_for_its_next_time(job_factory: Callab
     ],
 )
 def test_a_kind_of_error_holds_no_word_of_its_text(error: str, kind: str) -> None:
-    """Only our own words and the names of exceptions are told to a space."""
+    """A space gets only our own words and the names of exceptions."""
     assert kind_of_error(error) == kind
 
 
 @given(before=st.text(max_size=20), after=st.text(max_size=20), text=st.sampled_from(["sk-hunter2", "<users/all>"]))
 def test_a_space_is_shown_no_text_of_an_error(before: str, after: str, text: str) -> None:
-    """Whatever stands around it, in the job itself and in its history."""
+    """Neither from the job itself nor from its history."""
     now = datetime(2026, 11, 21, 9, tzinfo=UTC)
     error = f"{before}{text}{after}"
     run = Run(schedule_at=now, outcome=RunOutcome.FAILED, error=error)
@@ -165,7 +165,7 @@ def test_a_space_is_shown_no_text_of_an_error(before: str, after: str, text: str
     [("chat:ada@example.com", "ada@example.com"), ("cli:bob", "bob"), ("schedule", "schedule"), (None, "somebody")],
 )
 def test_people_are_named_without_the_way_they_came(by: str | None, name: str) -> None:
-    """The way is for the record."""
+    """The prefix is for the record."""
     assert person(by) == name
 
 
@@ -183,7 +183,7 @@ def test_people_are_named_without_the_way_they_came(by: str | None, name: str) -
     ],
 )
 def test_a_schedule_is_put_into_words(cron: str, words: str) -> None:
-    """With the clock of 24 hours; not at all where the words would say something else than what runs."""
+    """With a 24-hour clock; without words if they would not describe what runs."""
     assert in_words(cron) == words
 
 
@@ -228,7 +228,7 @@ WEEKDAYS = (
 
 @pytest.mark.slow
 def test_words_name_one_schedule_only() -> None:
-    """Over all classes of fields: expressions with the same words run at the same times, or have no words."""
+    """For all kinds of fields, expressions with the same words run at the same times, or have no words."""
     schedules: dict[str, dict[object, str]] = {}
     days = [(day, "*", month) for day in DAYS for month in MONTHS] + [("*", day, "*") for day in WEEKDAYS]
     both = [("1,15", "1-5", "*"), ("*/2", "1-5", "*"), ("1", "FRI#1", "*"), ("L", "MON", "*")]
@@ -252,12 +252,12 @@ def test_words_name_one_schedule_only() -> None:
     ["0 9 1,15 * 1-5", "0 9 */2 * 1-5", "0 0 */6 * *", "0 9 * * 5/2", "50/20 * * * *", "0 9 * */3 *", "*/7 * * * *"],
 )
 def test_where_words_would_be_wrong_there_are_none(cron: str) -> None:
-    """The library would say "and" for "or", and "every 6 days" for the days 1, 7, 13, 19, 25 and 31."""
+    """The library says "and" for "or", and "every 6 days" for the days 1, 7, 13, 19, 25 and 31."""
     assert in_words(cron) == ""
 
 
 def test_the_first_occurrence_may_be_now(now: datetime) -> None:
-    """The moment to begin with is included."""
+    """The start is included."""
     found = list(occurrences(Recurrence("0 9 * * *", "UTC"), now, 2))
 
     assert found == [now, now + DAY]
@@ -277,7 +277,7 @@ def test_a_day_on_which_the_clocks_change_is_known(day: datetime, says: str) -> 
 
 
 def test_a_time_is_written_as_people_say_it() -> None:
-    """With the day of the week, on their own clocks."""
+    """With the day of the week, in their own zone."""
     assert local_time(datetime(2026, 11, 21, 23, 5, tzinfo=UTC), "Asia/Tokyo") == "Sun 22 Nov 2026, 08:05"
 
 
@@ -299,5 +299,5 @@ def test_a_time_is_written_as_people_say_it() -> None:
     ],
 )
 def test_a_schedule_is_told_with_its_bounds(bounds: dict[str, Any], says: str) -> None:
-    """The expression stands where words would not be true; many days off are counted."""
+    """The expression replaces words that would be wrong; many days off are counted."""
     assert when(Schedule(starts_at=NOW, **bounds)) == says
