@@ -11,7 +11,7 @@ import click
 
 from shared.errors import InvalidInput
 from shared.handlers import Handlers, check_payload
-from shared.model.definition import Misfire
+from shared.model.definition import Definition, Misfire
 from shared.model.interval import read_every
 from shared.model.job import Job
 from shared.model.life import NotPossible
@@ -32,6 +32,7 @@ EMPTY: Mapping[str, Any] = {  # what an empty field of a recurring job means to 
     "grace": DEFAULT_GRACE,
     "pause_after_failures": 0,
 }
+ALWAYS: Mapping[str, Any] = {"max_attempts": Definition.max_attempts, "space": ""}  # the same, of any job
 T = TypeVar("T")
 
 
@@ -89,6 +90,13 @@ class Form:
             if (text := self.text(field))
         }
 
+    def always(self) -> dict[str, Any]:
+        """Return what concerns the failures of any job; empty fields are left out."""
+        readers: dict[str, Callable[[str], Any]] = {"max_attempts": _attempts, "space": str}
+        return {
+            name: self._read(name, partial(read, text)) for name, read in readers.items() if (text := self.text(name))
+        }
+
     def definition(self, handlers: Handlers) -> dict[str, Any]:
         """Return the arguments of `Jobs.schedule`. Raises InvalidForm."""
         job_type = self.text("type")
@@ -96,7 +104,7 @@ class Form:
             self.errors["type"] = "choose one of the types; a handler in agent/handlers.py adds one"
         field = "payload" if self._fields.get("message") is None else "message"
         payload = self._read(field, lambda: self._payload(handlers, job_type))
-        given = {"id": self._read("id", self._id), "timezone": self.timezone, **self.time()}
+        given = {"id": self._read("id", self._id), "timezone": self.timezone, **self.time(), **self.always()}
         self.refuse_errors()
         return {"job_type": job_type, "payload": payload, **given}
 
@@ -116,6 +124,8 @@ class Form:
             given |= {"timezone": self.timezone} if "timezone" in changed else {}
         if time.get("misfire") != Misfire.SKIP:
             given.pop("grace", None)
+        always = self.always()
+        given |= {name: always.get(name, empty) for name, empty in ALWAYS.items() if name in changed}
         payload = "message" if self._fields.get("message") is not None else "payload"
         if payload in changed or payload not in before:
             given["payload"] = self._read(payload, lambda: self._payload(handlers, job.job_type))
@@ -209,6 +219,8 @@ def fields_of(job: Job, timezone: str) -> dict[str, str]:
         "misfire": job.misfire.value,
         "grace": f"{job.grace_seconds}s" if job.grace_seconds is not None and is_skipped else "",
         "pause_after_failures": str(job.pause_after_failures or ""),
+        "max_attempts": str(job.max_attempts),
+        "space": job.space or "",
     }
 
 
@@ -231,9 +243,16 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
+def _attempts(text: str) -> int:
+    if (attempts := _whole_number(text)) not in range(1, 101):
+        raise InvalidInput("write a whole number from 1 to 100")
+    return attempts
+
+
 def preview(form: Form, now: datetime) -> dict[str, Any]:
     """Return when the job of a form would run: in words, its next runs with any change of the clocks, and warnings."""
     time = form.time()
+    form.always()
     nothing = {"words": "", "runs": [], "warnings": []}
     if form.errors:
         return {**nothing, "errors": form.errors}

@@ -33,6 +33,9 @@ def test_a_form_that_is_saved_as_it_was_changes_nothing(system: System) -> None:
         pytest.param({"message": "good bye"}, {"payload": {"message": "good bye"}}, id="payload"),
         pytest.param({"until": "", "except_dates": ""}, {"until": None, "except_dates": ()}, id="no-bounds"),
         pytest.param({"pause_after_failures": ""}, {"pause_after_failures": None}, id="never-pauses"),
+        pytest.param({"max_attempts": "7"}, {"max_attempts": 7, "space": "spaces/AAAA"}, id="attempts"),
+        pytest.param({"max_attempts": ""}, {"max_attempts": 3}, id="default-attempts"),
+        pytest.param({"space": ""}, {"max_attempts": 5, "space": ""}, id="no-space"),
         pytest.param({"misfire": "coalesce"}, {"misfire": "coalesce", "grace_seconds": None}, id="misfire"),
         pytest.param({"grace": ""}, {"grace_seconds": 600}, id="default-grace"),
         pytest.param(
@@ -51,7 +54,8 @@ def test_what_is_typed_is_changed_and_the_rest_is_kept(
     system: System, fields: dict[str, str], changed: dict[str, Any]
 ) -> None:
     """An empty field removes its value."""
-    post(system, "/api/jobs", {"type": "log", "message": "hello", "id": "job", "timezone": "Europe/Berlin", **ALL})
+    given = {"max_attempts": "5", "space": "spaces/AAAA", **ALL}
+    post(system, "/api/jobs", {"type": "log", "message": "hello", "id": "job", "timezone": "Europe/Berlin", **given})
     before = system.jobs.get("job")
 
     answer = post(system, "/api/jobs/job/edit", filled(system, **fields))

@@ -53,6 +53,9 @@ def test_the_preview_marks_a_change_of_clocks() -> None:
             {"grace": "not a duration", "pause_after_failures": "whole number"},
             id="both-limits",
         ),
+        pytest.param({"max_attempts": "often"}, {"max_attempts": "whole number"}, id="no-number-of-attempts"),
+        pytest.param({"max_attempts": "0"}, {"max_attempts": "from 1 to 100"}, id="no-attempt"),
+        pytest.param({"max_attempts": "101"}, {"max_attempts": "from 1 to 100"}, id="too-many-attempts"),
         pytest.param({"timezone": "Berlin"}, {"timezone": "Berlin"}, id="timezone"),
         pytest.param({"message": ""}, {"message": "log job needs"}, id="refused-by-its-handler"),
         pytest.param({"type": "nothing"}, {"type": "choose"}, id="type"),
@@ -87,6 +90,28 @@ def test_every_field_of_a_schedule_can_be_filled_in(system: System, now: datetim
     )
     assert (job.misfire, job.grace, job.pause_after_failures) == ("skip", timedelta(minutes=30), 3)
     assert bare == {"every": "6d"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "attempts", "space"),
+    [({"max_attempts": "7", "space": "spaces/AAAA"}, 7, "spaces/AAAA"), ({"max_attempts": " ", "space": ""}, 3, None)],
+    ids=["filled-in", "empty"],
+)
+def test_a_job_has_the_attempts_and_the_space_of_the_form(
+    system: System, fields: dict[str, str], attempts: int, space: str | None
+) -> None:
+    """They are of any job, and empty ones are left to the defaults."""
+    post(system, "/api/jobs", {"type": "log", "message": "hello", "id": "job", "when": "now", **fields})
+
+    job = system.jobs.get("job")
+    assert (job.max_attempts, job.space) == (attempts, space)
+
+
+def test_the_preview_names_a_number_of_attempts_that_is_none(now: datetime) -> None:
+    """At its field, while a person types."""
+    assert preview(form(now, **ALL, max_attempts="0"), now)["errors"] == {
+        "max_attempts": "write a whole number from 1 to 100"
+    }
 
 
 def test_the_preview_keeps_to_the_bounds(now: datetime) -> None:
