@@ -157,10 +157,13 @@ class Job(JobLife):
         """Change the given fields of the `Definition` and keep the rest, including the history; None keeps a field.
 
         A new `at`, `cron` or `every` starts a new occurrence and wakes a finished job; a changed schedule starts from
-        now unless `at` is given; `at` alone makes a recurring job a one-shot. While the job runs, only later
-        occurrences can be changed. A waiting extra occurrence is kept as long as the job is recurring.
+        now, or from a start that is still to come, unless `at` is given; `at` alone makes a recurring job a one-shot.
+        While the job runs, only later occurrences can be changed. A waiting extra occurrence is kept as long as the job
+        is recurring.
         """
         given = {name: value for name, value in changes.items() if value is not None}
+        if given.keys() & {"cron", "every"} and self.starts_at is not None and self.starts_at > now:
+            given.setdefault("at", self.starts_at)
         wanted = replace(self.definition, **{**_replaced_by(given), **given})
         return self.redefine(wanted, now=now, by=by, is_new=bool(given.keys() & {"at", "cron", "every"}))
 

@@ -143,9 +143,9 @@ def edit_job(session: Session, /, job_id: str, **options: Any) -> None:
     """Change what a job does, or when; everything else stays, also the history.
 
     A new time starts a new occurrence, and makes a finished job pending again. A new --cron or --every takes the place
-    of both, and starts from now unless --at or --in is given; --at or --in alone turns a recurring job into a one-shot
-    job. Remove the end with --until never, days off with --except none, the limit with --pause-after-failures 0, a
-    grace with --misfire coalesce or --grace 10m.
+    of both, and starts from now, or from a start that is still to come, unless --at or --in is given; --at or --in
+    alone turns a recurring job into a one-shot job. Remove the end with --until never, days off with --except none, the
+    limit with --pause-after-failures 0, a grace with --misfire coalesce or --grace 10m.
 
     \b
     Examples:
