@@ -15,6 +15,7 @@ from shared.handlers.proposal import Proposal, first_run, unpacked
 from shared.jobs import AlreadyScheduled, UnknownJob
 
 NOT_YOURS = "Nothing is changed: only who asked for this may do that. Write to me to schedule something of your own."
+STILL = timedelta(minutes=1)  # since a time on a card, in which Confirm still means it
 NO_PROPOSAL = "My agent proposed a job that cannot be scheduled: {}. Nothing is scheduled."
 
 
@@ -81,10 +82,13 @@ def schedule(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     order = order_of(unpacked(given.get("order", "")), conversation.timezone)
     if asker.email != event.email and "anyone" not in given:
         return says(NOT_YOURS, for_one=True)
-    when = order.when
-    if when.at is not None and not when.is_recurring and when.at < conversation.now - timedelta(minutes=1):
+    try:
+        when = order.when.ahead(order.timezone, conversation.now - STILL)
+    except InvalidInput:
         over = shows(note("That time has passed; nothing is scheduled. Repeat the command."), replaces=True)
         return _confirmed_before(conversation, given) or over
+    if when != order.when and (before := _confirmed_before(conversation, given)) is not None:
+        return before
     job_type, payload = _payload(conversation, order, asker, given.get("id", ""))
     try:
         scheduled = conversation.jobs().schedule(

@@ -1,10 +1,10 @@
 """The definition of a job: what somebody schedules, edits or compares, as one value."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 
 from shared.errors import InvalidInput
 from shared.model.recurrence import InvalidSchedule
@@ -58,6 +58,18 @@ class Timing:
         timing = {**self.timing, "except_dates": parse_dates(self.except_dates)}
         del timing["at"]
         return Schedule(**timing, timezone=timezone, starts_at=self.starts_at(now))
+
+    def ahead(self, timezone: str, now: datetime) -> Self:
+        """Return it without a past: what recurs from a start that has passed goes on with its next occurrence.
+
+        Raises InvalidSchedule where there is none, and for a single time that has passed.
+        """
+        if self.at is None or self.at.tzinfo is None or self.at >= now:
+            return self
+        following = self.schedule(timezone, now).after(just_before(now)) if self.is_recurring else None
+        if following is None:
+            raise InvalidSchedule(f"{self.at.isoformat()} has passed; give a time in the future")
+        return replace(self, at=following)
 
 
 class TimingFields(TypedDict, total=False):

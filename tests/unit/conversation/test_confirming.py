@@ -112,6 +112,35 @@ def test_a_confirmation_that_comes_too_late_is_told(chat: Chat) -> None:
     assert chat.all() == []
 
 
+@pytest.mark.parametrize(
+    ("text", "later", "first"),
+    [
+        pytest.param("remind me every 90 minutes to stretch", 5 * HOUR, "2026-11-21T15:00:00+00:00", id="interval"),
+        pytest.param(
+            "remind me every day at 9 starting tomorrow to stretch",
+            74 * HOUR,
+            "2026-11-25T08:00:00+00:00",
+            id="clock-time",
+        ),
+    ],
+)
+def test_a_late_confirmation_of_what_recurs_goes_on_with_what_is_to_come(
+    chat: Chat, text: str, later: timedelta, first: str
+) -> None:
+    """What fell due before the job was made does not run at once, and a second tap finds the same job."""
+    asked = chat.say(text)
+    chat.now += later
+
+    chat.tap(asked, "Confirm")
+    (job,) = chat.all()
+    chat.now += 2 * HOUR
+    again = chat.tap(asked, "Confirm")
+
+    assert job.schedule_at.isoformat() == first
+    assert chat.all() == [job]
+    assert "This was confirmed before." in words_of(again)
+
+
 @pytest.mark.parametrize("label", ["Confirm", "Discard"])
 def test_a_card_that_was_confirmed_shows_its_job(chat: Chat, label: str) -> None:
     """A late second click, by another person or delivered again, never says that there is no job."""
