@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from card_parts import Buttons, Card, Widget, card, escape, field, row, short, text
-from edit_form import TEXTS, Form, packed_form
-from job_words import REMINDER, text_of
+from edit_form import Form
+from job_words import text_of
 from markup import readable
 from orders import Asker, Order, When, proposal_of
 from shared.handlers.proposal import packed
 from shared.model.history import Run
 from shared.model.job import Job
+from shared.model.job_text import REMINDER, TEXTS
 from shared.model.recurrence import load_timezone, oddities
 from shared.model.times import iso
 from shared.model.value import Status
@@ -139,7 +140,7 @@ class Cards:
     def move(self, job: Job, order: When) -> Card:
         """Return the card that asks whether to move a job to another time; nothing is changed yet."""
         job = for_space(job)
-        to = {"at": iso(order.at)} if order.at else {"cron": str(order.cron)}
+        to = {"at": iso(order.at)} if order.at else {"cron": str(order.cron), "was": str(job.cron)}
         new = (
             local_time(order.at, self._timezone) if order.at else when(order.schedule(job.timezone or "UTC", self._now))
         )
@@ -220,8 +221,11 @@ class Cards:
         when = local_time(run.started_at or run.schedule_at, self._timezone)
         return f"{when}: {run.outcome}{f', {run.error}' if run.error else ''}"
 
-    def edit(self, job: Job, form: Form, was: Form, problem: str = "") -> Card:
-        """Return the dialog that edits a job; what is wrong with what was filled in stands above the fields."""
+    def edit(self, job: Job, form: Form, was: str, problem: str = "") -> Card:
+        """Return the dialog that edits a job; what is wrong with what was filled in stands above the fields.
+
+        `was` is the form as it was opened, packed.
+        """
         whose = "" if form.text is not None else f"Its text can be changed by {person(job.created_by)}, in Chat."
         described = {
             "text": ("Text", form.text),
@@ -233,7 +237,7 @@ class Cards:
         if form.text is not None:
             inputs[0]["textInput"]["type"] = "MULTIPLE_LINE"
         notes = [text(f"Nothing is changed yet: {problem}")] if problem else []
-        save = self._buttons.make("Save", "edited", id=job.id, was=packed_form(was))
+        save = self._buttons.make("Save", "edited", id=job.id, was=was)
         notes += [text(whose)] if whose and job.job_type in TEXTS else []
         return card(f"Edit: {title(job)}", *notes, *inputs, row(save))
 

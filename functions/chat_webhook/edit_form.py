@@ -1,5 +1,6 @@
 """The form in which a person edits a job: its fields as texts, and what a filled form changes of the job."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -7,18 +8,16 @@ from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from job_words import is_reminder
 from orders import When
 from shared.errors import InvalidInput
 from shared.model.job import Job
+from shared.model.job_text import belongs_to, payload_with, text_without_mention
 from shared.model.recurrence import load_timezone
 from shared.model.schedule import FOREVER
-from shared.model.wording import every_in_words, person
+from shared.model.wording import every_in_words
 
-TEXTS = {"chat_message": "text", "agent": "prompt"}  # the field of a payload that people may edit
 LONGEST_TEXT = 4000  # characters that a form holds
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-MENTION = re.compile(r"<users/[^>]*> ")
 
 Read = Callable[[str, str], When]  # a phrase, or cron and an expression, in a time zone; raises InvalidInput
 
@@ -36,7 +35,7 @@ class Form:
 def form_of(job: Job, *, timezone: str, email: str, read: Read) -> Form:
     """Return the form of a job as it is: its text for who it belongs to, its end if it recurs."""
     zone = job.timezone or timezone
-    text = _text(job)
+    text = text_without_mention(job)
     is_theirs = text is not None and len(text) <= LONGEST_TEXT and belongs_to(job, email)
     return Form(
         text=text if is_theirs else None,
@@ -46,18 +45,13 @@ def form_of(job: Job, *, timezone: str, email: str, read: Read) -> Form:
     )
 
 
-def belongs_to(job: Job, email: str) -> bool:
-    """Return whether a job was asked for by this person, in Chat or by way of the agent."""
-    return (job.created_by or "").partition(":")[0] in ("chat", "agent") and person(job.created_by) == email
-
-
 def packed_form(form: Form) -> str:
-    """Return a form as text, for the parameter of a button."""
-    return json.dumps(vars(form))
+    """Return a form for the parameter of a button, with a digest of its text: Chat takes 32,000 bytes in all."""
+    return json.dumps({**vars(form), "text": None if form.text is None else _digest(form.text)}, ensure_ascii=False)
 
 
 def unpacked_form(text: str) -> Form:
-    """Read a form from the parameter of a button. Raises InvalidInput for anything else."""
+    """Read a form, with the digest of its text, from the parameter of a button. Raises InvalidInput for the rest."""
     try:
         return Form(**{field.name: json.loads(text)[field.name] for field in fields(Form)})
     except (ValueError, TypeError, LookupError, RecursionError):
@@ -65,7 +59,7 @@ def unpacked_form(text: str) -> Form:
 
 
 def changes(job: Job, was: Form, now: Form, *, read: Read) -> dict[str, Any]:
-    """Return what `Jobs.edit` is to change, from the form as it was opened and as it was filled in.
+    """Return what `Jobs.edit` is to change, from the form as it was opened, unpacked, and as it was filled in.
 
     A field that was left as it was changes nothing, even if the job has changed meanwhile. Raises InvalidInput.
     """
@@ -111,23 +105,19 @@ def _until(form: Form, read: Read) -> datetime:
 
 
 def _payload(job: Job, was: Form, now: Form) -> dict[str, Any]:
-    """Return the payload with the new text; a reminder still mentions whom it is for."""
+    """Return the payload with the new text and time zone, or nothing if it stays as it is."""
     changed = dict(job.payload)
-    if now.text is not None and now.text != (was.text or "").strip():
+    if now.text is not None and _digest(now.text) != was.text:
         if not now.text or len(now.text) > LONGEST_TEXT:
             raise InvalidInput(f"the text has {len(now.text)} characters; 1 to {LONGEST_TEXT:,} are possible")
-        mention = MENTION.match(str(job.payload.get("text", ""))) if is_reminder(job) else None
-        changed[TEXTS[job.job_type]] = f"{mention[0] if mention else ''}{now.text}"
+        changed = payload_with(job, now.text)
     if "timezone" in changed and now.timezone != was.timezone:
         changed["timezone"] = now.timezone  # that in which the agent reads times
     return changed if changed != job.payload else {}
 
 
-def _text(job: Job) -> str | None:
-    text = job.payload.get(TEXTS.get(job.job_type, ""))
-    if not isinstance(text, str):
-        return None
-    return MENTION.sub("", text, count=1) if is_reminder(job) and MENTION.match(text) else text
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.strip().encode("utf-8", "replace")).hexdigest()
 
 
 def _phrase(job: Job, timezone: str, read: Read) -> str:

@@ -4,17 +4,18 @@ from collections.abc import Mapping
 
 from chat_reply import Reply, says, shows
 from conversation import NOT_OURS, Conversation
-from edit_form import Form, Read, belongs_to, changes, form_of, unpacked_form
+from edit_form import Form, Read, changes, form_of, packed_form, unpacked_form
 from managing import change_job, find_job
 from phrases import read_schedule
 from shared.errors import InvalidInput
+from shared.model.job_text import belongs_to
 
 
 def ask(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     """Show the dialog that edits a job."""
     job = find_job(conversation, given.get("id", ""))
     form = form_of(job, timezone=conversation.timezone, email=conversation.event.email, read=_read(conversation))
-    return shows(conversation.cards.edit(job, form, form), is_dialog=True)
+    return shows(conversation.cards.edit(job, form, packed_form(form)), is_dialog=True)
 
 
 def edit(conversation: Conversation, given: Mapping[str, str]) -> Reply:
@@ -38,7 +39,7 @@ def edit(conversation: Conversation, given: Mapping[str, str]) -> Reply:
             conversation, "edit", job.id, lambda jobs: jobs.edit(job.id, by=by, **changed), "It is changed."
         )
     except InvalidInput as exc:
-        return shows(conversation.cards.edit(job, filled, was, str(exc)), is_dialog=True)
+        return shows(conversation.cards.edit(job, filled, given.get("was", ""), str(exc)), is_dialog=True)
 
 
 def _read(conversation: Conversation) -> Read:

@@ -1,7 +1,7 @@
 """What people say about jobs that exist: the command, and which jobs it fits. Rules only: nothing is guessed."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +17,6 @@ POSSIBLE = {
     "cancel": (Status.PENDING, Status.RUNNING, Status.PAUSED, Status.FAILED),
     "move": (Status.PENDING, Status.PAUSED),
 }
-REMINDER = "reminder"  # the id of the card that a reminder is posted with
 _VERBS = {
     **{verb: verb for verb in ("run", "pause", "resume", "retry", "cancel")},
     **dict.fromkeys(("delete", "remove", "stop"), "cancel"),
@@ -89,16 +88,6 @@ def matching(about: str, jobs: Iterable[Job], *, action: str, timezone: str) -> 
     fitting = named or [job for job in jobs if _is_in(about, job)]
     possible = [job for job in fitting if job.status in POSSIBLE[action]] or fitting
     return Found(jobs=tuple(possible), is_sure=bool(named) and len(possible) == 1)
-
-
-def is_reminder(job: Job) -> bool:
-    """Return whether a job reminds somebody: it mentions them, and is posted with buttons to snooze."""
-    if job.job_type != "chat_message" or not str(job.payload.get("text", "")).startswith("<users/"):
-        return False
-    cards = job.payload.get("cardsV2")
-    return isinstance(cards, list) and any(
-        isinstance(each, Mapping) and each.get("cardId") == REMINDER for each in cards
-    )
 
 
 def text_of(job: Job) -> str:

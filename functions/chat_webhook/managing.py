@@ -6,10 +6,10 @@ from typing import Any
 
 from chat_reply import Reply, shows
 from conversation import Conversation
-from edit_form import belongs_to
 from shared.jobs import Jobs, UnknownJob
 from shared.model.definition import InvalidJob
 from shared.model.job import Job
+from shared.model.job_text import belongs_to
 from shared.model.life import NotPossible
 from shared.model.value import Status
 

@@ -1,7 +1,8 @@
 """Moving a job to another time, in two steps: the card that asks, and its Move."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 from chat_reply import Reply, shows
 from conversation import Conversation
@@ -9,13 +10,14 @@ from job_words import nearest_clock
 from managing import change_job, find_job
 from orders import When
 from phrase_times import read_when
+from phrase_words import marks_of
 from shared.errors import InvalidInput
 from shared.model.job import Job
 from shared.model.recurrence import load_timezone
 
 
 def ask(conversation: Conversation, given: Mapping[str, str]) -> Reply:
-    """Ask whether to move a job to the time that the words say. A bare clock time keeps the day, or the days."""
+    """Ask whether to move a job to the time that the words say. A time alone keeps the day, a day alone the time."""
     job = find_job(conversation, given.get("id", ""))
     try:
         return shows(conversation.cards.move(job, _new_time(conversation, job, given.get("when", ""))))
@@ -28,9 +30,12 @@ def move(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     job_id, at, cron = given.get("id", ""), _moment(given.get("at")), given.get("cron")
     if at is None and cron is None:
         raise InvalidInput("this card can no longer be used; repeat the command")
+    job = find_job(conversation, job_id)
     if at is not None and at < conversation.now:
-        job = find_job(conversation, job_id)
         return shows(conversation.cards.job(job, "Nothing changed: that time has passed."), replaces=True)
+    if "was" in given and given["was"] != str(job.cron):  # an older card does not hold it
+        says = "Nothing changed: its schedule was changed after this was asked."
+        return shows(conversation.cards.job(job, says), replaces=True)
     return change_job(
         conversation,
         "edit",
@@ -43,7 +48,7 @@ def move(conversation: Conversation, given: Mapping[str, str]) -> Reply:
 def _new_time(conversation: Conversation, job: Job, words: str) -> When:
     timezone = (job.timezone if job.is_recurring else None) or conversation.timezone
     local = (job.regular_at or job.schedule_at).astimezone(load_timezone(timezone))
-    clock = nearest_clock(words, local)
+    clock = nearest_clock(words, local) or _clock(words, local, conversation.now)
     if job.is_recurring:
         minute, hour, *days = (job.cron or "").split() or ("", "")
         if clock is None or not (minute.isdigit() and hour.isdigit()):
@@ -51,10 +56,34 @@ def _new_time(conversation: Conversation, job: Job, words: str) -> When:
         return When(cron=" ".join([str(clock[1]), str(clock[0]), *days]))
     if clock is not None:
         words = f"on {local.date()} at {clock[0]:02}:{clock[1]:02}"
-    asked = read_when(words, now=conversation.now, timezone=timezone)
+    asked = _read(words, local, conversation.now, timezone)
     if asked.is_recurring or asked.at is None:
         raise InvalidInput("it runs once; cancel it, and schedule what is to recur anew")
     return asked
+
+
+def _clock(words: str, local: datetime, now: datetime) -> tuple[int, int] | None:
+    """Return the clock time that words such as "noon" or "half past 4" name, or None where they name a day too."""
+    marks = marks_of(words)
+    if marks.days or marks.clauses or not (marks.times or marks.parts):
+        return None
+    asked = read_when(words, now=now, timezone=str(local.tzinfo))
+    if asked.at is None:
+        return None
+    meant = asked.at.astimezone(local.tzinfo)
+    readings = [meant, *([meant + timedelta(hours=12)] if asked.others else [])]
+    clocks = [local.replace(hour=each.hour, minute=each.minute) for each in readings]
+    nearest = min(clocks, key=lambda clock: abs(clock - local))
+    return nearest.hour, nearest.minute
+
+
+def _read(words: str, local: datetime, now: datetime, timezone: str) -> When:
+    """Read a time; a day without one keeps the present clock time, if that can be."""
+    marks = marks_of(words)
+    if not (marks.times or marks.hours or marks.parts):
+        with suppress(InvalidInput):
+            return read_when(f"{words} at {local:%H:%M}", now=now, timezone=timezone)
+    return read_when(words, now=now, timezone=timezone)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -8,12 +8,12 @@ from card_parts import note
 from cards import title
 from chat_reply import Reply, shows
 from conversation import Conversation
-from job_words import is_reminder
 from managing import find_job
 from shared.errors import InvalidInput
 from shared.jobs import AlreadyScheduled
 from shared.model.history import RunOutcome
 from shared.model.job import Job
+from shared.model.job_text import is_reminder
 
 
 def snooze_tapped(conversation: Conversation, given: Mapping[str, str]) -> Reply:

@@ -25,6 +25,7 @@ from shared.handlers.agent import AgentContext, Proposal
 from shared.handlers.space_jobs import MOST_JOBS, AllJobs, SpaceJobs
 from shared.model.definition import TIMES, TimingFields
 from shared.model.job import Job
+from shared.model.job_text import TEXTS
 from shared.model.recurrence import load_timezone
 from shared.model.wording import for_space, local_time, person, why
 from shared.settings import Environment
@@ -32,7 +33,6 @@ from shared.settings import Environment
 T = TypeVar("T")
 Tool = Callable[..., dict[str, Any]]
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object"}
-TEXTS = {"chat_message": "text", "agent": "prompt"}
 
 
 def with_jobs(context: AgentContext, open_jobs: Callable[[], AllJobs]) -> AgentContext:

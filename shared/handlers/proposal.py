@@ -70,7 +70,7 @@ def packed(proposal: Proposal) -> str:
         **{name: iso(moment) for name in TIMES if (moment := getattr(proposal, name))},
         "except_dates": [str(day) for day in proposal.except_dates],
     }
-    return json.dumps({name: value for name, value in fields.items() if value})
+    return json.dumps({name: value for name, value in fields.items() if value}, ensure_ascii=False)
 
 
 def unpacked(text: str) -> Proposal:

@@ -13,7 +13,9 @@ from typing import Any, Literal, Protocol, Unpack
 from shared.errors import InvalidInput
 from shared.model.definition import Timing, TimingFields
 from shared.model.job import Job
+from shared.model.job_text import belongs_to, payload_with
 from shared.model.value import Status
+from shared.model.wording import person
 from shared.store.documents import Unreadable
 
 Kind = Literal["message", "question"]
@@ -84,8 +86,7 @@ class SpaceJobs:
         job_id = self._id(payload, when)
         if (made := self._made(job_id)) is not None:
             return made
-        if asked.at is not None and asked.at.tzinfo is not None and not asked.is_recurring and asked.at < self.now:
-            raise InvalidInput(f"{asked.at.isoformat()} has passed; give a time in the future")
+        when |= asked.ahead(when["timezone"], self.now).timing
         self._refuse_too_many()
         return self.open().schedule(job_type, payload, id=job_id, space=self.space, by=self._by, **when).job
 
@@ -104,15 +105,22 @@ class SpaceJobs:
             raise unknown
         return job
 
-    def edit(self, job_id: str, *, text: str | None = None, **when: Any) -> Job:
-        """Change what is given of a job's text and its schedule, and keep the rest; see `shared.jobs.Jobs.edit`."""
+    def edit(
+        self, job_id: str, *, text: str | None = None, timezone: str | None = None, **timing: Unpack[TimingFields]
+    ) -> Job:
+        """Change what is given of a job's text and its schedule, and keep the rest; see `shared.jobs.Jobs.edit`.
+
+        A text can be changed for who asked for the job alone, because it runs as them. Raises InvalidInput.
+        """
         job = self.get(job_id)
+        changes: dict[str, Any] = {"timezone": timezone, **timing}
         if text is not None:
-            name = {"chat_message": "text", "agent": "prompt"}.get(job.job_type)
-            if name is None:
-                raise InvalidInput(f"job {job_id} is of type {job.job_type}, and has no text that can be changed here")
-            when["payload"] = {**job.payload, name: text}
-        return self.open().edit(job_id, by=self._by, **when)
+            changes["payload"] = payload_with(job, text)
+            if not belongs_to(job, self.user):
+                raise InvalidInput(f"the text of job {job_id} can be changed by {person(job.created_by)} alone")
+        if timing.get("at") is not None:
+            changes["at"] = Timing(**timing).ahead(timezone or job.timezone or self.timezone, self.now).at
+        return self.open().edit(job_id, by=self._by, **changes)
 
     def pause(self, job_id: str) -> Job:
         """Keep a job from running until it is resumed."""

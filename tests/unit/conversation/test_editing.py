@@ -1,5 +1,6 @@
 """The dialog in which a job is edited."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -125,6 +126,31 @@ def test_a_reminder_keeps_its_mention_when_its_text_is_edited(chat: Chat) -> Non
 
     assert chat.jobs.get(job.id).payload["text"] == "<users/104> stretch your legs"
     assert chat.jobs.get(job.id).schedule_at == job.schedule_at
+
+
+def test_a_start_that_is_still_to_come_is_kept(chat: Chat) -> None:
+    """Another clock time is not another start."""
+    chat.tap(chat.say("remind me every monday at 9 starting 4 january to plan"), "Confirm")
+    (job,) = chat.all()
+
+    edit(chat, job.id, when="every monday at 10:00")
+
+    assert chat.jobs.get(job.id).schedule_at.isoformat() == "2027-01-04T09:00:00+00:00"
+
+
+@pytest.mark.parametrize("letter", ["ж", "字", "🎂", '"', "\\"], ids=["two", "three", "four", "quote", "backslash"])
+def test_the_longest_text_fits_into_a_dialog(chat: Chat, letter: str) -> None:
+    """Chat takes 32,000 bytes, and a letter of another script has up to four."""
+    text = letter * 4000
+    payload = {"text": text, "space": SPACE}
+    chat.jobs.schedule("chat_message", payload, id="long", every="1d", space=SPACE, by="chat:ada@example.com")
+
+    dialog = chat.tap(chat.say("job long"), "Edit")
+    edit(chat, "long", when="every day at 8:00")
+
+    assert fields_of(dialog)["text"] == text
+    assert len(json.dumps(dialog, ensure_ascii=False).encode()) < 32_000
+    assert (chat.jobs.get("long").payload["text"], chat.jobs.get("long").cron) == (text, "0 8 * * *")
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,18 @@ from tests.conversing import Chat
         ("move my 8:30 reminder to 9", "2026-11-22T08:00:00+00:00"),
         ("move call mum to 7pm", "2026-11-22T18:00:00+00:00"),
         ("reschedule call mum to monday at 10:00", "2026-11-23T09:00:00+00:00"),
+        ("move call mum to noon", "2026-11-22T11:00:00+00:00"),
+        ("move call mum to 10 o'clock", "2026-11-22T09:00:00+00:00"),
+        ("move call mum to half past 4", "2026-11-22T03:30:00+00:00"),
+        ("move call mum to the evening", "2026-11-22T17:00:00+00:00"),
+        ("move call mum to friday", "2026-11-27T07:30:00+00:00"),
+        ("move call mum to in 20 minutes", "2026-11-21T09:20:00+00:00"),
+        ("move call mum to in 2 days", "2026-11-23T07:30:00+00:00"),
+        ("move call mum to tomorrow afternoon", "2026-11-22T13:00:00+00:00"),
     ],
 )
 def test_a_reminder_is_moved(chat: Chat, tea: Job, mum: Job, text: str, at: str) -> None:
-    """A bare time keeps the day and means the nearer half of it; the card asks first."""
+    """A time alone keeps the day and means the nearer half of it, a day alone keeps the time; the card asks first."""
     card = chat.say(text)
     before = chat.jobs.get("mum")
     done = chat.tap(card, "Move")
@@ -34,6 +42,34 @@ def test_what_recurs_keeps_its_days_when_it_is_moved(chat: Chat, tea: Job) -> No
     chat.tap(chat.say("move tea to 10:15"), "Move")
 
     assert chat.jobs.get("tea").cron == "15 10 * * 1-5"
+
+
+def test_what_recurs_is_moved_to_noon(chat: Chat, tea: Job) -> None:
+    """A word for a clock time is one."""
+    chat.tap(chat.say("move tea to noon"), "Move")
+
+    assert chat.jobs.get("tea").cron == "0 12 * * 1-5"
+
+
+def test_what_begins_later_still_begins_then(chat: Chat) -> None:
+    """Another clock time is not another start."""
+    chat.tap(chat.say("remind me every monday at 9 starting 4 january to plan"), "Confirm")
+
+    chat.tap(chat.say("move plan to 10"), "Move")
+
+    (job,) = chat.all()
+    assert job.schedule_at.isoformat() == "2027-01-04T09:00:00+00:00"
+
+
+def test_a_card_to_move_a_job_keeps_days_that_were_changed_meanwhile(chat: Chat, tea: Job) -> None:
+    """The card holds the days as they were when it was asked for."""
+    card = chat.say("move tea to 10:15")
+    chat.jobs.edit("tea", cron="0 9 * * 6")
+
+    told = chat.tap(card, "Move")
+
+    assert "its schedule was changed" in words_of(told)
+    assert chat.jobs.get("tea").cron == "0 9 * * 6"
 
 
 @pytest.mark.parametrize(
