@@ -1,4 +1,4 @@
-"""The build on merge: a build as Cloud Build takes it, whose commands exist and whose steps wait for each other."""
+"""The build on merge: accepted by Cloud Build, with commands that exist and steps that wait for each other."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def waits_for(step: str) -> set[str]:
 
 
 def test_it_is_a_build() -> None:
-    """As the discovery document of Cloud Build describes it; what is not known there is refused."""
+    """By the discovery document of Cloud Build, without unknown fields."""
     discovery = Discovery("cloudbuild", "v1", lambda code, status, message, reason: json_response(message, code))
     request = Request(
         method="POST", path="/v1/projects/demo/builds", query={}, headers=Message(), body=json.dumps(BUILD).encode()
@@ -42,14 +42,14 @@ def test_it_is_a_build() -> None:
 
 
 def test_every_substitution_is_declared_and_used() -> None:
-    """Cloud Build refuses a build that has one too many, or too few."""
+    """Cloud Build refuses a build with an undeclared or an unused one."""
     used = set(re.findall(r"\$\{?(_?[A-Z][A-Z_]+)\}?", json.dumps(BUILD))) - {"BASH_SOURCE"}
 
     assert used == BUILD["substitutions"].keys() | BUILT_IN
 
 
 def test_every_step_runs_in_one_pinned_image() -> None:
-    """A newer gcloud is a change that somebody makes; alert policies are general in it, since it has no alpha."""
+    """Somebody has to decide on a newer gcloud; alert policies are generally available in it, since it has no alpha."""
     image, _, version = BUILD["substitutions"]["_IMAGE"].rpartition(":")
     number = re.fullmatch(r"(\d+)\.0\.0-emulators", version)
 
@@ -60,14 +60,14 @@ def test_every_step_runs_in_one_pinned_image() -> None:
 
 
 def test_the_check_installs_what_the_image_lacks() -> None:
-    """It is a slim Debian: the tests call ps, and Debian's Python has no venv by itself."""
+    """It is a slim Debian: the tests call ps, and Debian's Python comes without venv."""
     (line,) = re.findall(r"apt-get install (.*)", STEPS["check"]["script"])
 
     assert {word for word in line.split() if not word.startswith("-")} == {"make", "procps", "python3-venv"}
 
 
 def test_an_account_of_its_own_has_a_choice_of_logging() -> None:
-    """Cloud Build asks for one."""
+    """Cloud Build requires it."""
     assert BUILD["serviceAccount"].startswith("projects/${PROJECT_ID}/serviceAccounts/")
     assert BUILD["options"]["logging"] == "CLOUD_LOGGING_ONLY"
 
@@ -100,7 +100,7 @@ def test_the_rollback_has_time_after_the_longest_smoke_test() -> None:
 
 @pytest.mark.parametrize("name", STEPS)
 def test_the_script_of_a_step_can_be_read_by_bash(name: str) -> None:
-    """Before Cloud Build is the first to try."""
+    """A syntax error would otherwise show only in Cloud Build."""
     said = subprocess.run(["bash", "-n"], input=STEPS[name]["script"], capture_output=True, text=True, check=False)
 
     assert said.stderr == ""
@@ -122,7 +122,7 @@ def test_the_script_of_a_step_calls_what_there_is(name: str) -> None:
 
 @pytest.mark.parametrize(("code", "verbs"), [(0, ["smoke"]), (1, ["smoke", "rollback"])])
 def test_a_failed_smoke_test_rolls_back(tmp_path: Path, code: int, verbs: list[str]) -> None:
-    """The build fails all the same, and says what it did."""
+    """The build still fails, and says what it did."""
     (script := tmp_path / "deploy_functions.sh").write_text(f'echo "$*" >>verbs\n[ "$1" != smoke ] || exit {code}\n')
     script.chmod(0o755)
 

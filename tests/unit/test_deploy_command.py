@@ -1,4 +1,4 @@
-"""The command line of deploy_functions.sh, its dry run, its end, and how it says to go on."""
+"""The command line of deploy_functions.sh: its dry run, its end, and the command to continue with."""
 
 import re
 import shlex
@@ -69,7 +69,7 @@ def test_a_wrong_command_line_is_one_clear_line(
     says: str,
     is_dry_run: bool,
 ) -> None:
-    """It is refused before anything is called, with exit code 2 if it cannot be understood."""
+    """It is refused before any call, with exit code 2 if it cannot be parsed."""
     gcloud = Recorder()
     before = [*PLACE, "--dry-run"] if is_dry_run else PLACE
     (tmp_path / "gcloud").touch(0o755)
@@ -88,7 +88,7 @@ def test_a_wrong_command_line_is_one_clear_line(
 def test_a_project_and_a_region_are_needed(
     settings: Path, capsys: pytest.CaptureFixture[str], place: Sequence[str]
 ) -> None:
-    """Nothing is deployed to whatever project gcloud happens to be configured for."""
+    """The project of gcloud's own configuration is never used."""
     code = Recorder().run(settings, "all", place=place)
 
     assert code == 2
@@ -105,7 +105,7 @@ def test_options_may_stand_anywhere() -> None:
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["all", "--help", "--nonsense"]])
 def test_the_help_is_shown_whatever_else_is_asked(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
-    """It names every verb that there is."""
+    """It names every verb."""
     code = main(words, env={})
 
     said = capsys.readouterr()
@@ -120,7 +120,7 @@ def test_the_help_is_shown_whatever_else_is_asked(capsys: pytest.CaptureFixture[
 def test_a_settings_file_is_found_from_the_folder_of_the_caller(
     settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The commands to go on with name it so that they work from every folder."""
+    """The commands to continue with name it so that they work in every folder."""
     gcloud = Recorder({"services enable": refused("no"), "projects describe": shown(NUMBER)})
     env = {"PATH": str(settings.parent), "CALLED_FROM": str(settings.parent)}
     (settings.parent / "gcloud").touch(0o755)
@@ -132,7 +132,7 @@ def test_a_settings_file_is_found_from_the_folder_of_the_caller(
 
 
 def test_without_gcloud_it_says_where_to_get_it(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A dry run does without."""
+    """A dry run does not need it."""
     env = {"PATH": str(settings.parent)}
 
     code = main(["pause", *PLACE, "--settings", str(settings)], env=env, execute=Recorder())
@@ -162,7 +162,7 @@ def test_without_an_environment_the_script_says_how_to_make_one(tmp_path: Path) 
 
 
 def test_an_environment_that_lacks_packages_is_one_line_too(tmp_path: Path) -> None:
-    """As the Python of the system does, which has none of them."""
+    """The system's Python, for example, has none of them."""
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
     python.chmod(0o755)
@@ -180,7 +180,7 @@ def test_an_environment_that_lacks_packages_is_one_line_too(tmp_path: Path) -> N
 
 
 def test_a_dry_run_prints_every_command_and_calls_nothing(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A shell can read each; what a function is told stands before its deployment, and no secret anywhere."""
+    """A shell can parse each; a function's settings are printed before its deployment, and no secret is."""
     gcloud = Recorder()
 
     code = gcloud.run(settings, "all", "--dry-run")
@@ -211,7 +211,7 @@ def test_a_dry_run_prints_every_command_and_calls_nothing(settings: Path, capsys
 def test_every_verb_has_a_dry_run(
     settings: Path, capsys: pytest.CaptureFixture[str], verb: str, changes: list[str]
 ) -> None:
-    """It asks nothing, not even whether to destroy, and prints what would change something on the project."""
+    """It asks nothing, not even whether to destroy, and prints the commands that would change the project."""
     gcloud = Recorder()
 
     code = gcloud.run(settings, verb, "--dry-run", "--only", "gmail_watch")
@@ -226,7 +226,7 @@ def test_every_verb_has_a_dry_run(
 
 
 def test_no_other_kind_of_chat_needs_the_account_of_add_ons(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With CHAT_AUTH=endpoint it is not made."""
+    """With CHAT_AUTH=endpoint it is not created."""
     Recorder().run(settings, "setup", "--dry-run")
     assert "services identity create" in capsys.readouterr().out
     settings.write_text(f"{SETTINGS}CHAT_AUTH=endpoint\n")
@@ -240,7 +240,7 @@ def test_no_other_kind_of_chat_needs_the_account_of_add_ons(settings: Path, caps
 
 
 def test_a_failed_step_stops_it_and_says_how_to_go_on(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What was done, what was not, and one command for each verb that is left; nothing is left behind."""
+    """The output has what was done, what was not, and one command for each remaining verb; no files are left."""
     answers = {"projects describe": shown(NUMBER), "functions describe": shown("ACTIVE")}
     gcloud = Recorder({"scheduler jobs create http gmail": refused("no"), **answers})
 
@@ -261,7 +261,7 @@ def test_a_failed_step_stops_it_and_says_how_to_go_on(settings: Path, capsys: py
 def test_a_failed_build_keeps_the_functions_behind_it_as_they_are(
     settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is staged is said to be done, and is done again by the command that goes on."""
+    """Staging counts as done, and the command to continue does it again."""
     gcloud = Recorder({**THERE, "functions deploy watchkeeper-tick": refused("Build failed")})
 
     code = gcloud.run(settings, "functions", "--only", "chat_webhook", "tick")
@@ -279,7 +279,7 @@ def test_a_failed_build_keeps_the_functions_behind_it_as_they_are(
 
 
 def test_what_is_left_of_all_is_a_command_for_each_verb(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Setup is gone on with for the functions that were named, others for those that are left."""
+    """Setup continues for the functions that were named, other verbs for those that remain."""
     gcloud = Recorder({"firestore databases": refused("PERMISSION_DENIED"), "projects describe": shown(NUMBER)})
 
     code = gcloud.run(settings, "all", "--only", "tick", "chat_webhook")
@@ -297,7 +297,7 @@ def test_what_is_left_of_all_is_a_command_for_each_verb(settings: Path, capsys: 
 
 
 def test_a_command_to_go_on_with_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever the settings file is called."""
+    """Also if the name of the settings file has spaces or quotes."""
     settings = tmp_path / "our own.env"
     settings.write_text(SETTINGS)
 
@@ -311,7 +311,7 @@ def test_a_command_to_go_on_with_can_be_pasted(tmp_path: Path, capsys: pytest.Ca
 def test_an_interruption_says_how_to_go_on(
     settings: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
-    """As a failure does; the signal is how it ended."""
+    """Like a failure; the exit code shows the signal."""
 
     def interrupted(command: Sequence[str], *, stdin: bytes | None, is_captured: bool) -> Ended:
         signal.raise_signal(number)
@@ -328,7 +328,7 @@ def test_an_interruption_says_how_to_go_on(
 
 
 def test_a_signal_that_is_ignored_interrupts_nothing() -> None:
-    """As a hangup under nohup."""
+    """For example, a hangup under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with raised():
@@ -338,7 +338,7 @@ def test_a_signal_that_is_ignored_interrupts_nothing() -> None:
 
 
 def test_an_interruption_ends_the_command_that_runs() -> None:
-    """It goes on as little as we do, even where the signal was for us alone."""
+    """Even if only our process got the signal."""
 
     def interrupt(number: int, frame: object) -> None:
         raise Interrupted(number)
@@ -366,7 +366,7 @@ def test_an_interruption_ends_the_command_that_runs() -> None:
 def test_what_would_not_run_is_not_uploaded(
     settings: Path, capsys: pytest.CaptureFixture[str], setting: str, says: str
 ) -> None:
-    """All functions are imported, and their settings looked at, before the first call that deploys."""
+    """All functions are imported and their settings checked before the first call that deploys."""
     settings.write_text(f"{SETTINGS}{setting}\n")
     gcloud = Recorder(try_import=try_import)
 
@@ -381,7 +381,7 @@ def test_what_would_not_run_is_not_uploaded(
 
 @pytest.mark.slow
 def test_chat_is_public_for_a_token_that_only_code_can_check(settings: Path) -> None:
-    """With CHAT_AUTH=project_number everybody may call it, nobody else is named, and the number is asked for."""
+    """With CHAT_AUTH=project_number everybody may call it, and the project's number is looked up."""
     settings.write_text(f"{SETTINGS}CHAT_AUTH=project_number\n")
     policy = "run services get-iam-policy watchkeeper-chat-webhook"
     gcloud = Recorder({**THERE, policy: shown("user:former@example.com")})
@@ -413,7 +413,7 @@ def test_a_project_that_is_not_there_is_named(settings: Path, capsys: pytest.Cap
 
 
 def test_what_a_command_writes_is_kept_apart() -> None:
-    """Its stdin, its two outputs and its code arrive; nobody is asked anything."""
+    """Its stdin, both outputs and its exit code arrive; there are no questions."""
     script = 'cat; echo "$CLOUDSDK_CORE_DISABLE_PROMPTS" >&2; exit 3'
 
     assert execute(["sh", "-c", script], stdin=b"\x00\xff", is_captured=True) == Ended(3, b"\x00\xff", "1\n")

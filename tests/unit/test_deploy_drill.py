@@ -1,4 +1,4 @@
-"""Drills: a first deployment that is refused, unheard or interrupted at every step ends as an undisturbed one does."""
+"""Drills: a first deployment that is refused, interrupted or loses an answer at any step ends as if undisturbed."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wanted(settings: Path) -> State:
-    """What there is after an undisturbed first deployment."""
+    """The resources after an undisturbed first deployment."""
     project = Project()
     assert attempt(project, settings, "all") == ([], "")
     assert project.done == CHANGES
@@ -49,7 +49,7 @@ def test_a_second_deployment_changes_nothing(settings: Path, wanted: State) -> N
 
 @pytest.mark.parametrize("at", range(1, CHANGES + 1))
 def test_a_run_that_is_interrupted_goes_on_as_it_says(settings: Path, wanted: State, at: int) -> None:
-    """At each change, which is made; its answer is not heard."""
+    """At each change: it is made, but its answer is lost."""
 
     def interrupt(number: int, words: Sequence[str], do: Callable[[], Ended]) -> Ended:
         ended = do()
@@ -67,7 +67,7 @@ def test_a_run_that_is_interrupted_goes_on_as_it_says(settings: Path, wanted: St
 
 
 def test_answers_that_are_lost_do_nothing_twice(settings: Path, wanted: State) -> None:
-    """Each change is made, and refused all the same; so it is tried again."""
+    """Each change is made but reported as refused, so it is tried again."""
     seen = set()
 
     def lose(number: int, words: Sequence[str], do: Callable[[], Ended]) -> Ended:
@@ -83,7 +83,7 @@ def test_answers_that_are_lost_do_nothing_twice(settings: Path, wanted: State) -
 
 @pytest.mark.parametrize("at", range(1, CHANGES + 1))
 def test_a_run_that_is_given_up_names_the_remedy_and_goes_on(settings: Path, wanted: State, at: int) -> None:
-    """At each change; the reasons take turns."""
+    """At each change, for each of the reasons in turn."""
     fault, remedy = list(FAULTS.items())[at % len(FAULTS)]
     refused_command: list[Sequence[str]] = []
 

@@ -1,4 +1,4 @@
-"""Environments that share a project: each has its own of everything, and no verb touches another one."""
+"""Environments that share a project: each has its own resources, and no verb changes another one."""
 
 import json
 import re
@@ -42,7 +42,7 @@ class Environments:
         return path
 
     def deploy(self, name: str, lines: str) -> None:
-        """Deploy an environment, and remember what it was the first to make."""
+        """Deploy an environment, and remember which resources it created."""
         before = set(self.project.resources)
         settings = self.settings(name, lines)
         assert [self.project.run(settings, verb) for verb in DEPLOYING] == [0] * len(DEPLOYING)
@@ -53,13 +53,13 @@ class Environments:
         return self.project.run(self.folder / f"{name}.env", *words)
 
     def of(self, name: str) -> Resources:
-        """Return what an environment has."""
+        """Return the resources of an environment."""
         return {key: each for key, each in self.project.snapshot().items() if key in self.own[name]}
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Environments, Resources]:
-    """Production and staging beside each other, in one project and one region, and what production had before."""
+    """Production and staging in one project and one region, and what production had before."""
     made = Environments(tmp_path_factory.mktemp("environments"))
     made.deploy("production", SETTINGS)
     alone = made.of("production")
@@ -77,7 +77,7 @@ def environments(deployed: tuple[Environments, Resources]) -> Environments:
 def test_a_second_environment_makes_everything_anew(
     environments: Environments, deployed: tuple[Environments, Resources]
 ) -> None:
-    """What the first one has stays as it is, to the byte; for each part of it the second one has its own."""
+    """Nothing of the first one changes; the second one has its own copy of each part."""
     assert environments.of("production") == deployed[1]
     own = [key for key in environments.own["production"] if key.kind not in SHARED]
     assert len(environments.own["staging"]) == len(own)
@@ -85,7 +85,7 @@ def test_a_second_environment_makes_everything_anew(
 
 
 def test_no_name_of_another_environment_is_anywhere_in_an_environment(environments: Environments) -> None:
-    """Neither in what is told to functions, in filters of metrics and alerts, nor in texts for people."""
+    """Neither in settings of functions, in filters of metrics and alerts, nor in texts for people."""
     texts = json.dumps([[*key, each] for key, each in environments.of("staging").items()], default=str)
 
     for name in (
@@ -100,7 +100,7 @@ def test_no_name_of_another_environment_is_anywhere_in_an_environment(environmen
 
 @pytest.mark.parametrize(("changes", "stays"), [("staging", "production"), ("production", "staging")])
 def test_no_verb_touches_another_environment(environments: Environments, changes: str, stays: str) -> None:
-    """Whatever is done to one, everything of the other stays, to the byte."""
+    """After any verb on one, nothing of the other has changed by a byte."""
     before, lines = environments.of(stays), STAGING_LINES if changes == "staging" else SETTINGS
     seen = environments.of(changes)
 
@@ -119,7 +119,7 @@ def test_no_verb_touches_another_environment(environments: Environments, changes
 
 
 def test_the_default_prefix_keeps_its_names() -> None:
-    """Who has deployed before there were environments goes on with what is there."""
+    """Deployments from before environments existed keep their resources."""
     table = read_deployment({})
 
     assert table.prefix == DEFAULT_PREFIX == "watchkeeper-"
@@ -146,7 +146,7 @@ def test_the_default_prefix_keeps_its_names() -> None:
     ],
 )
 def test_the_collection_is_the_same_for_functions_and_for_commands(settings: dict[str, str], collection: str) -> None:
-    """Whoever reads the settings file finds the jobs of this environment, and not those of production."""
+    """A command with the settings file finds the jobs of this environment, not those of production."""
     table = read_deployment(settings)
 
     assert table.firestore.collection == Settings.from_env(settings).collection == collection
@@ -167,7 +167,7 @@ def test_a_prefix_that_stands_in_the_table_leaves_the_jobs_where_they_are(tmp_pa
 
 
 def test_a_plan_is_about_its_own_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It neither asks about another one nor tells of it."""
+    """It neither asks about another one nor mentions it."""
     gcloud = Recorder({"projects describe": shown(NUMBER)})
     (tmp_path / "staging.env").write_text(STAGING_LINES)
 
@@ -191,7 +191,7 @@ def test_a_plan_is_about_its_own_environment(tmp_path: Path, capsys: pytest.Capt
     ],
 )
 def test_a_prefix_that_could_not_be_kept_apart_is_refused(prefix: str, says: str) -> None:
-    """Or of which no service account could be named."""
+    """So is one with which a service account could not be named."""
     with pytest.raises(InvalidSettings, match=says):
         read_deployment({"DEPLOYMENT_PREFIX": prefix})
 
@@ -215,7 +215,7 @@ def place(region: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("verb", ["setup", "functions", "schedules", "monitoring", "all"])
 def test_a_second_region_is_refused(environments: Environments, capsys: pytest.CaptureFixture[str], verb: str) -> None:
-    """Before the first change, with what was found and what to do; nothing is made."""
+    """Before the first change, with the finding and the remedy; nothing is created."""
     before, settings = environments.project.snapshot(), environments.folder / "production.env"
 
     code = environments.project.run(settings, verb, place=place(OTHER_REGION))
@@ -237,7 +237,7 @@ def test_a_second_region_is_refused(environments: Environments, capsys: pytest.C
 def test_a_second_prefix_on_the_same_jobs_is_refused(
     environments: Environments, capsys: pytest.CaptureFixture[str], region: str
 ) -> None:
-    """In whatever region: two ticks would run each job."""
+    """In any region: two ticks would run each job."""
     settings = environments.settings("third", f"{SETTINGS}DEPLOYMENT_PREFIX=t-\nSCHEDULER_COLLECTION=scheduler_jobs\n")
     before = environments.project.snapshot()
 
@@ -261,21 +261,21 @@ def test_a_second_prefix_on_the_same_jobs_is_refused(
     ],
 )
 def test_what_has_nothing_in_common_is_not_refused(environments: Environments, lines: str) -> None:
-    """Beside two environments as alone."""
+    """Also beside two environments."""
     settings = environments.settings("third", SETTINGS + lines)
 
     assert environments.project.run(settings, "setup") == 0
 
 
 def test_sharing_on_purpose_is_not_refused(environments: Environments) -> None:
-    """Whoever moves to another region has both for a while."""
+    """A move to another region needs both for a while."""
     settings = environments.folder / "production.env"
 
     assert environments.project.run(settings, "setup", "--share", place=place(OTHER_REGION)) == 0
 
 
 def test_a_function_that_is_not_of_watchkeeper_is_no_neighbour(environments: Environments) -> None:
-    """Whatever its name: it is not called as ours are."""
+    """Also if it has a similar name."""
     key = Key("functions", "watchkeeper-report", OTHER_REGION)
     flags = {"build-service-account": "", "env-vars-file": {"SCHEDULER_COLLECTION": "scheduler_jobs"}}
     environments.project.resources[key] = {"state": "ACTIVE", "flags": flags}
@@ -286,7 +286,7 @@ def test_a_function_that_is_not_of_watchkeeper_is_no_neighbour(environments: Env
 def test_a_scheduler_job_of_another_deployment_is_not_taken_over(
     environments: Environments, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One of the former system is: it has no description of ours."""
+    """A job of the former system is: it does not have our description."""
     tick, gmail = (Key("scheduler jobs", name, REGION) for name in ("staging-tick", "staging-gmail-watch-renewal"))
     environments.project.resources[tick]["description"] = "Calls the function former-tick"
     environments.project.resources[gmail]["description"] = ""
@@ -304,7 +304,7 @@ def test_a_scheduler_job_of_another_deployment_is_not_taken_over(
 def test_a_scheduler_job_of_another_deployment_is_refused_before_the_first_change(
     environments: Environments, capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:
-    """Whichever of them it is."""
+    """For each of the jobs."""
     airtable = Key("scheduler jobs", "staging-airtable-webhook-refresh", REGION)
     environments.project.resources[airtable]["description"] = "Calls the function former-airtable"
     before = environments.project.snapshot()
@@ -321,7 +321,7 @@ def test_a_scheduler_job_of_another_deployment_is_refused_before_the_first_chang
 
 @pytest.fixture
 def outdated(environments: Environments) -> Environments:
-    """Both environments have a function more than the table, with a Scheduler job; and there is one of somebody's."""
+    """Both environments have a function and a Scheduler job that are not in the table; one function is foreign."""
     resources = environments.project.resources
     for prefix in ("watchkeeper-", "staging-"):
         report, tick = Key("functions", f"{prefix}report", REGION), Key("functions", f"{prefix}tick", REGION)
@@ -340,7 +340,7 @@ def outdated(environments: Environments) -> Environments:
 def test_the_status_shows_what_the_table_no_longer_has(
     outdated: Environments, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of this environment alone; what somebody else has built is not ours."""
+    """For this environment only; functions that others built are left out."""
     assert outdated.run("staging", "status") == 0
 
     shows = [line.split() for line in capsys.readouterr().out.splitlines()][-2:]
@@ -354,7 +354,7 @@ def test_the_status_shows_what_the_table_no_longer_has(
 def test_what_the_table_no_longer_has_can_be_destroyed(
     outdated: Environments, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Function and Scheduler job, and nothing else; then there is nothing left to destroy."""
+    """Function and Scheduler job, and nothing else; then nothing is left to destroy."""
     before = outdated.project.snapshot()
 
     codes = [outdated.run("staging", "destroy", "--removed", "--yes") for _ in range(2)]
@@ -368,7 +368,7 @@ def test_what_the_table_no_longer_has_can_be_destroyed(
 def test_nothing_is_destroyed_that_nobody_has_confirmed(
     outdated: Environments, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The question names what goes, and the deployment."""
+    """The question names the resources and the deployment."""
     monkeypatch.setattr("builtins.input", lambda prompt: "yes")
     before = outdated.project.snapshot()
 
@@ -384,7 +384,7 @@ def test_nothing_is_destroyed_that_nobody_has_confirmed(
 
 
 def test_a_dry_run_of_the_removal_changes_nothing(outdated: Environments, capsys: pytest.CaptureFixture[str]) -> None:
-    """It prints the questions; what is there it does not know."""
+    """It prints the questions; it does not know what exists."""
     commands = len(outdated.project.commands)
 
     assert outdated.run("staging", "destroy", "--removed", "--dry-run") == 0

@@ -1,4 +1,4 @@
-"""Applying metrics, dashboard and alerts: what is made, what is updated, and what people have added."""
+"""Metrics, dashboard and alerts: what is created, what is updated, and what people have added."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def settings(tmp_path: Path) -> Path:
 
 
 def test_all_is_made_with_its_placeholders_filled_in(tmp_path: Path) -> None:
-    """Each file goes as it stands, but for the names of the deployment and its place; what Google fills in stays."""
+    """Only the names of the deployment and its place are filled in; Google's own placeholders stay."""
     gcloud = Recorder()
     work = gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path)
 
@@ -71,7 +71,7 @@ def test_what_is_there_is_updated(tmp_path: Path) -> None:
 
 
 def test_what_people_have_added_to_an_alert_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whom it notifies, its labels, and that it is off; where there are two of one title, the first is updated."""
+    """Its channels, its labels, and that it is off; of two with one title, the first is updated."""
     gcloud = Recorder({SHOWS: shown(f"p/1|{LATE}|False|c/1,c/2|team=ops,level=2\np/2|Other|True||\np/3|{LATE}|True||")})
     work = gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path)
 
@@ -89,7 +89,7 @@ def test_what_people_have_added_to_an_alert_stays(tmp_path: Path, capsys: pytest
 
 
 def test_an_alert_that_is_on_stays_on(tmp_path: Path) -> None:
-    """An update replaces all of it, so that is said, too."""
+    """An update replaces the whole policy, so it has to say this, too."""
     gcloud = Recorder({SHOWS: shown(f"p/1|{LATE}|True||")})
 
     apply_alerts(gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path))
@@ -99,7 +99,7 @@ def test_an_alert_that_is_on_stays_on(tmp_path: Path) -> None:
 
 
 def test_an_alert_on_a_new_metric_is_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The alert is there in the end."""
+    """The alert is created in the end."""
     gcloud = Recorder({WRITES[0]: [UNKNOWN, UNKNOWN, shown("")]})
 
     apply_alerts(gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path))
@@ -112,7 +112,7 @@ def test_an_alert_on_a_new_metric_is_tried_again(tmp_path: Path, capsys: pytest.
 def test_an_alert_that_stays_refused_is_an_error_with_its_remedy(
     settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """After ten minutes the script says what it waited for, and how to go on."""
+    """After ten minutes the error says what it waited for and how to continue."""
     gcloud = Recorder({WRITES[0]: UNKNOWN})
 
     code = gcloud.run(settings, "monitoring")
@@ -131,7 +131,7 @@ def test_an_alert_that_stays_refused_is_an_error_with_its_remedy(
 
 
 def test_a_gcloud_that_has_alerts_as_alpha_is_told_so(tmp_path: Path) -> None:
-    """The image of Cloud Build has no alpha, and an older gcloud has nothing else."""
+    """The image of Cloud Build has no alpha component, an older gcloud has nothing else."""
     new, old = Recorder(), Recorder({"monitoring policies list": Ended(2, errors="Invalid choice: 'policies'.")})
 
     for gcloud in (new, old):
@@ -142,7 +142,7 @@ def test_a_gcloud_that_has_alerts_as_alpha_is_told_so(tmp_path: Path) -> None:
 
 
 def test_an_alert_that_is_refused_for_another_reason_is_not_tried_again(tmp_path: Path) -> None:
-    """gcloud has said why."""
+    """gcloud's own error has the reason."""
     gcloud = Recorder({WRITES[0]: refused("INVALID_ARGUMENT: no")})
 
     with pytest.raises(GcloudFailed):
@@ -153,7 +153,7 @@ def test_an_alert_that_is_refused_for_another_reason_is_not_tried_again(tmp_path
 
 
 def test_a_dry_run_prints_a_command_for_each_file(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Beside those that would look for what is there; nothing is called."""
+    """And the commands that would look for existing resources; nothing is called."""
     gcloud = Recorder()
 
     code = gcloud.run(settings, "monitoring", "--dry-run")

@@ -1,4 +1,4 @@
-"""What a new project refuses at first: it is waited for, at every step, and given up with the one remedy."""
+"""What a new project refuses at first: every step waits for it, and gives up with one remedy."""
 
 import sys
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ ASKED_TOO = (API, *(fault for fault in FAULTS if fault.startswith(("RESOURCE_EXH
 
 @dataclass
 class NewProject(Recorder):
-    """A project in which every command is refused so many times, for the same reason, before it is taken."""
+    """A project that refuses every command this many times for the same reason before it accepts it."""
 
     fault: str = ""
     times: int = 0
@@ -40,7 +40,7 @@ class NewProject(Recorder):
 
 
 def deploy(gcloud: Recorder, folder: Path) -> None:
-    """Take every step of `all` but the staging, which calls nothing, and the smoke test, which has tests of its own."""
+    """Take every step of `all` except staging, which calls nothing, and the smoke test, which has its own tests."""
     gcloud.answers["tasks queues describe"] = [MISSING, shown("RUNNING")]
     work = gcloud.work(target_of(folder / "production.env", SETTINGS), folder)
     for step in steps_of("all", work):
@@ -51,7 +51,7 @@ def deploy(gcloud: Recorder, folder: Path) -> None:
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_refusal_that_passes_is_waited_for_at_every_step(tmp_path: Path, fault: str, times: int) -> None:
-    """A first deployment ends well, with the same changes as where nothing is refused."""
+    """A first deployment succeeds, with the same changes as without refusals."""
     smooth, new = Recorder(), NewProject(fault=fault, times=times)
 
     deploy(smooth, tmp_path)
@@ -93,7 +93,7 @@ def test_what_does_not_pass_is_not_waited_for(errors: str, is_question: bool) ->
 
 
 def test_a_change_that_was_made_although_its_answer_was_lost_is_done(tmp_path: Path) -> None:
-    """To create it again is refused, as it is there."""
+    """A second creation is refused, because the resource exists."""
     create = "secrets create watchkeeper-airtable-api-key"
     gcloud = Recorder({create: [refused("UNAVAILABLE"), refused("ALREADY_EXISTS: it exists")]})
 
@@ -103,7 +103,7 @@ def test_a_change_that_was_made_although_its_answer_was_lost_is_done(tmp_path: P
 
 
 def test_what_only_asks_does_not_wait(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing was made just now, so an API that is off stays off."""
+    """Nothing was created just now, so an API that is off stays off."""
     (settings := tmp_path / "production.env").write_text(SETTINGS)
     gcloud = Recorder({"functions describe": refused(API)})
 
@@ -142,7 +142,7 @@ def test_a_terminal_shows_one_line_that_counts_down(capsys: pytest.CaptureFixtur
 
 
 def test_the_errors_of_a_change_are_shown_and_read(capfd: pytest.CaptureFixture[str]) -> None:
-    """Its output goes to the terminal alone; its stdin arrives."""
+    """Its output goes only to the terminal; its stdin arrives."""
     script = "import sys; print(sys.stdin.read()); sys.stderr.write('ABORTED'); sys.exit(1)"
 
     ended = execute([sys.executable, "-S", "-c", script], stdin=b"a value", is_captured=False)
@@ -152,7 +152,7 @@ def test_the_errors_of_a_change_are_shown_and_read(capfd: pytest.CaptureFixture[
 
 
 def test_after_a_first_build_that_failed_setup_goes_on(tmp_path: Path) -> None:
-    """The function is there, in the state FAILED; there is no service that somebody could call."""
+    """The function exists in the state FAILED; there is no service to call."""
     (settings := tmp_path / "production.env").write_text(SETTINGS)
     there = {"projects describe": shown(NUMBER), "functions describe": shown("FAILED")}
     no_service = refused("(gcloud.run.services.describe) Cannot find service [watchkeeper-tick]")
@@ -168,7 +168,7 @@ def test_after_a_first_build_that_failed_setup_goes_on(tmp_path: Path) -> None:
 
 
 def test_the_roles_of_the_builds_are_granted_before_what_takes_long(tmp_path: Path) -> None:
-    """They count only minutes later, so the database is made in the meantime."""
+    """They take effect only minutes later, so the database is created meanwhile."""
     gcloud = Recorder()
 
     deploy(gcloud, tmp_path)

@@ -1,4 +1,4 @@
-"""The plan of a deployment: what it would create, change and leave, what it finds, and that it only asks."""
+"""The plan of a deployment: what it would create, change and leave, what it finds, and that it changes nothing."""
 
 import io
 import json
@@ -37,14 +37,14 @@ def settings(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def gcloud() -> Recorder:
-    """A project in which nothing is."""
+    """An empty project."""
     return Recorder({"projects describe": shown(NUMBER), "services list": found([]), "projects get-iam": found({})})
 
 
 def test_a_plan_for_a_new_project_creates_everything(
     gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An API that is off has nothing yet. What costs something stands below, and nothing is changed."""
+    """An API that is off has nothing yet. Costs are listed below, and nothing is changed."""
     gcloud.answers |= {"tasks queues": OFF, "scheduler jobs": OFF}
 
     code = gcloud.run(settings, "plan")
@@ -75,7 +75,7 @@ def test_a_plan_only_asks(gcloud: Recorder, settings: Path) -> None:
 def test_a_plan_says_where_a_project_may_not_be_allowed_to_build(
     gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str], region: str, is_said: bool
 ) -> None:
-    """It cannot be asked, so a first deployment may fail of it."""
+    """gcloud cannot answer this, so a first deployment may fail because of it."""
     gcloud.run(settings, "plan", place=("--project", PROJECT, "--region", region))
 
     assert (
@@ -86,7 +86,7 @@ def test_a_plan_says_where_a_project_may_not_be_allowed_to_build(
 def test_a_dry_run_of_a_plan_prints_its_questions(
     gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And asks none of them."""
+    """It asks none of them."""
     code = gcloud.run(settings, "plan", "--dry-run")
 
     asked = commands(capsys.readouterr().out)
@@ -98,7 +98,7 @@ def test_a_dry_run_of_a_plan_prints_its_questions(
 def test_what_the_table_does_not_have_is_unknown(
     gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It has our prefix, so it may be a former function; or it is one that is not configured any more."""
+    """It has our prefix, so it may be a former function or one that is no longer configured."""
     settings.write_text("ALLOWED_USERS=*@example.com\n")
     names = ["watchkeeper-tick", "watchkeeper-gone", "others", "watchkeeper-deployer"]
     gcloud.answers |= {
@@ -125,7 +125,7 @@ def test_what_the_table_does_not_have_is_unknown(
 def test_what_a_build_has_is_known(
     gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str], prefix: str
 ) -> None:
-    """Its account, and the secret with the settings file, are made by hand, for each environment."""
+    """Its account and the secret with the settings file are created by hand, for each environment."""
     settings.write_text(f"ALLOWED_USERS=*@example.com\nDEPLOYMENT_PREFIX={prefix}\n")
     gcloud.answers |= {
         "iam service-accounts list": found([{"name": "x/1", "email": f"{prefix}deployer@p.iam"}]),
@@ -190,7 +190,7 @@ QUEUE = "watchkeeper-agents"
 def test_what_a_deployment_does_follows_from_what_doctor_finds(
     subject: str, about: str, answer: Any, expected: Line
 ) -> None:
-    """The checks are the same; a role on what is missing is created with it."""
+    """The checks are the same; a role on a missing resource is created with it."""
     assert next(lines_of(check(subject, about, plan_of()), answer)) == expected
 
 
@@ -219,7 +219,7 @@ def test_what_is_there_of_monitoring_is_counted(
 
 
 def test_when_a_scheduler_job_ran_last_is_no_part_of_a_plan() -> None:
-    """A deployment does nothing about it."""
+    """A deployment does not change it."""
     failed = schedule(status={"code": 16})
 
     (line,) = lines_of(check("schedule", "watchkeeper-tick", plan_of()), failed)
@@ -230,7 +230,7 @@ def test_when_a_scheduler_job_ran_last_is_no_part_of_a_plan() -> None:
 def test_gcloud_that_is_not_signed_in_is_said_once(
     gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing can be planned then."""
+    """No plan is possible then."""
     gcloud.answers["firestore databases describe"] = refused("You need to run: $ gcloud auth login")
 
     code = gcloud.run(settings, "plan")
@@ -240,10 +240,10 @@ def test_gcloud_that_is_not_signed_in_is_said_once(
 
 
 class Terminal(io.StringIO):
-    """A terminal on which somebody types."""
+    """A terminal at which somebody types."""
 
     def isatty(self) -> bool:
-        """Return that it is one."""
+        """Return that it is a terminal."""
         return True
 
 
@@ -255,7 +255,7 @@ def test_on_a_terminal_all_shows_its_plan_and_asks(
     monkeypatch: pytest.MonkeyPatch,
     typed: str,
 ) -> None:
-    """Whoever does not type yes deploys nothing."""
+    """Any answer but yes deploys nothing."""
     monkeypatch.setattr("sys.stdin", Terminal(typed))
 
     code = gcloud.run(settings, "all")
@@ -268,7 +268,7 @@ def test_on_a_terminal_all_shows_its_plan_and_asks(
 
 
 def test_the_prices_of_a_plan_are_those_of_the_documentation() -> None:
-    """Whoever changes one changes the other."""
+    """A change of one needs a change of the other."""
     text = (PROJECT_FOLDER / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
     documented = text.partition("## What it costs")[2].partition("\n## ")[0]
     said = " ".join(cost(1) for cost in COSTS.values())

@@ -63,7 +63,7 @@ def test_what_could_not_end_well_is_refused_before_the_first_change(
 def test_a_place_that_is_no_region_is_refused(
     settings: Path, capsys: pytest.CaptureFixture[str], verb: str, region: str
 ) -> None:
-    """Zones and multi-regions look much alike."""
+    """Zones and multi-regions have similar names."""
     gcloud = Recorder({"projects describe": shown(NUMBER)})
 
     code = gcloud.run(settings, verb, place=("--project", PROJECT, "--region", region))
@@ -74,7 +74,7 @@ def test_a_place_that_is_no_region_is_refused(
 
 @pytest.mark.parametrize("region", ["us-central1", "northamerica-northeast2", "europe-west12", "me-central1"])
 def test_a_region_is_taken(settings: Path, region: str) -> None:
-    """Whatever its number."""
+    """With any number."""
     assert Recorder().run(settings, "pause", place=("--project", PROJECT, "--region", region)) == 0
 
 
@@ -106,7 +106,7 @@ THERE = shown("us-central1\neurope-west4")
 def test_a_region_that_lacks_a_service_is_refused(
     settings: Path, capsys: pytest.CaptureFixture[str], answers: dict[str, Ended], says: str
 ) -> None:
-    """Google says where its services are, if it can be asked."""
+    """Google lists the regions of its services, if it can be asked."""
     gcloud = Recorder({"projects describe": shown(NUMBER), **answers})
 
     code = gcloud.run(settings, "setup", place=("--project", PROJECT, "--region", "europe-west4"))
@@ -118,7 +118,7 @@ def test_a_region_that_lacks_a_service_is_refused(
 
 
 def test_a_region_that_is_known_to_have_everything_is_not_asked_for(settings: Path) -> None:
-    """Nor does a new project, where nothing can be asked, refuse it."""
+    """A new project, which cannot be asked, does not refuse it either."""
     gcloud = Recorder({"projects describe": shown(NUMBER)})
 
     assert gcloud.run(settings, "setup", place=("--project", PROJECT, "--region", "asia-northeast2")) == 0
@@ -126,7 +126,7 @@ def test_a_region_that_is_known_to_have_everything_is_not_asked_for(settings: Pa
 
 
 def test_a_database_that_cannot_be_asked_about_yet_is_left_to_its_step(settings: Path) -> None:
-    """On a new project the API is off until setup has enabled it."""
+    """In a new project the API is off until setup enables it."""
     off = refused("Cloud Firestore API has not been used in project 1 before or it is disabled.")
     gcloud = Recorder({"projects describe": shown(NUMBER), DATABASE: [off, shown("")]})
 
@@ -146,7 +146,7 @@ def test_a_function_that_cannot_be_imported_changes_nothing(settings: Path, capf
 
 
 def test_what_is_not_deployed_is_not_scheduled(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All that is missing is named, before the first job is made."""
+    """Everything missing is named before the first job is created."""
     gcloud = Recorder({"functions describe watchkeeper-tick": shown("ACTIVE")})
 
     code = gcloud.run(settings, "schedules")
@@ -162,7 +162,7 @@ def test_what_is_not_deployed_is_not_scheduled(settings: Path, capsys: pytest.Ca
 def test_functions_that_are_not_configured_are_left_out(
     settings: Path, capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:
-    """One plain line says which, and what each would need."""
+    """One line names them and the settings that each needs."""
     settings.write_text(CHAT_ONLY)
 
     code = Recorder().run(settings, verb, "--dry-run")
@@ -176,7 +176,7 @@ def test_functions_that_are_not_configured_are_left_out(
 
 
 def test_a_function_that_is_no_longer_configured_is_named(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It stays as it is."""
+    """It does not change."""
     settings.write_text(CHAT_ONLY)
     gcloud = Recorder(
         {
@@ -194,7 +194,7 @@ def test_a_function_that_is_no_longer_configured_is_named(settings: Path, capsys
 
 
 def test_a_function_that_is_named_is_not_left_out(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever names it is told what is missing."""
+    """An error names what is missing."""
     settings.write_text(CHAT_ONLY)
 
     code = Recorder().run(settings, "setup", "--only", "airtable_refresh")
@@ -207,7 +207,7 @@ def test_a_function_that_is_named_is_not_left_out(settings: Path, capsys: pytest
 def test_a_build_leaves_out_what_is_not_configured(
     settings: Path, capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:
-    """Although it names each function; there is nothing to do then, which is no failure."""
+    """It names every function; if nothing is left to do, that is not a failure."""
     settings.write_text(CHAT_ONLY)
     gcloud = Recorder({"projects describe": shown(NUMBER)})
 
@@ -222,7 +222,7 @@ CHOSEN = "DEPLOYMENT_FUNCTIONS=tick,run_job,airtable_refresh\n"
 
 
 def test_a_setting_chooses_the_functions_of_an_environment(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever else is configured."""
+    """Whether or not others are configured."""
     settings.write_text(SETTINGS + CHOSEN)
     gcloud = Recorder()
 
@@ -245,7 +245,7 @@ def test_a_setting_chooses_the_functions_of_an_environment(settings: Path, capsy
 def test_a_build_deploys_what_a_setting_chooses(
     settings: Path, capsys: pytest.CaptureFixture[str], name: str, code: int, says: str
 ) -> None:
-    """A function that is chosen and has no settings is refused, not left out."""
+    """A chosen function without settings is refused, not left out."""
     settings.write_text(CHAT_ONLY + CHOSEN)
     gcloud = Recorder({"projects describe": shown(NUMBER)})
 
@@ -256,7 +256,7 @@ def test_a_build_deploys_what_a_setting_chooses(
 
 
 def test_a_chosen_function_that_there_is_not_is_named(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before anything is asked."""
+    """Before any question."""
     settings.write_text(f"{SETTINGS}DEPLOYMENT_FUNCTIONS=tock\n")
     gcloud = Recorder()
 

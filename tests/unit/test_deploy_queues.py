@@ -1,4 +1,4 @@
-"""What the steps on queues tell gcloud: the limits, the roles, and an end that keeps the name."""
+"""The commands of the steps on queues: limits, roles, and an end that keeps the name."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ LIMITS = {
 
 @pytest.fixture
 def gcloud() -> Recorder:
-    """A gcloud on a project in which there is nothing."""
+    """A gcloud on an empty project."""
     return Recorder()
 
 
@@ -56,7 +56,7 @@ def run(gcloud: Recorder, folder: Path, *words: str) -> int:
 
 
 def test_who_hands_jobs_over_is_told_the_queues_and_who_runs_the_jobs(tmp_path: Path) -> None:
-    """The tick and, since a person may cancel what waits, the webhook; run_job is told who calls it, and no queue."""
+    """The tick and the webhook, where a person may cancel, get the queues; run_job gets its caller."""
     target = target_of(tmp_path / "settings", "TASKS_API_ENDPOINT=http://127.0.0.1:9")
     hand_over = {
         "TASK_QUEUES": f"agents=projects/{PROJECT}/locations/{REGION}/queues/{NAME}",
@@ -74,7 +74,7 @@ def test_who_hands_jobs_over_is_told_the_queues_and_who_runs_the_jobs(tmp_path: 
 
 
 def test_a_function_that_uses_no_queue_needs_none_set_up(tmp_path: Path) -> None:
-    """One that does is told where run_job is, also if it is deployed alone."""
+    """A function that uses one knows the address of run_job, even if it is deployed alone."""
     alone = target_of(tmp_path / "settings", only=["gmail_watch"])
     tick = target_of(tmp_path / "settings", only=["tick"])
 
@@ -86,7 +86,7 @@ def test_a_function_that_uses_no_queue_needs_none_set_up(tmp_path: Path) -> None
 
 
 def test_without_the_function_that_runs_their_jobs_queues_count_for_nothing(tmp_path: Path) -> None:
-    """Their handlers run in the tick then, and nothing is set up that nobody empties."""
+    """Their handlers run in the tick, and no queue is set up that nothing empties."""
     target = target_of(tmp_path / "settings")
     functions = tuple(each for each in target.functions if each.name != "run_job")
 
@@ -100,7 +100,7 @@ def test_without_the_function_that_runs_their_jobs_queues_count_for_nothing(tmp_
 
 
 def test_a_queue_is_made_with_its_limits_and_its_roles(gcloud: Recorder, work: Work) -> None:
-    """The tick may use it and make tasks that act as their account; the webhook may delete tasks."""
+    """The tick may use it and create tasks that act as their account; the webhook may delete tasks."""
     setup.make_queues(work)
 
     flags = [dict(word.split("=", 1) for word in words[4:]) | {"on": words[3]} for words in granting(gcloud)]
@@ -119,7 +119,7 @@ def test_a_queue_is_made_with_its_limits_and_its_roles(gcloud: Recorder, work: W
 
 
 def test_a_queue_that_is_there_is_brought_up_to_date(gcloud: Recorder, work: Work) -> None:
-    """With every limit, since an update keeps what it is not told; roles that are granted are not granted again."""
+    """With every limit, because an update keeps the others; existing roles are not granted again."""
     gcloud.answers |= {
         DESCRIBE: shown("PAUSED"),
         "tasks queues get-iam-policy": shown("\n".join(f"{role}\t{who}" for role, who in work.target.queue_grants)),
@@ -133,7 +133,7 @@ def test_a_queue_that_is_there_is_brought_up_to_date(gcloud: Recorder, work: Wor
 
 
 def test_a_deployment_brings_the_limits_up_to_date(gcloud: Recorder, tmp_path: Path) -> None:
-    """As it does the Scheduler jobs, so a merge suffices; a function without queues has none to bring."""
+    """Like the Scheduler jobs, so a merge is enough; a function without queues has none to update."""
     gcloud.answers["functions describe"] = shown("ACTIVE")
     other = Recorder({"functions describe": shown("ACTIVE")})
 
@@ -146,7 +146,7 @@ def test_a_deployment_brings_the_limits_up_to_date(gcloud: Recorder, tmp_path: P
 
 @pytest.mark.parametrize("name", ["tick", "chat_webhook"])
 def test_a_function_is_not_deployed_before_the_queue_that_it_uses(gcloud: Recorder, work: Work, name: str) -> None:
-    """Its jobs would be refused every minute; a deployment from before there were queues keeps working instead."""
+    """Its jobs would be refused every minute; an older deployment keeps working instead."""
     with pytest.raises(StepFailed, match=f"there is no queue {NAME}, which {SERVICES[name]} uses; run setup first"):
         deploy_function(work, FUNCTIONS[name])
 
@@ -171,7 +171,7 @@ def test_a_function_is_not_deployed_before_the_queue_that_it_uses(gcloud: Record
 def test_a_queue_is_paused_and_resumed_once(
     gcloud: Recorder, tmp_path: Path, verb: str, state: str, is_told: bool
 ) -> None:
-    """Behind the tick, so that nothing is handed over any more when it stops."""
+    """After the tick, so that no job is handed over once it is paused."""
     gcloud.answers |= {
         DESCRIBE: shown(state),
         "scheduler jobs describe": shown(f"{'ENABLED' if verb == 'pause' else 'PAUSED'}|{url('tick')}"),
@@ -189,7 +189,7 @@ def test_a_queue_is_paused_and_resumed_once(
 def test_a_queue_that_is_not_there_keeps_nobody_from_pausing(
     gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is named, and the verb ends well."""
+    """It is named, and the verb succeeds."""
     assert run(gcloud, tmp_path, "pause") == 0
     assert f"there is no queue {NAME}\n" in capsys.readouterr().out
     assert gcloud.changes == []
@@ -201,7 +201,7 @@ def test_a_queue_that_is_not_there_keeps_nobody_from_pausing(
 def test_the_status_shows_the_queue_behind_its_function(
     gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its state, how many tasks it delivers at once, and in a second."""
+    """Its state, and how many tasks it delivers at once and per second."""
     run(gcloud, tmp_path, "status", "--only", "run_job")
     gcloud.answers |= {"functions describe": shown("ACTIVE  r-1  "), DESCRIBE: shown("RUNNING  2  1.0")}
     run(gcloud, tmp_path, "status", "--only", "run_job", "tick")
@@ -220,7 +220,7 @@ def test_the_status_shows_the_queue_behind_its_function(
 def test_destroying_empties_the_queue_and_keeps_it(
     gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its name would be taken for a week. It is emptied once nobody hands over any more; and that can be said twice."""
+    """A deleted name is blocked for a week. It is emptied once no job is handed over, and this can be repeated."""
     gcloud.answers |= {
         DESCRIBE: shown("RUNNING"),
         "functions describe": shown("ACTIVE"),
@@ -240,7 +240,7 @@ def test_destroying_empties_the_queue_and_keeps_it(
 
 
 def test_a_rollback_of_run_job_leaves_the_queue_alone(gcloud: Recorder, work: Work) -> None:
-    """It is one more function."""
+    """Only the function changes."""
     for step in steps_of("rollback", work):
         step.do()
 
@@ -261,7 +261,7 @@ def test_a_rollback_of_run_job_leaves_the_queue_alone(gcloud: Recorder, work: Wo
 def test_a_dry_run_shows_what_would_change(
     gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, changes: list[str]
 ) -> None:
-    """And asks nothing."""
+    """It asks nothing."""
     code = run(gcloud, tmp_path, verb, "--dry-run", "--only", "run_job")
 
     printed = [line.removeprefix("gcloud ") for line in capsys.readouterr().out.splitlines() if line[0] != "#"]
@@ -272,7 +272,7 @@ def test_a_dry_run_shows_what_would_change(
 
 
 def test_a_queue_that_cannot_be_asked_about_stops_it(gcloud: Recorder, work: Work) -> None:
-    """Neither is it made anew, nor taken for one that is not there."""
+    """It is neither created again nor taken for a missing one."""
     gcloud.answers[DESCRIBE] = refused("PERMISSION_DENIED")
 
     for step in (queues.keep_queue, queues.pause, smoke.deliver, queues.empty):

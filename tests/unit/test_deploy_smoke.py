@@ -1,4 +1,4 @@
-"""The smoke test: what it proves, what it waits for, what it says of a failure, and that it leaves nothing behind."""
+"""The smoke test: what it proves, what it waits for, how it reports a failure, and that it leaves nothing behind."""
 
 import signal
 from collections import Counter
@@ -42,7 +42,7 @@ REMOVED = "signature removed by the platform; where Cloud Run IAM checks it, set
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Deployment:
-    """A deployment that is well."""
+    """A healthy deployment."""
     return Deployment(folder=tmp_path)
 
 
@@ -53,24 +53,24 @@ def work(cloud: Deployment, tmp_path: Path) -> Work:
 
 
 def call_tick(work: Work) -> None:
-    """Have Cloud Scheduler call the tick."""
+    """Make Cloud Scheduler call the tick."""
     assert TICK.scheduler_job
     smoke.call(work, TICK, TICK.scheduler_job)
 
 
 def call_gmail(work: Work) -> None:
-    """Have Cloud Scheduler call a renewal, which runs no job."""
+    """Make Cloud Scheduler call a renewal, which runs no job."""
     assert GMAIL.scheduler_job
     smoke.call(work, GMAIL, GMAIL.scheduler_job)
 
 
 def deliver(work: Work) -> None:
-    """Have the queue deliver."""
+    """Make the queue deliver."""
     smoke.deliver(work, QUEUE)
 
 
 def knock(work: Work) -> None:
-    """Send what Chat calls an event that nobody signed."""
+    """Send Chat's function an unsigned event."""
     smoke.refuse_stranger(work, CHAT)
 
 
@@ -85,7 +85,7 @@ JOB_WAYS = pytest.mark.parametrize("take", [call_tick, deliver])
 def test_a_job_is_made_run_once_and_deleted(
     cloud: Deployment, work: Work, capsys: pytest.CaptureFixture[str], take: Callable[[Work], None]
 ) -> None:
-    """By the tick, and by the function that Cloud Tasks calls: the real ones, with the token that they ask for."""
+    """By the tick, and by the function that Cloud Tasks calls: the real ones, with the required token."""
     take(work)
 
     (ran,) = cloud.runs
@@ -95,7 +95,7 @@ def test_a_job_is_made_run_once_and_deleted(
 
 
 def test_cloud_tasks_calls_the_function_as_it_always_does(cloud: Deployment, work: Work) -> None:
-    """By its address, which is the audience too, and as its account."""
+    """At its address, which is the audience too, and as its account."""
     deliver(work)
 
     assert {
@@ -105,7 +105,7 @@ def test_cloud_tasks_calls_the_function_as_it_always_does(cloud: Deployment, wor
 
 
 def test_all_ends_with_the_smoke_test(work: Work) -> None:
-    """Every Scheduler job, every queue, and what Chat calls; nothing comes behind."""
+    """Every Scheduler job, every queue and Chat's function are tested, as the last step."""
     titles = [step.title for step in steps_of("all", work)]
 
     assert titles[-6:] == [
@@ -118,7 +118,7 @@ def test_all_ends_with_the_smoke_test(work: Work) -> None:
 def test_a_whole_smoke_test_ends_well_and_says_what_is_left(
     cloud: Deployment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody but Chat can sign an event."""
+    """Only Chat can sign an event, so this part stays open."""
     (settings := tmp_path / "production.env").write_text(SETTINGS)
 
     code = cloud.run(settings, "smoke")
@@ -162,14 +162,14 @@ def attempt(start: float, end: float | None, said: str = "") -> list[Attempt]:
 def test_only_an_attempt_that_began_with_the_test_counts(
     attempts: list[Attempt], latest: float, wanted: str | None
 ) -> None:
-    """An end does not say which start is its own, and the former status says nothing."""
+    """An end does not say to which start it belongs, and the former status is old."""
     ordered = sorted(attempts)
 
     assert verdict(ordered, first=BEGAN, latest=BEGAN + timedelta(seconds=latest)) == wanted
 
 
 def test_what_the_job_says_of_its_last_attempt_is_not_asked(cloud: Deployment, work: Work) -> None:
-    """The one before failed; while the new one is at work its status stands there still."""
+    """While the new attempt runs, the job still shows the failure of the one before."""
     cloud.attempts.append((BEGAN - timedelta(seconds=60), BEGAN - timedelta(seconds=57), "INTERNAL, 500"))
 
     call_gmail(work)
@@ -187,7 +187,7 @@ def test_what_the_job_says_of_its_last_attempt_is_not_asked(cloud: Deployment, w
 def test_what_passes_by_itself_is_waited_for(
     cloud: Deployment, work: Work, take: Callable[[Work], None], fault: str, times: int
 ) -> None:
-    """A grant that does not count yet, a busy instance, a store that does not answer: then it ends well, run once."""
+    """A grant without effect yet, a busy instance, an unreachable store: it succeeds in the end, with one run."""
     cloud.said = [*[fault] * times, ""]
 
     take(work)
@@ -208,7 +208,7 @@ def test_a_command_that_is_refused_is_sent_again(
     times: int,
     is_lost: bool,
 ) -> None:
-    """Each of them, so many times; also where it was done, and only its answer was lost."""
+    """Each command, several times; also if it was executed and only its answer was lost."""
     answer, seen = cloud._answer, Counter[str]()
 
     def disturbed(words: Sequence[str]) -> Ended:
@@ -247,7 +247,7 @@ def test_what_stays_is_given_up_with_its_remedy(
 def test_an_instance_that_is_busy_with_the_tick_of_the_minute_is_no_failure(
     cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It runs the job, however often the call beside it is turned away."""
+    """It runs the job, however often the other call is refused."""
     cloud.said = ["RESOURCE_EXHAUSTED, 429"]
     run = cloud._run
 
@@ -280,7 +280,7 @@ def test_an_instance_that_is_busy_with_the_tick_of_the_minute_is_no_failure(
 def test_a_failure_says_what_to_do(
     cloud: Deployment, work: Work, take: Callable[[Work], None], said: str, reasons: list[str], says: str
 ) -> None:
-    """Our code's refusal is told from that of Cloud Run, and is not waited for; a removed signature has its setting."""
+    """Refusals of our code and of Cloud Run differ, and are not waited for; a removed signature has its setting."""
     cloud.said, cloud.reasons = [said], reasons
 
     with pytest.raises((StepFailed, StillRefused), match=says):
@@ -303,7 +303,7 @@ def test_a_failure_says_what_to_do(
 def test_what_cannot_be_seen_is_not_called_well(
     cloud: Deployment, work: Work, beginning: str, answer: Ended, says: str
 ) -> None:
-    """Nor is a Scheduler job run that is another system's."""
+    """Nor is the run of another system's Scheduler job."""
     cloud.answers[beginning] = answer
 
     with pytest.raises(StepFailed, match=says):
@@ -313,7 +313,7 @@ def test_what_cannot_be_seen_is_not_called_well(
 
 
 def test_a_tick_that_answers_and_runs_nothing_is_a_failure(cloud: Deployment, work: Work) -> None:
-    """It is called well, and the job is still there, the first that is due: with another collection, perhaps."""
+    """The call succeeds, but the first due job is still there: perhaps the collection is another one."""
     cloud.is_busy = True
 
     with pytest.raises(StepFailed, match=r"was called, and did not run the job smoke:\w+$"):
@@ -326,7 +326,7 @@ def test_a_tick_that_answers_and_runs_nothing_is_a_failure(cloud: Deployment, wo
 def test_a_job_that_fails_says_why(
     cloud: Deployment, work: Work, take: Callable[[Work], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where the handler of `log` is another one."""
+    """For example, if the handler of `log` is another one."""
     monkeypatch.setattr("tests.smoking.load_handlers", lambda modules: {})
 
     with pytest.raises(StepFailed, match=r"the job smoke:\w+ was run, and failed: .*log"):
@@ -343,7 +343,7 @@ def test_a_job_that_fails_says_why(
 def test_an_interruption_leaves_nothing_behind(
     cloud: Deployment, tmp_path: Path, take: Callable[[Work], None], pause: int
 ) -> None:
-    """At whichever pause the signal comes."""
+    """At any pause at which the signal arrives."""
 
     class Pauses(list[float]):
         def append(self, seconds: float) -> None:
@@ -364,7 +364,7 @@ def test_an_interruption_leaves_nothing_behind(
 def test_what_a_killed_one_left_is_deleted_by_the_next(
     cloud: Deployment, work: Work, take: Callable[[Work], None]
 ) -> None:
-    """Once it is an hour old: a younger one may be at work, and any other job is somebody's."""
+    """Once it is an hour old: a younger one may still be needed, and other jobs belong to somebody."""
     left = left_by_a_killed_one(cloud.now())
     others = [
         Job.create(job_id, kind, now=made, by=by, payload={"message": "x"}, at=BEGAN + timedelta(days=1))
@@ -384,7 +384,7 @@ def test_what_a_killed_one_left_is_deleted_by_the_next(
 
 @pytest.mark.parametrize("queue", ["", "agents"])
 def test_every_store_takes_the_job_and_loses_it(store: Store, tmp_path: Path, queue: str) -> None:
-    """By the store's own clock it is due, or waits in its queue for whoever shows its token."""
+    """By the store's own clock it is due, or waits in its queue for a delivery with its token."""
     gcloud = Recorder()
     gcloud.outside = Outside(open_store=lambda settings: store, request=gcloud.outside.request)
     work = gcloud.work(target_of(tmp_path / "production.env", SETTINGS), tmp_path)
@@ -404,7 +404,7 @@ def test_every_store_takes_the_job_and_loses_it(store: Store, tmp_path: Path, qu
 def test_a_signal_while_the_job_is_deleted_leaves_no_job_unnamed(
     cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one that is left is under "Left open"."""
+    """The remaining one is listed under "Left open"."""
     swap = cloud.store.swap
 
     def interrupted(changes: list[Change]) -> object:
@@ -424,7 +424,7 @@ def test_a_signal_while_the_job_is_deleted_leaves_no_job_unnamed(
 def test_no_tick_takes_the_job_out_of_its_queue_while_it_is_waited_for(
     cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However late its turn comes: the tick would hand it over anew, and the task of the test would do nothing."""
+    """Even after a long wait: the tick would hand it over again, and the test's task would do nothing."""
     cloud.is_busy = True
     swap, made = cloud.store.swap, list[Change]()
 
@@ -486,7 +486,7 @@ def test_without_the_store_the_rest_is_proved(
     store: Callable[[Deployment], Callable[[Settings], Store]],
     says: str,
 ) -> None:
-    """Who may deploy need not be allowed to make jobs; a queue then delivers a task about no job."""
+    """A deployer may not be allowed to create jobs; a queue then delivers a task without a job."""
     cloud.outside = Outside(open_store=store(cloud), request=cloud.outside.request)
     work = cloud.work(target_of(tmp_path / "production.env", SETTINGS), tmp_path)
 
@@ -501,7 +501,7 @@ def test_without_the_store_the_rest_is_proved(
 
 @EVERY_WAY
 def test_what_is_paused_is_not_woken(cloud: Deployment, work: Work, take: Callable[[Work], None]) -> None:
-    """A person has paused it; a tick would run what is due."""
+    """A person paused it; a tick would run what is due."""
     cloud.answers["tasks queues describe"] = shown("PAUSED")
     cloud.answers["scheduler jobs describe watchkeeper-tick"] = shown(f"PAUSED|{url('tick')}")
     cloud.answers["scheduler jobs describe gmail-watch-renewal"] = shown(f"PAUSED|{url('gmail_watch')}")
@@ -526,7 +526,7 @@ def test_what_is_paused_is_not_woken(cloud: Deployment, work: Work, take: Callab
 def test_jobs_that_come_first_are_no_failure(
     cloud: Deployment, work: Work, take: Callable[[Work], None], says: str
 ) -> None:
-    """A build would take good code back: a backlog before the tick's job, or a queue that is full of long ones."""
+    """A build would roll good code back because of a backlog, or of a queue full of long jobs."""
     before = Job.create("report", "log", now=BEGAN, payload={"message": "x"}, at=BEGAN - timedelta(hours=1))
     cloud.store.swap([Change(None, before)])
     cloud.is_busy = True
@@ -539,7 +539,7 @@ def test_jobs_that_come_first_are_no_failure(
 
 
 def test_a_task_that_is_begun_and_gets_no_answer_is_a_failure(cloud: Deployment, work: Work) -> None:
-    """Its turn came: the function hangs."""
+    """It was delivered, so the function hangs."""
     cloud.answers["tasks describe"] = shown("2026-11-29T09:00:00Z|1||")
 
     with pytest.raises(StepFailed, match="the task in watchkeeper-agents got no answer"):
@@ -569,7 +569,7 @@ def test_the_job_is_made_where_the_functions_look_for_it(
 
 
 def test_the_emulator_of_a_shell_is_no_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job that is made there would be waited for in vain."""
+    """The functions would never find a job created there."""
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
 
     with pytest.raises(StoreUnavailable, match="unset it"):
@@ -583,7 +583,7 @@ def test_the_emulator_of_a_shell_is_no_deployment(monkeypatch: pytest.MonkeyPatc
 def test_our_code_refuses_an_event_that_nobody_signed(
     cloud: Deployment, work: Work, capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
-    """That shows that it runs with its settings; that Chat reaches it stays open."""
+    """This shows that it runs with its settings; whether Chat reaches it stays open."""
     cloud.reply = Reply(401, f'{{"error": {{"code": "{code}"}}}}'.encode())
 
     knock(work)
@@ -598,7 +598,7 @@ def test_our_code_refuses_an_event_that_nobody_signed(
 def test_a_refusal_by_cloud_run_proves_less(
     cloud: Deployment, work: Work, capsys: pytest.CaptureFixture[str], status: int, token: Ended
 ) -> None:
-    """Whoever deploys may not be allowed to call, or have no token to call with."""
+    """The deployer may not be allowed to call, or may have no token for a call."""
     cloud.reply = Reply(status, b"<html>Your client does not have permission to get URL</html>")
     cloud.answers["auth print-identity-token"] = token
 
@@ -617,7 +617,7 @@ def test_a_refusal_by_cloud_run_proves_less(
     ],
 )
 def test_another_answer_to_it_is_a_failure(cloud: Deployment, work: Work, reply: Reply, says: str) -> None:
-    """An open door above all."""
+    """An open function above all."""
     cloud.reply = reply
 
     with pytest.raises(StepFailed, match=says):
@@ -628,7 +628,7 @@ def test_another_answer_to_it_is_a_failure(cloud: Deployment, work: Work, reply:
 def test_a_function_that_is_not_up_yet_is_waited_for(
     cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    """As the others are, for as long."""
+    """As long as the others."""
     cloud.reply = Reply(status, b"")
 
     with pytest.raises(StillRefused):
@@ -647,7 +647,7 @@ def test_a_function_that_is_not_up_yet_is_waited_for(
 def test_no_token_of_ours_reaches_the_code(
     cloud: Deployment, tmp_path: Path, settings: str, wanted: dict[str, str]
 ) -> None:
-    """Cloud Run takes that of whoever deploys by a header of its own, and checks no other; a public one needs none."""
+    """Cloud Run takes the deployer's token in its own header and checks no other; a public function needs none."""
     sent: list[dict[str, str]] = []
 
     def request(method: str, url: str, *, headers: dict[str, str], body: bytes | None) -> Reply:
@@ -662,7 +662,7 @@ def test_no_token_of_ours_reaches_the_code(
 
 
 def test_a_dry_run_makes_no_job_and_calls_no_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says what it would make and send."""
+    """It prints what it would create and send."""
     (settings := tmp_path / "production.env").write_text(SETTINGS)
     gcloud = Recorder()
 

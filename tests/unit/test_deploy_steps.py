@@ -1,4 +1,4 @@
-"""What each step tells gcloud, where something is missing and where it is there already."""
+"""The commands of each step, for missing resources and for existing ones."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -25,7 +25,7 @@ ADDON = f"service-{NUMBER}@gcp-sa-gsuiteaddons.iam.gserviceaccount.com"
 
 @pytest.fixture
 def gcloud() -> Recorder:
-    """A gcloud on a project in which there is nothing."""
+    """A gcloud on an empty project."""
     return Recorder()
 
 
@@ -44,7 +44,7 @@ def on(function: str) -> str:
 
 
 def test_the_database_is_made_with_exemptions_and_expiry(gcloud: Recorder, work: Work) -> None:
-    """In the functions' region, where nobody can delete it by mistake; a field that is indexed is exempted."""
+    """In the functions' region, protected from deletion; an indexed field is exempted."""
     gcloud.answers["firestore indexes fields describe"] = shown("True\t")
 
     setup.make_database(work)
@@ -68,7 +68,7 @@ def test_the_database_is_made_with_exemptions_and_expiry(gcloud: Recorder, work:
 
 @pytest.mark.parametrize("ttl", ["ACTIVE", "CREATING"])
 def test_a_database_as_it_should_be_is_left_alone(gcloud: Recorder, work: Work, ttl: str) -> None:
-    """Of an exempt field nothing is shown; an expiry that has begun is not begun again."""
+    """gcloud does not show an exempt field; an expiry that has begun is not started again."""
     exempt, expiry = "firestore indexes fields describe", "firestore indexes fields describe expire_at"
     gcloud.answers = {
         "firestore databases describe": shown("x"),
@@ -82,7 +82,7 @@ def test_a_database_as_it_should_be_is_left_alone(gcloud: Recorder, work: Work, 
 
 
 def test_accounts_that_are_there_are_not_made(gcloud: Recorder, work: Work) -> None:
-    """The others are; that of add-ons is asked for each time, since nobody can list it."""
+    """The others are; that of add-ons is requested each time, because nobody can list it."""
     accounts = [work.target.email(account.id) for account in work.target.accounts]
     gcloud.answers["iam service-accounts list"] = shown("\n".join(accounts[1:]))
 
@@ -95,7 +95,7 @@ def test_accounts_that_are_there_are_not_made(gcloud: Recorder, work: Work) -> N
 
 
 def test_roles_that_are_granted_are_not_granted_again(gcloud: Recorder, work: Work) -> None:
-    """The policy of the project is read once; the function makes tokens as GMAIL_DELEGATE, without a key."""
+    """The project's policy is read once; the function creates tokens as GMAIL_DELEGATE, without a key."""
     tick = f"serviceAccount:{work.target.email(TICK.account.id)}"
     gcloud.answers["projects get-iam-policy"] = shown(f"roles/datastore.user\t{tick}\nroles/owner\tuser:ada")
 
@@ -153,7 +153,7 @@ def test_a_secret_that_is_unchanged_gets_no_new_version(
 
 
 def test_gmail_may_publish_to_its_topic(gcloud: Recorder, work: Work) -> None:
-    """A topic that is there is not made; Pub/Sub knows no conditions."""
+    """An existing topic is not created; Pub/Sub has no conditions."""
     topic = f"projects/{PROJECT}/topics/gmail"
 
     setup.make_topics(work)
@@ -179,7 +179,7 @@ RESTRICTED = refused(
 def test_an_organisation_that_refuses_gmail_keeps_nothing_else_from_being_set_up(
     gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The grant stands among what is left open, with the remedy; the steps behind it are done."""
+    """The grant is listed as open, with the remedy; the later steps are done."""
     (settings := tmp_path / "production.env").write_text(SETTINGS)
     gcloud.answers = {
         **{"pubsub topics add-iam-policy-binding": RESTRICTED, "projects describe": shown(NUMBER), **QUEUES},
@@ -200,7 +200,7 @@ def test_an_organisation_that_refuses_gmail_keeps_nothing_else_from_being_set_up
     ("answer", "is_open"), [(RESTRICTED, True), (refused("PERMISSION_DENIED: pubsub.topics.setIamPolicy"), False)]
 )
 def test_another_refusal_of_that_grant_ends_setup(gcloud: Recorder, work: Work, answer: Ended, is_open: bool) -> None:
-    """Whoever lacks a role can be granted it."""
+    """A missing role can be granted."""
     gcloud.answers["pubsub topics add-iam-policy-binding"] = answer
 
     with nullcontext() if is_open else pytest.raises(GcloudFailed):
@@ -232,7 +232,7 @@ def test_setup_lets_callers_call_what_is_deployed(gcloud: Recorder, work: Work) 
 
 
 def test_a_deployment_passes_the_environment_in_a_file(gcloud: Recorder, work: Work) -> None:
-    """Its texts are texts, also those that look like numbers; no secret is among them."""
+    """All values are text, even those that look like numbers; no secret is among them."""
     deploy_function(work, FUNCTIONS["airtable_refresh"])
 
     env = (work.folder / "airtable_refresh.yaml").read_text()
@@ -245,7 +245,7 @@ def test_a_deployment_passes_the_environment_in_a_file(gcloud: Recorder, work: W
 
 
 def test_a_function_that_was_opened_is_closed_again(gcloud: Recorder, work: Work) -> None:
-    """Each deployment lets the one caller call the function, and takes that from everybody else."""
+    """Each deployment allows exactly one caller."""
     gcloud.answers[POLICY] = shown("allUsers\nuser:former@example.com")
 
     allow_caller(work, TICK)
@@ -269,7 +269,7 @@ def test_who_may_call_is_left_alone_where_it_is_right(gcloud: Recorder, work: Wo
 
 
 def test_without_the_right_to_set_callers_it_says_whom_to_ask(gcloud: Recorder, work: Work) -> None:
-    """The function is deployed; that nobody may call it yet is an error with its remedy, and not passed over."""
+    """The function is deployed; that nobody may call it yet is an error with its remedy."""
     gcloud.answers |= QUEUES | {"run services add-iam-policy-binding": refused("PERMISSION_DENIED")}
 
     with pytest.raises(StepFailed, match=r"watchkeeper-tick is deployed, but who may call .* roles/run.admin: have it"):
@@ -279,7 +279,7 @@ def test_without_the_right_to_set_callers_it_says_whom_to_ask(gcloud: Recorder, 
 
 
 def test_a_failed_build_is_not_opened_to_anybody(gcloud: Recorder, work: Work) -> None:
-    """gcloud has said why it failed."""
+    """gcloud's own error has the reason."""
     gcloud.answers |= QUEUES | {"functions deploy": refused("Build failed")}
 
     with pytest.raises(GcloudFailed):
@@ -290,7 +290,7 @@ def test_a_failed_build_is_not_opened_to_anybody(gcloud: Recorder, work: Work) -
 
 @pytest.mark.parametrize("state", [None, "ENABLED", "PAUSED"])
 def test_a_job_is_made_or_updated_completely(gcloud: Recorder, work: Work, state: str | None) -> None:
-    """Both ways it gets every flag; what it had beside them is cleared, and nobody resumes it."""
+    """Both commands have every flag; other flags of the job are cleared, and it is not resumed."""
     assert GMAIL.scheduler_job
     if state:
         gcloud.answers[on("gmail_watch")] = shown(state)
@@ -329,7 +329,7 @@ def test_a_job_is_paused_and_resumed_once(gcloud: Recorder, work: Work, verb: st
 def test_a_job_that_is_not_there_keeps_nobody_from_pausing_the_others(
     gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is named, and the verb ends well."""
+    """It is named, and the verb succeeds."""
     (tmp_path / "settings").write_text(SETTINGS)
     gcloud.answers = {on(name): shown(f"ENABLED|{url(name)}") for name in ("tick", "airtable_refresh")}
 
@@ -348,7 +348,7 @@ def test_a_job_that_is_not_there_keeps_nobody_from_pausing_the_others(
 def test_a_job_of_the_former_system_stays_as_it_is(
     gcloud: Recorder, work: Work, capsys: pytest.CaptureFixture[str], uri: str, called: str | None
 ) -> None:
-    """It has the name of ours, and calls another address; neither is it deleted, but the function is."""
+    """It has the same name but calls another address; it is not deleted, but the function is."""
     assert GMAIL.scheduler_job
     gcloud.answers |= {on("gmail_watch"): shown(f"ENABLED|{uri}"), "functions describe": shown("ACTIVE")}
 
@@ -401,12 +401,12 @@ READY, BROKEN = True, False
 def test_a_rollback_goes_to_the_newest_that_works_before_the_one_that_serves(
     serving: str, revisions: list[tuple[str, bool]], before: str
 ) -> None:
-    """One that never became ready can take no traffic, and one that is newer is not before."""
+    """A revision that never became ready takes no traffic, and a newer one is not before it."""
     assert revision_before(serving, [Revision(*each) for each in revisions]) == before
 
 
 def test_a_rollback_gives_the_traffic_back(gcloud: Recorder, work: Work, capsys: pytest.CaptureFixture[str]) -> None:
-    """All of it; a function that has no revision before it stays as it is, and keeps no other from going back."""
+    """All of it; a function without an earlier revision does not change and does not stop the others."""
     gcloud.answers = {
         "run services describe watchkeeper-tick": shown("\ttagged\n100\ttick-2"),
         "run revisions list --service=watchkeeper-tick": shown("tick-2\tTrue\ntick-1\tTrue"),
@@ -430,7 +430,7 @@ def test_a_rollback_gives_the_traffic_back(gcloud: Recorder, work: Work, capsys:
 def test_two_bad_deployments_in_a_row_go_back_to_the_good_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As a build does it: the second one is not given to the first, which is the revision before by its age."""
+    """As in a build: the second rollback skips the first bad revision, which is the previous one by age."""
     project = RecordedProject()
     settings, before = tmp_path / "production.env", tmp_path / "before.txt"
     work = project.work(target_of(settings, SETTINGS), tmp_path)
@@ -452,7 +452,7 @@ def test_two_bad_deployments_in_a_row_go_back_to_the_good_one(
 def test_a_rollback_to_a_file_leaves_what_is_not_in_it(
     gcloud: Recorder, work: Work, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A function that was deployed for the first time has nothing to go back to; one that serves it already stays."""
+    """A function that was deployed for the first time has no earlier revision; one that serves it already stays."""
     gcloud.answers = {
         "run services describe watchkeeper-tick": shown("100\ttick-1"),
         "run services describe watchkeeper-gmail-watch": shown("100\tgmail-1"),
@@ -504,7 +504,7 @@ def test_destroying_asks(
     typed: str | None,
     code: int,
 ) -> None:
-    """Nothing is deleted unless somebody types the project; then job and function go, and nothing else."""
+    """Nothing is deleted until somebody types the project; then job and function go, and nothing else."""
 
     def answer(prompt: str) -> str:
         if typed is None:
@@ -525,7 +525,7 @@ def test_destroying_asks(
 
 
 def test_what_is_gone_already_is_not_deleted(gcloud: Recorder, work: Work) -> None:
-    """So destroying may be said twice."""
+    """So `destroy` can be repeated."""
     for function in FUNCTIONS.values():
         operating.destroy(work, function)
 

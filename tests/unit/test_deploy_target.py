@@ -1,4 +1,4 @@
-"""What is deployed, as it follows from project, region, table and settings."""
+"""What is deployed: a value that follows from project, region, table and settings."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ RESERVED = {"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION", "FUNCTION_TARG
 
 
 def test_another_region_is_another_address_and_audience(tmp_path: Path) -> None:
-    """Address, audience and database follow the region that is named."""
+    """Address, audience and database follow the given region."""
     target = target_of(tmp_path / "settings", "FIRESTORE_LOCATION=eur3", region="europe-west1")
     tick = FUNCTIONS["tick"]
     assert tick.scheduler_job is not None
@@ -28,7 +28,7 @@ def test_another_region_is_another_address_and_audience(tmp_path: Path) -> None:
 
 
 def test_a_key_file_is_mounted_and_its_path_told(tmp_path: Path) -> None:
-    """The file's content is kept as a secret, as it is; the function is told where it finds it."""
+    """The file's content becomes a secret; the function gets the path to it."""
     key = tmp_path / "key.json"
     key.write_bytes(b'{"private_key": "s3cret"}\n')
     target = target_of(tmp_path / "settings", f"GCP_SERVICE_ACCOUNT_JSON_PATH={key}")
@@ -43,7 +43,7 @@ def test_a_key_file_is_mounted_and_its_path_told(tmp_path: Path) -> None:
 
 
 def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """By its setting, and not by what it should hold."""
+    """By its setting, not by its content."""
     target = target_of(tmp_path / "settings", f"GCP_SERVICE_ACCOUNT_JSON_PATH={tmp_path / 'gone'}")
 
     with pytest.raises(InvalidSettings, match="GCP_SERVICE_ACCOUNT_JSON_PATH names a file that cannot be read"):
@@ -51,14 +51,14 @@ def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_secret_that_is_no_longer_set_is_taken_away(tmp_path: Path) -> None:
-    """An update says so, since it would keep a secret that it is not told of."""
+    """The update names it, because it would keep it otherwise."""
     flags = deploy_flags(target_of(tmp_path / "settings"), FUNCTIONS["tick"], tmp_path / "env.yaml")
 
     assert "--clear-secrets" in flags
 
 
 def test_a_secret_that_can_be_guessed_is_not_deployed(tmp_path: Path) -> None:
-    """The functions would refuse it only when they run; one that is in Secret Manager already is not looked at."""
+    """The functions would refuse it only at run time; one in Secret Manager is not read."""
     with pytest.raises(InvalidSettings, match=r"CRON_SECRET is malformed: .* at least 16 characters"):
         target_of(tmp_path / "settings", "CRON_SECRET=hush")
 
@@ -76,7 +76,7 @@ def test_a_secret_that_can_be_guessed_is_not_deployed(tmp_path: Path) -> None:
 def test_a_webhook_that_would_be_unprotected_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: str, says: str, verb: str
 ) -> None:
-    """A public function that relied on Cloud Run to check tokens would let everybody in."""
+    """A public function that relies on Cloud Run to check tokens would accept everybody."""
     (tmp_path / "settings").write_text(lines)
     gcloud = Recorder()
 
@@ -90,7 +90,7 @@ def test_a_webhook_that_would_be_unprotected_is_refused(
 
 
 def test_the_number_is_told_to_whom_it_concerns(tmp_path: Path) -> None:
-    """A token of the classic kind is made for the project's number; everybody may call then."""
+    """A token of the classic kind is for the project's number; everybody may call then."""
     target = target_of(tmp_path / "settings", "CHAT_AUTH=project_number")
     chat = FUNCTIONS["chat_webhook"]
 

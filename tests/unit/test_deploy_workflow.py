@@ -32,7 +32,7 @@ def words_of(line: str) -> list[str]:
 
 
 def test_there_is_no_key() -> None:
-    """GitHub's own token is taken, and the job may do nothing else at GitHub but read."""
+    """The job uses GitHub's own token and may otherwise only read at GitHub."""
     assert WORKFLOW["permissions"] == {"contents": "read", "id-token": "write"}
     assert USES["google-github-actions/auth"].keys() == {"project_id", "workload_identity_provider", "service_account"}
     assert "secrets." not in TEXT
@@ -40,7 +40,7 @@ def test_there_is_no_key() -> None:
 
 
 def test_only_what_ci_has_tested_is_deployed() -> None:
-    """The very commit, the newest of main, and not that of a pull request; never without its variables."""
+    """Exactly the commit, the newest of main, never one of a pull request; never without its variables."""
     assert WORKFLOW[ON] == {"workflow_run": {"workflows": [CI["name"]], "types": ["completed"], "branches": ["main"]}}
     assert JOB["if"].split(" && ") == [
         "vars.DEPLOY_PROJECT",
@@ -52,12 +52,12 @@ def test_only_what_ci_has_tested_is_deployed() -> None:
 
 
 def test_a_deployment_is_never_cut_off_by_the_next() -> None:
-    """GitHub has the next one wait."""
+    """GitHub makes the next one wait."""
     assert WORKFLOW["concurrency"] == "deploy"
 
 
 def test_its_commands_exist() -> None:
-    """In the order of the build on merge; each names project, region and settings."""
+    """In the order of the build on merge; each has project, region and settings."""
     lines = [line.strip() for run in RUNS for line in run.splitlines() if "./deploy_functions.sh" in line]
 
     read = [read_command_line(words_of(line)) for line in lines]
@@ -68,7 +68,7 @@ def test_its_commands_exist() -> None:
 
 @pytest.mark.parametrize("run", RUNS)
 def test_its_scripts_can_be_read_by_bash(run: str) -> None:
-    """Before GitHub is the first to try."""
+    """A syntax error would otherwise show only at GitHub."""
     said = subprocess.run(["bash", "-n"], input=run, capture_output=True, text=True, check=False)
 
     assert said.stderr == ""
@@ -76,7 +76,7 @@ def test_its_scripts_can_be_read_by_bash(run: str) -> None:
 
 @pytest.mark.parametrize(("code", "verbs"), [(0, ["smoke"]), (1, ["smoke", "rollback"])])
 def test_a_failed_smoke_test_rolls_back(tmp_path: Path, code: int, verbs: list[str]) -> None:
-    """The job fails all the same, and says what it did."""
+    """The job still fails, and says what it did."""
     (script := tmp_path / "deploy_functions.sh").write_text(f'echo "$*" >>verbs\n[ "$1" != smoke ] || exit {code}\n')
     script.chmod(0o755)
 
@@ -91,7 +91,7 @@ def test_a_failed_smoke_test_rolls_back(tmp_path: Path, code: int, verbs: list[s
 
 
 def test_the_rollback_has_time_after_the_longest_smoke_test() -> None:
-    """Half of the job's time is left for what comes before and behind."""
+    """Half of the job's time is left for the other steps."""
     (limit,) = re.findall(r"timeout (\d+) \./deploy_functions\.sh smoke", RUNS[-1])
 
     assert 2 * int(limit) <= JOB["timeout-minutes"] * 60

@@ -61,7 +61,7 @@ THERE: dict[str, Ended | list[Ended]] = {
 
 
 def sent(tmp_path: Path) -> set[str]:
-    """Return what a build sends, as the keys above; what is not one of them, as it is."""
+    """Return what a build sends as these keys; anything else unchanged."""
     (settings := tmp_path / "production.env").write_text(SETTINGS)
     found = set()
     for verb in ("serving", "functions", "schedules", "smoke", "rollback"):
@@ -73,7 +73,7 @@ def sent(tmp_path: Path) -> set[str]:
 
 
 def test_the_role_allows_what_a_build_sends_and_nothing_else(tmp_path: Path) -> None:
-    """Whoever adds a command to a build adds its permissions."""
+    """A new command in a build needs its permissions here."""
     needed = sent(tmp_path) | NOT_SEEN
 
     assert needed - NEEDS.keys() == set()
@@ -110,7 +110,7 @@ def test_the_role_allows_what_a_build_sends_and_nothing_else(tmp_path: Path) -> 
     ],
 )
 def test_doctor_compares_the_role(role: Any, expected: tuple[str, str]) -> None:
-    """Where there is none, nobody deploys by a build."""
+    """Without the role, no build deploys."""
     (found,) = deployer_check(plan()).findings(role)
 
     assert found == Finding(expected[0], "deployer", expected[1])

@@ -143,7 +143,7 @@ def test_renewals_are_tried_again_within_the_hour() -> None:
 
 
 def test_every_function_has_an_account_of_its_own_with_no_right_but_to_the_jobs() -> None:
-    """The shipped table: no two functions share a service account, and none may do more than use Firestore."""
+    """The shipped table: each function has its own service account, which may use only Firestore."""
     deployment = read_deployment({})
 
     accounts = [function.account for function in deployment.functions]
@@ -155,7 +155,7 @@ def test_every_function_has_an_account_of_its_own_with_no_right_but_to_the_jobs(
 
 
 def test_run_job_has_as_many_instances_as_its_queues_deliver_at_once() -> None:
-    """The shipped table: one job to an instance, for as long as Cloud Tasks waits and no longer."""
+    """The shipped table: one job per instance, for as long as Cloud Tasks waits."""
     deployment = read_deployment({})
 
     (worker,) = (function for function in deployment.functions if function.called_by is Caller.TASKS)
@@ -191,7 +191,7 @@ def test_a_handler_finds_its_queue() -> None:
 
 
 def test_every_setting_is_described_and_passed_on() -> None:
-    """What .env.example describes reaches a function, is a secret, or is known to stay behind; nothing else is."""
+    """Every setting in .env.example reaches a function, is a secret, or is known to stay behind; no other is passed."""
     described = set(re.findall(r"^#([A-Z_]+)=", (PROJECT_FOLDER / ".env.example").read_text(), re.MULTILINE))
 
     functions = read_functions({})
@@ -202,7 +202,7 @@ def test_every_setting_is_described_and_passed_on() -> None:
 
 
 def test_whatever_is_required_is_passed_on() -> None:
-    """The shipped table asks for no setting that its function would not be told."""
+    """The shipped table passes every required setting to its function."""
     for function in read_functions({}):
         required = {name for names in function.requires for name in names}
 
@@ -210,7 +210,7 @@ def test_whatever_is_required_is_passed_on() -> None:
 
 
 def test_a_table_is_read_into_values(tmp_path: Path) -> None:
-    """A function has the common settings and its own; alternatives of what is required stand side by side."""
+    """A function has the common settings and its own; alternatives of a requirement are grouped."""
     path = tmp_path / "functions.toml"
     path.write_text(TABLE)
 
@@ -236,7 +236,7 @@ def test_a_table_is_read_into_values(tmp_path: Path) -> None:
 
 
 def test_a_project_may_want_no_queues(tmp_path: Path) -> None:
-    """Then the handlers that name one run in the tick."""
+    """Then the handlers that name a queue run in the tick."""
     path = tmp_path / "functions.toml"
     path.write_text(re.sub(r"\[queues\.(.|\n)*(?=\[secrets)", "", TABLE))
 
@@ -251,7 +251,7 @@ def test_a_project_may_want_no_queues(tmp_path: Path) -> None:
     ],
 )
 def test_a_setting_in_the_table_comes_from_the_environment(cadence: str, cron: str) -> None:
-    """`${NAME:-default}` is the setting, and the default where the setting is empty, as everywhere."""
+    """`${NAME:-default}` is the setting, or the default if the setting is empty."""
     functions = read_functions({"SCHEDULER_CADENCE": cadence, "SCHEDULER_TIMEZONE": "Europe/Berlin"})
 
     assert functions[0].scheduler_job is not None
@@ -273,7 +273,7 @@ def test_a_setting_in_the_table_comes_from_the_environment(cadence: str, cron: s
     ],
 )
 def test_what_only_we_take_is_refused_for_cloud_scheduler(cadence: str, item: str) -> None:
-    """A job may recur so; a function is called by Cloud Scheduler, which says so only when all else is deployed."""
+    """A job may recur like this, but Cloud Scheduler would refuse it after everything else is deployed."""
     assert Recurrence(cadence, "UTC")
 
     for name in ("SCHEDULER_CADENCE", "GMAIL_WATCH_SCHEDULE", "AIRTABLE_REFRESH_SCHEDULE"):
@@ -311,7 +311,7 @@ def test_what_cloud_scheduler_takes_is_taken(cadence: str) -> None:
     ],
 )
 def test_what_is_wrong_in_the_table_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
-    """An unusable table is one error that names the file and the key."""
+    """An invalid table is one error that names the file and the key."""
     assert old in TABLE
     path = tmp_path / "functions.toml"
     path.write_text(TABLE.replace(old, new))

@@ -1,4 +1,4 @@
-"""Monitoring as code: each file is what its API takes, and each filter finds what the code really logs.
+"""Monitoring as code: its API accepts each file, and each filter finds lines that the code logs.
 
 The lines come from the code itself: a tick in which everything happens that can, and both kinds of renewals. So an
 alert cannot lose its field or its action unnoticed.
@@ -93,7 +93,7 @@ TEXTS = {
 
 
 def found(content: Any, key: str) -> Iterator[Any]:
-    """Find the values of a key, however deep it stands."""
+    """Find the values of a key at any depth."""
     if isinstance(content, dict):
         if key in content:
             yield content[key]
@@ -111,7 +111,7 @@ SEVERITIES = ["DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICA
 
 
 def terms(filter_text: str) -> list[tuple[str, str, str]]:
-    """Take a filter apart into field, sign and value."""
+    """Parse a filter into field, operator and value."""
     parts = [(part, TERM.fullmatch(part)) for part in filter_text.split(" AND ")]
     assert all(term for _, term in parts), [part for part, term in parts if not term]
     return [(term["field"], term["sign"], term["value"].strip('"')) for _, term in parts if term]
@@ -138,7 +138,7 @@ def _holds(present: Any, sign: str, value: str) -> bool:
 
 
 def log_filters() -> list[tuple[str, str]]:
-    """Return every filter over log entries with where it stands, those of the commands in the texts too."""
+    """Return every filter over log entries with its place, including those of the commands in the texts."""
     return [
         *((name, metric["filter"]) for name, metric in METRICS.items()),
         *((name, match["filter"]) for name, alert in ALERTS.items() for match in found(alert, "conditionMatchedLog")),
@@ -151,7 +151,7 @@ def log_filters() -> list[tuple[str, str]]:
 
 
 class Lines(logging.Handler):
-    """Keeps what is logged as Cloud Logging keeps the lines of a function."""
+    """Keeps log lines in the form in which Cloud Logging stores them."""
 
     def __init__(self, function: str, entries: list[Entry]) -> None:
         super().__init__()
@@ -179,7 +179,7 @@ def logged_by(function: str, entries: list[Entry]) -> Iterator[None]:
 
 
 class TroubledStore(JsonStore):
-    """Another tick is faster with the jobs `taken-*`; what is to be stored of the jobs `refused-*` is refused."""
+    """A store that loses the claims of the jobs `taken-*` to another tick and refuses writes of `refused-*`."""
 
     def swap(self, changes: Sequence[Change]) -> list[Outcome]:
         super().swap([change for change in changes if change.job_id.startswith("taken")])
@@ -204,7 +204,7 @@ def due(job_id: str, job_type: str = "log", **given: Any) -> Job:
 
 
 class SomeTasks(Tasks):
-    """Cloud Tasks takes every task but one."""
+    """Cloud Tasks that accepts every task but one."""
 
     def create(self, job: Job) -> Waiting:
         if job.id == "refused-task":
@@ -213,7 +213,7 @@ class SomeTasks(Tasks):
 
 
 def tick(folder: Path) -> None:
-    """Run one tick in which jobs come to every end there is."""
+    """Run one tick in which jobs end in every possible way."""
     store = JsonStore(folder / "jobs.json", lambda: NOW)
     expiring = {"subscription": "the Gmail watch of a", "expires_at": iso(NOW + timedelta(hours=20))}
     jobs = [
@@ -240,7 +240,7 @@ def tick(folder: Path) -> None:
 
 
 def deliveries(folder: Path) -> None:
-    """Run three jobs that were handed over; one succeeds, one fails for good, and one will be tried again."""
+    """Run three jobs that were handed over: one succeeds, one fails for good, one is retried."""
     store = JsonStore(folder / "handed-over.json", lambda: NOW)
     for job in (
         due("delivered"),
@@ -260,7 +260,7 @@ def deliveries(folder: Path) -> None:
 
 
 def renew_gmail(folder: Path) -> None:
-    """Renew two mailboxes, one of them in vain."""
+    """Renew two mailboxes, one of which fails."""
     good, bad = (Subscription(id=f"subscription:gmail:{name}@example.com", title=name) for name in ("good", "bad"))
 
     def renew(subscription: Subscription) -> Renewed:
@@ -322,7 +322,7 @@ APIS = {
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_api_takes_the_file(path: Path) -> None:
-    """It has no field that the discovery document does not know, and no value of another type or enumeration."""
+    """Every field, type and enumeration value is in the discovery document."""
     api, version, target, method_id = APIS[path.stem.partition("-")[0]]
     discovery = Discovery(api, version, lambda status, code, message, reason: json_response(message, status))
     body = json.dumps(read(path)).encode()
@@ -335,7 +335,7 @@ def test_the_api_takes_the_file(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_nothing_of_one_project_stands_in_a_file(path: Path) -> None:
-    """Nor of one deployment; and whom to notify is left to the project."""
+    """Nor of one deployment; the project decides whom to notify."""
     text = path.read_text(encoding="utf-8")
 
     assert set(re.findall(r"\$\{([A-Z_]+)\}", text)) <= GIVEN.keys()
@@ -344,7 +344,7 @@ def test_nothing_of_one_project_stands_in_a_file(path: Path) -> None:
 
 
 def test_what_is_there_is_found_again_by_its_name() -> None:
-    """The name of a metric follows from its file, and no two alerts have one name."""
+    """A metric is named after its file, and no two alerts have the same name."""
     assert {name: metric["name"] for name, metric in METRICS.items()} == {
         name: f"watchkeeper_{name}" for name in METRICS
     }
@@ -367,7 +367,7 @@ def test_what_is_there_is_found_again_by_its_name() -> None:
     [pytest.param(filter_text, id=f"{place}-{number}") for number, (place, filter_text) in enumerate(log_filters())],
 )
 def test_a_filter_finds_what_is_logged(filter_text: str, entries: list[Entry]) -> None:
-    """It finds a line, and where it names alternatives, a line for each of them."""
+    """It finds a line, and if it names alternatives, a line for each of them."""
     lines = [entry for entry in entries if matches(filter_text, entry)]
 
     assert lines
@@ -476,7 +476,7 @@ QUERIES = list(found(DASHBOARD, "prometheusQuery"))
 
 @pytest.mark.parametrize(("filter_text", "aggregation"), SERIES)
 def test_a_series_is_one_that_there_is(filter_text: str, aggregation: Any) -> None:
-    """Metric, resource, labels and names exist, and the aligner can deal with the metric's type."""
+    """Metric, resource, labels and names exist, and the aligner fits the metric's type."""
     compared = {field: value for field, _, value in terms(filter_text)}
     metric = {**GOOGLES, **OURS}[compared.pop("metric.type")]
     resource = compared.pop("resource.type")
@@ -500,7 +500,7 @@ def test_a_series_is_one_that_there_is(filter_text: str, aggregation: Any) -> No
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_query_is_over_a_metric_that_there_is(query: str) -> None:
-    """PromQL knows the sum of a distribution by a name that follows from the metric's."""
+    """In PromQL the sum of a distribution has a name derived from the metric's."""
     (name,) = re.findall(r"logging_googleapis_com:user_(\w+)_sum\{", query)
     metric = OURS[f"logging.googleapis.com/user/{name}"]
 
@@ -509,7 +509,7 @@ def test_a_query_is_over_a_metric_that_there_is(query: str) -> None:
 
 
 def test_every_metric_is_looked_at() -> None:
-    """None is collected that is on no chart and in no alert."""
+    """Each is on a chart or in an alert."""
     looked_at = " ".join([*QUERIES, *(filter_text for filter_text, _ in SERIES)])
 
     assert [name for name in METRICS if not re.search(rf"watchkeeper_{name}\b|watchkeeper_{name}_sum", looked_at)] == []
@@ -523,7 +523,7 @@ def test_the_lateness_of_the_alarm_is_a_limit_between_buckets() -> None:
 
 
 def test_a_renewal_is_given_up_when_no_attempt_is_left() -> None:
-    """The alarm comes with the failure of the last attempt that functions.toml allows."""
+    """The alarm is raised by the failure of the last attempt that functions.toml allows."""
     (threshold,) = found(ALERTS["renewal_given_up"], "conditionThreshold")
     retries = {TABLE["functions"][name]["scheduler"]["retry_count"] for name in ("gmail_watch", "airtable_refresh")}
 
@@ -531,7 +531,7 @@ def test_a_renewal_is_given_up_when_no_attempt_is_left() -> None:
 
 
 def test_the_tiles_of_the_dashboard_lie_side_by_side() -> None:
-    """None lies on another or beyond the last column."""
+    """None overlaps another or exceeds the last column."""
     layout = DASHBOARD["mosaicLayout"]
 
     blocks = Counter(
@@ -549,14 +549,14 @@ def test_the_tiles_of_the_dashboard_lie_side_by_side() -> None:
 
 
 def commands(start: str) -> list[str]:
-    """Return what stands in backticks and begins so, from all texts."""
+    """Return the commands with this beginning that are in backticks in any text."""
     quoted = [span for text in TEXTS.values() for span in re.findall(r"`([^`]+)`", text)]
     return sorted({span for span in quoted if span.startswith(f"{start} ")})
 
 
 @pytest.mark.parametrize("command", commands("watchkeeper"))
 def test_a_command_is_one_that_there_is(command: str) -> None:
-    """The command line takes it, with its options and choices."""
+    """The command line accepts it, with its options and choices."""
     _, *words = shlex.split(re.sub(r"\$\{[^}]*\}", "job", command))
     found_command: click.Command = watchkeeper
 
@@ -571,7 +571,7 @@ def test_a_command_is_one_that_there_is(command: str) -> None:
 
 @pytest.mark.parametrize("command", commands("./deploy_functions.sh"))
 def test_a_verb_of_the_deployment_is_one_that_there_is(command: str) -> None:
-    """It has the verb, and is told project, region and settings: these say which deployment is meant."""
+    """It has the verb, project, region and settings, which identify the deployment."""
     _, verb, *options = shlex.split(command)
     place, more = options[:4], options[4:]
 
@@ -594,7 +594,7 @@ def test_a_command_of_gcloud_names_what_there_is(command: str) -> None:
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_text_leads_to_what_there_is(name: str) -> None:
-    """Its pages have the headings that it names, and the files that it names are there."""
+    """The headings and files that it names exist."""
     text = TEXTS[name]
 
     for page, heading in re.findall(r'(docs/\w+\.md)(?:, "([^"]*)")?', text):
@@ -604,7 +604,7 @@ def test_a_text_leads_to_what_there_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_says_what_happened_and_what_to_do(name: str) -> None:
-    """Its variables are ones that its conditions give."""
+    """Its conditions provide its variables."""
     alert = ALERTS[name]
     labels = {label for match in found(alert, "labelExtractors") for label in match}
     groups = {group for fields in found(alert, "groupByFields") for group in fields}

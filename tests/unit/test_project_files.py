@@ -1,4 +1,4 @@
-"""What the files around the code say of the project, and of each other."""
+"""The files around the code agree with the project and with each other."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def read(name: str) -> str:
 
 @pytest.mark.parametrize("decision", DECISIONS, ids=lambda path: path.stem)
 def test_a_decision_has_a_status_and_rejected_options(decision: Path) -> None:
-    """It says below its title whether it holds, names what was not chosen, and fits on a page."""
+    """Its status is below its title, it names the rejected options, and it fits on a page."""
     title, _, status, *rest = decision.read_text(encoding="utf-8").splitlines()
 
     assert title.startswith("# ")
@@ -34,7 +34,7 @@ def test_a_decision_has_a_status_and_rejected_options(decision: Path) -> None:
 
 
 def test_the_version_is_the_newest_of_the_changelog() -> None:
-    """A release is dated, newest first, below what is not released yet."""
+    """Releases are dated, newest first, below the unreleased changes."""
     headings = re.findall(r"^## (.+)$", read("CHANGELOG.md"), re.MULTILINE)
 
     assert headings[0] == "Not released yet"
@@ -42,7 +42,7 @@ def test_the_version_is_the_newest_of_the_changelog() -> None:
 
 
 def test_the_licence_is_the_one_that_is_declared() -> None:
-    """The text stands beside the project, and the metadata has its SPDX name."""
+    """The text is in the project, and the metadata has its SPDX name."""
     assert PROJECT["license"] == "Apache-2.0"
     assert "Apache License\n                           Version 2.0, January 2004" in read("LICENSE")
 
@@ -57,7 +57,7 @@ def test_ci_runs_on_every_python_that_is_supported() -> None:
 
 
 def test_ci_keeps_the_figures_of_the_default_branch() -> None:
-    """The table and the JSON of `make bench` are an artefact, also of a run in which a budget is missed."""
+    """The table and the JSON of `make bench` are an artefact, also of a run that misses a budget."""
     job = yaml.safe_load(read(".github/workflows/ci.yml"))["jobs"]["bench"]
     (run,) = [step["run"] for step in job["steps"] if "run" in step]
     (upload,) = [step for step in job["steps"] if step.get("uses", "").startswith("actions/upload-artifact@")]
@@ -78,7 +78,7 @@ def test_hooks_call_the_tools_of_make_setup() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_targets_of_the_makefile_exist(page: Path) -> None:
-    """Whoever copies a `make` command finds its target."""
+    """Every `make` command in the documentation has its target."""
     targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
 
     assert set(re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8"))) - targets == set()
@@ -100,7 +100,7 @@ def test_the_types_of_shared_reach_a_function(tmp_path: Path) -> None:
 
 
 def test_the_clean_up_of_images_keeps_what_a_rollback_needs() -> None:
-    """What a policy keeps counts more than what another one deletes; both are as Artifact Registry takes them."""
+    """A policy that keeps has priority over one that deletes; Artifact Registry accepts both."""
     policies = json.loads(read("image-cleanup.json"))
 
     assert {policy["action"]["type"]: policy for policy in policies} == {

@@ -1,4 +1,4 @@
-"""A function in a folder of its own, and its trial there."""
+"""A function in its own folder, and a trial import there."""
 
 import os
 import shutil
@@ -44,7 +44,7 @@ def files(folder: Path) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_can_be_imported_from_its_staged_folder(tmp_path: Path, name: str) -> None:
-    """All that a function needs is in its folder, and the trial leaves nothing behind there."""
+    """Its folder has everything it needs, and the trial leaves no files there."""
     stage(FUNCTIONS[name], tmp_path / "staged")
     before = files(tmp_path / "staged")
 
@@ -54,7 +54,7 @@ def test_a_function_can_be_imported_from_its_staged_folder(tmp_path: Path, name:
 
 
 def test_what_is_staged_may_be_read_whatever_the_umask(project: Path, tmp_path: Path, tick: Function) -> None:
-    """A checkout that only its owner may read is no reason for a function that cannot be read."""
+    """A checkout that only its owner may read must not make the function unreadable."""
     for path in project.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
 
@@ -79,7 +79,7 @@ def test_what_is_staged_may_be_read_whatever_the_umask(project: Path, tmp_path: 
 def test_a_staged_folder_holds_what_is_needed_and_nothing_else(
     project: Path, tmp_path: Path, name: str, folders: set[str]
 ) -> None:
-    """Siblings, packages and locked requirements go along; tests, caches, settings, keys and links do not."""
+    """Siblings, packages and locked requirements are included; tests, caches, settings, keys and links are not."""
     source = project / "functions" / name
     for unwanted in (".env", ".env.production", "test_main.py", "tests/test_it.py", "__pycache__/main.pyc"):
         (source / unwanted).parent.mkdir(exist_ok=True)
@@ -103,7 +103,7 @@ def test_a_staged_folder_holds_what_is_needed_and_nothing_else(
 
 @pytest.mark.slow
 def test_a_file_that_is_missing_is_not_found_in_the_checkout(tick: Function, tmp_path: Path) -> None:
-    """The trial sees the folder alone, although this very environment has the checkout on its path."""
+    """The trial uses only the folder, although this environment has the checkout on its path."""
     stage(tick, tmp_path / "staged")
     (tmp_path / "staged" / "shared" / "store" / "opening.py").unlink()
 
@@ -125,7 +125,7 @@ def test_a_file_that_is_missing_is_not_found_in_the_checkout(tick: Function, tmp
 def test_settings_that_would_fail_in_the_cloud_fail_here(
     tick: Function, tmp_path: Path, env: dict[str, str], says: str
 ) -> None:
-    """The configured handlers and agent are imported too, with the settings as the function will read them."""
+    """The configured handlers and agent are imported, with the settings that the function will get."""
     stage(tick, tmp_path / "staged")
 
     with pytest.raises(StagingFailed, match=f"the tick function cannot be imported.*{says}"):
@@ -134,7 +134,7 @@ def test_settings_that_would_fail_in_the_cloud_fail_here(
 
 @pytest.mark.slow
 def test_a_mistake_in_a_users_handlers_is_named(tick: Function, project: Path, tmp_path: Path) -> None:
-    """What the import of somebody's own code said is told, with the function's name."""
+    """The error has the import's own error and the function's name."""
     (project / "agent" / "handlers.py").write_text("import no_such_package\n")
     stage(tick, tmp_path / "staged", project)
 
@@ -171,7 +171,7 @@ def test_a_mistake_in_the_syntax_is_located(
     ],
 )
 def test_a_staged_path_leads_to_its_source(tick: Function, tmp_path: Path, staged: str, source: str) -> None:
-    """What a person is shown names the file to edit."""
+    """Messages name the file to edit."""
     text = with_sources(f'File "{tmp_path}/{staged}", line 3', tick, tmp_path, Path("/project"))
 
     assert text == f'File "/project/{source}", line 3'
@@ -213,7 +213,7 @@ def test_what_has_changed_since_it_was_staged_is_named(
 
 
 def test_code_is_staged_again_in_a_folder_of_its_own(tick: Function, project: Path, tmp_path: Path) -> None:
-    """What runs in the former folder is not touched, and nothing has changed any more."""
+    """The code that runs in the former folder does not change."""
     code = StagedCode(tick, tmp_path / "staged", project)
     former = code.folder
     (project / "agent" / "chat.py").write_text("answer = None")
@@ -251,7 +251,7 @@ def test_what_was_compiled_once_is_not_compiled_for_the_next_copy(
 def test_an_environment_of_ones_own_has_no_influence(
     tick: Function, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is set in the shell that deploys is not what the function will be told."""
+    """The function will not have the variables of the deploying shell."""
     monkeypatch.setenv("JOB_HANDLERS", "my_jobs")
     monkeypatch.setenv("PYTHONPATH", str(PROJECT_FOLDER))
     stage(tick, tmp_path / "staged")
@@ -269,7 +269,7 @@ def test_an_environment_of_ones_own_has_no_influence(
     ],
 )
 def test_what_is_missing_is_named(tick: Function, project: Path, tmp_path: Path, change: object, says: str) -> None:
-    """A checkout that lacks something is found out before anything is uploaded."""
+    """An incomplete checkout is found before anything is uploaded."""
     assert callable(change)
     change(project)
 
@@ -278,7 +278,7 @@ def test_what_is_missing_is_named(tick: Function, project: Path, tmp_path: Path,
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(tick: Function, tmp_path: Path) -> None:
-    """What lies around would be uploaded too."""
+    """Other files there would be uploaded, too."""
     (tmp_path / "notes.txt").write_text("mine")
 
     with pytest.raises(StagingFailed, match="is not empty"):
@@ -289,7 +289,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(tick: Function, tmp_path: Path
 
 @pytest.mark.slow
 def test_the_command_stages_and_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a command it uses .env, and ends with an error that names the function."""
+    """The command reads .env and ends with an error that names the function."""
     monkeypatch.chdir(tmp_path)
     runner = CliRunner()
 
