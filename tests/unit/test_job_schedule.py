@@ -371,6 +371,16 @@ def test_a_changed_schedule_starts_from_now_unless_a_start_is_given(rich: Job, n
     assert (from_then.until, from_then.except_dates) == (rich.until, rich.except_dates)
 
 
+def test_a_changed_schedule_keeps_a_start_that_is_to_come(job_factory: JobFactory, now: datetime) -> None:
+    """At the moment of its start that is over: the new schedule starts from now."""
+    job = job_factory(cron="0 9 * * *", at=now + DAY)
+    before = job.edit(now=now + DAY - timedelta(seconds=1), cron="0 10 * * *")
+    at_once = job.edit(now=now + DAY, cron="0 10 * * *")
+
+    assert (before.starts_at, before.schedule_at) == (now + DAY, now + DAY + HOUR)
+    assert (at_once.starts_at, at_once.schedule_at) == (None, now + DAY + HOUR)
+
+
 def test_cron_takes_the_place_of_every_and_the_other_way_round(rich: Job, now: datetime) -> None:
     """An edit to the one drops the other, and the start that belonged to it."""
     by_cron = rich.edit(now=now + HOUR, cron="0 9 * * *")

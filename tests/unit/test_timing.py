@@ -2,11 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import fields
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from inspect import signature
 
 import pytest
 
+from shared.errors import InvalidInput
 from shared.handlers.agent import AgentContext
 from shared.handlers.agent_tools import proposer
 from shared.handlers.proposal import Proposal, unpacked
@@ -18,6 +19,7 @@ from watchkeeper.cli.jobs import add_job, edit_job
 from watchkeeper.console.job_form import fields_of
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 TIMING = {each.name for each in fields(Timing)}
 CONTEXT = AgentContext(
     space="spaces/A", thread=None, user="ada@example.com", timezone="UTC", idempotency_key="k", now=NOW
@@ -66,3 +68,31 @@ def test_an_interval_without_a_start_counts_from_now() -> None:
     assert Timing(every="90m").schedule("UTC", NOW).starts_at == NOW
     assert Timing(every="90m", at=NOW.replace(day=1)).schedule("UTC", NOW).starts_at == NOW.replace(day=1)
     assert Timing(cron="0 9 * * *").schedule("UTC", NOW).starts_at is None
+
+
+@pytest.mark.parametrize(
+    ("timing", "at"),
+    [
+        pytest.param(Timing(cron="0 9 * * *"), None, id="no-start"),
+        pytest.param(Timing(every="90m", at=NOW), NOW, id="starts-now"),
+        pytest.param(Timing(at=NOW), NOW, id="once-now"),
+        pytest.param(Timing(every="90m", at=NOW - 2 * HOUR), NOW + HOUR, id="keeps-its-phase"),
+        pytest.param(Timing(every="90m", at=NOW - 3 * HOUR), NOW, id="due-now"),
+    ],
+)
+def test_a_timing_without_its_past_begins_with_what_is_to_come(timing: Timing, at: datetime | None) -> None:
+    """What would be due now still is."""
+    assert timing.ahead("UTC", NOW).at == at
+
+
+@pytest.mark.parametrize(
+    "timing",
+    [
+        pytest.param(Timing(at=NOW - HOUR), id="once"),
+        pytest.param(Timing(every="1h", at=NOW - 2 * HOUR, until=NOW), id="ended"),
+    ],
+)
+def test_a_timing_that_is_all_past_is_refused(timing: Timing) -> None:
+    """The error names the time."""
+    with pytest.raises(InvalidInput, match="has passed; give a time in the future"):
+        timing.ahead("UTC", NOW)
