@@ -1,4 +1,4 @@
-"""The HTTP border that all functions share: what is let in, what is answered, and what the log says of it."""
+"""The HTTP border that all functions share: who may call, the answers, and the log."""
 
 import io
 import json
@@ -42,14 +42,14 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 class Unread(io.RawIOBase):
-    """A body that nobody can wait for."""
+    """A body that never arrives."""
 
     def readinto(self, buffer: Any) -> int:
         raise AssertionError("the body is read")
 
 
 class Answers:
-    """A function behind the endpoint: it keeps its calls, and returns or raises what it is told."""
+    """A function behind the endpoint: it records its calls, and returns or raises what a test sets."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -65,7 +65,7 @@ class Answers:
 
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
-    """Put the logging of this process back as it was."""
+    """Restore the logging of this process."""
     root, own = logging.getLogger(), logging.getLogger("watchkeeper")
     handlers, levels = root.handlers[:], (root.level, own.level)
     yield
@@ -103,7 +103,7 @@ def ask(env: dict[str, str], answers: Answers, now: datetime) -> Ask:
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
-    """Return a function that gives what was logged since it was last asked."""
+    """Return a function that returns the log lines since its last call."""
     return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -115,7 +115,7 @@ def provider() -> Iterator[IdentityProvider]:
 
 @pytest.fixture
 def closed(env: dict[str, str], provider: IdentityProvider) -> dict[str, str]:
-    """The environment of a function that lets in one caller."""
+    """The environment of a function that allows one caller."""
     env |= {
         "AUTH_MODE": "verify",
         "AUTH_AUDIENCE": AUDIENCE,
@@ -127,7 +127,7 @@ def closed(env: dict[str, str], provider: IdentityProvider) -> dict[str, str]:
 
 
 def error_of(response: TestResponse) -> dict[str, Any]:
-    """Return the error of an answer, having looked at the form that every error has."""
+    """Return the error of an answer, after checking the form that every error has."""
     assert response.json is not None
     assert response.json.keys() == {"status", "error", "trace_id"}
     assert response.json["status"] == "error"
@@ -140,7 +140,7 @@ def error_of(response: TestResponse) -> dict[str, Any]:
 
 
 def test_a_post_is_answered_by_the_function(ask: Ask, answers: Answers, now: datetime) -> None:
-    """The answer says that all went well, when and under which trace, and holds what the function gave."""
+    """The answer has success, time, trace and the function's result."""
     response = ask(headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
 
     (call,) = answers.calls
@@ -157,7 +157,7 @@ def test_a_post_is_answered_by_the_function(ask: Ask, answers: Answers, now: dat
 
 @pytest.mark.parametrize("path", ["/", "/cron/tick", "/any/other/path", "/cron/tick?force=1", "/health"])
 def test_any_path_can_be_posted_to(ask: Ask, answers: Answers, path: str) -> None:
-    """The function is the same under every address that Scheduler may know it by."""
+    """The function is the same at every address that Scheduler may use."""
     response = ask(path=path)
 
     assert response.status_code == 200
@@ -177,7 +177,7 @@ def test_any_path_can_be_posted_to(ask: Ask, answers: Answers, path: str) -> Non
     ],
 )
 def test_body_and_content_type_are_ignored(ask: Ask, request_: dict[str, Any]) -> None:
-    """What a scheduler sends along means nothing."""
+    """What a scheduler sends has no meaning."""
     response = ask(**request_)
 
     assert response.status_code == 200
@@ -207,7 +207,7 @@ def test_health_is_told_to_anybody(ask: Ask, answers: Answers, path: str) -> Non
     ],
 )
 def test_any_other_method_is_not_allowed(ask: Ask, answers: Answers, method: str, path: str) -> None:
-    """Nothing runs because somebody looked; the answer says which method does it."""
+    """A GET runs nothing; the answer names the right method."""
     response = ask(method, path)
 
     assert response.status_code == 405
@@ -244,7 +244,7 @@ def test_without_authentication_no_other_website_is_answered(
 
 @pytest.mark.parametrize("headers", FOREIGN)
 def test_with_authentication_the_token_decides(ask: Ask, closed: Mapping[str, str], headers: Mapping[str, str]) -> None:
-    """In the cloud a function is called by its own name, and a page of another site has no token."""
+    """In the cloud a function has its own host name, and a page of another site has no token."""
     assert ask("GET", "/health", headers=headers).status_code == 200
     assert ask("POST", headers=headers).status_code == 401
     authorized = {**headers, "Authorization": f"Bearer {closed['CRON_SECRET']}"}
@@ -256,7 +256,7 @@ def test_with_authentication_the_token_decides(ask: Ask, closed: Mapping[str, st
 
 @pytest.mark.usefixtures("closed")
 def test_the_caller_is_let_in(ask: Ask, answers: Answers, provider: IdentityProvider, now: datetime) -> None:
-    """A good token of a caller on the list; the function is told who it is."""
+    """The function gets the caller of a good token."""
     response = ask(headers={"Authorization": f"Bearer {provider.token(google_claims(now))}"})
 
     assert response.status_code == 200
@@ -265,7 +265,7 @@ def test_the_caller_is_let_in(ask: Ask, answers: Answers, provider: IdentityProv
 
 @pytest.mark.usefixtures("closed")
 def test_the_secret_lets_in(ask: Ask, answers: Answers) -> None:
-    """CRON_SECRET stands in for a token."""
+    """CRON_SECRET replaces a token."""
     response = ask(headers={"Authorization": "Bearer open-sesame-open-sesame"})
 
     assert response.status_code == 200
@@ -311,7 +311,7 @@ def test_a_token_that_is_not_good_enough_is_refused(
     status: int,
     code: str,
 ) -> None:
-    """401 for who is not known, 403 for who is known and may not."""
+    """401 for an unknown caller, 403 for a known one who may not call."""
     token = change(provider.token(google_claims(now, **claims)))
 
     response = ask(headers={"Authorization": f"Bearer {token}"})
@@ -325,7 +325,7 @@ def test_a_token_that_is_not_good_enough_is_refused(
 def test_a_token_that_cannot_be_checked_now_is_no_refusal(
     ask: Ask, answers: Answers, provider: IdentityProvider, now: datetime
 ) -> None:
-    """503, so that Scheduler and alerts see that it is our trouble."""
+    """503, so that Scheduler and alerts see a fault of ours."""
     provider.status = 500
 
     response = ask(headers={"Authorization": f"Bearer {provider.token(google_claims(now))}"})
@@ -348,7 +348,7 @@ def test_certificates_are_kept_between_requests(ask: Ask, provider: IdentityProv
 
 @pytest.mark.usefixtures("closed")
 def test_no_token_and_no_secret_is_logged(ask: Ask, lines: Lines, provider: IdentityProvider, now: datetime) -> None:
-    """Neither of a caller who is let in, nor of one who is not."""
+    """Neither for an accepted caller nor for a refused one."""
     good, bad = provider.token(google_claims(now)), provider.token(google_claims(now - timedelta(days=1)))
 
     for credentials in (good, bad, "open-sesame-open-sesame", "open-seasons-open-seasons"):
@@ -361,7 +361,7 @@ def test_no_token_and_no_secret_is_logged(ask: Ask, lines: Lines, provider: Iden
 @pytest.mark.usefixtures("closed")
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer e30.e30.e30"}], ids=["no-token", "forged"])
 def test_a_strangers_body_is_not_read(ask: Ask, headers: dict[str, str]) -> None:
-    """Whoever is refused costs no more than his headers."""
+    """A refused request costs no more than its headers."""
     response = ask(headers=headers, environ_overrides={"wsgi.input": Unread(), "CONTENT_LENGTH": "1" * 12})
 
     assert response.status_code == 401
@@ -386,7 +386,7 @@ def test_a_strangers_body_is_not_read(ask: Ask, headers: dict[str, str]) -> None
     ],
 )
 def test_an_error_of_ours_has_its_status(ask: Ask, answers: Answers, exc: Exception, status: int, code: str) -> None:
-    """The table of errors is kept in one place; the message is for the caller."""
+    """One table has all errors; the message is for the caller."""
     answers.outcome = exc
 
     response = ask()
@@ -396,7 +396,7 @@ def test_an_error_of_ours_has_its_status(ask: Ask, answers: Answers, exc: Except
 
 
 def test_a_partial_renewal_answers_with_what_did_work(ask: Ask, answers: Answers) -> None:
-    """The lists stand beside the error, and cannot take its place."""
+    """The answer has the lists beside the error and cannot replace it."""
     answers.outcome = RenewalFailed("1 of 2", {"watches": [1], "failed": [2], "status": "success"})
 
     response = ask()
@@ -458,7 +458,7 @@ def test_an_unexpected_error_is_in_the_log_and_not_in_the_answer(
 def test_wrong_settings_are_told_on_each_request(
     ask: Ask, env: dict[str, str], answers: Answers, lines: Lines, method: str, path: str
 ) -> None:
-    """The function answers what is wrong instead of not starting, and recovers when it is mended."""
+    """The function starts and answers with the error, and recovers once they are corrected."""
     env |= {"SCHEDULER_CONCURRENCY": "many", "LOG_LEVEL": "LOUD"}
 
     responses = [ask(method, path), ask(method, path)]
@@ -476,7 +476,7 @@ def test_wrong_settings_are_told_on_each_request(
 
 
 def test_good_settings_are_read_once(ask: Ask, env: dict[str, str], answers: Answers) -> None:
-    """An instance keeps what it began with, as one value."""
+    """An instance keeps the settings that it started with."""
     ask()
     env |= {"SCHEDULER_STORAGE": "firestore", "LOG_LEVEL": "LOUD"}
     ask()
@@ -537,7 +537,7 @@ def test_the_trace_of_the_request_is_in_the_answer_and_on_every_line(
     ],
 )
 def test_a_request_without_a_good_trace_gets_one_of_its_own(ask: Ask, lines: Lines, headers: dict[str, str]) -> None:
-    """Each its own, so that its lines can be found together all the same."""
+    """So its lines can be found together."""
     responses = [ask(headers=headers), ask(headers=headers)]
 
     traces = [response.json["trace_id"] for response in responses if response.json]
@@ -548,7 +548,7 @@ def test_a_request_without_a_good_trace_gets_one_of_its_own(ask: Ask, lines: Lin
 
 @pytest.mark.parametrize("outcome", [StoreUnavailable("no store"), RuntimeError("oh")], ids=["ours", "unexpected"])
 def test_the_trace_is_in_error_answers_too(ask: Ask, answers: Answers, lines: Lines, outcome: Exception) -> None:
-    """That is where it is needed most."""
+    """There it is needed most."""
     answers.outcome = outcome
 
     response = ask(headers={"X-Cloud-Trace-Context": f"{TRACE}/1"})
@@ -567,7 +567,7 @@ def test_the_trace_is_in_a_refusal_too(ask: Ask) -> None:
 
 
 def test_the_trace_ends_with_its_request(ask: Ask, lines: Lines) -> None:
-    """A line that belongs to no request has none."""
+    """A line outside a request has none."""
     ask(headers={"X-Cloud-Trace-Context": f"{TRACE}/1"})
     lines()
 
@@ -586,7 +586,7 @@ def test_the_trace_links_to_the_project(ask: Ask, env: dict[str, str], lines: Li
 
 
 def test_each_call_is_one_line_that_names_the_caller(ask: Ask, lines: Lines) -> None:
-    """What Scheduler says of itself is told, cut short, since anybody can say it."""
+    """With Scheduler's own headers, cut short, because anybody can send them."""
     ask(headers={"X-CloudScheduler-JobName": "j" * 1000, "X-CloudScheduler-ScheduleTime": "2026-11-21T09:00:00Z"})
 
     (line,) = [line for line in lines() if line["message"] == "tick called"]
@@ -595,7 +595,7 @@ def test_each_call_is_one_line_that_names_the_caller(ask: Ask, lines: Lines) -> 
 
 
 def test_the_log_level_of_the_settings_is_in_force(ask: Ask, env: dict[str, str], lines: Lines) -> None:
-    """LOG_LEVEL=ERROR leaves out what went well."""
+    """LOG_LEVEL=ERROR leaves out what succeeded."""
     env["LOG_LEVEL"] = "ERROR"
 
     ask()
@@ -607,7 +607,7 @@ def test_the_log_level_of_the_settings_is_in_force(ask: Ask, env: dict[str, str]
 
 
 class Worker:
-    """A gunicorn worker, as far as it shows: its signal handler is a method, and clears `alive`."""
+    """A gunicorn worker: its signal handler is a method and clears `alive`."""
 
     def __init__(self) -> None:
         self.alive = True
@@ -618,7 +618,7 @@ class Worker:
 
 @pytest.fixture
 def sigterm() -> Iterator[Callable[[Any], object]]:
-    """Return a function that sets who handles SIGTERM; the handler of before comes back after the test."""
+    """Return a function that sets the handler of SIGTERM; the former handler is restored after the test."""
     before = signal.getsignal(signal.SIGTERM)
     yield lambda handler: signal.signal(signal.SIGTERM, handler)
     signal.signal(signal.SIGTERM, before)

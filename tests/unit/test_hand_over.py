@@ -40,7 +40,7 @@ JobFactory = Callable[..., Job]
 
 
 class ListedTasks(Tasks):
-    """Tasks in a list. `answers` are what the next calls answer instead of doing what they are asked, then as usual."""
+    """Tasks in a list. The next calls return `answers` instead of doing their work."""
 
     def __init__(self) -> None:
         super().__init__(QUEUES)
@@ -72,7 +72,7 @@ class ListedTasks(Tasks):
         return 200, ""
 
     def bodies(self) -> list[dict[str, str]]:
-        """Return what the tasks that wait will be delivered with."""
+        """Return the bodies of the waiting tasks."""
         return [json.loads(base64.b64decode(task["httpRequest"]["body"])) for task in self.tasks.values()]
 
 
@@ -104,7 +104,7 @@ class World:
         self.elapsed += by
 
     def on(self, job_type: str, run: Callable[[Payload, Context], object], **options: Any) -> None:
-        """Register a handler; each run is noted by its execution key."""
+        """Register a handler; `runs` records each run by its execution key."""
 
         def noted(payload: Payload, context: Context) -> object:
             self.runs.append(context.execution_key)
@@ -135,7 +135,7 @@ class World:
         )
 
     def deliver(self, body: dict[str, str] | None = None) -> str:
-        """Deliver what a task says; without one, the task that waits."""
+        """Deliver this task, or the one that waits."""
         (body,) = [body] if body else self.tasks.bodies()
         return run_delivered(
             self.store,
@@ -159,7 +159,7 @@ def fail(payload: Payload, context: Context) -> None:
 
 @pytest.fixture
 def world(json_store: JsonStore, now: datetime) -> World:
-    """A world with a handler `research`, which is run off the tick, and `log`, which is not."""
+    """A world with a handler `research`, which runs outside the tick, and `log`, which does not."""
     world = World(json_store, now)
     world.on("research", do_nothing, queue="agents", timeout=20 * MINUTE)
     world.on("log", do_nothing)
@@ -178,7 +178,7 @@ def waiting(world: World, job_factory: JobFactory) -> World:
 
 
 def test_a_job_with_a_queue_is_handed_over(world: World, job_factory: JobFactory, now: datetime) -> None:
-    """It is held, and waits; the task says who may call whom with what, and nothing else of the job."""
+    """It has a lease and waits; the task has the caller, the address and the token, and nothing else of the job."""
     world.add(job_factory(job_type="research"), job_factory("other"))
 
     report = world.tick()
@@ -198,7 +198,7 @@ def test_a_job_with_a_queue_is_handed_over(world: World, job_factory: JobFactory
 
 
 def test_an_earlier_try_that_was_not_heard_has_handed_over(world: World, job_factory: JobFactory) -> None:
-    """The name is taken (409) by the task of this very lease."""
+    """The task of this very lease has the name (409)."""
     world.tasks.answers = [(409, "it exists")]
     world.tasks.is_deaf = True
     world.add(job_factory(job_type="research"))
@@ -211,7 +211,7 @@ def test_an_earlier_try_that_was_not_heard_has_handed_over(world: World, job_fac
 def test_a_task_that_is_refused_gives_the_job_back(
     world: World, job_factory: JobFactory, now: datetime, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    """It is tried again in a minute, with the reason in its history; no attempt is used up."""
+    """It is tried again in a minute, with the reason in its history and without using an attempt."""
     world.tasks.answers = [(status, "no such thing")]
     world.add(job_factory(job_type="research"))
 
@@ -231,7 +231,7 @@ def test_a_task_that_is_refused_gives_the_job_back(
 def test_a_hand_over_that_was_not_heard_is_left_to_its_lease(
     world: World, job_factory: JobFactory, is_made: bool
 ) -> None:
-    """A task that was made all the same runs the job; one that was not is asked for at the end of the lease."""
+    """If the task exists it runs the job; if not, that is found when the lease ends."""
     world.tasks.answers, world.tasks.is_deaf = [(0, "no response")], is_made
     world.add(job_factory(job_type="research"))
 
@@ -263,7 +263,7 @@ def test_a_task_that_waits_when_the_lease_ends_is_not_made_again(waiting: World)
 
 
 def test_a_task_that_is_gone_is_made_anew(waiting: World) -> None:
-    """Under a new token and a new name; what was lost counts as a death, and what comes of it late does nothing."""
+    """With a new token and name; the lost one counts as a death, and a late delivery of it does nothing."""
     (former,) = waiting.tasks.bodies()
     waiting.tasks.tasks.clear()
     waiting.turn(LEASE)
@@ -280,7 +280,7 @@ def test_a_task_that_is_gone_is_made_anew(waiting: World) -> None:
 
 
 def test_a_job_whose_tasks_are_lost_again_and_again_is_given_up(waiting: World) -> None:
-    """Five are enough, as with holders that die."""
+    """After five, as with dead holders."""
     for _ in range(MAX_RECLAIMS):
         waiting.tasks.tasks.clear()
         waiting.turn(LEASE)
@@ -294,7 +294,7 @@ def test_a_job_whose_tasks_are_lost_again_and_again_is_given_up(waiting: World) 
 def test_a_job_that_cannot_be_claimed_anew_stops_nothing(
     waiting: World, job_factory: JobFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is quarantined, as one that cannot be claimed at first, and the jobs beside it run."""
+    """It is quarantined, and the other jobs run."""
     waiting.tasks.tasks.clear()
     waiting.turn(LEASE)
     waiting.add(job_factory("other"))
@@ -305,7 +305,7 @@ def test_a_job_that_cannot_be_claimed_anew_stops_nothing(
 
 
 def test_a_question_that_is_not_answered_is_asked_again(waiting: World) -> None:
-    """The lease goes on until Cloud Tasks can be asked."""
+    """The lease is extended until Cloud Tasks can be reached."""
     waiting.turn(LEASE)
     waiting.tasks.answers = [(503, "later")]
     waiting.tick()
@@ -317,7 +317,7 @@ def test_a_question_that_is_not_answered_is_asked_again(waiting: World) -> None:
 
 
 def test_without_its_queue_a_job_runs_in_the_tick(world: World, job_factory: JobFactory) -> None:
-    """Under the tick's limit, which is said; one that waited in the queue too."""
+    """Within the tick's limit, which is logged; so does one that waited in the queue."""
     limits: list[timedelta] = []
     world.on("research", lambda _, context: limits.append(context.deadline - context.started_at), queue="agents")
     world.add(job_factory(job_type="research", by="ada"))
@@ -343,7 +343,7 @@ def test_without_its_queue_a_job_runs_in_the_tick(world: World, job_factory: Job
 def test_a_hand_over_that_hangs_is_left_to_its_lease(
     world: World, job_factory: JobFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its thread is left behind, so the process ends; what it returns late changes nothing."""
+    """Its thread is abandoned, so the process can end; its late result changes nothing."""
     let_go = threading.Event()
 
     def hang(job: Job) -> Waiting:
@@ -373,7 +373,7 @@ def test_a_hand_over_that_hangs_is_left_to_its_lease(
 
 
 def test_a_delivery_runs_the_job(waiting: World, now: datetime) -> None:
-    """The history has when it began and who asked for it; the token is another one from then on."""
+    """The history has its start and its requester; the token changes."""
     (body,) = waiting.tasks.bodies()
     waiting.turn(SECOND)
 
@@ -408,7 +408,7 @@ def test_who_asked_for_an_extra_run_is_kept_in_the_queue(world: World, job_facto
 def test_a_failure_is_decided_by_the_job(
     waiting: World, run: Callable[[Payload, Context], object], outcome: str, attempts: int
 ) -> None:
-    """The task is done all the same: Cloud Tasks never tries a failed run again, the job's own backoff does."""
+    """The task is done: the job's own backoff repeats a failed run, never Cloud Tasks."""
     waiting.on("research", run, queue="agents")
 
     assert waiting.deliver() == outcome
@@ -417,7 +417,7 @@ def test_a_failure_is_decided_by_the_job(
 
 
 def test_a_second_delivery_does_nothing(waiting: World) -> None:
-    """Its token was replaced by the first."""
+    """The first one replaced its token."""
     (body,) = waiting.tasks.bodies()
 
     assert [waiting.deliver(body) for _ in range(3)] == ["succeeded", "nothing", "nothing"]
@@ -425,7 +425,7 @@ def test_a_second_delivery_does_nothing(waiting: World) -> None:
 
 
 def test_eight_deliveries_at_once_make_one_run(waiting: World) -> None:
-    """All have read the same job before the first begins it."""
+    """All have read the same job before the first starts it."""
     (body,) = waiting.tasks.bodies()
     start = threading.Barrier(8)
 
@@ -444,7 +444,7 @@ def test_eight_deliveries_at_once_make_one_run(waiting: World) -> None:
     ("late", "outcome"), [(LEASE - SECOND / 1000, "succeeded"), (LEASE, "nothing"), (2 * LEASE, "nothing")]
 )
 def test_a_delivery_begins_only_under_the_lease(waiting: World, late: timedelta, outcome: str) -> None:
-    """After it a tick may have given the job to somebody else."""
+    """After the lease a tick may have claimed the job again."""
     waiting.turn(late)
 
     assert waiting.deliver() == outcome
@@ -464,7 +464,7 @@ def test_a_delivery_begins_only_under_the_lease(waiting: World, late: timedelta,
 def test_a_job_that_was_taken_back_is_not_begun(
     waiting: World, monkeypatch: pytest.MonkeyPatch, command: Callable[[Jobs], object]
 ) -> None:
-    """A person's command takes it out of its queue; its task is deleted, and does nothing where that fails."""
+    """A person's command takes it out of its queue and deletes its task, or at least makes the task useless."""
     (body,) = waiting.tasks.bodies()
     monkeypatch.setattr("shared.running.tasks.Tasks._call", lambda self, *call: waiting.tasks._call(*call))
 
@@ -478,7 +478,7 @@ def test_a_job_that_was_taken_back_is_not_begun(
 def test_a_command_succeeds_when_cloud_tasks_cannot_be_reached(
     waiting: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The task stays, which is logged, and finds nothing to do."""
+    """The task stays, which is logged, and will do nothing."""
     monkeypatch.setattr("shared.running.tasks.Tasks._call", lambda self, *call: (0, "no response (X)"))
 
     waiting.jobs().cancel("job")
@@ -489,7 +489,7 @@ def test_a_command_succeeds_when_cloud_tasks_cannot_be_reached(
 
 
 def test_an_edit_before_it_begins_counts(waiting: World) -> None:
-    """A task holds nothing of the job, so what is run is what is stored by then."""
+    """A task has no copy of the job, so the stored one runs."""
     seen: list[Payload] = []
     waiting.on("research", lambda payload, _: seen.append(payload), queue="agents")
     waiting.jobs().edit("job", payload={"topic": "tea"})
@@ -500,7 +500,7 @@ def test_an_edit_before_it_begins_counts(waiting: World) -> None:
 
 @pytest.mark.parametrize("command", ["run", "retry"])
 def test_a_job_that_waits_cannot_be_run_beside_that(waiting: World, command: str) -> None:
-    """The refusal says where it waits, and the way out."""
+    """The refusal has the queue and the remedy."""
     with pytest.raises(NotPossible, match=r"has been waiting in queue agents since .*or `release` it to"):
         getattr(waiting.jobs(), command)("job")
 
@@ -513,7 +513,7 @@ def test_why_says_that_it_waits(waiting: World, now: datetime) -> None:
 
 
 def test_a_paused_job_that_is_run_once_stays_paused(world: World, job_factory: JobFactory) -> None:
-    """Off the tick too."""
+    """Outside the tick, too."""
     world.add(job_factory(job_type="research", cron="0 9 * * *", at=world.now + MINUTE))
     world.jobs().pause("job")
     world.jobs().run("job")
@@ -524,7 +524,7 @@ def test_a_paused_job_that_is_run_once_stays_paused(world: World, job_factory: J
 
 
 def test_a_store_that_cannot_be_asked_is_an_error(waiting: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cloud Tasks is to deliver again: then the job can begin."""
+    """Cloud Tasks has to deliver again: then the job can start."""
     (body,) = waiting.tasks.bodies()
     with monkeypatch.context() as patch:
         patch.setattr(JsonStore, "get", lambda *_: (_ for _ in ()).throw(StoreUnavailable("away")))
@@ -555,7 +555,7 @@ def test_a_run_whose_process_dies_is_handed_over_anew(waiting: World, now: datet
 
 
 class Deaf:
-    """A handler that ignores its limit until it is let go."""
+    """A handler that ignores its limit until it is released."""
 
     def __init__(self) -> None:
         self.let_go = threading.Event()
@@ -577,7 +577,7 @@ def deaf() -> Any:
 
 
 def turning(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a second pass with each look at what the threads return."""
+    """Let a second pass whenever the threads' results are read."""
     monkeypatch.setattr("shared.running.runner.POLL_SECONDS", 0.001)
     clock = World.clock
 
@@ -591,7 +591,7 @@ def turning(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_delivery_that_outlives_its_limit_ends_its_process(
     waiting: World, deaf: Deaf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The retry waits from the end of the delivery on, and runs in another process."""
+    """The retry waits from the end of the delivery and runs in another process."""
     waiting.on("research", deaf, queue="agents", timeout=MINUTE)
     (body,) = waiting.tasks.bodies()
     turning(waiting, monkeypatch)
@@ -608,7 +608,7 @@ def test_a_delivery_that_outlives_its_limit_ends_its_process(
 def test_what_timed_out_is_held_until_all_else_is_stored(
     world: World, deaf: Deaf, job_factory: JobFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So no process can begin its retry while the thread that was left behind may act."""
+    """So no process can start its retry while the abandoned thread may still act."""
     held: list[datetime | None] = []
 
     def look(payload: Payload, context: Context) -> None:
@@ -639,7 +639,7 @@ def test_what_timed_out_is_held_until_all_else_is_stored(
 
 
 class Lanes:
-    """A handler that notes the order of its runs, and how many of one key were at work at once."""
+    """A handler that records the order of its runs, and how many of one key ran at once."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -659,7 +659,7 @@ class Lanes:
 
 
 def test_jobs_of_one_key_run_one_after_another(world: World, job_factory: JobFactory, now: datetime) -> None:
-    """In order of their time, while those of other keys, and of none, run beside them."""
+    """In the order of their times, while jobs with other keys, or without one, run beside them."""
     lanes = Lanes()
     world.on("post", lanes, concurrency_key=lambda payload: payload["space"])
     due = [
@@ -681,7 +681,7 @@ def test_jobs_of_one_key_run_one_after_another(world: World, job_factory: JobFac
 def test_what_waits_behind_another_job_takes_no_thread(
     world: World, job_factory: JobFactory, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two threads, and twenty messages to one space that take long: other jobs run meanwhile."""
+    """Two threads and twenty slow messages to one space: other jobs run meanwhile."""
     is_over, others = threading.Event(), []
 
     def post(payload: Payload, context: Context) -> None:
@@ -705,7 +705,7 @@ def test_what_waits_behind_another_job_takes_no_thread(
 
 
 def test_what_did_not_begin_keeps_its_place(world: World, job_factory: JobFactory, now: datetime) -> None:
-    """The budget ends while one runs: those behind it are given back with their times, and late by the truth."""
+    """The budget ends while one runs: the others are released with their own times and their true lateness."""
 
     def post(payload: Payload, context: Context) -> None:
         world.turn(MINUTE)
@@ -727,7 +727,7 @@ def test_what_did_not_begin_keeps_its_place(world: World, job_factory: JobFactor
 
 
 def test_a_result_ends_the_wait_in_the_queue(job_factory: JobFactory, now: datetime) -> None:
-    """A hand-over that was refused is finished like a run, and nothing of the queue stays."""
+    """A refused hand-over is finished like a run, and the job has no field of the queue left."""
     claimed = job_factory(cron="0 9 * * *").claim(now=now, token="t", lease=LEASE, retention=LEASE, queue="agents")
     refused = Result(started_at=now, ended_at=now, by="schedule", error="refused", later=MINUTE)
     failed = Result(started_at=now, ended_at=now, by="schedule", error="refused", final=True)

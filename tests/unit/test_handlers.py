@@ -1,4 +1,4 @@
-"""How handlers are registered and found, what they are told, and what their words come to."""
+"""How handlers are registered and found, what they get, and what their results and errors mean."""
 
 import logging
 import sys
@@ -45,7 +45,7 @@ WriteModule = Callable[[str, str], None]
 
 
 def nothing(payload: Payload, context: Context) -> None:
-    """Do nothing, well."""
+    """Succeed."""
 
 
 def raising(exc: BaseException) -> Callable[[Payload, Context], object]:
@@ -111,7 +111,7 @@ def held(job_factory: JobFactory, now: datetime) -> RunningJob:
 
 @pytest.fixture
 def run(held: RunningJob, now: datetime) -> Run:
-    """Return a function that runs `held` with these handlers, as a tick does, and gives the result."""
+    """Return a function that runs `held` with these handlers, as a tick does, and returns the result."""
 
     def run(handlers: Handlers) -> Result:
         workers = Workers(1, handlers, Tasks(TaskQueues()), lambda: now, timedelta)
@@ -125,7 +125,7 @@ def run(held: RunningJob, now: datetime) -> Run:
 
 
 def greeting(run: Callable[[Payload, Context], object], **details: Any) -> Handlers:
-    """Handlers of which `greet` is the only one."""
+    """Handlers with `greet` only."""
     return {"greet": Handler(job_type="greet", run=run, **details)}
 
 
@@ -153,7 +153,7 @@ def test_the_handlers_that_come_with_it_are_always_there() -> None:
 
 
 def test_the_code_of_a_built_in_handler_is_where_it_is_looked_for() -> None:
-    """It is imported by name with the first job, so no type checker sees a name that is wrong."""
+    """It is imported by name with the first job, so no type checker notices a wrong name."""
     for known in load_handlers(()).values():
         named = [function for function in (known.run, known.check, known.timeout_of) if function is not None]
 
@@ -178,7 +178,7 @@ def test_a_built_in_handler_that_cannot_be_imported_is_named_with_the_reason(
 
 
 def test_what_is_loaded_cannot_be_changed() -> None:
-    """Handlers are added by `@handler` and in no other way."""
+    """Only `@handler` adds handlers."""
     handlers = load_handlers(())
 
     with pytest.raises(TypeError):
@@ -186,7 +186,7 @@ def test_what_is_loaded_cannot_be_changed() -> None:
 
 
 def test_a_name_taken_twice_names_both_functions() -> None:
-    """Which one would run must not depend on the order of imports."""
+    """Which one runs must not depend on the order of imports."""
     handler("greet")(nothing)
 
     with pytest.raises(InvalidSettings) as caught:
@@ -205,7 +205,7 @@ def test_a_built_in_name_cannot_be_taken() -> None:
 
 
 def test_a_module_may_be_imported_again() -> None:
-    """The same function under the same name is no conflict, since a failed import is tried again."""
+    """The same function under the same name is not a conflict, because a failed import is repeated."""
     handler("greet")(nothing)
     handler("greet", timeout=MINUTE)(nothing)
 
@@ -221,14 +221,14 @@ def test_a_module_may_be_imported_again() -> None:
     ],
 )
 def test_a_limit_that_is_none_is_refused_when_it_is_registered(details: dict[str, Any]) -> None:
-    """The error names the handler, where a tick would only stumble over it."""
+    """The error names the handler, long before a tick would fail."""
     with pytest.raises(InvalidSettings, match="greet"):
         handler("greet", **details)(nothing)
 
 
 @pytest.mark.parametrize("job_type", ["", "two words", nothing], ids=["empty", "a-space", "decorator-without-a-name"])
 def test_a_name_that_no_job_can_have_is_refused_when_it_is_registered(job_type: Any) -> None:
-    """What can never be asked for is a slip; `@handler` without a name would register nothing, in silence."""
+    """It must be a typing error; `@handler` without a name would silently register nothing."""
     with pytest.raises(InvalidSettings):
         handler(job_type)(nothing)
 
@@ -256,7 +256,7 @@ class Waiting:
 
 @pytest.mark.parametrize("function", [waiting, waiting_for_more, yielding, Waiting(), partial(waiting, {})])
 def test_a_function_that_does_nothing_when_it_is_called_is_refused(function: Any) -> None:
-    """Nobody would await it or go through it, and each of its jobs would count as done."""
+    """Nothing would await or iterate it, and each of its jobs would count as done."""
     with pytest.raises(InvalidSettings, match="greet"):
         handler("greet")(function)
 
@@ -267,7 +267,7 @@ GREET = "from shared.handlers import handler\n@handler('greet')\ndef greet(paylo
 
 
 def test_named_modules_are_imported(write_module: WriteModule) -> None:
-    """What JOB_HANDLERS names may register handlers."""
+    """Modules in JOB_HANDLERS may register handlers."""
     write_module("greetings", GREET)
 
     handlers = load_handlers(["greetings"])
@@ -314,7 +314,7 @@ def test_the_whole_agent_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_module_that_cannot_be_imported_is_named_with_the_reason(
     write_module: WriteModule, module: str, text: str, reason: str
 ) -> None:
-    """The operator reads which module it is and what its import said."""
+    """The error has the module and the import's own error."""
     write_module(module, text)
 
     with pytest.raises(InvalidSettings) as caught:
@@ -328,7 +328,7 @@ def test_a_module_that_cannot_be_imported_is_named_with_the_reason(
 @pytest.mark.parametrize("module", ["no_such_module", "agent.nobody", "two words", ".relative"])
 @pytest.mark.usefixtures("write_module")
 def test_a_named_module_that_does_not_exist_is_named(module: str) -> None:
-    """A slip in JOB_HANDLERS is an error, and not a job type that is missing later."""
+    """A typing error in JOB_HANDLERS is an error now, not a missing job type later."""
     with pytest.raises(InvalidSettings, match=f"JOB_HANDLERS.*{module}"):
         load_handlers([module])
 
@@ -343,13 +343,13 @@ def test_a_module_that_misses_the_agents_handlers_is_named(write_module: WriteMo
 
 @pytest.mark.usefixtures("write_module")
 def test_the_agents_handlers_must_exist_when_they_are_named() -> None:
-    """Only what nobody asked for may be absent."""
+    """Only modules that are not named may be absent."""
     with pytest.raises(InvalidSettings, match=r"JOB_HANDLERS.*agent\.handlers"):
         load_handlers(["agent.handlers"])
 
 
 def test_a_module_is_found_once_it_is_mended(write_module: WriteModule) -> None:
-    """A failed import leaves nothing behind that would be in the way."""
+    """A failed import leaves nothing that prevents the next one."""
     write_module("greetings", f"{GREET}1 / 0")
     with pytest.raises(InvalidSettings):
         load_handlers(["greetings"])
@@ -364,7 +364,7 @@ def test_a_module_is_found_once_it_is_mended(write_module: WriteModule) -> None:
 
 
 def test_a_handler_that_returns_has_succeeded(run: Run, now: datetime) -> None:
-    """What it returns is its output."""
+    """The returned value is its output."""
     result = run(greeting(lambda payload, context: {"greeted": ["Ada"]}))
 
     assert result == Result(started_at=now, ended_at=now, by="schedule", output='{"greeted": ["Ada"]}')
@@ -381,7 +381,7 @@ def test_a_handler_that_returns_has_succeeded(run: Run, now: datetime) -> None:
 def test_a_handler_that_raises_has_failed_and_is_tried_again(
     run: Run, held: RunningJob, exc: Exception, error: str
 ) -> None:
-    """The failure is told by class and words, and is not the last."""
+    """The error is recorded by class and text, and is not final."""
     result = run(greeting(raising(exc)))
 
     assert (result.error, result.final, result.later) == (error, False, None)
@@ -397,7 +397,7 @@ def test_a_handler_that_raises_has_failed_and_is_tried_again(
     ],
 )
 def test_never_again_is_final(run: Run, held: RunningJob, exc: Exception, error: str) -> None:
-    """A handler that knows that it is useless to try again says so."""
+    """A handler uses it when another attempt would be useless."""
     result = run(greeting(raising(exc)))
 
     assert (result.error, result.final, result.later) == (error, True, None)
@@ -405,7 +405,7 @@ def test_never_again_is_final(run: Run, held: RunningJob, exc: Exception, error:
 
 
 def test_later_is_no_failure(run: Run, held: RunningJob) -> None:
-    """The same occurrence runs again after the pause, and no attempt is used up."""
+    """The same occurrence runs again after the pause, without using an attempt."""
     result = run(greeting(raising(Snooze(2 * MINUTE, "she is asleep"))))
 
     finished = held.job.finish(result, retention=RETENTION)
@@ -416,13 +416,13 @@ def test_later_is_no_failure(run: Run, held: RunningJob) -> None:
 
 
 def test_the_former_names_are_the_same_classes() -> None:
-    """Handlers that were written with them go on working, whichever name is caught."""
+    """Handlers that use them still work, whichever name is caught."""
     assert handlers.Later is Snooze
     assert handlers.NeverAgain is Cancel
 
 
 def test_later_needs_no_reason() -> None:
-    """The pause is reason enough."""
+    """The pause is enough."""
     assert str(Snooze(2 * MINUTE)) == "asked to run again in 120 s"
 
 
@@ -437,7 +437,7 @@ def test_later_needs_no_reason() -> None:
     ],
 )
 def test_a_senseless_pause_harms_nobody_but_its_job(run: Run, held: RunningJob, later: Callable[[], Snooze]) -> None:
-    """Whatever a handler gives to `Snooze`, the tick can store what came of it."""
+    """The tick can store the result of any argument of `Snooze`."""
 
     def run_greet(payload: Payload, context: Context) -> None:
         raise later()
@@ -448,7 +448,7 @@ def test_a_senseless_pause_harms_nobody_but_its_job(run: Run, held: RunningJob, 
 
 
 def test_an_error_of_any_text_can_be_stored(run: Run, held: RunningJob) -> None:
-    """Half of a surrogate pair, which no store can write, becomes something that it can."""
+    """Half of a surrogate pair, which no store can write, is replaced."""
     result = run(greeting(raising(ValueError("half: \ud83d"))))
 
     error = held.job.finish(result, retention=RETENTION).error
@@ -457,7 +457,7 @@ def test_an_error_of_any_text_can_be_stored(run: Run, held: RunningJob) -> None:
 
 
 def test_an_error_that_cannot_even_be_told_is_a_failure(run: Run) -> None:
-    """The thread that ran the handler survives it, and reports."""
+    """The thread that ran the handler survives and reports it."""
 
     class Unspeakable(Exception):
         def __str__(self) -> str:
@@ -469,13 +469,13 @@ def test_an_error_that_cannot_even_be_told_is_a_failure(run: Run) -> None:
 
 
 def test_invalid_payload_is_invalid_input_too() -> None:
-    """Who makes a job is told as of any other bad input; who runs it gives up."""
+    """When a job is made it is ordinary bad input; in a run it is final."""
     assert issubclass(InvalidPayload, InvalidInput)
     assert issubclass(InvalidPayload, Cancel)
 
 
 def test_an_unknown_job_type_is_a_failure_that_names_it(run: Run) -> None:
-    """The error says which types there are and where to add one; the next version of the code may know it."""
+    """The error has the known types and where to add one; the next version of the code may know it."""
     result = run({"wave": Handler(job_type="wave", run=nothing)})
 
     assert result.error is not None
@@ -486,7 +486,7 @@ def test_an_unknown_job_type_is_a_failure_that_names_it(run: Run) -> None:
 
 
 def test_a_payload_that_the_check_refuses_is_never_run(run: Run) -> None:
-    """The check stands before every run, since a stored payload may be older than it."""
+    """The check precedes every run, because a stored payload may be older than it."""
     calls: list[Payload] = []
 
     result = run(greeting(lambda payload, context: calls.append(payload), check=refuse_all))
@@ -496,7 +496,7 @@ def test_a_payload_that_the_check_refuses_is_never_run(run: Run) -> None:
 
 
 class Busy(Snooze):
-    """Says "later" in a way of its own."""
+    """An error of another class that means "later"."""
 
     delay: Any
 
@@ -506,10 +506,10 @@ class Busy(Snooze):
 
 
 class Nasty(Snooze):
-    """Raises another error whenever it is looked at."""
+    """An object that raises another error whenever it is inspected."""
 
     def __init__(self) -> None:
-        """Have nothing."""
+        """Set nothing."""
 
     def __str__(self) -> str:
         raise SystemExit
@@ -524,7 +524,7 @@ class Nasty(Snooze):
     "raised", [Busy(60), Busy("1h"), Busy(None), Nasty()], ids=["seconds", "text", "none", "nasty"]
 )
 def test_a_later_without_a_pause_is_a_failure(run: Run, raised: Snooze) -> None:
-    """It names what is missing, and is tried again as any failure."""
+    """The error names what is missing, and the job is retried."""
 
     def handle(payload: Payload, context: Context) -> None:
         raise raised
@@ -537,7 +537,7 @@ def test_a_later_without_a_pause_is_a_failure(run: Run, raised: Snooze) -> None:
 
 
 def test_an_error_text_without_end_is_cut(run: Run) -> None:
-    """No more of it is kept than is stored."""
+    """To the length that is stored."""
 
     def handle(payload: Payload, context: Context) -> None:
         raise RuntimeError("x" * 20_000_000)
@@ -552,7 +552,7 @@ def test_an_error_text_without_end_is_cut(run: Run) -> None:
 
 
 def test_a_handler_is_told_about_its_run(run: Run, held: RunningJob, now: datetime) -> None:
-    """It gets the payload as it is stored, and the facts of this attempt."""
+    """It gets the stored payload and the facts of this attempt."""
     told: list[tuple[Payload, Context]] = []
     held.job = replace(held.job, attempts=2, timezone="Europe/Berlin")
 
@@ -573,7 +573,7 @@ def test_a_handler_is_not_asked_to_stop_at_first(context: Context) -> None:
 
 
 def test_the_first_reason_to_stop_counts(context: Context) -> None:
-    """Whatever comes later changes nothing."""
+    """Later reasons change nothing."""
     context.ask_to_stop("cancelled")
     context.ask_to_stop("time limit")
 
@@ -582,7 +582,7 @@ def test_the_first_reason_to_stop_counts(context: Context) -> None:
 
 
 def test_the_reason_is_there_when_a_waiting_handler_wakes(context: Context) -> None:
-    """A handler that waits on `stop` in its thread can read why at once."""
+    """A handler that waits on `stop` in its thread can read the reason at once."""
     reasons: list[str | None] = []
 
     def wait() -> None:
@@ -598,7 +598,7 @@ def test_the_reason_is_there_when_a_waiting_handler_wakes(context: Context) -> N
 
 
 def test_contexts_share_nothing(context: Context) -> None:
-    """To stop one run stops no other."""
+    """Stopping one run stops no other."""
     another = Context(
         job_id="another",
         job_type="log",
@@ -635,7 +635,7 @@ def test_a_handler_cannot_change_what_it_is_told(context: Context) -> None:
     ],
 )
 def test_a_payload_can_ask_for_less_time(timeout_of: Callable[[Payload], timedelta] | None, limit: timedelta) -> None:
-    """Never for more; one that makes no sense gets the whole time, and is refused by the run."""
+    """Never for more; an invalid one gets the whole time, and the run refuses it."""
     greet = Handler(job_type="greet", run=nothing, timeout=MINUTE, timeout_of=timeout_of)
 
     assert greet.limit({"seconds": 5}) == limit
@@ -647,7 +647,7 @@ def test_a_job_of_an_unknown_type_has_the_default_limit(job_factory: JobFactory)
 
 
 def test_a_payload_is_checked_by_its_handler() -> None:
-    """What the handler would refuse is refused when the job is made."""
+    """It is refused when the job is made."""
     with pytest.raises(InvalidPayload, match="name: it must be text"):
         check_payload(greeting(nothing, check=refuse_all), "greet", {})
 

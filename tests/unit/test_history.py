@@ -56,7 +56,7 @@ def told(found: Sequence[Entry]) -> list[tuple[str, RunOutcome]]:
 
 
 def test_a_run_has_its_entry(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """It has all that the job itself keeps of the run, and what the job is."""
+    """It has everything that the job keeps of the run, and the job's own type."""
     ran = run(store, put(store, None, job_factory("report", at=now)), now, output="42 rows")
 
     (entry,) = store.history(job_id="report")
@@ -101,7 +101,7 @@ def test_more_runs_than_the_job_keeps(store: Store, job_factory: JobFactory, now
 def test_a_holder_that_lost_its_lease_enters_nothing_over_its_death(
     store: Store, job_factory: JobFactory, now: datetime
 ) -> None:
-    """What it came to is refused; the run has the one entry that says that its holder died."""
+    """Its result is refused; the run keeps the one entry that its holder died."""
     job = put(store, None, job_factory("report", at=now))
     held = put(store, job, claimed(job, now, "a"))
     again = put(store, held, claimed(held, now + HOUR, "b"))
@@ -113,7 +113,7 @@ def test_a_holder_that_lost_its_lease_enters_nothing_over_its_death(
 
 
 def test_a_reclaim_that_lost_enters_no_death(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """A tick that takes a job for its dead holder's, whose end is stored a moment before, leaves that end alone."""
+    """A tick loses the takeover because the run ended a moment before; that entry stays."""
     job = put(store, None, job_factory("report", at=now))
     held = put(store, job, claimed(job, now, "a"))
     put(store, held, finished(held, now))
@@ -124,7 +124,7 @@ def test_a_reclaim_that_lost_enters_no_death(store: Store, job_factory: JobFacto
 
 
 def test_a_result_that_is_stored_again_has_one_entry(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """A person who pauses the job meanwhile has its end written twice: the first is lost, the second counts."""
+    """A person pauses the job meanwhile, so its end is written twice: the first is lost, the second counts."""
     job = put(store, None, job_factory("report", cron="* * * * *"))
     held = put(store, job, claimed(job, now, "a"))
     paused = put(store, held, held.pause(now=now))
@@ -137,7 +137,7 @@ def test_a_result_that_is_stored_again_has_one_entry(store: Store, job_factory: 
 
 
 def test_a_job_that_is_given_up_for_its_dead_holders(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """The last of its runs died, and that was the end: one entry, which says so."""
+    """One entry says that the last run died and that the job gave up."""
     held = put(store, None, replace(claimed(job_factory("report", at=now), now, "a"), reclaims=4))
     put(store, held, claimed(held, now + HOUR, "b"))
 
@@ -149,7 +149,7 @@ def test_a_job_that_is_given_up_for_its_dead_holders(store: Store, job_factory: 
 def test_what_was_missed_is_in_the_history_when_the_claim_is_won(
     store: Store, job_factory: JobFactory, now: datetime
 ) -> None:
-    """One entry for all that was left out; a tick whose clock is ahead, and that lost the claim, adds none."""
+    """One entry for all missed occurrences; a tick that lost the claim, because its clock is ahead, adds none."""
     job = put(store, None, job_factory("report", cron="* * * * *"))
     held = put(store, job, claimed(job, now + 3 * MINUTE, "a"))
 
@@ -164,7 +164,7 @@ def test_what_was_missed_is_in_the_history_when_the_claim_is_won(
 
 
 def test_only_what_is_won_has_an_entry(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """Claims and what people ask for add none; nor does a job that comes with a history of its own."""
+    """Claims and commands add none; nor does a job that is imported with its history."""
     job = put(store, None, finished(claimed(job_factory("imported", at=now), now, "a"), now))
     put(store, job, job.run(now=now))
 
@@ -172,7 +172,7 @@ def test_only_what_is_won_has_an_entry(store: Store, job_factory: JobFactory, no
 
 
 def test_entries_outlive_their_job(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """What has run has run."""
+    """A deleted job keeps its history."""
     ended = run(store, put(store, None, job_factory("report", at=now)), now)
 
     store.swap([Change(ended, None)])
@@ -181,12 +181,12 @@ def test_entries_outlive_their_job(store: Store, job_factory: JobFactory, now: d
 
 
 def test_no_history_of_what_cannot_be_a_job(store: Store) -> None:
-    """An id that no job has finds nothing, whatever it means to the store."""
+    """An id that no job can have finds nothing, also if it has a meaning for the store."""
     assert [store.history(job_id=job_id) for job_id in ("", "a/b", "..", "nobody")] == [[]] * 4
 
 
 def test_jobs_whose_ids_begin_alike_are_told_apart(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """An id that goes on, with whatever character, is another job's."""
+    """A longer id is another job's, whichever character follows."""
     for job_id in ("report", "report-2", "report@x", "repor"):
         run(store, put(store, None, job_factory(job_id, at=now)), now)
 
@@ -206,7 +206,7 @@ def test_a_cursor_that_is_none_is_refused(json_store: JsonStore, now: datetime, 
 
 
 def test_without_a_history_none_is_kept(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
-    """The job keeps its own ten runs, and no file stands beside it."""
+    """The job keeps its own ten runs, and there is no file beside it."""
     store = JsonStore(tmp_path / "jobs.json", lambda: now, kept=timedelta())
 
     ran = run(store, put(store, None, job_factory(at=now)), now)
@@ -219,7 +219,7 @@ def test_without_a_history_none_is_kept(tmp_path: Path, job_factory: JobFactory,
 def test_a_line_whose_change_was_never_made_is_no_history(
     tmp_path: Path, job_factory: JobFactory, now: datetime
 ) -> None:
-    """A writer that is killed between history and job file leaves a line that nobody reads, and the next one drops."""
+    """A writer killed between history and job file leaves a line that is never read, and the next writer drops it."""
     store = JsonStore(tmp_path / "jobs.json", lambda: now)
     job = run(store, put(store, None, job_factory(cron="* * * * *")), now)
     held = put(store, job, claimed(job, now + MINUTE, "b"))
@@ -233,7 +233,7 @@ def test_a_line_whose_change_was_never_made_is_no_history(
 
 
 def test_a_damaged_line_hides_no_other(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
-    """A power cut, or an editor, may spoil a line."""
+    """A power cut or an editor may damage a line."""
     store = JsonStore(tmp_path / "jobs.json", lambda: now)
     job = run(store, put(store, None, job_factory(cron="* * * * *")), now)
     file = tmp_path / "jobs_runs.jsonl"
@@ -262,7 +262,7 @@ def test_the_file_of_the_history_is_bounded(
 
 
 def test_the_history_is_for_its_owner_alone(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
-    """It holds outputs; and a planted link is not written through."""
+    """It has outputs; a planted link is not followed."""
     precious = tmp_path / "precious"
     precious.write_text("precious")
     store = JsonStore(tmp_path / "jobs.json", lambda: now)
@@ -290,7 +290,7 @@ class Killed(BaseException):
 
 
 class Scripted(FirestoreStore):
-    """A store whose next calls go wrong: `None` is a call that goes well."""
+    """A store whose next calls fail as given: `None` is a call that succeeds."""
 
     def __init__(self, store: FirestoreStore, *script: str | None) -> None:
         super().__init__(store._client, store._jobs.id)
@@ -325,7 +325,7 @@ def test_the_entry_goes_with_the_end_of_its_run(
 def test_an_end_that_was_not_heard_has_one_entry(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
 ) -> None:
-    """It is recognised as won, and its entry written again, over itself."""
+    """It is recognised as won, and its entry is overwritten with the same."""
     held = put(firestore_store, None, claimed(job_factory("report", at=now), now, "a"))
     store = Scripted(firestore_store, "applied but cut")
 

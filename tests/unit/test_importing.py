@@ -52,7 +52,7 @@ def reason(result: Job | Unreadable) -> str:
 
 
 def test_an_interval_without_a_start_counts_from_its_occurrence(conversion: Conversion) -> None:
-    """An object written by hand need not say the same time twice; dates and the end are ISO text."""
+    """A hand-written object need not have the same time twice; dates and the end are ISO text."""
     job = taken(conversion.convert("job", former(every="6d", until="2027-01-01T00:00:00", except_dates=["2026-12-24"])))
 
     assert (job.every, job.starts_at) == ("6d", datetime(2026, 11, 20, 9, tzinfo=UTC))
@@ -60,7 +60,7 @@ def test_an_interval_without_a_start_counts_from_its_occurrence(conversion: Conv
 
 
 def test_an_exported_interval_is_imported_as_it_was(conversion: Conversion, job_factory: JobFactory) -> None:
-    """Every field of a schedule goes through JSON, and fields that are not ours stay."""
+    """Every field of a schedule survives JSON, and foreign fields stay."""
     given = {"misfire": "skip", "grace": timedelta(minutes=30), "pause_after_failures": 3}
     dates = ["2026-12-24", "2026-12-25"]
     until = conversion.now + timedelta(days=90)
@@ -73,7 +73,7 @@ def test_an_exported_interval_is_imported_as_it_was(conversion: Conversion, job_
 
 
 def test_a_waiting_job_is_ready_at_its_time(conversion: Conversion) -> None:
-    """Naive times mean UTC; what the former system counted is kept; every field of its form arrives."""
+    """Naive times mean UTC; the former system's counts are kept; every field of its form arrives."""
     job = taken(conversion.convert("job", former()))
 
     assert job.status is Status.PENDING
@@ -101,7 +101,7 @@ def test_every_form_of_a_time_is_read(conversion: Conversion, text: Any) -> None
 
 @pytest.mark.parametrize("status", ["completed", "cancelled"])
 def test_a_finished_job_is_kept_for_a_while(conversion: Conversion, now: datetime, status: str) -> None:
-    """It stays as it is, and expires one retention from now."""
+    """It does not change, and expires one retention from now."""
     job = taken(conversion.convert("job", former(status=status)))
 
     assert (job.status, job.ready_at, job.expire_at) == (status, None, now + RETENTION)
@@ -123,7 +123,7 @@ def test_a_failed_job_stays_until_somebody_looks(conversion: Conversion) -> None
     ],
 )
 def test_a_running_job_whose_holder_is_gone_waits_again(conversion: Conversion, lease: dict[str, str]) -> None:
-    """It is ready at its time, and nothing of the lease is left."""
+    """It is ready at its time, without any field of the lease."""
     job = taken(conversion.convert("job", former(status="running", **lease)))
 
     assert (job.status, job.ready_at) == (Status.PENDING, job.schedule_at)
@@ -132,7 +132,7 @@ def test_a_running_job_whose_holder_is_gone_waits_again(conversion: Conversion, 
 
 @pytest.mark.parametrize("status", ["pending", "running", "paused", "cancelled"])
 def test_a_lease_in_force_is_left_alone(conversion: Conversion, now: datetime, status: str) -> None:
-    """Whatever its status says, a job that somebody may still run is not imported; the reason says until when."""
+    """A job that may still be running is not imported, in any status; the reason says until when."""
     until = (now + MICROSECOND).replace(tzinfo=None).isoformat()
 
     result = conversion.convert("job", former(status=status, lease_until=until))
@@ -141,21 +141,21 @@ def test_a_lease_in_force_is_left_alone(conversion: Conversion, now: datetime, s
 
 
 def test_a_finished_job_needs_no_lease(conversion: Conversion) -> None:
-    """What the former system forgot to remove from a finished job holds nobody up."""
+    """Lease fields that the former system forgot to remove do no harm."""
     job = taken(conversion.convert("job", former(status="completed", lease_until="2099-01-01T00:00:00")))
 
     assert (job.status, job.lease_until) == (Status.COMPLETED, None)
 
 
 def test_fields_that_are_not_ours_are_kept(conversion: Conversion) -> None:
-    """They are carried along as they stand."""
+    """They are imported unchanged."""
     job = taken(conversion.convert("job", former(owner={"team": ["a"]}, priority=7)))
 
     assert job.extra == {"owner": {"team": ["a"]}, "priority": 7}
 
 
 def test_what_may_be_missing_is_filled_in(conversion: Conversion, now: datetime) -> None:
-    """A job needs its type, status and time; the rest has a default."""
+    """A job needs its type, status and time; everything else has a default."""
     document = {"id": "job", "job_type": "log", "status": "pending", "schedule_at": "2026-11-20T09:00:00"}
 
     job = taken(conversion.convert("job", document))
@@ -165,7 +165,7 @@ def test_what_may_be_missing_is_filled_in(conversion: Conversion, now: datetime)
 
 @pytest.mark.parametrize("status", ["pending", "running"])
 def test_a_job_without_a_handler_is_taken_in_paused(conversion: Conversion, status: str) -> None:
-    """Nobody would run it; its reason and its last error can be read, and once there is a handler it is resumed."""
+    """Nothing would run it; its reason and last error stay readable, and it can be resumed once there is a handler."""
     job = taken(conversion.convert("job", former(job_type="digest", status=status, error="boom")))
 
     assert (job.status, job.ready_at) == (Status.PAUSED, None)
@@ -175,7 +175,7 @@ def test_a_job_without_a_handler_is_taken_in_paused(conversion: Conversion, stat
 
 
 def test_a_finished_job_needs_no_handler(conversion: Conversion) -> None:
-    """A job that will not run again stays as it is, whatever its type."""
+    """A job of any type that will not run again does not change."""
     job = taken(conversion.convert("job", former(job_type="digest", status="failed", error="boom")))
 
     assert (job.status, job.error) == (Status.FAILED, "boom")
@@ -198,7 +198,7 @@ def test_a_finished_job_needs_no_handler(conversion: Conversion) -> None:
     ],
 )
 def test_what_is_no_job_is_refused_with_the_reason(conversion: Conversion, fields: dict[str, Any], says: str) -> None:
-    """The reason names the field; the document stays what it was, so that nothing is lost."""
+    """The reason names the field; the document does not change, so nothing is lost."""
     document = former(**fields)
 
     result = conversion.convert("job", document)
@@ -249,7 +249,7 @@ def every_kind(job_factory: JobFactory, now: datetime) -> dict[str, Job]:
 def test_a_round_trip_keeps_every_field(
     conversion: Conversion, job_factory: JobFactory, now: datetime, kind: str
 ) -> None:
-    """What was exported comes back as the very same job."""
+    """An exported job is imported as the very same job."""
     job = every_kind(job_factory, now)[kind]
 
     read_back = conversion.convert(job.id, json.loads(to_json(as_stored(job))))
@@ -258,7 +258,7 @@ def test_a_round_trip_keeps_every_field(
 
 
 def test_a_job_that_has_expired_is_kept_once_more(conversion: Conversion, job_factory: JobFactory) -> None:
-    """An old backup is not thrown away by the first write after its import."""
+    """The first write after its import does not drop an old backup."""
     job = job_factory().cancel(now=conversion.now - 2 * RETENTION, retention=RETENTION)
 
     read_back = taken(conversion.convert(job.id, as_stored(job)))
@@ -270,7 +270,7 @@ def test_a_job_that_has_expired_is_kept_once_more(conversion: Conversion, job_fa
 
 
 def test_a_repaired_document_is_taken_up_again(conversion: Conversion, job_factory: JobFactory, now: datetime) -> None:
-    """The tick took `ready_at` away and noted why; after repair the job is ready at its time, without the note."""
+    """The tick removed `ready_at` and recorded why; after repair the job is ready at its time, without the note."""
     job = job_factory(at=now)
     document = {**as_stored(job), "error": "unreadable: payload is no object"}
     del document["ready_at"]
@@ -279,7 +279,7 @@ def test_a_repaired_document_is_taken_up_again(conversion: Conversion, job_facto
 
 
 def test_an_exported_document_that_was_unreadable_is_judged_again(conversion: Conversion) -> None:
-    """Raw documents of the former system are exported as they stand, and can be imported elsewhere."""
+    """Raw documents of the former system are exported unchanged, and can be imported elsewhere."""
     exported = as_stored(Unreadable(id="job", reason="no ready_at", document=former()))
 
     assert taken(conversion.convert("job", exported)).ready_at == datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -289,7 +289,7 @@ def test_an_exported_document_that_was_unreadable_is_judged_again(conversion: Co
 
 
 def test_a_file_is_converted_object_by_object(conversion: Conversion) -> None:
-    """Each object is named by position and id; a bad one is refused and does not touch the others."""
+    """Each object is named by position and id; a bad one is refused and does not affect the others."""
     objects = [former(id="a"), former(id="b", status="odd"), 7, former(id=3), former(id="c d"), former(id="e")]
 
     items = conversion.from_file(objects)
@@ -306,7 +306,7 @@ def test_a_file_is_converted_object_by_object(conversion: Conversion) -> None:
 
 
 def test_the_first_of_two_equal_ids_counts(conversion: Conversion) -> None:
-    """The second one is refused, and says where the first one stands."""
+    """The second one is refused, with the position of the first."""
     first, second = conversion.from_file([former(), former(payload={"message": "other"})])
 
     assert taken(first.after).payload == {"message": "hello"}

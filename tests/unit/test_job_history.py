@@ -1,4 +1,4 @@
-"""`watchkeeper jobs history` and what `jobs show` says of runs."""
+"""`watchkeeper jobs history`, and the runs in `jobs show`."""
 
 import json
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def _put(store: JsonStore, before: Job | None, after: Job) -> Job:
 
 
 def test_the_runs_of_a_job_are_listed(run: Command, store: JsonStore, job_factory: JobFactory, now: datetime) -> None:
-    """More than the ten that the job keeps, the latest first, with how long each took and what it returned."""
+    """More than the job's own ten, the latest first, with their length and their result."""
     job = job_factory("report", cron="* * * * *")
     for number in range(12):
         job = ran(store, job, now + number * MINUTE, output=f"{number} rows")
@@ -68,7 +68,7 @@ def test_the_runs_of_a_job_are_listed(run: Command, store: JsonStore, job_factor
 def test_the_runs_of_all_jobs_are_selected(
     run: Command, store: JsonStore, job_factory: JobFactory, now: datetime
 ) -> None:
-    """By how long ago they began, by whether they failed, and up to a number."""
+    """By age, by failure, and up to a number."""
     ran(store, job_factory("old"), now, error="boom", trace="agent/handlers.py:41 in report")
     ran(store, job_factory("new"), now + 2 * HOUR)
 
@@ -84,21 +84,21 @@ def test_the_runs_of_all_jobs_are_selected(
 def test_the_time_of_the_next_try_is_no_part_of_the_occurrence(
     run: Command, store: JsonStore, job_factory: JobFactory, now: datetime
 ) -> None:
-    """Only of what was missed is `until` an occurrence, the last one."""
+    """Only for missed runs is `until` an occurrence, the last one."""
     ran(store, job_factory("report"), now, error="boom")
 
     assert " to " not in run("history", "report").stdout
 
 
 def test_without_a_history_it_says_so(run: Command) -> None:
-    """So that nobody takes it for a job that never ran."""
+    """Otherwise it would look like a job that never ran."""
     assert "SCHEDULER_HISTORY_DAYS is 0 here" in run("history", SCHEDULER_HISTORY_DAYS="0").stderr
 
 
 def test_a_job_is_shown_without_the_token_of_its_holder(
     run: Command, store: JsonStore, job_factory: JobFactory, now: datetime
 ) -> None:
-    """Who has it could begin a job that waits in its queue."""
+    """Its token would allow anybody to start a job that waits in its queue."""
     ran(store, job_factory("report"), now)
 
     shown = [run("show", "report").stdout, run("show", "report", "--json").stdout, run("list", "--json").stdout]
@@ -119,5 +119,5 @@ def test_a_job_is_shown_without_the_token_of_its_holder(
     ],
 )
 def test_how_long_a_run_took(seconds: float, text: str) -> None:
-    """In the unit that tells most."""
+    """In the most useful unit."""
     assert took(timedelta(seconds=seconds)) == text

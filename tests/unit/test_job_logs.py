@@ -37,7 +37,7 @@ def line(now: datetime, message: str, job_id: str = "report", **fields: object) 
 
 
 def test_the_lines_of_a_job_are_found(path: Path, now: datetime) -> None:
-    """Those of other jobs, of no job, and what is no log line, are not."""
+    """Not those of other jobs or of no job, and nothing that is not a log line."""
     book = Logbook(path)
     for text in (
         line(now, "one"),
@@ -57,7 +57,7 @@ def test_the_lines_of_a_job_are_found(path: Path, now: datetime) -> None:
 
 
 def test_the_lines_of_a_run_are_found(path: Path, now: datetime) -> None:
-    """By its occurrence, and by the time within which it ran."""
+    """By its occurrence and by its time."""
     book = Logbook(path)
     for number in range(4):
         book.write("tick", line(now + number * SECOND, f"{number}", execution_key=f"report@{number // 2}"))
@@ -73,7 +73,7 @@ def test_without_a_file_there_are_no_lines(path: Path) -> None:
 
 
 def test_the_log_is_for_its_owner_alone_and_bounded(path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full file is set aside, in the place of the one before it."""
+    """A full file replaces the former one."""
     monkeypatch.setattr(logbook, "MOST_BYTES", 1_000)
     book = Logbook(path)
     for number in range(40):
@@ -88,7 +88,7 @@ def test_the_log_is_for_its_owner_alone_and_bounded(path: Path, now: datetime, m
 
 
 def test_new_lines_are_followed(path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not what was there, nor half a line; and a full file that is set aside loses none."""
+    """Neither old lines nor half a line; none is lost when a full file is replaced."""
     book = Logbook(path)
     book.write("tick", line(now, "old"))
     steps = iter(["one", "half", "rest", "full", "end"])
@@ -122,7 +122,7 @@ def test_the_log_of_the_local_run_is_beside_the_jobs(tmp_path: Path) -> None:
 
 
 def entry(now: datetime, message: str, insert_id: str, **more: object) -> dict[str, object]:
-    """Return an entry as gcloud shows it: time and severity are taken out of the payload."""
+    """Return an entry as gcloud shows it: time and severity are not in the payload."""
     return {
         "insertId": insert_id,
         "timestamp": now.isoformat().replace("+00:00", ".123456789Z"),
@@ -133,7 +133,7 @@ def entry(now: datetime, message: str, insert_id: str, **more: object) -> dict[s
 
 
 def test_the_lines_in_cloud_logging(now: datetime) -> None:
-    """gcloud is asked for the newest, and they are shown oldest first."""
+    """gcloud returns the newest, and they are shown oldest first."""
     answer = shown(json.dumps([entry(now + SECOND, "two", "b"), entry(now, "one", "a", attempt=2)]))
     gcloud = Recorder(answers={"logging read": answer})
 
@@ -152,7 +152,7 @@ def test_the_lines_in_cloud_logging(now: datetime) -> None:
 
 
 def test_new_lines_in_cloud_logging_come_once(now: datetime) -> None:
-    """Also one that arrives late, with a time before the last one."""
+    """Also a late one with an earlier time than the last."""
     first, second, late = entry(now, "one", "a"), entry(now + SECOND, "two", "b"), entry(now, "late", "c")
     gcloud = Recorder(answers={"logging read": [shown(json.dumps(each)) for each in ([second, first], [second, late])]})
     looks = iter([False, False, True])
@@ -186,7 +186,7 @@ def test_the_page_of_a_run_in_cloud_logging(now: datetime) -> None:
 
 
 def test_an_id_cannot_leave_its_quotes() -> None:
-    """What is typed as an id searches for that id and nothing else."""
+    """Any typed id searches for that id and nothing else."""
     assert cloud_filter('x" OR severity="INFO').endswith('jsonPayload.job_id="x\\" OR severity=\\"INFO"')
 
 
@@ -205,7 +205,7 @@ def run(tmp_path: Path, now: datetime) -> Callable[..., Result]:
 
 
 def test_the_log_of_a_job_is_shown(run: Callable[..., Result], path: Path, now: datetime) -> None:
-    """Time, severity, function and attempt, message, and the traceback below; or the line as it was written."""
+    """Time, severity, function, attempt and message, with the traceback below; or the line unchanged."""
     book = Logbook(path)
     book.write("tick", line(now - HOUR, "early"))
     book.write("tick", line(now, "boom", severity="ERROR", attempt=2, stack_trace="Traceback:\n  no"))
@@ -228,13 +228,13 @@ def test_without_a_local_run_it_says_what_to_do(run: Callable[..., Result]) -> N
 
 
 def test_the_address_of_the_lines_is_printed(run: Callable[..., Result]) -> None:
-    """To open in a browser; nobody asks gcloud."""
+    """To open in a browser, without a call of gcloud."""
     assert run("report", "--project", "acme", "--url").stdout == f"{cloud_url('acme', 'report')}\n"
     assert run("report", "--url").exit_code == 2
 
 
 def test_the_lines_are_those_of_this_environment(tmp_path: Path, now: datetime) -> None:
-    """Another one in the project may have a job of the same id."""
+    """Another environment in the project may have a job of the same id."""
     session = Session(env={"DEPLOYMENT_PREFIX": "staging-"}, clock=lambda: now, user="ada")
 
     result = CliRunner().invoke(watchkeeper, ["jobs", "logs", "report", "--project", "acme", "--url"], obj=session)
@@ -244,7 +244,7 @@ def test_the_lines_are_those_of_this_environment(tmp_path: Path, now: datetime) 
 
 
 def test_a_missing_gcloud_is_named(run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is another program."""
+    """It is not part of this package."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert "gcloud is not installed" in run("report", "--project", "acme").stderr
@@ -253,7 +253,7 @@ def test_a_missing_gcloud_is_named(run: Callable[..., Result], tmp_path: Path, m
 def test_ctrl_c_ends_following_quietly(
     run: Callable[..., Result], path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is the way out, and no error."""
+    """It is the normal way out, not an error."""
     Logbook(path).write("tick", line(now, "one"))
 
     def interrupt(seconds: float) -> None:

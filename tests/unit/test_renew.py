@@ -1,4 +1,4 @@
-"""`watchkeeper renew` against the fakes: the same work as the functions', by hand."""
+"""`watchkeeper renew` against the fakes: the same work as the functions', started by hand."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ def services() -> Iterator[dict[str, str]]:
 
 
 def test_gmail_is_renewed_by_hand(run: Callable[..., Result], services: dict[str, str], jobs: Jobs) -> None:
-    """It says so, shows the log on stderr, and the record tells who did it."""
+    """The output says so, stderr has the log, and the record has the person."""
     result = run("gmail", **services)
 
     assert (result.exit_code, result.stdout) == (0, "Gmail watch renewed successfully\n")
@@ -61,7 +61,7 @@ def test_gmail_is_renewed_by_hand(run: Callable[..., Result], services: dict[str
 
 
 def test_airtable_is_renewed_by_hand(run: Callable[..., Result], services: dict[str, str], jobs: Jobs) -> None:
-    """The answer is that of the function."""
+    """The output is the function's answer."""
     result = run("airtable", "--json", **services)
 
     answer = json.loads(result.stdout)
@@ -71,7 +71,7 @@ def test_airtable_is_renewed_by_hand(run: Callable[..., Result], services: dict[
 
 
 def test_what_cannot_be_renewed_is_an_error(run: Callable[..., Result], services: dict[str, str]) -> None:
-    """One line names it and the remedy; as JSON both lists are there."""
+    """One line names it and the remedy; the JSON has both lists."""
     hooks = [webhook(WEBHOOK, expires_at=clock() - timedelta(hours=1))]
     with Airtable(bases={BASE: hooks}) as airtable:
         settings = {**services, "AIRTABLE_API_ENDPOINT": airtable.url}
@@ -102,7 +102,7 @@ def test_every_missing_setting_is_named(run: Callable[..., Result], service: str
 
 
 def test_the_status_shows_each_subscription(run: Callable[..., Result], services: dict[str, str], jobs: Jobs) -> None:
-    """When it expires, when it was renewed, and what went wrong last; other jobs are left out."""
+    """Its expiry, its last renewal and its last error; other jobs are left out."""
     run("gmail", **services)
     run("airtable", **services)
     run("gmail", **{**services, "GMAIL_USER_EMAIL": "lost@example.com", "GMAIL_API_ENDPOINT": "http://127.0.0.1:1"})
@@ -133,7 +133,7 @@ def test_the_status_can_be_of_one_service(run: Callable[..., Result], services: 
 def test_a_renewal_that_another_call_does_is_skipped(
     run: Callable[..., Result], services: dict[str, str], jobs: Jobs, tmp_path: Path
 ) -> None:
-    """It says so; that is no failure."""
+    """The output says so; that is not a failure."""
     run("gmail", **services)
     job = jobs.get(GMAIL_ID)
     now = clock()

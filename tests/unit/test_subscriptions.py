@@ -1,4 +1,4 @@
-"""Subscriptions: who may renew one, what is recorded of it, and the alarm when nobody does."""
+"""Subscriptions: which call may renew one, what is recorded of it, and the alarm when no call does."""
 
 import logging
 import threading
@@ -73,7 +73,7 @@ def clock(now: datetime) -> Clock:
 
 @pytest.fixture
 def renewals(store: Store, clock: Clock) -> Callable[..., Renewals]:
-    """Begin a call at the present time of the clock."""
+    """Start a call at the present time of the clock."""
 
     def begin(store: Store = store, **given: Any) -> Renewals:
         clocks = {"now": clock(), "clock": clock, "monotonic": clock.monotonic, "sleep": clock.sleep}
@@ -83,7 +83,7 @@ def renewals(store: Store, clock: Clock) -> Callable[..., Renewals]:
 
 
 def for_a_week(clock: Clock, **first: Any) -> Callable[[Subscription], Renewed]:
-    """Renew as a service would that gives seven days."""
+    """Renew as a service that grants seven days."""
     return lambda subscription: Renewed(expires_at=clock() + WEEK, first=first)
 
 
@@ -120,7 +120,7 @@ def error_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_the_first_renewal_makes_the_record(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
-    """It is a job that falls due a day before the expiry, with the renewal in its payload and its history."""
+    """It is a job due a day before the expiry, with the renewal in its payload and its history."""
     outcomes = renewals().renew_all([AGENT], for_a_week(clock, history_id="1"))
 
     job = record(store)
@@ -138,7 +138,7 @@ def test_the_first_renewal_makes_the_record(renewals: Callable[..., Renewals], s
 
 
 def test_what_was_recorded_first_stays(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
-    """A later renewal moves the deadline, and fields of others are kept; the first history id stays."""
+    """A later renewal moves the deadline and keeps foreign fields and the first history id."""
     renewals().renew_all([AGENT], for_a_week(clock, history_id="1"))
     job = record(store)
     changed(store, job, job.edit(now=clock(), payload={**job.payload, "cursor": 7}))
@@ -155,7 +155,7 @@ def test_what_was_recorded_first_stays(renewals: Callable[..., Renewals], store:
 def test_a_failure_keeps_the_expiry_and_says_why(
     renewals: Callable[..., Renewals], store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The alarm stays where it was, and a renewal that works takes the error away."""
+    """The alarm does not move, and a later success removes the error."""
     renewals().renew_all([AGENT], for_a_week(clock))
     deadline = record(store).ready_at
     clock.now += DAY
@@ -180,7 +180,7 @@ def test_a_failure_keeps_the_expiry_and_says_why(
 def test_a_failure_after_the_deadline_raises_the_alarm_at_once(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
-    """It does not wait for another hour, nor does it look late."""
+    """It does not wait for another hour, and does not count as late."""
     renewals().renew_all([AGENT], for_a_week(clock))
     clock.now += timedelta(days=6, hours=5)
 
@@ -193,7 +193,7 @@ def test_a_failure_after_the_deadline_raises_the_alarm_at_once(
 def test_what_has_never_been_renewed_raises_the_alarm_at_once(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
-    """Nobody knows how long it lasts, if it is there at all."""
+    """Its expiry is unknown, and it may not even exist."""
     renewals().renew_all([AGENT], refused)
 
     assert record(store).ready_at == clock()
@@ -203,7 +203,7 @@ def test_what_has_never_been_renewed_raises_the_alarm_at_once(
 def test_the_expiry_that_the_service_knows_is_recorded_with_a_failure(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
-    """So the alarm comes in time even if no renewal has ever worked."""
+    """So the alarm comes in time even if no renewal has ever succeeded."""
     known = Subscription(id="subscription:airtable:app:ach", title="a webhook", expires_at=clock() + 3 * DAY)
 
     renewals().renew_all([known], refused)
@@ -212,7 +212,7 @@ def test_the_expiry_that_the_service_knows_is_recorded_with_a_failure(
 
 
 def test_what_never_expires_has_no_alarm(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
-    """Its record is complete, until it expires again."""
+    """Its record is completed, until it expires again."""
     renewals().renew_all([AGENT], lambda subscription: Renewed(expires_at=None))
 
     assert (record(store).status, record(store).ready_at) == (Status.COMPLETED, None)
@@ -226,7 +226,7 @@ def test_what_never_expires_has_no_alarm(renewals: Callable[..., Renewals], stor
 def test_one_that_fails_unexpectedly_does_not_stop_the_others(
     renewals: Callable[..., Renewals], store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log has its traceback, the answer names the error only, and its lease is over."""
+    """The log has its traceback, the answer only the error, and its lease ends."""
     works = for_a_week(clock)
 
     outcomes = renewals().renew_all([AGENT, SALES], lambda each: unexpected(each) if each is AGENT else works(each))
@@ -240,7 +240,7 @@ def test_one_that_fails_unexpectedly_does_not_stop_the_others(
 def test_a_record_that_cannot_be_read_does_not_stop_the_others(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
-    """It is reported with the remedy and left as it is."""
+    """It is reported with the remedy and not changed."""
     store.swap([Change(None, Unreadable(id=AGENT.id, reason="", document={"status": "odd"}))])
 
     outcomes = renewals().renew_all([AGENT, SALES], for_a_week(clock))
@@ -292,7 +292,7 @@ def test_a_renewal_whose_holder_died_is_taken_over_when_its_lease_ends(
 def test_what_was_renewed_since_the_call_began_is_not_renewed_again(
     renewals: Callable[..., Renewals], clock: Clock
 ) -> None:
-    """Of two deliveries of one call the slower one finds the work done."""
+    """The slower of two deliveries of one call finds it renewed."""
     slower = renewals()
     clock.now += timedelta(milliseconds=20)
     renewals().renew_all([AGENT], for_a_week(clock))
@@ -302,7 +302,7 @@ def test_what_was_renewed_since_the_call_began_is_not_renewed_again(
 
 
 def test_many_at_once_renew_once(store: Store, now: datetime) -> None:
-    """However calls meet, each subscription is renewed by one of them."""
+    """In any interleaving of calls, one of them renews each subscription."""
     gate = threading.Barrier(4)
     renewed: list[str] = []
     outcomes: list[dict[str, Any]] = []
@@ -330,7 +330,7 @@ def test_many_at_once_renew_once(store: Store, now: datetime) -> None:
 def test_the_alarm_does_not_keep_anybody_from_renewing(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
-    """A tick that is just looking at the deadline loses the job; what it says later changes nothing."""
+    """A tick that examines the deadline loses the job, and its later write changes nothing."""
     renewals().renew_all([AGENT], for_a_week(clock))
     clock.now += timedelta(days=6)
     found = record(store)
@@ -347,7 +347,7 @@ def test_the_alarm_does_not_keep_anybody_from_renewing(
 def test_a_pause_silences_the_alarm_and_no_renewal(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
-    """Whether it was paused before, or while it is renewed."""
+    """Whether it was paused before or during the renewal."""
     renewals().renew_all([AGENT], for_a_week(clock))
 
     def pause_and_renew(subscription: Subscription) -> Renewed:
@@ -370,7 +370,7 @@ def test_a_pause_silences_the_alarm_and_no_renewal(
 def test_a_cancelled_record_comes_back_with_the_next_renewal(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
-    """What is renewed is wanted; the record does not expire any more."""
+    """A renewal means that it is needed; the record no longer expires."""
     renewals().renew_all([AGENT], for_a_week(clock))
     job = record(store)
     changed(store, job, job.cancel(now=clock(), retention=DAY))
@@ -384,7 +384,7 @@ def test_a_cancelled_record_comes_back_with_the_next_renewal(
 def test_the_outcome_of_a_lost_lease_is_not_recorded(
     renewals: Callable[..., Renewals], store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Another call took over meanwhile, and its record stands."""
+    """Another call took over meanwhile, and its record stays."""
 
     def be_late(subscription: Subscription) -> Renewed:
         clock.now += LEASE
@@ -401,7 +401,7 @@ def test_the_outcome_of_a_lost_lease_is_not_recorded(
 def test_a_renewal_whose_lease_a_person_ended_is_recorded_all_the_same(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
-    """It was renewed, whoever holds the record."""
+    """The service did renew it."""
 
     def release_meanwhile(subscription: Subscription) -> Renewed:
         job = record(store)
@@ -426,7 +426,7 @@ def test_a_renewal_in_the_future_keeps_nobody_from_renewing(renewals: Callable[.
 def test_what_has_lapsed_raises_the_alarm_at_once(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
-    """Whatever its record said before."""
+    """Also if its record named a later time."""
     renewals().renew_all([AGENT], for_a_week(clock))
     clock.now += DAY
 
@@ -440,7 +440,7 @@ def test_what_has_lapsed_raises_the_alarm_at_once(
 
 
 def test_what_expires_first_is_renewed_first(renewals: Callable[..., Renewals], clock: Clock) -> None:
-    """A call may not have the time for all; what was never renewed comes last, lest it keep others from it."""
+    """A call may not have time for all; one that was never renewed comes last, so it cannot block the others."""
     renewals().renew_all([AGENT], lambda subscription: Renewed(expires_at=clock() + WEEK))
     renewals().renew_all([SALES], lambda subscription: Renewed(expires_at=clock() + DAY))
     clock.now += HOUR
@@ -459,7 +459,7 @@ def test_what_expires_first_is_renewed_first(renewals: Callable[..., Renewals], 
 def test_those_on_record_are_known_by_their_prefix(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
-    """But for those that a person has cancelled."""
+    """Except those that a person has cancelled."""
     renewals().renew_all([AGENT, SALES], for_a_week(clock))
     job = record(store, SALES)
     changed(store, job, job.cancel(now=clock(), retention=DAY))
@@ -471,7 +471,7 @@ def test_those_on_record_are_known_by_their_prefix(
 def test_looking_for_records_does_not_read_all_jobs(
     renewals: Callable[..., Renewals], store: Store, clock: Clock, job_factory: Callable[..., Job]
 ) -> None:
-    """Each document that is read is paid for, and the ids of other jobs follow on those of subscriptions."""
+    """Each document that is read costs money, and other ids follow those of subscriptions."""
     read: list[Job | Unreadable] = []
 
     class Counting:
@@ -491,7 +491,7 @@ def test_looking_for_records_does_not_read_all_jobs(
 
 
 def test_nothing_is_begun_without_time_to_end_it(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
-    """90 seconds before the lease ends is the last moment; the rest is reported, and free for the next call."""
+    """It starts at least 90 s before the lease ends; the others are reported and free for the next call."""
     call = renewals()
 
     def be_slow(subscription: Subscription) -> Renewed:
@@ -506,14 +506,14 @@ def test_nothing_is_begun_without_time_to_end_it(renewals: Callable[..., Renewal
 
 
 def test_nothing_is_begun_when_the_process_is_to_end(renewals: Callable[..., Renewals], clock: Clock) -> None:
-    """What it holds is reported and given back."""
+    """Its claimed records are reported and released."""
     outcomes = renewals(is_stopping=lambda: True).renew_all([AGENT], never)
 
     assert isinstance(outcomes[AGENT.id], Failed)
 
 
 def test_a_pause_is_waited_for_if_there_is_time(renewals: Callable[..., Renewals], clock: Clock) -> None:
-    """In small steps, to hear of the end of the process; one that does not fit is not begun."""
+    """In small steps, to notice the end of the process; a pause that does not fit is not started."""
     call = renewals()
 
     assert call.wait(timedelta(seconds=30.5))
@@ -527,7 +527,7 @@ def test_a_pause_is_waited_for_if_there_is_time(renewals: Callable[..., Renewals
 
 
 def test_a_pause_ends_with_the_process(renewals: Callable[..., Renewals], clock: Clock) -> None:
-    """Whoever waits hears of it within a second."""
+    """Within a second."""
     call = renewals(is_stopping=lambda: len(clock.slept) == 3)
 
     assert not call.wait(timedelta(seconds=30))
@@ -550,7 +550,7 @@ def test_nothing_is_renewed_while_the_store_is_unreachable(
 
 
 class Silent:
-    """A store that does not say whether the claim of one record, among others, was stored."""
+    """A store that reports the outcome of one record's claim as unknown."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -572,7 +572,7 @@ def test_a_store_that_cannot_be_written_is_an_error(renewals: Callable[..., Rene
 
 
 def test_a_claim_that_was_not_heard_fails_alone(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
-    """Without a lease it is not renewed; the others are, and hold no lease afterwards."""
+    """Without a confirmed lease it is not renewed; the others are, and hold no lease afterwards."""
     works = for_a_week(clock)
 
     outcomes = renewals(Silent(store)).renew_all(
@@ -585,7 +585,7 @@ def test_a_claim_that_was_not_heard_fails_alone(renewals: Callable[..., Renewals
 
 
 class Contended:
-    """A store in which somebody else changes the record before every swap, so many times."""
+    """A store in which another writer changes the record before every swap, this many times."""
 
     def __init__(self, store: Store, times: int, now: datetime) -> None:
         self._store = store
@@ -618,7 +618,7 @@ def test_a_record_that_a_person_changes_meanwhile_is_read_again(
 
 
 class Forgetful:
-    """A store that answers a write of one record with Unknown: it is stored, or not, and reads may fail after it."""
+    """A store that answers a write of one record with Unknown: it is applied or not, and later reads may fail."""
 
     def __init__(self, store: Store, *, is_applied: bool, reads: bool = True) -> None:
         self._store = store
@@ -658,7 +658,7 @@ def test_a_record_whose_write_was_not_heard_is_looked_at_again(
 def test_an_outcome_that_cannot_be_recorded_is_an_error_after_the_others_were_renewed(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
-    """The services matter more than the record."""
+    """Renewals matter more than records."""
     forgetful = Forgetful(store, is_applied=False, reads=False)
 
     with pytest.raises(StoreUnavailable, match="away"):
@@ -701,7 +701,7 @@ def context(now: datetime) -> Context:
 def test_the_alarm_names_the_subscription(
     context: Context, caplog: pytest.LogCaptureFixture, payload: dict[str, Any], says: str
 ) -> None:
-    """One ERROR line says how it stands and what to do; an hour later it is looked at again."""
+    """One ERROR line has its state and the remedy; an hour later it is examined again."""
     with pytest.raises(Snooze) as raised:
         check({"subscription": AGENT.title, **payload}, context)
 
@@ -712,7 +712,7 @@ def test_the_alarm_names_the_subscription(
 
 
 def test_there_is_no_alarm_while_there_is_time(context: Context, caplog: pytest.LogCaptureFixture) -> None:
-    """Until a day before the expiry; a renewal that died is said as a warning."""
+    """Until a day before the expiry; a renewal whose process died is a warning."""
     for payload, lines in (({}, []), ({"renewal_started_at": "2026-11-21T08:55:00Z"}, ["WARNING"])):
         caplog.clear()
         with pytest.raises(Snooze) as raised:
@@ -725,7 +725,7 @@ def test_there_is_no_alarm_while_there_is_time(context: Context, caplog: pytest.
 def test_the_tick_raises_the_alarm_every_hour_until_somebody_renews(
     renewals: Callable[..., Renewals], store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The check is one of the handlers that are always there, and it never gives up."""
+    """The check is a built-in handler and never gives up."""
     renewals().renew_all([AGENT], for_a_week(clock))
     handlers = load_handlers(())
 
@@ -750,7 +750,7 @@ def test_the_tick_raises_the_alarm_every_hour_until_somebody_renews(
 def test_a_clock_that_jumps_neither_ends_a_call_nor_makes_it_wait(
     renewals: Callable[..., Renewals], store: Store, clock: Clock, hours: int
 ) -> None:
-    """A pause is as long as it was to be, there is still time for the next one, and no run takes negative time."""
+    """Pauses have their length, there is time for the next one, and no duration is negative."""
     call = renewals()
 
     def renew(subscription: Subscription) -> Renewed:
