@@ -4,7 +4,6 @@ The code below it knows nothing of HTTP. A function's `main.py` passes a name an
 becomes a status code here, and nowhere else.
 """
 
-import gc
 import json
 import logging
 import os
@@ -31,9 +30,6 @@ from shared.web.loopback import refuse_foreign
 log = logging.getLogger("watchkeeper.endpoint")
 
 MOST_BYTES = 1024 * 1024
-
-# What an SDK's import makes stays for good. Searching all of it for garbage every 700 objects takes a tenth of a start.
-gc.set_threshold(50_000, 10, 10)
 
 # The first class that an error is an instance of decides; anything else is 500 "internal".
 STATUS = {
