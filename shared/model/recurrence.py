@@ -8,12 +8,15 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import cache, lru_cache
 from importlib.resources import files
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 from shared.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 LONGEST = 500  # characters of an expression
 
@@ -117,12 +120,12 @@ class Recurrence:
         return instants(clock, load_timezone(self.timezone), fixed=_read(self.cron).fixed)
 
 
-def clock_at(moment: datetime, zone: ZoneInfo) -> datetime:
+def clock_at(moment: datetime, zone: tzinfo) -> datetime:
     """Return what the clocks show at a moment, as a naive time."""
     return moment.astimezone(zone).replace(tzinfo=None)
 
 
-def both_passes(clock: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+def both_passes(clock: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
     """Return the moments at which the clocks show a time for the first and for the second time.
 
     As a rule they are one; where the time is skipped they come in reverse order (PEP 495).
@@ -131,7 +134,7 @@ def both_passes(clock: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return first, second
 
 
-def instants(clock: datetime, zone: ZoneInfo, *, fixed: bool) -> list[datetime]:
+def instants(clock: datetime, zone: tzinfo, *, fixed: bool) -> list[datetime]:
     """Return the moments, in order, at which a clock time runs; see `Recurrence` for fixed ones."""
     first, second = both_passes(clock, zone)
     if first > second:
@@ -139,7 +142,7 @@ def instants(clock: datetime, zone: ZoneInfo, *, fixed: bool) -> list[datetime]:
     return [first] if fixed or first == second else [first, second]
 
 
-def _after_gap(clock: datetime, zone: ZoneInfo, low: datetime, high: datetime) -> list[datetime]:
+def _after_gap(clock: datetime, zone: tzinfo, low: datetime, high: datetime) -> list[datetime]:
     """Return the end of the gap, in (low, high], unless the clock time's whole day falls into it."""
     low, high = (moment.replace(microsecond=0) for moment in (low, high))  # clocks change at a full second
     seconds = range(int((high - low).total_seconds()))
@@ -148,10 +151,17 @@ def _after_gap(clock: datetime, zone: ZoneInfo, low: datetime, high: datetime) -
     return [] if day_is_skipped else [end]
 
 
-def load_timezone(name: str) -> ZoneInfo:
+def load_timezone(name: str) -> "ZoneInfo":
     """Return the IANA timezone of exactly that name. Raises InvalidSchedule for anything else, such as `localtime`."""
     if not isinstance(name, str) or name not in _timezone_names():
         raise InvalidSchedule(f"Timezone {name!r} is not known. Write an IANA name such as Europe/Berlin or UTC.")
+    return _timezone(name)
+
+
+@cache
+def _timezone(name: str) -> "ZoneInfo":
+    from zoneinfo import ZoneInfo  # it takes 3 ms, and a start that finds nothing due needs no timezone
+
     return ZoneInfo(name)
 
 

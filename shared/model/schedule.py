@@ -1,9 +1,8 @@
 """When a job recurs: its rhythm, by cron or by interval, within a start, an end and excluded days."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cached_property
-from zoneinfo import ZoneInfo
 
 from shared.model.interval import Interval
 from shared.model.recurrence import InvalidSchedule, Recurrence, clock_at, load_timezone
@@ -114,6 +113,6 @@ def just_before(moment: datetime) -> datetime:
     return max(moment, _EARLIEST) - _TICK
 
 
-def _same_clocks(moment: datetime, otherwise: datetime, zone: ZoneInfo) -> datetime:
+def _same_clocks(moment: datetime, otherwise: datetime, zone: tzinfo) -> datetime:
     is_same = moment.astimezone(zone).utcoffset() == otherwise.astimezone(zone).utcoffset()
     return moment if is_same else otherwise

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from shared.model.job import Job
-from shared.running.failure_notice import failure_notice
 from shared.running.write import Write, log_job
 from shared.settings import ANY_FUNCTION, Settings
 from shared.store.protocol import Change, Outcome, Refused, Unknown
@@ -28,6 +27,8 @@ class Notices:
 
     def announce(self, job: Job, held: Collection[str]) -> None:
         """Report a job that was given up to its space, unless the message is being delivered here already."""
+        from shared.running.failure_notice import failure_notice  # not for a tick where nothing fails
+
         function = self._settings.public_url or ANY_FUNCTION
         try:
             notice = failure_notice(

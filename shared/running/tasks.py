@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from shared.model.job import Job
 from shared.settings import TaskQueues
-from shared.web.google_credentials import NoToken, access_token
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -88,7 +87,10 @@ class Tasks:
 
     def _call(self, method: str, resource: str, body: object = None) -> tuple[int, str]:
         """Return the status of the answer, 0 where there is none, and what it says of an error."""
+        # Not for a tick that hands nothing over.
         from urllib3.exceptions import HTTPError
+
+        from shared.web.google_credentials import NoToken, access_token
 
         url, token, status, said = f"{self._queues.endpoint.rstrip('/')}/v2/{resource}", "", 0, ""
         for _ in range(2):  # once more with a new token, if the first one is refused

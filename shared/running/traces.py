@@ -1,7 +1,7 @@
 """Where a handler failed, or hangs: a few frames as `file:line in function`, and never a line of code or a value."""
 
-import sysconfig
 from collections.abc import Iterator
+from functools import lru_cache
 from traceback import walk_stack, walk_tb
 from types import FrameType
 
@@ -12,7 +12,6 @@ MAX_TRACE_CHARACTERS = 600
 RUNNER = tuple(
     str(PROJECT_FOLDER / "shared" / part) for part in ("running", "handlers/registry.py", "handlers/built_in.py")
 )
-LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 Place = tuple[str, int, str]  # a file, a line and a function
 
@@ -42,8 +41,16 @@ def _short(places: list[Place]) -> str | None:
     return lines[-MAX_TRACE_CHARACTERS:] or None
 
 
+@lru_cache(maxsize=1)
+def _libraries() -> tuple[str, ...]:
+    """Return the folders of the libraries."""
+    import sysconfig  # it takes 2 ms, and a start that finds nothing due has no trace to write
+
+    return tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
 def _is_own_code(place: Place) -> bool:
-    return "site-packages" not in place[0] and not place[0].startswith((*LIBRARIES, "<"))
+    return "site-packages" not in place[0] and not place[0].startswith((*_libraries(), "<"))
 
 
 def _written(places: list[Place]) -> Iterator[str]:
@@ -53,7 +60,7 @@ def _written(places: list[Place]) -> Iterator[str]:
 
 def _short_name(file: str) -> str:
     """Return the path as people know it: within the project, or within the libraries."""
-    for root in (str(PROJECT_FOLDER), *LIBRARIES):
+    for root in (str(PROJECT_FOLDER), *_libraries()):
         if file.startswith(f"{root}/"):
             return file.removeprefix(f"{root}/").rpartition("site-packages/")[2]
     return file.rpartition("site-packages/")[2]
