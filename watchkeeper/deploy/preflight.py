@@ -16,7 +16,7 @@ OLDEST_GCLOUD = 518  # the first that knows `firestore databases create --editio
 REGIONS = frozenset(
     (
         *("asia-east1", "asia-east2", "asia-northeast1", "asia-northeast2", "asia-northeast3", "asia-south1"),
-        *("asia-southeast1", "asia-southeast2", "australia-southeast1", "europe-central2", "europe-west1"),
+        *("asia-southeast1", "asia-southeast2", "europe-central2", "europe-west1"),
         *("europe-west2", "europe-west3", "europe-west6", "northamerica-northeast1", "southamerica-east1"),
         *("us-central1", "us-east1", "us-east4", "us-west1", "us-west2", "us-west3", "us-west4"),
     )
