@@ -194,7 +194,12 @@ class RecordedProject(Recorder):
             listed = [_listed(key, each) for key, each in there.items() if not key.member]
             return shown(json.dumps(listed))
         if words.kind == "iam service-accounts":
-            return shown("\n".join(f"{key.name}@{PROJECT}.iam.gserviceaccount.com" for key in there))
+            rows = [
+                (f"{key.name}@{PROJECT}.iam.gserviceaccount.com", each["flags"]["display-name"])
+                for key, each in there.items()
+                if not key.member
+            ]
+            return shown("\n".join("\t".join(row[: words.flags["format"].count(",") + 1]) for row in rows))
         if words.kind == "monitoring policies":
             return shown("\n".join(f"{key.name}|{key.name.partition('#')[0]}|True||" for key in there))
         return shown("\n".join(key.name for key in there))

@@ -11,6 +11,7 @@ from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.staging import try_import
 
 DATABASE = "firestore databases describe"
+BUILDER = f"staging-build@{PROJECT}.iam.gserviceaccount.com"
 CHAT_ONLY = "ALLOWED_USERS=*@example.com\n"
 
 
@@ -40,6 +41,18 @@ def settings(tmp_path: Path) -> Path:
             "is in nam5, and FIRESTORE_LOCATION is eur3: set FIRESTORE_LOCATION=nam5, or name another",
             id="location",
         ),
+        pytest.param(
+            "DEPLOYMENT_PREFIX=staging-\n",
+            {"iam service-accounts list": shown(f"{BUILDER}\tBuilds of staging\n")},
+            f"{BUILDER} was not made by setup: its display name is 'Builds of staging'; set another DEPLOYMENT_PREFIX",
+            id="account-of-another",
+        ),
+        pytest.param(
+            "DEPLOYMENT_PREFIX=staging-\n",
+            {"iam service-accounts list": shown(f"{BUILDER}\t\n")},
+            f"run `gcloud iam service-accounts update {BUILDER} --display-name=staging-build --project {PROJECT}`",
+            id="account-without-a-name",
+        ),
     ],
 )
 def test_what_could_not_end_well_is_refused_before_the_first_change(
@@ -56,6 +69,23 @@ def test_what_could_not_end_well_is_refused_before_the_first_change(
     assert said.startswith("error: ")
     assert says in said
     assert said.count("\n") == 1
+
+
+def test_accounts_that_setup_has_made_are_used_again(settings: Path) -> None:
+    """They are named like their ids. What else is in the project has any name."""
+    settings.write_text(f"{SETTINGS}DEPLOYMENT_PREFIX=staging-\n")
+    others = f"watchkeeper-build@{PROJECT}.iam.gserviceaccount.com\tBuilds\n"
+    gcloud = Recorder(
+        {
+            "projects describe": shown(NUMBER),
+            "iam service-accounts list": shown(BUILDER),
+            "iam service-accounts list --format=value(email,": shown(f"{BUILDER}\tstaging-build\n{others}"),
+        }
+    )
+
+    assert gcloud.run(settings, "setup") == 0
+    assert "iam service-accounts create staging-build" not in gcloud.changes
+    assert "iam service-accounts create staging-tick" in gcloud.changes
 
 
 @pytest.mark.parametrize("region", ["us-central1-a", "nam5", "eur3", "global", "us"])

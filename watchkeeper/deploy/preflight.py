@@ -51,6 +51,7 @@ def refuse_at_once(verb: str, target: Target, gcloud: Gcloud, *, may_share: bool
         _refuse_old_gcloud(gcloud)
         _refuse_lacking_region(target, gcloud)
         _refuse_database(target, gcloud)
+        _refuse_accounts_of_others(target, gcloud)
     if verb in ("plan", "schedules", "all"):
         _refuse_jobs_of_others(target, gcloud)
     if verb == "schedules":
@@ -97,6 +98,21 @@ def _refuse_database(target: Target, gcloud: Gcloud) -> None:
             f"the database {firestore.database} is in {location}, and FIRESTORE_LOCATION is {firestore.location}: set "
             f"FIRESTORE_LOCATION={location}, or name another database in FIRESTORE_DATABASE"
         )
+
+
+def _refuse_accounts_of_others(target: Target, gcloud: Gcloud) -> None:
+    """Refuse service accounts with our names that setup has not made: they would get our roles, and keep their own."""
+    shows = "--format=value(email,displayName)"
+    lines = gcloud.ask("iam", "service-accounts", "list", shows).output.decode().splitlines()
+    names = dict(line.partition("\t")[::2] for line in lines)
+    for account in target.accounts:
+        email = target.email(account.id)
+        if names.get(email, account.id) != account.id:
+            raise StepFailed(
+                f"the service account {email} was not made by setup: its display name is {names[email]!r}; set another "
+                "DEPLOYMENT_PREFIX in the settings file, or, if it is yours to use, run `gcloud iam service-accounts "
+                f"update {email} --display-name={account.id} --project {target.project}`"
+            )
 
 
 def _refuse_jobs_of_others(target: Target, gcloud: Gcloud) -> None:
