@@ -106,11 +106,11 @@ class World:
     def on(self, job_type: str, run: Callable[[Payload, Context], object], **options: Any) -> None:
         """Register a handler; `runs` records each run by its execution key."""
 
-        def noted(payload: Payload, context: Context) -> object:
+        def recorded(payload: Payload, context: Context) -> object:
             self.runs.append(context.execution_key)
             return run(payload, context)
 
-        self.handlers[job_type] = Handler(job_type=job_type, run=noted, **options)
+        self.handlers[job_type] = Handler(job_type=job_type, run=recorded, **options)
 
     def add(self, *jobs: Job) -> None:
         assert all(isinstance(outcome, Won) for outcome in self.store.swap([Change(None, job) for job in jobs]))

@@ -1,4 +1,4 @@
-"""What an interval, a start, an end, days off, grace and a limit of failures do in the life of a job."""
+"""How an interval, a start, an end, days off, grace and a limit of failures affect the life of a job."""
 
 import re
 from calendar import day_name
@@ -55,7 +55,7 @@ def test_an_interval_starts_now(job_factory: JobFactory, now: datetime) -> None:
 
 
 def test_an_interval_counts_from_its_start(job_factory: JobFactory, now: datetime) -> None:
-    """`at` is the first occurrence, and kept."""
+    """`at` is the first occurrence, and stays."""
     job = job_factory(every="90m", at=now + HOUR)
 
     assert (job.starts_at, job.schedule_at) == (now + HOUR, now + HOUR)
@@ -63,7 +63,7 @@ def test_an_interval_counts_from_its_start(job_factory: JobFactory, now: datetim
 
 
 def test_a_cron_schedule_begins_at_its_start(job_factory: JobFactory, now: datetime) -> None:
-    """The start is kept, and no occurrence lies before it."""
+    """The start stays, and no occurrence is before it."""
     job = job_factory(cron="0 9 * * *", at=now + 30 * DAY)
 
     assert (job.starts_at, job.schedule_at) == (now + 30 * DAY, now + 30 * DAY)
@@ -73,7 +73,7 @@ def test_a_cron_schedule_begins_at_its_start(job_factory: JobFactory, now: datet
 def test_an_interval_of_minutes_that_nobody_ran_for_years_is_caught_up_in_few_steps(
     job_factory: JobFactory, now: datetime
 ) -> None:
-    """What was left out, the first and the last, is found by looking back from now."""
+    """The first and the last missed occurrence are found by looking back from now."""
     job = job_factory(every="1m")
     late = now + 6 * 365 * DAY + timedelta(seconds=7)
 
@@ -98,7 +98,7 @@ def test_a_job_is_completed_after_its_last_occurrence(job_factory: JobFactory, n
 
 
 def test_a_late_last_occurrence_still_runs(job_factory: JobFactory, now: datetime) -> None:
-    """What fell due before the end is run behind it: the newest of it."""
+    """The newest occurrence that was due before the end runs after it."""
     job = job_factory(every="1h", until=now + 3 * HOUR)
 
     held = claim(job, now + DAY)
@@ -109,7 +109,7 @@ def test_a_late_last_occurrence_still_runs(job_factory: JobFactory, now: datetim
 
 
 def test_a_last_occurrence_that_is_skipped_completes_the_job(job_factory: JobFactory, now: datetime) -> None:
-    """There is no next future one to move on to; history says what was left out."""
+    """There is no future one to move to; history has what was skipped."""
     job = job_factory(every="1h", until=now + 3 * HOUR, misfire="skip")
 
     over = claim(job, now + DAY)
@@ -120,7 +120,7 @@ def test_a_last_occurrence_that_is_skipped_completes_the_job(job_factory: JobFac
 
 
 def test_a_last_occurrence_that_is_given_up_leaves_a_failed_job(job_factory: JobFactory, now: datetime) -> None:
-    """As a one-shot job does: nothing follows that could do better, so a person may retry it."""
+    """As for a one-shot job: nothing follows that could succeed, so a person may retry it."""
     failed = ran(job_factory(every="1h", until=now + HOUR), now, error="boom")
 
     assert failed.status is Status.FAILED
@@ -129,7 +129,7 @@ def test_a_last_occurrence_that_is_given_up_leaves_a_failed_job(job_factory: Job
 
 @pytest.mark.parametrize("catch_up", [False, True])
 def test_a_pause_that_outlasts_the_schedule(job_factory: JobFactory, now: datetime, catch_up: bool) -> None:
-    """Resumed, the job is completed, or runs the newest occurrence that fell due first."""
+    """Resume completes the job, or runs the newest due occurrence first."""
     paused = job_factory(cron="0 9 * * *", until=now + 3 * DAY).pause(now=now)
 
     resumed = paused.resume(now=now + 9 * DAY, retention=RETENTION, catch_up=catch_up)
@@ -144,7 +144,7 @@ def test_a_pause_that_outlasts_the_schedule(job_factory: JobFactory, now: dateti
 
 
 def test_an_extra_run_outlives_the_schedule(job_factory: JobFactory, now: datetime) -> None:
-    """Asked for and then paused until the schedule was over, it runs all the same, once."""
+    """Requested and then paused until the schedule was over, it still runs, once."""
     extra = job_factory(cron="0 9 * * *", until=now + 3 * DAY).run(now=now - HOUR).pause(now=now - HOUR)
 
     resumed = extra.resume(now=now + 9 * DAY, retention=RETENTION)
@@ -158,7 +158,7 @@ def test_an_extra_run_outlives_the_schedule(job_factory: JobFactory, now: dateti
 def test_a_job_whose_schedule_has_ended_can_be_run_once_more(
     job_factory: JobFactory, now: datetime, error: str | None
 ) -> None:
-    """The extra occurrence is the only one: what had ended does not begin again."""
+    """The extra occurrence is the only one: the schedule does not start again."""
     over = ran(job_factory(cron="0 9 * * *", until=now + DAY), now, error)
 
     extra = claim(over.run(now=now + 5 * DAY), now + 6 * DAY)
@@ -173,7 +173,7 @@ def test_a_job_whose_schedule_has_ended_can_be_run_once_more(
 
 
 def test_an_occurrence_on_a_day_off_does_not_exist(job_factory: JobFactory, now: datetime) -> None:
-    """The job goes over it, and it is not missed either."""
+    """The job skips it, and it does not count as missed."""
     job = job_factory(cron="0 9 * * *", except_dates=["2026-11-22", date(2026, 11, 23)])
 
     after = ran(job, now)
@@ -183,7 +183,7 @@ def test_an_occurrence_on_a_day_off_does_not_exist(job_factory: JobFactory, now:
 
 
 def test_what_was_missed_begins_and_ends_on_days_that_count(job_factory: JobFactory, now: datetime) -> None:
-    """The last one left out is not one of a day off."""
+    """The last missed occurrence is not on a day off."""
     job = job_factory(cron="0 9 * * *", except_dates=["2026-11-24"])
 
     held = claim(job, now + 4 * DAY)
@@ -192,7 +192,7 @@ def test_what_was_missed_begins_and_ends_on_days_that_count(job_factory: JobFact
 
 
 def test_dates_are_kept_in_order_and_once_each(job_factory: JobFactory) -> None:
-    """However they are given, the job holds the same."""
+    """In any order and with repetitions, the job stores the same dates."""
     job = job_factory(cron="0 9 * * *", except_dates=("2026-12-25", date(2026, 12, 24), "2026-12-25"))
 
     assert job.except_dates == (date(2026, 12, 24), date(2026, 12, 25))
@@ -205,7 +205,7 @@ def test_dates_are_kept_in_order_and_once_each(job_factory: JobFactory) -> None:
 def test_skip_runs_what_is_at_most_the_grace_late(
     job_factory: JobFactory, now: datetime, grace: timedelta | None
 ) -> None:
-    """At the threshold it runs, one moment later the next future occurrence is waited for."""
+    """At the threshold it runs; a microsecond later it waits for the next future occurrence."""
     job = job_factory(cron="0 9 * * *", misfire="skip", grace=grace)
     latest = now + (timedelta(minutes=10) if grace is None else grace)
 
@@ -219,7 +219,7 @@ def test_skip_runs_what_is_at_most_the_grace_late(
 
 
 def test_a_job_pauses_after_so_many_failures_in_a_row(job_factory: JobFactory, now: datetime) -> None:
-    """The second one pauses it, with its next occurrence kept, and `why` says so."""
+    """The second failure pauses it and keeps its next occurrence; `why` says so."""
     job = job_factory(cron="0 9 * * *", pause_after_failures=2)
 
     once = ran(job, now, error="boom")
@@ -233,7 +233,7 @@ def test_a_job_pauses_after_so_many_failures_in_a_row(job_factory: JobFactory, n
 
 
 def test_a_success_or_a_resume_begins_the_count_anew(job_factory: JobFactory, now: datetime) -> None:
-    """Only failures in a row count, and a resumed job has its whole number again."""
+    """Only failures in a row count, and a resume sets the count to zero."""
     job = job_factory(cron="0 9 * * *", pause_after_failures=2)
 
     mixed = ran(ran(ran(job, now, "boom"), now + DAY), now + 2 * DAY, "boom")
@@ -244,7 +244,7 @@ def test_a_success_or_a_resume_begins_the_count_anew(job_factory: JobFactory, no
 
 
 def test_many_failures_are_counted_beyond_the_history(job_factory: JobFactory, now: datetime) -> None:
-    """Of twelve failures the history holds ten."""
+    """Of twelve failures the history has ten."""
     job = job_factory(cron="0 9 * * *", pause_after_failures=12)
 
     for n in range(12):
@@ -255,7 +255,7 @@ def test_many_failures_are_counted_beyond_the_history(job_factory: JobFactory, n
 
 
 def test_another_try_is_no_failure_in_a_row(job_factory: JobFactory, now: datetime) -> None:
-    """An occurrence counts when it is given up, not at each of its attempts; without a limit nothing pauses."""
+    """An occurrence counts when it gives up, not at each attempt; without a limit nothing pauses."""
     limited = job_factory(cron="0 9 * * *", pause_after_failures=1, max_attempts=2)
     failed = Result(started_at=now, ended_at=now, by="x", error="boom")
 
@@ -307,7 +307,7 @@ def test_what_cannot_be_meant_is_refused(job_factory: JobFactory, given: dict[st
 
 
 def test_a_schedule_that_never_comes_is_refused(job_factory: JobFactory, now: datetime) -> None:
-    """Its end is not behind its first occurrence, or every day of it is off."""
+    """Its end is not after its first occurrence, or every day of it is off."""
     nothing_left = [
         {"cron": "0 9 * * *", "until": now},
         {"every": "6d", "at": now + DAY, "until": now + DAY},
@@ -326,7 +326,7 @@ def test_a_schedule_that_never_comes_is_refused(job_factory: JobFactory, now: da
 
 @pytest.fixture
 def rich(job_factory: JobFactory, now: datetime) -> Job:
-    """A job with every field of a schedule: each sixth day, the first was just run."""
+    """A job with every field of a schedule: every sixth day; the first was just run."""
     job = job_factory(
         every="6d",
         timezone="Europe/Berlin",
@@ -349,7 +349,7 @@ def test_an_edit_of_something_else_keeps_the_schedule(rich: Job, now: datetime) 
 
 
 def test_each_field_can_be_removed(rich: Job, now: datetime) -> None:
-    """By the value that means none; what remains is the plain interval."""
+    """By the value that means none; the plain interval remains."""
     edited = rich.edit(now=now + HOUR, until=FOREVER, except_dates=(), pause_after_failures=0, misfire="coalesce")
 
     assert (edited.until, edited.except_dates, edited.pause_after_failures, edited.grace_seconds) == (
@@ -382,7 +382,7 @@ def test_a_changed_schedule_keeps_a_start_that_is_to_come(job_factory: JobFactor
 
 
 def test_cron_takes_the_place_of_every_and_the_other_way_round(rich: Job, now: datetime) -> None:
-    """An edit to the one drops the other, and the start that belonged to it."""
+    """An edit of one removes the other and its start."""
     by_cron = rich.edit(now=now + HOUR, cron="0 9 * * *")
     by_every = by_cron.edit(now=now + HOUR, every="13h")
 
@@ -400,7 +400,7 @@ def test_a_time_alone_makes_it_a_one_shot(rich: Job, now: datetime) -> None:
 
 
 def test_a_day_off_moves_the_next_occurrence_and_comes_back(rich: Job, now: datetime) -> None:
-    """The next one is found anew; the start is kept, so the rhythm is too."""
+    """The next one is computed again; the start and the rhythm stay."""
     off = rich.edit(now=now + HOUR, except_dates=["2026-11-27"])
     on = off.edit(now=now + HOUR, except_dates=())
 
@@ -408,7 +408,7 @@ def test_a_day_off_moves_the_next_occurrence_and_comes_back(rich: Job, now: date
 
 
 def test_a_later_end_wakes_a_job_whose_schedule_had_ended(job_factory: JobFactory, now: datetime) -> None:
-    """It goes on in its rhythm, from now on; nothing that had ended begins again."""
+    """It continues in its rhythm, from now on; nothing that ended starts again."""
     over = ran(job_factory(every="6d", until=now + DAY), now)
 
     woken = over.edit(now=now + 7 * DAY, until=now + 30 * DAY)
@@ -419,7 +419,7 @@ def test_a_later_end_wakes_a_job_whose_schedule_had_ended(job_factory: JobFactor
 
 
 def test_other_bounds_leave_an_occurrence_that_was_begun_or_is_due(job_factory: JobFactory, now: datetime) -> None:
-    """One that runs, waits for its retry, or is overdue is not begun anew; a cancelled job stays cancelled."""
+    """One that runs, waits for its retry or is overdue does not start again; a cancelled job stays cancelled."""
     job = job_factory(every="6d")
     held = claim(job, now)
     waiting = held.finish(Result(started_at=now, ended_at=now, by="x", error="boom"), retention=RETENTION)
@@ -432,7 +432,7 @@ def test_other_bounds_leave_an_occurrence_that_was_begun_or_is_due(job_factory: 
 
 
 def test_an_extra_run_is_kept_when_the_bounds_change(rich: Job, now: datetime) -> None:
-    """The regular occurrence behind it moves; and a paused job stays paused."""
+    """Only the regular occurrence after it moves; a paused job stays paused."""
     extra = rich.run(now=now + HOUR).edit(now=now + HOUR, except_dates=["2026-11-27"])
     paused = rich.pause(now=now).edit(now=now + HOUR, except_dates=["2026-11-27"])
 
@@ -444,7 +444,7 @@ def test_an_extra_run_is_kept_when_the_bounds_change(rich: Job, now: datetime) -
 def test_an_extra_run_after_the_end_begins_nothing_anew(
     job_factory: JobFactory, now: datetime, late: timedelta
 ) -> None:
-    """Also when it is asked for by a clock that is behind: what has ended stays over, and the job completed."""
+    """Also if a clock that is behind requests it: what ended stays ended, and the job completed."""
     job = job_factory(every="1d", until=now + 2 * DAY)
     over = ran(ran(job, now), now + DAY)
 
@@ -455,7 +455,7 @@ def test_an_extra_run_after_the_end_begins_nothing_anew(
 
 
 def test_another_timezone_keeps_the_start(rich: Job, now: datetime) -> None:
-    """The rhythm goes on from the same moment, on other clocks."""
+    """The rhythm continues from the same moment in the other zone."""
     edited = rich.edit(now=now + HOUR, timezone="America/New_York")
 
     assert (edited.starts_at, edited.schedule_at) == (rich.starts_at, now + 6 * DAY)
@@ -465,7 +465,7 @@ def test_another_timezone_keeps_the_start(rich: Job, now: datetime) -> None:
 
 
 def test_a_document_holds_every_field_and_is_read_again(rich: Job) -> None:
-    """Times are times, dates ISO text; what is absent is left out."""
+    """Times are times, dates ISO text; absent fields are left out."""
     document = to_document(rich)
 
     assert from_document(rich.id, document) == rich
@@ -477,7 +477,7 @@ def test_a_document_holds_every_field_and_is_read_again(rich: Job) -> None:
 
 
 def test_iso_text_of_a_file_is_read(rich: Job) -> None:
-    """As the JSON store and an import have it; `until` is a time like the others."""
+    """As in the JSON store and an import; `until` is a time like the others."""
     document = to_document(rich)
     times = {name: document[name].isoformat() for name in ("until", "starts_at", "schedule_at", "ready_at")}
 
@@ -509,7 +509,7 @@ def test_a_document_that_breaks_a_rule_is_unreadable(rich: Job, changes: dict[st
 
 
 def test_a_definition_of_a_job_makes_the_same_job(rich: Job, now: datetime) -> None:
-    """Nothing of what was scheduled is lost on the way."""
+    """No field of the schedule is lost."""
     again = Job.of(rich.id, rich.definition, now=now + HOUR)
 
     assert isinstance(rich.definition, Definition)
@@ -517,7 +517,7 @@ def test_a_definition_of_a_job_makes_the_same_job(rich: Job, now: datetime) -> N
 
 
 def test_a_grace_that_is_kept_under_coalesce_is_no_error(rich: Job, now: datetime) -> None:
-    """A document may hold it; it has no effect there."""
+    """A document may have it; it has no effect there."""
     found = from_document(rich.id, {**to_document(rich), "misfire": "coalesce"})
 
     assert isinstance(found, Job)

@@ -1,4 +1,4 @@
-"""`watchkeeper jobs watch`: what it sees, how it draws it, and the lines that it writes without a terminal."""
+"""`watchkeeper jobs watch`: its tables, its drawing, and the lines that it writes without a terminal."""
 
 import io
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def drawn(world: World) -> list[str]:
 
 
 def test_what_runs_what_is_due_and_what_failed(world: World, job_factory: JobFactory, now: datetime) -> None:
-    """Each is a table; a run that succeeded is only counted, and one before the last hour not at all."""
+    """Each is a table; a success is only counted, and one more than an hour ago is left out."""
     world.now = now - 2 * HOUR
     world.end(world.begin(job_factory("yesterday", at=world.now)), error="old")
     world.now = now - 5 * MINUTE
@@ -126,7 +126,7 @@ def test_without_a_terminal_each_start_and_end_is_a_line(world: World, job_facto
 
 
 def test_the_view_is_drawn_in_place(world: World, job_factory: JobFactory, now: datetime) -> None:
-    """On a terminal it is drawn anew with every look."""
+    """A terminal shows it anew with every look."""
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
     steps = iter([False, True])
 
@@ -142,7 +142,7 @@ def test_the_view_is_drawn_in_place(world: World, job_factory: JobFactory, now: 
 
 
 def test_ctrl_c_ends_it_quietly(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the way out, and no error."""
+    """It is the normal way out, not an error."""
 
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt

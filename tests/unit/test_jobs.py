@@ -37,7 +37,7 @@ HELLO = {"message": "hello"}
 
 @pytest.fixture
 def jobs(store: Store, now: datetime) -> Jobs:
-    """The jobs of an empty store, on clocks of Tokyo."""
+    """The jobs of an empty store, with Tokyo as the time zone."""
     return Jobs(store, clock=lambda: now, handlers=HANDLERS, retention=30 * DAY, timezone="Asia/Tokyo")
 
 
@@ -49,7 +49,7 @@ def insert(store: Store, *jobs: Job | Unreadable) -> None:
 
 
 def test_a_job_is_due_now_at_a_time_after_a_while_or_again_and_again(jobs: Jobs, now: datetime) -> None:
-    """Each way to say when; a cron expression is read on the configured clocks unless a zone is given."""
+    """Each way to say when; a cron expression is in the configured zone unless one is given."""
     times = [
         jobs.schedule("log", HELLO).job.ready_at,
         jobs.schedule("log", HELLO, at=now + DAY).job.ready_at,
@@ -62,7 +62,7 @@ def test_a_job_is_due_now_at_a_time_after_a_while_or_again_and_again(jobs: Jobs,
 
 
 def test_the_same_id_and_definition_changes_nothing(jobs: Jobs) -> None:
-    """The call can stand in code that runs at every start."""
+    """The call can be in code that runs at every start."""
     first = jobs.schedule("log", HELLO, cron="0 9 * * *", id="report", by="ana")
 
     again = jobs.schedule("log", HELLO, cron="0 9 * * *", id="report", by="ben")
@@ -72,7 +72,7 @@ def test_the_same_id_and_definition_changes_nothing(jobs: Jobs) -> None:
 
 
 def test_a_payload_is_compared_as_it_is_stored(jobs: Jobs) -> None:
-    """A tuple is read back as a list, and a number that is a key as text."""
+    """A tuple is read back as a list, and a number as a key is text."""
     outcomes = [jobs.schedule("work", {"sizes": (1, 2), 3: "three"}, id="report").outcome for _ in range(2)]  # type: ignore[dict-item]  # as callers without types do
 
     assert outcomes == ["created", "unchanged"]
@@ -93,7 +93,7 @@ def test_a_payload_is_compared_as_it_is_stored(jobs: Jobs) -> None:
 def test_another_definition_is_an_error_that_names_the_differences(
     jobs: Jobs, given: dict[str, Any], says: str
 ) -> None:
-    """Nothing is changed, and the reader sees what differs and how."""
+    """Nothing changes, and the error has each difference."""
     before = jobs.schedule("log", HELLO, id="report", space="spaces/A").job
 
     with pytest.raises(AlreadyScheduled) as caught:
@@ -104,7 +104,7 @@ def test_another_definition_is_an_error_that_names_the_differences(
 
 
 def test_a_space_that_is_not_asked_for_is_no_difference(jobs: Jobs) -> None:
-    """Nor is it taken away."""
+    """The job keeps it."""
     jobs.schedule("log", HELLO, id="report", space="spaces/A")
 
     again = jobs.schedule("log", HELLO, id="report")
@@ -113,7 +113,7 @@ def test_a_space_that_is_not_asked_for_is_no_difference(jobs: Jobs) -> None:
 
 
 def test_replacing_changes_schedule_and_payload_and_keeps_the_history(jobs: Jobs, store: Store, now: datetime) -> None:
-    """The job goes on under its new definition; what it did stays on record."""
+    """The job continues under its new definition with its history."""
     job = jobs.schedule("log", HELLO, cron="0 9 * * *", at=now - DAY, id="report").job
     ran = job.claim(now=now, token="t", lease=MINUTE, retention=DAY)
     ran = ran.finish(Result(started_at=now, ended_at=now, by="schedule"), retention=DAY)
@@ -129,7 +129,7 @@ def test_replacing_changes_schedule_and_payload_and_keeps_the_history(jobs: Jobs
 
 
 def test_replacing_a_finished_job_without_a_time_runs_it_again(jobs: Jobs, store: Store, now: datetime) -> None:
-    """Scheduling without a time means now, whatever became of the old definition."""
+    """Scheduling without a time means now, in any state of the old job."""
     job = jobs.schedule("log", HELLO, id="once").job
     done = job.claim(now=now, token="t", lease=MINUTE, retention=DAY)
     store.swap([Change(job, done.finish(Result(started_at=now, ended_at=now, by="schedule"), retention=DAY))])
@@ -158,7 +158,7 @@ def test_what_cannot_be_scheduled_is_refused(jobs: Jobs, given: dict[str, Any], 
 
 
 def test_an_edit_is_checked_by_the_handler_too(jobs: Jobs) -> None:
-    """A payload that could not be scheduled cannot be slipped in later."""
+    """It cannot set a payload that could not be scheduled."""
     jobs.schedule("log", HELLO, id="a")
 
     with pytest.raises(InvalidPayload):
@@ -170,7 +170,7 @@ def test_an_edit_is_checked_by_the_handler_too(jobs: Jobs) -> None:
 
 
 def test_listing_leaves_out_subscriptions_unless_asked(jobs: Jobs, store: Store, job_factory: JobFactory) -> None:
-    """They are documents of the same collection, and no job that a person made."""
+    """They are documents of the same collection, but no person made them."""
     insert(store, job_factory("a"), job_factory("subscription:gmail:a@example.com"), job_factory("z", space="spaces/A"))
 
     assert [job.id for job in jobs.list(page_size=1)] == ["a", "z"]
@@ -181,14 +181,14 @@ def test_listing_leaves_out_subscriptions_unless_asked(jobs: Jobs, store: Store,
 
 @pytest.mark.parametrize("command", ["get", "pause", "resume", "cancel", "run", "retry", "release", "delete"])
 def test_what_is_not_there_is_named(jobs: Jobs, command: str) -> None:
-    """Every command says which job it did not find."""
+    """Every command names the job that does not exist."""
     with pytest.raises(UnknownJob, match="no job missing"):
         getattr(jobs, command)("missing")
 
 
 @pytest.mark.parametrize("command", ["get", "pause", "run"])
 def test_what_cannot_be_read_is_named_with_the_remedy(jobs: Jobs, store: Store, command: str) -> None:
-    """It is not touched; deleting it is possible."""
+    """It does not change; it can be deleted."""
     insert(store, Unreadable(id="bad", reason="", document={"team": "ops"}))
 
     with pytest.raises(InvalidJob, match=r"job bad cannot be read: .*jobs upgrade"):
@@ -198,7 +198,7 @@ def test_what_cannot_be_read_is_named_with_the_remedy(jobs: Jobs, store: Store, 
 
 
 def test_commands_are_stored_and_signed(jobs: Jobs, store: Store) -> None:
-    """What a command returns is what stands in the store."""
+    """A command returns the stored job."""
     jobs.schedule("log", HELLO, cron="0 9 * * *", id="a")
 
     for command, status in (("pause", "paused"), ("resume", "pending"), ("run", "pending"), ("cancel", "cancelled")):
@@ -209,18 +209,18 @@ def test_commands_are_stored_and_signed(jobs: Jobs, store: Store) -> None:
 
 
 def test_a_command_for_many_jobs_is_one_swap(jobs: Jobs, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot take it is named with the reason; a job that is as asked for already is not written."""
+    """A job that refuses is named with the reason; one already in that state is not written."""
     for name in ("a", "b", "c"):
         jobs.schedule("log", HELLO, id=name)
     jobs.cancel("c")
     swaps: list[list[str]] = []
     swap = store.swap
 
-    def noted(changes: Sequence[Change]) -> list[Outcome]:
+    def recorded(changes: Sequence[Change]) -> list[Outcome]:
         swaps.append([change.job_id for change in changes])
         return swap(changes)
 
-    monkeypatch.setattr(store, "swap", noted)
+    monkeypatch.setattr(store, "swap", recorded)
 
     refused = jobs.command_all("pause", ["a", "b", "c", "gone", "a"], by="ana")
 
@@ -234,7 +234,7 @@ def test_a_command_for_many_jobs_is_one_swap(jobs: Jobs, store: Store, monkeypat
 
 
 def test_many_are_deleted_and_what_cannot_be_is_named(jobs: Jobs, store: Store, now: datetime) -> None:
-    """A document that cannot be read goes; a job that is running stays, and so does nobody's."""
+    """An unreadable document is deleted; a running job stays, and so does a missing id."""
     held = jobs.schedule("log", HELLO, id="held").job
     store.swap([Change(held, held.claim(now=now, token="t", lease=MINUTE, retention=DAY))])
     insert(store, Unreadable(id="bad", reason="", document={"id": "bad"}))
@@ -281,7 +281,7 @@ def test_a_command_that_comes_second_is_applied_to_what_it_then_finds(
 
 
 def test_a_command_for_many_tries_again_what_somebody_changed_first(answering: tuple[Answers, Jobs]) -> None:
-    """And names the job that keeps changing."""
+    """It names the job that changes again and again."""
     store, jobs = answering
     store.answers = [Lost()]
 
@@ -296,7 +296,7 @@ def test_a_command_for_many_tries_again_what_somebody_changed_first(answering: t
 def test_what_many_came_to_is_told_though_the_store_goes_away(
     answering: tuple[Answers, Jobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only what had to be tried again is named, with the reason."""
+    """Only the jobs of the repeated write are named, with the reason."""
     store, jobs = answering
     jobs.schedule("log", HELLO, id="b")
     swap, get = store.swap, store.get
@@ -332,7 +332,7 @@ def test_a_job_that_keeps_changing_is_given_up_with_a_reason(answering: tuple[An
 def test_an_answer_that_is_none_is_told(
     answering: tuple[Answers, Jobs], answer: Outcome, error: type[Exception], says: str
 ) -> None:
-    """The person hears what the store said."""
+    """The person gets the store's reason."""
     store, jobs = answering
     store.answers = [answer]
 
@@ -341,7 +341,7 @@ def test_an_answer_that_is_none_is_told(
 
 
 def test_a_running_job_is_not_deleted(answering: tuple[Answers, Jobs], now: datetime) -> None:
-    """Its id must not be free while a holder is at work."""
+    """Its id must not be free during a run."""
     store, jobs = answering
     job = jobs.run("a")
     store.swap([Change(job, job.claim(now=now, token="t", lease=MINUTE, retention=DAY))])
@@ -354,7 +354,7 @@ def test_a_running_job_is_not_deleted(answering: tuple[Answers, Jobs], now: date
 def test_a_one_shot_that_is_replaced_at_its_ended_time_is_then_unchanged(
     jobs: Jobs, store: Store, now: datetime
 ) -> None:
-    """It runs once more, under a key of its own; the same call in code that runs at every start adds nothing."""
+    """It runs once more, under its own key; the same call at every start adds nothing."""
     job = jobs.schedule("log", HELLO, id="once", at=now).job
     done = job.claim(now=now, token="t", lease=MINUTE, retention=DAY)
     store.swap([Change(job, done.finish(Result(started_at=now, ended_at=now, by="schedule"), retention=DAY))])
@@ -384,7 +384,7 @@ RICH: dict[str, Any] = {
 
 
 def test_every_field_of_a_schedule_is_stored(jobs: Jobs, now: datetime) -> None:
-    """On both stores what comes back is what was asked for."""
+    """On both stores, as it was requested."""
     made = jobs.schedule("log", HELLO, id="report", until=now + 60 * DAY, **RICH).job
 
     assert jobs.get("report") == made
@@ -393,7 +393,7 @@ def test_every_field_of_a_schedule_is_stored(jobs: Jobs, now: datetime) -> None:
 
 
 def test_the_same_interval_again_changes_nothing(store: Store, now: datetime) -> None:
-    """Not even when the call comes later and gives no start; another start is a difference."""
+    """Not even later and without a start; another start is a difference."""
     times = iter((now, now + MINUTE, now + MINUTE, now + MINUTE))
     jobs = Jobs(store, clock=lambda: next(times), handlers=HANDLERS, retention=DAY)
 
@@ -418,7 +418,7 @@ def test_replace_takes_away_what_is_not_asked_for_any_more(jobs: Jobs, now: date
 
 
 def test_fields_of_a_schedule_can_be_edited_and_removed(jobs: Jobs, now: datetime) -> None:
-    """On both stores; what is removed is gone from the document too."""
+    """On both stores; a removed field is gone from the document, too."""
     jobs.schedule("log", HELLO, id="report", until=now + 60 * DAY, **RICH)
 
     jobs.edit("report", except_dates=["2026-11-21", "2026-11-27"], grace=timedelta(hours=1))
@@ -434,7 +434,7 @@ def test_fields_of_a_schedule_can_be_edited_and_removed(jobs: Jobs, now: datetim
 
 
 def test_code_that_knows_all_handlers_refuses_an_unknown_type(json_store: JsonStore, now: datetime) -> None:
-    """A slip would fail with the first tick, in the night; what is deployed elsewhere can be said."""
+    """A typing error would otherwise fail in a tick at night; a type deployed elsewhere can be allowed."""
     jobs = Jobs(
         json_store, clock=lambda: now, handlers=load_handlers(()), retention=timedelta(days=1), has_all_handlers=True
     )
@@ -445,7 +445,7 @@ def test_code_that_knows_all_handlers_refuses_an_unknown_type(json_store: JsonSt
 
 
 def test_open_jobs_knows_all_handlers_where_the_users_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in the project. A program that has only `shared/` schedules for those that run the jobs."""
+    """As in the project. A program that has only `shared/` does not check the type."""
     monkeypatch.setenv("SCHEDULER_JSON_PATH", str(tmp_path / "jobs.json"))
     open_jobs.cache_clear()
     with pytest.raises(UnknownJobType):

@@ -1,4 +1,4 @@
-"""What a log line looks like, and that every line arrives whole."""
+"""The format of a log line; every line arrives complete."""
 
 import builtins
 import io
@@ -36,7 +36,7 @@ class Unspeakable:
 
 @pytest.fixture(autouse=True)
 def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Put the logging of this process back as it was."""
+    """Restore the logging of this process."""
     monkeypatch.setattr(builtins, "print", builtins.print)
     root, own = logging.getLogger(), logging.getLogger("watchkeeper")
     handlers, levels = root.handlers[:], (root.level, own.level)
@@ -49,7 +49,7 @@ def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def request_with_trace() -> Iterator[None]:
-    """A request with a trace is being answered."""
+    """A request with a trace, while it is answered."""
     token = trace_id.set(TRACE)
     yield
     trace_id.reset(token)
@@ -57,7 +57,7 @@ def request_with_trace() -> Iterator[None]:
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
-    """Return a function that gives what was logged, each line read as strict JSON; nothing went to stderr."""
+    """Return a function that returns the log so far, each line parsed as strict JSON; stderr must be empty."""
 
     def lines() -> list[dict[str, Any]]:
         written = capsys.readouterr()
@@ -69,7 +69,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
 
 
 def test_a_line_says_when_how_grave_and_what(lines: Lines) -> None:
-    """Severity, message, time and logger are where Cloud Logging and a reader look for them."""
+    """Severity, message, time and logger are in the fields that Cloud Logging reads."""
     before = datetime.now(UTC)
 
     log.warning("Job %s will run again", "report")
@@ -90,7 +90,7 @@ def test_the_severity_is_the_level(lines: Lines, severity: str) -> None:
 
 
 def test_fields_stand_beside_the_message(lines: Lines) -> None:
-    """What is given as fields can be searched for."""
+    """Each can be searched for."""
     log.info("Job completed", extra={"fields": {"action": "job_completed", "attempt": 2, "runs": [{"error": None}]}})
 
     (line,) = lines()
@@ -104,7 +104,7 @@ def say(*values: object, **how: Any) -> None:
 
 @pytest.fixture
 def running_job() -> Iterator[None]:
-    """The handler of a job is at work in this thread."""
+    """A handler that runs in this thread."""
     token = job_fields.set({"job_id": "report", "attempt": 2})
     yield
     job_fields.reset(token)
@@ -112,7 +112,7 @@ def running_job() -> Iterator[None]:
 
 @pytest.mark.usefixtures("running_job")
 def test_the_job_that_runs_is_on_every_line(lines: Lines) -> None:
-    """Other libraries' lines too; what a line says itself counts more."""
+    """Including lines of other libraries; a line's own fields have priority."""
     logging.getLogger("elsewhere").warning("one")
     log.warning("two", extra={"fields": {"attempt": 3, "rows": 7}})
 
@@ -124,7 +124,7 @@ def test_the_job_that_runs_is_on_every_line(lines: Lines) -> None:
 
 @pytest.mark.usefixtures("running_job")
 def test_what_a_handler_prints_names_its_job(lines: Lines) -> None:
-    """It is a line of the log; an empty line is none."""
+    """It becomes a log line; an empty line does not."""
     say("two", "words", 3, sep="-")
     say()
 
@@ -133,7 +133,7 @@ def test_what_a_handler_prints_names_its_job(lines: Lines) -> None:
 
 
 def test_what_is_printed_elsewhere_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a job, to another file, and for a line that is to go on."""
+    """Without a job, to another file, or without the end of the line."""
     say("plain", flush=True)
     token = job_fields.set({"job_id": "report"})
     try:
@@ -151,7 +151,7 @@ def test_what_is_printed_elsewhere_stays_as_it_is(capsys: pytest.CaptureFixture[
     [pytest.param("", TRACE, id="no-project"), pytest.param("acme", f"projects/acme/traces/{TRACE}", id="project")],
 )
 def test_the_trace_is_on_every_line(lines: Lines, project: str, trace: str) -> None:
-    """With the project's name where it is known, so that Cloud Logging can link to it; other libraries' lines too."""
+    """With the project's name if it is known, so that Cloud Logging can link to it; other libraries' lines too."""
     set_up_logs("INFO", project)
 
     log.info("one")
@@ -182,7 +182,7 @@ def test_an_exception_is_told_with_its_traceback(lines: Lines) -> None:
 
 
 def test_an_exception_may_be_given_by_itself(lines: Lines) -> None:
-    """One that was caught earlier, in another thread, is told the same way."""
+    """For example, one that was caught earlier in another thread."""
     log.error("Job failed", exc_info=ValueError("no such person"))
 
     (line,) = lines()
@@ -224,7 +224,7 @@ def test_any_message_is_one_line_and_comes_back_as_it_was(lines: Lines, message:
     ],
 )
 def test_a_value_that_json_does_not_know_is_told_as_text(lines: Lines, value: object, told: str) -> None:
-    """It costs neither the line nor the other fields."""
+    """The line and its other fields arrive."""
     log.info("hello", extra={"fields": {"value": value, "attempt": 2}})
 
     (line,) = lines()
@@ -257,7 +257,7 @@ def test_a_value_that_cannot_be_written_does_not_cost_the_line(lines: Lines, val
 
 
 def test_arguments_that_do_not_fit_do_not_cost_the_line() -> None:
-    """A slip in a call to the logger is seen in the log, and not on stderr."""
+    """A wrong call of the logger shows in the log, not on stderr."""
     record = logging.makeLogRecord({"msg": "%d jobs", "args": ("many",)})
 
     line = json.loads(JsonFormatter().format(record))
@@ -266,7 +266,7 @@ def test_arguments_that_do_not_fit_do_not_cost_the_line() -> None:
 
 
 def test_a_message_that_cannot_be_told_does_not_cost_the_line() -> None:
-    """Even where the message is the object that fails."""
+    """Even if the message itself is the object that fails."""
     line = json.loads(JsonFormatter().format(logging.makeLogRecord({"levelname": "ERROR", "msg": Unspeakable()})))
 
     assert line["severity"] == "ERROR"
@@ -277,7 +277,7 @@ def test_a_message_that_cannot_be_told_does_not_cost_the_line() -> None:
 
 
 class Wordy:
-    """Says little as a text, and very much in a list of it."""
+    """An object with a short text and a very long representation."""
 
     def __str__(self) -> str:
         return "short"
@@ -300,7 +300,7 @@ huge_texts = pytest.mark.parametrize("char", ["x", "\n", '"', "é", "😀", "\ud
 
 @huge_texts
 def test_a_long_message_is_cut_in_the_middle(char: str) -> None:
-    """The line is below the limit whatever its characters take as JSON; the message keeps its head and its tail."""
+    """The line is below the limit, however long its characters are in JSON; the message keeps both ends."""
     record = logging.makeLogRecord({"levelname": "ERROR", "msg": f"head{char * HUGE}tail", "fields": {"action": "a"}})
 
     text = JsonFormatter().format(record)
@@ -315,7 +315,7 @@ def test_a_long_message_is_cut_in_the_middle(char: str) -> None:
 
 @huge_texts
 def test_a_long_traceback_keeps_its_head_and_its_tail(char: str, lines: Lines) -> None:
-    """The head names the place, the tail the last error; between them may stand megabytes of an error's text."""
+    """The head names the place, the tail the last error; an error's text may have megabytes in between."""
 
     def handler() -> NoReturn:
         raise ValueError(char * HUGE)
@@ -354,7 +354,7 @@ def test_a_long_traceback_keeps_its_head_and_its_tail(char: str, lines: Lines) -
 )
 @pytest.mark.parametrize("message", ["Job failed", "😀" * HUGE], ids=["short-message", "long-message"])
 def test_fields_of_any_size_fit_into_a_line(fields: dict[Any, Any], message: str) -> None:
-    """Severity, message and action survive, and the first field in some form."""
+    """Severity, message and action survive, and at least a part of the first field."""
     record = logging.makeLogRecord(
         {"levelname": "ERROR", "msg": message, "fields": {**fields, "action": "job_failed", "severity": "DEBUG"}}
     )
@@ -369,7 +369,7 @@ def test_fields_of_any_size_fit_into_a_line(fields: dict[Any, Any], message: str
 
 
 def test_what_is_left_out_of_a_line_is_counted() -> None:
-    """Nobody takes what is left for the whole."""
+    """So the rest is not taken for the whole."""
     fields = {f"field-{number}": "x" * 1000 for number in range(1000)}
 
     line = json.loads(JsonFormatter().format(logging.makeLogRecord({"msg": "hello", "fields": fields})))
@@ -379,7 +379,7 @@ def test_what_is_left_out_of_a_line_is_counted() -> None:
 
 
 def test_a_line_that_fits_is_whole() -> None:
-    """Only a line that is too long loses anything of its fields."""
+    """Only a line that is too long loses fields."""
     fields = {"metrics": {str(number): number for number in range(1000)}, "error": "x" * 20_000}
 
     line = json.loads(JsonFormatter().format(logging.makeLogRecord({"msg": "x" * 15_000, "fields": fields})))
@@ -400,7 +400,7 @@ def test_a_text_at_the_limit_is_whole_and_a_longer_one_is_not(char: str, size: i
 
 
 def test_text_that_utf_8_cannot_write_does_not_cost_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of a surrogate pair is possible in JSON, so a job's message may hold it."""
+    """JSON allows half of a surrogate pair, so a job's message may contain it."""
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="utf-8"))
 
@@ -411,7 +411,7 @@ def test_text_that_utf_8_cannot_write_does_not_cost_the_line(monkeypatch: pytest
 
 
 def test_fields_cannot_pass_for_what_the_line_itself_says(lines: Lines) -> None:
-    """A field that is named `severity` or `message` does not hide an error."""
+    """A field named `severity` or `message` does not hide an error."""
     log.error("hello", extra={"fields": {"severity": "DEBUG", "message": "nothing"}})
 
     (line,) = lines()
@@ -431,7 +431,7 @@ def test_lines_go_to_what_stdout_is_at_that_moment(capsys: pytest.CaptureFixture
 
 
 def test_each_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that lines of different threads do not mix."""
+    """So lines of different threads do not mix."""
     writes: list[str] = []
 
     class Stream(io.StringIO):
@@ -448,7 +448,7 @@ def test_each_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_line_is_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is killed has told what it did."""
+    """The last line of a killed process arrives."""
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(written), encoding="utf-8"))
 
@@ -466,7 +466,7 @@ def test_a_line_is_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_level_says_what_is_heard(lines: Lines, level: str, heard: list[str]) -> None:
-    """LOG_LEVEL=DEBUG is for our own lines: those of other libraries would tell every detail of every request."""
+    """LOG_LEVEL=DEBUG is for our own lines: other libraries would log every detail of every request."""
     set_up_logs(level)
 
     for whose, logger in (("our", log), ("their", logging.getLogger("elsewhere"))):
@@ -478,7 +478,7 @@ def test_the_level_says_what_is_heard(lines: Lines, level: str, heard: list[str]
 
 
 def test_to_set_up_again_doubles_no_line(lines: Lines) -> None:
-    """What the framework or an earlier set-up has put there is replaced."""
+    """It replaces the handlers of the framework or of an earlier set-up."""
     logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))
     set_up_logs("INFO")
     set_up_logs("INFO")

@@ -1,4 +1,4 @@
-"""Stored documents of every odd shape: none stops a tick, a listing, a command or the jobs beside it.
+"""Stored documents of every odd shape: none stops a tick, a listing, a command or another job.
 
 Each starts as a good document. Every value at every depth is replaced by values of every other type, one at a time for
 the reader and the commands, one or two at a time, drawn by hypothesis, for whole ticks and the command line.
@@ -165,7 +165,7 @@ def odd_ones() -> Iterator[tuple[Place, Any, Document]]:
 
 @pytest.mark.slow
 def test_any_document_is_a_job_or_unreadable() -> None:
-    """Reading never raises; what is unreadable names the field, and can be set aside."""
+    """Reading never raises; an unreadable one names the field and can be quarantined."""
     read = 0
     for place, value, document in odd_ones():
         found = from_document("odd", with_times(document))
@@ -179,7 +179,7 @@ def test_any_document_is_a_job_or_unreadable() -> None:
 
 @pytest.mark.slow
 def test_what_can_be_read_obeys_every_command_or_refuses_it() -> None:
-    """A job that passes the reader breaks no transition: each returns a job, or says why not."""
+    """A job that the reader accepts breaks no transition: each returns a job or a reason."""
     retention = timedelta(days=1)
     for place, value, document in odd_ones():
         job = from_document("odd", with_times(document))
@@ -235,7 +235,7 @@ def put_good_jobs(store: Store) -> None:
 
 
 def check(store: Store) -> None:
-    """Whatever stands beside them, good jobs run once, and after a tick or two nothing is left to do."""
+    """Assert that good jobs beside them run once, and that after a tick or two there is nothing left to do."""
     ran = tick(store)
     again = tick(store)
 
@@ -256,7 +256,7 @@ NO_OUTCOME = {**good_documents()[0], "recent_runs": [{"schedule_at": NOW, "outco
 def test_ticks_over_odd_documents_in_a_file(
     documents: list[Document], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """No document makes a tick fail, or keeps the jobs beside it from running."""
+    """No document makes a tick fail or keeps another job from running."""
     store = JsonStore(tmp_path_factory.mktemp("odd") / "jobs.json", lambda: NOW)
     put_good_jobs(store)
     for number, document in enumerate(documents):
@@ -286,7 +286,7 @@ FIRESTORE_SCALARS = st.one_of(
     )
 )
 def test_ticks_over_odd_documents_in_firestore(documents: list[Document], firestore_client: firestore.Client) -> None:
-    """The same for the types that only Firestore has: bytes, places on earth, numbers that are none."""
+    """The same for types that only Firestore has: bytes, geo points, NaN."""
     store = FirestoreStore(firestore_client, f"odd-{next(NUMBERS)}")
     put_good_jobs(store)
     for number, document in enumerate(documents):
@@ -303,7 +303,7 @@ def test_ticks_over_odd_documents_in_firestore(documents: list[Document], firest
 @example(document=NO_RUN)
 @given(document=odd_documents())
 def test_the_command_line_over_odd_documents(document: Document, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Every command ends with an answer or one clear error, and never with a traceback."""
+    """Every command ends with an answer or one clear error, never with a traceback."""
     path: Path = tmp_path_factory.mktemp("odd") / "jobs.json"
     write_raw(JsonStore(path, lambda: NOW), "odd", document)
 

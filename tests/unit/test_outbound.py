@@ -1,4 +1,4 @@
-"""One request: it is over by its deadline, nothing is left of it, and only checked addresses are reached."""
+"""One request: it ends by its deadline, leaves nothing behind, and reaches only checked addresses."""
 
 import os
 import socket
@@ -48,7 +48,7 @@ def get(target: Target, *, seconds: float = 10, check: Any = any_address, **give
 
 
 def resolver(*answers: list[str]) -> Callable[..., list[tuple[Any, ...]]]:
-    """Make a resolver that gives these addresses, each answer once: what a hostile name server can do."""
+    """Return a resolver that answers with these addresses in turn, as a hostile name server can."""
     rest = iter(answers)
 
     def resolve(host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
@@ -73,7 +73,7 @@ def connections_to(port: int) -> int:
 
 @contextmanager
 def over_in_time(port: int) -> Iterator[None]:
-    """Assert that what is done here ends in time, and leaves no connection to the port and no thread of its own."""
+    """Assert that this block ends in time and leaves no connection to the port and no thread."""
     before, began_at = set(threading.enumerate()), time.monotonic()
 
     yield
@@ -86,7 +86,7 @@ def over_in_time(port: int) -> Iterator[None]:
 
 
 def in_drips(data: bytes) -> Answer:
-    """Send the data byte by byte, so slowly that it takes DRIP seconds."""
+    """Send the data byte by byte, in DRIP seconds."""
     return drip([data[n : n + 1] for n in range(len(data))], pause=DRIP / len(data))
 
 
@@ -119,16 +119,16 @@ def port(server: HttpServer) -> int:
     ],
 )
 def test_an_answer_that_never_ends_is_cut_at_the_deadline(server: HttpServer, port: int, answer: Answer) -> None:
-    """However it comes: no read begins anew with the whole time, and the server sees the end of the connection."""
+    """No read starts with the whole time again, and the server sees the end of the connection."""
     ended = threading.Event()
 
-    def noted(exchange: Exchange) -> None:
+    def recorded(exchange: Exchange) -> None:
         try:
             answer(exchange)
         finally:
             ended.set()
 
-    server.answers["/"] = noted
+    server.answers["/"] = recorded
 
     with over_in_time(port), pytest.raises(TimeoutError):
         get(read_target(server.url()), seconds=SHORT, max_bytes=1000)
@@ -136,7 +136,7 @@ def test_an_answer_that_never_ends_is_cut_at_the_deadline(server: HttpServer, po
 
 
 def test_many_answers_that_never_end_leave_nothing(server: HttpServer, port: int) -> None:
-    """A process with few file descriptors goes on working."""
+    """A process with few file descriptors still works."""
     server.answers["/"] = in_drips(OK)
     target = read_target(server.url())
 
@@ -168,7 +168,7 @@ def test_endless_interim_answers_are_cut_off(server: HttpServer, port: int, floo
 
 @pytest.mark.parametrize("count", [0, 1, MAX_INTERIM])
 def test_interim_answers_are_skipped(server: HttpServer, count: int) -> None:
-    """100 and 103 announce the answer; they are not it."""
+    """100 and 103 are not the answer."""
     early = [CONTINUE, b"HTTP/1.1 103 Early Hints\r\nLocation: /wrong\r\n\r\n"] * count
     server.answers["/"] = raw(b"".join(early[:count]) + head(302, {"Location": "/right"}))
 
@@ -178,7 +178,7 @@ def test_interim_answers_are_skipped(server: HttpServer, count: int) -> None:
 
 
 def test_a_handshake_in_drips_is_cut_at_the_deadline() -> None:
-    """A server that speaks TLS byte by byte does not hold anybody either."""
+    """A server that sends TLS byte by byte does not delay the request either."""
     record = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + bytes(100)
 
     def serve() -> None:
@@ -216,7 +216,7 @@ def test_a_connection_that_nobody_accepts_is_given_up_at_the_deadline() -> None:
 
 
 def test_a_request_that_nobody_reads_is_given_up_at_the_deadline() -> None:
-    """Sending waits no longer than reading does."""
+    """Sending waits no longer than reading."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with over_in_time(port), pytest.raises(TimeoutError):
@@ -249,7 +249,7 @@ def test_a_name_server_that_is_silent_does_not_hold_the_request() -> None:
 
 
 def test_a_deadline_that_is_past_sends_nothing(server: HttpServer) -> None:
-    """There is no request without time for its answer."""
+    """There would be no time for an answer."""
     with pytest.raises(TimeoutError):
         get(read_target(server.url()), seconds=-1)
 
@@ -257,7 +257,7 @@ def test_a_deadline_that_is_past_sends_nothing(server: HttpServer) -> None:
 
 
 def test_what_a_bounded_call_raises_is_raised() -> None:
-    """As if it had been called here."""
+    """As in a direct call."""
     with pytest.raises(ZeroDivisionError):
         within(time.monotonic() + 10, lambda: 1 / 0)
     assert within(time.monotonic() + 10, lambda: "done") == "done"
@@ -281,14 +281,14 @@ def test_what_a_bounded_call_raises_is_raised() -> None:
     ],
 )
 def test_a_body_is_read_to_its_end(server: HttpServer, answer: Answer, body: bytes) -> None:
-    """Whether its length, its chunks or the end of the connection say where that is; the limit itself is allowed."""
+    """By its length, its chunks or the end of the connection; a body of exactly the limit is allowed."""
     server.answers["/"] = answer
 
     assert get(read_target(server.url()), max_bytes=10).body == body
 
 
 def test_a_head_has_no_body(server: HttpServer) -> None:
-    """What the header announces is what a GET would bring."""
+    """Its header describes the body of a GET."""
     server.answers["/"] = raw(head(200, {"Content-Length": "9"}))
 
     response = exchange(
@@ -323,7 +323,7 @@ def test_a_body_that_nobody_wants_is_not_read(server: HttpServer) -> None:
 def test_a_body_that_is_too_large_is_not_read_to_its_end(
     server: HttpServer, port: int, announced: dict[str, str], piece: bytes
 ) -> None:
-    """Whether or not its size is announced; the connection ends with it."""
+    """Whether or not its size is announced; the connection is closed."""
     cut = threading.Event()
 
     def pour(exchange: Exchange) -> None:
@@ -372,7 +372,7 @@ def test_a_part_of_a_body_is_no_answer(server: HttpServer, answer: bytes, error:
 
 
 def only_loopback_2(host: str, address: str) -> None:
-    """Stand for the rules of the cloud, with 127.0.0.2 as the only public address."""
+    """Rules like those of the cloud, with 127.0.0.2 as the only public address."""
     if ip_address(address) != ip_address("127.0.0.2"):
         raise Cancel(f"{host} must not be reached")
 
@@ -383,7 +383,7 @@ def only_loopback_2(host: str, address: str) -> None:
     ids=["alone", "second", "first", "mapped"],
 )
 def test_each_address_of_a_name_is_checked_before_anything_is_sent(server: HttpServer, addresses: list[str]) -> None:
-    """One that must not be reached is enough: else a failing first address would lead to it."""
+    """One forbidden address is enough: otherwise a failing first address would lead to it."""
     target = read_target(server.url())._replace(host="rebind.example")
 
     with pytest.raises(Cancel, match=r"rebind\.example"):
@@ -393,7 +393,7 @@ def test_each_address_of_a_name_is_checked_before_anything_is_sent(server: HttpS
 
 
 def test_a_name_that_leads_elsewhere_after_the_check_gains_nothing(server: HttpServer, port: int) -> None:
-    """DNS rebinding: the second answer of the name server is never asked for; the checked address is connected to."""
+    """DNS rebinding: the request connects to the checked address and does not resolve the name again."""
     target = read_target(f"http://rebind.example:{port}/")
 
     with pytest.raises(ConnectionRefusedError):  # nobody listens on 127.0.0.2
@@ -403,7 +403,7 @@ def test_a_name_that_leads_elsewhere_after_the_check_gains_nothing(server: HttpS
 
 
 def test_the_rules_of_the_cloud_see_the_resolved_address(server: HttpServer, port: int) -> None:
-    """A name of the outside world that leads to this machine is refused, and so is the metadata server's."""
+    """A public name that resolves to this machine is refused, and so is the metadata server's."""
     check = Reach(in_cloud=True).check_address
 
     for addresses in (["127.0.0.1"], ["169.254.169.254"], ["fd20:ce::254"], ["93.184.215.14", "127.0.0.1"]):
@@ -439,7 +439,7 @@ def test_the_next_address_is_tried_when_one_does_not_answer(server: HttpServer, 
     ],
 )
 def test_a_url_is_read_as_it_is_called(url: str, target: Target) -> None:
-    """A default port is left out of the Host header, an IPv6 address keeps its brackets there alone."""
+    """The Host header has no default port; an IPv6 address has its brackets only there."""
     assert read_target(url) == target
 
 
@@ -451,13 +451,13 @@ def test_a_url_is_read_as_it_is_called(url: str, target: Target) -> None:
     ],
 )
 def test_a_url_of_a_setting_is_read_alike(url: str) -> None:
-    """Both ways to read one lead to the same server."""
+    """Both readers find the same server."""
     assert target_of_setting(url) == read_target(url)
 
 
 @pytest.mark.parametrize("url", ["http://a..b/", f"http://{'a' * 64}.example/", "http://.example/", "ftp://a.example/"])
 def test_a_url_that_no_server_can_have_is_refused(url: str) -> None:
-    """Before anybody is asked for its address."""
+    """Before any name is resolved."""
     with pytest.raises(InvalidUrl):
         read_target(url)
 
@@ -486,7 +486,7 @@ def test_https_reaches_a_server_with_the_right_certificate(https: HttpServer) ->
 
 
 def test_https_refuses_the_certificate_of_another_name(https: HttpServer) -> None:
-    """Nothing is sent to a server that cannot prove who it is."""
+    """Nothing is sent to a server that cannot prove its name."""
     port = https.address.rpartition(":")[2]
     with pytest.raises(ssl.SSLCertVerificationError):
         get(read_target(f"https://compute.googleapis.com:{port}/"), resolve=resolver(["127.0.0.1"]))
@@ -495,7 +495,7 @@ def test_https_refuses_the_certificate_of_another_name(https: HttpServer) -> Non
 
 
 def test_a_server_that_answers_before_it_has_read_all_is_heard() -> None:
-    """A body that is refused is an answer, not a network error."""
+    """A refusal before the end of the body is an answer, not a network error."""
 
     def refuse() -> None:
         with listener.accept()[0] as connection:

@@ -1,4 +1,4 @@
-"""What is asked for now runs now, on one machine: jobs over both kinds of store, and a clock that is moved by hand."""
+"""A requested run starts now, on one machine: jobs over both kinds of store, and a clock that is turned by hand."""
 
 import threading
 from collections.abc import Callable
@@ -22,7 +22,7 @@ PATIENCE = 10  # seconds for what another thread is to do
 
 
 class World:
-    """Jobs, a clock, and who watches for what is asked for. `work` is what the one handler does."""
+    """Jobs, a clock, and a watch for requested runs. `work` is what the one handler does."""
 
     def __init__(self, store: Store, now: datetime) -> None:
         self.now = now
@@ -44,7 +44,7 @@ class World:
         )
 
     def hold(self, job_id: str = "job") -> None:
-        """Let a holder take the job, and vanish."""
+        """Let a holder claim the job and vanish."""
         job = self.jobs.get(job_id)
         held = job.claim(now=self.now, token="t", lease=HOUR, retention=HOUR)
         assert isinstance(self.store.swap([Change(job, held)])[0], Won)
@@ -104,7 +104,7 @@ def hold_a_due_job(world: World) -> None:
 def test_whatever_makes_a_job_ready_now_is_news(
     world: World, before: Callable[[World], object], ask: Callable[[World], object]
 ) -> None:
-    """One rule for all commands, from wherever they come: it is heard at the next look, and once."""
+    """The same for all commands, from any place: the next look finds it, once."""
     before(world)
     asked = world.watch()
     world.now += SECOND
@@ -119,7 +119,7 @@ def test_whatever_makes_a_job_ready_now_is_news(
 
 @pytest.mark.parametrize("given", [{"after": MINUTE}, {"cron": "1 9 * * *"}], ids=["once", "cron"])
 def test_what_is_scheduled_waits_for_the_tick(world: World, given: dict[str, object]) -> None:
-    """Its time comes between two ticks, as in the cloud; nor is the end of a lease anybody's request."""
+    """It falls due between two ticks, as in the cloud; the end of a lease is not a request either."""
     asked = world.watch()
     world.add(**given)
     world.add(id="held")
@@ -135,7 +135,7 @@ def test_what_is_scheduled_waits_for_the_tick(world: World, given: dict[str, obj
 
 
 def test_what_was_asked_for_before_the_start_is_no_news(on_file: World) -> None:
-    """A local run begins with a tick, which runs it: a second one beside it would be for nothing."""
+    """A local run begins with a tick, which runs it: a second tick would be useless."""
     on_file.add()
 
     assert not on_file.watch().has_news()
@@ -143,7 +143,7 @@ def test_what_was_asked_for_before_the_start_is_no_news(on_file: World) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("boom"), Later(timedelta())], ids=["failing", "put-off"])
 def test_a_job_that_does_not_succeed_makes_no_storm(on_file: World, error: Exception) -> None:
-    """Its further tries are scheduled: of 60 looks, each followed by a tick where there is news, one has news."""
+    """Its further tries are scheduled: of 60 looks, each with a tick if there is news, one has news."""
 
     def work(payload: Payload, context: Context) -> None:
         raise error
@@ -163,7 +163,7 @@ def test_a_job_that_does_not_succeed_makes_no_storm(on_file: World, error: Excep
 
 
 def test_a_job_that_no_tick_can_take_is_news_once(on_file: World) -> None:
-    """The call may fail, or find the store locked: the next regular tick is the next try."""
+    """The call may fail or find the store locked: the next regular tick is the next try."""
     asked = on_file.watch()
     on_file.add()
     looks = []
@@ -175,7 +175,7 @@ def test_a_job_that_no_tick_can_take_is_news_once(on_file: World) -> None:
 
 
 def test_it_is_asked_for_again(on_file: World) -> None:
-    """A later request is news of its own."""
+    """A later request is new."""
     on_file.add(cron="0 7 * * *")
     asked = on_file.watch()
     looks = []
@@ -189,7 +189,7 @@ def test_it_is_asked_for_again(on_file: World) -> None:
 
 
 def test_nothing_is_read_while_the_file_stands_still(on_file: World, tmp_path: Path) -> None:
-    """A look costs a glance at the file; every change of it, also its first, is seen."""
+    """A look only checks the file's state; every change is noticed, including its creation."""
     reads: list[timedelta] = []
 
     class Counting(Jobs):
@@ -230,7 +230,7 @@ def unavailable(within: timedelta, *, limit: int) -> list[Job]:
 def test_a_store_that_cannot_be_read_is_no_news(
     on_file: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It is looked at again when it has changed; the watch goes on."""
+    """It is read again after a change; the watch continues."""
     asked = AskedFor(on_file.jobs, watch_file(tmp_path / "jobs.json"))
     (tmp_path / "jobs.json").write_text("not JSON")
     with pytest.raises(StoreUnavailable):
@@ -247,7 +247,7 @@ def test_a_store_that_cannot_be_read_is_no_news(
 
 
 class Asked(AskedFor):
-    """News at each of so many looks."""
+    """A watch that has news this number of times."""
 
     def __init__(self, looks: int) -> None:
         self.looks = looks
@@ -258,7 +258,7 @@ class Asked(AskedFor):
 
 
 def test_a_long_tick_holds_up_no_other_request() -> None:
-    """Each request has a call of its own, up to a bound, and when one has ended there is room for another."""
+    """Each request has its own call, up to a limit; a call that ends makes room for another."""
     asked, began, let_go = Asked(looks=20), threading.Semaphore(0), threading.Event()
 
     def call() -> None:
@@ -274,7 +274,7 @@ def test_a_long_tick_holds_up_no_other_request() -> None:
 
 
 def test_a_call_that_has_ended_makes_room() -> None:
-    """So there may be any number of calls, one after the other."""
+    """So the number of calls one after another has no limit."""
     asked, calls = Asked(looks=1_000_000), []
 
     call_when_asked(asked, lambda: calls.append("called"), lambda seconds: len(calls) > 2 * MOST_CALLS)

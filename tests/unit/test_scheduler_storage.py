@@ -1,4 +1,4 @@
-"""The contract of a job store, run over every store, and what only one of them promises."""
+"""The contract of a job store, run over every store, and what is special to one of them."""
 
 import json
 import multiprocessing
@@ -31,7 +31,7 @@ JobFactory = Callable[..., Job]
 
 
 def insert(store: Store, *jobs: Job) -> list[Job]:
-    """Store jobs and give them back with their versions."""
+    """Store jobs and return them with their versions."""
     outcomes = store.swap([Change(None, job) for job in jobs])
     return [won(outcome) for outcome in outcomes]
 
@@ -76,7 +76,7 @@ def test_a_job_comes_back_as_it_was_stored(store: Store, job_factory: JobFactory
 
 
 def test_inserting_an_id_that_exists_changes_nothing(store: Store, job_factory: JobFactory) -> None:
-    """An insert of an id that exists is lost: that is how scheduling is idempotent."""
+    """The insert is lost: this makes scheduling idempotent."""
     (first,) = insert(store, job_factory(payload={"n": 1}))
 
     outcomes = store.swap([Change(None, job_factory(payload={"n": 2}))])
@@ -86,7 +86,7 @@ def test_inserting_an_id_that_exists_changes_nothing(store: Store, job_factory: 
 
 
 def test_get_leaves_out_what_does_not_exist(store: Store, job_factory: JobFactory) -> None:
-    """Asking for several ids answers those that exist; asking for none asks nobody."""
+    """It returns the ids that exist; without ids it makes no call."""
     (job,) = insert(store, job_factory("a"))
 
     found = store.get(["a", "missing"])
@@ -110,7 +110,7 @@ def test_due_gives_what_is_ready_oldest_first(store: Store, job_factory: JobFact
 
 
 def test_due_gives_at_most_a_page(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """The limit cuts behind the oldest."""
+    """The oldest ones, up to the limit."""
     insert(store, *(job_factory(f"job-{n}", at=now - timedelta(seconds=n)) for n in range(5)))
 
     due = store.due(now, limit=2)
@@ -119,7 +119,7 @@ def test_due_gives_at_most_a_page(store: Store, job_factory: JobFactory, now: da
 
 
 def test_what_has_nothing_to_do_is_never_due(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """Paused, cancelled and finished jobs are not found by a tick, however old they are."""
+    """A tick does not find paused, cancelled and finished jobs, however old they are."""
     jobs = [job_factory(name, at=now) for name in ("paused", "cancelled", "completed", "failed")]
     changed = [
         jobs[0].pause(now=now),
@@ -133,7 +133,7 @@ def test_what_has_nothing_to_do_is_never_due(store: Store, job_factory: JobFacto
 
 
 def test_a_running_job_is_due_when_its_lease_is_over(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """A job whose holder vanished is found at the very end of its lease, not a microsecond before."""
+    """A job whose holder vanished is found when its lease ends, and not a microsecond before."""
     (job,) = insert(store, claimed(job_factory(at=now), now))
 
     before = store.due(now + LEASE - timedelta(microseconds=1))
@@ -147,7 +147,7 @@ def test_a_running_job_is_due_when_its_lease_is_over(store: Store, job_factory: 
 
 
 def test_only_one_of_two_claims_wins(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """Two that read the same version: the second is told that it lost, and nothing of its write stands."""
+    """Both read the same version: the second one loses, and nothing of its write is stored."""
     (job,) = insert(store, job_factory(at=now))
 
     first = store.swap([Change(job, claimed(job, now, "first"))])
@@ -159,7 +159,7 @@ def test_only_one_of_two_claims_wins(store: Store, job_factory: JobFactory, now:
 
 
 def test_the_version_of_a_win_carries_the_next_swap(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """A holder goes on from the value that its own swap gave back, without reading again."""
+    """A holder continues with the returned value, without reading again."""
     (job,) = insert(store, job_factory(at=now))
 
     held = won(store.swap([Change(job, claimed(job, now))])[0])
@@ -171,7 +171,7 @@ def test_the_version_of_a_win_carries_the_next_swap(store: Store, job_factory: J
 
 
 def test_changes_of_one_call_stand_for_themselves(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """Among a win, a loss, an insert and a deletion in one call, each is answered in its place."""
+    """A win, a loss, an insert and a deletion in one call each have their own outcome."""
     a, b, c = insert(store, *(job_factory(name, at=now) for name in "abc"))
     won(store.swap([Change(b, b.pause(now=now))])[0])
 
@@ -204,7 +204,7 @@ def test_more_bytes_than_one_call_may_hold(store: Store, job_factory: JobFactory
 
 
 def test_a_field_that_is_none_is_removed(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """A finished job has no ready_at and no lease left, not an empty one."""
+    """A finished job has no ready_at and no lease, not empty ones."""
     (job,) = insert(store, job_factory(at=now))
     held = won(store.swap([Change(job, claimed(job, now))])[0])
 
@@ -216,7 +216,7 @@ def test_a_field_that_is_none_is_removed(store: Store, job_factory: JobFactory, 
 
 
 def test_a_foreign_field_outlives_every_change(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """What other programs wrote into a document stays, though no rule knows it."""
+    """Fields of other programs stay in the document."""
     (job,) = insert(store, replace(job_factory(at=now), extra={"team": {"name": "ops"}}))
 
     won(store.swap([Change(job, claimed(replace(job, extra={}), now))])[0])
@@ -225,7 +225,7 @@ def test_a_foreign_field_outlives_every_change(store: Store, job_factory: JobFac
 
 
 def test_a_deletion_is_conditional(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """A job that changed since it was read is not deleted; nor is one that does not exist any more."""
+    """A job that changed since it was read is not deleted; nor is one that no longer exists."""
     (job,) = insert(store, job_factory(at=now))
     newer = won(store.swap([Change(job, job.pause(now=now))])[0])
 
@@ -239,7 +239,7 @@ def test_a_deletion_is_conditional(store: Store, job_factory: JobFactory, now: d
 
 
 def test_a_value_that_was_never_read_replaces_nothing(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """Without a version there is nothing to compare, so nothing is written, over anything."""
+    """Without a version there is nothing to compare, so nothing is written."""
     (stored,) = insert(store, job_factory(at=now))
     job = replace(stored, version=None)
 
@@ -250,7 +250,7 @@ def test_a_value_that_was_never_read_replaces_nothing(store: Store, job_factory:
 
 
 def test_an_id_made_again_has_no_old_version(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """A holder of a deleted job cannot write into a new one of the same id."""
+    """The holder of a deleted job cannot write into a new one with the same id."""
     (old,) = insert(store, job_factory(at=now))
     store.swap([Change(old, None)])
     insert(store, job_factory(at=now))
@@ -326,7 +326,7 @@ BROKEN: dict[str, dict[str, Any]] = {
 def test_a_document_that_is_no_job_is_shown_and_set_aside(
     store: Store, job_factory: JobFactory, now: datetime, broken: dict[str, Any]
 ) -> None:
-    """It is found as unreadable with a reason, leaves the due ones by a swap, and keeps all its other fields."""
+    """It is read as unreadable with a reason; a swap quarantines it and keeps all its other fields."""
     document = {**to_document(job_factory(at=now)), "team": "ops", **broken}
     write_raw(store, "bad", {name: value for name, value in document.items() if value is not None})
     (found,) = store.due(now)
@@ -346,7 +346,7 @@ def test_a_document_that_is_no_job_is_shown_and_set_aside(
 def test_a_ready_time_that_is_text_is_set_aside_by_the_next_tick_that_works(
     store: Store, job_factory: JobFactory, now: datetime, ready_at: str
 ) -> None:
-    """No comparison with a time finds it; it comes behind what is due, and leaves by the same swap."""
+    """No comparison with a time finds it; it is read after the due jobs and quarantined like others."""
     insert(store, job_factory("good", at=now))
     write_raw(store, "stray", {**to_document(job_factory("stray", at=now)), "ready_at": ready_at})
 
@@ -362,12 +362,12 @@ def test_a_ready_time_that_is_text_is_set_aside_by_the_next_tick_that_works(
 def test_looking_for_text_costs_an_idle_tick_nothing(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One query where nothing is due or the page is full, and one more at most every hour where something is."""
+    """One query if nothing is due or the page is full, and one more at most every hour otherwise."""
     queries: list[object] = []
     query = FirestoreStore._query
     hour, counts = timedelta(hours=1), []
 
-    def noted(store: FirestoreStore, asked: object) -> list[Job | Unreadable]:
+    def recorded(store: FirestoreStore, asked: object) -> list[Job | Unreadable]:
         queries.append(asked)
         return query(store, asked)
 
@@ -376,7 +376,7 @@ def test_looking_for_text_costs_an_idle_tick_nothing(
         firestore_store.due(at, limit)
         counts.append(len(queries))
 
-    monkeypatch.setattr(FirestoreStore, "_query", noted)
+    monkeypatch.setattr(FirestoreStore, "_query", recorded)
 
     look(now)
     insert(firestore_store, job_factory(at=now))
@@ -387,7 +387,7 @@ def test_looking_for_text_costs_an_idle_tick_nothing(
 
 
 def test_a_finished_job_that_is_ready_is_put_right(store: Store, job_factory: JobFactory, now: datetime) -> None:
-    """A contradiction in the one indexed time would make it due for ever; setting it aside resolves it."""
+    """This contradiction would make it due for ever; quarantine removes the ready time."""
     write_raw(store, "odd", {**to_document(job_factory("odd", at=now)), "status": "completed"})
     (found,) = store.due(now)
     assert isinstance(found, Unreadable)
@@ -444,7 +444,7 @@ def write_raw(store: Store, job_id: str, document: dict[str, Any]) -> None:
 def test_a_file_that_is_no_job_file_is_never_overwritten(
     tmp_path: Path, job_factory: JobFactory, now: datetime, text: str, says: str
 ) -> None:
-    """Reading raises what is wrong and what to do; a write is not attempted; the bytes stay."""
+    """Reading raises the reason and the remedy; no write is attempted, and the bytes stay."""
     path = tmp_path / "jobs.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     before = path.read_bytes()
@@ -461,7 +461,7 @@ def test_a_file_that_is_no_job_file_is_never_overwritten(
 def test_a_folder_that_cannot_be_written_is_a_clear_error(
     tmp_path: Path, job_factory: JobFactory, now: datetime
 ) -> None:
-    """Not being able to write is told with the path; nothing is half done."""
+    """The error has the path, and nothing is half written."""
     (tmp_path / "file").write_text("")
     store = JsonStore(tmp_path / "file" / "jobs.json", lambda: now)
 
@@ -472,7 +472,7 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(
 
 
 def test_expired_jobs_are_dropped_with_the_next_write(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
-    """A completed job leaves the file when its time is over, at the moment given and not before."""
+    """A completed job leaves the file when it expires, and not before."""
     time = now
     store = JsonStore(tmp_path / "jobs.json", lambda: time)
     insert(store, replace(job_factory("old").cancel(now=now, retention=RETENTION)))
@@ -499,7 +499,7 @@ def test_the_file_is_readable_by_people_and_programs(tmp_path: Path, job_factory
 
 
 def add_jobs(path: Path, prefix: str, count: int) -> None:
-    """Insert jobs one by one, as a process of its own."""
+    """Insert jobs one by one, in its own process."""
     moment = datetime(2026, 11, 21, 9, tzinfo=UTC)
     store = JsonStore(path, lambda: moment)
     for number in range(count):
@@ -508,7 +508,7 @@ def add_jobs(path: Path, prefix: str, count: int) -> None:
 
 @pytest.mark.slow
 def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
-    """The lock file covers processes: all inserts of all of them stand."""
+    """The lock file works between processes: all their inserts are stored."""
     path = tmp_path / "jobs.json"
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=add_jobs, args=(path, f"process{n}", 25)) for n in range(3)]
@@ -523,7 +523,7 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
 
 
 class KilledAt(JsonStore):
-    """A store whose process dies at a given moment of a write."""
+    """A store whose process dies at this moment of a write."""
 
     def __init__(self, path: Path, moment: str) -> None:
         super().__init__(path, lambda: datetime(2026, 11, 21, 9, tzinfo=UTC))
@@ -546,7 +546,7 @@ def die_writing(path: Path, moment: str) -> None:
 def test_a_kill_in_the_middle_of_a_write_leaves_a_whole_file(
     tmp_path: Path, job_factory: JobFactory, now: datetime, moment: str, expected: Sequence[str]
 ) -> None:
-    """After SIGKILL at any moment the old file or the new one stands, and the next process goes on at once."""
+    """After SIGKILL at any moment the file is the old or the new one, and the next process continues at once."""
     path = tmp_path / "jobs.json"
     store = JsonStore(path, lambda: now)
     insert(store, job_factory("a"))
@@ -580,7 +580,7 @@ def mode_of(path: Path) -> int:
 def test_the_job_file_is_for_its_owner_alone(
     tmp_path: Path, job_factory: JobFactory, now: datetime, before: int | None
 ) -> None:
-    """Payloads may hold secrets: every write keeps folder, file and lock closed, whatever they were before."""
+    """Payloads may hold secrets: every write closes folder, file and lock to others."""
     path = tmp_path / ".data" / "jobs.json"
     if before is not None:
         path.parent.mkdir(mode=0o777)
@@ -611,7 +611,7 @@ def test_a_folder_that_others_share_stays_as_it_is(tmp_path: Path, job_factory: 
 
 
 def test_a_planted_link_is_not_followed(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
-    """Who may write into the folder has no other file of ours overwritten by a link under the temporary name."""
+    """A link under the temporary name cannot make us overwrite another file."""
     path, precious = tmp_path / "jobs.json", tmp_path / "precious"
     precious.write_text("precious")
     Path(f"{path}.tmp").symlink_to(precious)
@@ -623,7 +623,7 @@ def test_a_planted_link_is_not_followed(tmp_path: Path, job_factory: JobFactory,
 
 
 def test_a_job_file_that_is_a_link_is_replaced(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
-    """The jobs that it leads to are read; the first write puts a file in its place and leaves the other alone."""
+    """Its target is read; the first write replaces the link with a file and leaves the target alone."""
     path, elsewhere = tmp_path / "jobs.json", tmp_path / "elsewhere.json"
     insert(JsonStore(elsewhere, lambda: now), job_factory("a"))
     before = elsewhere.read_text()
@@ -644,7 +644,7 @@ def test_a_job_file_that_is_a_link_is_replaced(tmp_path: Path, job_factory: JobF
 def test_one_value_that_cannot_be_stored_does_not_fail_its_neighbours(
     firestore_store: FirestoreStore, job_factory: JobFactory, extra: object
 ) -> None:
-    """The culprit stands alone with the store's reason; the rest of the same call goes through."""
+    """Only this change is refused, with the store's reason; the rest of the call is stored."""
     jobs = [job_factory(f"job-{n}") for n in range(7)]
     jobs[3] = replace(jobs[3], extra={"nested": extra})
 
@@ -667,7 +667,7 @@ class CutStore(FirestoreStore):
 
 @pytest.mark.emulator
 def test_an_answer_that_lacks_a_write_is_none(firestore_client: firestore.Client, job_factory: JobFactory) -> None:
-    """What stands there tells what was written."""
+    """Reading the documents shows what was written."""
     store = CutStore(firestore_client, f"jobs-{uuid4().hex}")
 
     outcomes = store.swap([Change(None, job_factory(name)) for name in "ab"])
@@ -679,7 +679,7 @@ def test_an_answer_that_lacks_a_write_is_none(firestore_client: firestore.Client
 def test_times_are_timestamps_and_the_payload_is_text(
     firestore_store: FirestoreStore, firestore_client: firestore.Client, job_factory: JobFactory, now: datetime
 ) -> None:
-    """In Firestore times can be compared by queries, and a payload may hold what a map may not."""
+    """Firestore can compare the times in queries, and a payload may have what a map may not."""
     insert(firestore_store, job_factory("a", at=now, payload={"rows": [[1], [2]]}))
 
     document = firestore_store._jobs.document("a").get().to_dict()
@@ -693,7 +693,7 @@ def test_times_are_timestamps_and_the_payload_is_text(
 def test_a_payload_that_is_a_map_is_read(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
 ) -> None:
-    """Documents of the former system hold the payload as a map."""
+    """Documents of the former system have it as a map."""
     write_raw(firestore_store, "a", {**to_document(job_factory("a", at=now)), "payload": {"message": "hi"}})
 
     assert read(firestore_store, "a").payload == {"message": "hi"}
@@ -703,7 +703,7 @@ def test_a_payload_that_is_a_map_is_read(
 def test_a_claim_writes_only_what_it_changes(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
 ) -> None:
-    """A field that another program writes between read and claim makes the claim lose; it never overwrites it."""
+    """A field that another program writes between read and claim makes the claim lose and is never overwritten."""
     (job,) = insert(firestore_store, job_factory(at=now))
     firestore_store._jobs.document(job.id).update({"team": "ops"})
 
@@ -714,7 +714,7 @@ def test_a_claim_writes_only_what_it_changes(
 
 
 class Counts(FirestoreStore):
-    """A store that notes how many writes each call holds."""
+    """A store that counts the writes of each call."""
 
     def __init__(self, client: firestore.Client, collection: str) -> None:
         super().__init__(client, collection)
@@ -739,7 +739,7 @@ def test_no_call_holds_more_writes_than_firestore_takes(
 
 
 class RefusesWrites(FirestoreStore):
-    """A store whose reads work and whose writes do not: a missing role, or a quota that is used up."""
+    """A store that can be read but not written: a missing role, or an exhausted quota."""
 
     def _send(self, messages: list[Any], *, together: bool = False) -> Any:
         raise exceptions.PermissionDenied("no")  # type: ignore[no-untyped-call]  # the library's own
@@ -749,7 +749,7 @@ class RefusesWrites(FirestoreStore):
 def test_writes_that_are_refused_while_reads_work_are_not_lost_to_anybody(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
 ) -> None:
-    """What was read still stands, so no other writer was faster: the outcome is unheard, with the reason."""
+    """The documents did not change, so no other writer was faster: the outcome is unknown, with the reason."""
     (job,) = insert(firestore_store, job_factory(at=now))
     store = RefusesWrites(firestore_store._client, firestore_store._jobs.id)
 
@@ -761,7 +761,7 @@ def test_writes_that_are_refused_while_reads_work_are_not_lost_to_anybody(
 def test_an_unreachable_store_is_unheard_on_writes_and_unavailable_on_reads(
     unreachable_store: FirestoreStore, job_factory: JobFactory, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store that is away never raises from a swap, says why, and reads give up within their time."""
+    """A swap never raises but returns unknown outcomes with the reason, and reads give up in time."""
     monkeypatch.setattr("shared.store.firestore.READ_SECONDS", 0.2)
 
     outcomes = unreachable_store.swap([Change(None, job_factory())])
@@ -773,7 +773,7 @@ def test_an_unreachable_store_is_unheard_on_writes_and_unavailable_on_reads(
 
 
 def test_a_listing_parses_what_has_changed(json_store: JsonStore, job_factory: JobFactory, now: datetime) -> None:
-    """A page that lists thousands of jobs every few seconds finds most unchanged; an edit by hand is seen too."""
+    """A page that lists thousands of jobs every few seconds finds most unchanged; a manual edit is noticed, too."""
     first, *_ = insert(json_store, *(job_factory(name) for name in ("a", "b", "c")))
     before = json_store.page()
 
@@ -790,7 +790,7 @@ def test_a_listing_parses_what_has_changed(json_store: JsonStore, job_factory: J
 def test_a_listing_reads_the_file_when_it_has_changed(
     json_store: JsonStore, job_factory: JobFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever wrote it; a file that is gone is an empty store."""
+    """By any writer; a missing file is an empty store."""
     insert(json_store, job_factory("a"))
     reads = 0
     read_whole = json_store._read

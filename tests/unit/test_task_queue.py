@@ -1,4 +1,4 @@
-"""The rules of the fake's queues, at the second: limits, rate, and what follows an answer."""
+"""The rules of the fake's queues, to the second: limits, rate, and what follows an answer."""
 
 import math
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def make_queue(*tasks: Task, retry: Retry = Retry(), **limits: float) -> Queue: 
 
 
 def dispatched(queue: Queue, now: datetime) -> list[Task]:
-    """Begin whatever may begin at this time."""
+    """Start every task that may start now."""
     begun = []
     while task := queue.next_task(now):
         queue.begin(task, now)
@@ -40,7 +40,7 @@ def dispatched(queue: Queue, now: datetime) -> list[Task]:
 
 
 def test_tasks_begin_in_the_order_of_their_time_up_to_the_limit() -> None:
-    """A third one waits for the end of one of two, however long that takes."""
+    """The third waits for the end of one of two, however long it takes."""
     late, early, later = make_task("late", due_at=NOW), make_task("early", due_at=NOW - SECOND), make_task("later")
     queue = make_queue(late, early, later, max_concurrent=2)
 
@@ -52,7 +52,7 @@ def test_tasks_begin_in_the_order_of_their_time_up_to_the_limit() -> None:
 
 
 def test_the_rate_is_a_bucket_of_tokens() -> None:
-    """A queue that was idle dispatches a burst, and then as many a second as it may."""
+    """An idle queue dispatches a burst, and then its rate per second."""
     queue = make_queue(*(make_task(f"task-{number}") for number in range(8)), max_per_second=2)
 
     counts = [len(dispatched(queue, NOW + seconds * SECOND)) for seconds in (0, 0.25, 0.5, 1, 1, 100)]
@@ -61,7 +61,7 @@ def test_the_rate_is_a_bucket_of_tokens() -> None:
 
 
 def test_a_queue_says_how_long_nothing_can_begin() -> None:
-    """Until the next task is due, or until there is a token for it; for ever while it is empty or paused."""
+    """Until the next task is due or has a token; for ever if it is empty or paused."""
     empty, queue = make_queue(), make_queue(make_task("a"), make_task("b"), max_per_second=0.5)
     scheduled = make_queue(make_task(due_at=NOW + 7 * SECOND))
     dispatched(queue, NOW)
@@ -118,7 +118,7 @@ def test_retries_end_when_attempts_and_time_are_used_up(
 
 @pytest.mark.parametrize("answer", [FAILED, BUSY, LATE, Answer(status=302)], ids=["500", "503", "late", "redirect"])
 def test_a_task_that_failed_is_tried_again_after_its_pause(answer: Answer) -> None:
-    """Whatever is no 2xx is a failure, a deadline too; its pause begins with the answer."""
+    """Any status but 2xx is a failure, and so is a deadline; its pause begins with the answer."""
     task = make_task()
     queue = make_queue(task, retry=Retry(min_backoff=10 * SECOND))
     dispatched(queue, NOW)
@@ -130,7 +130,7 @@ def test_a_task_that_failed_is_tried_again_after_its_pause(answer: Answer) -> No
 
 
 def test_a_task_ends_with_success_or_with_its_last_attempt() -> None:
-    """It is gone then, and its name is not free for a day."""
+    """It is deleted then, and its name is blocked for a day."""
     done, hopeless = make_task("done"), make_task("hopeless")
     queue = make_queue(done, hopeless, retry=Retry(max_attempts=1))
     dispatched(queue, NOW)
@@ -144,7 +144,7 @@ def test_a_task_ends_with_success_or_with_its_last_attempt() -> None:
 
 
 def test_the_answer_of_a_task_that_was_removed_does_not_count() -> None:
-    """Deleted while it ran, it is not tried again; its place in the queue is free."""
+    """Deleted while it ran, it is not tried again, and the queue has room."""
     task, other = make_task(), make_task("other")
     queue = make_queue(task, other, max_concurrent=1)
     dispatched(queue, NOW)
@@ -172,7 +172,7 @@ def test_a_busy_worker_slows_the_queue_and_successes_speed_it_up() -> None:
 
 
 def test_a_clock_that_is_put_back_stops_nothing_for_good() -> None:
-    """The tokens are reckoned from the new time."""
+    """The tokens are computed from the new time."""
     queue = make_queue(make_task("a"), make_task("b", due_at=NOW - DAY), max_per_second=1)
     dispatched(queue, NOW)
 
@@ -224,7 +224,7 @@ STATUSES = st.sampled_from([200, 204, 302, 404, 429, 500, 503, 0])
     steps=st.lists(st.tuples(st.floats(0, 2), st.integers(0, 4), st.lists(STATUSES, max_size=4)), max_size=40),
 )
 def test_whatever_the_workers_answer_the_limits_hold(limits: Limits, steps: list[tuple[float, int, list[int]]]) -> None:
-    """Time passes, tasks are made, calls are answered: never too many at once or in a second, none twice."""
+    """Time passes, tasks are made and answered: never too many at once or per second, and none twice."""
     queue = Queue(limits, Retry(max_attempts=3, min_backoff=SECOND))
     now, out, begun = NOW, list[Task](), list[datetime]()
     for number, (seconds, count, statuses) in enumerate(steps):

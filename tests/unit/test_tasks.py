@@ -35,7 +35,7 @@ PATIENCE = 10  # seconds for what another thread is to do
 
 
 class World:
-    """A store in a file, the fake with one queue, a worker that is called by it, and a clock that is set by hand."""
+    """A store in a file, the fake with one queue, a worker that it calls, and a clock that is set by hand."""
 
     def __init__(self, folder: Path, oauth: GoogleOAuth, worker: HttpServer) -> None:
         # The libraries look at the real time, so it is that at first.
@@ -77,7 +77,7 @@ class World:
         return job
 
     def hold(self) -> Job:
-        """Return a job that is to be handed over."""
+        """Return a job that has to be handed over."""
         job = self.add()
         return job.claim(now=self.now, token="s3cret", lease=LEASE, retention=LEASE, queue="agents")
 
@@ -89,7 +89,7 @@ class World:
         self.fake.wake()
 
     def wait_until_idle(self) -> None:
-        """Wait until the faults have come and the worker has answered everything."""
+        """Wait until the faults have occurred and the worker has answered everything."""
         until(lambda: not self.fake.has_faults and not self.fake.is_calling, PATIENCE)
 
     def _work(self, payload: Payload, context: Context) -> None:
@@ -146,7 +146,7 @@ def paused(world: World) -> World:
 
 
 def test_a_task_holds_the_id_and_the_token_and_is_named_after_neither(paused: World) -> None:
-    """The name is a hash, so no log that has it can open anything; the deadline is the longest there is."""
+    """The name is a hash, so a log with it gives no access; the deadline is the longest possible."""
     created = paused.tasks.create(paused.hold())
 
     (task,) = paused.queue.tasks.values()
@@ -157,7 +157,7 @@ def test_a_task_holds_the_id_and_the_token_and_is_named_after_neither(paused: Wo
 
 
 def test_a_hand_over_that_is_repeated_makes_one_task(paused: World) -> None:
-    """Its answer was lost, so nobody knows; asked again, both ways of asking say that it waits."""
+    """Its answer was lost; both ways to ask then say that it waits."""
     job = paused.hold()
     paused.fake.fail("applied-but-cut", path=CREATE)
 
@@ -168,7 +168,7 @@ def test_a_hand_over_that_is_repeated_makes_one_task(paused: World) -> None:
 
 
 def test_a_task_that_was_taken_out_is_gone(paused: World) -> None:
-    """A second deletion is no error, and a task that never was is gone too."""
+    """A second deletion is not an error, and a task that never existed is gone, too."""
     job = paused.hold()
     never = paused.tasks.find(job)
     paused.tasks.create(job)
@@ -182,7 +182,7 @@ def test_a_task_that_was_taken_out_is_gone(paused: World) -> None:
 
 @pytest.mark.parametrize("fault", ["forbidden", "no-queue", "rate-limit"])
 def test_what_cloud_tasks_refuses_was_not_handed_over(paused: World, fault: str) -> None:
-    """The error has the status and what was said."""
+    """The error has the status and the text."""
     paused.fake.fail(fault, path=CREATE)
 
     with pytest.raises(TaskRefused, match=r"Cloud Tasks said 4\d\d [A-Z]"):
@@ -213,7 +213,7 @@ def test_a_token_that_is_refused_is_replaced_once(paused: World) -> None:
 
 
 def after(length: timedelta) -> Callable[[World], None]:
-    """Let so much time pass, and tick."""
+    """Let this much time pass, and tick."""
 
     def go_on(world: World) -> None:
         world.wait_until_idle()
@@ -250,7 +250,7 @@ def delivered_after_the_lease(world: World) -> None:
 def test_a_job_runs_once_whatever_happens_to_its_task(
     world: World, fault: str, path: str, go_on: Callable[[World], None], reclaims: int
 ) -> None:
-    """With the same key and one success; only a task that is gone counts as a dead holder."""
+    """With the same key and one success; only a lost task counts as a dead holder."""
     if fault:
         world.fake.fail(fault, path=path)
     world.add()
@@ -268,7 +268,7 @@ def test_a_job_runs_once_whatever_happens_to_its_task(
 
 
 def test_a_backlog_longer_than_its_leases_has_one_task_a_job(paused: World) -> None:
-    """Ticks ask for what waits and extend its lease; no holder dies, and in the end all have run once."""
+    """Ticks ask for waiting tasks and extend their leases; no holder dies, and in the end all have run once."""
     for number in range(5):
         paused.add(f"job-{number}")
     paused.tick()
@@ -301,7 +301,7 @@ def test_a_queue_of_two_never_has_three_at_work(world: World) -> None:
 
 
 def test_a_job_that_was_cancelled_is_delivered_and_does_not_run(paused: World) -> None:
-    """Its task could not be taken out, and finds nothing to do."""
+    """Its task could not be deleted, and does nothing."""
     paused.add()
     paused.tick()
     job = paused.job()

@@ -1,4 +1,4 @@
-"""What a local run writes to the terminal."""
+"""The output of a local run on the terminal."""
 
 import io
 import json
@@ -62,7 +62,7 @@ def log_line(**fields: object) -> str:
 
 
 def test_a_log_line_is_shown_in_short(terminal: Terminal, stream: io.StringIO) -> None:
-    """Local time, severity, source and message are shown; what is there for machines is not."""
+    """Local time, severity, source and message, without the fields for machines."""
     terminal.show("tick", log_line(action="job_claimed", job_id="a"))
 
     assert stream.getvalue() == f"{LOCAL_TIME} INFO     tick             Claimed job a\n"
@@ -99,14 +99,14 @@ def test_where_a_job_failed_is_shown(terminal: Terminal, stream: io.StringIO) ->
     ],
 )
 def test_what_is_no_log_line_is_shown_as_it_is(terminal: Terminal, stream: io.StringIO, line: str) -> None:
-    """Nothing that a process writes is swallowed or stops the display."""
+    """No output of a process is lost or stops the display."""
     terminal.show("tick", line)
 
     assert stream.getvalue() == f"{line}\n"
 
 
 def test_a_long_line_is_cut(terminal: Terminal, stream: io.StringIO) -> None:
-    """Whether it is a log line, this process's own, or a print: a terminal is no place for megabytes."""
+    """Log lines of any process and prints: megabytes do not belong on a terminal."""
     long = "x" * 300_000
 
     terminal.show("tick", log_line(severity="ERROR", message=f"{long}end"))
@@ -162,7 +162,7 @@ def test_a_terminal_that_is_gone_is_no_error(terminal: Terminal, stream: io.Stri
     ],
 )
 def test_the_introduction_says_what_is_real(env: dict[str, str], says: str) -> None:
-    """Where the jobs are and who may call the functions is said at the start, and no secret with it."""
+    """The banner says where the jobs are and who may call the functions, without secrets."""
     text = introduced(env, Services())
 
     assert says in text
@@ -207,7 +207,7 @@ def test_the_introduction_tells_where_to_look() -> None:
     ],
 )
 def test_the_commands_it_shows_reach_the_same_jobs(env: dict[str, str], command: str) -> None:
-    """An emulator that the run has started is not in anybody's settings, so the command line names it."""
+    """An emulator that the run started is in no settings file, so the command line has its address."""
     text = introduced(env, Services())
 
     [line] = [line for line in text.splitlines() if "jobs add" in line]

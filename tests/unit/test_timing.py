@@ -1,4 +1,4 @@
-"""When a job runs is one value, and every way to schedule a job takes all of it."""
+"""When a job runs is one value, and every way to schedule a job accepts all of it."""
 
 from collections.abc import Collection
 from dataclasses import fields
@@ -45,7 +45,7 @@ def test_every_way_to_schedule_takes_every_field(taken: Collection[str]) -> None
 
 
 def test_a_card_of_an_earlier_version_can_be_confirmed() -> None:
-    """It hangs in Chat for as long as nobody taps it, whatever is deployed meanwhile."""
+    """It may stay in Chat for days, while new versions are deployed."""
     on_the_card = (
         '{"kind": "reminder", "text": "tea", "at": "2026-12-01T08:00:00Z", "every": "1w", "timezone": "Europe/Berlin", '
         '"until": "2027-02-01T00:00:00Z", "except_dates": ["2026-12-08"], "everybody": true}'

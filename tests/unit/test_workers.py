@@ -1,4 +1,4 @@
-"""The threads of a tick, and what a tick is handed to claim."""
+"""The threads of a tick, and the pages of jobs that it claims from."""
 
 import signal
 import subprocess
@@ -26,7 +26,7 @@ JobFactory = Callable[..., Job]
 
 
 class Gate:
-    """A handler that notes who began, and ends when it is opened."""
+    """A handler that records who started, and ends when it is opened."""
 
     def __init__(self) -> None:
         self.began: list[str] = []
@@ -68,7 +68,7 @@ def end(before: list[threading.Thread]) -> None:
 def test_what_has_not_begun_never_begins_after_the_end(
     workers: Workers, gate: Gate, job_factory: JobFactory, now: datetime
 ) -> None:
-    """A tick that ends for whatever reason leaves no job to run behind its back."""
+    """A tick that ends for any reason leaves no job that could still start."""
     before = threads()
     for name in ("a", "b"):
         workers.start(held(job_factory(name), now))
@@ -84,7 +84,7 @@ def test_what_has_not_begun_never_begins_after_the_end(
 def test_a_thread_that_was_left_behind_takes_no_more_jobs(
     workers: Workers, gate: Gate, job_factory: JobFactory, now: datetime
 ) -> None:
-    """Another one has its place: as many handlers run at once as were asked for, and no more."""
+    """Another one replaces it: exactly as many handlers run at once as were asked for."""
     before = threads()
     first = held(job_factory("a"), now)
     workers.start(first)
@@ -106,7 +106,7 @@ def test_a_thread_that_was_left_behind_takes_no_more_jobs(
 def test_a_job_whose_lease_was_lost_before_it_began_does_not_run(
     workers: Workers, gate: Gate, job_factory: JobFactory, now: datetime
 ) -> None:
-    """It comes back without a result."""
+    """It is returned without a result."""
     before = threads()
     lost = held(job_factory("a"), now)
     lost.state = State.LOST
@@ -126,7 +126,7 @@ BEFORE, AT_THE_EDGE = pytest.param(-1, ["a"], id="before"), pytest.param(0, [], 
 def test_a_job_begins_only_under_its_lease(
     gate: Gate, job_factory: JobFactory, now: datetime, late: int, began: list[str]
 ) -> None:
-    """A process that stood still for longer than the lease begins nothing that another one may have by now."""
+    """A process suspended for longer than the lease starts nothing that another one may have by now."""
     before = threads()
     clock = now + LEASE + timedelta(seconds=late)
     workers = Workers(1, {"log": Handler(job_type="log", run=gate)}, Tasks(TaskQueues()), lambda: clock, timedelta)
@@ -160,7 +160,7 @@ while not told:
 
 
 def test_a_process_that_stood_still_hears_that_it_is_to_end() -> None:
-    """A signal that comes when the wait for results is long over ends that wait."""
+    """A signal ends the wait for results even after its time is over."""
     command = [sys.executable, "-c", LISTENING]
     with subprocess.Popen(command, cwd=PROJECT_FOLDER, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -181,7 +181,7 @@ def test_a_process_that_stood_still_hears_that_it_is_to_end() -> None:
 
 
 class Pages(JsonStore):
-    """A store of endless due jobs that notes how many it was asked for."""
+    """A store of endless due jobs that records how many it was asked for."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -203,7 +203,7 @@ def ids(taken: list[Any]) -> list[str]:
 
 
 def test_a_page_that_others_are_working_on_is_left_to_them(pages: Pages, now: datetime) -> None:
-    """After losing most of a batch a tick drops the rest of the page and takes a smaller one, to a bound."""
+    """After losing most of a batch a tick drops the rest of the page and reads a smaller one, down to a minimum."""
     due = Backlog(pages)
 
     for _ in range(6):
@@ -216,7 +216,7 @@ def test_a_page_that_others_are_working_on_is_left_to_them(pages: Pages, now: da
 
 
 def test_a_page_is_used_up_before_the_next_one(pages: Pages, now: datetime) -> None:
-    """Losing a few is no reason to look again."""
+    """A few lost claims are no reason to read again."""
     due = Backlog(pages)
 
     first = due.take(16, now, elapsed=timedelta(), is_idle=True)
