@@ -1,4 +1,4 @@
-"""The benchmarks' arithmetic, their table, and the proxy that slows calls down. Nothing here is a measurement."""
+"""The benchmarks' arithmetic, their table, and the proxy that delays calls. Nothing here is a measurement."""
 
 import json
 import socket
@@ -38,7 +38,7 @@ PATIENCE = 10  # seconds for what another thread is to do
 
 @pytest.fixture
 def echo() -> Iterator[str]:
-    """The `host:port` of a server that sends back what it is sent."""
+    """The `host:port` of a server that returns what it gets."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_echo, args=[server])
         thread.start()
@@ -68,7 +68,7 @@ def _figure(*runs: float, **given: Any) -> Figure:
 
 
 def test_a_figure_is_the_median_of_its_runs_with_their_spread() -> None:
-    """One slow run does not move the figure, and is seen in the spread."""
+    """One slow run does not move the figure, but shows in the spread."""
     figure = _figure(1.0, 9.0, 2.0, 1.5, 2.5)
 
     assert figure.value == 2.0
@@ -95,7 +95,7 @@ def test_the_ratio_is_that_of_the_medians() -> None:
     ],
 )
 def test_a_budget_bounds_the_ratio_or_the_value(figure: Figure, is_held: bool) -> None:
-    """Beside a bare limit the budget is one of times, else one of the unit; a figure may be equal to it."""
+    """With a bare limit the budget is a ratio, otherwise a value; a figure may be equal to it."""
     assert figure.is_held is is_held
     assert exit_code([_figure(1.0), figure]) == (0 if is_held else 1)
 
@@ -134,12 +134,12 @@ def test_json_tells_runs_and_what_follows_from_them() -> None:
     ],
 )
 def test_a_budget_that_is_missed_by_less_than_the_spread_is_doubtful(figure: Figure, is_doubtful: bool) -> None:
-    """The spread is that of the ratios round by round, so a machine that is slow for a while has no part in it."""
+    """The spread is that of the ratios round by round, so it leaves out a slow phase of the machine."""
     assert figure.is_doubtful is is_doubtful
 
 
 def test_a_doubtful_group_is_measured_again_and_judged_by_all_runs() -> None:
-    """It ends when there is no doubt, and after three times at the latest."""
+    """It ends without a doubt, or after three times."""
     slow, quick = (1.0, 1.1, 1.3, 1.4, 1.5), (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
     site: Any = SimpleNamespace(clear=lambda: None)
     groups = {"in-the-end": _group(slow, quick), "never": _group(*[slow] * TIMES), "clear": _group(quick)}
@@ -152,7 +152,7 @@ def test_a_doubtful_group_is_measured_again_and_judged_by_all_runs() -> None:
 
 
 def _group(*measurements: tuple[float, ...]) -> Callable[[Site], Iterator[Figure]]:
-    """Return a group of one figure, which has the next of these runs each time."""
+    """Return a group of one figure, which returns the next of these runs each time."""
     each = iter(measurements)
     return lambda site: iter([_figure(*next(each), bare=(1.0,) * 7, budget=1.2)])
 
@@ -167,14 +167,14 @@ def _group(*measurements: tuple[float, ...]) -> Callable[[Site], Iterator[Figure
     ],
 )
 def test_beside_a_base_only_what_lies_apart_is_slower(here: Any, there: Any, verdict: str) -> None:
-    """The middle halves of the ratios must not overlap, so noise is no change."""
+    """The middle halves of the ratios must not overlap, so noise is not a change."""
     pair = Pair(_figure(*here, bare=(1.0,) * 4), _figure(*there, bare=(1.0,) * 4))
 
     assert (pair.is_slower, pair.is_faster) == (verdict == "slower", verdict == "faster")
 
 
 def test_time_is_told_by_what_it_was_spent_in(now: datetime) -> None:
-    """What a library does for the job values is theirs; what belongs to nothing is told as such."""
+    """A library's work on job values counts for the values; the rest has its own line."""
 
     def work() -> None:
         until = time.perf_counter() + 0.05
@@ -188,14 +188,14 @@ def test_time_is_told_by_what_it_was_spent_in(now: datetime) -> None:
 
 
 def test_parts_stand_beside_those_of_the_bare_limit() -> None:
-    """What takes next to no time is left out."""
+    """Parts that take almost no time are left out."""
     figure = _figure(2.0, parts={"calls": 1.5, "logs": 0.5, "pausing": 0.001}, bare_parts={"calls": 1.25})
 
     assert notes_of(figure) == ["tick, one run in seconds: calls 1.50, logs 0.50; the bare limit: calls 1.25"]
 
 
 def test_half_a_cpu_is_half_a_cpu() -> None:
-    """A process that never rests runs half of the time, and as before when the quota is lifted."""
+    """A busy process runs half of the time, and all of it once the quota is lifted."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         with governed(busy.pid):
             # The governor takes a while to start, and on a busy machine it wakes late and makes up for it afterwards.
@@ -216,7 +216,7 @@ def _becomes_true(condition: Callable[[], bool]) -> bool:
 
 
 def _share_of_a_cpu(pid: int) -> float:
-    """Return how much of the next half second another process runs."""
+    """Return for how much of the next half second another process runs."""
     clock = cpu_clock(pid)
     began, used = time.monotonic(), time.clock_gettime(clock)
     time.sleep(0.5)
@@ -224,7 +224,7 @@ def _share_of_a_cpu(pid: int) -> float:
 
 
 def test_json_can_be_read_again() -> None:
-    """The two sides of a comparison tell each other their figures."""
+    """The two sides of a comparison exchange their figures."""
     figure = _figure(3.0, 4.0, bare=(2.0,), budget=1.5, parts={"calls": 1.0}, others=0.5)
 
     assert Figure.from_object(json.loads(json.dumps(figure.as_object()))) == figure
@@ -243,12 +243,12 @@ def test_json_can_be_read_again() -> None:
     ],
 )
 def test_a_row_shows_what_there_is(figure: Figure, cells: tuple[str, ...]) -> None:
-    """A cell is empty where there is nothing to say; numbers have the digits that count."""
+    """A cell without a value is empty; numbers have only significant digits."""
     assert row_of(figure) == cells
 
 
 def test_the_emulators_scan_is_taken_off_round_by_round() -> None:
-    """An idle tick is not blamed for what the bare query waits for too; the note tells what was taken off."""
+    """An idle tick is not blamed for the bare query's own wait; the note has the difference."""
     figure = without_scan("idle", (65.0, 95.0, 64.0), (34.0, 35.0, 36.0), scans=(30.0, 60.0, 30.0))
 
     assert figure.runs == (35.0, 35.0, 34.0)
@@ -271,7 +271,7 @@ def test_a_cold_start_is_held_to_hello_world_and_the_import() -> None:
 
 
 def test_an_installed_size_is_that_of_the_packages_of_a_lock(tmp_path: Path) -> None:
-    """As the packages brought their files; what is for another platform, and not installed here, counts nothing."""
+    """By the files of the packages; packages for another platform, which are not installed, do not count."""
     lock = tmp_path / "requirements.txt"
     lock.write_text("click==8.0 \\\n    --hash=sha256:0\nno-such-package==1 ; sys_platform == 'win32' \\\n")
 
@@ -299,7 +299,7 @@ def test_bills_are_counted_as_firestore_counts() -> None:
 
 
 def test_jobs_to_measure_with_are_due_or_done(now: datetime) -> None:
-    """What is to run is due, each at a time of its own; what has run is never found again."""
+    """Jobs to run are due, each at its own time; finished ones are never found again."""
     due, finished = due_jobs(500, now=now), finished_jobs(3, now=now)
 
     assert all(job.is_due(now) for job in due)
@@ -319,7 +319,7 @@ def test_the_bare_client_writes_what_a_tick_writes(now: datetime) -> None:
 
 
 def test_the_proxy_delays_each_answer(echo: str) -> None:
-    """A call through the proxy takes at least the delay longer; nobody waits for the first byte to be sent."""
+    """A call through the proxy takes at least the delay longer; the first byte is sent at once."""
     with slow_proxy(echo, seconds=0.01) as address, _connect(address) as client:
         began = time.monotonic()
         client.sendall(b"hello")
@@ -331,7 +331,7 @@ def test_the_proxy_delays_each_answer(echo: str) -> None:
 
 
 def test_the_proxy_passes_everything_on_in_order(echo: str) -> None:
-    """However long an answer is, it arrives whole, and the end of the connection after it."""
+    """Answers of any length arrive complete, and then the end of the connection."""
     sent = b"".join(number.to_bytes(4) for number in range(250_000))
 
     with slow_proxy(echo, seconds=0.001) as address, _connect(address) as client:

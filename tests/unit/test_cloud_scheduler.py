@@ -1,4 +1,4 @@
-"""The fake of Cloud Scheduler, against a real HTTP server and a clock that is cranked by hand."""
+"""The fake of Cloud Scheduler, against a real HTTP server and a clock that is turned by hand."""
 
 import socket
 import threading
@@ -20,7 +20,7 @@ PATIENCE = 10  # seconds for what another thread is to do
 
 
 class Clock:
-    """A clock that moves only when somebody waits; at `end` it is time to stop."""
+    """A clock that moves only during a wait; at `end` the fake has to stop."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -38,7 +38,7 @@ class Clock:
 
 @dataclass
 class Function:
-    """A function on a real server: it notes time and headers of each call, and answers with the status of `work()`."""
+    """A function on a real server: it records time and headers of each call and answers with the status of `work()`."""
 
     address: str = ""
     body: bytes = b""
@@ -118,7 +118,7 @@ def test_calls_come_on_schedule(
 
 
 def test_a_call_has_the_headers_of_cloud_scheduler(function: Function, clock: Clock) -> None:
-    """What a function sees of a scheduled call is what Cloud Scheduler sends: an empty body and these headers."""
+    """An empty body and these headers."""
     clock.end = NOON + timedelta(seconds=61)
 
     make_scheduler(function, clock).run()
@@ -158,7 +158,7 @@ def test_an_occurrence_waits_for_the_call_that_is_out_and_further_ones_are_dropp
 
 
 def test_a_manual_run_comes_beside_the_schedule(function: Function, clock: Clock) -> None:
-    """A manual run is made at once, names no schedule time, and takes no occurrence away."""
+    """A manual run starts at once, has no schedule time, and replaces no occurrence."""
     clock.end = NOON + timedelta(seconds=61)
     scheduler = make_scheduler(function, clock)
 
@@ -169,7 +169,7 @@ def test_a_manual_run_comes_beside_the_schedule(function: Function, clock: Clock
 
 
 def test_two_calls_are_never_out_at_once(function: Function, clock: Clock) -> None:
-    """A manual run waits for the end of the call that is out."""
+    """A manual run waits for the end of the open call."""
     is_called, may_answer = threading.Event(), threading.Event()
 
     def work() -> int:
@@ -195,7 +195,7 @@ def test_two_calls_are_never_out_at_once(function: Function, clock: Clock) -> No
 
 
 def test_a_call_beside_does_not_wait_for_one_that_is_out(function: Function, clock: Clock) -> None:
-    """What somebody asks for now is not held up by a tick that runs for minutes."""
+    """A requested run is not delayed by a tick that runs for minutes."""
     is_out, may_end = threading.Event(), threading.Event()
 
     def work() -> int:
@@ -222,7 +222,7 @@ def test_a_call_beside_does_not_wait_for_one_that_is_out(function: Function, clo
 def test_an_attempt_is_given_up_at_its_deadline(
     function: Function, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A function that does not answer is not waited for; the log says so, and the schedule goes on."""
+    """A function that does not answer is abandoned; the log says so, and the schedule continues."""
     may_answer = threading.Event()
 
     def work() -> int:
@@ -252,7 +252,7 @@ def test_an_attempt_is_given_up_at_its_deadline(
 def test_whatever_is_not_2xx_is_a_failure_and_without_retries_not_tried_again(
     function: Function, clock: Clock, caplog: pytest.LogCaptureFixture, status: HTTPStatus, warnings: list[str]
 ) -> None:
-    """A failed call is told to the log; the next try is the next occurrence."""
+    """A failed call is logged; the next try is the next occurrence."""
     function.work = lambda: status
     clock.end = NOON + timedelta(seconds=119)
 
@@ -263,7 +263,7 @@ def test_whatever_is_not_2xx_is_a_failure_and_without_retries_not_tried_again(
 
 
 def test_a_function_that_is_not_there_does_not_end_the_schedule(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    """While a function is being started again its calls fail, and the schedule goes on."""
+    """During a restart of the function its calls fail, and the schedule continues."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     clock.end = NOON + timedelta(seconds=121)
@@ -301,7 +301,7 @@ def test_a_failed_call_is_made_again_as_the_job_says(
 
 
 def test_the_end_does_not_wait_for_a_retry(function: Function, clock: Clock) -> None:
-    """When it is time to stop, a call that failed stays as it is."""
+    """After the stop a failed call is not repeated."""
     function.work = lambda: HTTPStatus.INTERNAL_SERVER_ERROR
     clock.end = NOON + timedelta(seconds=90)
 
@@ -311,7 +311,7 @@ def test_the_end_does_not_wait_for_a_retry(function: Function, clock: Clock) -> 
 
 
 def test_a_call_waits_until_the_function_is_ready(function: Function, clock: Clock) -> None:
-    """While a function is loaded again its call is held back, and begins afterwards."""
+    """During a reload of the function its call waits."""
 
     def until_ready() -> None:
         clock.now += timedelta(seconds=2)
@@ -333,7 +333,7 @@ def test_a_call_waits_until_the_function_is_ready(function: Function, clock: Clo
 def test_the_last_call_is_kept_with_its_answer(
     function: Function, clock: Clock, body: bytes, expected: dict[str, str] | None
 ) -> None:
-    """Who makes a call gets it, and it can be looked up later: when it was, how long it took, what came of it."""
+    """The caller gets it, and it can be read later: its time, its length and its result."""
 
     def work() -> int:
         clock.now += timedelta(seconds=3)
@@ -355,7 +355,7 @@ def test_the_last_call_is_kept_with_its_answer(
 
 
 def test_a_call_without_an_answer_says_why(clock: Clock) -> None:
-    """There is no status then, and the failure is in words."""
+    """It has no status, but a reason."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 

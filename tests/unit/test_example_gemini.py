@@ -1,4 +1,4 @@
-"""The example of an agent on Gemini, against a fake of Vertex AI that plays what the model says."""
+"""The example of an agent on Gemini, against a fake of Vertex AI whose answers are scripted."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,7 +67,7 @@ def call(name: str, **arguments: Any) -> list[Part]:
 
 @pytest.fixture
 def gemini() -> ModuleType:
-    """The example. Its library is imported where it is needed only: that takes a second."""
+    """The example. Its library is imported only here, because that takes a second."""
     from agent.examples import gemini
 
     return gemini
@@ -105,7 +105,7 @@ def context(jobs: Jobs, now: datetime) -> AgentContext:
 
 
 def test_a_question_is_answered(gemini: ModuleType, vertex: HttpServer, context: AgentContext) -> None:
-    """The model hears who asks and what time it is there, and is called without a key."""
+    """The model gets the person and the local time, and is called without a key."""
     vertex.answers[PATH] = model = FakeGemini(text("Saturday."))
 
     assert gemini.answer("What day is it?", context) == "Saturday."
@@ -116,7 +116,7 @@ def test_a_question_is_answered(gemini: ModuleType, vertex: HttpServer, context:
 
 
 def test_the_model_schedules_a_job(gemini: ModuleType, vertex: HttpServer, context: AgentContext, jobs: Jobs) -> None:
-    """It asks for a call, hears what was made, and tells; what was said before goes with each request."""
+    """It requests a call and gets the result; each request has the conversation so far."""
     order = {"kind": "message", "text": "Tea!", "at": "2026-11-21T16:00"}
     vertex.answers[PATH] = model = FakeGemini(call("schedule_job", **order), text("I will."))
 
@@ -131,7 +131,7 @@ def test_the_model_schedules_a_job(gemini: ModuleType, vertex: HttpServer, conte
 
 
 def test_the_model_hears_what_cannot_be_done(gemini: ModuleType, vertex: HttpServer, context: AgentContext) -> None:
-    """A refusal is an answer, so it can mend its call or tell."""
+    """A refusal is an answer, so the model can correct its call or explain it."""
     vertex.answers[PATH] = model = FakeGemini(call("cancel_job", job_id="lunch"), text("There is no such job."))
 
     assert gemini.answer("Cancel lunch.", context) == "There is no such job."
@@ -154,7 +154,7 @@ def test_a_call_that_makes_no_sense_is_answered(
 def test_a_model_that_calls_without_end_is_stopped(
     gemini: ModuleType, vertex: HttpServer, context: AgentContext
 ) -> None:
-    """Each call of the model costs; who asked is told."""
+    """Each call of the model costs money; the person gets an answer that says so."""
     vertex.answers[PATH] = model = FakeGemini(call("list_jobs"))
 
     assert gemini.answer("Go on.", context) == gemini.TOO_MUCH

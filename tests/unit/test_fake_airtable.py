@@ -1,4 +1,4 @@
-"""The stand-in for Airtable's webhooks, as pyairtable meets it."""
+"""The fake of Airtable's webhooks, as pyairtable uses it."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,7 @@ def airtable(clock: Clock) -> Iterator[Airtable]:
 
 @pytest.fixture
 def api(airtable: Airtable) -> Api:
-    """The real client, which tries nothing again."""
+    """The real client, without retries."""
     return client_of(airtable)
 
 
@@ -49,7 +49,7 @@ def client_of(airtable: Airtable, api_key: str = API_KEY) -> Api:
 
 
 def refusal(call: Callable[[], object]) -> tuple[int, Any]:
-    """Return the status and the JSON of the error that the client meets."""
+    """Return the status and the JSON of the client's error."""
     with pytest.raises(requests.HTTPError) as raised:
         call()
     response = raised.value.response
@@ -103,7 +103,7 @@ def test_a_refresh_gives_seven_days(airtable: Airtable, api: Api) -> None:
 
 
 def test_a_webhook_without_expiry_keeps_none(clock: Clock) -> None:
-    """Refreshing what never expires answers null."""
+    """The refresh of one that never expires returns null."""
     with Airtable(bases={BASE: [webhook(WEBHOOK, expires_at=None)]}, clock=clock) as airtable:
         found = listed(client_of(airtable))
 
@@ -177,7 +177,7 @@ def test_an_unknown_webhook_is_not_found(airtable: Airtable, api: Api) -> None:
     ],
 )
 def test_there_are_no_other_paths(airtable: Airtable, api: Api, method: str, path: str) -> None:
-    """What is not played is not found."""
+    """Other paths are not found."""
     assert refusal(lambda: api.request(method, airtable.url + path)) == (404, {"error": "NOT_FOUND"})
 
 
@@ -224,7 +224,7 @@ def test_a_second_later_five_more_are_allowed(api: Api, clock: Clock) -> None:
     ],
 )
 def test_airtable_fails_on_request(airtable: Airtable, api: Api, fault: str, status: int, error: str) -> None:
-    """Each documented error can be had, once."""
+    """Each documented error can be requested, once."""
     airtable.fail(fault, path=BASE)
 
     answered, body = refusal(api.base(BASE).webhooks)
@@ -247,7 +247,7 @@ def test_not_found_on_request(airtable: Airtable, api: Api) -> None:
     [pytest.param("rate-limit", None, id="plain"), pytest.param("rate-limit-1s", "1", id="retry-after")],
 )
 def test_rate_limits_on_request(airtable: Airtable, api: Api, fault: str, retry_after: str | None) -> None:
-    """Airtable's own 429 does not say how long to wait; one that does can be had."""
+    """Airtable's own 429 does not say how long to wait; a fault with Retry-After can be requested."""
     airtable.fail(fault)
 
     with pytest.raises(requests.HTTPError) as raised:
@@ -260,7 +260,7 @@ def test_rate_limits_on_request(airtable: Airtable, api: Api, fault: str, retry_
 
 
 def test_bases_given_are_not_written_to(clock: Clock) -> None:
-    """A refresh changes the stand-in's own copy."""
+    """A refresh changes the fake's own copy."""
     given = webhook(WEBHOOK, expires_at=NOW + SECOND)
     with Airtable(bases={BASE: [given]}, clock=clock) as airtable:
         listed(client_of(airtable)).extend_expiration()

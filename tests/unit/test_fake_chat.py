@@ -1,4 +1,4 @@
-"""The fake of Google Chat, as Google's own client library meets it."""
+"""The fake of Google Chat, as Google's own client library uses it."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ CARD = {
 
 
 class Rerouted:
-    """A transport that leads to the fake what the library asks IAM on a thread of its own, at a fixed address."""
+    """A transport that sends the library's requests to IAM, made on another thread, to the fake."""
 
     def __init__(self, oauth: GoogleOAuth) -> None:
         self._http = httplib2.Http(timeout=PATIENCE)
@@ -93,7 +93,7 @@ def served(oauth: GoogleOAuth) -> Iterator[Chat]:
 
 @pytest.fixture
 def chat(served: Chat) -> Chat:
-    """The fake as at first, with two spaces and a thread."""
+    """The fake in its first state, with two spaces and a thread."""
     served.spaces, served.threads = {SPACE, ELSEWHERE}, {THREAD}
     served.messages.clear()
     served.requests.clear()
@@ -106,7 +106,7 @@ Connect = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def connect(oauth: GoogleOAuth, served: Chat) -> Connect:
-    """Return the real client's messages resource, with the default credentials of the machine."""
+    """Return the real client's messages resource, with the machine's default credentials."""
 
     def messages(*, scope: str = BOT_SCOPE, subject: str | None = None) -> Any:
         credentials, _ = google.auth.default(scopes=[scope])
@@ -145,7 +145,7 @@ def post(chat: Chat, messages: Any) -> Post:
 
 
 def refusal(call: Callable[[], object]) -> tuple[int, str, str]:
-    """Return code, status and message of the error that the client meets."""
+    """Return code, status and message of the client's error."""
     with pytest.raises(HttpError) as raised:
         call()
     error = json.loads(raised.value.content)["error"]
@@ -157,7 +157,7 @@ def refusal(call: Callable[[], object]) -> tuple[int, str, str]:
 
 
 def test_a_message_is_posted_and_answered(chat: Chat, post: Post) -> None:
-    """The answer is the message with the names that Chat gives it; the message is kept."""
+    """The answer is the message with Chat's names; the fake keeps it."""
     answer = post()
 
     assert answer == {
@@ -177,7 +177,7 @@ def test_a_message_is_posted_and_answered(chat: Chat, post: Post) -> None:
 def test_the_default_credentials_speak_as_the_service_account(
     oauth: GoogleOAuth, chat: Chat, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key file's own token is asked for, once, and needs no delegation."""
+    """The key file's own token is fetched, once, and needs no delegation."""
     monkeypatch.setattr(oauth, "scopes", set())
     oauth.requests.clear()
     messages = connect()
@@ -192,7 +192,7 @@ def test_the_default_credentials_speak_as_the_service_account(
 
 
 def test_cards_are_taken_as_they_are(chat: Chat, post: Post) -> None:
-    """A card without a text is a message; what is null is left out."""
+    """A card without a text is a message; null is left out."""
     answer = post(None, cardsV2=[{**CARD, "ownerUser": None}], fallbackText=None)
 
     assert chat.messages[0].cards == answer["cardsV2"] == [CARD]
@@ -200,7 +200,7 @@ def test_cards_are_taken_as_they_are(chat: Chat, post: Post) -> None:
 
 
 def test_every_space_is_there_unless_told_otherwise(chat: Chat, post: Post) -> None:
-    """Without a list the app is in whatever space is named."""
+    """Without a list the app is in every space."""
     chat.spaces = None
 
     assert post(space="spaces/CCC")["space"] == {"name": "spaces/CCC"}
@@ -210,7 +210,7 @@ def test_every_space_is_there_unless_told_otherwise(chat: Chat, post: Post) -> N
 
 
 def test_a_repeated_request_posts_nothing(chat: Chat, post: Post) -> None:
-    """The same request id in the same space gives the first message again, whatever the second one says."""
+    """The same request id in the same space returns the first message, for any second text."""
     query = {"requestId": "report@2026-11-21T09:00:00Z"}
     first = post("first", query=query)
 
@@ -226,7 +226,7 @@ def test_a_repeated_request_posts_nothing(chat: Chat, post: Post) -> None:
     ("query", "posted"), [pytest.param({"requestId": "r"}, 1, id="with-id"), pytest.param({}, 2, id="without")]
 )
 def test_an_unheard_message_is_posted(chat: Chat, post: Post, query: dict[str, str], posted: int) -> None:
-    """A message can be posted without an answer. The client then sends it again by itself; only an id keeps it one."""
+    """A message can be posted without an answer. The client then sends it again; only an id keeps it from two posts."""
     chat.fail("applied-but-cut")
 
     post(query=query)
@@ -236,7 +236,7 @@ def test_an_unheard_message_is_posted(chat: Chat, post: Post, query: dict[str, s
 
 
 def test_a_cut_connection_reaches_the_caller(chat: Chat, post: Post) -> None:
-    """When the client's own repetition is cut too, the caller meets an error for a message that was posted."""
+    """If the client's own retry is cut too, the caller gets an error for a message that was posted."""
     chat.fail("applied-but-cut", times=2)
 
     with pytest.raises(ConnectionError):
@@ -283,7 +283,7 @@ def test_a_message_id_has_a_form(post: Post, message_id: str) -> None:
 def test_the_thread_follows_the_option(
     chat: Chat, post: Post, option: str | None, thread: dict[str, str], expected: str
 ) -> None:
-    """A reply goes to the thread that is named; without an option the thread is ignored and a new one begun."""
+    """A reply goes to the given thread; without the option the thread is ignored and a new one starts."""
     answer = post(query={"messageReplyOption": option} if option else {}, thread=thread)
 
     assert answer["thread"]["name"] == chat.messages[0].thread == expected
@@ -299,7 +299,7 @@ def test_a_reply_can_insist_on_its_thread(chat: Chat, post: Post, name: str) -> 
 
 
 def test_people_may_have_begun_any_thread(chat: Chat, post: Post) -> None:
-    """Without a list every thread of the space exists, and none of another."""
+    """Without a list every thread of the space exists, and none of another space."""
     chat.threads = None
     query = {"messageReplyOption": REPLY_OR_NEW_THREAD}
 
@@ -309,7 +309,7 @@ def test_people_may_have_begun_any_thread(chat: Chat, post: Post) -> None:
 
 
 def test_the_apps_own_thread_is_replied_to_by_its_name(post: Post) -> None:
-    """A thread that a message has begun exists from then on."""
+    """A thread exists once a message has started it."""
     begun = post()["thread"]
 
     assert post(query={"messageReplyOption": REPLY_OR_FAIL}, thread=begun)["thread"] == begun
@@ -339,7 +339,7 @@ def test_a_thread_key_gathers_messages(post: Post, given: dict[str, dict[str, st
 
 @pytest.mark.parametrize("body", [{}, {"text": ""}, {"cardsV2": []}, {"thread": {"threadKey": "report"}}])
 def test_a_message_must_say_something(chat: Chat, post: Post, body: dict[str, Any]) -> None:
-    """Neither text nor cards is no message."""
+    """A message needs a text or a card."""
     refused = refusal(lambda: post(None, **body))
 
     assert refused[:2] == (400, "INVALID_ARGUMENT")
@@ -405,7 +405,7 @@ def card_with(widget: Any) -> dict[str, Any]:
     ],
 )
 def test_the_body_must_follow_the_schema(chat: Chat, post: Post, body: dict[str, Any], said: str) -> None:
-    """Fields, types, formats and values are those of the discovery document, at whatever depth."""
+    """Fields, types, formats and values are those of the discovery document, at any depth."""
     refused = refusal(lambda: post(**body))
 
     assert refused[:2] == (400, "INVALID_ARGUMENT")
@@ -435,7 +435,7 @@ def test_the_query_must_follow_the_document(chat: Chat, messages: Any) -> None:
 def test_what_the_app_cannot_do_is_refused(
     chat: Chat, messages: Any, space: str, method: str, expected: tuple[int, str, str]
 ) -> None:
-    """A space without the app is closed to it; a method that is not played says so."""
+    """A space without the app, and a method that is not faked, with its reason."""
     given: dict[str, Any] = {"body": {"text": "hello"}} if method == "create" else {}
 
     code, status, message = refusal(lambda: getattr(messages, method)(parent=space, **given).execute())
@@ -445,7 +445,7 @@ def test_what_the_app_cannot_do_is_refused(
 
 
 def test_another_path_is_not_found(chat: Chat, messages: Any) -> None:
-    """A resource name has the form that the document gives it."""
+    """A resource name has the document's format."""
     http = messages.create(parent=SPACE, body={}).http
 
     answer, _ = http.request(f"{chat.url}/v1/rooms/AAA/messages", "POST", '{"text": "hello"}')
@@ -478,7 +478,7 @@ def test_only_the_app_may_post(chat: Chat, connect: Connect, given: dict[str, st
     ],
 )
 def test_a_token_is_needed(chat: Chat, headers: dict[str, str], said: str) -> None:
-    """A token that the token endpoint did not grant is refused."""
+    """A token from elsewhere is refused."""
     answer = requests.post(f"{chat.url}/v1/{SPACE}/messages", json={"text": "hello"}, headers=headers, timeout=PATIENCE)
 
     error = answer.json()["error"]
@@ -520,7 +520,7 @@ def test_maps_and_durations_are_checked() -> None:
     ],
 )
 def test_chat_fails_on_request(chat: Chat, post: Post, fault: str, code: int, status: str) -> None:
-    """Each documented error can be had, once, and posts nothing."""
+    """Each documented error can be requested, once, and posts nothing."""
     chat.fail(fault)
 
     refused = refusal(post)
@@ -555,7 +555,7 @@ def test_the_client_answers_a_401_with_a_fresh_token(chat: Chat, post: Post) -> 
 
 
 def test_an_unheard_fault_still_checks_the_request(chat: Chat, post: Post) -> None:
-    """What would be refused anyway is answered so, not cut."""
+    """A request that would be refused is answered, not cut."""
     chat.fail("applied-but-cut")
 
     assert refusal(lambda: post(""))[0] == 400

@@ -1,4 +1,4 @@
-"""The fake of Cloud Tasks, as Google's own client library meets it, and as a worker does."""
+"""The fake of Cloud Tasks, as Google's own client library and a worker use it."""
 
 import base64
 import json
@@ -52,7 +52,7 @@ REFUSALS = [
 
 
 class Clock:
-    """A clock that is set by hand. It looks like the real one at first, since the libraries use that."""
+    """A clock that is set by hand. It starts with the real time, which the libraries use."""
 
     def __init__(self) -> None:
         self.now = datetime.now(UTC).replace(microsecond=0)
@@ -62,7 +62,7 @@ class Clock:
 
 
 class Rerouted:
-    """The transport of clients that are built once: it leads to the fake of the present test."""
+    """The transport of clients that are built once: it sends to the fake of the current test."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -138,7 +138,7 @@ def google(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Google]:
 
 @contextmanager
 def playing(google: Google, **given: Any) -> Iterator[World]:
-    """Play Cloud Tasks with one queue, whose retries begin after ten seconds."""
+    """Fake Cloud Tasks with one queue, whose retries begin after ten seconds."""
     clock = Clock()
     with HttpServer() as worker, CloudTasks(google.oauth, clock=clock, **given) as tasks:
         tasks.add_queue(QUEUE, Limits(max_concurrent=2), Retry(min_backoff=10 * SECOND))
@@ -154,13 +154,13 @@ def world(google: Google) -> Iterator[World]:
 
 @pytest.fixture
 def paused(world: World) -> World:
-    """The world with its queue paused, so that tasks can be looked at."""
+    """The world with its queue paused, so that tasks can be read."""
     world.queues.pause(name=QUEUE, body={}).execute()
     return world
 
 
 def post_task(world: World) -> requests.Response:
-    """Create a task without the client library, which repeats what was cut or answered with 401."""
+    """Create a task without the client library, which repeats requests that were cut or answered with 401."""
     token = world.queues._http.credentials
     token.refresh(Request())
     url, headers = f"{world.tasks.url}/v2/{QUEUE}/tasks", {"Authorization": f"Bearer {token.token}"}
@@ -169,7 +169,7 @@ def post_task(world: World) -> requests.Response:
 
 
 def refusal(call: Callable[[], object]) -> tuple[int, str, str]:
-    """Return code, status and message of the error that the client meets."""
+    """Return code, status and message of the client's error."""
     with pytest.raises(HttpError) as raised:
         call()
     error = json.loads(raised.value.content)["error"]
@@ -204,7 +204,7 @@ def test_a_task_is_answered_and_kept_as_cloud_tasks_shows_it(paused: World) -> N
 
 
 def test_a_task_without_a_name_gets_one(paused: World) -> None:
-    """Two of them are two tasks."""
+    """Two requests create two tasks."""
     names = {paused.create(name=None)["name"] for _ in range(2)}
 
     assert len(names) == 2
@@ -270,7 +270,7 @@ def test_a_task_that_cannot_be_is_refused(paused: World, given: dict[str, Any], 
 
 
 def test_a_task_of_exactly_the_largest_size_and_longest_name_is_taken(paused: World) -> None:
-    """The edges belong to what is allowed."""
+    """The limits are included."""
     url, name = "http://127.0.0.1/", f"{QUEUE}/tasks/{'a-_Z' * 125}"
     body = base64.urlsafe_b64encode(b"\xff" * (100 * 1024 - len(url))).decode()
     http = {"url": url, "headers": {}, "body": body}
@@ -281,7 +281,7 @@ def test_a_task_of_exactly_the_largest_size_and_longest_name_is_taken(paused: Wo
 
 
 def test_only_a_named_account_can_be_acted_as(google: Google) -> None:
-    """Whoever lacks actAs on the account of the token is refused when the task is made."""
+    """A caller without actAs on the token's account is refused when the task is made."""
     with playing(google, accounts=["someone@watchkeeper-local.iam.gserviceaccount.com"]) as world:
         code, status, message = refusal(world.create)
 
@@ -297,7 +297,7 @@ def test_only_a_named_account_can_be_acted_as(google: Google) -> None:
     ],
 )
 def test_the_callers_token_is_checked(world: World, given: dict[str, str], code: int, says: str) -> None:
-    """A token for something or somebody else opens nothing."""
+    """A token for something or somebody else is refused."""
     queues = world.google.queues(**given)
 
     refused = refusal(lambda: queues.get(name=QUEUE).execute())
@@ -308,7 +308,7 @@ def test_the_callers_token_is_checked(world: World, given: dict[str, str], code:
 
 @pytest.mark.parametrize(("token", "says"), [("", "is missing"), ("ya29.stranger", "had invalid")])
 def test_a_stranger_gets_nothing(world: World, token: str, says: str) -> None:
-    """No token and an unknown one are worded differently."""
+    """A missing token and an unknown one have different errors."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     answer = requests.get(f"{world.tasks.url}/v2/{QUEUE}", headers=headers, timeout=PATIENCE)
 
@@ -317,7 +317,7 @@ def test_a_stranger_gets_nothing(world: World, token: str, says: str) -> None:
 
 
 def test_any_token_opens_a_fake_that_takes_any(google: Google) -> None:
-    """Where the caller has real credentials this fake cannot know them; without a token it still answers 401."""
+    """Real credentials are unknown to the fake; without a token it still answers 401."""
     with playing(google, takes_any_token=True) as world:
         url = f"{world.tasks.url}/v2/{QUEUE}"
         with_token = requests.get(url, headers={"Authorization": "Bearer ya29.real"}, timeout=PATIENCE)
@@ -330,7 +330,7 @@ def test_any_token_opens_a_fake_that_takes_any(google: Google) -> None:
 
 
 def test_a_task_that_ended_or_never_was_is_not_found(world: World) -> None:
-    """`get` and `delete` say 404, in other words for a name that was in use."""
+    """`get` and `delete` answer 404, with another text for a name that was used."""
     world.create()
     world.wait_until_received(1)
     world.wait_until_idle()
@@ -345,7 +345,7 @@ def test_a_task_that_ended_or_never_was_is_not_found(world: World) -> None:
 
 
 def test_a_deleted_task_is_never_delivered(paused: World) -> None:
-    """Its name stays taken."""
+    """Its name stays blocked."""
     paused.create()
     paused.queues.tasks().delete(name=TASK).execute()
 
@@ -358,7 +358,7 @@ def test_a_deleted_task_is_never_delivered(paused: World) -> None:
 
 
 def test_tasks_are_listed_page_by_page(paused: World) -> None:
-    """The token of the next page leads on, and the last page has none."""
+    """Each page has the token of the next one, except the last."""
     for number in range(5):
         paused.create(f"{QUEUE}/tasks/task-{number}")
     tasks, names = paused.queues.tasks(), []
@@ -382,7 +382,7 @@ def test_a_page_size_that_is_no_number_is_refused(world: World) -> None:
 
 
 def test_a_purge_removes_what_waits(paused: World) -> None:
-    """The queue says when that was."""
+    """The queue has the time of it."""
     paused.create()
 
     purged = paused.queues.purge(name=QUEUE, body={}).execute()
@@ -392,7 +392,7 @@ def test_a_purge_removes_what_waits(paused: World) -> None:
 
 
 def test_a_queue_is_made_and_shown(world: World) -> None:
-    """What is not said is Cloud Tasks' default; a second queue of the name is refused."""
+    """Missing fields are Cloud Tasks' defaults; a second queue of the name is refused."""
     name = f"{LOCATION}/queues/limited"
     body = {"name": name, "rateLimits": {"maxConcurrentDispatches": 3}, "retryConfig": {"maxAttempts": 7}}
 
@@ -409,7 +409,7 @@ def test_a_queue_is_made_and_shown(world: World) -> None:
 
 
 def test_a_patch_changes_what_its_mask_names(world: World) -> None:
-    """The rest stays; without a mask the rest is set back, and a queue that is missing is made."""
+    """Other fields stay; without a mask they are reset, and a missing queue is created."""
     body = {"rateLimits": {"maxConcurrentDispatches": 5}, "retryConfig": {"maxAttempts": 9}}
     missing = f"{LOCATION}/queues/missing"
 
@@ -443,7 +443,7 @@ def test_a_queue_that_cannot_be_is_refused(world: World, name: str, body: dict[s
 
 
 def test_what_is_not_played_is_said(world: World) -> None:
-    """A method that the fake does not know is no success."""
+    """A method that the fake does not have fails."""
     assert refusal(lambda: world.queues.delete(name=QUEUE).execute())[:2] == (501, "UNIMPLEMENTED")
 
 
@@ -591,7 +591,7 @@ def test_a_worker_that_is_away_is_called_again(world: World) -> None:
 
 
 def test_a_request_that_cannot_be_written_is_a_failed_attempt(world: World) -> None:
-    """The queue goes on with the next task."""
+    """The queue continues with the next task."""
     world.create(http={"headers": {"X-Mine": "a\r\nX-Yours: b"}})
     until(lambda: world.queue.tasks["abc"].last is not None, PATIENCE)
 
@@ -602,7 +602,7 @@ def test_a_request_that_cannot_be_written_is_a_failed_attempt(world: World) -> N
 
 
 def test_nothing_is_called_but_this_machine(world: World) -> None:
-    """A task for elsewhere fails without a look-up."""
+    """A task for another host fails without a DNS query."""
     world.create(http={"url": "http://example.com/run"})
     until(lambda: world.queue.tasks["abc"].last is not None, PATIENCE)
 
@@ -610,7 +610,7 @@ def test_nothing_is_called_but_this_machine(world: World) -> None:
 
 
 def test_the_instance_that_serves_a_url_is_chosen_for_each_call(google: Google) -> None:
-    """What the platform's own front end does; where there is no instance the attempt fails."""
+    """As by the platform's own front end; without an instance the attempt fails."""
     addresses: list[str] = []
 
     def address_of(url: str) -> AbstractContextManager[str]:
@@ -632,7 +632,7 @@ def test_the_instance_that_serves_a_url_is_chosen_for_each_call(google: Google) 
 
 
 def test_the_end_comes_at_once_and_waits_for_no_worker(google: Google) -> None:
-    """Calls that are out are cut, and no thread is left."""
+    """Open calls are cut, and no thread is left."""
     before = set(threading.enumerate())
     with playing(google) as world:
         world.worker.answers["/run"] = hang
@@ -650,7 +650,7 @@ def test_the_end_comes_at_once_and_waits_for_no_worker(google: Google) -> None:
 
 @pytest.mark.parametrize(("fault", "code", "status"), REFUSALS)
 def test_create_is_refused_on_request(paused: World, fault: str, code: int, status: str) -> None:
-    """A fault can be for creates alone: the method stands before the path. Nothing is kept."""
+    """A fault can be for creates only: the method precedes the path. Nothing is kept."""
     paused.tasks.fail(fault, path="POST /v2")
     paused.queues.get(name=QUEUE).execute()
 
@@ -662,7 +662,7 @@ def test_create_is_refused_on_request(paused: World, fault: str, code: int, stat
 
 
 def test_a_create_can_be_applied_and_its_answer_lost(paused: World) -> None:
-    """The next try of the same name meets 409."""
+    """The next request with the same name gets 409."""
     paused.tasks.fail("applied-but-cut", path="POST /v2")
 
     with pytest.raises(requests.ConnectionError):
@@ -673,7 +673,7 @@ def test_a_create_can_be_applied_and_its_answer_lost(paused: World) -> None:
 
 
 def test_a_task_can_be_delivered_twice_at_once(world: World) -> None:
-    """Both requests are out at the same time; one success ends the task, and the other answer does not count."""
+    """Both requests are open at the same time; one success ends the task, and the other answer does not count."""
     both = threading.Barrier(2)
 
     def work(exchange: Exchange) -> None:
@@ -707,7 +707,7 @@ def test_a_task_can_be_delivered_late(world: World) -> None:
 
 
 def test_a_task_can_be_lost(world: World) -> None:
-    """It is gone as if it had been executed, and no worker has seen it."""
+    """It is gone as if it had been executed, without a delivery."""
     world.tasks.fail("deliver-never")
 
     world.create()
@@ -718,7 +718,7 @@ def test_a_task_can_be_lost(world: World) -> None:
 
 
 def test_the_deadline_can_pass_while_the_worker_goes_on(world: World) -> None:
-    """The worker is not stopped, and gets the task once more, after the pause."""
+    """The worker is not stopped, and gets the task once more after the pause."""
     go_on, ended = threading.Event(), threading.Event()
 
     def work(exchange: Exchange) -> None:
@@ -743,7 +743,7 @@ def test_the_deadline_can_pass_while_the_worker_goes_on(world: World) -> None:
 
 
 def test_a_person_sees_the_queues_and_the_faults(paused: World) -> None:
-    """What the console links to: no token and nothing of the body is shown."""
+    """The page has no token and no part of a body."""
     paused.create()
 
     shown = requests.get(f"{paused.tasks.url}/stand-in", timeout=PATIENCE).json()

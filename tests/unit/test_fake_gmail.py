@@ -1,4 +1,4 @@
-"""The stand-ins for Google's OAuth and for Gmail, as Google's own client libraries meet them."""
+"""The fakes of Google's OAuth and Gmail, as Google's own client libraries use them."""
 
 import json
 import stat
@@ -58,7 +58,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def oauth() -> Iterator[GoogleOAuth]:
-    """Google's libraries date their assertions by the real time, so this looks at it too."""
+    """Google's libraries date their assertions by the real time, so this uses it, too."""
     with GoogleOAuth(users=[ADA], scopes=[METADATA_SCOPE, CALENDAR_SCOPE]) as oauth:
         yield oauth
 
@@ -76,7 +76,7 @@ def gmail(oauth: GoogleOAuth, clock: Clock) -> Iterator[Gmail]:
 
 
 def rerouted(oauth: GoogleOAuth) -> Callable[..., Any]:
-    """Send what is meant for Google to the stand-in."""
+    """Send requests for Google to the fake."""
     request = Request()
 
     def send(*, url: str, **given: Any) -> Any:
@@ -97,7 +97,7 @@ def key_credentials(oauth: GoogleOAuth, folder: Path, subject: str | None = ADA,
 
 
 def keyless_credentials(oauth: GoogleOAuth, principal: str = SERVICE_ACCOUNT, source_token: str | None = None) -> Any:
-    """Make credentials that have their assertions signed by IAM."""
+    """Make credentials whose assertions IAM signs."""
     source = oauth2.Credentials(source_token or oauth.source_token)  # type: ignore[no-untyped-call]  # the library's own
     return impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]  # the library's own
         source, target_principal=principal, target_scopes=[METADATA_SCOPE], subject=ADA
@@ -129,7 +129,7 @@ def watch(users: Any, topic: str = TOPIC, user: str = "me", **body: Any) -> dict
 
 
 def refusal(call: Callable[[], object]) -> tuple[int, str, str, str]:
-    """Return code, status, reason and message of the error that the client meets."""
+    """Return code, status, reason and message of the client's error."""
     with pytest.raises(HttpError) as raised:
         call()
     error = json.loads(raised.value.content)["error"]
@@ -140,7 +140,7 @@ def refusal(call: Callable[[], object]) -> tuple[int, str, str, str]:
 
 
 def assertion(oauth: GoogleOAuth | None = None, **changes: Any) -> str:
-    """Make an assertion at NOW, signed by the stand-in or, without one, with another key."""
+    """Make an assertion at NOW, signed by the fake or with another key."""
     claims = {
         "iss": SERVICE_ACCOUNT,
         "sub": ADA,
@@ -159,7 +159,7 @@ def assertion(oauth: GoogleOAuth | None = None, **changes: Any) -> str:
 
 
 def exchange(oauth: GoogleOAuth, token: str, grant_type: str = JWT_BEARER) -> tuple[int, dict[str, Any]]:
-    """Ask for an access token without a library, which would send no such thing."""
+    """Ask for an access token without a library, which would not send such a request."""
     answer = requests.post(f"{oauth.url}/token", {"grant_type": grant_type, "assertion": token}, timeout=PATIENCE)
     return answer.status_code, answer.json()
 
@@ -179,7 +179,7 @@ def test_a_key_file_acts_for_a_mailbox(oauth: GoogleOAuth, tmp_path: Path) -> No
 
 
 def test_a_key_file_is_for_the_owner_alone(oauth: GoogleOAuth, tmp_path: Path) -> None:
-    """The file has what Google's has, and mode 0600 even when it was there before."""
+    """The file has Google's fields, and mode 0600 even if it existed before."""
     path = tmp_path / "key.json"
     path.touch(mode=0o644)
 
@@ -200,7 +200,7 @@ def test_a_key_file_is_for_the_owner_alone(oauth: GoogleOAuth, tmp_path: Path) -
     ("seconds", "is_good"), [pytest.param(3598, True, id="last-second"), pytest.param(3599, False, id="over")]
 )
 def test_a_token_ends_with_its_hour(oauth_at_nine: GoogleOAuth, clock: Clock, seconds: int, is_good: bool) -> None:
-    """An access token is good for 3,599 seconds; an unknown one for nothing."""
+    """An access token is valid for 3,599 seconds; an unknown one never is."""
     _, answer = exchange(oauth_at_nine, assertion(oauth=oauth_at_nine))
 
     clock.now += timedelta(seconds=seconds)
@@ -219,7 +219,7 @@ def test_a_token_ends_with_its_hour(oauth_at_nine: GoogleOAuth, clock: Clock, se
     ],
 )
 def test_delegation_is_refused(oauth: GoogleOAuth, tmp_path: Path, subject: str, scope: str, said: str) -> None:
-    """What the administrator did not authorise, and who does not exist, is answered as Google words it."""
+    """A scope or a user that the administrator did not authorise gets Google's own error."""
     credentials = key_credentials(oauth, tmp_path, subject, scope)
 
     with pytest.raises(RefreshError, match=said):
@@ -234,7 +234,7 @@ def test_delegation_is_refused(oauth: GoogleOAuth, tmp_path: Path, subject: str,
     ],
 )
 def test_the_token_endpoint_fails_on_request(oauth: GoogleOAuth, tmp_path: Path, fault: str, said: str) -> None:
-    """A documented refusal can be had from one that would be granted."""
+    """A request that would be granted can be made to fail."""
     credentials = key_credentials(oauth, tmp_path)
     oauth.fail(fault)
 
@@ -243,7 +243,7 @@ def test_the_token_endpoint_fails_on_request(oauth: GoogleOAuth, tmp_path: Path,
 
 
 def test_every_mailbox_exists_unless_told_otherwise(tmp_path: Path) -> None:
-    """Without a list of users anybody can be acted for, in whatever case the address is written."""
+    """Without a list of users every one exists, in upper or lower case."""
     with GoogleOAuth() as oauth:
         credentials = key_credentials(oauth, tmp_path, "Grace@Example.com")
         credentials.refresh(Request())
@@ -262,7 +262,7 @@ def test_every_mailbox_exists_unless_told_otherwise(tmp_path: Path) -> None:
     ],
 )
 def test_a_good_assertion_is_granted(oauth_at_nine: GoogleOAuth, changes: dict[str, Any]) -> None:
-    """The answer is as documented, up to the edges of an assertion's life."""
+    """The answer is as documented, up to the limits of an assertion's life."""
     status, answer = exchange(oauth_at_nine, assertion(oauth=oauth_at_nine, **changes))
 
     assert (status, answer.pop("access_token")[:5]) == (200, "ya29.")
@@ -302,7 +302,7 @@ def test_a_forged_assertion_is_refused(oauth_at_nine: GoogleOAuth, token: str, s
 
 
 def test_another_grant_type_is_refused(oauth_at_nine: GoogleOAuth) -> None:
-    """Only the JWT bearer grant is played."""
+    """The fake knows only the JWT bearer grant."""
     status, answer = exchange(oauth_at_nine, assertion(oauth=oauth_at_nine), "refresh_token")
 
     assert (status, answer["error"]) == (400, "unsupported_grant_type")
@@ -312,7 +312,7 @@ def test_another_grant_type_is_refused(oauth_at_nine: GoogleOAuth) -> None:
 
 
 def test_keyless_credentials_act_for_a_mailbox(oauth: GoogleOAuth) -> None:
-    """Who may create tokens for the service account gets an assertion signed, and a token for it."""
+    """A caller that may create tokens for the service account gets a signed assertion, and a token for it."""
     credentials = keyless_credentials(oauth)
 
     credentials.refresh(rerouted(oauth))
@@ -342,7 +342,7 @@ def test_keyless_credentials_act_for_a_mailbox(oauth: GoogleOAuth) -> None:
     ],
 )
 def test_a_signature_is_refused(oauth: GoogleOAuth, given: dict[str, str], status: str, said: str) -> None:
-    """Without the right to it, nothing is signed."""
+    """A caller without the right gets no signature."""
     credentials = keyless_credentials(oauth, **given)
 
     with pytest.raises(RefreshError) as raised:
@@ -385,7 +385,7 @@ def test_iam_fails_on_request(oauth: GoogleOAuth, fault: str, code: int, status:
 def test_the_token_endpoint_words_failures_in_its_own_form(
     oauth: GoogleOAuth, fault: str, status: int, error: str
 ) -> None:
-    """The same faults at /token come in the form of OAuth. The library would wait seconds to try these again."""
+    """The same faults at /token have OAuth's format. The library would wait seconds to retry them."""
     oauth.fail(fault)
 
     answered, body = exchange(oauth, "anything")
@@ -404,7 +404,7 @@ def test_the_token_endpoint_words_failures_in_its_own_form(
 def test_a_bad_request_for_a_signature_is_refused(
     oauth: GoogleOAuth, body: dict[str, str], token: bool, status: int, said: str
 ) -> None:
-    """What the library would not send is refused too."""
+    """Also requests that the library would not send."""
     url = f"{oauth.url}/v1/projects/-/serviceAccounts/{SERVICE_ACCOUNT}:signJwt"
     headers = {"Authorization": f"Bearer {oauth.source_token}"} if token else {}
 
@@ -442,7 +442,7 @@ def test_a_watch_is_renewed_on_the_same_topic(gmail: Gmail, users: Users) -> Non
 
 
 def test_a_watch_on_another_topic_must_be_stopped_first(gmail: Gmail, users: Users) -> None:
-    """Only one topic at a time: stop makes way, and answers without a body."""
+    """There is one topic at a time; stop answers without a body."""
     client = users()
     watch(client)
 
@@ -468,7 +468,7 @@ def test_stop_is_204(gmail: Gmail, users: Users) -> None:
 
 
 def test_an_expired_watch_is_in_nobodys_way(gmail: Gmail, users: Users, clock: Clock) -> None:
-    """A watch on another topic can begin when the first one's seven days are over, and not before."""
+    """A watch on another topic can begin once the first one's seven days are over, and not before."""
     client = users()
     watch(client)
 
@@ -482,7 +482,7 @@ def test_an_expired_watch_is_in_nobodys_way(gmail: Gmail, users: Users, clock: C
 
 
 def test_two_watch_calls_must_not_overlap(gmail: Gmail, users: Users) -> None:
-    """While one call is at work for a mailbox another one is refused, on the same topic too."""
+    """During one call for a mailbox another one is refused, on the same topic too."""
     gmail.delay = 0.3
 
     def attempt(client: Any) -> str:
@@ -499,7 +499,7 @@ def test_two_watch_calls_must_not_overlap(gmail: Gmail, users: Users) -> None:
 
 
 def test_mailboxes_are_watched_independently(tmp_path: Path) -> None:
-    """A watch on one mailbox is in no other's way."""
+    """A watch on one mailbox does not affect another."""
     with GoogleOAuth() as oauth, Gmail(oauth) as gmail:
         for mailbox, topic in ((ADA, TOPIC), ("grace@example.com", OTHER_TOPIC)):
             watch(client_of(oauth, gmail, tmp_path, subject=mailbox), topic)
@@ -522,7 +522,7 @@ def test_a_topic_must_be_of_the_project(users: Users, topic: str) -> None:
 
 
 def test_a_topic_must_exist(gmail: Gmail, users: Users) -> None:
-    """Where the topics are given, one that is missing cannot take the test notification."""
+    """If topics are given, one that is missing cannot take the test notification."""
     gmail.topics = {TOPIC}
     client = users()
     watch(client)
@@ -566,7 +566,7 @@ def test_the_body_must_follow_the_schema(users: Users, body: dict[str, Any], sai
 
 @pytest.mark.parametrize("behavior", ["include", "EXCLUDE", None])
 def test_values_are_taken_in_either_case(gmail: Gmail, users: Users, behavior: str | None) -> None:
-    """Google's guide sends INCLUDE, its discovery document says include; null is no value."""
+    """Google's guide has INCLUDE, its discovery document include; null is not a value."""
     watch(users(), labelIds=["INBOX", "UNREAD"], labelFilterBehavior=behavior)
 
     assert gmail.watches[ADA].labels == ("INBOX", "UNREAD")
@@ -581,7 +581,7 @@ def test_values_are_taken_in_either_case(gmail: Gmail, users: Users, behavior: s
     ],
 )
 def test_a_body_that_the_client_would_not_send_is_refused(gmail: Gmail, users: Users, body: bytes, said: str) -> None:
-    """What is no JSON object is malformed; a missing one lacks the topic."""
+    """A body that is not a JSON object is malformed; a missing one lacks the topic."""
     http = users().watch(userId="me").http
 
     answer, content = http.request(f"{gmail.url}/gmail/v1/users/me/watch", "POST", body)
@@ -605,7 +605,7 @@ def test_a_body_that_the_client_would_not_send_is_refused(gmail: Gmail, users: U
 def test_the_request_must_be_one_of_the_api(
     gmail: Gmail, users: Users, method: str, target: str, status: int, said: str
 ) -> None:
-    """Paths, methods and parameters are those of the discovery document; what is not played says so."""
+    """Paths, methods and parameters are those of the discovery document; other methods of it are not faked."""
     http = users().stop(userId="me").http
 
     answer, content = http.request(f"{gmail.url}{target}", method)
@@ -627,7 +627,7 @@ def test_a_scope_of_the_method_is_needed(users: Users) -> None:
 
 
 def test_only_the_own_mailbox_can_be_watched(users: Users) -> None:
-    """A token for one mailbox opens no other."""
+    """A token for one mailbox is refused for another."""
     refused = refusal(lambda: watch(users(), user="grace@example.com"))
 
     assert refused == (403, "PERMISSION_DENIED", "forbidden", f"Delegation denied for {ADA}")
@@ -641,7 +641,7 @@ def test_only_the_own_mailbox_can_be_watched(users: Users) -> None:
     ],
 )
 def test_a_token_is_needed(gmail: Gmail, headers: dict[str, str], said: str) -> None:
-    """A token that the token endpoint did not grant is refused."""
+    """A token from elsewhere is refused."""
     answer = requests.post(f"{gmail.url}/gmail/v1/users/me/stop", headers=headers, timeout=PATIENCE)
 
     error = answer.json()["error"]
@@ -650,7 +650,7 @@ def test_a_token_is_needed(gmail: Gmail, headers: dict[str, str], said: str) -> 
 
 
 def test_a_service_account_has_no_mailbox(oauth: GoogleOAuth, gmail: Gmail, tmp_path: Path) -> None:
-    """Credentials without a subject get a token that Gmail can do nothing with."""
+    """Credentials without a subject get a token that Gmail refuses."""
     credentials = key_credentials(oauth, tmp_path, subject=None)
     credentials.refresh(Request())
 
@@ -717,7 +717,7 @@ def test_a_service_account_has_no_mailbox(oauth: GoogleOAuth, gmail: Gmail, tmp_
     ],
 )
 def test_gmail_fails_on_request(gmail: Gmail, users: Users, fault: str, expected: tuple[int, str, str, str]) -> None:
-    """Each documented error can be had, once, and changes nothing."""
+    """Each documented error can be requested, once, and changes nothing."""
     client = users()
     gmail.fail(fault, path="/watch")
 
@@ -729,7 +729,7 @@ def test_gmail_fails_on_request(gmail: Gmail, users: Users, fault: str, expected
 
 
 def test_the_client_answers_a_401_with_a_fresh_token(gmail: Gmail, users: Users) -> None:
-    """A single 401 is no error to the caller; one that stays is."""
+    """The caller does not see a single 401, only a lasting one."""
     client = users()
     gmail.fail("unauthorized")
     watch(client)
@@ -743,7 +743,7 @@ def test_the_client_answers_a_401_with_a_fresh_token(gmail: Gmail, users: Users)
 
 
 def test_a_fault_without_a_topic_is_worded_too(gmail: Gmail) -> None:
-    """A fault of watch can be asked for on a request that names no topic."""
+    """A fault of watch can be requested for a call without a topic."""
     gmail.fail("no-topic")
 
     answer = requests.post(f"{gmail.url}/gmail/v1/users/me/stop", timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""What all fakes have in common, by a service that only says hello."""
+"""What all fakes have in common, shown by a service that only says hello."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ PATIENCE = 10  # seconds for what must come; nothing waits that long unless it f
 
 
 class Greeter(Fake):
-    """Greets whoever asks at a path, and refuses to greet nobody."""
+    """Greets the caller of a path, and refuses an empty name."""
 
     name = "Greeter"
     documented_errors: ClassVar[Mapping[str, Fault]] = {
@@ -52,7 +52,7 @@ def ask(greeter: Greeter) -> Ask:
 
 
 def test_requests_are_recorded_in_order(greeter: Greeter, ask: Ask) -> None:
-    """A request is kept with all that was sent, whether it was answered well or not."""
+    """A request is kept with everything that was sent, whatever its answer was."""
     ask("/ada%40example.com?page=1&mark=", "POST", json={"a": 1}, headers={"Authorization": "Bearer s3cret"})
     ask("/")
 
@@ -64,7 +64,7 @@ def test_requests_are_recorded_in_order(greeter: Greeter, ask: Ask) -> None:
 
 
 def test_a_refusal_is_an_answer(ask: Ask) -> None:
-    """What the service raises as Refused is answered."""
+    """An error of the service raised as Refused becomes its answer."""
     answer = ask("/")
 
     assert (answer.status_code, answer.json()) == (404, {"error": "nobody"})
@@ -82,7 +82,7 @@ def test_a_fault_replaces_so_many_answers(greeter: Greeter, ask: Ask) -> None:
 
 
 def test_a_fault_can_be_for_one_path(greeter: Greeter, ask: Ask) -> None:
-    """Requests whose path does not contain the text do not use the fault up; faults may word the request."""
+    """Only requests whose path contains the text use the fault up; faults may have their own text."""
     greeter.fail("mistaken", path="grace@")
 
     statuses = [
@@ -95,7 +95,7 @@ def test_a_fault_can_be_for_one_path(greeter: Greeter, ask: Ask) -> None:
 
 
 def test_a_fault_can_be_for_one_method(greeter: Greeter, ask: Ask) -> None:
-    """The method stands before the path that is looked at."""
+    """The method precedes the path."""
     greeter.fail("asleep", path="POST /ada")
 
     statuses = [ask("/ada").status_code, ask("/ada", "POST").status_code, ask("/ada", "POST").status_code]
@@ -104,7 +104,7 @@ def test_a_fault_can_be_for_one_method(greeter: Greeter, ask: Ask) -> None:
 
 
 def test_faults_are_used_up_in_order(greeter: Greeter, ask: Ask) -> None:
-    """The fault that was asked for first comes first."""
+    """The fault that was requested first comes first."""
     greeter.fail("asleep")
     greeter.fail("mistaken")
 
@@ -119,7 +119,7 @@ def test_faults_are_used_up_in_order(greeter: Greeter, ask: Ask) -> None:
     ],
 )
 def test_a_fault_that_cannot_be_is_refused(greeter: Greeter, name: str, times: int, said: str) -> None:
-    """A wrong name is answered with the right ones, and zero times with the least."""
+    """A wrong name is answered with the right ones, and zero times with the minimum."""
     with pytest.raises(ValueError, match=said):
         greeter.fail(name, times=times)
 
@@ -144,7 +144,7 @@ def test_a_web_page_in_place_of_json(greeter: Greeter, ask: Ask) -> None:
 
 
 def test_a_hanging_request_is_never_answered(greeter: Greeter) -> None:
-    """`hang` is met by the client's own time limit; other requests are answered meanwhile."""
+    """`hang` lasts until the client's own time limit; other requests are answered meanwhile."""
     greeter.fail("hang", path="/ada")
 
     with pytest.raises(requests.ReadTimeout):
@@ -153,7 +153,7 @@ def test_a_hanging_request_is_never_answered(greeter: Greeter) -> None:
 
 
 def test_the_end_does_not_wait_for_a_hanging_request() -> None:
-    """A server that is left ends promptly, and cuts the connections that hang."""
+    """The server ends at once and cuts hanging connections."""
     outcome: list[str] = []
 
     def call(url: str) -> None:
@@ -178,7 +178,7 @@ def test_the_end_does_not_wait_for_a_hanging_request() -> None:
 
 
 def test_a_port_that_is_taken_is_an_os_error(greeter: Greeter) -> None:
-    """The port is taken when the stand-in is made, so that the caller can say what to do about it."""
+    """It is raised when the fake is created, so that the caller can explain it."""
     port = int(greeter.url.rpartition(":")[2])
 
     with pytest.raises(OSError, match="in use"):
@@ -186,7 +186,7 @@ def test_a_port_that_is_taken_is_an_os_error(greeter: Greeter) -> None:
 
 
 def test_a_person_sees_what_there_is(greeter: Greeter, ask: Ask) -> None:
-    """GET /stand-in tells name, state and faults, and is not recorded."""
+    """GET /stand-in returns name, state and faults, and is not recorded."""
     greeter.fail("asleep", times=2, path="/ada")
 
     answer = ask("/stand-in")
@@ -201,7 +201,7 @@ def test_a_person_sees_what_there_is(greeter: Greeter, ask: Ask) -> None:
 
 
 def test_a_person_can_ask_for_faults(greeter: Greeter, ask: Ask) -> None:
-    """PUT arms a fault, for one request and any path unless told otherwise; DELETE clears them all."""
+    """PUT sets a fault, for one request and any path by default; DELETE clears them all."""
     armed = ask("/stand-in/faults/asleep?times=3&path=/ada", "PUT")
     ask("/stand-in/faults/mistaken", "PUT")
     while_armed = [ask("/grace").status_code, ask("/ada").status_code]
@@ -224,7 +224,7 @@ def test_a_person_can_ask_for_faults(greeter: Greeter, ask: Ask) -> None:
     ],
 )
 def test_a_mistaken_command_is_explained(ask: Ask, method: str, path: str, status: int, said: str) -> None:
-    """A person who mistypes is told what there is."""
+    """The error has the valid commands."""
     answer = ask(path, method)
 
     assert answer.status_code == status
@@ -232,7 +232,7 @@ def test_a_mistaken_command_is_explained(ask: Ask, method: str, path: str, statu
 
 
 def test_many_requests_at_once_are_all_recorded(greeter: Greeter, ask: Ask) -> None:
-    """Each of several clients gets its own answer, and a fault goes to exactly as many as it was asked for."""
+    """Each of several clients gets its own answer, and exactly the requested number gets the fault."""
     greeter.fail("asleep", times=3)
     statuses: list[int] = []
     clients = [threading.Thread(target=lambda: statuses.append(ask("/ada").status_code)) for _ in range(12)]

@@ -1,4 +1,4 @@
-"""How the Firestore emulator is found, started and ended, with fakes; the real one is met in tests/integration."""
+"""How the Firestore emulator is found, started and ended, with fakes; tests/integration runs the real one."""
 
 import os
 import select
@@ -33,7 +33,7 @@ def install(sdk: Path, *programs: str, script: str = "exit 0") -> None:
 def test_missing_part_is_named_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: list[str], remedy: str
 ) -> None:
-    """Whichever part is missing, the error is one line that says which and how to get it."""
+    """The error says which part it is and how to get it."""
     install(tmp_path, *installed)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 
@@ -44,7 +44,7 @@ def test_missing_part_is_named_in_one_line(
 
 
 def test_java_that_only_says_that_it_is_missing_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `java` that fails, like the one that macOS comes with, is no Java."""
+    """A `java` that fails, like the one of macOS, is not a Java."""
     install(tmp_path, GCLOUD, EMULATOR)
     install(tmp_path, JAVA, script="exit 1")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -54,7 +54,7 @@ def test_java_that_only_says_that_it_is_missing_does_not_count(tmp_path: Path, m
 
 
 def test_gcloud_may_be_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulator is looked for where gcloud really is, not where a package manager linked it."""
+    """The emulator is next to the real gcloud, not to a package manager's link."""
     install(tmp_path / "sdk", GCLOUD, EMULATOR)
     install(tmp_path, JAVA)
     (tmp_path / GCLOUD).symlink_to(tmp_path / "sdk" / GCLOUD)
@@ -68,7 +68,7 @@ def test_gcloud_may_be_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_emulator_that_ends_at_once_is_an_error_with_its_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An emulator that gives up is not waited for, and its own words are passed on."""
+    """The start does not wait any longer, and the error has the emulator's output."""
     install(tmp_path, GCLOUD, JAVA)
     install(tmp_path, EMULATOR, script="echo no such class; exit 1")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
@@ -78,7 +78,7 @@ def test_emulator_that_ends_at_once_is_an_error_with_its_output(
 
 
 def test_nothing_is_left_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the launcher started ends with it: nobody holds the other end of a pipe that a child had opened."""
+    """The launcher's children end with it, although they share its pipe."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     install(tmp_path, GCLOUD, JAVA)

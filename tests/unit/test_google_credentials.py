@@ -19,7 +19,7 @@ SECONDS = 5
 
 @pytest.fixture
 def oauth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GoogleOAuth]:
-    """Credentials as a place provides them, in a process that has asked for no token yet."""
+    """Credentials as a kind of place provides them, in a process that has fetched no token yet."""
     with GoogleOAuth() as oauth:
         oauth.write_key_file(tmp_path / "key.json")
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
@@ -41,7 +41,7 @@ def test_a_token_serves_until_it_expires(oauth: GoogleOAuth) -> None:
 
 
 def test_a_token_that_is_there_takes_no_thread(oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tick that hands hundreds of jobs over asks for it as often."""
+    """A tick that hands over hundreds of jobs asks for it as often."""
     token = get()
     monkeypatch.setattr(google_credentials, "within", lambda *_: pytest.fail("a thread was started"))
 
@@ -66,7 +66,7 @@ def test_threads_share_a_token_and_its_replacement(oauth: GoogleOAuth) -> None:
 
 
 def test_a_token_service_that_hangs_holds_nobody_beyond_the_deadline(oauth: GoogleOAuth) -> None:
-    """Neither who asks nor who waits for its answer; the next one asks anew."""
+    """Neither the first caller nor those who wait for its answer; the next one asks again."""
     get()  # whatever is imported is imported
     oauth.fail("hang", times=2)
     began_at = time.monotonic()
@@ -82,7 +82,7 @@ def test_a_token_service_that_hangs_holds_nobody_beyond_the_deadline(oauth: Goog
 
 
 def test_a_valid_token_is_returned_while_another_is_being_fetched(oauth: GoogleOAuth) -> None:
-    """A scope whose token does not come does not hold up the others."""
+    """A scope whose token does not arrive does not delay the others."""
     token = get()
     oauth.fail("hang", path="/token")
 
@@ -99,7 +99,7 @@ def test_a_valid_token_is_returned_while_another_is_being_fetched(oauth: GoogleO
 def test_credentials_that_are_not_there_are_looked_for_again(
     oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What is missing may come; the error has the remedy of Google's library."""
+    """They may be added; the error has the remedy of Google's library."""
     with monkeypatch.context() as away:
         away.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
         with pytest.raises(NoToken, match=r"^could not get an access token \(DefaultCredentialsError\)$") as raised:
@@ -113,7 +113,7 @@ def test_credentials_that_are_not_there_are_looked_for_again(
 def test_a_key_file_that_is_none_is_a_failure_of_the_token(
     oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
 ) -> None:
-    """Whatever the library makes of it, and without its content."""
+    """For any error of the library, and without the file's content."""
     (tmp_path / "odd.json").write_text(content)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "odd.json"))
 
@@ -126,7 +126,7 @@ def test_a_key_file_that_is_none_is_a_failure_of_the_token(
 def test_a_key_file_that_cannot_be_read_is_a_failure_of_the_token(
     oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Such as a folder."""
+    """For example, a folder."""
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path))
 
     with pytest.raises(NoToken, match="IsADirectoryError"):
@@ -134,7 +134,7 @@ def test_a_key_file_that_cannot_be_read_is_a_failure_of_the_token(
 
 
 def test_an_answer_that_is_no_token_is_not_quoted(oauth: GoogleOAuth) -> None:
-    """It could be one after all."""
+    """It could be a token after all."""
     oauth.fail("not-json")
 
     with pytest.raises(NoToken) as raised:

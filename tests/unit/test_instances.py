@@ -1,4 +1,4 @@
-"""Cloud Run's front end for run_job, as a local run plays it."""
+"""Cloud Run's front end for run_job, as a local run fakes it."""
 
 import threading
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ PATIENCE = 10  # seconds for what another thread is to do
 
 
 class Caller(threading.Thread):
-    """A call that holds its instance until `end`; `address` is where it went, and `refused` that it went nowhere."""
+    """A call that holds its instance until `end`; `address` is its target, and `refused` says that it has none."""
 
     def __init__(self, instances: Instances) -> None:
         super().__init__(daemon=True)
@@ -44,7 +44,7 @@ def instances() -> Iterator[Instances]:
 
 
 def test_an_instance_takes_one_call_at_a_time(instances: Instances) -> None:
-    """A third call waits for the end of one of two, and goes where that one was."""
+    """A third call waits for the end of one of two, and goes to the same address."""
     first, second = Caller(instances), Caller(instances)
     until(lambda: bool(first.address and second.address), PATIENCE)
     third = Caller(instances)
@@ -57,7 +57,7 @@ def test_an_instance_takes_one_call_at_a_time(instances: Instances) -> None:
 
 
 def test_a_call_waits_for_an_instance_that_is_being_started_again() -> None:
-    """A process that ended after its answer is not called before it is up."""
+    """A process that ended after its answer is not called before it is up again."""
     is_up = threading.Event()
     instances = Instances(ADDRESSES[:1], is_up=lambda address: is_up.is_set())
     caller = Caller(instances)
@@ -72,7 +72,7 @@ def test_a_call_waits_for_an_instance_that_is_being_started_again() -> None:
 
 @pytest.mark.parametrize("is_up", [True, False], ids=["busy", "down"])
 def test_whoever_waits_at_the_end_is_refused(is_up: bool) -> None:
-    """Neither a busy instance nor one that does not answer holds up the end of the run."""
+    """Neither a busy instance nor one that does not answer delays the end of the run."""
     instances = Instances(ADDRESSES[:1], is_up=lambda address: is_up)
     first, waiting = Caller(instances), Caller(instances)
 

@@ -33,7 +33,7 @@ def test_each_signal_is_told_once(wait: Wait) -> None:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_the_wait_whichever_thread_the_system_gives_it_to(wait: Wait, number: signal.Signals) -> None:
-    """Two signals at once, a Ctrl-C and a hang-up, may both be caught by a thread that nobody looks at."""
+    """Any thread may catch two simultaneous signals, for example a Ctrl-C and a hang-up."""
     # The delay lets the main thread go to sleep first.
     threading.Timer(0.05, lambda: signal.pthread_kill(threading.get_ident(), number)).start()
 

@@ -79,7 +79,7 @@ EDGES = [
 
 @pytest.mark.parametrize(("every", "timezone", "expected"), EDGES)
 def test_occurrences_follow_each_other_in_both_directions(every: str, timezone: str, expected: Sequence[str]) -> None:
-    """From the start on, each is the next of the one before; back from the last, each is the newest until then."""
+    """From the start, each is the next after the one before; backwards, each is the newest until then."""
     known = [at(text) for text in expected]
     interval = Interval(every, timezone, known[0])
 
@@ -95,7 +95,7 @@ def test_a_start_between_two_seconds_changes_nothing_about_a_gap() -> None:
 
 
 def test_a_moment_in_the_second_pass_lies_behind_the_first() -> None:
-    """At 02:10 for the second time, that of 02:30 is over: it ran on the first pass."""
+    """At 02:10 for the second time, 02:30 is over: it ran in the first pass."""
     interval = Interval("1d", "Europe/Berlin", at("2025-10-20T02:30+02:00"))
     moment = at("2025-10-26T02:10+01:00")
 
@@ -104,7 +104,7 @@ def test_a_moment_in_the_second_pass_lies_behind_the_first() -> None:
 
 
 def test_nothing_comes_before_the_start() -> None:
-    """The start is the first occurrence, however long before one looks; before it there is none."""
+    """The start is the first occurrence, at any distance."""
     start = at("2026-11-25T00:00Z")
     interval = Interval("6d", "UTC", start)
 
@@ -116,7 +116,7 @@ def test_nothing_comes_before_the_start() -> None:
 @pytest.mark.parametrize("timezone", ["UTC", "Pacific/Auckland", "Pacific/Honolulu"])
 @pytest.mark.parametrize("every", ["999999m", "999999w", "1d", "1m"])
 def test_the_ends_of_the_calendar_are_an_error_with_a_reason(every: str, timezone: str) -> None:
-    """Nothing overflows: what lies outside of the years 1 to 9999 is refused, or was the last."""
+    """Nothing overflows: outside of the years 1 to 9999 it is refused, or was the last."""
     interval = Interval(every, timezone, at("2026-11-25T00:00Z"))
     last, first = (moment.replace(tzinfo=UTC) for moment in (datetime.max, datetime.min))
 
@@ -132,7 +132,7 @@ def test_the_ends_of_the_calendar_are_an_error_with_a_reason(every: str, timezon
     ["", "90", "0m", "-1d", "1.5h", "90s", "1h30m", "6 d", "6D", "3M", "1y", "1mo", "٣d", "1000000m", "1d\n", None, 6],
 )
 def test_what_is_no_interval_is_refused_with_the_remedy(every: Any) -> None:
-    """One line names what was given and what to write."""
+    """One line has the given text and what to write."""
     with pytest.raises(InvalidSchedule, match="write a whole number and m, h, d or w") as refused:
         Interval(every, "UTC", at("2026-11-25T00:00Z"))
 
@@ -140,7 +140,7 @@ def test_what_is_no_interval_is_refused_with_the_remedy(every: Any) -> None:
 
 
 def test_an_unknown_timezone_is_refused() -> None:
-    """The zone is checked for elapsed time too, where it does not matter: it may be edited."""
+    """Also for elapsed time, where it does not matter: the job may be edited."""
     with pytest.raises(InvalidSchedule, match="CEST"):
         Interval("90m", "CEST", at("2026-11-25T00:00Z"))
 
@@ -154,7 +154,7 @@ starts = st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1), timezones=st.j
 @settings(PROPERTY, max_examples=200)
 @given(st.sampled_from(ZONES), starts, elapsed, st.timedeltas(timedelta(), timedelta(days=60 * 365)))
 def test_minutes_and_hours_have_exact_gaps(timezone: str, start: datetime, every: str, away: timedelta) -> None:
-    """Whatever the clocks do, what lies between two occurrences is the interval, and they count from the start."""
+    """Over any clock change two occurrences are the interval apart, counted from the start."""
     step = timedelta(**{{"m": "minutes", "h": "hours"}[every[-1]]: int(every[:-1])})
     interval = Interval(every, timezone, start)
 
@@ -167,7 +167,7 @@ def test_minutes_and_hours_have_exact_gaps(timezone: str, start: datetime, every
 
 @st.composite
 def near_starts(draw: st.DrawFn) -> tuple[str, datetime, datetime]:
-    """A zone, a moment near a change of its clocks, and a start in a whole minute up to ten years before it."""
+    """A zone, a moment near one of its clock changes, and a start in a whole minute up to ten years before it."""
     timezone = draw(st.sampled_from(ZONES))
     moment = draw(moments(timezone))
     days, minutes = draw(st.integers(3, 3650)), draw(st.integers(0, 24 * 60))

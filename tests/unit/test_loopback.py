@@ -1,4 +1,4 @@
-"""Who may call a server that checks no identity: the rule, and every server that plays a service."""
+"""Who may call a server that checks no identity: the rule, and every fake service."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -63,7 +63,7 @@ OWN_PAGES = [
 
 @pytest.mark.parametrize("host", OWN_HOSTS)
 def test_this_machine_is_known_by_its_own_names(host: str) -> None:
-    """Any loopback address and any port will do, in any case."""
+    """Any loopback address and any port, in upper or lower case."""
     assert is_loopback(host)
 
 
@@ -76,13 +76,13 @@ def test_another_name_is_foreign(host: str) -> None:
 
 @pytest.mark.parametrize("headers", FOREIGN_PAGES)
 def test_a_page_of_another_origin_is_foreign(headers: Mapping[str, str]) -> None:
-    """Another port or scheme is another origin; of two headers that disagree the worse one counts."""
+    """Another port or scheme is another origin; if two headers disagree, the worse one counts."""
     assert "another origin" in foreign({"Host": HERE, **headers})
 
 
 @pytest.mark.parametrize("headers", OWN_PAGES)
 def test_programs_and_the_own_page_are_not_foreign(headers: Mapping[str, str]) -> None:
-    """No browser, an address that a person typed, and a page from the same server."""
+    """No browser, a typed address, and a page of the same server."""
     assert foreign({"Host": HERE, **headers}) == ""
 
 
@@ -103,7 +103,7 @@ Send = Callable[..., int]
 
 @pytest.fixture(params=["oauth", "gmail", "airtable", "chat", "tasks", "deliveries"])
 def send(request: pytest.FixtureRequest) -> Iterator[Send]:
-    """Send a request to one of the servers, and give the status of its answer."""
+    """Send a request to one of the servers, and return the status of its answer."""
     with ExitStack() as stack:
         port = _port_of(request.param, stack)
 
@@ -147,7 +147,7 @@ def _played(name: str, oauth: GoogleOAuth, stack: ExitStack) -> Fake:
     ],
 )
 def test_a_played_service_refuses_what_is_foreign(send: Send, headers: Mapping[str, str]) -> None:
-    """Neither the service nor its control pages answer a page of another website, however it asks."""
+    """Neither the service nor its control pages answer a page of another website."""
     asked = [("GET", "/"), ("POST", "/"), ("GET", "/stand-in"), ("PUT", "/stand-in/faults/hang"), ("OPTIONS", "/")]
 
     assert {send(method, path, **headers) for method, path in asked} == {403}

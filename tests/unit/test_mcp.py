@@ -1,4 +1,4 @@
-"""`watchkeeper mcp`, seen from the client of the official SDK."""
+"""`watchkeeper mcp`, as the client of the official SDK sees it."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def answers(server: Any, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
 
 
 def answer_in(result: "CallToolResult") -> Any:
-    """Return what a tool said."""
+    """Return the text of a tool's answer."""
     from mcp_types import TextContent
 
     [said] = result.content
@@ -51,7 +51,7 @@ def answer_in(result: "CallToolResult") -> Any:
 
 
 def over_stdio(path: Path, *args: str) -> Any:
-    """Return the connection to a server in a process of its own, on this job file."""
+    """Return the connection to a server in its own process, on this job file."""
     from mcp import StdioServerParameters, stdio_client
 
     code = "from watchkeeper.cli.main import main; main()"
@@ -61,7 +61,7 @@ def over_stdio(path: Path, *args: str) -> Any:
 
 @pytest.fixture
 def serve(json_store: JsonStore, now: datetime) -> Callable[..., Any]:
-    """Make a server in this process. The SDK is imported where it is needed only: that takes a second."""
+    """Start a server in this process. The SDK is imported only here, because that takes a second."""
     from watchkeeper.cli.mcp import create_server
 
     times = [now]
@@ -77,7 +77,7 @@ def serve(json_store: JsonStore, now: datetime) -> Callable[..., Any]:
 
 
 def test_a_client_lists_tools_schedules_sees_the_next_run_and_cancels(tmp_path: Path) -> None:
-    """Over stdio, with the SDK's own client; what is read is known by its hint to change nothing."""
+    """Over stdio, with the SDK's own client; a hint marks the tools that change nothing."""
     from mcp import Client
 
     path = tmp_path / "jobs.json"
@@ -122,7 +122,7 @@ def test_without_the_flag_a_server_only_reads(serve: Callable[..., Any], json_st
 
 
 def test_a_server_that_only_reads_needs_no_handlers(json_store: JsonStore, now: datetime) -> None:
-    """Where one cannot be imported, what it did can still be looked at."""
+    """Runs of a handler that cannot be imported are still visible."""
     from watchkeeper.cli.mcp import create_server
 
     session = Session(env={"JOB_HANDLERS": "no_such_module"}, clock=lambda: now, user="ada")
@@ -136,7 +136,7 @@ def test_a_server_that_only_reads_needs_no_handlers(json_store: JsonStore, now: 
 def test_without_a_space_a_server_has_the_jobs_of_all(
     serve: Callable[..., Any], json_store: JsonStore, now: datetime
 ) -> None:
-    """An operator sees and ends each of them, and their payloads stay hidden; there is no place to schedule one for."""
+    """An operator sees and ends each of them, without their payloads; there is no space to schedule one for."""
     job = Job.create("report", "http_request", now=now, payload={"url": "https://example.com/?key=s3cret"}, space="s/B")
     json_store.swap([Change(None, job)])
 
@@ -154,7 +154,7 @@ def test_without_a_space_a_server_has_the_jobs_of_all(
 
 
 def test_a_subscription_is_no_job_to_cancel(serve: Callable[..., Any], json_store: JsonStore, now: datetime) -> None:
-    """Its alarm would go with it."""
+    """Its alarm would be cancelled, too."""
     watch = Job.create("subscription:gmail:ada@example.com", "subscription_check", now=now)
     json_store.swap([Change(None, watch)])
 
@@ -167,7 +167,7 @@ def test_a_subscription_is_no_job_to_cancel(serve: Callable[..., Any], json_stor
 def test_with_a_space_the_jobs_of_others_are_out_of_reach(
     serve: Callable[..., Any], json_store: JsonStore, now: datetime
 ) -> None:
-    """As for an agent that is asked in that space."""
+    """As for an agent in that space."""
     json_store.swap(
         [Change(None, Job.create("report", "log", now=now, payload={"message": "hello"}, space="spaces/B"))]
     )
@@ -179,7 +179,7 @@ def test_with_a_space_the_jobs_of_others_are_out_of_reach(
 
 
 def test_a_server_keeps_up_with_the_time(serve: Callable[..., Any], json_store: JsonStore, now: datetime) -> None:
-    """It may run for days; each call is of its moment, and two equal ones make two jobs."""
+    """It may run for days; each call has its own time, and two equal calls make two jobs."""
     order = {"kind": "message", "text": "Tea!", "at": (now + timedelta(hours=1)).isoformat()}
     refused, *_ = answers(serve("spaces/A", later=timedelta(days=1)), ("schedule_job", order))
 
@@ -193,7 +193,7 @@ def test_a_server_keeps_up_with_the_time(serve: Callable[..., Any], json_store: 
 def test_a_long_list_is_cut_and_says_how_long_it_is(
     serve: Callable[..., Any], json_store: JsonStore, now: datetime
 ) -> None:
-    """A model reads all that it is given."""
+    """A model reads everything that it gets."""
     from watchkeeper.cli.mcp import MOST_LISTED
 
     count = MOST_LISTED + 20
@@ -241,7 +241,7 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_what_a_server_is_bound_to_is_checked_at_the_start(tmp_path: Path, args: list[str], says: str) -> None:
-    """A model could not mend it."""
+    """A model could not correct it."""
     session = Session(env={"SCHEDULER_JSON_PATH": str(tmp_path / "jobs.json")}, clock=lambda: datetime.min, user="ada")
 
     result = CliRunner().invoke(watchkeeper, ["mcp", *args], obj=session)

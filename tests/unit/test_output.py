@@ -1,4 +1,4 @@
-"""What is kept of what a handler returned."""
+"""What is stored of a handler's result."""
 
 import json
 from datetime import UTC, datetime
@@ -12,14 +12,14 @@ from shared.model.history import CUT, MAX_OUTPUT_BYTES, output_of
 
 
 class Hostile(dict[str, Any]):
-    """A mapping that cannot be looked into."""
+    """A mapping that raises when it is read."""
 
     def items(self) -> NoReturn:
         raise RuntimeError("no")
 
 
 class Lying(str):
-    """A text that says that it is another one."""
+    """A text that claims to be another one."""
 
     def __str__(self) -> str:
         return "another"
@@ -53,12 +53,12 @@ def nested(depth: int) -> Any:
     ],
 )
 def test_a_text_is_kept_as_it_is_and_anything_else_as_json(returned: object, kept: str | None) -> None:
-    """What cannot be written as JSON is ignored: the run has succeeded all the same."""
+    """A result that cannot be written as JSON is ignored: the run has still succeeded."""
     assert output_of(returned) == kept
 
 
 def test_what_is_nested_without_end_is_ignored() -> None:
-    """No handler can exhaust the stack by what it returns."""
+    """No result can exhaust the stack."""
     endless: list[Any] = []
     endless.append(endless)
 
@@ -68,7 +68,7 @@ def test_what_is_nested_without_end_is_ignored() -> None:
 
 @pytest.mark.parametrize("character", ["x", "é", "世", "👩", '"', "\x00"])
 def test_what_is_long_is_cut_to_the_limit(character: str) -> None:
-    """At the limit it is whole; beyond, it is as long as the limit allows, and ends with an ellipsis."""
+    """At the limit it is complete; above, it is as long as the limit allows and ends with an ellipsis."""
     size = len(json.dumps(character, ensure_ascii=False).encode()) - 2
     most = (MAX_OUTPUT_BYTES - 2) // size
 

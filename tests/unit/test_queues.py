@@ -17,7 +17,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_a_queue_has_the_limits_and_the_retry_of_the_table(table: Path) -> None:
-    """What it leaves out is Cloud Tasks' default; keys that are for the deployment alone are left out."""
+    """Missing ones are Cloud Tasks' defaults; keys for the deployment only are left out."""
     table.write_text(
         '[queues.agents]\nmax_concurrent = 3\nmin_backoff = "5s"\nmax_attempts = -1\nname = "x"\n'
         "[queues.slow]\nmax_per_second = 0.5\n"
@@ -30,7 +30,7 @@ def test_a_queue_has_the_limits_and_the_retry_of_the_table(table: Path) -> None:
 
 
 def test_a_table_without_queues_has_one(table: Path) -> None:
-    """That of the built-in agent."""
+    """The one of the built-in agent."""
     table.write_text('prefix = "watchkeeper-"\n')
 
     assert read_queues(table) == DEFAULT_QUEUES == {"agents": (Limits(max_concurrent=2), Retry())}
@@ -40,7 +40,7 @@ def test_a_table_without_queues_has_one(table: Path) -> None:
     "line", ["max_concurrent = 6000", "max_per_second = 501", 'max_concurrent = "two"', "min_backoff = 5"]
 )
 def test_a_queue_that_cannot_be_is_named(table: Path, line: str) -> None:
-    """One line says which, and what is wrong with it."""
+    """One line has the queue and the fault."""
     table.write_text(f"[queues.agents]\n{line}\n")
 
     with pytest.raises(InvalidSettings, match="queues: agents cannot be a queue of Cloud Tasks"):

@@ -1,4 +1,4 @@
-"""Whose an address is, and what may be sent where: the rules alone, without a connection."""
+"""The kind of an address, and what may be sent to it: the rules alone, without a connection."""
 
 import re
 
@@ -76,7 +76,7 @@ INTERNAL = [
     ],
 )
 def test_every_address_is_of_one_kind(address: str, kind: Kind) -> None:
-    """The ranges hold up to their edges, and an IPv4 address within an IPv6 one counts as what it is."""
+    """The ranges hold up to their edges, and an IPv4 address within an IPv6 one counts as itself."""
     assert kind_of(address) is kind
 
 
@@ -91,7 +91,7 @@ def test_on_ones_own_machine_every_address_is_allowed(address: str) -> None:
 
 @pytest.mark.parametrize("address", INTERNAL)
 def test_in_the_cloud_an_internal_address_needs_its_host_named(address: str) -> None:
-    """HTTP_REQUEST_PRIVATE is not enough, another host neither; the error names the setting."""
+    """Neither HTTP_REQUEST_PRIVATE nor another host is enough; the error names the setting."""
     others = Reach.from_env({**CLOUD, "HTTP_REQUEST_PRIVATE": "on", "HTTP_REQUEST_HOSTS": "other, host.example, [::2]"})
     named = Reach.from_env({**CLOUD, "HTTP_REQUEST_HOSTS": "other,Host"})
 
@@ -102,7 +102,7 @@ def test_in_the_cloud_an_internal_address_needs_its_host_named(address: str) -> 
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_in_the_cloud_a_private_address_needs_a_setting(address: str) -> None:
-    """Either of the two will do, and the error names both."""
+    """Either of the two is enough, and the error names both."""
     with pytest.raises(Cancel, match=r"^host is a private address.*HTTP_REQUEST_PRIVATE=on.*HTTP_REQUEST_HOSTS"):
         Reach.from_env(CLOUD).check_address("host", address)
     Reach.from_env({**CLOUD, "HTTP_REQUEST_PRIVATE": "on"}).check_address("host", address)
@@ -136,7 +136,7 @@ def test_an_audience_of_the_own_host_is_allowed(audience: str) -> None:
     ],
 )
 def test_an_audience_of_another_host_needs_to_be_listed(audience: str) -> None:
-    """The error names the setting; listed, exactly this audience is allowed."""
+    """The error names the setting; a list allows exactly this audience."""
     with pytest.raises(Cancel, match="HTTP_REQUEST_AUDIENCES"):
         Reach.from_env(CLOUD).check_audience(audience, scheme="https", host="a.example")
     if audience:
@@ -167,7 +167,7 @@ def test_an_access_token_is_for_googles_apis(host: str) -> None:
     ],
 )
 def test_an_access_token_is_for_nothing_else(scheme: str, host: str) -> None:
-    """The error says what would do."""
+    """The error has the remedy."""
     settings = {**CLOUD, "HTTP_REQUEST_HOSTS": host, "HTTP_REQUEST_AUDIENCES": host, "HTTP_REQUEST_PRIVATE": "on"}
 
     with pytest.raises(Cancel, match=re.escape("oauth_scope is only for https://*.googleapis.com")):
@@ -186,7 +186,7 @@ def test_on_ones_own_machine_every_token_may_be_sent_anywhere() -> None:
 
 
 def test_hosts_are_read_as_a_url_has_them() -> None:
-    """Case does not matter; an IPv6 address may stand in brackets."""
+    """Case does not matter; an IPv6 address may have brackets."""
     reach = Reach.from_env({**CLOUD, "HTTP_REQUEST_HOSTS": " Inventory.Internal, 127.0.0.1,[::1], fd00::5,a_b "})
 
     assert reach.hosts == ("inventory.internal", "127.0.0.1", "::1", "fd00::5", "a_b")
@@ -203,13 +203,13 @@ def test_a_host_that_is_none_is_named(host: str) -> None:
 
 @pytest.mark.parametrize("text", ["yes", "true", "1", "ON"])
 def test_private_is_on_or_off(text: str) -> None:
-    """Nothing else opens a network, or seems to."""
+    """No other value allows a network, or seems to."""
     with pytest.raises(InvalidSettings, match=r"HTTP_REQUEST_PRIVATE is .* on, off"):
         Reach.from_env({"HTTP_REQUEST_PRIVATE": text})
 
 
 def test_settings_that_are_empty_count_as_not_set() -> None:
-    """A line left empty in .env opens nothing."""
+    """An empty line in .env allows nothing."""
     names = ("HTTP_REQUEST_HOSTS", "HTTP_REQUEST_PRIVATE", "HTTP_REQUEST_AUDIENCES")
 
     assert Reach.from_env({**CLOUD, **dict.fromkeys(names, " ")}) == Reach(in_cloud=True)

@@ -274,7 +274,7 @@ NINE = at("2025-06-02T09:00Z")
     ],
 )
 def test_after_is_later_and_last_until_is_not(moment: datetime, after: datetime, last: datetime) -> None:
-    """`after` leaves an occurrence at the moment itself out, `last_until` has it; both answer in UTC."""
+    """`after` excludes an occurrence at the moment itself, `last_until` includes it; both return UTC."""
     recurrence = Recurrence("0 9 * * *", "UTC")
 
     answers = recurrence.after(moment), recurrence.last_until(moment)
@@ -284,7 +284,7 @@ def test_after_is_later_and_last_until_is_not(moment: datetime, after: datetime,
 
 
 def test_moment_may_be_given_in_the_timezone_itself() -> None:
-    """The moment counts, not the calendar that it is written in, even while the clocks are about to go back."""
+    """The moment counts, not its notation, even just before the clocks go back."""
     moment = datetime(2025, 10, 26, 2, 45, tzinfo=ZoneInfo("Europe/Berlin"))
 
     occurrence = Recurrence("30 * * * *", "Europe/Berlin").after(moment)
@@ -301,7 +301,7 @@ def test_naive_moment_is_refused(method: str) -> None:
 
 @pytest.mark.parametrize("timezone", ["UTC", "Asia/Tokyo", "America/New_York"])
 def test_end_of_the_calendar_is_an_error_with_a_reason(timezone: str) -> None:
-    """Past the years that Python's calendar has, the answer is InvalidSchedule that names the expression."""
+    """After the last year of Python's calendar InvalidSchedule names the expression."""
     recurrence = Recurrence("0 9 * * *", timezone)
 
     with pytest.raises(InvalidSchedule, match=r"'0 9 \* \* \*' has no occurrence after 9999"):
@@ -391,7 +391,7 @@ def test_expression_that_cannot_be_meant_is_refused(cron: str, complaint: str) -
     ],
 )
 def test_timezone_that_is_no_iana_name_is_refused(name: str) -> None:
-    """A name that means something on this machine only, or nothing at all, is refused, with an example."""
+    """A name without meaning, or with one on this machine only, is refused with an example."""
     with pytest.raises(InvalidSchedule, match=r"^Timezone .* is not known\. Write an IANA name such as Europe/Berlin"):
         load_timezone(name)
     with pytest.raises(InvalidSchedule):
@@ -420,7 +420,7 @@ Minute = tuple[datetime, datetime]  # the moment in UTC, and the clock time that
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """An expression whose meaning is known, because it was made up from it."""
+    """An expression with a known meaning, because it was generated from it."""
 
     minute: Field
     hour: Field
@@ -448,7 +448,7 @@ def some(low: int, high: int) -> st.SearchStrategy[Field]:
 
 
 def field(low: int, high: int) -> st.SearchStrategy[Field]:
-    """A list, a range, a range with a step, a star with a step or a star, each with the numbers that it stands for."""
+    """A list, a range, a range or a star with a step, or a star, each with the numbers that it means."""
     numbers, steps = st.integers(low, high), st.integers(2, high - low)
     pairs = st.frozensets(numbers, min_size=2, max_size=2).map(lambda pair: (min(pair), max(pair)))
     ranges = pairs.filter(lambda ends: ends != (low, high))
@@ -480,7 +480,7 @@ near_schedules = st.builds(
 
 @lru_cache
 def clock_changes(timezone: str) -> list[datetime]:
-    """The minutes, from 2011 to 2035, at which a timezone's clocks were or will be changed."""
+    """The minutes from 2011 to 2035 at which a timezone's clocks change."""
     weeks = [at("2011-01-01T00:00Z") + n * WEEK for n in range(25 * 52)]  # none has two changes
     return [change_within(timezone, week) for week in weeks if offset(timezone, week) != offset(timezone, week + WEEK)]
 
@@ -496,7 +496,7 @@ def offset(timezone: str, moment: datetime) -> timedelta | None:
 
 @st.composite
 def moments(draw: st.DrawFn, timezone: str) -> datetime:
-    """A moment within an hour, three hours or a day and more of a change of the clocks."""
+    """A moment within an hour, three hours, or a day and more of a clock change."""
     hours = draw(st.sampled_from([1, 3, 30]))
     away = st.timedeltas(-timedelta(hours=hours), timedelta(hours=hours))
     return draw(st.sampled_from(clock_changes(timezone))) + draw(away | away.map(lambda away: away // MINUTE * MINUTE))
@@ -509,7 +509,7 @@ def walk(timezone: str, start: datetime, end: datetime) -> list[Minute]:
 
 
 def occurrences(schedule: Schedule, minutes: Sequence[Minute]) -> list[datetime]:
-    """What the rules say, from the second day of a walk on."""
+    """The occurrences by the rules, from the second day of a walk on."""
     if "*" in schedule.hour[0]:
         return [moment for moment, clock in minutes if shows(schedule, clock)]
     days = sorted({clock.date() for _, clock in minutes})[1:]
@@ -576,7 +576,7 @@ def test_after_and_last_until_undo_each_other(place: tuple[str, datetime], sched
 @settings(derandomize=True, max_examples=80)
 @given(schedules, st.datetimes(datetime(2015, 1, 1), datetime(2035, 1, 1)))
 def test_where_clocks_never_change_occurrences_are_those_of_croniter(schedule: Schedule, naive: datetime) -> None:
-    """In UTC, croniter's own search for the next and the last match comes to the same, whatever the expression."""
+    """In UTC, croniter's own search finds the same next and last occurrence for every expression."""
     moment = naive.replace(tzinfo=UTC)
     recurrence = Recurrence(schedule.cron, "UTC")
     by_croniter = croniter(schedule.cron, moment, ret_type=datetime)
@@ -587,7 +587,7 @@ def test_where_clocks_never_change_occurrences_are_those_of_croniter(schedule: S
 
 @pytest.mark.parametrize("cron", ["0 9 * * FRI#L", "0 9 * * 5#L", "0 9 * * 5L", "0 9 * * friL"])
 def test_the_last_friday_may_be_written_as_others_write_it(cron: str) -> None:
-    """Quartz, Spring and their kin write 5L or FRI#L for L5."""
+    """Quartz, Spring and others write 5L or FRI#L for L5."""
     ours, theirs = Recurrence("0 9 * * L5", "UTC"), Recurrence(cron, "UTC")
     moment = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -609,7 +609,7 @@ def test_the_last_friday_may_be_written_as_others_write_it(cron: str) -> None:
     ],
 )
 def test_what_a_person_may_not_have_meant_is_mentioned(cron: str, said: list[str]) -> None:
-    """It is taken, as crons take it."""
+    """It is accepted, as by other crons."""
     found = oddities(cron)
 
     assert [line[: len(start)] for line, start in zip(found, said, strict=True)] == said

@@ -1,4 +1,4 @@
-"""A schedule is its rhythm between a start and an end, without the days that are left out."""
+"""A schedule is a rhythm between a start and an end, without the days off."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -58,7 +58,7 @@ def test_dates_are_left_out_by_the_local_calendar() -> None:
 
 
 def test_a_date_that_comes_twice_is_left_out_twice() -> None:
-    """Where clocks go back over midnight, the evening before comes again in between, and runs in both passes."""
+    """If clocks go back over midnight, the evening before comes again in between, and runs in both passes."""
     schedule = Schedule(cron="* * * * *", timezone="America/St_Johns", except_dates=(date(2010, 11, 7),))
     last_of_first_pass, first_of_second = at("2010-11-06T23:59-02:30"), at("2010-11-06T23:01-03:30")
     last, behind = at("2010-11-06T23:59-03:30"), at("2010-11-08T00:00-03:30")
@@ -71,7 +71,7 @@ def test_a_date_that_comes_twice_is_left_out_twice() -> None:
 
 @pytest.mark.parametrize("change", ["2027-03-28", "2027-10-31"], ids=["spring", "autumn"])
 def test_a_day_off_with_a_change_of_clocks_ends_at_its_midnight(change: str) -> None:
-    """Neither an hour before it nor an hour behind it, in either direction."""
+    """Not an hour before or after it, in either direction."""
     day = date.fromisoformat(change)
     schedule = Schedule(cron="*/10 * * * *", timezone=BERLIN, except_dates=(day,))
     zone = ZoneInfo(BERLIN)
@@ -83,14 +83,14 @@ def test_a_day_off_with_a_change_of_clocks_ends_at_its_midnight(change: str) -> 
 
 
 def test_an_interval_goes_on_in_its_rhythm_behind_a_date_that_is_left_out() -> None:
-    """A day off does not move what follows."""
+    """A day off does not move later occurrences."""
     schedule = Schedule(every="6d", starts_at=at("2026-12-18T09:00Z"), except_dates=CHRISTMAS)
 
     assert following(schedule, at("2026-12-01T00:00Z"), 2) == [at("2026-12-18T09:00Z"), at("2026-12-30T09:00Z")]
 
 
 def test_what_an_end_and_dates_leave_out_is_not_included() -> None:
-    """A moment is asked for exactly."""
+    """For a given moment."""
     schedule = Schedule(cron="0 9 * * *", until=at("2026-12-28T09:00Z"), except_dates=CHRISTMAS)
 
     asked = [at(f"2026-12-{day}T09:00Z") for day in (23, 24, 25, 26, 28)]
@@ -120,7 +120,7 @@ def test_what_is_no_schedule_is_refused(given: dict[str, object], complaint: str
 
 @st.composite
 def bounded(draw: st.DrawFn) -> tuple[Schedule, datetime]:
-    """A schedule whose bounds lie near a change of the clocks, and a moment there."""
+    """A schedule whose bounds are near a clock change, and a moment there."""
     timezone = draw(st.sampled_from(ZONES))
     moment = draw(moments(timezone))
     day = moment.astimezone(ZoneInfo(timezone)).date()
@@ -142,7 +142,7 @@ def bounded(draw: st.DrawFn) -> tuple[Schedule, datetime]:
 
 
 def plain(schedule: Schedule, low: datetime, high: datetime) -> list[datetime]:
-    """What the rhythm alone has between two moments, filtered by the rules."""
+    """Return the occurrences of the rhythm alone between two moments, filtered by the rules."""
     zone = ZoneInfo(schedule.timezone)
     rhythm: Recurrence | Interval
     if schedule.every is None:
@@ -166,7 +166,7 @@ def plain(schedule: Schedule, low: datetime, high: datetime) -> list[datetime]:
 @settings(PROPERTY, max_examples=250)
 @given(bounded())
 def test_a_schedule_is_its_rhythm_within_its_bounds(drawn: tuple[Schedule, datetime]) -> None:
-    """In both directions: what runs is what the rhythm has from the start, before the end, on no date left out."""
+    """In both directions: the rhythm's occurrences from the start, before the end, on no day off."""
     schedule, moment = drawn
     low, high = moment - 2 * DAY, moment + 2 * DAY
     known = plain(schedule, low, high)
@@ -188,7 +188,7 @@ def test_a_schedule_is_its_rhythm_within_its_bounds(drawn: tuple[Schedule, datet
 
 
 def test_a_hundred_dates_are_a_hundred_steps() -> None:
-    """What runs every minute is not walked through minute by minute."""
+    """The search does not walk through every minute."""
     first = date(2026, 6, 1)
     dates = tuple(first + n * DAY for n in range(100))
     schedule = Schedule(cron="* * * * *", timezone=BERLIN, except_dates=dates)

@@ -1,4 +1,4 @@
-"""The fakes of a local run: which services are played, and the settings that lead to them."""
+"""The fakes of a local run: which services are faked, and the settings that point to them."""
 
 import pytest
 import requests
@@ -14,7 +14,7 @@ PORTS = [0] * FAKES
 
 
 def test_cloud_tasks_is_played_for_whoever_runs_the_jobs() -> None:
-    """The settings name the queue and the function as a deployment does, and let the calls in."""
+    """The settings name the queue and the function as a deployment does, and allow the calls."""
     with running_fakes({}, PORTS, WORKER) as services:
         settings = Settings.from_env({**services.settings, **services.worker_settings})
         certificates = requests.get(settings.certs_url, timeout=PATIENCE).json()
@@ -36,7 +36,7 @@ def test_cloud_tasks_is_played_for_whoever_runs_the_jobs() -> None:
     ],
 )
 def test_cloud_tasks_is_not_played_otherwise(env: dict[str, str], worker: Worker | None, state: str) -> None:
-    """Without the function there is nobody to call, and a queue of the settings is a real one."""
+    """Without the function nothing could be called, and a queue in the settings is a real one."""
     with running_fakes(env, PORTS, worker) as services:
         told = {service.name: service.is_fake for service in services.told()}
 
@@ -53,7 +53,7 @@ def test_cloud_tasks_is_not_played_otherwise(env: dict[str, str], worker: Worker
     ],
 )
 def test_a_token_of_real_credentials_opens_the_fake(env: dict[str, str], status: int) -> None:
-    """Where the functions have real credentials their tokens are Google's, which this fake cannot know."""
+    """If the functions have real credentials, their tokens come from Google and are unknown to the fake."""
     with running_fakes(env, PORTS, WORKER) as services:
         url = f"{services.addresses['Cloud Tasks']}/v2/{QUEUE}"
         answer = requests.get(url, headers={"Authorization": "Bearer ya29.of-google"}, timeout=PATIENCE)

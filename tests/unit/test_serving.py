@@ -32,7 +32,7 @@ def connection() -> Iterator[HTTPConnection]:
 def test_an_application_is_served_from_a_port_that_was_free(
     connection: HTTPConnection, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """And no line is written for a request."""
+    """No line is written for a request."""
     connection.request("GET", "/hello")
 
     assert connection.getresponse().read() == b"GET /hello"
@@ -40,14 +40,14 @@ def test_an_application_is_served_from_a_port_that_was_free(
 
 
 def test_what_is_foreign_never_reaches_the_application(connection: HTTPConnection) -> None:
-    """It would have cut the connection."""
+    """The application would have cut the connection."""
     connection.request("GET", "/cut", headers={"Host": "evil.example"})
 
     assert connection.getresponse().status == 403
 
 
 def test_an_application_can_cut_the_connection(connection: HTTPConnection) -> None:
-    """The client gets no response, and gets none at once."""
+    """The client gets no response, at once."""
     connection.request("GET", "/cut")
 
     with pytest.raises(RemoteDisconnected):
@@ -55,13 +55,13 @@ def test_an_application_can_cut_the_connection(connection: HTTPConnection) -> No
 
 
 def test_a_port_that_is_taken_is_an_error() -> None:
-    """It can be caught; werkzeug by itself ends the process."""
+    """It can be caught; werkzeug alone would end the process."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         bind(app, taken.getsockname()[1])
 
 
 def test_an_end_does_not_wait_for_a_request_at_work() -> None:
-    """A request that hangs is left to its thread, and the port is free again."""
+    """A hanging request is left to its thread, and the port is free again."""
     began, closing = Event(), Event()
 
     @Request.application

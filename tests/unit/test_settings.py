@@ -1,4 +1,4 @@
-"""What each setting means, what it is when it is not set, and what is said of one that cannot be used."""
+"""What each setting means, its default, and the error for a value that cannot be used."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -47,14 +47,14 @@ NAMES = [
 
 
 def problem(**env: str) -> str:
-    """Read settings that cannot be used; give what is said of them."""
+    """Read settings that cannot be used, and return the error's text."""
     with pytest.raises(InvalidSettings) as caught:
         Settings.from_env(env)
     return str(caught.value)
 
 
 def test_nothing_has_to_be_set() -> None:
-    """On one's own machine the defaults are enough; nobody may call, since nobody is named."""
+    """On a developer's machine the defaults are enough; no caller is allowed, because none is named."""
     settings = Settings.from_env({})
 
     assert settings == Settings(
@@ -83,7 +83,7 @@ def test_nothing_has_to_be_set() -> None:
 
 @pytest.mark.parametrize("empty", ["", " ", "\t\n"], ids=["empty", "a-space", "tab-and-newline"])
 def test_a_setting_that_is_empty_counts_as_not_set(empty: str) -> None:
-    """A line left empty in .env changes nothing, and an empty secret opens nothing."""
+    """An empty line in .env changes nothing, and an empty secret gives no access."""
     assert Settings.from_env(dict.fromkeys(NAMES, empty)) == Settings.from_env({})
 
 
@@ -118,7 +118,7 @@ def test_a_setting_that_is_empty_counts_as_not_set(empty: str) -> None:
     ],
 )
 def test_a_setting_is_read(name: str, text: str, attribute: str, value: Any) -> None:
-    """Each setting reaches the field that stands for it, as a value of the right kind."""
+    """Each setting reaches its field with the right type."""
     settings = Settings.from_env({name: text})
 
     assert getattr(settings, attribute) == value
@@ -144,7 +144,7 @@ def test_the_settings_of_authentication_are_read() -> None:
 
 
 def test_a_relative_path_is_relative_to_the_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The function and the command line find the same file, wherever they are started."""
+    """The function and the command line find the same file in any folder."""
     monkeypatch.chdir(tmp_path)
 
     settings = Settings.from_env({"SCHEDULER_JSON_PATH": ".data/other.json"})
@@ -184,7 +184,7 @@ def test_a_relative_path_is_relative_to_the_project(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_a_malformed_setting_is_named_with_what_it_must_be(name: str, text: str, expected: str) -> None:
-    """The operator reads which one it is, what it was, and what would do."""
+    """The error has the setting, its value, and what is valid."""
     said = problem(**{name: text})
 
     assert name in said
@@ -205,7 +205,7 @@ def test_a_number_that_is_none_is_named(name: str, text: str) -> None:
 
 
 def test_every_problem_is_in_one_error() -> None:
-    """The operator mends all in one go."""
+    """The operator can correct all of them at once."""
     malformed = {
         "SCHEDULER_STORAGE": "sqlite",
         "SCHEDULER_COLLECTION": "a/b",
@@ -228,7 +228,7 @@ def test_every_problem_is_in_one_error() -> None:
 
 
 def test_in_the_cloud_jobs_are_kept_in_firestore() -> None:
-    """Without being told, since the files of an instance die with it."""
+    """By default, because the files of an instance are lost with it."""
     assert Settings.from_env({"K_SERVICE": "watchkeeper-tick"}).storage == "firestore"
 
 
@@ -249,7 +249,7 @@ def test_an_empty_path_does_not_allow_json_in_the_cloud(path: str) -> None:
 
 
 def test_json_in_the_cloud_is_possible_with_a_path() -> None:
-    """Who names a file knows that it lasts."""
+    """An operator who names a file knows that it lasts."""
     settings = Settings.from_env(
         {"K_SERVICE": "watchkeeper-tick", "SCHEDULER_STORAGE": "json", "SCHEDULER_JSON_PATH": "/mnt/jobs.json"}
     )
@@ -258,7 +258,7 @@ def test_json_in_the_cloud_is_possible_with_a_path() -> None:
 
 
 def test_no_authentication_in_the_cloud_is_refused() -> None:
-    """`off` is for one's own machine."""
+    """`off` is for a developer's machine."""
     said = problem(K_SERVICE="watchkeeper-tick", AUTH_MODE="off")
 
     assert "AUTH_MODE" in said
@@ -266,7 +266,7 @@ def test_no_authentication_in_the_cloud_is_refused() -> None:
 
 
 def test_the_rules_of_the_cloud_are_told_with_the_other_problems() -> None:
-    """They are part of the one error."""
+    """In the same error."""
     said = problem(K_SERVICE="watchkeeper-tick", SCHEDULER_STORAGE="json", AUTH_MODE="off", LOG_LEVEL="LOUD")
 
     assert [name for name in ("SCHEDULER_STORAGE", "AUTH_MODE", "LOG_LEVEL") if name not in said] == []
@@ -304,7 +304,7 @@ def test_a_secret_that_no_header_can_carry_is_named(secret: str) -> None:
 
 @pytest.mark.parametrize("secret", ["a", "open-sesame", "fifteen-letters"])
 def test_a_secret_that_can_be_guessed_is_refused(secret: str) -> None:
-    """With the length and a command that makes one."""
+    """With the length and a command that creates one."""
     told = problem(CRON_SECRET=secret)
 
     assert "CRON_SECRET is malformed: it must be one line of ASCII, at least 16 characters" in told
@@ -312,18 +312,18 @@ def test_a_secret_that_can_be_guessed_is_refused(secret: str) -> None:
 
 
 def test_a_secret_of_sixteen_characters_is_long_enough() -> None:
-    """The limit itself is allowed; space around it does not count."""
+    """The limit itself is allowed; surrounding space does not count."""
     assert Settings.from_env({"CRON_SECRET": " sixteen-letters! "}).auth.cron_secret == "sixteen-letters!"
 
 
 @pytest.mark.parametrize("text", ["", " ", "secret:latest", "secret:3"])
 def test_where_no_secret_stands_none_is_accepted(text: str) -> None:
-    """The name of a version in Secret Manager, as a settings file for the cloud has it, is no secret itself."""
+    """A settings file for the cloud may have the name of a version in Secret Manager, which is not a secret."""
     assert Settings.from_env({"CRON_SECRET": text}).auth.cron_secret == ""
 
 
 def test_settings_can_be_a_key() -> None:
-    """A function keeps what it set up for them, once."""
+    """A function caches what it set up for them."""
     assert hash(Settings.from_env({"CRON_SECRET": "a" * 16})) == hash(Settings.from_env({"CRON_SECRET": "a" * 16}))
     assert Settings.from_env({"CRON_SECRET": "a" * 16}) != Settings.from_env({"CRON_SECRET": "b" * 16})
 
@@ -347,7 +347,7 @@ def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_line_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A setting whose quotes are not closed is never left out in silence; what stands in the line is not shown."""
+    """A setting with an unclosed quote is never silently dropped; the error does not show the line."""
     (tmp_path / "settings").write_text('A=a\nNO SETTING\nCRON_SECRET="s3cret\nB=b\n')
 
     with pytest.raises(InvalidSettings, match=r"the settings file .*settings cannot be read: look at line 2, 3$"):
@@ -355,7 +355,7 @@ def test_a_line_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_completes_the_environment_and_never_overrides_it(tmp_path: Path) -> None:
-    """What is set already stays, even if it is empty."""
+    """A variable that is set stays, even if it is empty."""
     (tmp_path / ".env").write_text("SCHEDULER_TIMEZONE=Asia/Tokyo\nLOG_LEVEL=DEBUG\nCRON_SECRET=0123456789abcdef\n")
     env = {"LOG_LEVEL": "ERROR", "CRON_SECRET": ""}
 
@@ -366,7 +366,7 @@ def test_a_file_completes_the_environment_and_never_overrides_it(tmp_path: Path)
 
 
 def test_the_file_is_that_of_the_project_wherever_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program in another folder, which may have a .env of its own, finds the same jobs."""
+    """A program in another folder, which may have its own .env, finds the same jobs."""
     project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     for folder in (project, elsewhere):
         folder.mkdir()
@@ -378,7 +378,7 @@ def test_the_file_is_that_of_the_project_wherever_one_is(tmp_path: Path, monkeyp
 
 
 def test_another_file_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the current folder, as on every command line; one that is not there is an error."""
+    """Relative to the current folder, as on every command line; a missing file is an error."""
     (tmp_path / "prod.env").write_text("LOG_LEVEL=DEBUG\n")
     monkeypatch.chdir(tmp_path)
     env = {SETTINGS_FILE: "prod.env"}
@@ -400,7 +400,7 @@ def test_a_deployed_function_reads_no_file(tmp_path: Path) -> None:
 
 
 def test_a_file_of_windows_is_read(tmp_path: Path) -> None:
-    """With its byte order mark and its ends of lines."""
+    """With its byte order mark and its line ends."""
     (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfLOG_LEVEL=DEBUG\r\nSCHEDULER_TIMEZONE=Asia/Tokyo\r\n")
 
     assert read_settings(tmp_path / ".env") == {"LOG_LEVEL": "DEBUG", "SCHEDULER_TIMEZONE": "Asia/Tokyo"}

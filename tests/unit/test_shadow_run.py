@@ -1,4 +1,4 @@
-"""`tick --dry-run` over the former system's jobs where they lie: it shows what a take-over comes to, and only reads."""
+"""`tick --dry-run` over the jobs of the former system: it shows what an import would do, and only reads."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ JobFactory = Callable[..., Job]
 
 @dataclass
 class ReadOnly:
-    """A job store that tells what was asked of it, and takes no change."""
+    """A job store that records its reads and accepts no change."""
 
     store: JsonStore
     asked: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Shadow:
     now: datetime
 
     def __call__(self, *args: str, path: Path | None = None, store: ReadOnly | None = None) -> Result:
-        """Call `watchkeeper` with the arguments, on another job file or store where one is given."""
+        """Call `watchkeeper` with the arguments, on another job file or store if one is given."""
         session = Session(env={"SCHEDULER_JSON_PATH": str(path or self.path)}, clock=lambda: self.now, user="ada")
         if store is not None:
             vars(session)["store"] = store
@@ -106,7 +106,7 @@ DUE = ["late", "gone", "zoned", "soon", "edge"]
 
 
 def test_a_former_file_is_shown_in_the_order_of_time(shadow: Shadow) -> None:
-    """What is due now and within the hour, edge included, with lateness; the last line says what was looked at."""
+    """What is due now and within the hour (included), with lateness; the last line counts what was read."""
     shadow.path.write_text(json.dumps(FORMER))
 
     result = shadow("tick", "--dry-run")
@@ -135,7 +135,7 @@ def test_nothing_beside_a_former_file_changes(shadow: Shadow, args: Sequence[str
 
 
 def test_what_cannot_be_taken_is_named_as_an_import_names_it(shadow: Shadow, tmp_path: Path) -> None:
-    """Position, id and reason of each, and the types without a handler; looking at them is no failure."""
+    """By position, id and reason, and the types without a handler; that is not a failure."""
     shadow.path.write_text(json.dumps([*FORMER, former("late"), "no object"]))
     rehearsed = shadow("jobs", "import", str(shadow.path), "--dry-run", path=tmp_path / "none.json")
 
@@ -154,7 +154,7 @@ def test_what_cannot_be_taken_is_named_as_an_import_names_it(shadow: Shadow, tmp
 
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["table", "json"])
 def test_it_shows_what_is_due_after_an_import(shadow: Shadow, tmp_path: Path, form: Sequence[str]) -> None:
-    """The same table, and the same list of job objects, as over a store that has taken the file in."""
+    """The same table and the same job objects as over a store that has imported the file."""
     shadow.path.write_text(json.dumps(FORMER))
     shadow("jobs", "import", str(shadow.path), path=tmp_path / "store.json")
 
@@ -165,7 +165,7 @@ def test_it_shows_what_is_due_after_an_import(shadow: Shadow, tmp_path: Path, fo
 
 
 def test_a_file_that_is_not_there_is_named(shadow: Shadow) -> None:
-    """A misspelt path never passes for a system with nothing to do."""
+    """A misspelt path is not taken for a system without jobs."""
     result = shadow("tick", "--dry-run")
 
     assert result.stdout == "Nothing is due now, or within the next hour.\n"
@@ -181,7 +181,7 @@ def test_a_file_that_is_not_there_is_named(shadow: Shadow) -> None:
     ],
 )
 def test_other_files_are_what_they_were(shadow: Shadow, text: str, code: int, says: str) -> None:
-    """Only a list is taken for the former system's file; what is wrong with any other is said."""
+    """Only a list is the former system's file; any other is an error with its reason."""
     shadow.path.write_text(text)
 
     result = shadow("tick", "--dry-run")
@@ -194,7 +194,7 @@ def test_other_files_are_what_they_were(shadow: Shadow, text: str, code: int, sa
 
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["table", "json"])
 def test_it_shows_what_is_due_after_an_upgrade(shadow: Shadow, form: Sequence[str]) -> None:
-    """Over documents of the former system, which no tick sees, the same as once they are upgraded; none is written."""
+    """The same as after an upgrade of the former documents, which no tick sees; nothing is written."""
     store = shadow.collection(*FORMER)
     before = shadow.folder()
 
@@ -208,7 +208,7 @@ def test_it_shows_what_is_due_after_an_upgrade(shadow: Shadow, form: Sequence[st
 
 
 def test_documents_that_cannot_be_taken_are_named(shadow: Shadow) -> None:
-    """With the reason, and what becomes of the others; finished and paused ones are not even read."""
+    """With the reason; finished and paused ones are not even read."""
     store = shadow.collection(*FORMER)
 
     result = shadow("tick", "--dry-run", store=store)
@@ -226,7 +226,7 @@ def test_documents_that_cannot_be_taken_are_named(shadow: Shadow) -> None:
 
 
 def test_a_collection_with_due_jobs_costs_one_query(shadow: Shadow, job_factory: JobFactory) -> None:
-    """Where a tick would find something, that is the answer, and no document is read for the sake of former ones."""
+    """If a tick would find jobs, former documents are not read."""
     store = shadow.collection(former("former"))
     store.store.swap([Change(None, job_factory("present"))])
 
@@ -237,7 +237,7 @@ def test_a_collection_with_due_jobs_costs_one_query(shadow: Shadow, job_factory:
 
 
 def test_a_collection_of_ours_is_never_called_former(shadow: Shadow, job_factory: JobFactory) -> None:
-    """Where only later jobs wait nothing is due, and there is no more to say."""
+    """If only later jobs wait, nothing is due."""
     store = shadow.collection()
     store.store.swap([Change(None, job_factory("later", at=shadow.now + timedelta(hours=2)))])
 
