@@ -20,23 +20,23 @@ Due = Job | Unreadable
 
 
 class Source(Protocol):
-    """Where a runner takes what it claims: the backlog of a tick, or the one job of a delivery."""
+    """Where a runner gets the jobs to claim: the backlog of a tick, or the one job of a delivery."""
 
     documents: int  # read so far
     jobs: int  # readable ones among them
 
     def take(self, most: int, now: datetime, *, elapsed: timedelta, is_idle: bool) -> list[Due]:
-        """Return at most `most` documents to claim now, to a runner that holds nothing or not.
+        """Return at most `most` documents to claim now, for a runner that may hold nothing.
 
         `elapsed` is how long ago it began. Raises StoreUnavailable.
         """
 
     def note(self, won: list[Due], lost: int) -> None:
-        """Record what became of the documents that were handed out last."""
+        """Record the results for the documents that were handed out last."""
 
     @property
     def has_waiting(self) -> bool:
-        """Return whether anything was read that is still to be handed out."""
+        """Return whether anything that was read is still to be handed out."""
 
     def is_exhausted(self, now: datetime) -> bool:
         """Return whether nothing due is known, or likely, to be left."""
@@ -45,12 +45,12 @@ class Source(Protocol):
 class Backlog:
     """Hands out due documents, oldest first, each occurrence at most once.
 
-    It looks at the store again only where that can bring something new: after a full page from which it won
-    something, once after a page that was lost altogether, and every ten seconds while handlers run. A job with two dead
-    holders is kept for the end, to run alone: if it is the one that kills its process, nothing else dies with it.
+    It reads the store again only if that can bring something new: after a full page of which it won something, once
+    after a page that was lost entirely, and every ten seconds while handlers run. A job with two dead holders is kept
+    for the end, to run alone: if it kills its process, nothing else dies with it.
 
-    It also reads what falls due until the `horizon`, and hands that out at its time. Until then nobody holds it, so
-    a person who pauses or cancels it meanwhile is heard. What another tick holds until then is left to that tick.
+    It also reads what falls due until the `horizon`, and hands that out at its time. Until then nobody holds it, so a
+    person can still pause or cancel it. What another tick holds by then is left to that tick.
     """
 
     def __init__(self, store: Store, horizon: datetime = NEVER) -> None:
@@ -69,7 +69,7 @@ class Backlog:
         self.jobs = 0
 
     def take(self, most: int, now: datetime, *, elapsed: timedelta, is_idle: bool) -> list[Due]:
-        """Return at most `most` documents, or, to a tick that holds nothing, one job that is to run alone.
+        """Return at most `most` documents, or one job that is to run alone, if the tick holds nothing.
 
         `elapsed` is how long ago the tick began. Raises StoreUnavailable.
         """
@@ -86,12 +86,12 @@ class Backlog:
         return taken
 
     def note(self, won: list[Due], lost: int) -> None:
-        """Record what became of the documents that were handed out last."""
+        """Record the results for the documents that were handed out last."""
         self._handed_out.update(_occurrence(due) for due in won)
         self._won += len(won)
         self._lost += lost
         if lost > max(len(won), 1):
-            # Another tick works on the same page (a single loss may be a person's doing): leave the rest to it, take
+            # Another tick works on the same page (a single loss may come from a person): leave the rest to it, take
             # less, and look a random moment later.
             self._is_contended = True
             self._has_more = self._has_more or bool(self._page)
@@ -100,13 +100,13 @@ class Backlog:
 
     @property
     def has_waiting(self) -> bool:
-        """Return whether anything was read that is still to be handed out."""
+        """Return whether anything that was read is still to be handed out."""
         return bool(self._page or self._alone)
 
     def is_exhausted(self, now: datetime) -> bool:
         """Return whether nothing due is known, or likely, to be left."""
         is_left = any(_is_due(due, now) for due in (*self._page, *self._alone))
-        return not is_left and (bool(self._page) or not self._has_more)  # what was not read stands behind the page
+        return not is_left and (bool(self._page) or not self._has_more)  # unread documents may follow after the page
 
     def _should_look(self) -> bool:
         if self._won:
@@ -119,7 +119,7 @@ class Backlog:
     def _look(self, now: datetime) -> None:
         if self._is_contended:
             time.sleep(random.uniform(0, LONGEST_WAIT))
-        size = self._size + len(self._alone)  # those are still due, and stand before the others
+        size = self._size + len(self._alone)  # these are still due, and come before the others
         found = self._store.due(max(now, self._horizon), size)
         self.documents += len(found)
         self.jobs += sum(isinstance(due, Job) for due in found)

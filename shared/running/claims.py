@@ -1,4 +1,4 @@
-"""Claiming: how many jobs a tick takes next, with which writes, and what became of them."""
+"""Claiming: how many jobs a tick takes next, with which writes, and with what results."""
 
 import logging
 from collections.abc import Callable, Collection
@@ -20,18 +20,18 @@ QUICK_BATCH = timedelta(seconds=1)
 
 @dataclass
 class Tally:
-    """What became of the claims in one call to the store."""
+    """The results of the claims in one call to the store."""
 
     won: list[Due] = field(default_factory=list)
     lost: int = 0
-    unknown: str = ""  # why the store did not say
+    unknown: str = ""  # why the result is unknown
 
 
 class Claims:
     """Claims jobs from their source in batches that grow while they are done quickly.
 
-    `claim` is the rule: it returns the job as a new holder with that token has it at that time. `begin` is called with
-    each job that is won, as it was found and as it is held; `over` with each that ended in its claim, since it was
+    `claim` is the rule: it returns the job as held by a new holder with that token since that time. `begin` is called
+    for each job that is won, with the job as found and as held; `over` for each that ended in its claim, because it was
     given up or moved on.
     """
 
@@ -60,8 +60,8 @@ class Claims:
     ) -> int:
         """Return the size of the next batch: twice the last if that was done within a second, else the free threads.
 
-        `behind` of the running jobs wait for another one, and take no thread. No more than a page is held, and of what
-        has ended the entry in the history is one more write of the same call.
+        `behind` of the running jobs wait for another one, and take no thread. At most a page of jobs is held, and each
+        one that has ended needs one more write in the same call, for its entry in the history.
         """
         entries = sum(each.is_to_end for each in running) if self._settings.history else 0
         return min(self._room(running, elapsed, flush_after, behind), PAGE - len(running) - entries)
@@ -80,7 +80,7 @@ class Claims:
         return min(self._batch * 2, PAGE) if is_quick else self._settings.concurrency
 
     def writes(self, room: int, now: datetime, elapsed: timedelta, held: Collection[str]) -> list[Write]:
-        """Return the writes that claim the next batch, but for jobs that are held here. Raises StoreUnavailable."""
+        """Return the writes that claim the next batch, except jobs that are held here. Raises StoreUnavailable."""
         taken = self._source.take(room, now, elapsed=elapsed, is_idle=not held)
         taken = [due for due in taken if due.id not in held]  # its former holder is still at work here
         if taken:
@@ -92,12 +92,12 @@ class Claims:
             return Write(Change(due, due.quarantined()), partial(self._settle_quarantine, due))
         try:
             claimed = self._claim(due, now, new_token())
-        except Exception as exc:  # no rule thought of it; the jobs beside it must run
+        except Exception as exc:  # a case that no rule foresaw; the other jobs must run
             return self._write(Unreadable.broken_by(due, exc), now)
         return Write(Change(due, claimed), partial(self._settle, due, claimed.lease_token))
 
     def again(self, vanished: Job, now: datetime, queue: str | None) -> Write:
-        """Return the write that claims a job anew whose task is gone, so that nobody will begin it."""
+        """Return the write that claims a job again whose task is gone, so that nobody will begin it."""
         lease, retention = self._settings.lease, self._settings.retention
         try:
             claimed = vanished.reclaim(now=now, token=new_token(), lease=lease, retention=retention, queue=queue)
@@ -124,11 +124,11 @@ class Claims:
                 else:
                     self._over(job)
             case Unknown(reason):
-                # It may be ours: then its lease ends, and it counts as a dead holder's. It is never begun twice.
+                # The claim may have been applied: then its lease ends like a dead holder's. It is never begun twice.
                 self.tally.unknown = reason
                 log_job(logging.WARNING, "job_unheard", found, f"could not be claimed for sure: {reason}")
             case Refused(reason):
-                self.tally.won.append(found)  # it cannot be claimed by looking again
+                self.tally.won.append(found)  # reading it again would not help
                 log_job(logging.ERROR, "job_refused", found, f"cannot be claimed, the store refuses it: {reason}")
             case _:
                 self.tally.lost += 1
@@ -136,7 +136,7 @@ class Claims:
                 log_job(logging.INFO, "job_skipped", found, "already claimed")
 
     def note(self) -> str:
-        """Pass the results of the last claims to their source; return why none is known, if so."""
+        """Pass the results of the last claims to their source; return why none is known, or ""."""
         tally, self.tally = self.tally, Tally()
         self._source.note(tally.won, tally.lost)
         return tally.unknown if not tally.won and not tally.lost else ""

@@ -1,6 +1,6 @@
 """One delivery by Cloud Tasks: run the job that a tick has handed over, if it still waits for this delivery.
 
-Cloud Tasks delivers at least once, and late. Of all deliveries of one hand-over the first begins the job, by a
+Cloud Tasks delivers at least once, and late. Of all deliveries of one hand-over the first begins the job, with a
 conditional write that replaces the token that it came with; every other finds another token, or no lease, and does
 nothing.
 """
@@ -22,7 +22,7 @@ MARGIN = timedelta(seconds=10)
 
 
 class Delivery:
-    """The one job of a delivery as a source for a runner: it is handed out if it waits for whoever shows this token."""
+    """The one job of a delivery as a source for a runner: it is handed out if it waits under this token."""
 
     def __init__(self, store: Store, job_id: str, token: str) -> None:
         self._store = store
@@ -44,15 +44,15 @@ class Delivery:
         return [found]
 
     def note(self, won: list[Due], lost: int) -> None:
-        """Ignore what became of the claim: there is no other job to go on with."""
+        """Ignore the result of the claim: there is no other job to continue with."""
 
     def is_exhausted(self, now: datetime) -> bool:
-        """Return that nothing is left to hand out."""
+        """Return True: nothing is left to hand out."""
         return True
 
 
 def begin_rule(settings: Settings) -> Callable[[Job, datetime, str], Job]:
-    """Return how a delivery claims its job: with a token of its own, so that it is the only one to begin it."""
+    """Return how a delivery claims its job: with a token of its own, so that no other delivery can begin it."""
     return lambda job, now, token: job.begin(now=now, token=token, lease=settings.lease)
 
 
@@ -68,7 +68,7 @@ def run_delivered(
     is_stopping: Callable[[], bool] = lambda: False,
     end_process: Callable[[], None] = lambda: None,
 ) -> TickReport:
-    """Run the job, and report what came of it; see `run_tick` for the arguments.
+    """Run the job, and report the result; see `run_tick` for the arguments.
 
     Raises StoreUnavailable: before the job began a later delivery can begin it, and after that it finds nothing to do.
     """

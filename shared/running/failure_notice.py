@@ -1,4 +1,4 @@
-"""The message that tells a space of a job that was given up: a job itself, so that it is tried again like any other."""
+"""The message that tells a space that a job was given up: a job itself, so that it is retried like any other."""
 
 import hashlib
 import re
@@ -20,9 +20,9 @@ TRIED = (RunOutcome.RETRIED, RunOutcome.FAILED)
 
 
 def failure_notice(job: Job, *, now: datetime, retention: timedelta, function: str, timezone: str) -> Job | None:
-    """Return the job that reports the failure which ended an occurrence, or None where nobody is to be told.
+    """Return the job that reports the failure which ended an occurrence, or None if nobody is to be told.
 
-    Its id follows from the occurrence, so it can be stored once only. Unlike other failed jobs it expires even if it
+    Its id follows from the occurrence, so it can be stored only once. Unlike other failed jobs it expires even if it
     fails: nobody would retry it, and a space that removed the app would leave one for each failure. `function` is what
     a button calls, `timezone` that of a job without one.
     """
@@ -47,16 +47,16 @@ def failure_notice(job: Job, *, now: datetime, retention: timedelta, function: s
 
 
 def _attempt(job: Job, last: Run) -> str:
-    """Return which attempt at the occurrence it was, unless the history, which is cut, does not hold them all."""
+    """Return the number of the attempt, unless the history, which is cut, does not hold all attempts."""
     of_occurrence = [run for run in job.recent_runs if run.schedule_at == last.schedule_at]
     number = sum(run.outcome in TRIED for run in of_occurrence)
     return f" at attempt {number}" if len(of_occurrence) < MAX_RECENT_RUNS else ""
 
 
 def _notice_id(execution_key: str, count: int) -> str:
-    """Return the key with the suffix, and which failure of the occurrence it is from the second one on.
+    """Return the key with the suffix, and from the second failure of the occurrence on with its number.
 
-    Of a key that is too long, it is the beginning and a hash of the whole.
+    A key that is too long is cut, and a hash of the whole key added.
     """
     suffix = SUFFIX if count < 2 else f"{SUFFIX}:{count}"
     room = LONGEST_ID - len(suffix)
@@ -67,9 +67,9 @@ def _notice_id(execution_key: str, count: int) -> str:
 
 
 def _card(job: Job, function: str) -> Mapping[str, Any]:
-    """Offer to try a one-shot job again; a recurring one has gone on to its next occurrence, and can be run now.
+    """Return the card with a button to retry a one-shot job; a recurring one has moved on, and can be run now.
 
-    One that has paused can be resumed.
+    A job that has paused can be resumed.
     """
     label, action = ("Retry", "retry") if job.status is Status.FAILED else ("Run now", "run")
     if job.has_paused_itself:

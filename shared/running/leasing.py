@@ -1,9 +1,9 @@
-"""Leasing: hold a job, recognise one's own writes, and settle what the job came to.
+"""Leasing: hold a job, recognise one's own writes, and settle the result of its run.
 
 A holder claims a job with a fresh random token, the fence, and every later write of its own is based on the newest
-version that it wrote itself or read. When such a write is lost, somebody else has changed the job: a person, who
-leaves the token as it is, or another holder, whose token is another. The token stays in the job after the finish, so a
-holder whose finish was applied, although it did not hear so, finds its own token there, and no lease.
+version that it wrote itself or read. When such a write is lost, somebody else has changed the job: a person, who leaves
+the token as it is, or another holder, which has another token. The token stays in the job after the finish, so a holder
+whose finish was applied without a confirmation finds its own token there, and no lease.
 """
 
 import uuid
@@ -27,22 +27,22 @@ class Hold(Enum):
 
 
 def new_token() -> str:
-    """Return a token that no holder had before. A host name or a process id would not do: both come again."""
+    """Return a token that no holder had before. A host name or a process id would not do: both are used again."""
     return uuid.uuid4().hex
 
 
 def hold_of(mine: Job, found: Job | Unreadable | None) -> Hold:
-    """Return how the holder of `mine` stands to the job as it is found now."""
+    """Return how the holder of `mine` stands to the job as it is stored now."""
     if not isinstance(found, Job) or found.lease_token != mine.lease_token:
         return Hold.GONE
     return Hold.SETTLED if found.lease_until is None else Hold.OURS
 
 
 def settle(store: Store, job: Job, finished: Callable[[Job], Job]) -> bool:
-    """Store what a held job came to, whatever people asked of it meanwhile; return False when it has another holder.
+    """Store the result of a held job, even if people changed it meanwhile; return False if it has another holder.
 
-    `finished` is applied to the newest version. A person who has released the lease is no other holder: what is so is
-    recorded all the same. Raises StoreUnavailable.
+    `finished` is applied to the newest version. A person who has released the lease is not another holder: the result
+    is then recorded all the same. Raises StoreUnavailable.
     """
     newest, reason = job, "it keeps changing"
     for _ in range(TRIES):

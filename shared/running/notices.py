@@ -1,4 +1,4 @@
-"""Messages about jobs that were given up: stored as jobs, so that they are delivered and tried again like any other."""
+"""Messages about jobs that were given up: stored as jobs, so that they are delivered and retried like any other."""
 
 import logging
 from collections.abc import Callable, Collection
@@ -14,7 +14,7 @@ TRY_AGAIN = timedelta(seconds=1)
 
 
 class Notices:
-    """The messages of one tick that are still to be stored, by id; a store takes each id once only."""
+    """The messages of one tick that are still to be stored, by id; a store accepts each id only once."""
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._settings = settings
@@ -38,14 +38,14 @@ class Notices:
                 function=function,
                 timezone=self._settings.timezone,
             )
-        except Exception as exc:  # no rule thought of it; the tick must go on
+        except Exception as exc:  # a case that no rule foresaw; the tick must go on
             log_job(logging.ERROR, "notice_refused", job, "failed, and no message about it can be made", exc)
             return
         if notice is not None and notice.id not in held:
             self._unstored[notice.id] = notice
 
     def is_stored(self, job_id: str) -> None:
-        """Note that a message was found in the store, although its insert was not heard of."""
+        """Record that a message was found in the store, although its insert was not confirmed."""
         self._unstored.pop(job_id, None)
 
     def writes(self, elapsed: timedelta, *, at_once: bool = False) -> list[Write]:
@@ -64,7 +64,7 @@ class Notices:
             log_job(logging.ERROR, "notice_refused", notice, f"cannot be stored, so nobody is told: {outcome.reason}")
 
     def close(self) -> str:
-        """Log what was not stored for sure; return the trouble, if any."""
+        """Log which messages may not be stored; return what went wrong, or ""."""
         for notice in self._unstored.values():
-            log_job(logging.ERROR, "notice_lost", notice, "was not stored for sure, so maybe nobody is told")
+            log_job(logging.ERROR, "notice_lost", notice, "may not have been stored, so perhaps nobody is told")
         return "messages about failed jobs could not be stored" if self._unstored else ""

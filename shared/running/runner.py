@@ -1,4 +1,4 @@
-"""The runner: claim jobs, run them or hand them over, store what came of them, until there is no more or time is up.
+"""The runner: claim jobs, run them or hand them over, and store the results, until none is left or time is up.
 
 A tick runs one over all that is due, and a delivery by Cloud Tasks one over its one job. All swaps are made by the
 runner's own thread; handler threads only return results. So no two writes of one runner can race, and finishes, claims
@@ -34,24 +34,24 @@ from shared.settings import Settings
 from shared.store.documents import Unreadable
 from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Won
 
-POLL_SECONDS = 0.1  # bounds how late a time limit or a stored finish can be
+POLL_SECONDS = 0.1  # bounds how late a time limit is noticed or a finish stored
 GATHER_SECONDS = 0.005
 FLUSH_AFTER = timedelta(milliseconds=150)  # with POLL_SECONDS: a finish is stored within 0.25 s
 STOP_GRACE = timedelta(seconds=5)  # from "stop" to the record that the handler timed out
-END_GRACE = timedelta(seconds=6)  # for what runs when the process is told to end; Cloud Run kills it after 10 s
+END_GRACE = timedelta(seconds=6)  # for running handlers when the process is told to end; Cloud Run kills it after 10 s
 HAND_OVER_LIMIT = timedelta(seconds=30)
 TRY_AGAIN = timedelta(seconds=1)
-PUT_BACK = timedelta(seconds=1)  # less is what two clocks differ by
+PUT_BACK = timedelta(seconds=1)  # two clocks may differ by less
 
 
 class Runner:
     """Runs the jobs of one source, which are claimed by the rule `claim`, none of them longer than `longest`.
 
     `clock` returns aware UTC times, by which jobs are due and leases end; `monotonic` returns seconds, by which budget
-    and limits are measured, since a wall clock may be put forward or back meanwhile. `is_stopping` returns whether the
-    process has been told to end.
+    and limits are measured, since a wall clock may be changed meanwhile. `is_stopping` returns whether the process has
+    been told to end.
 
-    Each job that it holds is a `RunningJob`. `_write` says which write follows from its state, and `_settle` what
+    Each job that it holds is a `RunningJob`. `_write` decides which write follows from its state, and `_settle` what
     follows from that state and the store's answer.
     """
 
@@ -89,14 +89,14 @@ class Runner:
         self.report = TickReport()
 
     def run(self) -> None:
-        """Run all to its end. A job whose handler fails is no error. Raises StoreUnavailable.
+        """Run all jobs to their end. A job whose handler fails is no error.
 
-        Then nothing could be read, or results could not be stored.
+        Raises StoreUnavailable if nothing could be read, or results could not be stored.
         """
         try:
             now = self._began_at
             while self._step(now):
-                # A clock that is put back must not make due jobs undue, nor keep leases from being renewed.
+                # A clock that is set back must not make due jobs undue, or prevent leases from being renewed.
                 now = max(self._clock(), self._began_at + self._elapsed())
         finally:
             self._workers.close()
@@ -124,7 +124,7 @@ class Runner:
             self._store_all(writes)
             return True
         is_out_of_time = self._trouble or self._elapsed() >= self._settings.budget
-        is_put_back = self._clock() < now - PUT_BACK  # nobody knows for how long
+        is_put_back = self._clock() < now - PUT_BACK  # for an unknown time
         is_waiting = self._notices or (self._is_open and self._source.has_waiting and not is_put_back)
         if (is_out_of_time or not is_waiting) and all(each.state is State.TIMED_OUT for each in self._running.values()):
             self._end_timed_out(now)
@@ -171,7 +171,7 @@ class Runner:
             self.report.truncated = True
 
     def _over(self, job: Job) -> None:
-        """Note a job that ended in its claim."""
+        """Record a job that ended in its claim."""
         run = job.recent_runs[-1]
         if run.outcome is RunOutcome.MISSED:
             follows = "its schedule has ended" if job.ready_at is None else f"it moves on to {iso(job.schedule_at)}"
@@ -189,16 +189,16 @@ class Runner:
         except queue.Empty:
             return
         if any(running.is_busy for running in self._running.values()):
-            time.sleep(GATHER_SECONDS)  # every step looks at all that is held, so the next one takes several results
+            time.sleep(GATHER_SECONDS)  # every step processes all held jobs, so the next one takes several results
 
     def _collect(self) -> None:
         while not self._workers.results.empty():
             self._take_back(*self._workers.results.get())
 
     def _take_back(self, running: RunningJob, result: Came) -> None:
-        """Take what a thread returns: a result, what became of a hand-over, or None for a job that it did not begin."""
+        """Process what a thread returns: a result, that of a hand-over, or None for a job that it did not begin."""
         if not running.is_busy:
-            # At its limit it counted as timed out, and its thread was left behind: this is that thread.
+            # It was recorded as timed out at its limit, and its thread left behind: this is that thread.
             log_job(logging.WARNING, "late_result", running.job, "ended after its time limit; its result is refused")
             return
         self._workers.ended(running)
@@ -210,14 +210,14 @@ class Runner:
             running.state = State.UNBEGUN
         else:
             if result.error is not None and not result.final and running.stop_reason in ("shutting down", "paused"):
-                # It did as it was told, which is no failure.
+                # It stopped as asked, which is not a failure.
                 result = replace(result, later=result.later or timedelta())
             self._end(running, result, State.ENDED)
 
     def _hand_over(self, running: RunningJob, waiting: Waiting) -> None:
-        """Go on after a hand-over: the job is left to its task, or claimed anew if that is gone.
+        """Continue after a hand-over: the job is left to its task, or claimed again if the task is gone.
 
-        Without an answer it is left to its lease: at its end a tick asks for the task.
+        Without an answer it is left to its lease: when that ends, a tick asks for the task.
         """
         if waiting is Waiting.GONE and running.state is not State.LOST:
             running.state = State.VANISHED
@@ -285,7 +285,7 @@ class Runner:
     def _job_writes(self, now: datetime, *, at_once: bool) -> list[Write]:
         """Return the writes about held jobs that are to be made now.
 
-        A lease is renewed when a third of it is over, by the wall clock, which other ticks compare it with. Ends are
+        A lease is renewed when a third of it is over, by the wall clock, which other ticks compare it with. Results are
         stored with the next claims, or when nothing runs any more, but never more than 0.25 s late.
         """
         elapsed = self._elapsed()
@@ -299,10 +299,10 @@ class Runner:
         return [self._write(running, now, elapsed) for running in writes]
 
     def _end_timed_out(self, now: datetime) -> None:
-        """Have it stored what timed out, and start nothing more.
+        """Store the jobs that timed out, and start nothing more.
 
-        This is the last thing that is stored, and the process ends after it: until now the thread that was left behind
-        may have acted, and a retry in any process would have overlapped it. So the pause before the retry begins now.
+        This is stored last, and then the process ends: until now the thread that was left behind may have acted, and a
+        retry in any process would have overlapped with it. So the delay before the retry begins now.
         """
         for running in self._running.values():
             if running.state is State.TIMED_OUT and running.result is not None:
@@ -318,7 +318,7 @@ class Runner:
         """Return the write that follows from the state of the job."""
         job: Job | Unreadable
         if running.state is State.VANISHED:
-            self._drop(running)  # it is begun anew, as another one
+            self._drop(running)  # it is begun again, as a new running job
             return self._claims.again(running.job, now, running.job.queue)
         try:
             if not running.is_to_end:
@@ -327,12 +327,12 @@ class Runner:
                 job = running.job.give_back(now=now, due_at=running.found.due_at)
             else:
                 job = running.job.finish(running.result, retention=self._settings.retention)
-        except Exception as exc:  # no rule thought of it; the results beside it must be stored
+        except Exception as exc:  # a case that no rule foresaw; the other results must be stored
             job = Unreadable.broken_by(running.job, exc).quarantined()
         return Write(Change(running.job, job), partial(self._settle, running, now, elapsed + TRY_AGAIN))
 
     def _settle(self, running: RunningJob, now: datetime, try_after: timedelta, outcome: Outcome) -> None:
-        """Do what follows from the state of the job and the store's answer."""
+        """Act on the state of the job and the store's answer."""
         match outcome:
             case Won(Job() as job) if not running.is_to_end:
                 running.job = job
@@ -343,7 +343,7 @@ class Runner:
                 log_job(logging.ERROR, "job_set_aside", running.job, says)
                 self._lose(running)
             case Lost():
-                # A person changed it, or another tick took it over; or it is our own write, which was not heard.
+                # A person changed it, another tick took it over, or our own write was applied without a confirmation.
                 self._doubtful.append(running)
             case Refused(reason) if running.result is not None and running.state is not State.REFUSED:
                 running.state = State.REFUSED
@@ -359,7 +359,7 @@ class Runner:
                     running.ask_to_stop("lease lost")
 
     def _read_doubtful(self) -> None:
-        """Look at jobs whose swap was lost: what still carries our token is still ours, however it was changed."""
+        """Read the jobs whose swap was lost: a job with our token is still ours, however it was changed."""
         doubtful, self._doubtful = self._doubtful, []
         try:
             found = self._store.get([running.job.id for running in doubtful])
@@ -399,14 +399,14 @@ class Runner:
         del self._running[running.job.id]
 
     def _count(self, running: RunningJob, job: Job) -> None:
-        """Count and log the end that is stored, if the job was begun."""
+        """Count and log the result that is stored, if the job was begun."""
         self._drop(running)
         if running.result is None:
             return
         if not running.is_run:
             self.report.jobs_not_handed_over += 1
             return
-        # Since a finish that was not heard, a person's command may have added to the history.
+        # After a finish without a confirmation, a person's command may have added to the history.
         own = (run for run in reversed(job.recent_runs) if running.result.started_at == run.started_at)
         run = next(own, job.recent_runs[-1])
         match run.outcome:
@@ -423,12 +423,12 @@ class Runner:
             case _:
                 self.report.jobs_retried += 1
                 when = iso(job.ready_at) if job.ready_at else "when it is resumed"
-                # Of several attempts the first tells where it failed; the last is an error with its whole traceback.
+                # The first of several attempts logs where it failed; the last is an error with its whole traceback.
                 trace = run.trace if running.job.attempts == 0 else None
                 log_job(logging.INFO, "job_retried", running.job, f"will run again ({when}): {run.error}", trace=trace)
 
     def _end_late(self, now: datetime) -> None:
-        """Store what can be stored, leave what still runs to its lease; a result left behind is an error."""
+        """Store what can be stored, and leave running jobs to their leases; a result left behind is an error."""
         elapsed = self._elapsed()
         self._end_timed_out(now)
         ended = [running for running in self._running.values() if not running.is_busy]

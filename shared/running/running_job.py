@@ -12,16 +12,16 @@ from shared.model.job import Job
 
 
 class State(Enum):
-    """Where a running job stands, and so what is written about it next."""
+    """The state of a running job, which decides what is written about it next."""
 
     HELD = auto()  # its handler is to begin, or at work: its lease is renewed
-    LOST = auto()  # the lease is another's, or nobody's: whatever its handler comes to is refused
+    LOST = auto()  # the lease is another's, or nobody's: the result of its handler is refused
     UNBEGUN = auto()  # its handler will not begin here: it is given back, for another tick to run
     ENDED = auto()  # its handler has ended: the result is stored
     TIMED_OUT = auto()  # its handler outlived its limit: it is held to the end, since the thread may still act
-    REFUSED = auto()  # the store cannot hold the result: that is stored in its place
-    OVER = auto()  # it is not held any more: what its thread may still return is refused
-    VANISHED = auto()  # its task is gone from the queue and it never began: it is claimed anew
+    REFUSED = auto()  # the store cannot hold the result: this failure is stored instead
+    OVER = auto()  # it is no longer held: a result of its thread is refused
+    VANISHED = auto()  # its task is gone from the queue and it never began: it is claimed again
 
 
 @dataclass(eq=False)
@@ -45,12 +45,12 @@ class RunningJob:
 
     @property
     def is_asked_about(self) -> bool:
-        """Return whether it was handed over earlier, so that its task is asked for and not made."""
+        """Return whether it was handed over earlier, so that its task is looked up and not created."""
         return self.found.handed_over is not None and self.found.lease_token == self.job.lease_token
 
     @property
     def is_run(self) -> bool:
-        """Return whether its handler was begun here; a hand-over is no run."""
+        """Return whether its handler was begun here; a hand-over is not a run."""
         return self.context is not None and self.job.handed_over is None
 
     @property
@@ -64,11 +64,11 @@ class RunningJob:
         return not self.is_busy and self.state is not State.TIMED_OUT
 
     def may_begin(self, now: datetime) -> bool:
-        """Return whether its lease is in force, as far as is known: a process can stand still for longer than that."""
+        """Return whether its lease is still in force, as far as is known: a process can be suspended meanwhile."""
         return self.state is State.HELD and self.job.lease_until is not None and now < self.job.lease_until
 
     def begin(self, now: datetime, elapsed: timedelta) -> Context:
-        """Note that its handler begins now, so long after the tick began, and return what the handler is told."""
+        """Record that its handler begins now, so long after the tick began, and return the handler's context."""
         self.began_after, self.thread = elapsed, threading.get_ident()
         self.context = Context(
             job_id=self.job.id,
@@ -97,8 +97,8 @@ class RunningJob:
     def result_of(self, now: datetime, elapsed: timedelta, **said: Any) -> Result:
         """Return the result of its handler, which ends now, so long after the tick began.
 
-        The next try is reckoned from the end, so that is a time of the wall clock. The start is as long before it as
-        the handler ran, since that clock may have been put forward or back meanwhile.
+        The delay before a retry counts from the end, so the end is a time of the wall clock. The start is computed from
+        it and the duration, since that clock may have been changed meanwhile.
         """
         self.ended_after = elapsed
         ran = elapsed - self.began_after

@@ -1,8 +1,8 @@
 """Cloud Tasks: hand a job over to a queue, ask whether it still waits there, take it out again.
 
-A task is named after the lease token of its job, so that however often one hand-over is repeated, one task comes of
-it; a new lease has a new name, since a name stays taken for up to a day. A task holds the id and the token and nothing
-else: what is changed before the job begins still counts.
+A task is named after the lease token of its job, so that repeating a hand-over creates only one task; a new lease has a
+new name, since a name stays taken for up to a day. A task holds only the id and the token: changes that are made before
+the job begins still count.
 
 https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues.tasks
 """
@@ -26,20 +26,20 @@ log = logging.getLogger("watchkeeper.tasks")
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TIMEOUT_SECONDS = 10  # for a token, and for each request
-DISPATCH_DEADLINE = "1800s"  # the longest: a job ends by its own limit before that
+DISPATCH_DEADLINE = "1800s"  # the longest possible: the limit of a job ends it before that
 CONNECTIONS = 16
 
 
 class Waiting(Enum):
-    """What Cloud Tasks said of the task of a job."""
+    """What Cloud Tasks said about the task of a job."""
 
     YES = auto()  # it is in its queue
-    GONE = auto()  # there is none, so nobody will begin the job
+    GONE = auto()  # it is not there, so nobody will begin the job
     UNKNOWN = auto()  # there was no answer
 
 
 class TaskRefused(Exception):
-    """Cloud Tasks does not take the task; the message says why. Nothing was handed over."""
+    """Cloud Tasks does not accept the task; the message says why. Nothing was handed over."""
 
 
 class Tasks:
@@ -61,32 +61,32 @@ class Tasks:
         name = self._name(job)
         task = {"name": name, "httpRequest": request, "dispatchDeadline": DISPATCH_DEADLINE}
         status, said = self._call("POST", name.rpartition("/")[0], {"task": task})
-        if status in (200, 409):  # 409: an earlier try, whose answer was lost, has made it
+        if status in (200, 409):  # 409: an earlier attempt, whose answer was lost, has created it
             return Waiting.YES
         if 400 <= status < 500:
             raise TaskRefused(f"Cloud Tasks said {status} {said}")
         return self._unknown(job, "hand-over", status, said)
 
     def find(self, job: Job) -> Waiting:
-        """Return whether the task still waits. One that is at work, or will be tried again, counts as waiting."""
+        """Return whether the task still waits. A task that is running, or will be retried, counts as waiting."""
         status, said = self._call("GET", self._name(job))
         if status == 200:
             return Waiting.YES
         return Waiting.GONE if status == 404 else self._unknown(job, "task", status, said)
 
     def delete(self, job: Job) -> None:
-        """Take the task out of its queue, if that is possible; a task that stays finds nothing to do."""
+        """Delete the task from its queue, if possible; a task that stays finds nothing to do."""
         status, said = self._call("DELETE", self._name(job))
         if status not in (200, 404):
             self._unknown(job, "deletion", status, said)
 
     def _name(self, job: Job) -> str:
-        """Return the full name of the job's task: hashed, as Cloud Tasks asks for, and so no token is in any log."""
+        """Return the full name of the job's task: hashed, as Cloud Tasks recommends, so that no token is in any log."""
         queue = self._queues.full_name(job.queue)
         return f"{queue}/tasks/{hashlib.sha256(str(job.lease_token).encode()).hexdigest()}"
 
     def _call(self, method: str, resource: str, body: object = None) -> tuple[int, str]:
-        """Return the status of the answer, 0 where there is none, and what it says of an error."""
+        """Return the status of the answer, 0 if there is none, and the text of an error."""
         # Not for a tick that hands nothing over.
         from urllib3.exceptions import HTTPError
 

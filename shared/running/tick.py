@@ -25,8 +25,7 @@ def longest_in_tick(settings: Settings) -> timedelta:
 def check_limits(settings: Settings, handlers: Handlers) -> None:
     """Refuse limits that do not fit into one call: budget + longest handler + 10 s <= the function's timeout.
 
-    A handler with a queue has no part in that: see `where_it_runs`. Raises InvalidSettings, naming the handler and the
-    figures.
+    Handlers with a queue are left out: see `where_it_runs`. Raises InvalidSettings, naming the handler and the figures.
     """
     most = longest_in_tick(settings)
     own = [handler for handler in handlers.values() if handler.queue is None]
@@ -41,7 +40,7 @@ def check_limits(settings: Settings, handlers: Handlers) -> None:
 
 
 def where_it_runs(settings: Settings, handler: Handler) -> str:
-    """Return where the jobs of a handler with a queue run, and for how long; empty for any other handler."""
+    """Return where the jobs of a handler with a queue run, and for how long; "" for any other handler."""
     if handler.queue is None:
         return ""
     if settings.queues.full_name(handler.queue) is not None:
@@ -57,7 +56,7 @@ def claim_rule(handlers: Handlers, settings: Settings) -> Callable[[Job, datetim
         handler = handlers.get(job.job_type)
         queue = handler.queue if handler is not None and settings.queues.full_name(handler.queue) else None
         if queue is not None and job.queue == queue:
-            # It has not begun. Its task may still wait in a long queue, which is not death: keep the token.
+            # It has not begun. Its task may still wait in a long queue, so it is not lost: keep the token.
             return job.renew(now=now, lease=settings.lease)
         return job.claim(now=now, token=token, lease=settings.lease, retention=settings.retention, queue=queue)
 

@@ -17,12 +17,12 @@ Place = tuple[str, int, str]  # a file, a line and a function
 
 
 def trace_of(exc: BaseException) -> str | None:
-    """Return the last frames of an exception, the innermost at the end, and before them the last one of own code."""
+    """Return the last frames of an exception, the innermost last, and before them the last one of own code."""
     return _short([_place(frame, line) for frame, line in walk_tb(exc.__traceback__)])
 
 
 def trace_of_thread(frame: FrameType | None) -> str | None:
-    """Return where a thread stands, in the same form."""
+    """Return where a thread is at present, in the same form."""
     return _short([_place(each, line) for each, line in walk_stack(frame)][::-1]) if frame is not None else None
 
 
@@ -31,7 +31,7 @@ def _place(frame: FrameType, line: int) -> Place:
 
 
 def _short(places: list[Place]) -> str | None:
-    """Choose and write the frames behind the last one of the runner."""
+    """Choose and write the frames after the last one of the runner."""
     inside = next((at for at in range(len(places), 0, -1) if places[at - 1][0].startswith(RUNNER)), 0)
     own = places[inside:]
     last = own[-LAST_FRAMES:]
@@ -59,7 +59,7 @@ def _written(places: list[Place]) -> Iterator[str]:
 
 
 def _short_name(file: str) -> str:
-    """Return the path as people know it: within the project, or within the libraries."""
+    """Return the path within the project, or within the libraries."""
     for root in (str(PROJECT_FOLDER), *_libraries()):
         if file.startswith(f"{root}/"):
             return file.removeprefix(f"{root}/").rpartition("site-packages/")[2]

@@ -26,11 +26,11 @@ Came = Result | Waiting | None
 
 
 class Workers:
-    """Daemon threads that run jobs one after another; one that hangs is replaced, never waited for.
+    """Daemon threads that run jobs one after another; a thread that hangs is replaced, never waited for.
 
     Jobs of the same lane (see `concurrency_key`) run one at a time, in the order in which they were started. Each job
-    comes back on the queue `results`: with a result, with what became of its hand-over, or with None where its lease
-    was lost or over before it was begun. `clock` returns the time, `elapsed` how long ago the tick began.
+    comes back on the queue `results`: with a result, with the result of its hand-over, or with None if its lease was
+    lost or over before it was begun. `clock` returns the time, `elapsed` how long ago the tick began.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class Workers:
         self._elapsed = elapsed
         self._threads = 0
         self._left_behind: set[RunningJob] = set()
-        self._lanes: dict[Hashable, deque[RunningJob]] = {}  # of a lane that is at work: what waits behind it
+        self._lanes: dict[Hashable, deque[RunningJob]] = {}  # of a busy lane: the jobs that wait behind it
         self._waiting: queue.SimpleQueue[RunningJob | None] = queue.SimpleQueue()
-        # No SimpleQueue: when a signal interrupts its `get` after the timeout is over, it waits for ever. A process
-        # that stood still meanwhile sees just that, and would never hear that it is to end.
+        # Not a SimpleQueue: when a signal interrupts its `get` after the timeout is over, it waits for ever. That
+        # happens to a process that was suspended meanwhile, which would then never learn that it is to end.
         self.results: queue.Queue[tuple[RunningJob, Came]] = queue.Queue()
 
     def start(self, running: RunningJob) -> None:
-        """Hand a job to the next free thread, or have it wait for the one before it in its lane."""
+        """Give a job to the next free thread, or let it wait for the one before it in its lane."""
         lane = self._lane(running)
         if lane in self._lanes:
             self._lanes[lane].append(running)
@@ -65,7 +65,7 @@ class Workers:
         self._put(running)
 
     def ended(self, running: RunningJob) -> None:
-        """Start what waits behind a job that has ended, or was left behind."""
+        """Start the job that waits behind one that has ended, or was left behind."""
         lane = self._lane(running)
         if self._lanes.get(lane):
             self._put(self._lanes[lane].popleft())
@@ -99,7 +99,7 @@ class Workers:
         threading.Thread(target=run, args=(self._work,), daemon=True, name="handler").start()
 
     def withdraw(self) -> list[RunningJob]:
-        """Take back what no thread has begun."""
+        """Remove and return the jobs that no thread has begun."""
         withdrawn = [running for lane in self._lanes.values() for running in lane]
         for lane in self._lanes.values():
             lane.clear()
@@ -109,7 +109,7 @@ class Workers:
         return withdrawn
 
     def close(self) -> None:
-        """Let each thread end after its present job; what is still waiting is not begun."""
+        """End each thread after its present job; waiting jobs are not begun."""
         self.withdraw()
         for _ in range(self._threads):
             self._waiting.put(None)
@@ -137,7 +137,7 @@ class Workers:
         with_job = job_fields.set(running.job.log_context())
         try:
             output = output_of(run_handler(self._handlers, running.job, context))
-        # A handler is the user's code: whatever it raises is a failure of its job and of nothing else.
+        # A handler is the user's code: an exception of any kind is a failure of its job alone.
         except BaseException as exc:
             error, final, later = _judged(exc)
             if later is None:
@@ -148,7 +148,7 @@ class Workers:
         return running.result_of(self._clock(), self._elapsed(), **said)
 
     def _hand_over(self, running: RunningJob) -> Result | Waiting:
-        """Make the job's task, or ask for the one that was made earlier."""
+        """Create the job's task, or look up the one that was created earlier."""
         try:
             return self._tasks.find(running.job) if running.is_asked_about else self._tasks.create(running.job)
         except TaskRefused as exc:
@@ -158,8 +158,8 @@ class Workers:
 
 
 def _judged(exc: BaseException) -> tuple[str, bool, timedelta | None]:
-    """Return what a handler's exception means: the error as it can be stored, whether it is final, or the pause."""
-    name, text = type(exc).__name__, _attempted(lambda: str(exc), "an error without a text that can be read")
+    """Return what a handler's exception means: the error as it can be stored, whether it is final, or the delay."""
+    name, text = type(exc).__name__, _attempted(lambda: str(exc), "an error without a readable text")
     text = text[:MAX_ERROR_CHARACTERS].encode("utf-8", "replace").decode()
     if isinstance(exc, Snooze):
         delay = _attempted(lambda: exc.delay, None)
@@ -172,7 +172,7 @@ def _judged(exc: BaseException) -> tuple[str, bool, timedelta | None]:
 
 
 def _attempted(read: Callable[[], Any], otherwise: Any) -> Any:
-    """Return what is read of a handler's exception, which may raise another one."""
+    """Return what is read from a handler's exception, which may itself raise another one."""
     try:
         return read()
     except BaseException:
@@ -180,14 +180,14 @@ def _attempted(read: Callable[[], Any], otherwise: Any) -> Any:
 
 
 def run_handler(handlers: Handlers, job: Job, context: Context) -> object:
-    """Run the job's handler in this thread, and return what it returns.
+    """Run the job's handler in this thread, and return its result.
 
     Raises what it raises, and LookupError for an unknown job type.
     """
     handler = handlers.get(job.job_type)
     if handler is None:
         raise LookupError(
-            f"no handler is registered for job type {job.job_type!r} (there are: {', '.join(sorted(handlers))}); "
+            f"no handler is registered for job type {job.job_type!r} (choose one of {', '.join(sorted(handlers))}); "
             "add one in agent/handlers.py, or name its module in JOB_HANDLERS"
         )
     if handler.check is not None:
@@ -196,6 +196,6 @@ def run_handler(handlers: Handlers, job: Job, context: Context) -> object:
 
 
 def time_limit(handlers: Handlers, job: Job, most: timedelta) -> timedelta:
-    """Return the time that a run of the job may take, where no run may take longer than `most`."""
+    """Return the time that a run of the job may take, at most `most`."""
     handler = handlers.get(job.job_type)
     return min(DEFAULT_TIMEOUT if handler is None else handler.limit(job.payload), most)

@@ -29,6 +29,6 @@ def log_job(
     *,
     trace: str | None = None,
 ) -> None:
-    """Write a line about the job, `Job ID` and then what it says; `trace` is where its handler failed."""
+    """Log a line about the job: `Job ID`, then the text; `trace` is where its handler failed."""
     fields = {"action": action, **job.log_context(), **({"trace": trace} if trace else {})}
     log.log(level, "Job %s %s", job.id, says, exc_info=exception, extra={"fields": fields})
