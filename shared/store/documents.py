@@ -36,7 +36,7 @@ HAND_OVER_TIMES = ("at", "due_at")
 
 @dataclass(frozen=True, kw_only=True)
 class Unreadable:
-    """A stored document that is no job: its id, why, and what stands there. Nothing of it is ever lost."""
+    """A stored document that is not a valid job: its id, the reason, and its content. No content is ever lost."""
 
     id: str
     reason: str
@@ -45,11 +45,11 @@ class Unreadable:
 
     @classmethod
     def broken_by(cls, job: Job, exc: Exception) -> "Unreadable":
-        """Return a job that was read, but breaks a rule when it is worked on."""
+        """Return a job that was read, but breaks a rule when it is processed, as unreadable."""
         return cls(id=job.id, reason=_reason(exc), document=to_document(job), version=job.version)
 
     def quarantined(self) -> "Unreadable":
-        """Return it out of the way of due jobs: without `ready_at`, with the reason in `error`, all else kept."""
+        """Return it removed from the due jobs: without `ready_at`, with the reason in `error`, all else kept."""
         kept = {name: value for name, value in self.document.items() if name != "ready_at"}
         return replace(self, document={**kept, "error": f"unreadable: {self.reason}"[:MAX_ERROR_CHARACTERS]})
 
@@ -67,7 +67,7 @@ def to_document(job: Job | Unreadable) -> dict[str, Any]:
 
 
 def changed_fields(before: Job | Unreadable, after: Job | Unreadable) -> dict[str, Any]:
-    """Return the fields to write, each with its new value, None for one to remove."""
+    """Return the fields to write, each with its new value, or None to remove it."""
     if isinstance(before, Job) and isinstance(after, Job):
         return {name: _plain(name, new) for name in FIELDS if (new := getattr(after, name)) != getattr(before, name)}
     old, new_document = to_document(before), to_document(after)
@@ -76,13 +76,13 @@ def changed_fields(before: Job | Unreadable, after: Job | Unreadable) -> dict[st
 
 
 def from_document(job_id: str, document: Document, version: Any = None) -> Job | Unreadable:
-    """Read a stored document; one that breaks a rule comes back as Unreadable with the reason."""
+    """Read a stored document; one that breaks a rule is returned as Unreadable with the reason."""
     try:
         job = _read(job_id, document, version)
         job.check()
     except Exception as exc:
-        # InvalidInput names the fault. Anything else is one that no rule thought of: it must not hide the documents
-        # beside this one.
+        # InvalidInput names the fault. Any other error is a case that no rule foresaw: it must not hide the other
+        # documents.
         return Unreadable(id=job_id, reason=_reason(exc), document=document, version=version)
     return job
 
@@ -117,7 +117,7 @@ def _reason(exc: Exception) -> str:
 def with_times(document: Document, *, naive: tzinfo | None = None) -> dict[str, Any]:
     """Turn the ISO text of time fields into times; a naive one is taken in the zone `naive`.
 
-    What is no time, or naive without such a zone, stays as it is, for `from_document` to name.
+    Anything else, or a naive time without such a zone, is left for `from_document` to refuse.
     """
     nested: dict[str, Any] = {}
     if isinstance(runs := document.get("recent_runs"), list):
@@ -128,7 +128,7 @@ def with_times(document: Document, *, naive: tzinfo | None = None) -> dict[str, 
 
 
 def entry_with_times(document: Document) -> dict[str, Any]:
-    """Do the same for the document of an entry of the history."""
+    """Turn the ISO text of time fields into times, in the document of an entry of the history."""
     return _times_in(document, ENTRY_TIMES, None)
 
 
@@ -193,7 +193,7 @@ def _time(job_id: str, name: str, value: Any) -> datetime:
         utc = value.astimezone(UTC)
     except OverflowError:
         raise InvalidJob(f"job {job_id!r}: {name} is {value}, out of range") from None
-    # Firestore's own datetime type is let go here: `replace` on it is not what `Job` expects of a datetime.
+    # Convert Firestore's own datetime type: its `replace` does not behave as `Job` expects of a datetime.
     return datetime(*utc.timetuple()[:6], utc.microsecond, UTC)
 
 

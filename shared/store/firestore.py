@@ -1,11 +1,11 @@
 """The Firestore store: one document a job, compare-and-swap by the document's update time.
 
 Every call has a timeout and none of the client's own retries: those wait for minutes for an unreachable store, and
-report a write that they sent twice as lost. Retries are made here: reads are repeated for a few seconds; after an
-error on a write the documents are read again, and what stands there tells whether the write was applied.
+report a write that they sent twice as lost. Retries are made here: reads are repeated for a few seconds; after an error
+on a write the documents are read again, and their content shows whether the write was applied.
 
-The history is a second collection. A holder's entry is created in the batch that ends its run, before it is known that
-this is won; whatever else adds to the history is stored together with its entries or not at all. See
+The history is a second collection. A holder's entry is created in the batch that ends its run, before it is known
+whether this is won; all other entries are stored together with their change or not at all. See
 docs/decisions/2026-11-28-history.md for why that leaves one true entry for each run.
 """
 
@@ -42,7 +42,7 @@ READ_SECONDS = 10.0
 STRAYS_EVERY = timedelta(hours=1)
 MAX_WRITES = 500
 MAX_BYTES = 3 * 1024 * 1024
-LOST_CODES = (5, 6, 9)  # NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION: another version stands there
+LOST_CODES = (5, 6, 9)  # NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION: another version is stored
 LOST_ERRORS = (exceptions.NotFound, exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.Aborted)
 MOST_OWED = MOST_LOST = 1_000
 APPLIED = SimpleNamespace(code=0)  # the status of each write that was applied together with others
@@ -65,14 +65,14 @@ class Write(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came of a write, and whether the entries that went with it were written."""
+    """The result of a write, and whether the entries that belong to it were written."""
 
     outcome: Outcome
     is_entered: bool = False
 
 
 class FirestoreStore:
-    """Jobs in one Firestore collection, and their history, kept for so long, in another; for no time, without one."""
+    """Jobs in one Firestore collection, and their history in another, which keeps entries for `kept`, if at all."""
 
     def __init__(self, client: firestore.Client, collection: str, *, kept: timedelta = KEPT) -> None:
         self._client = client
@@ -124,7 +124,7 @@ class FirestoreStore:
         for change in changes:
             try:
                 writes.append(self._write_of(change))
-            except (ValueError, TypeError) as exc:  # it holds what no message can
+            except (ValueError, TypeError) as exc:  # it holds a value that no message can
                 answers[change.job_id] = Answer(Refused(_reason(exc)))
         for together in (False, True):
             for batch in _batches([write for write in writes if write.together is together]):
@@ -168,14 +168,14 @@ class FirestoreStore:
         return query
 
     def now(self) -> datetime:
-        # A document that does not exist still comes with the time at which the store looked for it.
+        # Even for a document that does not exist, the answer has the time of the read.
         snapshot = _read(lambda: self._jobs.document("clock").get(retry=None, timeout=CALL_SECONDS))
         return datetime.fromtimestamp(snapshot.read_time.timestamp(), UTC)
 
     def _query(self, query: Any) -> list[Job | Unreadable]:
         return [self._job(found) for found in self._found(query)]
 
-    # The client has no public way to what it receives and sends, only to what it makes of that.
+    # The client has no public access to the messages that it receives and sends, only to its own objects.
 
     @property
     def _api(self) -> Any:
@@ -209,7 +209,7 @@ class FirestoreStore:
         try:
             response = self._send([message for write in writes for message in write.messages], together=together)
         except exceptions.InvalidArgument as exc:
-            # One value that cannot be stored fails the whole call: halve until the culprit stands alone.
+            # One value that cannot be stored fails the whole call: halve until the culprit is alone.
             if len(writes) == 1:
                 return {writes[0].change.job_id: Answer(Refused(_reason(exc)))}
             middle = len(writes) // 2
@@ -224,7 +224,7 @@ class FirestoreStore:
         return {write.change.job_id: _answer(write, answers) for write in writes}
 
     def _write_again(self, writes: Sequence[Write], reason: str) -> dict[str, Answer]:
-        """Make the writes again whose job is unchanged; none of them was applied, since another job has changed."""
+        """Repeat the writes whose job is unchanged; none of them was applied, since another job has changed."""
         try:
             found = self.get([write.change.job_id for write in writes])
         except StoreUnavailable:
@@ -236,14 +236,14 @@ class FirestoreStore:
         return lost | (self._write(others) if lost else _unknown(others, reason))
 
     def _write_of(self, change: Change) -> Write:
-        """Return the write of a change. Raises ValueError or TypeError for what no message can hold."""
+        """Return the write of a change. Raises ValueError or TypeError for a value that no message can hold."""
         before, after = change
         message = self._message(before, after)
         if not isinstance(before, Job) or not isinstance(after, Job):
             return Write(change, [], [message])
         added = entries(before, after, kept=self._kept)
         is_first = is_by_its_holder(before, after) and not any(entry.id in self._lost for entry in added)
-        # Created only: never over the entry of a claim that took the job from this holder.
+        # Create only: never overwrite the entry of a claim that took the job from this holder.
         made = creation if is_first else setting
         entered = [made(f"{self._name}_runs/{entry.id}", entry_to_document(entry)) for entry in added]
         return Write(change, added, [message, *entered], together=bool(added) and not is_first)
@@ -259,7 +259,7 @@ class FirestoreStore:
         return update(name, _written(changed_fields(before, after)), before.version)
 
     def _enter(self) -> None:
-        """Write the entries of won ends that are not known to stand, since the answer of their batch was lost."""
+        """Write the entries of won ends that may be missing, since the answer of their batch was lost."""
         owed = list(self._owed.values())[:MAX_WRITES]
         try:
             response = self._send(
@@ -268,12 +268,12 @@ class FirestoreStore:
             written = [entry for entry, status in zip(owed, response.status, strict=True) if status.code == 0]
         except (exceptions.GoogleAPIError, ValueError, TypeError) as exc:
             log.warning("Entries of the history could not be written yet: %s", _reason(exc))
-            written = owed[: max(len(self._owed) - MOST_OWED, 0)]  # nothing is owed for ever
+            written = owed[: max(len(self._owed) - MOST_OWED, 0)]  # no entry is retried for ever
         for entry in written:
             del self._owed[entry.id]
 
     def _recognise(self, changes: Sequence[Change], unknown: dict[str, Outcome]) -> dict[str, Outcome]:
-        """Read again what no answer came for: a document that is what the change makes of it was written by it."""
+        """Read the jobs whose writes got no answer: a document equal to the changed job was written by us."""
         try:
             found = self.get([change.job_id for change in changes])
         except StoreUnavailable:
@@ -313,7 +313,7 @@ def _with_version(job: Job | Unreadable | None, version: Any) -> Job | Unreadabl
 
 def _recognised(change: Change, found: Job | Unreadable | None, unknown: Outcome) -> Outcome:
     if (change.before and change.before.version) == (found and found.version):
-        return unknown  # what was read still stands: nothing was written, or not yet
+        return unknown  # the version that was read is still stored: nothing was written, or not yet
     if change.after is None:
         return Won(None) if found is None else Lost()
     if found is None:
@@ -327,7 +327,7 @@ def _recognised(change: Change, found: Job | Unreadable | None, unknown: Outcome
 def _written(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields as they are stored."""
     if isinstance(fields.get("payload"), Mapping):
-        # As text a payload may hold what a Firestore map may not: nested lists, any key, any depth.
+        # As text a payload may hold what a Firestore map cannot: nested lists, any key, any depth.
         fields["payload"] = json.dumps(fields["payload"], ensure_ascii=False)
     return fields
 
@@ -354,7 +354,7 @@ def _can_exist(job_id: str) -> bool:
 
 
 def _read(call: Callable[[], T]) -> T:
-    """Repeat a read that failed for a passing reason, for a few seconds."""
+    """Repeat a read that failed for a temporary reason, for a few seconds."""
     passing = retry.if_exception_type(
         exceptions.ServiceUnavailable,
         exceptions.DeadlineExceeded,

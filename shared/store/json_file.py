@@ -1,10 +1,10 @@
 """The JSON store: one file, for one machine. The default where no cloud is configured.
 
-Every write replaces the whole file: a temporary file, flushed to disk and renamed over the old one, under a lock
-file that covers processes. So a reader needs no lock, and a kill at any moment leaves the old file or the new one.
+Every write replaces the whole file: a temporary file, flushed to disk and renamed over the old one, under a lock file
+that covers processes. So a reader needs no lock, and a kill at any moment leaves the old file or the new one.
 
-The history is a second file beside it, to which lines are appended before the jobs are written; the job file says how
-long it is. So what is behind that length is no history: its writer was killed before its change was made.
+The history is a second file beside it, to which lines are appended before the jobs are written; the job file holds its
+length. Lines after that length do not count: their writer was killed before its change was made.
 """
 
 import json
@@ -43,9 +43,9 @@ _ID = '{"id": "'  # begins each line of the history
 class JsonStore:
     """Jobs in one JSON file: `{"counter": n, "history": bytes, "jobs": {id: fields}, "versions": {id: n}}`.
 
-    A version is drawn from one counter for the whole file, so an id that is deleted and made again never has an
-    old version. `clock` tells which jobs have expired; they are dropped whenever the file is written. The history is
-    `kept` for so long, and within some megabytes; for no time, there is none.
+    A version is drawn from one counter for the whole file, so an id that is deleted and created again never has an old
+    version. `clock` tells which jobs have expired; they are dropped whenever the file is written. The history keeps
+    entries for `kept`, up to some megabytes; if `kept` is zero, there is none.
     """
 
     def __init__(self, path: Path, clock: Callable[[], datetime], *, kept: timedelta = KEPT) -> None:
@@ -133,7 +133,7 @@ class JsonStore:
         return {entry_id: line for entry_id, line in named if ENTRY_ID.fullmatch(entry_id)}
 
     def _enter(self, content: dict[str, Any], changes: Sequence[Change], outcomes: Sequence[Outcome]) -> None:
-        """Append what the won changes add to the history, in place of what stands behind its end."""
+        """Append the entries of the won changes to the history, in place of any lines after its end."""
         new = [
             json.dumps(entry_to_document(entry), default=iso)
             for (before, after), outcome in zip(changes, outcomes, strict=True)
@@ -152,7 +152,7 @@ class JsonStore:
             content["history"] = file.tell()
 
     def _shorten_history(self, content: dict[str, Any]) -> None:
-        """Keep what has not expired, and of that the latest, within half of what is allowed."""
+        """Keep the entries that have not expired, and of these the latest, up to half of the limit."""
         now, size = self._clock(), 0
         kept: list[str] = []
         for entry_id, line in reversed(self._history_lines(content).items()):
@@ -188,7 +188,7 @@ class JsonStore:
         return Won(replace(after, version=content["counter"]))
 
     def _listed(self, content: Mapping[str, Any], job_id: str) -> Job | Unreadable:
-        """Return a job for a listing. Who lists again and again finds most jobs unchanged, and parsing is slow."""
+        """Return a job for a listing. Repeated listings find most jobs unchanged, and parsing is slow."""
         stored = (content["jobs"][job_id], _version(content, job_id))
         if job_id not in self._known or self._known[job_id][0] != stored:
             self._known[job_id] = (stored, self._job(content, job_id))
@@ -198,8 +198,8 @@ class JsonStore:
         return from_document(job_id, with_times(content["jobs"][job_id]), _version(content, job_id))
 
     def _read_anew(self) -> Mapping[str, Any]:
-        """Return the content for a listing, which changes nothing in it; a file that was not replaced is not read."""
-        stamp = stamp_of(self._path)  # before the file is read: what is written meanwhile has another
+        """Return the content for a listing, which does not change it; an unreplaced file is not read again."""
+        stamp = stamp_of(self._path)  # taken before the file is read: a later write has another
         if stamp is None or stamp != self._latest[0]:
             self._latest = (stamp, self._read())
         return self._latest[1]
@@ -221,10 +221,10 @@ class JsonStore:
             raise StoreUnavailable(f"the job file {self._path} is not JSON ({exc}); {mend}") from exc
         if isinstance(content, list):
             raise StoreUnavailable(
-                f"the job file {self._path} is a list of jobs; {mend}, and take its jobs in with `jobs import`"
+                f"the job file {self._path} is a list of jobs; {mend}, and import its jobs with `jobs import`"
             )
         if not _is_job_file(content):
-            raise StoreUnavailable(f"the job file {self._path} is no file of this store; {mend}")
+            raise StoreUnavailable(f"the job file {self._path} is not a file of this store; {mend}")
         checked: dict[str, Any] = content
         return checked
 
@@ -242,7 +242,7 @@ class JsonStore:
 
 
 def stamp_of(path: Path) -> tuple[int, ...] | None:
-    """Return what is different whenever the file was written; None where there is none."""
+    """Return a value that differs after each write of the file; None if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -251,7 +251,7 @@ def stamp_of(path: Path) -> tuple[int, ...] | None:
 
 
 def _text(content: Mapping[str, Any]) -> str:
-    """Write a job a line: easy to search and compare, and without an indent the fast encoder does it."""
+    """Write one job a line: easy to search and compare, and without an indent the fast encoder does it."""
     jobs = ",\n".join(
         f"{json.dumps(job_id)}: {json.dumps(job, default=iso)}" for job_id, job in content["jobs"].items()
     )
@@ -271,7 +271,7 @@ def _entry(entry_id: str, line: str) -> Entry | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename last through a power cut."""
+    """Make the rename survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

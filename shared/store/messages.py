@@ -1,8 +1,8 @@
 """Firestore's messages: documents, values and writes as they travel.
 
 The client's own reading and writing takes seven times as long as that of the bare messages, since it wraps each value
-of each field into objects of its own: over a page of jobs that was half of a tick. What a job has no field for, such as
-a place on earth in a field that is not ours, is left to the client.
+of each field into objects of its own: over a page of jobs that was half of a tick. Values that a job has no field for,
+such as a place on earth in a field that is not ours, are left to the client.
 """
 
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ def creation(name: str, fields: Mapping[str, Any]) -> Any:
 
 
 def setting(name: str, fields: Mapping[str, Any]) -> Any:
-    """Return the write of a document, whatever stands there."""
+    """Return the write of a document, no matter what is stored."""
     write = _Write()
     write.update.name = name
     for field, value in fields.items():
@@ -81,7 +81,7 @@ def commit_of(database: str, writes: list[Any]) -> Any:
 
 
 def put(value: Any, to: Any, depth: int = 0) -> None:
-    """Write a value into a message. Raises ValueError or TypeError for what Firestore cannot hold."""
+    """Write a value into a message. Raises ValueError or TypeError for a value that Firestore cannot hold."""
     if depth > MAX_DEPTH:  # a little deeper the whole request could not be made
         raise ValueError(f"a field is nested deeper than {MAX_DEPTH} levels")
     match value:

@@ -1,4 +1,4 @@
-"""Files that their owner alone can read: jobs have payloads, and a payload may hold a secret."""
+"""Files that only their owner can read: jobs have payloads, and a payload may hold a secret."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ OWN_FOLDER = ".data"
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make the folder of a job file, for its owner alone. Of those that exist only `.data` is ours to close."""
+    """Create the folder of a job file, for its owner alone. Of existing folders only the mode of `.data` is changed."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.name == OWN_FOLDER and stat.S_IMODE(folder.lstat().st_mode) & 0o077 and not folder.is_symlink():
         with suppress(PermissionError):  # another person's folder; that person decides
@@ -19,9 +19,9 @@ def make_private_folder(folder: Path) -> None:
 
 
 def open_private(path: Path, *, append: bool = False) -> BinaryIO:
-    """Open a file to read and write, made if need be, for its owner alone, whatever its mode was. Raises OSError.
+    """Open a file to read and write, for its owner alone, whatever mode it had. Raises OSError.
 
-    A link of this name is not followed.
+    It is created if necessary. A link of this name is not followed.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if append else 0)
     descriptor = os.open(path, flags, 0o600)
@@ -33,7 +33,7 @@ def open_private(path: Path, *, append: bool = False) -> BinaryIO:
 def create_private(path: Path, pieces: Iterable[str]) -> None:
     """Write a new file, for its owner alone, and flush it to disk.
 
-    Raises FileExistsError when anything has this name already, a link included, and OSError.
+    Raises OSError, and FileExistsError if the name is taken, even by a link.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:

@@ -1,7 +1,7 @@
 """What a job store is: a few reads and one atomic verb, `swap`. A store knows no rule about jobs.
 
-Losing a swap is an ordinary outcome, not an error. Nothing here imports an SDK; `open_store` imports the one store
-that the settings ask for.
+Losing a swap is an ordinary outcome, not an error. Nothing here imports an SDK; `open_store` imports the one store that
+the settings ask for.
 """
 
 from collections.abc import Collection, Sequence
@@ -42,7 +42,7 @@ class Won:
 
 @dataclass(frozen=True)
 class Lost:
-    """Another version stands there (for an insert: the id exists). Nothing was written."""
+    """Another version is stored (for an insert: the id exists). Nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Unknown:
-    """The store did not answer, and could not be asked again: the change may stand or not."""
+    """The store did not answer, and could not be asked again: the change may be stored or not."""
 
     reason: str
 
@@ -71,38 +71,37 @@ class Store(Protocol):
     def due(self, now: datetime, limit: int = PAGE) -> list[Job | Unreadable]:
         """Read at most `limit` documents whose `ready_at <= now`, oldest first.
 
-        These are the jobs whose time has come and the jobs whose holder let its lease end. Behind them come
-        documents whose `ready_at` is no time, as far as the store sees them without another read in an idle call.
+        These are the jobs whose time has come and the jobs whose holder let its lease end. After them come documents
+        whose `ready_at` is not a time, as far as the store finds them without another read in an idle call.
         """
 
     def page(
         self, *, after: str = "", limit: int = PAGE, status: Statuses = None, space: str | None = None
     ) -> list[Job | Unreadable]:
-        """List at most `limit` documents by id, from the first one behind `after`.
+        """List at most `limit` documents by id, starting after `after`.
 
-        Optionally those of one status, or of any of several, and those of one space.
+        Optionally only those of one or several statuses, and those of one space.
         """
 
     def swap(self, changes: Sequence[Change]) -> list[Outcome]:
-        """Write each change if and only if the version of its `before` still stands; answer each in order.
+        """Write each change if and only if the version of its `before` is still stored; answer each in order.
 
-        A job may occur once among the changes. Only changed fields are written; fields that are not ours stay.
-        Any number may be given; changes are independent of each other. Never raises for an unreachable store:
-        such changes are Unknown. A write that was applied although the store's answer was lost is recognised, and
-        is Won.
+        A job may occur once among the changes. Only changed fields are written; fields that are not ours stay. Any
+        number may be given; changes are independent of each other. Never raises for an unreachable store: such changes
+        are Unknown. A write that was applied although the store's answer was lost is recognised, and is Won.
 
-        A change that is won and adds to the job's own history is in the history beside the jobs too: one entry for each
-        run, see `shared.model.entries`, unless the store was opened without a history.
+        A change that is won and adds to the job's own history is added to the history collection too: one entry for
+        each run, see `shared.model.entries`, unless the store was opened without a history.
         """
 
     def history(
         self, *, job_id: str | None = None, since: datetime | None = None, after: str = "", limit: int = PAGE
     ) -> list[Entry]:
-        """List at most `limit` entries, of one job or of all, the latest first, from the first one behind `after`.
+        """List at most `limit` entries, of one job or of all, the latest first, starting after `after`.
 
-        `after` is the id of an entry, which need not exist any more; with `since`, none before that time. Entries
+        `after` is the id of an entry, which may no longer exist; `since` leaves out those before that time. Entries
         outlive their job, and may be listed for a while after they have expired.
         """
 
     def now(self) -> datetime:
-        """Return the store's own time, to compare clocks with."""
+        """Return the store's own time, for comparing clocks."""

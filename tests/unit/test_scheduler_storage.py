@@ -434,9 +434,9 @@ def write_raw(store: Store, job_id: str, document: dict[str, Any]) -> None:
         pytest.param("", "is not JSON", id="empty"),
         pytest.param('{"counter": 1, "jobs": {"a"', "is not JSON", id="cut off"),
         pytest.param("[]", "jobs import", id="the list of the former system"),
-        pytest.param('{"jobs": {}}', "no file of this store", id="another program's"),
+        pytest.param('{"jobs": {}}', "not a file of this store", id="another program's"),
         pytest.param(
-            '{"counter": 1, "jobs": {"a": 3}, "versions": {}}', "no file of this store", id="a job not an object"
+            '{"counter": 1, "jobs": {"a": 3}, "versions": {}}', "not a file of this store", id="a job not an object"
         ),
         pytest.param("\udcff", "cannot be read", id="not UTF-8"),
     ],

@@ -177,7 +177,7 @@ def test_a_file_that_is_not_there_is_named(shadow: Shadow) -> None:
     [
         pytest.param("[]", 0, "Nothing is due now, or within the next hour.\nChecked: 0", id="no-jobs"),
         pytest.param("[", 1, "is not JSON", id="broken"),
-        pytest.param('{"jobs": []}', 1, "is no file of this store", id="other"),
+        pytest.param('{"jobs": []}', 1, "is not a file of this store", id="other"),
     ],
 )
 def test_other_files_are_what_they_were(shadow: Shadow, text: str, code: int, says: str) -> None:
