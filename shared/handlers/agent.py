@@ -1,8 +1,8 @@
 """The user's own agent, `CHAT_AGENT=module:function`: how it is found and asked, and how its answer becomes a message.
 
 It is a plain function of a text and an `AgentContext`. It returns a text, a card or a whole Chat message, a `Proposal`
-of a job, or None where it has nothing to say; `agent/chat.py` is an example. Chat asks it within a request, and a job
-of type `agent` at its set time.
+of a job, or None if it has nothing to say; `agent/chat.py` is an example. Chat asks it within a request, and a job of
+type `agent` at its set time.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from shared.errors import InvalidSettings
 from shared.handlers.asking import Action as Action
-from shared.handlers.proposal import Proposal as Proposal  # an agent finds all that it needs here
+from shared.handlers.proposal import Proposal as Proposal  # for agents to import from here
 from shared.handlers.space_jobs import SpaceJobs
 from shared.web.chat_rules import encoded
 
@@ -25,18 +25,18 @@ ASKER = ("space_kind", "session_key", "display_name", "user_name", "locale")  # 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentContext:
-    """What the agent knows about who asks, and where. What is not known is empty.
+    """What the agent knows about who asks, and where. Unknown fields are empty.
 
     `user` is an e-mail address, or who made the job; `user_name` is Chat's own name of them, and `<users/ID>` in a text
-    mentions them. `timezone` is the name of the zone that the user's times are in.
-    `idempotency_key` is the same when the same thing is asked again: pass it on to whatever must not happen twice.
+    mentions them. `timezone` is the name of the zone of the user's times. `idempotency_key` is the same when the same
+    thing is asked again: pass it on to services that must not act twice.
 
-    `space_kind` is "direct", "space" or "group". `session_key` names the conversation: the space where it is a direct
-    message, since there each message has a new thread, else the thread or, without one, the space. `message_name`,
+    `space_kind` is "direct", "space" or "group". `session_key` names the conversation: the space of a direct message,
+    since there each message has a new thread, else the thread or, without one, the space. `message_name`,
     `formatted_text` (with mentions), `attachments`, `quoted` and `matched_url` are those of the message that asks;
-    attachments and the quoted message are references as Chat has them, and hold no content. `action` is what the person
-    did where they wrote no message: the text is then empty, or the command with its word. `jobs` are those of the
-    space; `shared.handlers.agent_tools` makes tools of them.
+    attachments and the quoted message are references as Chat has them, without content. `action` is what the person did
+    instead of writing a message: the text is then empty, or the command with its word. `jobs` are those of the space;
+    `shared.handlers.agent_tools` makes tools of them.
     """
 
     space: str
@@ -65,7 +65,7 @@ class AgentContext:
 
     @property
     def asker(self) -> dict[str, str]:
-        """Return what is known of who asks, for the payload of a job that asks in their name."""
+        """Return what is known about who asks, for the payload of a job that asks in their name."""
         return {name: value for name in ASKER if (value := getattr(self, name))}
 
 
@@ -75,7 +75,7 @@ _SLOW = "is_slow"
 
 
 def slow(function: Agent) -> Agent:
-    """Mark the decorated agent as slow: in Chat it answers by a job from the start, and is not asked twice."""
+    """Mark the decorated agent as slow: in Chat a job asks it from the start, so it is not asked twice."""
     setattr(function, _SLOW, True)
     return function
 
@@ -86,7 +86,7 @@ def is_slow(agent: Agent) -> bool:
 
 
 def load_agent(name: str) -> Agent | None:
-    """Import the agent named `module:function`; None where none is named. Raises InvalidSettings."""
+    """Import the agent named `module:function`; return None if the name is empty. Raises InvalidSettings."""
     if not name:
         return None
     module, _, function = name.partition(":")
@@ -115,10 +115,10 @@ def as_answer(answer: object) -> Proposal | dict[str, Any] | None:
 
 
 def as_message(answer: object) -> dict[str, Any] | None:
-    """Return the Chat message for a text, a card, or a whole message. None where it has nothing to say.
+    """Return the Chat message for a text, a card, or a whole message, or None if it has nothing to say.
 
-    Nothing to say is None, a blank text, or a message without a text and cards. Raises TypeError or ValueError for
-    anything else; the error quotes nothing of the answer.
+    That is None, a blank text, or a message without a text and cards. Raises TypeError or ValueError for anything else;
+    the error quotes nothing of the answer.
     """
     if answer is None:
         return None
@@ -132,7 +132,7 @@ def as_message(answer: object) -> dict[str, Any] | None:
     if answer and not answer.keys() & {"text", "cardsV2"}:
         raise ValueError("the agent returned neither a text nor a card")
     try:
-        # Nothing else of a message is the agent's to say, neither where it goes nor who sees it.
+        # The agent decides nothing else about a message, such as where it goes or who sees it.
         message = {name: json.loads(encoded(answer[name])) for name in ("text", "cardsV2") if answer.get(name)}
     except (TypeError, ValueError, RecursionError) as exc:
         raise ValueError(f"the agent's answer cannot be written as JSON ({type(exc).__name__})") from None

@@ -1,12 +1,11 @@
-"""Tools for an agent: its space's jobs as plain typed functions, which every agent framework takes.
+"""Tools for an agent: its space's jobs as plain typed functions, which every agent framework accepts.
 
     from shared.handlers.agent_tools import agent_tools, schema_of
 
     tools = agent_tools(context)
     schemas = [schema_of(tool) for tool in tools]  # where a framework wants JSON schemas
 
-A tool returns JSON values. What cannot be done is an answer too, `{"error": "..."}`: the model reads it and mends its
-call.
+A tool returns JSON values. If it fails it returns `{"error": "..."}`: the model reads it and corrects its call.
 """
 
 import inspect
@@ -64,9 +63,9 @@ def agent_tools(context: AgentContext) -> list[Tool]:
     def schedule_job(kind: Literal["message", "question"], text: str, **when: Any) -> dict[str, Any]:
         """Schedule a job in this space: a message that is posted, or a question that is answered, at the set time.
 
-        Give `at` for once, or `cron` (five fields) or `every` (such as 90m, 13h, 6d, 2w) for again and again; then `at`
+        Set `at` to run it once, or `cron` (five fields) or `every` (such as 90m, 13h, 6d, 2w) to repeat it; then `at`
         is the start, `until` the end, and `except_dates` are days off (2026-12-24). Times are ISO 8601, by the clocks
-        of `timezone` (an IANA name), by default those of who asks.
+        of `timezone` (an IANA name), by default that of who asks.
         """
         return _shown(jobs.schedule(kind, text, **_read(when, when.get("timezone") or context.timezone)))
 
@@ -79,20 +78,20 @@ def agent_tools(context: AgentContext) -> list[Tool]:
         return _shown(jobs.get(job_id))
 
     def pause_job(job_id: str) -> dict[str, Any]:
-        """Keep a job of this space from running until it is resumed."""
+        """Pause a job of this space until it is resumed."""
         return _shown(jobs.pause(job_id))
 
     def resume_job(job_id: str) -> dict[str, Any]:
-        """Let a paused job of this space run again."""
+        """Resume a paused job of this space."""
         return _shown(jobs.resume(job_id))
 
     def run_job(job_id: str) -> dict[str, Any]:
-        """Run a job of this space now; a job that recurs keeps its next regular run."""
+        """Run a job of this space now; a recurring job keeps its next regular run."""
         return _shown(jobs.run(job_id))
 
     @_timed
     def edit_job(job_id: str, text: str = "", **when: Any) -> dict[str, Any]:
-        """Change what is given of a job of this space, and keep the rest. `schedule_job` says what each means."""
+        """Change the given fields of a job of this space, and keep the rest. `schedule_job` explains each."""
         zone = when.get("timezone") or jobs.get(job_id).timezone or context.timezone
         return _shown(jobs.edit(job_id, text=text or None, **_read(when, zone)))
 
@@ -117,18 +116,18 @@ def agent_tools(context: AgentContext) -> list[Tool]:
 
 
 def proposer(context: AgentContext) -> Callable[..., Proposal]:
-    """Return the tool that makes a proposal, for an agent whose jobs a person is to confirm; it is the agent's answer.
+    """Return the tool that makes a proposal, for an agent whose jobs a person must confirm; it is the agent's answer.
 
-    Unlike the other tools it raises InvalidInput for what cannot be scheduled; the text of that is for the model.
+    Unlike the other tools it raises InvalidInput for what cannot be scheduled, with a text for the model.
     """
 
     @_timed
     def propose_job(kind: Literal["reminder", "message", "question"], text: str, **when: Any) -> Proposal:
         """Propose a job, which the person sees and confirms: a reminder to them, a message, or a question to you.
 
-        Give `at` for once, or `cron` (five fields) or `every` (such as 90m, 13h, 6d, 2w) for again and again; then `at`
+        Set `at` to run it once, or `cron` (five fields) or `every` (such as 90m, 13h, 6d, 2w) to repeat it; then `at`
         is the start, `until` the end, and `except_dates` are days off (2026-12-24). Times are ISO 8601, by the clocks
-        of `timezone` (an IANA name), by default those of who asks.
+        of `timezone` (an IANA name), by default that of who asks.
         """
         zone = when.get("timezone") or context.timezone
         return Proposal(kind=kind, text=text, **{"timezone": zone, **_read(when, zone)})
@@ -160,12 +159,12 @@ def _parameter(name: str) -> Parameter:
 
 
 def _read(when: Mapping[str, Any], timezone: str) -> Any:
-    """Return the fields that a model has set; a time without an offset is in the time zone."""
+    """Return the fields that a model has set; a time without an offset is in that time zone."""
     return {name: read_time(value, timezone) if name in TIMES else value for name, value in when.items() if value}
 
 
 def read_time(text: str, timezone: str) -> datetime:
-    """Return an ISO 8601 time; one without an offset is by the clocks of that zone. Raises InvalidInput."""
+    """Return an ISO 8601 time; one without an offset is in that time zone. Raises InvalidInput."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -174,7 +173,7 @@ def read_time(text: str, timezone: str) -> datetime:
 
 
 def _answering(tool: Tool) -> Tool:
-    """Return the tool with what cannot be done as its answer, where frameworks would end the conversation."""
+    """Return the tool with InvalidInput as an answer: most frameworks would end the conversation."""
 
     @wraps(tool)
     def answered(*given: Any, **named: Any) -> dict[str, Any]:
@@ -187,7 +186,7 @@ def _answering(tool: Tool) -> Tool:
 
 
 def _view(job: Job, context: AgentContext) -> dict[str, Any]:
-    """Return what an agent sees of a job: nothing of the payload of another kind, which may hold a secret."""
+    """Return what an agent sees of a job; other kinds show no payload, since it may hold a secret."""
     job, zone = for_space(job), job.timezone or context.timezone
     view = {
         "id": job.id,
@@ -209,7 +208,7 @@ def _view(job: Job, context: AgentContext) -> dict[str, Any]:
 def schema_of(tool: Callable[..., Any]) -> dict[str, Any]:
     """Return a tool's name, description and parameters, as a JSON schema made from its signature.
 
-    Raises TypeError for a type that is not a text, a number, a boolean, an object, a Literal, or a list of such.
+    Raises TypeError for a type other than text, number, boolean, object, Literal, or a list of these.
     """
     hints = typing.get_type_hints(tool)
     parameters = inspect.signature(tool).parameters.values()

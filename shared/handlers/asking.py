@@ -1,7 +1,7 @@
-"""What an agent is told of a message, a click or a command: how it travels in a job, and how its cards come back.
+"""What an agent knows about a message, a click or a command: how it travels in a job, and how its cards come back.
 
-A button calls a function of our own, whatever the agent names; the name and the parameters that the agent gave travel
-in the button's parameters, and so come back alike in both generations of Chat.
+Every button calls a function of our own, no matter which function the agent names; the name and the parameters that the
+agent gave travel in the button's parameters, and so come back alike in both generations of Chat.
 """
 
 import json
@@ -19,12 +19,12 @@ ROUTE = "agent"  # the value of `action` in a button that is for the agent
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """What a person did, other than to write.
+    """What a person did instead of writing.
 
-    A `click` on a card of the agent: `name` is the function that the button names, with its `parameters` and what
-    stands in the fields of the card (`inputs`, a tuple of texts each). A `command` that is not ours, or a
-    `message_action` on somebody's message: `name` is its id in the app's configuration. `message` is the one with the
-    card, or the one that was acted on, as Chat has it.
+    A `click` on a card of the agent: `name` is the function that the button names, with its `parameters` and the values
+    of the fields of the card (`inputs`, a tuple of texts each). A `command` that is not ours, or a `message_action` on
+    somebody's message: `name` is its id in the app's configuration. `message` is the one with the card, or the one that
+    was acted on, as Chat has it.
     """
 
     kind: ActionKind
@@ -35,7 +35,7 @@ class Action:
 
 
 def told(context: Any) -> dict[str, Any]:
-    """Return what a context knows of the message, for the payload of a job; what is too long is left out."""
+    """Return what a context knows about the message, for the payload of a job; what is too long is left out."""
     known = {name: getattr(context, name) for name in TEXTS}
     known |= {"attachments": list(context.attachments), "quoted": context.quoted}
     if context.action is not None:
@@ -48,7 +48,7 @@ def told(context: Any) -> dict[str, Any]:
 
 
 def heard(value: Any) -> dict[str, Any]:
-    """Return the fields of a context from a job's payload. Raises InvalidInput for what is no such thing."""
+    """Return the fields of a context from a job's payload. Raises InvalidInput if they are invalid."""
     if not isinstance(value, Mapping) or value.keys() - {*TEXTS, "attachments", "quoted", "action"}:
         raise InvalidInput(f"asked knows {', '.join(TEXTS)}, attachments, quoted and action")
     fields: dict[str, Any] = {name: value[name] for name in TEXTS if name in value}
@@ -78,7 +78,7 @@ Marked = Callable[[Mapping[str, str]], Mapping[str, str]]
 def routed(message: Mapping[str, Any], function: str, mark: Marked = lambda parameters: parameters) -> dict[str, Any]:
     """Return an agent's message with each button calling `function`; `mark` adds to its parameters.
 
-    A button that calls a URL, or opens a link, stays as it is.
+    A button that calls a URL, or opens a link, is not changed.
     """
     result: dict[str, Any] = _routed(message, function, mark)
     return result
@@ -112,7 +112,7 @@ def _addressed(action: Mapping[str, Any], function: str, mark: Marked) -> dict[s
 def clicked(parameters: Mapping[str, str], function: str) -> tuple[str, dict[str, str]]:
     """Return the name and the parameters that an agent gave a button, from those of a click.
 
-    A card that the agent has posted past us comes back as it is.
+    Those of a card that the agent has posted by itself are returned as they are.
     """
     if parameters.get("action") != ROUTE:
         name = parameters.get("__action_method_name__") or function

@@ -1,7 +1,7 @@
-"""The job types that come with it: what is known of each before a job of it runs, and by name the code that runs it.
+"""The built-in job types: what is known about each before a job of it runs, and by name the code that runs it.
 
-That code is imported when the first job of the type is checked or run. A tick that finds nothing due, which is nearly
-every first one of an instance, starts without it.
+That code is imported when the first job of the type is checked or run. A tick that finds nothing due, like nearly every
+first one of an instance, starts without it.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _CHAT_MESSAGE = "shared.handlers.chat_message"
 def code(module: str, name: str) -> Callable[..., Any]:
     """Return a function that imports the named one when it is called, and calls it.
 
-    That one raises InvalidSettings if the import fails, as `load_handlers` does for a module of the user's.
+    It raises InvalidSettings if the import fails, as `load_handlers` does for a module of the user's.
     """
 
     def call(*args: Any) -> Any:

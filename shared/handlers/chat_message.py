@@ -1,7 +1,7 @@
 """Jobs that post to Google Chat: `chat_message` posts a message, `agent` asks the user's agent and posts its answer.
 
-Both post as the Chat app itself, with the identity that this runs as. The execution key goes along as `requestId`,
-so that a repeated run posts once. No error quotes a token or the text of a message.
+Both post as the Chat app itself, with the identity that this runs as. The execution key is sent as `requestId`, so that
+a repeated run posts once. No error quotes a token or the text of a message.
 
 https://developers.google.com/workspace/chat/create-messages
 """
@@ -38,7 +38,7 @@ ENDPOINT = "https://chat.googleapis.com"
 TIMEOUT_SECONDS = 10  # for a token, and for each request
 MAX_ASKER_CHARACTERS = 500
 MAX_AGENT_SECONDS = LONGEST_IN_QUEUE // timedelta(seconds=1)
-MAX_ANSWER_BYTES = 2**20  # a message comes back with all that it holds
+MAX_ANSWER_BYTES = 2**20  # Chat answers with the whole message
 WAIT_WHEN_BUSY = timedelta(seconds=30)
 # Chat takes one message a second in a space. Waiting within the run keeps the messages in order.
 FIRST_WAIT = timedelta(seconds=1)
@@ -46,7 +46,7 @@ LONGEST_WAIT = timedelta(seconds=8)
 
 
 class NotPosted(Exception):
-    """The message was perhaps not posted. The job tries again, and Chat recognises the same `requestId`."""
+    """The message may not have been posted. The job tries again, and Chat recognises the same `requestId`."""
 
 
 class AgentFailed(Exception):
@@ -68,8 +68,8 @@ def check_message(payload: Payload) -> None:
 def check_question(payload: Payload) -> None:
     """Check the payload of a question to the agent. Raises InvalidPayload.
 
-    It is {prompt, space, thread, timeout_seconds}, what the agent is told of who asks ({timezone} and ASKER), and
-    `asked`, what it is told of a message or an action in Chat.
+    It is {prompt, space, thread, timeout_seconds}, who asks ({timezone} and ASKER), and `asked`, the message or action
+    in Chat that it answers.
     """
     _check_place(payload, "agent", "prompt", "timeout_seconds", "timezone", "asked", *ASKER)
     seconds = payload.get("timeout_seconds", 1)
@@ -131,7 +131,7 @@ def chat_message(payload: Payload, context: Context) -> None:
 def agent(payload: Payload, context: Context) -> object:
     """Ask the user's agent, post its answer if it has one, and return the text of that, or the message without one.
 
-    A proposal is posted with a button that brings its Confirm card. Raises AgentFailed, and passes on an agent's own
+    A proposal is posted with a button that opens its Confirm card. Raises AgentFailed, and passes on an agent's own
     Snooze and Cancel.
     """
     read = Environment(os.environ)
@@ -169,7 +169,7 @@ def agent(payload: Payload, context: Context) -> object:
 
 
 def _proposed(proposal: Proposal, question: AgentContext, created_by: str | None) -> dict[str, Any]:
-    """Return the message that shows a proposal. The job would be of who made this one, or of who confirms it."""
+    """Return the message that shows a proposal. The job belongs to who made this one, or to who confirms it."""
     name = "" if question.space_kind == "direct" else question.display_name or question.user
     asker = {"user": question.user_name, "by": question.user, **({"name": name} if name else {})}
     by = asker if (created_by or "").startswith(("chat:", "agent:")) else {}
@@ -195,7 +195,7 @@ def _open_jobs() -> AllJobs:
 def post(message: Mapping[str, Any], place: Payload, context: Context) -> None:
     """Post a message to the space and thread of `place`, once for each execution key; a long one in several parts.
 
-    Raises Snooze when Chat is busy, Cancel when Chat refuses, NotPosted when another attempt may succeed.
+    Raises Snooze if Chat is busy, Cancel if Chat refuses, NotPosted if another attempt may succeed.
     """
     thread = place.get("thread")
     for number, part in enumerate(in_parts(message), 1):
@@ -227,7 +227,7 @@ def _thread_of(created: Mapping[str, Any], space: str) -> str | None:
 
 
 def _taken(url: str, body: bytes, context: Context) -> Response:
-    """Send the message, again and again while Chat is busy and the waits are short. Raises NotPosted."""
+    """Send the message, repeatedly while Chat is busy and the waits are short. Raises NotPosted."""
     wait = FIRST_WAIT
     while True:
         try:
@@ -248,7 +248,7 @@ def _url(space: str, request_id: str, *, in_thread: bool) -> str:
     read = Environment(os.environ)
     endpoint = read.parsed("CHAT_API_ENDPOINT", ENDPOINT, _endpoint)
     read.refuse_problems()
-    # The key as it is: Chat documents no form for a requestId, and as it is it can be found on either side.
+    # The key unchanged: Chat documents no form for a requestId, and so both sides have the same text to search for.
     query = {"requestId": request_id}
     if in_thread:
         query["messageReplyOption"] = "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"
@@ -261,7 +261,7 @@ def _endpoint(text: str) -> str:
 
 
 def _authenticated_post(url: str, body: bytes) -> Response:
-    """Send the body, and once more with a new token if Chat refuses the first one. Raises NoToken, OSError and others.
+    """Send the body, and again with a new token if Chat refuses the first one. Raises NoToken, OSError and others.
 
     https://developers.google.com/workspace/chat/authenticate-authorize-chat-app
     """
@@ -290,7 +290,7 @@ def _read_json(body: bytes) -> Any:
 
 
 def _refusal(response: Response, answer: Any, space: str, context: Context) -> Exception:
-    """Return what becomes of a job whose message Chat did not take."""
+    """Return the exception for a message that Chat did not accept."""
     status, reason = response.status, _reason(response.status, answer)
     said = f"Chat said {status} {_short(reason)}"
     if status == 429:
@@ -302,7 +302,7 @@ def _refusal(response: Response, answer: Any, space: str, context: Context) -> E
 
 
 def _reason(status: int, answer: Any) -> str:
-    """Return the message of an error as Google's APIs word it, or what its status means."""
+    """Return the message of an error in the form of Google's APIs, or the meaning of its status."""
     error = answer.get("error") if isinstance(answer, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
     return message if isinstance(message, str) else responses.get(status, "")
@@ -312,10 +312,10 @@ def _remedy(status: int, said: str, space: str) -> str:
     if status == 403 and "scope" in said:
         return f"post with a service account's credentials, which can have the scope {SCOPE}"
     if status in (403, 404):
-        return f"see that the Chat app is in {space}, and belongs to the project of the identity that this runs as"
+        return f"check that the Chat app is in {space}, and belongs to the project of the identity that this runs as"
     if status == 401:
-        return "see that this runs as a service account of the Chat app's project"
-    return "see that the text or the cards are such as Chat takes"
+        return "check that this runs as a service account of the Chat app's project"
+    return "check that Chat accepts the text and the cards"
 
 
 def _short(said: str) -> str:

@@ -1,7 +1,7 @@
 """The `http_request` handler: calls a URL when a job is due.
 
-2xx is success; 408, 429, 5xx and network errors are tried again (a 429 when its Retry-After says); the rest is final.
-What a request may reach stands in reachable.py, how it is sent and ended in outbound.py.
+2xx is success; 408, 429, 5xx and network errors are retried (a 429 after its Retry-After); the rest is final. The rules
+for what a request may reach are in reachable.py, how it is sent and ended is in outbound.py.
 """
 
 import base64
@@ -41,12 +41,12 @@ FRAMING = (
 
 
 class RequestFailed(Exception):
-    """The call did not succeed, and may when it is tried again."""
+    """The call failed, and may succeed when it is retried."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A payload that makes sense. `timeout_seconds` is for the whole exchange: tokens, names and redirects included."""
+    """A valid payload. `timeout_seconds` is for the whole exchange: tokens, names and redirects included."""
 
     url: str
     method: str = "POST"
@@ -91,7 +91,7 @@ def parse_request(payload: Payload) -> Request:
 
 
 def _is_scope(scope: Any) -> bool:
-    """Return whether this is a scope as of RFC 6749, 3.3."""
+    """Return whether this is a scope as defined in RFC 6749, 3.3."""
     return isinstance(scope, str) and re.fullmatch(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*", scope) is not None
 
 
@@ -127,13 +127,13 @@ def _check_headers(request: Request) -> None:
     )
     if sum(ways) > 1:
         raise InvalidPayload(
-            "http_request: give one of oidc_audience, oauth_scope, an Authorization header, "
+            "http_request: use only one of oidc_audience, oauth_scope, an Authorization header, "
             "or a user name in the url, not several"
         )
 
 
 def _is_framing(name: str) -> bool:
-    """Return whether the header says where a request goes or ends. Some servers take an underscore for a hyphen."""
+    """Return whether the header decides where a request goes or ends. Some servers read an underscore as a hyphen."""
     plain = name.lower().replace("_", "-")
     return plain in FRAMING or plain.startswith("proxy-")
 
@@ -155,8 +155,8 @@ def limit_of(payload: Payload) -> timedelta:
 def http_request(payload: Payload, context: Context) -> None:
     """Call the URL of the payload, with the execution key as `Idempotency-Key`.
 
-    A redirect to another server is followed only when nothing is sent that only the first one may see. No message
-    holds more of a URL than its server, since path and query may hold secrets.
+    A redirect to another server is followed only if the request holds nothing that only the first server may see.
+    Messages name only the server of a URL, since path and query may hold secrets.
     """
     request = parse_request(payload)
     ends_at = time.monotonic() + request.timeout_seconds
@@ -194,7 +194,7 @@ def _target(url: str) -> Target:
     try:
         return read_target(url)
     except InvalidUrl:
-        raise Cancel(f"{_server(url)} is not a possible address of a server") from None
+        raise Cancel(f"{_server(url)} cannot be the address of a server") from None
 
 
 def _exchange(
@@ -216,7 +216,7 @@ def _reason(exc: Exception) -> str:
 
 
 def _followed(url: str, location: str, request: Request) -> str:
-    """Return the address that a redirect leads to. Raises Cancel where it must not be followed."""
+    """Return the address that a redirect leads to. Raises Cancel if it must not be followed."""
     try:
         target = urljoin(url, location.encode("latin-1").decode())
     except ValueError:
@@ -248,7 +248,7 @@ def _judge(response: Response, said: str, now: datetime) -> None:
 
 
 def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """Read a Retry-After header, seconds or an HTTP date (RFC 9110, 10.2.3): at most a day; None for nonsense."""
+    """Read a Retry-After header, seconds or an HTTP date (RFC 9110, 10.2.3): at most a day; None if it is invalid."""
     if value is None:
         return None
     if re.fullmatch(r"[0-9]{1,9}", value.strip()):
@@ -290,7 +290,7 @@ def _body(request: Request) -> bytes | None:
 
 
 def is_same_server(url: str, target: str) -> bool:
-    """Return whether both addresses name one scheme, host and port, or its upgrade from http to https."""
+    """Return whether both addresses have one scheme, host and port, or the second only changes http to https."""
     old, new = urlsplit(url), urlsplit(target)
     if old.hostname != new.hostname:
         return False

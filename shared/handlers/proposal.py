@@ -1,7 +1,7 @@
-"""A job that an agent proposes, as its answer: a person sees it as a card, and it is made when they confirm it.
+"""A job that an agent proposes as its answer: a person sees it as a card, and confirming it creates the job.
 
 An agent returns `Proposal(kind="reminder", text="call mum", at=...)`. `shared.handlers.agent_tools.proposer` makes one
-from what a model says.
+from the texts of a model.
 """
 
 import json
@@ -19,7 +19,7 @@ from shared.model.wording import every_in_words, local_time
 
 Kind = Literal["reminder", "message", "question"]
 LONGEST_TEXT = 1000  # characters
-ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)  # an interval counts from somewhere when its form is checked
+ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)  # an interval needs a start when its form is checked
 DOES = {"reminder": "I remind", "message": "I post", "question": "I am asked"}
 
 
@@ -27,9 +27,9 @@ DOES = {"reminder": "I remind", "message": "I post", "question": "I am asked"}
 class Proposal(Timing):
     """A job as it would be made in the name of who asked: a reminder to them, a message, or a question to the agent.
 
-    `at` alone is for once; `cron` or `every` is for again and again, maybe from `at` on (an interval without it begins
-    one interval later), `until` an end (exclusive), and never on `except_dates`. They are read in `timezone`, by
-    default that of who asked. `everybody` reminds the whole space. Raises InvalidInput for what cannot be scheduled.
+    `at` alone runs it once; `cron` or `every` repeats it, perhaps from `at` on (an interval without it begins one
+    interval later), before `until`, and never on `except_dates`. They are read in `timezone`, by default that of who
+    asked. `everybody` reminds the whole space. Raises InvalidInput for what cannot be scheduled.
     """
 
     kind: Kind
@@ -55,7 +55,7 @@ class Proposal(Timing):
 
 
 def first_run(proposal: Proposal, timezone: str, now: datetime) -> datetime:
-    """Return when the job would run first. Raises InvalidInput where it never would."""
+    """Return when the job would run first. Raises InvalidInput if it never would."""
     zone = proposal.timezone or timezone
     first = proposal.schedule(zone, now).after(now) if proposal.is_recurring else proposal.at
     if first is None or first < now:
@@ -86,10 +86,10 @@ def unpacked(text: str) -> Proposal:
 def proposed_message(
     proposal: Proposal, asker: Mapping[str, str], *, timezone: str, now: datetime, function: str
 ) -> dict[str, Any]:
-    """Return the message by which a job shows a proposal: its button brings the card that asks for Confirm.
+    """Return the message with which a job shows a proposal: its button opens the card that asks for Confirm.
 
-    `asker` are the parameters that say whose job it would be; `function` is what a button calls. Raises InvalidInput
-    for a job that never would run.
+    `asker` are the parameters that say to whom the job would belong; `function` is what a button calls. Raises
+    InvalidInput for a job that would never run.
     """
     zone = proposal.timezone or timezone
     rhythm = every_in_words(proposal.every) if proposal.every else f"cron {proposal.cron}" if proposal.cron else ""

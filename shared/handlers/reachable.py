@@ -1,8 +1,8 @@
 """What an outgoing request may reach, and which tokens of our identity it may carry.
 
-A job is written by somebody who may schedule jobs; the request is sent by a function inside the project, with that
-function's identity. So in the cloud internal addresses and tokens for others are refused unless a setting allows them.
-On one's own machine everything is allowed.
+Anybody who may schedule jobs writes a job; the request is sent by a function inside the project, with that function's
+identity. So in the cloud internal addresses and tokens for others are refused unless a setting allows them. On one's
+own machine everything is allowed.
 """
 
 import re
@@ -19,14 +19,14 @@ GOOGLE_APIS = ".googleapis.com"
 
 
 class Kind(StrEnum):
-    """Whose an address is."""
+    """To whom an address belongs."""
 
     PUBLIC = "public"
     PRIVATE = "private"
     INTERNAL = "internal"
 
 
-# The registries of special-purpose addresses, written out: what `ipaddress` makes of them differs between versions.
+# The registries of special-purpose addresses, written out: `ipaddress` reads them differently in each version.
 # https://www.iana.org/assignments/iana-ipv4-special-registry
 _PRIVATE = tuple(
     map(ip_network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")),
@@ -46,12 +46,12 @@ _INTERNAL = tuple(
         ),
     )
 )
-_PUBLIC_IPV6 = ip_network("2000::/3")  # all else is loopback, link-local, multicast, or not given to anybody
+_PUBLIC_IPV6 = ip_network("2000::/3")  # all else is loopback, link-local, multicast, or unassigned
 _NAT64 = ip_network("64:ff9b::/96")
 
 
 def kind_of(address: str) -> Kind:
-    """Return whose this IP address is; an IPv4 address within an IPv6 one counts as what it is."""
+    """Return to whom this IP address belongs; an IPv4 address within an IPv6 one counts as itself."""
     ip = _unwrapped(ip_address(address))
     if any(ip in network for network in _INTERNAL):
         return Kind.INTERNAL
@@ -68,7 +68,7 @@ def _unwrapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """The rules. `hosts` may be internal; `private` allows private addresses; `audiences` may be on any host."""
+    """The rules. `hosts` may be internal; `private` allows private addresses; `audiences` may be sent to any host."""
 
     in_cloud: bool
     hosts: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class Reach:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Reach":
-        """Read the settings. Raises InvalidSettings, naming every one that is malformed."""
+        """Read the settings. Raises InvalidSettings, naming every malformed one."""
         read = Environment(env)
         reach = cls(
             in_cloud=bool(read.text("K_SERVICE")),
@@ -89,7 +89,7 @@ class Reach:
         return reach
 
     def check_address(self, host: str, address: str) -> None:
-        """Raise Cancel if a request to `host` must not connect to `address`, one that the host resolves to."""
+        """Raise Cancel if a request to `host` must not connect to `address`, to which the host resolves."""
         if not self.in_cloud or host in self.hosts:
             return
         kind = kind_of(address)

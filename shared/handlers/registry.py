@@ -43,11 +43,11 @@ Payload = Mapping[str, Any]
 
 
 class Cancel(Exception):
-    """Raised by a handler: this failure is final, do not try again. The job's next occurrence is not affected."""
+    """Raised by a handler: this failure is final, do not retry. The job's next occurrence is not affected."""
 
 
 class InvalidPayload(Cancel, InvalidInput):
-    """The payload is not what the handler can work with; the message names the field and what it must be."""
+    """The handler cannot work with the payload; the message names the field and what it must be."""
 
 
 class Snooze(Exception):
@@ -69,10 +69,10 @@ Later = Snooze
 class Context:
     """What a handler knows about its run.
 
-    `execution_key` names the occurrence in every attempt at it: pass it on as an idempotency key. `attempt` counts
-    from 1. `deadline` is when the handler's time limit ends. `timezone` is that of the schedule, if the job recurs. A
-    long handler should look at `stop` (or wait on it) and return soon once it is set; `stop_reason` says why: "time
-    limit", "lease lost", "cancelled", "paused" or "shutting down".
+    `execution_key` names the occurrence in every attempt at it: pass it on as an idempotency key. `attempt` counts from
+    1. `deadline` is when the handler's time limit ends. `timezone` is that of a recurring job's schedule. A long
+    handler should check `stop` (or wait on it) and return soon once it is set; `stop_reason` says why: "time limit",
+    "lease lost", "cancelled", "paused" or "shutting down".
     """
 
     job_id: str
@@ -117,10 +117,10 @@ class Handler:
         try:
             return min(self.timeout_of(payload), self.timeout) if self.timeout_of else self.timeout
         except Exception:
-            return self.timeout  # a payload that makes no sense is refused by the run itself
+            return self.timeout  # an invalid payload is refused by the run itself
 
     def lane(self, payload: Payload) -> Hashable:
-        """Return what only one job at a time may have in a tick, or None."""
+        """Return the key of which a tick runs only one job at a time, or None."""
         try:
             key = None if self.concurrency_key is None else (self.job_type, self.concurrency_key(payload))
             hash(key)
@@ -146,9 +146,9 @@ def handler(
 
     `timeout` bounds a run; with `timeout_of` a payload can ask for less. `check` refuses a payload by raising
     InvalidPayload, when the job is made as well as before it runs. With a `queue` the job is handed over to that queue
-    of Cloud Tasks where TASK_QUEUES names it, and else runs in the tick, under the tick's limit. Of jobs with the
-    same `concurrency_key` (of the payload) a tick runs one at a time. Raises InvalidSettings for a function that can
-    never run, and when another function has the name already.
+    of Cloud Tasks if TASK_QUEUES names it, and otherwise runs in the tick, under the tick's limit. Jobs with the same
+    `concurrency_key` (of the payload) run one at a time in a tick. Raises InvalidSettings for a function that can never
+    run, and if another function already has the name.
     """
 
     def register(function: Callable[[Payload, Context], object]) -> Callable[[Payload, Context], object]:
@@ -187,7 +187,7 @@ def _check_registration(job_type: object, function: Callable[..., object], timeo
 
 
 def _check_function(job_type: str, function: Callable[..., object]) -> None:
-    """Refuse a function that does nothing when it is called, though each of its jobs would count as done."""
+    """Refuse a function that does nothing when it is called, so that each of its jobs would seem to succeed."""
     # An object can be called, too.
     called = (function, type(function).__call__)
     if any(map(inspect.iscoroutinefunction, called)):
@@ -201,7 +201,7 @@ def _origin(function: Callable[..., object]) -> str:
 
 
 def load_handlers(modules: Collection[str]) -> Handlers:
-    """Import the built-in handlers, `agent.handlers` where there is one, and the named modules; return all handlers.
+    """Import the built-in handlers, `agent.handlers` if there is one, and the named modules; return all handlers.
 
     Raises InvalidSettings, which names the module and the error of its import.
     """

@@ -1,6 +1,6 @@
 """The jobs of one space, as an agent may see and change them: `AgentContext.jobs`.
 
-It makes only jobs that post into the space or ask the agent there, and finds no job of another space.
+It creates only jobs that post into the space or ask the agent there, and finds no job of another space.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class Made(Protocol):
 
 
 class AllJobs(Protocol):
-    """What is used of `shared.jobs.Jobs`, which is in a higher layer."""
+    """The part of `shared.jobs.Jobs` that is used here; that class is in a higher layer."""
 
     def schedule(
         self,
@@ -56,10 +56,11 @@ class AllJobs(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceJobs:
-    """The jobs of a space. `place` is where they post, `asker` what a question tells the agent of who asks.
+    """The jobs of a space. `place` is where they post, `asker` what a question says about who asks.
 
-    `key` is the idempotency key of what the agent was asked: the same job, asked for again under it, is made once. At
-    most `most` jobs of a space are alive. The store is opened with the first call; each can raise StoreUnavailable.
+    `key` is the idempotency key of the question to the agent: the same job, requested again under it, is created once.
+    At most `most` jobs of a space are alive. The store is opened with the first call; each call can raise
+    StoreUnavailable.
     """
 
     open: Callable[[], AllJobs]
@@ -76,7 +77,7 @@ class SpaceJobs:
         """Post a text, or ask the agent a question and post its answer, at a time or again and again.
 
         The schedule is read in `timezone`, by default that of who asks. Raises InvalidInput for what cannot be
-        scheduled, and where the space has too many jobs.
+        scheduled, and if the space has too many jobs.
         """
         asked = Timing(**timing)
         if asked.at is None and not asked.is_recurring:
@@ -95,7 +96,7 @@ class SpaceJobs:
         return sorted(self._alive(), key=lambda job: (job.ready_at is None, job.ready_at or job.schedule_at, job.id))
 
     def get(self, job_id: str) -> Job:
-        """Return a job of the space. Raises InvalidInput where there is none of that id."""
+        """Return a job of the space. Raises InvalidInput if there is none with that id."""
         unknown = InvalidInput(f"there is no job {job_id[:200]!r} in this space; list shows what there is")
         try:
             job = self.open().get(job_id)
@@ -108,9 +109,9 @@ class SpaceJobs:
     def edit(
         self, job_id: str, *, text: str | None = None, timezone: str | None = None, **timing: Unpack[TimingFields]
     ) -> Job:
-        """Change what is given of a job's text and its schedule, and keep the rest; see `shared.jobs.Jobs.edit`.
+        """Change the given text and schedule of a job, and keep the rest; see `shared.jobs.Jobs.edit`.
 
-        A text can be changed for who asked for the job alone, because it runs as them. Raises InvalidInput.
+        Only the person who asked for the job can change its text, because it runs as them. Raises InvalidInput.
         """
         job = self.get(job_id)
         changes: dict[str, Any] = {"timezone": timezone, **timing}
@@ -123,15 +124,15 @@ class SpaceJobs:
         return self.open().edit(job_id, by=self._by, **changes)
 
     def pause(self, job_id: str) -> Job:
-        """Keep a job from running until it is resumed."""
+        """Pause a job until it is resumed."""
         return self.open().pause(self.get(job_id).id, by=self._by)
 
     def resume(self, job_id: str) -> Job:
-        """Let a paused job run again."""
+        """Resume a paused job."""
         return self.open().resume(self.get(job_id).id, by=self._by)
 
     def run(self, job_id: str) -> Job:
-        """Run a job now, beside its schedule."""
+        """Run a job now, in addition to its schedule."""
         return self.open().run(self.get(job_id).id, by=self._by)
 
     def cancel(self, job_id: str) -> Job:
@@ -154,20 +155,20 @@ class SpaceJobs:
         return f"agent-{hashlib.sha256(told.encode('utf-8', 'replace')).hexdigest()[:12]}"
 
     def _made(self, job_id: str) -> Job | None:
-        """Return the job if it was made before: an agent may be asked the same thing twice."""
+        """Return the job if it was created before: an agent may be asked the same thing twice."""
         try:
             return self.get(job_id)
         except InvalidInput:
             return None
 
     def _alive(self) -> Iterator[Job]:
-        """Read the jobs that are still to run; those that are over are not even read."""
+        """Read the jobs that are still to run; finished ones are not even read."""
         found = self.open().list(status=ALIVE, space=self.space, page_size=PAGE)
         return (job for job in found if isinstance(job, Job))
 
     def _refuse_too_many(self) -> None:
         if sum(1 for _ in self._alive()) >= self.most:
             raise InvalidInput(
-                f"this space has {self.most} jobs, which is the most it may have; cancel one first, or raise "
+                f"this space has {self.most} jobs, which is the most that it may have; cancel one first, or raise "
                 "CHAT_MOST_JOBS"
             )

@@ -1,1 +1,1 @@
-"""The HTTP border: the endpoint of every function, authentication, and requests to the outside."""
+"""The HTTP border: the endpoint of every function, authentication, and outgoing requests."""

@@ -51,7 +51,7 @@ def authenticate(headers: Headers, policy: AuthPolicy, *, certificates: Certific
 
 
 def bearer_token(headers: Headers, mode: AuthMode) -> str:
-    """Return the token that identifies the sender of a request; raise `Unauthorized` when there is none."""
+    """Return the token that identifies the sender of a request. Raises `Unauthorized` if there is none."""
     header = headers.get("Authorization")
     if mode is AuthMode.PLATFORM:
         # Cloud Run IAM looks at this header first and then ignores the other one, in which a caller could write
@@ -91,7 +91,7 @@ def verified_caller(token: str, policy: AuthPolicy, *, certificates: Certificate
 
 
 def claimed_issuer(token: str) -> str:
-    """Return the issuer that a token claims, empty without one. It proves nothing: it only chooses the check."""
+    """Return the issuer that a token claims, or "". It proves nothing: it only chooses the check."""
     match = _TOKEN.fullmatch(token) if len(token) <= _LONGEST_TOKEN else None
     try:
         issuer = json.loads(_decoded(match[2]))["iss"] if match else ""
@@ -132,7 +132,7 @@ def verified_claims(
     except (Unauthorized, CertificatesUnavailable):
         raise
     except Exception as exc:
-        # Whatever breaks here was broken by a stranger's token, and the text of the error could quote it.
+        # Any error here comes from a stranger's token, and its text could quote the token.
         raise _refused(f"the token cannot be checked ({type(exc).__name__})") from None
     return claims
 
@@ -161,7 +161,7 @@ def _check_signature(
         raise _refused("no key id")
     certificate = certificates.for_key(key_id, now=now)
     if certificate is None:
-        raise _refused("unknown key", fields=came)  # as where the token is another issuer's
+        raise _refused("unknown key", fields=came)  # as for a token of another issuer
     if not _is_signed(signed.encode(), _decoded(signature), certificate):
         raise _refused("bad signature")
 

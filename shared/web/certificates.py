@@ -1,4 +1,4 @@
-"""The certificates that tokens are checked with: fetched over HTTP, and kept for as long as their server says."""
+"""The certificates for checking tokens: fetched over HTTP, and kept for as long as their server says."""
 
 import json
 import logging
@@ -48,7 +48,7 @@ class Certificates:
     """The certificates of one identity provider, kept for as long as it says and shared by all threads.
 
     They are fetched when they are too old or when a key is unknown, but never more often than every `FETCH_INTERVAL`,
-    however many tokens name keys that do not exist.
+    even if many tokens name unknown keys.
     """
 
     def __init__(self, url: str = GOOGLE_CERTS_URL, *, timeout: timedelta = timedelta(seconds=5)) -> None:
@@ -58,9 +58,9 @@ class Certificates:
         self._last = _Fetched()
 
     def for_key(self, key_id: str, *, now: datetime) -> str | None:
-        """Return the X.509 certificate (PEM) of a key, or None when the identity provider has no such key.
+        """Return the X.509 certificate (PEM) of a key, or None if the identity provider has no such key.
 
-        Raises `CertificatesUnavailable` when the key is not at hand and the last fetch failed.
+        Raises `CertificatesUnavailable` if the key is not cached and the last fetch failed.
         """
         before = self._last
         # Without the lock, so that a slow fetch for an unknown key does not hold up the callers whose key is known.
@@ -82,7 +82,7 @@ class Certificates:
             by_key = _parsed_certificates(response.body)
             max_age = _max_age(response.headers.get("Cache-Control", ""))
         except Exception as exc:
-            # Whatever breaks here (even RecursionError) was a try: were it not noted, each request would try again.
+            # Every failure (even RecursionError) counts as a fetch; otherwise each request would fetch again.
             error = f"{type(exc).__name__}: {exc}"[:500]
             fields = {"action": "certificates_unavailable", "url": self._url, "error": error}
             log.warning("Certificates could not be fetched", extra={"fields": fields})

@@ -1,4 +1,4 @@
-"""What Google Chat takes: the names of threads, and how long a message may be; a longer one is cut or parted.
+"""What Google Chat accepts: the names of threads, and how long a message may be; a longer one is cut or split.
 
 https://developers.google.com/workspace/chat/create-messages
 """
@@ -43,10 +43,10 @@ def fitted(message: Mapping[str, Any], most: int = MAX_BYTES) -> dict[str, Any]:
 
 
 def in_parts(message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the messages that together say what this one says, each at a length that Chat accepts with a thread.
+    """Return the messages that together hold this one, each at a length that Chat accepts with a thread.
 
-    A text is parted at a paragraph, else at a line, else at a word; cards go with the last part, or behind it. What is
-    longer than MOST_PARTS is cut, and says so.
+    A text is split at a paragraph, else at a line, else at a word; cards go with the last part, or after it. Anything
+    beyond MOST_PARTS is cut, and the message says so.
     """
     if len(encoded(message)) <= PART_BYTES:
         return [dict(message)]
@@ -70,7 +70,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _parted(text: str, room: int) -> tuple[str, str]:
-    """Return the beginning of a text that takes at most `room` bytes in JSON, and what follows."""
+    """Return the beginning of a text that takes at most `room` bytes in JSON, and the rest."""
     longest = _longest(text, room)
     if longest == text:
         return text, ""

@@ -47,7 +47,7 @@ STATUS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One authenticated request, as a function's `answer` sees it. `body` reads the JSON that came with it."""
+    """One authenticated request, as a function's `answer` sees it. `body` reads its JSON."""
 
     settings: Settings
     caller: str
@@ -89,8 +89,8 @@ def http_function(
 ) -> Callable[[flask.Request], flask.typing.ResponseReturnValue]:
     """Return an HTTP function: `respond` handles POST, and GET on a path that ends in /health returns the status.
 
-    The settings are read on the first request, so that a mistake in them is an answer and not a crash. Valid ones are
-    kept.
+    The settings are read on the first request, so that a mistake in them is an error response and not a crash. Valid
+    ones are kept.
     """
 
     @lru_cache(maxsize=1)
@@ -135,7 +135,7 @@ def read_json(request: flask.Request) -> Any:
 def end_process() -> None:
     """End this process as soon as the present request is answered: a thread was left behind that may still act.
 
-    Under functions-framework it is a worker of gunicorn, which starts another one for the next request.
+    Under functions-framework the process is a worker of gunicorn, which starts another one for the next request.
     """
 
     def end_when_sent(response: flask.Response) -> flask.Response:
@@ -187,13 +187,13 @@ def _status(exc: Exception) -> tuple[int, str, str]:
                 log.log(level, "%s", exc, extra={"fields": {"action": code}})
             return status, code, _answered(exc)
     log.error("Unexpected error", exc_info=exc, extra={"fields": {"action": "internal"}})
-    return 500, "internal", "an unexpected error; the log has it under the trace id"
+    return 500, "internal", "an unexpected error; see the log for the trace id"
 
 
 def _answered(exc: Exception) -> str:
-    # Settings are read before authentication: the answer may have their names, not their values.
+    # Settings are read before authentication: the answer may name them, but not show their values.
     if isinstance(exc, errors.InvalidSettings) and exc.names:
-        return f"these settings cannot be used, the log says why: {', '.join(exc.names)}"
+        return f"these settings cannot be used; see the log for the reason: {', '.join(exc.names)}"
     return str(exc)
 
 

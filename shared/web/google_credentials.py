@@ -1,6 +1,6 @@
 """Tokens of the identity that this runs as: Google's default credentials, or the metadata server's.
 
-Credentials are found once and shared by all threads. google-auth bounds each wait and not the whole, so everything is
+Credentials are found once and shared by all threads. google-auth bounds each wait but not the whole, so everything is
 done within a deadline here, over connections that end with it.
 """
 
@@ -61,15 +61,15 @@ def access_token(scope: str, ends_at: float, *, refused: str = "") -> str:
 
 
 def default_credentials(scope: str, ends_at: float) -> Any:
-    """Return the credentials of the place where this runs, which may have no token yet. Raises NoToken."""
+    """Return the credentials of this environment, which may have no token yet. Raises NoToken."""
     with _locked(_finding, ends_at):
-        if scope not in _known:  # looking takes a thread, which a page of hand-overs need not pay for each
+        if scope not in _known:  # a look-up takes a thread, which each of many hand-overs should not pay for
             _known[scope] = _bounded("an access token", lambda: _found(scope), ends_at)
         return _known[scope]
 
 
 def refresh(credentials: Any, ends_at: float, fetch: Fetch | None = None) -> None:
-    """Fetch a new access token for the credentials, with `fetch` in place of a connection. Raises NoToken."""
+    """Fetch a new access token for the credentials, with `fetch` instead of a connection. Raises NoToken."""
 
     def get() -> None:
         with _transport(ends_at) as own:
@@ -107,7 +107,7 @@ def _transport(ends_at: float) -> Iterator[Fetch]:
 
 @contextmanager
 def _locked(lock: threading.Lock, ends_at: float) -> Iterator[None]:
-    """Hold the lock. Every holder has a deadline, too. Raises NoToken when this one passes first."""
+    """Hold the lock. Every holder has a deadline, too. Raises NoToken if this one passes first."""
     if not lock.acquire(timeout=max(ends_at - time.monotonic(), 0)):
         raise _no_token("an access token", TimeoutError("timed out"))
     try:

@@ -29,7 +29,7 @@ def is_cross_origin(headers: Headers) -> bool:
 
 
 def foreign(headers: Headers) -> str:
-    """Return why a server for this machine alone must refuse the request, or an empty text."""
+    """Return why a server for this machine alone must refuse the request, or ""."""
     if not is_loopback(headers.get("Host")):
         return "the Host header does not name this machine: use http://127.0.0.1 or http://localhost"
     return "a page of another origin sent the request" if is_cross_origin(headers) else ""

@@ -1,8 +1,8 @@
-"""One HTTP request to a checked address, over by its deadline.
+"""One HTTP request to a checked address, ended by its deadline.
 
 Libraries bound each wait, so a server that sends a byte now and then holds them forever; and they resolve a name
 themselves, so a name can lead elsewhere than it did when it was checked. Here every wait ends at one moment of the
-monotonic clock, the addresses that were checked are the ones that are connected to, and a body is read up to a limit.
+monotonic clock, the connection goes to the addresses that were checked, and a body is read up to a limit.
 """
 
 import io
@@ -109,9 +109,9 @@ def exchange(
 ) -> Response:
     """Send one request and return the response, with a body of at most `max_bytes`; without a limit it is not read.
 
-    `ends_at` is a time of the monotonic clock. Before anything is sent `check` sees each address that the host
-    resolves to, and what it raises passes through. Raises OSError (TimeoutError, socket.gaierror and others) and
-    HTTPException (BodyTooLarge, IncompleteRead and others). Whatever happens, the connection is closed.
+    `ends_at` is a time of the monotonic clock. Before anything is sent `check` sees each address that the host resolves
+    to, and what it raises passes through. Raises OSError (TimeoutError, socket.gaierror and others) and HTTPException
+    (BodyTooLarge, IncompleteRead and others). The connection is closed in every case.
     """
     addresses = within(ends_at, lambda: resolve(target.host, target.port, type=socket.SOCK_STREAM))
     for *_, address in addresses:
@@ -184,7 +184,7 @@ def _connection(target: Target, addresses: Sequence[tuple[Any, ...]], ends_at: f
 
 
 def _first_open(addresses: Sequence[tuple[Any, ...]], ends_at: float) -> socket.socket:
-    """Connect to the first address that accepts; one that is silent does not use up the time of the others."""
+    """Connect to the first address that accepts; a silent one does not use up the time of the others."""
     error = OSError("the name has no address")
     for number, address in enumerate(addresses):
         try:
@@ -239,7 +239,7 @@ def _read_head(stream: io.BufferedReader) -> tuple[int, Message]:
 
 
 def _read_body(stream: io.BufferedReader, headers: Message, max_bytes: int) -> bytes:
-    """Read the whole body (RFC 9112, 6.3). A part of one raises IncompleteRead: it could be taken for the whole."""
+    """Read the whole body (RFC 9112, 6.3). Raises IncompleteRead for a part, which could be taken for the whole."""
     coding, length = headers["transfer-encoding"], headers["content-length"]
     if coding is not None:
         if coding.strip().lower() != "chunked":
@@ -247,7 +247,7 @@ def _read_body(stream: io.BufferedReader, headers: Message, max_bytes: int) -> b
         return _read_chunks(stream, max_bytes)
     if length is not None:
         return _read_exactly(stream, _number(length.strip(), 10), max_bytes)
-    body = stream.read(max_bytes + 1)  # the end of the connection is its end
+    body = stream.read(max_bytes + 1)  # the body ends with the connection
     if len(body) > max_bytes:
         raise BodyTooLarge
     return body
@@ -272,7 +272,7 @@ def _read_exactly(stream: io.BufferedReader, size: int, max_bytes: int) -> bytes
 
 
 def _number(text: str, base: int) -> int:
-    """Read a length. Raises IncompleteRead where there is none, as when the connection ends before a chunk."""
+    """Read a length. Raises IncompleteRead if it is missing, as when the connection ends before a chunk."""
     if not re.fullmatch(r"[0-9A-Fa-f]{1,12}" if base == 16 else r"[0-9]{1,12}", text):
         raise IncompleteRead(b"")
     return int(text, base)

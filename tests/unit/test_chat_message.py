@@ -246,8 +246,8 @@ def test_a_run_that_was_told_to_stop_posts_nothing(google: Google) -> None:
     ("fault", "says"),
     [
         pytest.param("not-a-member", f"Chat said 403 .*not a member.*the Chat app is in {SPACE}", id="403"),
-        pytest.param("no-space", f"Chat said 404 Space not found.; see that the Chat app is in {SPACE}", id="404"),
-        pytest.param("unauthorized", "Chat said 401 .*; see that this runs as a service account", id="401"),
+        pytest.param("no-space", f"Chat said 404 Space not found.; check that the Chat app is in {SPACE}", id="404"),
+        pytest.param("unauthorized", "Chat said 401 .*; check that this runs as a service account", id="401"),
     ],
 )
 def test_a_refusal_is_final(google: Google, fault: str, says: str) -> None:
@@ -267,7 +267,7 @@ def test_a_message_that_chat_cannot_take_is_final(google: Google) -> None:
 
     assert isinstance(refused, Cancel)
     assert str(refused).startswith("Chat said 400 ")
-    assert str(refused).endswith("; see that the text or the cards are such as Chat takes")
+    assert str(refused).endswith("; check that Chat accepts the text and the cards")
 
 
 def test_credentials_without_the_scope_are_named(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,8 +373,12 @@ NOT_CREATED = "Chat did not answer with the message that it created"
         pytest.param(
             reply(500, b'{"error": {"message": [1]}}'), NotPosted, "Chat said 500 Internal Server Error", id="n"
         ),
-        pytest.param(reply(400, b"null"), Cancel, "Chat said 400 Bad Request; see that the text", id="null"),
-        pytest.param(redirect("/elsewhere"), Cancel, "Chat said 302 Found; see that the text", id="redirect"),
+        pytest.param(
+            reply(400, b"null"), Cancel, "Chat said 400 Bad Request; check that Chat accepts the text", id="null"
+        ),
+        pytest.param(
+            redirect("/elsewhere"), Cancel, "Chat said 302 Found; check that Chat accepts the text", id="redirect"
+        ),
         pytest.param(reply(599), NotPosted, "Chat said 599 ", id="unknown-status"),
         pytest.param(reply(429, headers={"Retry-After": "soon"}), Snooze, "Chat said 429 Too Many Requests", id="busy"),
         pytest.param(raw(b"SMTP ready\r\n"), NotPosted, "no response from Chat (BadStatusLine)", id="not-http"),

@@ -177,7 +177,7 @@ def test_a_scope_that_is_none_is_refused(scope: Any) -> None:
 )
 def test_two_authorizations_are_refused(payload: dict[str, Any]) -> None:
     """A request has one Authorization, and which one would be a guess."""
-    with pytest.raises(InvalidPayload, match="give one of oidc_audience"):
+    with pytest.raises(InvalidPayload, match="use only one of oidc_audience"):
         parse_request(payload)
 
 
