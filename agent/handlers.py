@@ -25,7 +25,7 @@ def greet(payload: Payload, context: Context) -> None:
 
 @handler("research", timeout=timedelta(minutes=20), queue="agents")
 def research(payload: Payload, context: Context) -> None:
-    """Take as long as the payload says: a job with a queue runs in a process of its own, and delays no other."""
+    """Take as long as the payload asks: a job with a queue runs in a process of its own, and delays no other."""
     seconds = payload.get("seconds")
     if not isinstance(seconds, int) or seconds < 0:
         raise InvalidPayload('research needs a payload with a whole number: {"seconds": 120}')

@@ -1,1 +1,1 @@
-"""Agents to begin with. None is used unless you name it in CHAT_AGENT and install what it imports."""
+"""Example agents. None is used unless you name it in CHAT_AGENT and install what it imports."""

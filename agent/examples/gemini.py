@@ -18,8 +18,8 @@ from shared.handlers.agent import AgentContext
 from shared.handlers.agent_tools import Tool, agent_tools, schema_of
 
 MODEL = "gemini-3.8-flash"
-MOST_ROUNDS = 10  # in which it calls tools, for one answer
-MILLISECONDS = 60_000  # that one call of the model may take
+MOST_ROUNDS = 10  # of tool calls, for one answer
+MILLISECONDS = 60_000  # for one call of the model
 TOO_MUCH = "I did not get that done. Please ask again, in smaller steps."
 INSTRUCTION = """
 You are the assistant of a team in Google Chat. Answer briefly, in the language of the question.
@@ -41,7 +41,7 @@ def answer(text: str, context: AgentContext) -> str:
 
 def _config(context: AgentContext, tools: Mapping[str, Tool]) -> types.GenerateContentConfig:
     schemas = [schema_of(tool) for tool in tools.values()]
-    # The SDK would call the functions by itself, but not those that have a parameter of some words (Literal).
+    # The SDK could call the functions itself, but not those with a Literal parameter.
     functions = [
         types.FunctionDeclaration(
             name=schema["name"], description=schema["description"], parameters_json_schema=schema["parameters"]
@@ -54,7 +54,7 @@ def _config(context: AgentContext, tools: Mapping[str, Tool]) -> types.GenerateC
 
 
 def _called(tools: Mapping[str, Tool], call: types.FunctionCall) -> types.Part:
-    """Return what the tool says; a call that makes no sense is answered, so that the model can mend it."""
+    """Return what the tool returns; an invalid call gets an answer too, so that the model can correct it."""
     name = call.name or ""
     try:
         said = tools[name](**(call.args or {}))

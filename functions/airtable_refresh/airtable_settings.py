@@ -19,7 +19,7 @@ class AirtableSettings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "AirtableSettings":
-        """Read the settings. Raises InvalidSettings, naming every one that is missing or malformed."""
+        """Read the settings. Raises InvalidSettings, naming every missing or malformed one."""
         read = Environment(env)
         settings = cls(
             api_key=read.required("AIRTABLE_API_KEY", "", _token),

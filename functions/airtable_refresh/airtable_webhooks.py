@@ -1,4 +1,4 @@
-"""Airtable's webhooks: extend every one of every base, and make the function's answer of the outcomes.
+"""Airtable's webhooks: extend every one of every base, and build the function's answer from the outcomes.
 
 https://airtable.com/developers/web/api/refresh-a-webhook
 """
@@ -26,7 +26,7 @@ TIMEOUT_SECONDS = (5, 20)  # to connect, and for each read
 PAUSE = timedelta(seconds=30)  # after a 429: https://airtable.com/developers/web/api/rate-limits
 APART = timedelta(seconds=0.25)  # each base takes five requests a second
 GONE = (
-    "Airtable lists it no more: it was deleted, lapsed a week ago, or is hidden from this token; if it is no longer "
+    "Airtable no longer lists it: it was deleted, lapsed a week ago, or is hidden from this token; if it is no longer "
     "wanted, end its alarm with `watchkeeper jobs cancel`"
 )
 REPLACE = "make a new webhook (it has a new id and a new secret), and delete this one"
@@ -45,8 +45,8 @@ class Found(NamedTuple):
 def renew_webhooks(airtable: AirtableSettings, renewals: Renewals) -> dict[str, Any]:
     """Extend every webhook of every base and return the answer.
 
-    Raises RenewalFailed with both lists when a base could not be read or a webhook could not be extended, and
-    StoreUnavailable when nothing could be claimed.
+    Raises RenewalFailed with both lists if a base could not be read or a webhook could not be extended, and
+    StoreUnavailable if nothing could be claimed.
     """
     from pyairtable import Api
 
@@ -93,11 +93,11 @@ def _extend(hook: Found, renewals: Renewals) -> Renewed:
     expires_at = read_time(hook.webhook.expiration_time, UTC)  # pyairtable leaves it as the text that Airtable sent
     if expires_at is None or isinstance(expires_at, datetime):
         return Renewed(expires_at=expires_at)
-    raise NotRenewed(told("Airtable", f"an expirationTime that is no time ({expires_at!r})"))
+    raise NotRenewed(told("Airtable", f"an expirationTime that is not a time ({expires_at!r})"))
 
 
 def _patiently(ask: Callable[[], T], renewals: Renewals) -> T:
-    """Ask Airtable, again after each pause that it asks for, as long as there is time. Raises NotRenewed."""
+    """Call Airtable, again after each pause that it asks for, while there is time. Raises NotRenewed."""
     from requests import HTTPError, RequestException
 
     while True:
@@ -106,16 +106,16 @@ def _patiently(ask: Callable[[], T], renewals: Renewals) -> T:
         except HTTPError as exc:
             response = exc.response
             if response is None:
-                raise NotRenewed(told("Airtable", "an error without a word")) from exc
+                raise NotRenewed(told("Airtable", "an error without a message")) from exc
             said = f"{response.status_code} {_error(response)}"
             if response.status_code != 429:
                 raise NotRenewed(told("Airtable", said, _remedy(response.status_code))) from exc
             if not renewals.wait(_pause(response)):
                 raise NotRenewed(told("Airtable", f"{said}, and there is no time left to pause")) from exc
         except RequestException as exc:
-            raise NotRenewed(told("Airtable", f"nothing that can be used ({type(exc).__name__}: {exc})")) from exc
+            raise NotRenewed(told("Airtable", f"something unusable ({type(exc).__name__}: {exc})")) from exc
         except (ValueError, LookupError, TypeError, AttributeError) as exc:
-            raise NotRenewed(told("Airtable", f"what is not as documented ({type(exc).__name__}: {exc})")) from exc
+            raise NotRenewed(told("Airtable", f"something undocumented ({type(exc).__name__}: {exc})")) from exc
 
 
 def _pause(response: "Response") -> timedelta:
@@ -138,9 +138,9 @@ def _remedy(status: int) -> str:
         case 401:
             return "put a valid personal access token into AIRTABLE_API_KEY"
         case 403:
-            return "give the token of AIRTABLE_API_KEY the scope webhook:manage, and its owner the role creator"
+            return "grant the token of AIRTABLE_API_KEY the scope webhook:manage, and its owner the role creator"
         case 404:
-            return "see that it exists, and that the token of AIRTABLE_API_KEY has access to it"
+            return "check that it exists, and that the token of AIRTABLE_API_KEY has access to it"
         case _ if status >= 500:
             return ""
         case _:
@@ -193,7 +193,7 @@ def _problems(hook: Found) -> Iterator[str]:
         yield "its notifications are switched off: switch them on with Airtable's enableNotifications"
     if last is not None and not last.success:
         said = " ".join(last.error.message.split())[:300] if last.error else "no reason given"
-        yield f"its last notification, at {iso(_aware(last.completion_timestamp))}, failed: {said}; see to its receiver"
+        yield f"its last notification, at {iso(_aware(last.completion_timestamp))}, failed: {said}; check its receiver"
 
 
 def _aware(moment: datetime) -> datetime:

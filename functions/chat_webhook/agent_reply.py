@@ -27,14 +27,14 @@ class Message:
 
 @dataclass(frozen=True)
 class PutOff:
-    """The answer is a job's; meanwhile the person reads what this says."""
+    """A job will answer; meanwhile the person reads this text."""
 
     says: str
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The agent raised an error, which the log has."""
+    """The agent raised an error, which is in the log."""
 
 
 Answer = Message | Proposal | PutOff | Failed | None
@@ -43,13 +43,13 @@ Answer = Message | Proposal | PutOff | Failed | None
 def ask_agent(
     name: str, text: str, context: AgentContext, *, open_jobs: Callable[[], Jobs], limit: timedelta
 ) -> Answer:
-    """Ask the agent of that name, and wait no longer than the limit. Raises InvalidSettings where there is none."""
+    """Ask the agent of that name, and wait no longer than the limit. Raises InvalidSettings if it cannot be loaded."""
     answers: queue.Queue[Answer | BaseException] = queue.Queue()  # see shared.running.workers
 
     def ask() -> None:
         try:
             answers.put(_answer(name, text, context, open_jobs))
-        except BaseException as exc:  # the user's code: whatever it raises must not cost the reply
+        except BaseException as exc:  # the user's code: an exception of any kind must not prevent the reply
             answers.put(exc)
 
     threading.Thread(target=copy_context().run, args=(ask,), daemon=True, name="agent").start()

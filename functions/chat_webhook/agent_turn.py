@@ -1,4 +1,4 @@
-"""The agent's turn: what it is told, and what becomes of its answer: a reply, a card that asks, or a job."""
+"""The agent's turn: its context, and what follows from its answer: a reply, a card that asks, or a job."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -35,7 +35,7 @@ def clicked(conversation: Conversation, given: Mapping[str, str]) -> Reply | Non
 
 
 def ask(conversation: Conversation, text: str, action: Action | None = None) -> Reply | None:
-    """Return the agent's answer, or help where there is no agent."""
+    """Return the agent's answer, or help if there is no agent."""
     if not conversation.agent:
         return conversation.help("I do not understand that")
     now = conversation.event.sent_at or conversation.now
@@ -60,9 +60,9 @@ def ask(conversation: Conversation, text: str, action: Action | None = None) -> 
 
 
 def _post_rest(conversation: Conversation, parts: Sequence[Mapping[str, Any]], job_id: str, asked_at: datetime) -> None:
-    """Let jobs post what does not fit into a reply; one runs after another, in the order of their times."""
+    """Schedule jobs that post what does not fit into a reply, one after another, in the order of their times."""
     for number, part in enumerate(parts, 2):
-        with suppress(AlreadyScheduled):  # by the same event, which was delivered twice
+        with suppress(AlreadyScheduled):  # by the same event, delivered twice
             conversation.jobs().schedule(
                 "chat_message",
                 {**part, **conversation.place},
@@ -74,10 +74,10 @@ def _post_rest(conversation: Conversation, parts: Sequence[Mapping[str, Any]], j
 
 
 def _put_off(conversation: Conversation, text: str, context: AgentContext, job_id: str, asked_at: datetime) -> None:
-    """Let a job ask the agent, which is told the same."""
-    asker = {name: value for name, value in context.asker.items() if name != "session_key"}  # the place says that
+    """Schedule a job that asks the agent, with the same context."""
+    asker = {name: value for name, value in context.asker.items() if name != "session_key"}  # follows from the place
     asked = {"asked": message} if (message := told(context)) else {}
-    with suppress(AlreadyScheduled):  # by the same event, which was delivered twice
+    with suppress(AlreadyScheduled):  # by the same event, delivered twice
         conversation.jobs().schedule(
             "agent",
             {"prompt": text, "timezone": context.timezone, **asker, **asked, **conversation.place},

@@ -1,6 +1,6 @@
 """Who replies to an event: help at once, everything else by a module of its own, imported when it is first needed.
 
-So `help`, often the first thing that a new instance hears, waits for no code about jobs, times or agents.
+So `help`, often the first request to a new instance, waits for no code about jobs, times or agents.
 """
 
 import logging
@@ -90,7 +90,7 @@ def _answer_click(conversation: Conversation, given: Mapping[str, str]) -> Reply
 
 
 def _asked(name: str, conversation: Conversation, given: Mapping[str, str]) -> Reply | None:
-    """Import who replies, and return the reply."""
+    """Import the function that replies, and return its reply."""
     module, _, function = name.partition(".")
     reply: Reply | None = getattr(import_module(module), function)(conversation, given)
     return reply

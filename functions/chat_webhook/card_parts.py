@@ -30,8 +30,8 @@ EXAMPLES = (
 class Buttons:
     """Makes buttons that call `function`.
 
-    `names` are those of the people who are mentioned, by users/ID. With a `seal` each button carries a mark, and only a
-    button with its mark counts.
+    `names` are those of the mentioned people, by users/ID. With a `seal` each button carries a mark, and only a button
+    with its mark counts.
     """
 
     def __init__(self, *, function: str, seal: Seal | None = None, names: Mapping[str, str] | None = None) -> None:
@@ -45,7 +45,7 @@ class Buttons:
 
     @property
     def takes_fields(self) -> bool:
-        """Return whether what stands in a card's fields counts; no mark says who has filled them in."""
+        """Return whether the fields of a card count; with a seal they do not, since no mark covers them."""
         return self._seal is None
 
     def marked(self, parameters: Mapping[str, str]) -> dict[str, str]:
@@ -53,7 +53,7 @@ class Buttons:
         return {**parameters, SEAL: self._seal.of(parameters)} if self._seal else dict(parameters)
 
     def make(self, label: str, action: str, **parameters: str) -> Widget:
-        """Make a button."""
+        """Return a button."""
         named = self.marked({"action": action, **parameters})
         pairs = [{"key": name, "value": value} for name, value in named.items()]
         opens = {"interaction": "OPEN_DIALOG"} if action == "edit" else {}
@@ -66,7 +66,7 @@ class Buttons:
 
 
 def note(says: str) -> Card:
-    """Return a card with a text only."""
+    """Return a card with only a text."""
     return {"sections": [{"widgets": [text(says)]}]}
 
 
@@ -76,20 +76,20 @@ def card(heading: str, *widgets: Widget) -> Card:
 
 
 def row(*buttons: Widget) -> Widget:
-    """Put buttons side by side."""
+    """Return a row of buttons."""
     return {"buttonList": {"buttons": list(buttons)}}
 
 
 def text(says: str) -> Widget:
-    """Make a text."""
-    return {"textParagraph": {"text": escape(says)}}  # Chat renders tags in it, and people may write some
+    """Return a text."""
+    return {"textParagraph": {"text": escape(says)}}  # Chat renders tags in it, and people may type some
 
 
 def field(name: str, label: str, value: str) -> Widget:
-    """Make a field to fill in."""
+    """Return a field to fill in."""
     return {"textInput": {"name": name, "label": label, "value": value}}
 
 
 def short(says: str, most: int) -> str:
-    """Return a text, cut where it is longer."""
+    """Return a text, cut if it is longer."""
     return says if len(says) <= most else f"{says[: most - 3]}..."

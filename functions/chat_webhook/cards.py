@@ -51,7 +51,7 @@ LABELS = {
 
 
 class Cards:
-    """Makes cards about jobs, whose times are those of `timezone`."""
+    """Makes cards about jobs, with times in `timezone`."""
 
     def __init__(self, buttons: Buttons, *, timezone: str, now: datetime) -> None:
         self._buttons = buttons
@@ -61,7 +61,7 @@ class Cards:
     def confirm(self, order: Order, *, job_id: str, asker: Asker, phrase: str, is_zone_known: bool = True) -> Card:
         """Return the card that shows an order and asks for Confirm; nothing is scheduled yet.
 
-        Only who asked may change it. In a space others may confirm it, and the card says so.
+        Only the person who asked may change it. In a space others may confirm it, and the card says so.
         """
         given = {"id": job_id, **asker.parameters, "timezone": order.timezone}
         anyone = {"anyone": "yes"} if asker.name else {}
@@ -88,7 +88,7 @@ class Cards:
     def unclear(
         self, says: str, suggestions: Iterable[str], *, job_id: str, asker: Asker, timezone: str, phrase: str
     ) -> Card:
-        """Return the card that asks to say a request differently; only what may be meant can be tapped."""
+        """Return the card that asks to word a request differently, with buttons for what may be meant."""
         commands = [self._buttons.make(command, "say", text=command) for command in suggestions]
         widgets = [text("Do you mean:"), row(*commands)] if commands else [text(f"{FORMS} Nothing is scheduled.")]
         if self._buttons.takes_fields:
@@ -105,7 +105,7 @@ class Cards:
     def jobs(self, jobs: Sequence[Job], *, back: int | None, more: int | None, mine: bool = False) -> Card:
         """Return the list of jobs, each with its buttons; `back` and `more` are where the other pages begin.
 
-        With `mine` it is that of the jobs of one person.
+        With `mine` it lists the jobs of one person.
         """
         if not jobs and mine:
             everything = row(self._buttons.make(MORE["list"], "list"))
@@ -125,7 +125,7 @@ class Cards:
         return {"header": {"title": heading}, "sections": sections}
 
     def which(self, jobs: Sequence[Job], action: str, **given: str) -> Card:
-        """Return the card that asks which job is meant; each has a button for what was asked for."""
+        """Return the card that asks which job is meant; each has a button for the command."""
         sections = [
             {
                 "widgets": [
@@ -166,13 +166,13 @@ class Cards:
         }
 
     def reminder(self, job_id: str) -> list[dict[str, Any]]:
-        """Return the cards that a reminder is posted with: buttons to snooze it, or to say that it is done."""
+        """Return the cards of a posted reminder: buttons to snooze it, or to mark it as done."""
         snoozes = [self._buttons.make(label, "snooze", id=job_id, when=words) for label, words in SNOOZES.items()]
         buttons = row(*snoozes, self._buttons.make("Done", "done", id=job_id))
         return [{"cardId": REMINDER, "card": {"sections": [{"widgets": [buttons]}]}}]
 
     def snoozed(self, job: Job) -> Card:
-        """Return the card of a reminder that comes again."""
+        """Return the card of a reminder that will be posted again."""
         says = f"I remind again at {local_time(job.schedule_at, self._timezone)}. Its id is {job.id}."
         return card(f"Snoozed: {title(job)}", text(says), row(self._buttons.make("Cancel", "cancel", id=job.id)))
 
@@ -194,7 +194,7 @@ class Cards:
         return f"{local_time(moment, timezone)}{f' ({change})' if change else ''}"
 
     def _run_now(self, job: Job) -> str:
-        """Return what Run now does, or did, to the regular run, or "" where it cannot be tapped."""
+        """Return what Run now does, or did, to the regular run, or "" if it is not offered."""
         if "run" not in BUTTONS[job.status]:
             return ""
         if job.status is Status.COMPLETED:
@@ -222,7 +222,7 @@ class Cards:
         return f"{when}: {run.outcome}{f', {run.error}' if run.error else ''}"
 
     def edit(self, job: Job, form: Form, was: str, problem: str = "") -> Card:
-        """Return the dialog that edits a job; what is wrong with what was filled in stands above the fields.
+        """Return the dialog that edits a job; a problem with the input stands above the fields.
 
         `was` is the form as it was opened, packed.
         """
@@ -242,7 +242,7 @@ class Cards:
         return card(f"Edit: {title(job)}", *notes, *inputs, row(save))
 
     def _commands(self, job: Job, *more: str, was_paused: bool = False) -> Widget:
-        """Return the buttons of a job. Undo keeps a job paused that was paused before it was cancelled."""
+        """Return the buttons of a job. Undo keeps a job paused if it was paused before it was cancelled."""
         paused = {"paused": "yes"} if was_paused else {}
         buttons = [
             self._buttons.make(LABELS[action], action, id=job.id, **(paused if action == "undo" else {}))

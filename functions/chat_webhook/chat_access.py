@@ -40,9 +40,9 @@ def authenticate_chat(
 ) -> bool:
     """Return whether the token proves our own app as the sender; False if it proves only Google Chat, for any app.
 
-    Chat also sends add-on tokens to apps that were not set up as add-ons. Such a token names the account of
-    the app's project, so it is accepted beside the app's own kind if that account is known. `in_body` reads the
-    token in the body, and is called only where it counts. `address` is the function's URL, the audience of add-ons.
+    Chat also sends add-on tokens to apps that were not set up as add-ons. Such a token names the account of the app's
+    project, so it is accepted in addition to the app's own kind if that account is known. `in_body` reads the token in
+    the body, and is called only if it counts. `address` is the function's URL, the audience of add-ons.
 
     Raises Unauthorized or Forbidden for anything else, or CertificatesUnavailable.
     """

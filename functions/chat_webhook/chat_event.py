@@ -55,10 +55,11 @@ class Dialog(StrEnum):
 class Event:
     """One event. Absent texts are empty; `repr` leaves out what people wrote.
 
-    `message` is the name of the message that was written, or that holds the button, or that an action was chosen for;
-    `source` is all of it, as Chat has it. `parameters` are those of the button, `function` what it calls, `inputs` what
-    stands in the fields of its card. `unknown_command` is the id of a command that is not ours: then `text` is what was
-    written, with its word; `is_message_action` says that it was chosen for somebody's message, and nothing written.
+    `message` is the name of the message that was written, that has the button, or that an action was chosen for;
+    `source` is the whole message, as Chat has it. `parameters` are those of the button, `function` what it calls,
+    `inputs` the values of the fields of its card. `unknown_command` is the id of a command that is not ours: then
+    `text` is what was written, including its word; `is_message_action` says that it was chosen for somebody's message,
+    without writing.
     """
 
     kind: Kind
@@ -72,8 +73,8 @@ class Event:
     thread: str = ""
     message: str = ""
     text: str = field(default="", repr=False)
-    formatted: str = field(default="", repr=False)  # the text with its markup, where Chat gives it
-    names: Mapping[str, str] = field(default_factory=dict, repr=False)  # of who is mentioned, by users/ID
+    formatted: str = field(default="", repr=False)  # the text with its markup, if Chat sends it
+    names: Mapping[str, str] = field(default_factory=dict, repr=False)  # of the mentioned people, by users/ID
     is_command: bool = False  # a slash or quick command, rather than a written message
     unknown_command: str = ""
     is_message_action: bool = False
@@ -94,7 +95,7 @@ class Event:
 
     @property
     def timezone(self) -> str:
-        """Return the name of the person's time zone (IANA), or "" for none that is known."""
+        """Return the name of the person's time zone (IANA), or "" if it is unknown."""
         from shared.model.recurrence import InvalidSchedule, load_timezone  # not for `help`, which names no time
 
         try:
@@ -103,7 +104,7 @@ class Event:
             return ""
 
     def filled(self, name: str) -> str:
-        """Return what stands in a field of the card, or ""."""
+        """Return the value of a field of the card, or ""."""
         return (self.inputs.get(name) or ("",))[0].strip()
 
 
@@ -144,7 +145,7 @@ def _event(
     unknown = "" if _word(number) else _id(number)
     text = _argument(_plain(message), message, number)
     if kind == "added" and text:
-        kind = "message"  # a classic app that is added by a mention is told so once, with the message
+        kind = "message"  # a classic app that is added by a mention gets one event, with the message
     return Event(
         kind=Kind(kind or "unknown"),
         is_add_on=is_add_on,
@@ -189,7 +190,7 @@ def _is_person(about: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
 
 
 def _plain(message: Mapping[str, Any]) -> str:
-    """Return the text without mentions of apps, and where Chat does not say it, without any."""
+    """Return the text without mentions of apps; if Chat sends no such text, without any mentions."""
     return (text_in(message, "argumentText") if "argumentText" in message else _without_mentions(message)).strip()
 
 
@@ -216,7 +217,7 @@ def _argument(text: str, message: Mapping[str, Any], number: Mapping[str, Any]) 
     if not number:
         return text
     if text_in(number, "appCommandType") == "MESSAGE_ACTION":
-        text = ""  # it was written by somebody else, and the person has only tapped on it
+        text = ""  # somebody else wrote it, and the person only tapped on it
     if text.startswith("/"):
         text = text.partition(" ")[2]
     word = _word(number)
@@ -286,7 +287,7 @@ def _parameters(payload: Mapping[str, Any], common: Mapping[str, Any]) -> dict[s
 
 
 def _inputs(common: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return what stands in the fields: texts as they are, times in ISO 8601."""
+    """Return the values of the fields: texts as they are, times in ISO 8601."""
     inputs = {}
     for name, value in _object(common, "formInputs").items():
         given = _object(value, "") or _object(value)
@@ -299,7 +300,7 @@ def _inputs(common: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _moment(given: Mapping[str, Any]) -> str:
-    """Return what a picker of dates or times gives: a time of day, a date, or a time in UTC."""
+    """Return the value of a picker of dates or times: a time of day, a date, or a time in UTC."""
     try:
         if clock := _object(given, "timeInput"):
             return time(int(clock.get("hours", 0)), int(clock.get("minutes", 0))).isoformat("minutes")

@@ -13,8 +13,8 @@ from shared.web.chat_rules import fitted
 class Reply:
     """A message in reply to an event.
 
-    `for_one` shows it to the event's person only; `replaces` puts it in the place of the message with the button;
-    `is_dialog` shows its card as a dialog. What opens a dialog is always answered by one.
+    `for_one` shows it to the event's person only; `replaces` replaces the message with the button; `is_dialog` shows
+    its card as a dialog. An event that opens a dialog is always answered with one.
     """
 
     message: Mapping[str, Any]

@@ -30,7 +30,7 @@ class ChatSettings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], settings: Settings) -> "ChatSettings":
-        """Read the settings. Raises InvalidSettings, naming every one that is missing or malformed."""
+        """Read the settings. Raises InvalidSettings, naming every missing or malformed one."""
         read = Environment(env)
         auth = ChatAuth(read.one_of("CHAT_AUTH", ChatAuth.ADDON, *ChatAuth))
         chat = cls(

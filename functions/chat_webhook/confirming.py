@@ -1,4 +1,4 @@
-"""The card that asks for Confirm, and what becomes of it: a job, or nothing."""
+"""The card that asks for Confirm, and what follows: a job, or nothing."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,14 +20,14 @@ NO_PROPOSAL = "My agent proposed a job that cannot be scheduled: {}. Nothing is 
 
 
 def asker_here(conversation: Conversation) -> Asker:
-    """Return the event's person as who asks for something."""
+    """Return the event's person as the one who asks."""
     event = conversation.event
     name = "" if event.is_direct else event.display_name or event.email
     return Asker(user=event.user, email=event.email, name=name)
 
 
 def asker_of(conversation: Conversation, given: Mapping[str, str]) -> Asker:
-    """Return who asked for what a button is about; a card from before buttons said so is of who taps it."""
+    """Return who asked for what a button is about; for a card from before buttons named them, who taps it."""
     if "by" not in given:
         return asker_here(conversation)
     return Asker(user=given.get("user", ""), email=given["by"], name=given.get("name", ""))
@@ -52,13 +52,13 @@ def propose(
     phrase: str = "",
     replaces: bool = False,
 ) -> Reply:
-    """Show what the agent proposes as the card that people get for what they ask for."""
+    """Show the agent's proposal with the same card that people get for their own requests."""
     try:
         first = first_run(proposal, timezone, conversation.now)
     except InvalidInput as exc:
         return says(NO_PROPOSAL.format(exc))
     if proposal.every and proposal.at is None:
-        proposal = replace(proposal, at=first)  # the card and the job then count from the same moment
+        proposal = replace(proposal, at=first)  # so that the card and the job count from the same moment
     return confirm(conversation, order_of(proposal, timezone), phrase, job_id, asker, replaces=replaces)
 
 
@@ -71,13 +71,13 @@ def show_proposal(conversation: Conversation, given: Mapping[str, str]) -> Reply
 
 
 def discard(conversation: Conversation, given: Mapping[str, str]) -> Reply:
-    """Take a card back, unless it was confirmed before."""
+    """Withdraw a card, unless it was confirmed before."""
     discarded = shows(note("Discarded; nothing is scheduled."), replaces=True)
     return _confirmed_before(conversation, given) or discarded
 
 
 def schedule(conversation: Conversation, given: Mapping[str, str]) -> Reply:
-    """Make the job that a card has shown."""
+    """Create the job that a card has shown."""
     event, asker, cards = conversation.event, asker_of(conversation, given), conversation.cards
     order = order_of(unpacked(given.get("order", "")), conversation.timezone)
     if asker.email != event.email and "anyone" not in given:

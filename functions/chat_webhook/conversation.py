@@ -1,4 +1,4 @@
-"""One event and what every reply to it needs; `answering` says who replies."""
+"""One event and what every reply to it needs; `answering` chooses who replies."""
 
 import hashlib
 import logging
@@ -30,7 +30,7 @@ NOT_OURS = (
 class Conversation:
     """One event and what the reply needs. The jobs are opened only when a command needs them.
 
-    `agent_limit` is how long the agent may take; then its answer becomes a job's. `default_timezone` holds where the
+    `agent_limit` is how long the agent may take; after that a job answers instead. `default_timezone` applies if the
     event names no time zone.
     """
 
@@ -50,14 +50,14 @@ class Conversation:
 
     @cached_property
     def cards(self) -> "Cards":
-        """Return what makes cards about jobs, imported only then: `help` needs none."""
+        """Return the maker of cards about jobs, imported only when it is needed: `help` does without."""
         from cards import Cards
 
         return Cards(self.buttons, timezone=self.timezone, now=self.now)
 
     @property
     def by(self) -> str:
-        """Return the event's person, as changes of a job name them."""
+        """Return the event's person, in the form in which changes of a job name them."""
         return f"chat:{self.event.email}"
 
     @property
@@ -67,11 +67,11 @@ class Conversation:
 
     def new_id(self, text: str) -> str:
         """Return a job's id, derived from the message or the click: the same if Chat delivers it again."""
-        click = self.event.sent_at if self.event.kind is Kind.CLICKED else ""  # a card may be tapped again, and anew
+        click = self.event.sent_at if self.event.kind is Kind.CLICKED else ""  # each tap on a card counts by itself
         return hashlib.sha256(f"{self.event.message}\n{click}\n{text}".encode()).hexdigest()[:10]
 
     def written(self, text: str) -> str:
-        """Return a text of the event with its markup, where Chat gives that."""
+        """Return a text of the event with its markup, if Chat sends that."""
         typed = self.event.formatted
         return {self.event.text: typed, self.event.text[1:]: typed[1:]}.get(text) or text
 

@@ -24,7 +24,7 @@ Read = Callable[[str, str], When]  # a phrase, or cron and an expression, in a t
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What stands in the fields; None where there is no such field."""
+    """The values of the fields; None if there is no such field."""
 
     text: str | None
     when: str
@@ -33,7 +33,7 @@ class Form:
 
 
 def form_of(job: Job, *, timezone: str, email: str, read: Read) -> Form:
-    """Return the form of a job as it is: its text for who it belongs to, its end if it recurs."""
+    """Return the form of a job as it is: with its text for its owner, and with its end if it recurs."""
     zone = job.timezone or timezone
     text = text_without_mention(job)
     is_theirs = text is not None and len(text) <= LONGEST_TEXT and belongs_to(job, email)
@@ -59,9 +59,9 @@ def unpacked_form(text: str) -> Form:
 
 
 def changes(job: Job, was: Form, now: Form, *, read: Read) -> dict[str, Any]:
-    """Return what `Jobs.edit` is to change, from the form as it was opened, unpacked, and as it was filled in.
+    """Return what `Jobs.edit` must change, from the form as it was opened, unpacked, and as it was filled in.
 
-    A field that was left as it was changes nothing, even if the job has changed meanwhile. Raises InvalidInput.
+    An untouched field changes nothing, even if the job has changed meanwhile. Raises InvalidInput.
     """
     load_timezone(now.timezone)
     changed: dict[str, Any] = {}
@@ -112,7 +112,7 @@ def _payload(job: Job, was: Form, now: Form) -> dict[str, Any]:
             raise InvalidInput(f"the text has {len(now.text)} characters; 1 to {LONGEST_TEXT:,} are possible")
         changed = payload_with(job, now.text)
     if "timezone" in changed and now.timezone != was.timezone:
-        changed["timezone"] = now.timezone  # that in which the agent reads times
+        changed["timezone"] = now.timezone  # in which the agent reads times
     return changed if changed != job.payload else {}
 
 
@@ -134,7 +134,7 @@ def _phrase(job: Job, timezone: str, read: Read) -> str:
 
 
 def _clock_phrase(cron: str) -> str:
-    """Return words for what runs once a day on some days of the week, or ""."""
+    """Return words for a job that runs once a day on some days of the week, or ""."""
     match = re.fullmatch(r"(\d+) (\d+) \* \* (\*|1-5|[0-7](?:,[0-7])*)", cron)
     if not match:
         return ""

@@ -1,4 +1,4 @@
-"""Editing a job in a dialog: the form as the job is, and what a filled form changes."""
+"""Editing a job in a dialog: the form as the job is, and the changes of a filled form."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ def ask(conversation: Conversation, given: Mapping[str, str]) -> Reply:
 
 
 def edit(conversation: Conversation, given: Mapping[str, str]) -> Reply:
-    """Change a job as its dialog was filled in, or show the dialog again with what is wrong."""
+    """Change a job as its dialog was filled in, or show the dialog again with the problem."""
     if not conversation.buttons.takes_fields:
         return says(NOT_OURS, for_one=True)
     event, by = conversation.event, conversation.by

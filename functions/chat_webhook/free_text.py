@@ -28,10 +28,10 @@ def answer(conversation: Conversation, given: Mapping[str, str]) -> Reply | None
 
 
 def change(conversation: Conversation, given: Mapping[str, str]) -> Reply | None:
-    """Read the request again as it stands on a button or in the card's fields, in the zone that stands there."""
+    """Read the request again from a button or from the card's fields, in the time zone given there."""
     event, asker = conversation.event, asker_of(conversation, given)
     if asker.email != event.email:
-        return says(NOT_YOURS, for_one=True)  # what is changed would run as somebody who has not said it
+        return says(NOT_YOURS, for_one=True)  # the changed job would run as somebody who did not write it
     filled = event.filled if conversation.buttons.takes_fields else lambda name: ""
     phrase = given.get("phrase") or filled("phrase")
     timezone = filled("timezone") or given.get("timezone") or conversation.timezone
@@ -68,7 +68,10 @@ def _answer_command(conversation: Conversation, said: Command) -> Reply | None:
 
 
 def _answer_request(conversation: Conversation, text: str, said: Command | None) -> Reply | None:
-    """Return the reply to what asks for something new, or is for the agent; `said` is a command that no job fits."""
+    """Return the reply to a request for something new, or to something for the agent.
+
+    `said` is a command that no job fits.
+    """
     written, job_id, asker = conversation.written(text), conversation.new_id(text), asker_here(conversation)
     is_command = conversation.event.is_command
     try:
@@ -94,7 +97,7 @@ def _understood(conversation: Conversation, text: str, timezone: str) -> Order |
 
 
 def _as_written(conversation: Conversation, written: str, text: str) -> Order | None:
-    """Return the order as it is written with markup, unless that is read otherwise than without."""
+    """Return the order with its markup, unless its time is read differently without."""
     if written == text:
         return None
     with suppress(NotUnderstood):

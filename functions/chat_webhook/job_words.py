@@ -42,9 +42,9 @@ _CLOCK = re.compile(r"(?:at\s+)?(?P<hour>\d{1,2})(?:[:.](?P<minute>\d\d))?\s*(?P
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A command: `list`, `mine` (the person's own), `help`, `snooze`, or what is done to the job that `about` means.
+    """A command: `list`, `mine` (the person's own), `help`, `snooze`, or an action on the job that `about` means.
 
-    `when` says a time.
+    `when` is a time in words.
     """
 
     action: str
@@ -54,14 +54,14 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """The jobs that fit; `is_sure` if there is one, named whole: by its id, its text or its time."""
+    """The jobs that fit; `is_sure` if there is exactly one, named completely: by its id, its text or its time."""
 
     jobs: tuple[Job, ...]
     is_sure: bool
 
 
 def read_command(text: str) -> Command | None:
-    """Return the command about jobs that the text is, or None. Whether a job fits is not known here."""
+    """Return the command about jobs that the text is, or None, without checking whether a job fits."""
     text = _POLITE.sub("", text.strip(), count=1).rstrip("?!. ")
     if match := _LIST.fullmatch(text):
         return Command(action="mine" if (match["whose"] or "").lower() == "my" else "list")
@@ -79,7 +79,7 @@ def read_command(text: str) -> Command | None:
 
 
 def matching(about: str, jobs: Iterable[Job], *, action: str, timezone: str) -> Found:
-    """Return the jobs that `about` fits, those first of all that are named whole, and for which `action` is possible.
+    """Return the jobs that `about` fits and that allow `action`; those that it names completely come first.
 
     A job is named by its id, its text, its next time on the clocks of `timezone`, or some words of its text.
     """
@@ -91,7 +91,7 @@ def matching(about: str, jobs: Iterable[Job], *, action: str, timezone: str) -> 
 
 
 def text_of(job: Job) -> str:
-    """Return what a job says or asks, without the mention that begins it, or else its type."""
+    """Return what a job says or asks, without its leading mention, or else its type."""
     said = job.payload.get("text") or job.payload.get("prompt") or job.payload.get("message") or job.job_type
     return re.sub(r"^<users/[^>]*> ", "", " ".join(str(said).split()))
 
@@ -111,7 +111,7 @@ def clocks(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def nearest_clock(text: str, local: datetime) -> tuple[int, int] | None:
-    """Return which of the clock times that may be meant is nearest to a local time, or None for other words."""
+    """Return which of the possible clock times is nearest to a local time, or None for other words."""
     return min(clocks(text), key=lambda clock: abs(_on(local, clock) - local), default=None)
 
 
@@ -144,7 +144,7 @@ def _without_fillers(text: str) -> str:
 
 
 def _core(words: list[str]) -> list[str]:
-    """Return the words without those around them that only say that a job is meant."""
+    """Return the words without surrounding ones that only say that a job is meant."""
     while words and words[0] in _FILLERS | _NOUNS:
         words = words[1:]
     while words and words[-1] in _NOUNS:

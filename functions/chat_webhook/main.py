@@ -62,7 +62,7 @@ def button_key(settings: Settings) -> bytes:
 
 
 def jobs() -> "Jobs":
-    """Open the jobs. What they need is imported for the first event that is about jobs."""
+    """Open the jobs. Their imports wait for the first event that is about jobs."""
     from shared.jobs import open_jobs
 
     return open_jobs()

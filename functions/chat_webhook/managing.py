@@ -50,7 +50,7 @@ def command(conversation: Conversation, given: Mapping[str, str]) -> Reply:
 
 
 def undo(conversation: Conversation, given: Mapping[str, str]) -> Reply:
-    """Schedule a cancelled job again, in the rhythm that it had; one that was paused stays paused."""
+    """Schedule a cancelled job again, in its former rhythm; a paused one stays paused."""
     cards, job = conversation.cards, find_job(conversation, given.get("id", ""))
     if job.status is not Status.CANCELLED:
         return shows(cards.job(job, "Nothing changed: it is not cancelled."), replaces=True)
@@ -67,7 +67,7 @@ def undo(conversation: Conversation, given: Mapping[str, str]) -> Reply:
 
 
 def _listing(conversation: Conversation, *, first: int, mine: bool) -> dict[str, Any]:
-    """Return the card of the list, the next to run first, from the given place on."""
+    """Return the card of the list, the next to run first, starting at the given place."""
     mine = mine and not conversation.event.is_direct  # there all are
     listed = [job for job in open_jobs(conversation) if not mine or belongs_to(job, conversation.event.email)]
     first = first if first < len(listed) else 0
@@ -78,7 +78,7 @@ def _listing(conversation: Conversation, *, first: int, mine: bool) -> dict[str,
 
 
 def open_jobs(conversation: Conversation) -> list[Job]:
-    """Read the jobs of the space that are not over, the next to run first. What is over is not even read."""
+    """Read the jobs of the space that are not over, the next to run first. Finished ones are not even read."""
     found = conversation.jobs().list(status=OPEN, space=conversation.event.space, page_size=100)
     jobs = [job for job in found if isinstance(job, Job)]
     return sorted(jobs, key=lambda job: (job.ready_at is None, job.ready_at or job.schedule_at, job.id))
@@ -89,7 +89,7 @@ def find_job(conversation: Conversation, job_id: str) -> Job:
     unknown = UnknownJob(f"There is no job {job_id[:200]} in this space; jobs lists them.")
     try:
         job = conversation.jobs().get(job_id)
-    except (UnknownJob, InvalidJob):  # nobody knows whose a document is that cannot be read
+    except (UnknownJob, InvalidJob):  # the space of an unreadable document is unknown
         raise unknown from None
     if not conversation.event.space or job.space != conversation.event.space:
         raise unknown
@@ -97,11 +97,11 @@ def find_job(conversation: Conversation, job_id: str) -> Job:
 
 
 def change_job(conversation: Conversation, action: str, job_id: str, change: Callable[[Jobs], Job], done: str) -> Reply:
-    """Change a job of this space once, however often Chat delivers the event, and show it."""
+    """Change a job of this space once, even if Chat delivers the event repeatedly, and show it."""
     cards, job = conversation.cards, find_job(conversation, job_id)
     was_paused, sent_at = job.status is Status.PAUSED, conversation.event.sent_at
     if sent_at is not None and job.updated_at is not None and sent_at <= job.updated_at:
-        # The event itself, delivered again, or one that was overtaken by another.
+        # The same event, delivered again, or an event that another one has overtaken.
         return shows(cards.job(job, "Nothing changed: the job was changed after this was sent."), replaces=True)
     try:
         job = change(conversation.jobs())

@@ -1,4 +1,4 @@
-"""Chat's markup in what people write: mentions and links. A text to post keeps them; no rule for times may read them.
+"""Chat's markup in what people write: mentions and links. A text to post keeps them; rules for times must not see them.
 
 https://developers.google.com/workspace/chat/format-messages
 """
@@ -15,7 +15,7 @@ _RESERVED = "[\ue000-\uf8ff]"
 
 
 def protected(text: str) -> tuple[str, tuple[str, ...]]:
-    """Return the text with one character in place of each mention and link, and what these stand for."""
+    """Return the text with one character instead of each mention and link, and what these stand for."""
     found = tuple(match[0] for match in re.finditer(_MARKUP, text))
     if not found or re.search(_RESERVED, text):
         return text, ()
@@ -29,7 +29,7 @@ def restored(text: str, found: tuple[str, ...]) -> str:
 
 
 def readable(text: str, names: Mapping[str, str] | None = None) -> str:
-    """Return the text as a card shows it, which knows no such markup: @Bob for a mention, its label for a link."""
+    """Return the text for a card, which has no such markup: @Bob for a mention, its label for a link."""
     known = {"users/all": "all", **(names or {})}
     named = MENTION.sub(lambda match: f"@{known.get(match[1], 'someone')}", text)
     return re.sub(r"<(https?://[^<>\s|]+)(?:\|([^<>\n]*))?>", lambda match: match[2] or match[1], named)

@@ -17,7 +17,7 @@ from shared.model.recurrence import load_timezone
 
 
 def ask(conversation: Conversation, given: Mapping[str, str]) -> Reply:
-    """Ask whether to move a job to the time that the words say. A time alone keeps the day, a day alone the time."""
+    """Ask whether to move a job to the time in the message. A time alone keeps the day, a day alone the time."""
     job = find_job(conversation, given.get("id", ""))
     try:
         return shows(conversation.cards.move(job, _new_time(conversation, job, given.get("when", ""))))
@@ -26,7 +26,7 @@ def ask(conversation: Conversation, given: Mapping[str, str]) -> Reply:
 
 
 def move(conversation: Conversation, given: Mapping[str, str]) -> Reply:
-    """Move a job as its card has said."""
+    """Move a job as its card says."""
     job_id, at, cron = given.get("id", ""), _moment(given.get("at")), given.get("cron")
     if at is None and cron is None:
         raise InvalidInput("this card can no longer be used; repeat the command")
@@ -52,13 +52,13 @@ def _new_time(conversation: Conversation, job: Job, words: str) -> When:
     if job.is_recurring:
         minute, hour, *days = (job.cron or "").split() or ("", "")
         if clock is None or not (minute.isdigit() and hour.isdigit()):
-            raise InvalidInput("only the clock time of what runs once a day can be moved; schedule it anew")
+            raise InvalidInput("only the clock time of a job that runs once a day can be moved; schedule a new job")
         return When(cron=" ".join([str(clock[1]), str(clock[0]), *days]))
     if clock is not None:
         words = f"on {local.date()} at {clock[0]:02}:{clock[1]:02}"
     asked = _read(words, local, conversation.now, timezone)
     if asked.is_recurring or asked.at is None:
-        raise InvalidInput("it runs once; cancel it, and schedule what is to recur anew")
+        raise InvalidInput("it runs once; to repeat it, cancel it and schedule a new job")
     return asked
 
 

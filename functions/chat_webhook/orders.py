@@ -1,6 +1,6 @@
 """What a person asks for, as values: an order with its schedule, or why a request is not understood.
 
-They are apart from what reads them, whose expressions are compiled only when somebody asks for something.
+They are separate from the code that reads them, whose expressions are compiled only when somebody asks for something.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Asker:
-    """Who asked for something, as it travels in the buttons: a job belongs to them, whoever confirms it.
+    """Who asked for something, as it travels in the buttons: the job belongs to them, no matter who confirms it.
 
     `name` is for the others in a space; "" in a direct message, which has no others.
     """
@@ -52,7 +52,7 @@ class Asker:
 
     @property
     def told(self) -> dict[str, str]:
-        """Return what an agent is told of them when a job asks it."""
+        """Return the fields about them in the payload of a job that asks the agent."""
         known = {"display_name": self.name, "user_name": self.user}
         return {name: value for name, value in known.items() if value}
 
@@ -67,7 +67,7 @@ class NotUnderstood(InvalidInput):
 
     @property
     def is_for_agent(self) -> bool:
-        """Return whether an agent may understand more of it."""
+        """Return whether an agent may understand it better."""
         return not self.suggestions and not self.is_final
 
 

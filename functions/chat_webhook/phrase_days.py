@@ -18,7 +18,7 @@ _WEEK = {day: (n,) for n, day in enumerate(DAYS)} | {"weekday": (0, 1, 2, 3, 4),
 
 @dataclass(frozen=True, kw_only=True)
 class Here:
-    """Where and when a phrase is said."""
+    """Where and when a phrase is written."""
 
     now: datetime
     timezone: str
@@ -34,7 +34,7 @@ class Here:
         return self.clock.date()
 
     def moment(self, clock: datetime) -> datetime:
-        """Return the moment at which the clocks show this. Raises Refused for one that is skipped or comes twice."""
+        """Return the moment at which the clocks show this. Raises Refused for a time that is skipped or comes twice."""
         first, second = both_passes(clock, load_timezone(self.timezone))
         if first == second:
             return first
@@ -61,7 +61,7 @@ def nths(marks: DayMarks) -> list[str]:
 
 
 def fields(marks: DayMarks) -> Fields:
-    """Return the fields of the days that recur. Raises Refused for dates that no fields hold."""
+    """Return the cron fields of recurring days. Raises Refused for dates that no fields can hold."""
     numbers, in_months = (nths(marks) if "nth" in marks else []), months(marks)
     if "date" in marks:
         pairs = [_yearly(match) for match in marks["date"]]
@@ -79,7 +79,7 @@ def fields(marks: DayMarks) -> Fields:
 def _yearly(match: re.Match[str]) -> tuple[int, int]:
     readings = {(month, day) for year, month, day in _readings(match) if not year}
     if len(readings) != 1:
-        raise Refused(f"{match[0]!r} is no clear day of every year.")
+        raise Refused(f"{match[0]!r} is not a clear day of every year.")
     return readings.pop()
 
 
@@ -129,7 +129,7 @@ def later(clock: datetime, span: str) -> datetime:
 
 
 def is_elapsed(span: str) -> bool:
-    """Return whether a span passes everywhere alike, as minutes do and days do not."""
+    """Return whether a span is elapsed time, as minutes are and days are not."""
     return bool(re.search("second|minute|hour", span))
 
 
@@ -204,7 +204,7 @@ def _in_coming_month(marks: DayMarks, today: date) -> list[date]:
 
 
 def _date(marks: DayMarks, today: date) -> list[date]:
-    """Return the day of a date. Raises Refused for one that can be read in two ways."""
+    """Return the day of a date. Raises Refused if it can be read in two ways."""
     match = marks["date"][0]
     readings = _readings(match)
     if re.fullmatch(r"\d+\.\d+", match[0]) and not match.string[: match.start()].endswith("on "):

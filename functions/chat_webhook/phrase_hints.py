@@ -1,6 +1,6 @@
-"""What in the text of an order looks like a time: then the phrase beside it is perhaps only a part of what was meant.
+"""What in the text of an order looks like a time: then the phrase beside it may be only a part of what was meant.
 
-It errs on the side of asking, as the text in quotes is always taken as it is.
+In doubt it asks, since a text in quotes is always taken as it is.
 """
 
 import re
@@ -52,7 +52,7 @@ _OFTEN_MISSPELT = (*DAYS, *(month for month in MONTHS if len(month) > 5), "tomor
 
 
 def looks_like_time(text: str, *, is_recurring: bool = False) -> str:
-    """Return what in a text looks like a time, or "". What recurs has no "today", so there that belongs to the text."""
+    """Return what in a text looks like a time, or ""; in a recurring job "today" belongs to the text."""
     bare = _QUOTED.sub('""', text.replace("’", "'"))  # noqa: RUF001
     if found := _LOOKS.search(bare) or (None if is_recurring else _LOOKS_RELATIVE.search(bare)):
         return found[0].strip()
@@ -60,7 +60,7 @@ def looks_like_time(text: str, *, is_recurring: bool = False) -> str:
 
 
 def spelt(text: str) -> str:
-    """Return a text with the misspelt names of days put right."""
+    """Return a text with misspelt names of days corrected."""
 
     def right(match: re.Match[str]) -> str:
         word = match[0].lower()

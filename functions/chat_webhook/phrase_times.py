@@ -1,6 +1,6 @@
-"""What a phrase that says when means: a moment, a cron expression or an interval, with a start, an end and days off.
+"""What a phrase for a time means: a moment, a cron expression or an interval, with a start, an end and days off.
 
-Which marks make a rhythm stands in a table (`_OF_UNIT`); whatever is not in it is refused, rather than guessed.
+A table (`_OF_UNIT`) lists which marks make a rhythm; anything else is refused, rather than guessed.
 """
 
 import re
@@ -44,7 +44,7 @@ def _unreadable(marks: Marks) -> Refused:
 
 @dataclass(frozen=True)
 class _Clock:
-    """A time of day: what is meant by it on a given day, and the other reading, as of "at 7"."""
+    """A time of day: its meaning on a given day, and the other reading, such as the morning for "at 7"."""
 
     meant: time
     other: time | None = None
@@ -84,7 +84,7 @@ def _clock(text: str, parts: Iterable[str] = ()) -> _Clock:
     fitting = [each for each in readings if all(each.hour in _HOURS[part][1] for part in parts)]
     if not fitting:
         spoken = " in the ".join([text.removeprefix("at "), *parts])
-        raise Refused(f"{spoken!r} is no time of day. Write it as 9:00, 17:30 or 5:30 pm.")
+        raise Refused(f"{spoken!r} is not a time of day. Write it as 9:00, 17:30 or 5:30 pm.")
     is_bare = len(fitting) == 2 and not (digits and digits[2])
     if is_bare or away:
         fitting.sort(key=lambda each: each.hour < WAKING)
@@ -107,10 +107,12 @@ def _at(clocks: Iterable[time]) -> str:
 def _once(marks: Marks, here: Here) -> When:
     clocks = _clocks(marks)
     if marks.clauses or marks.hours:
-        raise Refused(f"Only what recurs can have a start, an end or exceptions, unlike {said(marks.phrase)!r}.")
+        raise Refused(
+            f"Only a repeated schedule can have a start, an end or exceptions, unlike {said(marks.phrase)!r}."
+        )
     if len(clocks) > 1:
         single = (said(f"{marks.phrase} {_at([clock.meant])}") for clock in clocks)
-        raise Refused("Only what recurs can have several times of day.", *single)
+        raise Refused("Only a repeated schedule can have several times of day.", *single)
     clock = clocks[0] if clocks else None
     try:
         when = _after(marks, clock, here) if marks.days.keys() == {"span"} else _on_day(marks, clock, here)
@@ -127,7 +129,7 @@ def _once(marks: Marks, here: Here) -> When:
 
 
 def _after(marks: Marks, clock: _Clock | None, here: Here) -> When:
-    """Read "in 2 days": hours and minutes pass everywhere alike, days and longer keep the time of day."""
+    """Read "in 2 days": hours and minutes are elapsed time, days and longer keep the time of day."""
     parts = re.findall(r"\d+ \w+", marks.days["span"][0][2] or "")
     elapsed, days = ([part for part in parts if is_elapsed(part) == which] for which in (True, False))
     if not parts or (clock and elapsed):
@@ -155,7 +157,7 @@ def _on_day(marks: Marks, clock: _Clock | None, here: Here) -> When:
         others.append(moment + DAY)  # the midnight at the end of the day
     coming, note = marks.days.get("coming"), ""
     if coming and coming[0][1] == "next" and len(days) > 1 and (days[0] - here.today).days + here.today.weekday() < 7:
-        others.append(moment + 7 * DAY)  # some say it of the week after this one
+        others.append(moment + 7 * DAY)  # some people mean the week after this one
     last = moment.replace(day=1) - DAY  # of the month before
     if marks.days.keys() == {"nth"} and last.day < moment.day and last.date() >= here.today:
         note, others = f"{last:%B} has no such day.", [*others, last]
@@ -303,7 +305,7 @@ def _from_to(marks: Marks) -> tuple[time, time]:
     first, end = (_clock(text) for text in marks.hours)
     last = min((each for each in (end.meant, end.other) if each and each > first.meant), default=None)
     if last is None:
-        raise Refused(f"{' to '.join(marks.hours)!r} is no range within a day. Write it as from 9:00 to 17:00.")
+        raise Refused(f"{' to '.join(marks.hours)!r} is not a range within a day. Write it as from 9:00 to 17:00.")
     return first.meant, last
 
 
@@ -317,7 +319,7 @@ def _clock_fields(phrase: str, times: list[time]) -> str:
 
 
 def _day_fields(marks: Marks, number: int, unit: str, today: date, at: str) -> tuple[str, str, str]:
-    """Return the last three fields; what names no day comes on that of today. Raises Refused."""
+    """Return the last three fields; without a named day it is that of today. Raises Refused."""
     try:
         day, month, weekday = fields(marks.days)
     except Refused as exc:
@@ -374,7 +376,7 @@ def _day_in(clause: DayMarks, marks: Marks, here: Here) -> date:
 
 
 def _until(marks: Marks, start: date, here: Here) -> datetime | None:
-    """Return the end, exclusive: a day that is named is the last one, a month or a week is not."""
+    """Return the end, exclusive: a named day is the last one, a month or a week is not included."""
     ends = [key for key in ("until", "through", "before", "for") if key in marks.clauses]
     for key in ends:
         clause = marks.clauses[key]

@@ -1,7 +1,7 @@
-"""The words that say when: a phrase in canonical words, and the marks in it.
+"""The words of a time: a phrase in canonical words, and the marks in it.
 
-`marks_of` reads "on the first tues. of october at 5pm" as the marks clock, nth_weekday and months. What they mean
-together is the matter of `phrase_times`.
+`marks_of` reads "on the first tues. of october at 5pm" as the marks clock, nth_weekday and months. `phrase_times`
+decides what they mean together.
 """
 
 import re
@@ -30,7 +30,7 @@ class Refused(InvalidInput):
 
 
 class UnknownWord(Refused):
-    """A phrase with a word that says no time."""
+    """A phrase with a word that does not belong to a time."""
 
 
 # ---- Canonical words.
@@ -158,12 +158,12 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
 
 @cache
 def _canonical() -> list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]]:
-    # Compiled when the first phrase is read: most of what is said is none.
+    # Compiled when the first phrase is read: most messages have none.
     return [(re.compile(pattern), replacement) for pattern, replacement in _CANONICAL]
 
 
 def canonical(phrase: str) -> str:
-    """Return a phrase in canonical words; a phrase in canonical words stays as it is."""
+    """Return a phrase in canonical words; such a phrase is returned unchanged."""
     text = " ".join(phrase.lower().split())
     for pattern, replacement in _canonical():
         text = pattern.sub(replacement, text)
@@ -228,9 +228,9 @@ DayMarks = Mapping[str, tuple[re.Match[str], ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Marks:
-    """What a phrase names: `times` of day as they are said, the `hours` between two, the days, the clauses beside them.
+    """What a phrase names: `times` of day as they are written, the `hours` between two, the days, the clauses.
 
-    `phrase` is the rest of it without the times.
+    `phrase` is the phrase without the times.
     """
 
     phrase: str
@@ -242,7 +242,7 @@ class Marks:
 
 
 def marks_of(phrase: str) -> Marks:
-    """Read the marks of a phrase. Raises Refused for a word that says no time, and where two marks contradict."""
+    """Read the marks of a phrase. Raises Refused for an unknown word, and if two marks contradict each other."""
     if capital := re.search(r"\d+ ?M\b", phrase):
         raise Refused(f"Is {capital[0]!r} minutes or months?")
     rest = canonical(phrase)

@@ -1,7 +1,7 @@
 """Commands in plain English: each becomes an order, or a reply with what may be meant.
 
-This module splits a command into a text and a phrase that says when, which stands first or last; `phrase_times` reads
-the phrase. What else looks like a time is asked about, never passed over.
+This module splits a command into a text and a phrase for the time, which stands first or last; `phrase_times` reads the
+phrase. Anything else that looks like a time is asked about, never ignored.
 """
 
 import re
@@ -46,7 +46,7 @@ def understand(text: str, *, now: datetime, timezone: str) -> Order | None:
 
 
 def read_schedule(phrase: str, *, now: datetime, timezone: str) -> When:
-    """Read when alone: a phrase, or `cron` and an expression. Raises InvalidInput."""
+    """Read a schedule without a text: a phrase, or `cron` and an expression. Raises InvalidInput."""
     if match := re.fullmatch(r"cron\s+(.{1,600})", phrase.strip(), re.I | re.S):
         return _expression(match[1], timezone=timezone)
     return read_when(phrase, now=now, timezone=timezone)
@@ -62,7 +62,7 @@ def _met(commands: Iterable[str], read: Reader, timezone: str) -> tuple[str, ...
 
 
 _PLACEHOLDER = "call Anna"
-_LONGEST_PHRASE = 200  # characters that say when
+_LONGEST_PHRASE = 200  # characters of the phrase
 _QUOTES = {'"': '"', "“": "”“", "„": "“”", "”": "”", "'": "'", "‘": "’"}  # noqa: RUF001 - telephones type them
 _LINK = r"(?:(?:to|that|about|of)\b|:(?=\s))\s*"
 _ASKS = r"(?:(?:please|hey|hi|hello|(?:can|could|would) you)[,!]?\s+)*"
@@ -103,7 +103,7 @@ _NEVER_AFTER = frozenset(words("by before after until till since from for than o
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """What is asked for, but for when and the text: `splits` of the command into the two, the longest phrase first."""
+    """A request without its time and text: `splits` of the command into the two, the longest phrase first."""
 
     kind: Kind
     everybody: bool
@@ -149,7 +149,7 @@ def _asked(match: re.Match[str], splits: Iterable[tuple[str, str]] | None = None
 
 
 def _plain(command: str) -> str:
-    """Return the command in its plain form: "set a reminder ..." and "please post ..." are other words for one."""
+    """Return the command in its plain form: "set a reminder ..." and "please post ..." are variants."""
     command = _POST.sub("", command, count=1) if _POST.match(command) else command
     if match := _REMINDER.match(command):
         return f"remind {match['whom'] or 'me'} {command[match.end() :]}"
@@ -186,7 +186,7 @@ def _is_request(match: re.Match[str], read: Reader) -> bool:
 
 
 def _when_first(rest: str) -> Iterator[tuple[str, str]]:
-    """Split behind each of the first words; a number alone is a length ("2h call Anna")."""
+    """Split after each of the first words; a number alone is a duration ("2h call Anna")."""
     for space in reversed(list(re.finditer(r"[\s,]+|:\s|$", rest[:_LONGEST_PHRASE]))):
         when, text = rest[: space.start()], rest[space.end() :]
         link = re.match(_LINK, text, re.I)
@@ -213,7 +213,7 @@ def _when_last(rest: str) -> Iterator[tuple[str, str]]:
 
 
 def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
-    """Return the order of the first split whose phrase has only words that say when. Raises NotUnderstood."""
+    """Return the order of the first split whose phrase has only words of a time. Raises NotUnderstood."""
     unknown = ""
     for phrase, typed in asked.splits:
         text = typed if asked.kind != "remind" or typed.endswith("..") else typed.rstrip().removesuffix(".")
@@ -227,7 +227,7 @@ def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
             raise NotUnderstood(str(exc), asked.commands(exc.nearest, text)) from exc
         if not text:
             raise NotUnderstood(
-                f"Say {'of what to remind you' if asked.kind == 'remind' else f'what to {asked.kind}'}."
+                f"Say {'what to remind you of' if asked.kind == 'remind' else f'what to {asked.kind}'}."
             )
         _refuse_long(text)
         if left := _left(typed, is_recurring=when.is_recurring):
@@ -248,7 +248,7 @@ def _refuse_long(text: str) -> None:
 
 
 def _left(typed: str, *, is_recurring: bool) -> str:
-    """Return what the text beside a phrase says of a time, or ""; what is in quotes is taken as it is."""
+    """Return the part of the text that looks like a time, or ""; text in quotes is taken as it is."""
     if typed.strip() != _unquoted(typed):
         return ""
     last = typed.lower().split()[-1]
@@ -256,7 +256,7 @@ def _left(typed: str, *, is_recurring: bool) -> str:
 
 
 def _joined(asked: _Asked, phrase: str, text: str, read: Reader) -> tuple[str, ...]:
-    """Return the command with the phrase and the time at the end of the text as one, if that can be read."""
+    """Return the command with the phrase and the time at the end of the text combined, if that can be read."""
     for when, rest in _when_last(f"{text} {phrase}"):
         with suppress(Refused):
             read(when)
@@ -270,5 +270,5 @@ def _unquoted(text: str) -> str:
     if len(bare) > 1 and bare[-1] in _QUOTES.get(bare[0], ""):
         inner = bare[1:-1]
         closes = next((inner[:at] for at, char in enumerate(inner) if char == bare[-1]), " ")
-        return inner.strip() if closes[-1:].isspace() or not closes else text  # `"a" and "b"` is no quotation
+        return inner.strip() if closes[-1:].isspace() or not closes else text  # `"a" and "b"` is not one quotation
     return text

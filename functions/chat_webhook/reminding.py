@@ -1,4 +1,4 @@
-"""A reminder that was posted: snooze it, or be done with it."""
+"""A reminder that was posted: snooze it, or mark it as done."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,14 +22,14 @@ def snooze_tapped(conversation: Conversation, given: Mapping[str, str]) -> Reply
 
 
 def done(conversation: Conversation, given: Mapping[str, str]) -> Reply:
-    """Put a note in the place of the reminder's buttons."""
+    """Replace the reminder's buttons with a note."""
     return shows(note(f"Done: {title(find_job(conversation, given.get('id', '')))}"), replaces=True)
 
 
 def posted_here(conversation: Conversation) -> Job | None:
     """Return the reminder that was posted last in the thread of the event.
 
-    In a direct message it is the last one of all: each message there has a new thread.
+    In a direct message it is the last one of the space: each message there has a new thread.
     """
     event = conversation.event
     found = conversation.jobs().list(space=event.space) if event.thread else ()
@@ -45,7 +45,7 @@ def posted_here(conversation: Conversation) -> Job | None:
 
 
 def snooze(conversation: Conversation, reminder: Job, words: str) -> Reply:
-    """Post a reminder once more, at the time that the words say; it still belongs to who asked for it."""
+    """Post a reminder once more, at the time in words; it still belongs to the person who asked for it."""
     if not is_reminder(reminder):
         raise InvalidInput("only a reminder can be snoozed")
     job_id = conversation.new_id(f"snooze {reminder.id}")
@@ -59,7 +59,7 @@ def snooze(conversation: Conversation, reminder: Job, words: str) -> Reply:
             by=reminder.created_by,
             confirmed_by=conversation.by,
         )
-    except AlreadyScheduled:  # by the same event, which was delivered twice
+    except AlreadyScheduled:  # by the same event, delivered twice
         return shows(conversation.cards.snoozed(find_job(conversation, job_id)), replaces=True)
     conversation.log("job_snoozed", job_id)
     return shows(conversation.cards.snoozed(scheduled.job), replaces=True)
@@ -77,7 +77,7 @@ def _until(conversation: Conversation, words: str) -> datetime:
 
 
 def _posted_at(job: Job) -> datetime | None:
-    """Return when a job last did what it is for."""
+    """Return when a job last succeeded."""
     return max(
         (run.ended_at for run in job.recent_runs if run.outcome is RunOutcome.COMPLETED and run.ended_at), default=None
     )

@@ -8,7 +8,7 @@ from shared.model.job import Job
 from shared.model.value import Status
 from shared.store.protocol import Change, Store
 
-KEY_ID = "watchkeeper:chat-button-key"  # no job: see `shared.jobs.NOT_A_JOB`
+KEY_ID = "watchkeeper:chat-button-key"  # not a job: see `shared.jobs.NOT_A_JOB`
 
 
 def kept_key(store: Store, now: datetime) -> bytes:
@@ -26,7 +26,7 @@ def kept_key(store: Store, now: datetime) -> bytes:
 
 
 def _new_key(now: datetime) -> Job:
-    """Make the document that holds a key: a job with nothing to do, which never expires."""
+    """Return the document that holds a key: a job with nothing to do, which never expires."""
     return Job(
         id=KEY_ID,
         job_type="chat_button_key",

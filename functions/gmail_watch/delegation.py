@@ -22,11 +22,11 @@ AUTHORISE = f"authorise the service account's client ID for {SCOPE} (Admin conso
 
 SIGN_IN = "check the credentials that this runs with; on your own machine: `gcloud auth application-default login`"
 TOKEN_SERVICE = "Google's token service"
-TOKEN_SECONDS = 20  # for a token, the signature for it included
+TOKEN_SECONDS = 20  # for a token, including its signature
 
 
 def own_credentials() -> "Credentials":
-    """Return the credentials of the place where this runs, which sign for GMAIL_DELEGATE. Raises InvalidSettings."""
+    """Return the credentials of this environment, which sign for GMAIL_DELEGATE. Raises InvalidSettings."""
     try:
         credentials: Credentials = default_credentials(IAM_SCOPE, time.monotonic() + TOKEN_SECONDS)
     except NoToken as exc:
@@ -43,7 +43,8 @@ def acting_for(
 ) -> "Credentials":
     """Return credentials that act for the mailbox, with a fresh token. Raises NotRenewed.
 
-    The key of a key file signs the assertion; without one IAM Credentials signs it (`signJwt`), as `source` asks.
+    The key of a key file signs the assertion; without one IAM Credentials signs it (`signJwt`), at the request of
+    `source`.
     """
     credentials: Any
     if source is not None and not source.valid:
@@ -69,13 +70,13 @@ def _refresh(credentials: Any, fetch: Fetch | None, remedy: Callable[[str], str]
 
 def _remedy(said: str, gmail: GmailSettings) -> str:
     if "iat" in said:
-        return "set the clock of the machine that this runs on"
+        return "correct the clock of the machine that this runs on"
     if "unauthorized_client" in said or "access_denied" in said:
         return AUTHORISE
     if "Signature" in said or "invalid_client" in said or "account not found" in said:
-        return "the key is not one of the service account any more: make another one, or better use GMAIL_DELEGATE"
+        return "the key no longer belongs to the service account: create another one, or better use GMAIL_DELEGATE"
     if "invalid_grant" in said:
-        return "see that the mailbox in GMAIL_USER_EMAIL exists, in the domain that delegates"
+        return "check that the mailbox in GMAIL_USER_EMAIL exists, in the domain that delegates"
     if gmail.key is None and any(word in said for word in ("PERMISSION_DENIED", "SERVICE_DISABLED", "NOT_FOUND")):
         return (
             "enable iamcredentials.googleapis.com, and grant roles/iam.serviceAccountTokenCreator on "

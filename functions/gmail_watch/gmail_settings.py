@@ -33,7 +33,7 @@ class GmailSettings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "GmailSettings":
-        """Read the settings. Raises InvalidSettings, naming every one that is missing or malformed."""
+        """Read the settings. Raises InvalidSettings, naming every missing or malformed one."""
         read = Environment(env)
         settings = cls(
             mailboxes=read.required_words("GMAIL_USER_EMAIL", _address),

@@ -1,4 +1,4 @@
-"""Gmail's push watches: renew the watch of every mailbox, and make the function's answer of the outcomes.
+"""Gmail's push watches: renew the watch of every mailbox, and build the function's answer from the outcomes.
 
 https://developers.google.com/workspace/gmail/api/guides/push
 """
@@ -42,9 +42,9 @@ def renew_watches(
 ) -> dict[str, Any]:
     """Renew the watch of every mailbox and return the answer.
 
-    `source` signs where there is no key file, by default the credentials of the place where this runs; `fetch` fetches
-    tokens, by default over HTTP. Raises RenewalFailed with both lists when a mailbox could not be renewed;
-    InvalidSettings and StoreUnavailable when nothing could.
+    `source` signs if there is no key file, by default the credentials of this environment; `fetch` fetches tokens, by
+    default over HTTP. Raises RenewalFailed with both lists if a mailbox could not be renewed; InvalidSettings and
+    StoreUnavailable if nothing could.
     """
     if gmail.key is None:
         source = source or own_credentials()
@@ -129,7 +129,7 @@ def _asked(request: Any, gmail: GmailSettings) -> Any:
     except (HttpLib2Error, HTTPException, OSError) as exc:
         raise NotRenewed(told("Gmail", f"nothing ({type(exc).__name__}: {exc})")) from exc
     except ValueError as exc:
-        raise NotRenewed(told("Gmail", f"what is not JSON ({exc})")) from exc
+        raise NotRenewed(told("Gmail", f"something that is not JSON ({exc})")) from exc
 
 
 def _users(credentials: "Credentials", endpoint: str) -> Any:
@@ -152,7 +152,7 @@ def _users(credentials: "Credentials", endpoint: str) -> Any:
 def _remedy(status: int, said: str, gmail: GmailSettings) -> str:
     if "Cloud PubSub" in said or "topicName" in said:
         return (
-            f"see that {gmail.topic} exists, in the service account's project, and that "
+            f"check that {gmail.topic} exists, in the service account's project, and that "
             "gmail-api-push@system.gserviceaccount.com has roles/pubsub.publisher on it"
         )
     if ONE_CLIENT in said:
@@ -160,7 +160,7 @@ def _remedy(status: int, said: str, gmail: GmailSettings) -> str:
     if status == 429 or status >= 500 or re.search(r"\brate|quota", said, re.I):
         return ""
     if status == 400:
-        return "see that Gmail is switched on for the mailbox, and that it has the labels of GMAIL_WATCH_LABELS"
+        return "check that Gmail is switched on for the mailbox, and that it has the labels of GMAIL_WATCH_LABELS"
     if status == 404:
-        return "see that the mailbox in GMAIL_USER_EMAIL exists, and that GMAIL_API_ENDPOINT is right"
+        return "check that the mailbox in GMAIL_USER_EMAIL exists, and that GMAIL_API_ENDPOINT is right"
     return f"enable gmail.googleapis.com, and {AUTHORISE}"

@@ -31,7 +31,7 @@ def set_up(settings: Settings) -> tuple[Store, Handlers]:
 
 
 def answer(call: Call) -> Mapping[str, Any]:
-    """Run the job of one delivery, and report what came of it."""
+    """Run the job of one delivery, and report the result."""
     body = call.body()
     job_id, token = (body.get("job"), body.get("token")) if isinstance(body, Mapping) else (None, None)
     if not isinstance(job_id, str) or not isinstance(token, str) or not job_id or not token:

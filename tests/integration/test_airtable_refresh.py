@@ -236,7 +236,7 @@ def test_as_many_webhooks_as_a_base_can_have_stay_within_the_rate_limit(local: L
         ),
         pytest.param(
             {"failing": "The receiver\nanswered 503"},
-            ["its last notification, at 2026-11-20T08:00:00Z, failed: The receiver answered 503; see to its receiver"],
+            ["its last notification, at 2026-11-20T08:00:00Z, failed: The receiver answered 503; check its receiver"],
             1,
             id="failing-to-deliver",
         ),
@@ -318,12 +318,12 @@ def test_an_expired_webhook_cannot_be_refreshed_and_does_not_stop_the_others(
 FAULTS = {
     "unauthorized": ("Airtable said 401 AUTHENTICATION_REQUIRED: Authentication required", "AIRTABLE_API_KEY"),
     "forbidden": ("Airtable said 403 INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND: ", "the scope webhook:manage"),
-    "not-found": ("Airtable said 404 NOT_FOUND", "see that it exists"),
+    "not-found": ("Airtable said 404 NOT_FOUND", "check that it exists"),
     "rate-limit": ("Airtable said 429 ", AGAIN),  # the lease leaves no time for the pause
     "internal": ("Airtable said 500 SERVER_ERROR: The server encountered an unexpected condition.", AGAIN),
     "unavailable": ("Airtable said 503 SERVICE_UNAVAILABLE: The server could not process", AGAIN),
-    "cut": ("Airtable said nothing that can be used (ConnectionError", AGAIN),
-    "not-json": ("Airtable said nothing that can be used (JSONDecodeError", AGAIN),
+    "cut": ("Airtable said something unusable (ConnectionError", AGAIN),
+    "not-json": ("Airtable said something unusable (JSONDecodeError", AGAIN),
 }
 
 
@@ -740,13 +740,13 @@ def test_a_webhook_that_is_listed_no_more_fails_until_a_person_ends_it(
     clock.sleep(60)
     airtable.bases[BASE].clear()
 
-    with pytest.raises(RenewalFailed, match="Airtable lists it no more") as refused:
+    with pytest.raises(RenewalFailed, match="Airtable no longer lists it") as refused:
         refresh()
 
     job = json_store.get([RECORD])[RECORD]
     assert isinstance(job, Job)
     assert refused.value.answer["failed"][0]["webhook_id"] == WEBHOOK
-    assert "lists it no more" in job.payload["error"]
+    assert "no longer lists it" in job.payload["error"]
     json_store.swap([Change(job, job.cancel(now=clock(), retention=timedelta(days=1)))])
     assert refresh()["webhooks_refreshed"] == 0
 
@@ -790,7 +790,7 @@ def test_an_airtable_that_never_answers_is_given_up(
         refresh()
 
     (failed,) = refused.value.answer["failed"]
-    assert failed["reason"].startswith("Airtable said nothing that can be used (ReadTimeout")
+    assert failed["reason"].startswith("Airtable said something unusable (ReadTimeout")
     assert AGAIN in failed["reason"]
     assert [request.path for request in airtable.requests].count(path) == 1
     assert API_KEY not in json.dumps(refused.value.answer)

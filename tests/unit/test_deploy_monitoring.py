@@ -120,7 +120,7 @@ def test_an_alert_that_stays_refused_is_an_error_with_its_remedy(
     assert code == 1
     assert sum(gcloud.pauses) == 600
     assert capsys.readouterr().err.endswith(
-        "error: waited 10 min for a metric that was just made, in vain: go on in some minutes\n"
+        "error: waited 10 min for a metric that was just made, without success: try again in some minutes\n"
         "\n"
         "done      apply: metrics\n"
         "done      apply: dashboard\n"

@@ -44,7 +44,7 @@ REFUSALS = (
     _refusal(
         r"Cannot find metric|metric referenced by the provided filter is unknown",
         "a metric that was just made",
-        "go on in some minutes",
+        "try again in some minutes",
         limit=600,
     ),
     _refusal(
@@ -132,7 +132,7 @@ class Waiting:
         self._began = now if self._began is None else self._began
         waited, left = now - self._began, self._began + refusal.limit - now
         if left <= 0:
-            raise StillRefused(f"waited {_span(waited)} for {refusal.waits_for}, in vain: {refusal.remedy}")
+            raise StillRefused(f"waited {_span(waited)} for {refusal.waits_for}, without success: {refusal.remedy}")
         so_far = f" ({_span(waited)} so far)" if waited else ""
         self._patience.pause(min(next(self._pauses), left), f"waiting for {refusal.waits_for}{so_far}")
 
