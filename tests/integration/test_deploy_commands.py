@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from tests import warm_gcloud
@@ -15,6 +16,8 @@ from tests.gcloud import NUMBER
 from tests.recorder import Recorder, shown, target_of
 from tests.smoking import Deployment
 from watchkeeper.deploy.gcloud import Ended, StepFailed
+from watchkeeper.deploy.plan import show_plan
+from watchkeeper.deploy.preflight import refuse_at_once
 from watchkeeper.deploy.steps import VERBS, steps_of
 from watchkeeper.deploy.target import Target
 
@@ -68,7 +71,10 @@ def refusals(commands: Sequence[Sequence[str]], folder: Path) -> list[tuple[list
 
 
 def sent(folder: Path) -> list[list[str]]:
-    """Return every command that is sent where nothing is there, and where everything is and not as it should be."""
+    """Return every command that is sent where nothing is there, and where everything is and not as it should be.
+
+    A plan, and what is asked before it, are sent too.
+    """
     target = target_of(folder / "settings", SETTINGS)
     gcloud = Recorder()
     work = gcloud.work(target, folder)
@@ -85,7 +91,18 @@ def sent(folder: Path) -> list[list[str]]:
             gcloud.answers = {**answers}
             with suppress(StepFailed):  # it may lack what another step makes
                 step.do()
-    return [*gcloud.commands, *sent_by_a_smoke_test(target, folder)]
+    return [*gcloud.commands, *sent_by_a_plan(target, folder), *sent_by_a_smoke_test(target, folder)]
+
+
+def sent_by_a_plan(target: Target, folder: Path) -> list[list[str]]:
+    """Return every question of a plan, and those before it: in a region that is known, and in one that is not."""
+    gcloud = Recorder()
+    work = gcloud.work(target, folder)
+    for each in (target, replace(target, region="europe-west12")):
+        with suppress(StepFailed):  # nothing can be asked about the second one
+            refuse_at_once("plan", each, work.gcloud, may_share=False)
+    show_plan(work)
+    return gcloud.commands
 
 
 def sent_by_a_smoke_test(target: Target, folder: Path) -> list[list[str]]:
@@ -123,6 +140,7 @@ def test_gcloud_understands_every_command(tmp_path: Path) -> None:
         *("firestore databases create", "iam service-accounts create", "secrets versions add"),
         *("monitoring dashboards update", "alpha monitoring policies", "run services update-traffic"),
         *("tasks queues create", "tasks queues update", "tasks queues pause", "tasks queues resume"),
-        *("tasks queues purge", "tasks queues add-iam-policy-binding"),
+        *("tasks queues purge", "tasks queues add-iam-policy-binding", "tasks locations list"),
+        *("firestore indexes fields", "monitoring dashboards describe", "functions regions list"),
         *("scheduler jobs run", "scheduler jobs pause", "scheduler jobs resume", "scheduler jobs delete"),
     }
