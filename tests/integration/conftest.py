@@ -12,7 +12,7 @@ from tests.gcloud import GoogleCloud
 
 @pytest.fixture(scope="session")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstDeployment]:
-    """The first deployment with the real gcloud; every step of the build ended well."""
+    """The first deployment with the real gcloud; every step of the build succeeded."""
     needs("gcloud")
     with GoogleCloud() as cloud:
         keep_settings(cloud)
@@ -26,13 +26,13 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstDeployment]
 
 @pytest.fixture
 def cloud() -> Iterator[GoogleCloud]:
-    """A cloud in which there is nothing."""
+    """An empty cloud."""
     with GoogleCloud() as cloud:
         yield cloud
 
 
 @pytest.fixture
 def deployed(cloud: GoogleCloud, first: FirstDeployment, tmp_path: Path) -> Operator:
-    """An operator of a cloud that is as after the first deployment, with calls of its own."""
+    """An operator of a cloud after the first deployment, with its own record of calls."""
     first.copy_to(cloud)
     return Operator(cloud, tmp_path)

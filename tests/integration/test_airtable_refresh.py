@@ -1,4 +1,4 @@
-"""The airtable_refresh function over HTTP, under functions-framework, against the stand-in for Airtable."""
+"""The airtable_refresh function over HTTP, under functions-framework, against the fake of Airtable."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,7 @@ UNSET = dict.fromkeys(("AIRTABLE_API_KEY", "AIRTABLE_BASE_ID", "AIRTABLE_API_END
 
 
 class ClockAhead:
-    """The real time, put forward as far as the tests need it."""
+    """The real time, put forward as far as a test needs."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()
@@ -59,7 +59,7 @@ class Local:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What the function is told to refresh the webhooks of one base."""
+        """Return the settings of a function that refreshes the webhooks of one base."""
         return {
             "AIRTABLE_API_KEY": API_KEY,
             "AIRTABLE_BASE_ID": BASE,
@@ -88,7 +88,7 @@ class Local:
         (self.folder / "jobs.json").unlink(missing_ok=True)
 
     def hold(self, base: str, *webhooks: dict[str, Any]) -> None:
-        """Let a base have these webhooks."""
+        """Give a base these webhooks."""
         self.airtable.bases[base] = list(webhooks)
 
     def expiration(self, base: str = BASE, place: int = 0) -> str:
@@ -97,11 +97,11 @@ class Local:
         return written
 
     def asked(self) -> list[tuple[str, str]]:
-        """Return what Airtable was asked for."""
+        """Return the requests to Airtable."""
         return [(request.method, request.path) for request in self.airtable.requests]
 
     def refreshes(self) -> list[str]:
-        """Return the paths of the refreshes that Airtable was asked for."""
+        """Return the paths of the refresh requests to Airtable."""
         return [path for method, path in self.asked() if method == "POST"]
 
 
@@ -116,7 +116,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
 
 @pytest.fixture(autouse=True)
 def local(stand_in: Local) -> Local:
-    """Airtable as it is at the beginning of a test: two bases with a healthy webhook each, nothing asked, no fault."""
+    """Airtable at the beginning of a test: two bases with a healthy webhook each, no requests, no fault."""
     stand_in.reset()
     return stand_in
 
@@ -140,7 +140,7 @@ def of_two(stand_in: Local) -> Iterator[RunningFunction]:
 
 @pytest.mark.parametrize("path", ["/", "/internal/scheduler/refresh-airtable-webhooks"])
 def test_the_answer_for_one_webhook_is_that_of_the_seed(local: Local, of_one: RunningFunction, path: str) -> None:
-    """Both expirations are written as Airtable writes them; beside them only the time and the trace."""
+    """Both expirations have Airtable's format; beside them there are only the time and the trace."""
     old = local.expiration()
 
     answered = call(of_one, path)
@@ -168,7 +168,7 @@ def test_expirations_have_milliseconds_even_when_they_are_zero(local: Local, of_
 
 
 def test_the_base_is_listed_and_its_webhook_refreshed_once(local: Local, of_one: RunningFunction) -> None:
-    """Two requests, with the key; neither the answer nor the log has it, and the log names the job."""
+    """Two requests, with the key; neither the answer nor the log has the key, and the log names the job."""
     answered = call(of_one)
 
     (line,) = answered.lines_about(RECORD)
@@ -195,7 +195,7 @@ def test_the_webhooks_of_several_bases_are_refreshed(local: Local, of_two: Runni
 
 
 def test_a_base_without_webhooks_is_nothing_to_do(local: Local, of_one: RunningFunction) -> None:
-    """Which is a success."""
+    """That is a success."""
     local.hold(BASE)
 
     answered = call(of_one)
@@ -213,7 +213,7 @@ def test_a_base_without_webhooks_is_nothing_to_do(local: Local, of_one: RunningF
 
 
 def test_as_many_webhooks_as_a_base_can_have_stay_within_the_rate_limit(local: Local, of_one: RunningFunction) -> None:
-    """Ten, at five requests a second; Airtable would bar a faster caller for half a minute."""
+    """Ten, at five requests a second; Airtable would block a faster caller for half a minute."""
     local.hold(BASE, *(webhook(f"ach{n:014}", expires_at=utc_now() + DAY) for n in range(10)))
 
     answered = call(of_one)
@@ -254,7 +254,7 @@ def test_as_many_webhooks_as_a_base_can_have_stay_within_the_rate_limit(local: L
 def test_a_webhook_that_delivers_nothing_is_a_problem_and_no_failure(
     local: Local, of_one: RunningFunction, given: dict[str, Any], reasons: list[str], refreshed: int
 ) -> None:
-    """It is renewed if it can be, named with each reason, and logged as ERROR, so that somebody sees to it."""
+    """It is renewed if possible, named with each reason, and logged as ERROR, so that somebody notices."""
     local.hold(BASE, webhook(WEBHOOK, **{"expires_at": utc_now() + DAY, **given}))
 
     answered = call(of_one)
@@ -287,7 +287,7 @@ def test_a_disabled_webhook_is_a_problem_besides_its_failure(local: Local, of_on
 def test_an_expired_webhook_cannot_be_refreshed_and_does_not_stop_the_others(
     local: Local, of_one: RunningFunction
 ) -> None:
-    """Airtable is not asked for it; the answer has both lists, and says what is to be done."""
+    """No refresh is sent for it; the answer has both lists and the remedy."""
     expired_at = (utc_now() - timedelta(hours=1)).replace(microsecond=0)
     local.hold(
         BASE,
@@ -329,7 +329,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_base_that_cannot_be_listed_is_told_with_a_remedy(local: Local, of_one: RunningFunction, fault: str) -> None:
-    """It is named without a webhook; the listing is asked for once."""
+    """It is named without a webhook; there is one request for the list."""
     local.airtable.fail(fault, times=9)
 
     answered = call(of_one)
@@ -357,7 +357,7 @@ def test_a_base_that_cannot_be_listed_is_told_with_a_remedy(local: Local, of_one
 def test_a_webhook_that_cannot_be_refreshed_is_told_with_a_remedy(
     local: Local, of_one: RunningFunction, fault: str
 ) -> None:
-    """It is named with its base, and refreshed once; its record has the error and the expiry that Airtable listed."""
+    """It is named with its base, and refreshed once; its record has the error and Airtable's expiry."""
     local.airtable.fail(fault, times=9, path="/refresh")
 
     answered = call(of_one)
@@ -395,7 +395,7 @@ def assert_told_with_a_remedy(reason: str, words: tuple[str, str]) -> None:
 
 
 def test_a_429_is_told_in_airtables_own_words(local: Local, of_one: RunningFunction) -> None:
-    """Airtable words this error as a list of errors."""
+    """Airtable formats this error as a list of errors."""
     local.airtable.fail("rate-limit")
 
     answered = call(of_one)
@@ -438,7 +438,7 @@ def test_a_webhook_that_fails_does_not_stop_the_other(local: Local, of_two: Runn
 
 @pytest.mark.parametrize("path", [LIST, REFRESH], ids=["listing", "refresh"])
 def test_the_pause_that_airtable_asks_for_is_made_once(local: Local, of_one: RunningFunction, path: str) -> None:
-    """A 429 with Retry-After: 1, and then what was asked for."""
+    """A 429 with Retry-After: 1, and then the answer."""
     local.airtable.fail("rate-limit-1s", path=path)
 
     answered = call(of_one)
@@ -453,7 +453,7 @@ def test_the_pause_that_airtable_asks_for_is_made_once(local: Local, of_one: Run
 
 
 def test_without_any_settings_it_is_up_and_says_what_is_missing(local: Local) -> None:
-    """Health answers; a call names all that is missing in one error, and asks nobody for anything."""
+    """Health answers; a call names everything that is missing in one error and sends no request."""
     with local.running(UNSET) as function:
         health = function.call("/health", method="GET")
         answered = call(function)
@@ -467,7 +467,7 @@ def test_without_any_settings_it_is_up_and_says_what_is_missing(local: Local) ->
 
 
 def test_malformed_settings_are_named_together_and_the_key_is_not_shown(local: Local) -> None:
-    """The answer has the names, the log what is wrong with each, and neither a value: they may be interchanged."""
+    """The answer has the names, the log the faults, and neither has a value: they may be interchanged."""
     malformed = {"AIRTABLE_API_KEY": "patLocal s3cret", "AIRTABLE_BASE_ID": f"{BASE}, patOther.s3cret"}
     with local.running(malformed) as function:
         answered = call(function)
@@ -493,7 +493,7 @@ def test_malformed_settings_are_named_together_and_the_key_is_not_shown(local: L
     ],
 )
 def test_a_malformed_setting_is_named(local: Local, name: str, value: str) -> None:
-    """Alone, where everything else is as it must be."""
+    """Alone, if all others are valid."""
     with pytest.raises(InvalidSettings) as refused:
         AirtableSettings.from_env({**local.settings, name: value})
 
@@ -536,7 +536,7 @@ def test_a_renewal_that_succeeds_clears_the_error(local: Local, of_one: RunningF
 
 
 def test_an_expired_webhook_is_recorded_with_an_alarm_at_once(local: Local, of_one: RunningFunction) -> None:
-    """The expiry is the one that Airtable lists, though it was never renewed here."""
+    """The expiry is the one that Airtable lists, although it was never renewed here."""
     local.hold(BASE, webhook(WEBHOOK, expires_at=utc_now() - DAY))
 
     call(of_one)
@@ -549,7 +549,7 @@ def test_an_expired_webhook_is_recorded_with_an_alarm_at_once(local: Local, of_o
 
 
 def test_a_webhook_that_never_expires_raises_no_alarm(local: Local, of_one: RunningFunction) -> None:
-    """There is nothing to be late with."""
+    """It cannot lapse."""
     local.hold(BASE, webhook(WEBHOOK, expires_at=None))
 
     call(of_one)
@@ -577,7 +577,7 @@ def two_callable(local: Local, request: pytest.FixtureRequest) -> Iterator[tuple
 def test_two_calls_at_once_refresh_each_webhook_once(
     local: Local, two_callable: tuple[Storage, list[RunningFunction]]
 ) -> None:
-    """What one call refreshes the other one names as skipped, which is no error."""
+    """The other call names a webhook as skipped, which is not an error."""
     storage, functions = two_callable
     ids = {WEBHOOK, OTHER_WEBHOOK}
     local.hold(BASE, *(webhook(webhook_id, expires_at=utc_now() + DAY) for webhook_id in sorted(ids)))
@@ -620,7 +620,7 @@ def test_a_call_that_finds_everything_taken_says_so(
 
 
 class HandClock:
-    """A clock that only sleep moves on."""
+    """A clock that only sleep moves."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -642,7 +642,7 @@ def clock(now: datetime) -> HandClock:
 
 @pytest.fixture
 def airtable(clock: HandClock) -> Iterator[Airtable]:
-    """An Airtable by that clock."""
+    """An Airtable with that clock."""
     with Airtable(clock=clock) as airtable:
         yield airtable
 
@@ -652,7 +652,7 @@ Refresh = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def refresh(airtable: Airtable, clock: HandClock, json_store: JsonStore) -> Refresh:
-    """Refresh the webhooks of one base, with a lease of so many seconds."""
+    """Refresh the webhooks of one base, with a lease of this many seconds."""
 
     def run(lease_seconds: int = 300, *, is_stopping: Callable[[], bool] = lambda: False) -> dict[str, Any]:
         env = {"AIRTABLE_API_KEY": API_KEY, "AIRTABLE_BASE_ID": BASE, "AIRTABLE_API_ENDPOINT": airtable.url}
@@ -676,7 +676,7 @@ def refresh(airtable: Airtable, clock: HandClock, json_store: JsonStore) -> Refr
 def test_a_429_without_a_word_of_when_is_waited_for_half_a_minute(
     airtable: Airtable, clock: HandClock, refresh: Refresh, path: str
 ) -> None:
-    """As Airtable documents it; beside that there is only the little pause before each refresh."""
+    """As Airtable documents it; the only other wait is the short pause before each refresh."""
     airtable.fail("rate-limit", path=path)
 
     answer = refresh()
@@ -687,7 +687,7 @@ def test_a_429_without_a_word_of_when_is_waited_for_half_a_minute(
 
 
 def test_a_429_is_asked_again_as_long_as_there_is_time(airtable: Airtable, clock: HandClock, refresh: Refresh) -> None:
-    """Within the 180 seconds of the function, less the reserve of 90: three pauses, and then it has failed."""
+    """Within the 180 seconds of the function, less the reserve of 90: three pauses, and then it fails."""
     began_at = clock()
     airtable.fail("rate-limit", times=99)
 
@@ -704,7 +704,7 @@ def test_a_429_is_asked_again_as_long_as_there_is_time(airtable: Airtable, clock
 def test_a_pause_that_ends_after_the_time_that_is_left_is_not_begun(
     airtable: Airtable, clock: HandClock, refresh: Refresh, lease_seconds: int, pauses: int
 ) -> None:
-    """Half of a short lease is left to pause in: the call fails at once instead of waiting in vain."""
+    """Half of a short lease is left for pauses: the call fails at once instead of waiting for nothing."""
     airtable.fail("rate-limit", times=99)
 
     with pytest.raises(RenewalFailed, match="Airtable said 429") as refused:
@@ -719,7 +719,7 @@ def test_a_pause_that_ends_after_the_time_that_is_left_is_not_begun(
 def test_a_pause_that_is_longer_than_any_call_is_not_begun(
     airtable: Airtable, clock: HandClock, refresh: Refresh, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
-    """However many digits it has."""
+    """With any number of digits."""
     answer = airtable.documented_errors["rate-limit-1s"]
     assert isinstance(answer, Response)
     long = {"long": replace(answer, headers={**answer.headers, "Retry-After": asked})}
@@ -735,7 +735,7 @@ def test_a_pause_that_is_longer_than_any_call_is_not_begun(
 def test_a_webhook_that_is_listed_no_more_fails_until_a_person_ends_it(
     airtable: Airtable, refresh: Refresh, json_store: JsonStore, clock: HandClock
 ) -> None:
-    """It may be lost, and its record says so; a cancelled one is let go."""
+    """It may be lost, and its record says so; a cancelled one is ignored."""
     refresh()
     clock.sleep(60)
     airtable.bases[BASE].clear()
@@ -754,7 +754,7 @@ def test_a_webhook_that_is_listed_no_more_fails_until_a_person_ends_it(
 def test_the_records_of_a_base_that_cannot_be_read_say_so(
     airtable: Airtable, refresh: Refresh, json_store: JsonStore, clock: HandClock
 ) -> None:
-    """The alarm then knows the last error."""
+    """So the alarm has the last error."""
     refresh()
     clock.sleep(60)
     airtable.fail("unauthorized", path=LIST)
@@ -769,7 +769,7 @@ def test_the_records_of_a_base_that_cannot_be_read_say_so(
 
 
 def test_a_pause_ends_when_the_process_is_told_to(airtable: Airtable, clock: HandClock, refresh: Refresh) -> None:
-    """There may be ten seconds until it is killed."""
+    """It may be killed after ten seconds."""
     airtable.fail("rate-limit", times=99)
 
     with pytest.raises(RenewalFailed, match="Airtable said 429"):

@@ -1,4 +1,4 @@
-"""The build on merge: what it deploys in which order, and what it does not after a failure."""
+"""The build on merge: what it deploys, in which order, and what it leaves out after a failure."""
 
 from pathlib import Path
 
@@ -16,14 +16,14 @@ OUT_OF_ORDER = '#!/bin/sh\necho "a test failed"\nexit 3\n'
 
 @pytest.fixture
 def configured(cloud: GoogleCloud) -> GoogleCloud:
-    """A cloud in which there are only the settings of this environment."""
+    """A cloud with nothing but the settings of this environment."""
     needs("gcloud")
     keep_settings(cloud)
     return cloud
 
 
 def test_a_build_deploys_every_function(first: FirstDeployment) -> None:
-    """With the settings that are kept as a secret."""
+    """With the settings that are stored as a secret."""
     deployed = {name: first.cloud.resources[f"{PLACE}/functions/{service}"] for name, service in SERVICES.items()}
 
     assert {function["state"] for function in deployed.values()} == {"ACTIVE"}
@@ -32,7 +32,7 @@ def test_a_build_deploys_every_function(first: FirstDeployment) -> None:
 
 
 def test_a_build_makes_the_scheduler_jobs_afterwards(first: FirstDeployment) -> None:
-    """Each calls its function with that one's address as the audience, and comes after the last function."""
+    """Each calls its function, with its address as the audience, and is created after the last function."""
     cloud = first.cloud
     audiences = {job: cloud.resources[f"{PLACE}/jobs/{job}"]["httpTarget"]["oidcToken"]["audience"] for job in JOBS}
     made = [change.partition("?")[0] for change in cloud.changes]
@@ -53,7 +53,7 @@ def test_a_build_ends_with_one_run_of_every_job_and_one_task(first: FirstDeploym
 
 
 def test_a_failed_check_deploys_nothing(configured: GoogleCloud, tmp_path: Path) -> None:
-    """What `.ci/run` said is in the log, and its exit code is that of the step."""
+    """The log has the output of `.ci/run`, and the step its exit code."""
     build = Build(configured, tmp_path)
     (build.workspace / ".ci" / "run").write_text(OUT_OF_ORDER)
 
@@ -65,7 +65,7 @@ def test_a_failed_check_deploys_nothing(configured: GoogleCloud, tmp_path: Path)
 
 
 def test_without_its_settings_a_build_deploys_nothing(cloud: GoogleCloud, tmp_path: Path) -> None:
-    """The step says which secret is missing."""
+    """The step names the missing secret."""
     needs("gcloud")
 
     ended = Build(cloud, tmp_path).run()
@@ -77,7 +77,7 @@ def test_without_its_settings_a_build_deploys_nothing(cloud: GoogleCloud, tmp_pa
 
 
 def test_a_failed_deployment_keeps_the_schedules_as_they_are(configured: GoogleCloud, tmp_path: Path) -> None:
-    """No job is made or changed for a function that is not the new one; what gcloud said is shown."""
+    """No job is created or changed for an old function; gcloud's error is shown."""
     queue = f"{PLACE}/queues/watchkeeper-agents"
     configured.resources[queue] = {"name": queue, "state": "RUNNING"}
     configured.failing_builds.add(SERVICES["tick"])
@@ -93,7 +93,7 @@ def test_a_failed_deployment_keeps_the_schedules_as_they_are(configured: GoogleC
 def test_a_job_that_is_refused_fails_the_build_with_the_remedy(
     first: FirstDeployment, cloud: GoogleCloud, tmp_path: Path
 ) -> None:
-    """A 401 whose log says that the signature was removed: what to set is the last word of the build."""
+    """A 401 whose log says that the signature was removed: the build ends with the setting to change."""
     first.copy_to(cloud)
     cloud.attempt = "UNAUTHENTICATED"  # as Cloud Scheduler records a 401
     cloud.log = [{"jsonPayload": {"reason": "signature removed by the platform"}}]

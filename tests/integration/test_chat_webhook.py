@@ -74,11 +74,11 @@ class Chat:
     storage: Storage
 
     def send(self, event: Any, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
-        """Send an event and give status and answer."""
+        """Send an event, and return status and answer."""
         return self.function.call(headers={**JSON, **(headers or {})}, body=json.dumps(event).encode())
 
     def ask(self, event: Any) -> Any:
-        """Send an event that is answered, as of now, and give the reply, checked as Chat does."""
+        """Send an event as of now, and return the reply, checked as Chat does."""
         event.get("chat", event)["eventTime"] = iso(datetime.now(UTC))
         status, reply = self.send(event)
         assert status == 200, reply
@@ -91,7 +91,7 @@ class Chat:
         return [job for job in self.storage.store.page(after="", limit=100, space=space) if isinstance(job, Job)]
 
     def leaks(self, *secrets: str) -> list[str]:
-        """Return what stands in the log of the process and must not: words, capabilities, people, tokens."""
+        """Return the secrets in the log of the process: words, capabilities, people, tokens."""
         log = self.function.log.read_text()
         private = (SECRET, "bot_config_complete", "configCompleteRedirect", "@example.com", "Ada", "users/104")
         return [secret for secret in (*private, *secrets) if secret in log]
@@ -103,7 +103,7 @@ class Chat:
 
 @contextmanager
 def running_chat(folder: Path, storage: Storage, **env: str) -> Iterator[Chat]:
-    """Run the function, open to example.com unless told otherwise."""
+    """Run the function, open to example.com by default."""
     with running_function("chat_webhook", folder, {**OPEN, **storage.env, **env}) as function:
         yield Chat(function, storage)
 
@@ -146,7 +146,7 @@ def example(text: str) -> dict[str, Any]:
 
 
 def unknown(app: App, space: str) -> Any:
-    """An event of a kind that came later."""
+    """An event of a kind that does not exist yet."""
     if app.is_add_on:
         return {"chat": {"user": {"email": "ada@example.com"}, "newPayload": {"space": {"name": space}}}}
     return app.message(SECRET, space=space) | {"type": "NEWS"}
@@ -188,14 +188,14 @@ def test_every_kind_of_event_is_answered(
 
 
 def test_being_added_by_a_mention_is_answered_once(stored: Chat, space: str) -> None:
-    """A classic app is told once, with the message; an add-on is told again, and keeps quiet the first time."""
+    """A classic app gets one event, with the message; an add-on gets two, and answers only the second."""
     assert "nothing scheduled" in words_of(stored.ask(Classic.added("jobs", space=space)))
     assert stored.send(AddOn.added("jobs", space=space)) == (200, {})
 
 
 @both
 def test_a_stranger_is_told_whom_to_ask(stored: Chat, space: str, app: App) -> None:
-    """Privately and politely, whatever was wanted; nothing else happens, and leaving is not answered."""
+    """Privately, for any event; nothing else happens, and a removal is not answered."""
     asked = stored.ask(app.message(REMIND, space=space))
     wanted = [
         app.message(f"{REMIND} {SECRET}", space=space),
@@ -255,7 +255,7 @@ def test_another_content_type_is_refused(adrift: Chat, headers: dict[str, str]) 
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["with-length", "chunked"])
 @pytest.mark.parametrize(("size", "status"), [(MEBIBYTE, 200), (MEBIBYTE + 1, 413), (12 * MEBIBYTE, 413)])
 def test_a_body_over_a_mebibyte_is_refused(adrift: Chat, size: int, status: int, is_chunked: bool) -> None:
-    """With 413; the sender hears of it however much it still has to say."""
+    """With 413; the sender gets it before it has sent everything."""
     event = Classic.message("help")
     event["padding"] = "x" * (size - len(json.dumps({**event, "padding": ""})))
     body = json.dumps(event).encode()
@@ -273,7 +273,7 @@ def test_a_body_over_a_mebibyte_is_refused(adrift: Chat, size: int, status: int,
 
 @pytest.mark.parametrize("path", ["/health", "/chat/health"])
 def test_health_is_told_to_everybody(stored: Chat, path: str) -> None:
-    """With the kind of store, and nothing of the settings."""
+    """With the kind of store, and no other setting."""
     status, answer = stored.function.call(path, method="GET")
 
     storage = stored.storage.env.get("SCHEDULER_STORAGE", "json")
@@ -282,7 +282,7 @@ def test_health_is_told_to_everybody(stored: Chat, path: str) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
 def test_events_come_by_post(adrift: Chat, method: str) -> None:
-    """Anything else is not allowed."""
+    """Other methods are refused."""
     status, answer = adrift.function.call(method=method, headers=JSON, body=b"{}")
 
     assert (status, answer["error"]["code"]) == (405, "method_not_allowed")
@@ -321,7 +321,7 @@ def test_a_job_is_managed_in_its_space(stored: Chat, space: str, app: App) -> No
 
 @both
 def test_a_job_does_not_exist_in_another_space(stored: Chat, space: str, app: App) -> None:
-    """It is neither listed nor shown nor changed there; the answer is that for an id that was never given."""
+    """It cannot be listed, shown or changed there; the answer is the one for an unknown id."""
     elsewhere = f"{space}x"
     stored.ask(app.click(button(stored.ask(app.message(REMIND, space=space)), "Confirm"), space=space))
     (job,) = stored.jobs(space)
@@ -371,7 +371,7 @@ def test_the_agent_answers_what_is_no_command(adrift: Chat, app: App) -> None:
 
 @both
 def test_an_agent_that_raises_is_apologised_for(adrift: Chat, app: App) -> None:
-    """With the trace id, under which the log has the place, and nothing of what was said."""
+    """With the trace id, under which the log has the place and nothing of what was said."""
     trace = uuid.uuid4().hex
 
     status, reply = adrift.send(app.message(f"fail with {SECRET}"), {"X-Cloud-Trace-Context": f"{trace}/1;o=1"})
@@ -387,7 +387,7 @@ def test_an_agent_that_raises_is_apologised_for(adrift: Chat, app: App) -> None:
 
 
 def test_a_store_that_cannot_be_reached_is_told(adrift: Chat) -> None:
-    """In a short reply with the trace id, to whoever asked, and in the log as an error; not as a broken answer."""
+    """The person gets a short reply with the trace id, and the log an error."""
     trace = uuid.uuid4().hex
 
     status, reply = adrift.send(AddOn.message("jobs"), {"X-Cloud-Trace-Context": f"{trace}/1;o=1"})
@@ -441,7 +441,7 @@ def test_only_chat_itself_is_let_in(provider: IdentityProvider, tmp_path: Path, 
 def test_where_any_app_may_call_only_our_own_buttons_count(
     provider: IdentityProvider, tmp_path: Path, space: str, app: App
 ) -> None:
-    """With `endpoint`: an order that was never shown makes no job; one of a card does, on another instance too."""
+    """With `endpoint` a forged order makes no job; an order of our card does, on another instance too."""
     token = provider.token(google_claims(utc_now(), email=CHAT, aud=URL))
     headers = {"Authorization": f"Bearer {token}"}
     env = {"AUTH_MODE": "verify", "CHAT_AUTH": "endpoint", "CHAT_AUDIENCE": URL, "AUTH_CERTS_URL": provider.url}
@@ -471,7 +471,7 @@ def test_where_any_app_may_call_only_our_own_buttons_count(
 def test_the_token_of_an_add_on_opens_to_an_app_that_was_set_up_as_a_classic_one(
     provider: IdentityProvider, tmp_path: Path, space: str, kind: str
 ) -> None:
-    """Google moves such apps; the token proves that the app is ours, so its buttons need no mark."""
+    """Google moves such apps; the token proves that the app is ours, so its buttons need no seal."""
     token = provider.token(google_claims(utc_now(), email=ADD_ON, aud=URL))
     audience = {"endpoint": URL, "project_number": NUMBER}[kind]
     env = {"AUTH_MODE": "verify", "CHAT_AUTH": kind, "CHAT_AUDIENCE": audience, "AUTH_CERTS_URL": provider.url}
@@ -487,7 +487,7 @@ def test_the_token_of_an_add_on_opens_to_an_app_that_was_set_up_as_a_classic_one
 
 
 def test_settings_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    """Their names in the answer, their values in the log only."""
+    """The answer has their names, only the log their values."""
     env = {"AUTH_MODE": "verify", "ALLOWED_USERS": "nonsense"}
 
     with running_chat(tmp_path, in_file(tmp_path), **env) as chat:
@@ -505,7 +505,7 @@ def test_settings_that_cannot_be_used_are_named(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def post(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Any], tuple[int, Any]]]:
-    """Return a function that sends JSON to the function's code in this process; what it logs is not kept."""
+    """Return a function that posts JSON to the function's code in this process; its log is dropped."""
     root, own = logging.getLogger(), logging.getLogger("watchkeeper")
     before = root.handlers[:], root.level, own.level
     spec = spec_from_file_location("chat_webhook_main", MAIN)  # every function has a module named `main`
@@ -552,7 +552,7 @@ ACTIONS = ("say", "list", "confirm", "change", "discard", "show", "run", "pause"
 
 @st.composite
 def orders(draw: st.DrawFn) -> str:
-    """Return what a confirmation carries, with anything in the place of some of it."""
+    """Return what a confirmation carries, with any value in place of some part of it."""
     whole = {"kind": "post", "text": "x", "timezone": "UTC", "at": None, "cron": None, "everybody": False}
     wanted = {"cron": "0 9 * * *", "at": "2099-01-01T09:00:00Z"}
     order = {**whole, **{name: wanted[name] for name in draw(st.sets(st.sampled_from(sorted(wanted))))}}
@@ -562,7 +562,7 @@ def orders(draw: st.DrawFn) -> str:
 
 @st.composite
 def clicks(draw: st.DrawFn) -> Any:
-    """Return a click on a button that was made up."""
+    """Return a click on a forged button."""
     said = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
     names = {"id": texts, "text": said, "order": orders() | texts, "after": texts, "user": texts}
     given = {"action": draw(st.sampled_from(ACTIONS)), "id": "job", **draw(st.fixed_dictionaries({}, optional=names))}
@@ -573,7 +573,7 @@ def clicks(draw: st.DrawFn) -> Any:
 
 @st.composite
 def messages(draw: st.DrawFn) -> Any:
-    """Return a message or a command whose words come in any order."""
+    """Return a message or a command with its words in any order."""
     app, text = draw(apps), " ".join(draw(st.lists(st.sampled_from(WORDS), max_size=8)))
     return (
         app.command(draw(st.sampled_from(("remind", "every", "job"))), text)
@@ -584,7 +584,7 @@ def messages(draw: st.DrawFn) -> Any:
 
 @st.composite
 def broken_events(draw: st.DrawFn) -> Any:
-    """Return a whole event in which one place, at any depth, holds something else."""
+    """Return a whole event in which one place, at any depth, has another value."""
     place = event = json.loads(json.dumps(draw(messages() | clicks())))
     while True:
         name = draw(st.sampled_from(sorted(place)))
@@ -597,7 +597,7 @@ def broken_events(draw: st.DrawFn) -> Any:
 @settings(max_examples=300)
 @given(messages() | clicks() | broken_events() | json_values)
 def test_a_broken_event_has_a_valid_reply_or_is_refused(post: Callable[[Any], tuple[int, Any]], body: Any) -> None:
-    """Whatever it holds, nothing breaks, and nothing has to be apologised for."""
+    """No content breaks the function or leads to an apology."""
     status, answer = post(body)
 
     assert 400 <= status < 500 or (status == 200 and (answer == {} or checked(answer))), answer
@@ -618,7 +618,7 @@ def test_a_broken_event_has_a_valid_reply_or_is_refused(post: Callable[[Any], tu
 def test_a_confirmation_of_what_cannot_be_is_refused(
     post: Callable[[Any], tuple[int, Any]], order: dict[str, Any]
 ) -> None:
-    """What a card carries comes back through Chat, and may be of another release."""
+    """The content of a card returns through Chat, and may be of another release."""
     whole = {"kind": "post", "text": "x", "timezone": "UTC", "at": None, "cron": None, "everybody": False}
     carried = {"action": "confirm", "id": "job", "order": json.dumps({**whole, **order})}
     pairs = [{"key": name, "value": value} for name, value in carried.items()]
@@ -642,7 +642,7 @@ print(json.dumps([reply.status_code, reply.get_json(), sorted(sys.modules)]))
 
 @both
 def test_help_imports_neither_a_store_nor_a_client(tmp_path: Path, app: App) -> None:
-    """They would cost its cold start most of its time."""
+    """They would take most of the time of its cold start."""
     env = {**os.environ, **OPEN, **in_file(tmp_path).env, "PYTHONPATH": str(ROOT)}
     asked = json.dumps(app.message("help"))
 

@@ -39,12 +39,12 @@ class Collection:
         self.store = FirestoreStore(self.client, self.name)
 
     def put(self, **documents: Mapping[str, Any]) -> None:
-        """Write documents as they stand."""
+        """Write documents unchanged."""
         for job_id, document in documents.items():
             self.client.collection(self.name).document(job_id).set(dict(document), retry=None, timeout=10)
 
     def document(self, job_id: str) -> dict[str, Any] | None:
-        """Read a document as it stands."""
+        """Read a document unchanged."""
         return self.client.collection(self.name).document(job_id).get(retry=None, timeout=10).to_dict()
 
     def versions(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def former(job_id: str, **fields: Any) -> dict[str, Any]:
 
 
 def test_former_documents_are_upgraded_in_place(collection: Collection, now: datetime) -> None:
-    """ISO text and timestamps become times, the holder that is gone is forgotten, fields that are not ours stay."""
+    """ISO text and timestamps become times, a holder that is gone is removed, foreign fields stay."""
     collection.put(
         waiting=former("waiting"),
         stamped=former("stamped", schedule_at=datetime(2026, 11, 20, 9, tzinfo=UTC), created_at=now),
@@ -112,7 +112,7 @@ def test_former_documents_are_upgraded_in_place(collection: Collection, now: dat
 
 
 def test_an_upgraded_job_runs_in_the_next_tick(collection: Collection) -> None:
-    """Before the upgrade no tick sees the document, afterwards the next one does."""
+    """No tick sees the document before the upgrade; the next one does afterwards."""
     collection.put(waiting=former("waiting"))
     due_before = collection.store.due(collection.now)
 
@@ -145,7 +145,7 @@ def test_a_shadow_run_only_reads(collection: Collection, now: datetime) -> None:
 
 
 def test_an_import_takes_more_jobs_than_one_call(collection: Collection, tmp_path: Path) -> None:
-    """1,100 jobs in one import, none twice; a value that Firestore cannot hold is named, alone."""
+    """1,100 jobs in one import, none twice; only a value that Firestore cannot store is named."""
     jobs = [former(f"job-{number}") for number in range(1100)]
     jobs[700]["owner"] = [[1]]
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
@@ -172,7 +172,7 @@ def test_an_export_keeps_the_form_of_the_json_file(collection: Collection, tmp_p
 
 @pytest.mark.parametrize("job_id", ["a/b", "a/b/c", "", ".", "__x__"])
 def test_an_id_that_cannot_be_is_unknown(collection: Collection, job_id: str) -> None:
-    """Ids that Firestore refuses are ids of no job; the store is not to blame."""
+    """An id that Firestore refuses is unknown, and not an error of the store."""
     result = collection.run("jobs", "show", job_id)
 
     assert isinstance(result.exception, SystemExit)
@@ -181,7 +181,7 @@ def test_an_id_that_cannot_be_is_unknown(collection: Collection, job_id: str) ->
 
 
 def test_an_id_with_slashes_reaches_no_other_document(collection: Collection) -> None:
-    """What lies below a job, in a subcollection, is not deleted for a job."""
+    """A document in a subcollection of a job is not deleted for a job."""
     below = collection.client.collection(collection.name).document("job").collection("notes").document("note")
     below.set({"text": "precious"}, retry=None, timeout=10)
 
@@ -192,7 +192,7 @@ def test_an_id_with_slashes_reaches_no_other_document(collection: Collection) ->
 
 
 def test_the_command_opens_the_configured_store(firestore_emulator: str, tmp_path: Path) -> None:
-    """As a process of its own, told by the environment alone: a job is added, run and listed."""
+    """In its own process, with nothing but its environment: a job is added, run and listed."""
     env = {
         **os.environ,
         "PYTHONPATH": str(PROJECT),

@@ -1,4 +1,4 @@
-"""The console as a person uses it: a real local run, looked at with a headless Chromium."""
+"""The console as a person uses it: a real local run in a headless Chromium."""
 
 import os
 import signal
@@ -69,7 +69,7 @@ def console(folder: Path) -> Iterator[tuple[Browser, str]]:
 
 @pytest.fixture
 def page(console: tuple[Browser, str]) -> Iterator[Browser]:
-    """The console, just opened at the size of a desktop. Whatever a test does, the browser has logged no error."""
+    """The console, just opened at the size of a desktop. After every test, the browser has logged no error."""
     browser, address = console
     browser.size(1280, 900)
     browser.prefer("light")
@@ -87,13 +87,13 @@ def turn_to(page: Browser, view: str) -> None:
 
 
 def tick(console: tuple[Browser, str]) -> None:
-    """Ask for a tick, instead of waiting for the next minute."""
+    """Request a tick, instead of waiting for the next minute."""
     _, address = console
     requests.post(f"{address}api/call/tick", json={}, headers={"Origin": address.rstrip("/")}, timeout=30)
 
 
 def test_a_job_of_the_form_runs_by_itself(page: Browser, console: tuple[Browser, str]) -> None:
-    """Made for in a second, it is run by the next tick, and the table says so without a click."""
+    """A job that is due in a second runs with the next tick, and the table shows it without a click."""
     turn_to(page, "jobs")
     page.click("New job", within="button")
     page.type("from-the-form", into="[name=id]")
@@ -115,7 +115,7 @@ def test_a_job_of_the_form_runs_by_itself(page: Browser, console: tuple[Browser,
 
 
 def test_the_form_shows_the_next_runs_as_one_types(page: Browser) -> None:
-    """Five of them, and what is wrong stands beside its field."""
+    """Five of them, and each error at its field."""
     turn_to(page, "jobs")
     page.click("New job", within="button")
     page.click("Again and again", within="#maker label")
@@ -131,7 +131,7 @@ def test_the_form_shows_the_next_runs_as_one_types(page: Browser) -> None:
 
 
 def test_every_field_of_a_schedule_is_in_the_form(page: Browser, jobs: Jobs) -> None:
-    """An interval with a start, an end, days off and its limits, previewed as one types, becomes that job."""
+    """An interval with a start, an end, days off and its limits, with a preview while typing, becomes that job."""
     turn_to(page, "jobs")
     page.click("New job", within="button")
     page.type("bounded", into="[name=id]")
@@ -165,7 +165,7 @@ def test_every_field_of_a_schedule_is_in_the_form(page: Browser, jobs: Jobs) -> 
 
 
 def test_the_form_warns_of_either_day(page: Browser) -> None:
-    """Both day fields are set, and other crons want both; with one of them free the warning goes."""
+    """If both day fields are set, because other crons need both to match; otherwise the warning disappears."""
     turn_to(page, "jobs")
     page.click("New job", within="button")
     page.click("Again and again", within="#maker label")
@@ -178,7 +178,7 @@ def test_the_form_warns_of_either_day(page: Browser) -> None:
 
 
 def test_a_job_is_cancelled_by_its_button(page: Browser, jobs: Jobs) -> None:
-    """The panel shows at once that it is, and offers nothing more."""
+    """The panel shows it at once and offers no other command."""
     jobs.schedule("log", {"message": "to be cancelled"}, id="cancel-me", at=datetime.now(UTC) + timedelta(days=1))
     turn_to(page, "jobs")
     page.click("to be cancelled", within="#rows button")
@@ -192,7 +192,7 @@ def test_a_job_is_cancelled_by_its_button(page: Browser, jobs: Jobs) -> None:
 
 
 def test_the_address_has_what_is_shown(page: Browser, jobs: Jobs) -> None:
-    """The search, the status, the open job: a reload shows them again, and Back goes one step back."""
+    """The search, the status, the open job: a reload shows them again, and Back undoes one step."""
     for number in range(3):
         jobs.schedule("log", {"message": f"harvest {number}"}, id=f"harvest-{number}", at=datetime.now(UTC) + DAY)
     jobs.pause("harvest-1")
@@ -219,7 +219,7 @@ def test_the_address_has_what_is_shown(page: Browser, jobs: Jobs) -> None:
 
 
 def test_many_jobs_are_changed_at_once(page: Browser, jobs: Jobs) -> None:
-    """Selected with a click, and what was done is said; what refused it stays selected."""
+    """Selected by clicks; the page says what was done, and refused jobs stay selected."""
     for number in range(3):
         jobs.schedule("log", {"message": "mow"}, id=f"mow-{number}", at=datetime.now(UTC) + DAY)
     turn_to(page, "jobs")
@@ -239,7 +239,7 @@ def test_many_jobs_are_changed_at_once(page: Browser, jobs: Jobs) -> None:
 
 
 def test_a_job_is_edited_and_its_cancel_is_undone(page: Browser, jobs: Jobs) -> None:
-    """The mistake in the payload stands at its field with line and column; what is saved shows in the panel."""
+    """The error in the payload is at its field with line and column; the panel shows what is saved."""
     jobs.schedule("http_request", {"url": "https://example.com"}, id="edit-me", cron="0 9 * * *")
     page.open(f"{page.run('return location.origin')}/#jobs/edit-me")
     page.click("Edit", within="#panel button")
@@ -264,7 +264,7 @@ def test_a_job_is_edited_and_its_cancel_is_undone(page: Browser, jobs: Jobs) -> 
 
 
 def test_a_mark_leads_to_its_run_and_to_its_log(page: Browser, jobs: Jobs, console: tuple[Browser, str]) -> None:
-    """By a click in the timeline: the run is marked in the panel, and what it logged is shown there."""
+    """A click in the timeline marks the run in the panel and shows its log there."""
     jobs.schedule("log", {"message": "to be found in the log"}, id="mark-me", at=datetime.now(UTC))
     tick(console)
     mark = "[data-focus^='mark mark-me']"
@@ -278,7 +278,7 @@ def test_a_mark_leads_to_its_run_and_to_its_log(page: Browser, jobs: Jobs, conso
 
 
 def test_a_server_that_is_away_is_said(page: Browser) -> None:
-    """The figures stay, greyed, with their time; nothing turns to zero, and the page goes on by itself."""
+    """The figures stay, grey, with their time; nothing turns to zero, and the page recovers by itself."""
     page.see("failed", within="#health")
     before = page.text("#health")
     page.run("window.real = window.fetch; window.fetch = () => Promise.reject(new Error('away'))")
@@ -295,7 +295,7 @@ def test_a_server_that_is_away_is_said(page: Browser) -> None:
 
 
 def test_a_slow_load_says_so(page: Browser) -> None:
-    """Within a third of a second, and no longer than it takes."""
+    """Within a third of a second, and only while it lasts."""
     page.run("window.real = fetch; window.fetch = (...a) => new Promise(r => (window.go = r)).then(() => real(...a))")
 
     page.wait_for("return !document.querySelector('#loading').hidden")
@@ -305,7 +305,7 @@ def test_a_slow_load_says_so(page: Browser) -> None:
 
 
 def test_a_job_that_was_handed_over_is_shown_as_waiting(page: Browser, jobs: Jobs, folder: Path) -> None:
-    """In the table and in the panel, with its queue; no lease is mentioned."""
+    """In the table and in the panel, with its queue and without a lease."""
     now = datetime.now(UTC)
     job = Job.create("handed-over", "log", payload={"message": "later"}, now=now)
     lease = timedelta(minutes=5)
@@ -321,7 +321,7 @@ def test_a_job_that_was_handed_over_is_shown_as_waiting(page: Browser, jobs: Job
 
 
 def test_the_keyboard_alone_opens_and_closes_a_job(page: Browser, jobs: Jobs) -> None:
-    """Enter opens, Escape closes, and the focus is where it was."""
+    """Enter opens, Escape closes, and the focus returns."""
     jobs.schedule("log", {"message": "by keyboard"}, id="keys", at=datetime.now(UTC) + timedelta(minutes=9))
     names = "[...document.querySelectorAll('.lane .name')]"
     page.wait_for(f"const name = {names}.find(e => e.innerText == 'by keyboard'); name?.focus(); return name")
@@ -336,7 +336,7 @@ def test_the_keyboard_alone_opens_and_closes_a_job(page: Browser, jobs: Jobs) ->
 
 @pytest.mark.parametrize("generation", ["Classic", "Add-on"])
 def test_a_reminder_is_confirmed_and_comes(page: Browser, generation: str) -> None:
-    """The card changes in its place when it is confirmed, and what the job posts is seen in the chat."""
+    """The confirmed card changes in its place, and the chat shows what the job posts."""
     turn_to(page, "chat")
     page.click(generation, within="#generation label")
     page.type(f"remind me in 20 minutes to try {generation}", into="#words")
@@ -366,7 +366,7 @@ def test_a_reminder_is_confirmed_and_comes(page: Browser, generation: str) -> No
 
 
 def test_a_subscription_is_renewed(page: Browser) -> None:
-    """The time of its last renewal is a new one."""
+    """The time of its last renewal changes."""
     renewed = "return document.querySelectorAll('.subscription time')[1]?.dateTime"
     before = page.wait_for(renewed)
 
@@ -376,7 +376,7 @@ def test_a_subscription_is_renewed(page: Browser) -> None:
 
 
 def test_what_jobs_and_messages_contain_is_never_run(page: Browser, jobs: Jobs) -> None:
-    """Wherever it is shown, it is shown as it was written."""
+    """Every view shows it as it was written."""
     jobs.schedule("log", {"message": HOSTILE}, id="hostile", at=datetime.now(UTC) + timedelta(minutes=5))
 
     page.see(HOSTILE[:30], within=".lane")
@@ -394,7 +394,7 @@ def test_what_jobs_and_messages_contain_is_never_run(page: Browser, jobs: Jobs) 
 
 
 def test_a_word_that_is_too_long_is_broken(page: Browser, jobs: Jobs) -> None:
-    """In a card it does not push what stands beside it out of sight, and an error in the table has three lines."""
+    """In a card it moves nothing else out of sight, and an error in the table has three lines."""
     long = "W" * 500
     card = {"header": {"title": long, "subtitle": long}, "sections": [{"header": long, "widgets": []}]}
     jobs.schedule("chat_message", {"space": "spaces/console", "cardsV2": [{"cardId": "long", "card": card}]})
@@ -415,7 +415,7 @@ def test_a_word_that_is_too_long_is_broken(page: Browser, jobs: Jobs) -> None:
 
 
 def test_every_view_fits_and_can_be_read_by_everybody(page: Browser, jobs: Jobs, console: tuple[Browser, str]) -> None:
-    """On a desk and on a phone, by day and by night: nothing has to be scrolled sideways, and axe finds nothing."""
+    """On a desktop and a phone, in light and dark: nothing scrolls sideways, and axe finds nothing."""
     jobs.schedule("nobody", id="axe-fails", max_attempts=1)
     jobs.schedule("log", {"message": "again"}, id="axe-paused", cron="0 9 * * *")
     jobs.pause("axe-paused")
@@ -440,7 +440,7 @@ def test_every_view_fits_and_can_be_read_by_everybody(page: Browser, jobs: Jobs,
 
 
 def axe(page: Browser) -> list[str]:
-    """Return what axe finds in the page as it stands: rule, element, and what is wrong."""
+    """Return what axe finds in the current page: rule, element, and fault."""
     if not page.run("return Boolean(window.axe)"):
         page.run(AXE.read_text(encoding="utf-8"))
     script = """

@@ -31,7 +31,7 @@ def utc_now() -> datetime:
 
 
 class Deployment:
-    """A store, and tick functions that work on it. Handlers of `tests.work` note their runs in `record`."""
+    """A store, and tick functions that work on it. Handlers of `tests.work` record their runs in `record`."""
 
     def __init__(self, store: Store, folder: Path, env: Mapping[str, str]) -> None:
         self.store = store
@@ -59,7 +59,7 @@ class Deployment:
         return job
 
     def runs(self, word: str = "ran") -> Counter[str]:
-        """Count the runs by execution key, as the handlers noted them."""
+        """Count the runs by execution key, as the handlers recorded them."""
         lines = (line.split(" ", 1) for line in self.record.read_text().splitlines())
         return Counter(key for said, key in lines if said == word)
 
@@ -115,7 +115,7 @@ METRICS = {
 
 
 def test_a_call_runs_what_is_due_and_answers_with_metrics(deployment: Deployment) -> None:
-    """The answer has the shape of the contract, the log its trace; a second call does nothing."""
+    """The answer has the contract's form, the log its trace; a second call does nothing."""
     deployment.add(
         due_job("a"), due_job("b"), Job.create("early", "record", now=utc_now(), at=utc_now() + timedelta(days=1))
     )
@@ -139,7 +139,7 @@ def test_a_call_runs_what_is_due_and_answers_with_metrics(deployment: Deployment
 
 
 def test_health_and_methods(on_json: Deployment) -> None:
-    """Health needs no token and tells no secret; anything but POST is refused."""
+    """Health needs no token and shows no secret; any method but POST is refused."""
     with on_json.tick(AUTH_MODE="verify", CRON_SECRET="s3cret-of-the-tick") as tick:
         health = tick.call("/any/health", method="GET")
         get = tick.call("/", method="GET")
@@ -173,7 +173,7 @@ def test_a_thread_left_behind_ends_its_process(on_json: Deployment) -> None:
 
 
 def _answers_with_a_run(tick: RunningFunction) -> bool:
-    """Call until the worker that ends has been replaced: a call that it cannot take any more is cut off."""
+    """Call until the process that ends has been replaced: a call that it cannot take any more is cut off."""
     try:
         return bool(tick.call()[1]["metrics"]["jobs_succeeded"])
     except (OSError, HTTPException):
@@ -181,7 +181,7 @@ def _answers_with_a_run(tick: RunningFunction) -> bool:
 
 
 def test_a_token_of_the_scheduler_opens_the_function(on_json: Deployment) -> None:
-    """A signed token for this audience from an allowed caller is let in; Scheduler's headers alone are not."""
+    """A signed token for this audience from an allowed caller is accepted; Scheduler's headers alone are not."""
     with IdentityProvider() as google:
         auth = {"AUTH_MODE": "verify", "AUTH_AUDIENCE": AUDIENCE, "AUTH_CALLERS": CALLER, "AUTH_CERTS_URL": google.url}
         token = google.token(google_claims(utc_now()))
@@ -197,7 +197,7 @@ def test_a_token_of_the_scheduler_opens_the_function(on_json: Deployment) -> Non
 
 
 def test_settings_that_make_no_sense_are_named_in_one_error(on_json: Deployment) -> None:
-    """All of them, as an answer and not as a crash; their values and the remedy are for the log."""
+    """All of them, in an answer instead of a crash; only the log has their values and the remedy."""
     with on_json.tick(SCHEDULER_CONCURRENCY="many", LOG_LEVEL="LOUD") as tick:
         status, answer = tick.call()
         lines = tick.log_lines()
@@ -223,7 +223,7 @@ def test_a_corrupt_job_file_is_503_and_stays_as_it_is(on_json: Deployment, tmp_p
 
 
 def test_sigterm_finishes_what_runs_and_gives_back_the_rest(deployment: Deployment) -> None:
-    """Told to end in the middle of a tick, it stores what is finished, answers, and leaves nothing leased."""
+    """In the middle of a tick it stores what is finished, answers, and leaves no lease."""
     deployment.add(*(due_job(f"job-{n:02}", seconds=30) for n in range(6)))
 
     with deployment.tick(SCHEDULER_CONCURRENCY="2") as tick, ThreadPoolExecutor() as pool:
@@ -239,7 +239,7 @@ def test_sigterm_finishes_what_runs_and_gives_back_the_rest(deployment: Deployme
 
 @pytest.mark.emulator
 def test_sigkill_in_the_middle_of_a_batch_loses_nothing(on_firestore: Deployment) -> None:
-    """After the lease everything has run; only what was in flight at the kill ran twice."""
+    """After the lease everything has run; only the jobs in flight at the kill ran twice."""
     on_firestore.add(*(due_job(f"job-{n:02}", seconds=0.05) for n in range(60)))
     env = {"SCHEDULER_LEASE_SECONDS": "2", "SCHEDULER_CONCURRENCY": "4"}
 
@@ -260,7 +260,7 @@ def test_sigkill_in_the_middle_of_a_batch_loses_nothing(on_firestore: Deployment
 
 @pytest.mark.emulator
 def test_a_job_that_ends_its_process_fails_alone(on_firestore: Deployment) -> None:
-    """Among 50 others: the 50 are completed, and the one is given up after five dead holders."""
+    """Among 50 others: the 50 are completed, and this one gives up after five dead holders."""
     on_firestore.add(*(due_job(f"job-{n:02}") for n in range(25)), due_job("killer", "exit"))
     on_firestore.add(*(due_job(f"more-{n:02}") for n in range(25)))
 
@@ -332,7 +332,7 @@ def test_a_call_while_another_runs_does_not_run_its_job_again(deployment: Deploy
 
 @pytest.fixture
 def receiver() -> Iterator[HttpServer]:
-    """A server that takes what jobs deliver."""
+    """A server that receives what jobs send."""
     with HttpServer() as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""Deploying with the real gcloud, to a Google Cloud on this machine that records what it is told."""
+"""Deploying with the real gcloud, to a Google Cloud on this machine that records its requests."""
 
 import io
 import os
@@ -50,7 +50,7 @@ def unpacked(archive: bytes) -> dict[str, bytes]:
 
 
 def test_what_is_uploaded_is_the_staged_folder(first: FirstDeployment, tmp_path: Path) -> None:
-    """Each archive holds every file of its function's folder, and no other one."""
+    """Each archive has every file of its function's folder, and no other one."""
     for name, function in FUNCTIONS.items():
         stage(function, tmp_path / name)
         staged = files(tmp_path / name)
@@ -63,7 +63,7 @@ def test_what_is_uploaded_is_the_staged_folder(first: FirstDeployment, tmp_path:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_deployed_as_the_table_says(first: FirstDeployment, name: str) -> None:
-    """Every number of the table arrives, and the function has an account of its own."""
+    """Every number of the table arrives, and the function has its own account."""
     function = FUNCTIONS[name]
 
     resource = first.cloud.resources[f"{PLACE}/functions/{SERVICES[name]}"]
@@ -146,7 +146,7 @@ def test_a_function_is_deployed_as_the_table_says(first: FirstDeployment, name: 
     ],
 )
 def test_a_function_is_told_its_own_settings(first: FirstDeployment, name: str, expected: dict[str, str]) -> None:
-    """It has what the settings file says of it, and addresses and callers as they follow; no secret, nothing local."""
+    """It has its part of the settings file, and the derived addresses and callers; no secret, nothing local."""
     service = first.cloud.resources[f"{PLACE}/functions/{SERVICES[name]}"]["serviceConfig"]
 
     told = {key: value for key, value in service["environmentVariables"].items() if key != "LOG_EXECUTION_ID"}
@@ -161,7 +161,7 @@ def test_a_function_is_told_its_own_settings(first: FirstDeployment, name: str, 
 
 
 def test_secrets_come_from_secret_manager_alone(first: FirstDeployment) -> None:
-    """A value from the settings file is kept there as it stands, and told nowhere else; one that is there is used."""
+    """A value from the settings file is stored there unchanged and nowhere else; an existing one is used."""
     cloud, said = first.cloud, first.said
     secrets = {
         name: {
@@ -203,7 +203,7 @@ def test_exactly_its_caller_may_call_a_function(first: FirstDeployment) -> None:
 
 
 def test_the_account_of_add_ons_is_there_before_it_is_let_in(first: FirstDeployment) -> None:
-    """Google would make it when it is first used, and Cloud Run lets nobody in whom there is not."""
+    """Google would create it at its first use, and Cloud Run accepts only existing accounts."""
     made = f"POST projects/{PROJECT}/services/gsuiteaddons.googleapis.com:generateServiceIdentity"
     let_in = f"POST {PLACE}/services/{SERVICES['chat_webhook']}:setIamPolicy"
 
@@ -229,7 +229,7 @@ def test_every_account_has_its_roles_and_no_more(first: FirstDeployment) -> None
 
 
 def test_the_queue_has_its_limits_and_its_users(first: FirstDeployment) -> None:
-    """The tick makes, finds and deletes tasks, which act as an account of their own; the webhook deletes."""
+    """The tick creates, finds and deletes tasks, which act as their own account; the webhook deletes."""
     cloud = first.cloud
     tick, chat = (
         f"serviceAccount:{SERVICES[name]}@{PROJECT}.iam.gserviceaccount.com" for name in ("tick", "chat_webhook")
@@ -253,7 +253,7 @@ def test_the_queue_has_its_limits_and_its_users(first: FirstDeployment) -> None:
 
 
 def test_gmail_may_publish_and_its_function_may_act_for_the_mailboxes(first: FirstDeployment) -> None:
-    """The topic is made and lets Gmail publish; the function makes tokens as GMAIL_DELEGATE, without a key."""
+    """Gmail may publish to the topic; the function creates tokens as GMAIL_DELEGATE, without a key."""
     cloud = first.cloud
 
     publishers = cloud.members(f"projects/{PROJECT}/topics/gmail", "roles/pubsub.publisher")
@@ -265,7 +265,7 @@ def test_gmail_may_publish_and_its_function_may_act_for_the_mailboxes(first: Fir
 
 
 def test_the_database_is_made_with_exemptions_and_expiry(first: FirstDeployment) -> None:
-    """Firestore is in the functions' region and cannot be deleted by mistake; long fields have no index."""
+    """Firestore is in the functions' region, protected from deletion; long fields have no index."""
     resources = first.cloud.resources
     database = f"projects/{PROJECT}/databases/(default)"
     fields, of_runs = (f"{database}/collectionGroups/scheduler_jobs{group}/fields" for group in ("", "_runs"))
@@ -376,7 +376,7 @@ def test_a_second_deployment_mends_what_is_wrong_and_creates_nothing(deployed: O
 
 
 def test_an_interruption_says_how_to_go_on(cloud: GoogleCloud, tmp_path: Path) -> None:
-    """As a failure does; none of its files is left behind, and the signal is how it ends."""
+    """Like a failure; none of its files is left, and the exit code shows the signal."""
     operator = Operator(cloud, tmp_path)
     (tmp_path / "work").mkdir()
     gcloud = tmp_path / "bin" / "gcloud"
@@ -410,7 +410,7 @@ def test_an_interruption_says_how_to_go_on(cloud: GoogleCloud, tmp_path: Path) -
 
 
 def test_jobs_are_paused_and_resumed(deployed: Operator) -> None:
-    """Pausing stops them all and the queue, one that is not there notwithstanding."""
+    """Pausing stops them all and the queue, even if one does not exist."""
     del deployed.cloud.resources[f"{PLACE}/jobs/gmail-watch-renewal"]
     jobs = [*(f"{PLACE}/jobs/{job}" for job in ("watchkeeper-tick", "airtable-webhook-refresh")), QUEUE]
 
@@ -425,7 +425,7 @@ def test_jobs_are_paused_and_resumed(deployed: Operator) -> None:
 
 
 def test_a_rollback_gives_the_traffic_back(deployed: Operator) -> None:
-    """The revision before that works has all of it."""
+    """The last working revision before it gets all of it."""
     service = f"namespaces/{PROJECT}/services/watchkeeper-tick"
     deployed.cloud.add_revision("watchkeeper-tick", is_ready=False)
     deployed.cloud.add_revision("watchkeeper-tick")
@@ -458,7 +458,7 @@ def test_the_status_shows_what_is_there_and_what_is_not(deployed: Operator) -> N
 
 
 def test_destroying_keeps_data(deployed: Operator) -> None:
-    """Functions and jobs go, and jobs' data and secrets stay; so does the queue, which is emptied."""
+    """Functions and Scheduler jobs are deleted; the jobs' data, the secrets and the emptied queue stay."""
     before = set(deployed.cloud.resources)
 
     deployed.run("destroy", "--only", "tick", "run_job", "--yes")
@@ -472,7 +472,7 @@ def test_destroying_keeps_data(deployed: Operator) -> None:
 
 
 def test_a_task_that_is_refused_fails_the_smoke_test(deployed: Operator) -> None:
-    """What Cloud Tasks says of it is read, and it is taken out of the queue."""
+    """The error has Cloud Tasks' reason, and the task is deleted."""
     deployed.cloud.refused_tasks = "INTERNAL(13): HTTP status code 500"
     before = set(deployed.cloud.resources)
 
@@ -487,7 +487,7 @@ def test_a_task_that_is_refused_fails_the_smoke_test(deployed: Operator) -> None
 
 
 def test_the_script_is_clean() -> None:
-    """Shellcheck has nothing to say."""
+    """Shellcheck finds nothing."""
     shellcheck = needs("shellcheck")
 
     run = subprocess.run([shellcheck, str(SCRIPT)], capture_output=True, encoding="utf-8")

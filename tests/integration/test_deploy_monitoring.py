@@ -23,7 +23,7 @@ from watchkeeper.deploy.work import Work
 
 
 def test_all_is_made_with_its_placeholders_filled_in(first: FirstDeployment) -> None:
-    """Each file arrives as it stands, but for the prefix, the project and the region."""
+    """Each file arrives unchanged, except for the prefix, the project and the region."""
     alerts = {f"{ALERTS}/{number}": each for number, each in enumerate(read("alert"), 1)}
 
     assert applied(first.cloud) == {
@@ -36,7 +36,7 @@ def test_all_is_made_with_its_placeholders_filled_in(first: FirstDeployment) -> 
 def test_an_alert_on_a_new_metric_is_tried_again(
     deployed: Operator, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """The refusal is recognised as gcloud words it, and shown; the alert is there in the end, and once."""
+    """gcloud's refusal is recognised and shown; the alert is created in the end, once."""
     cloud = deployed.cloud
     for name, value in cloud.env(deployed.folder).items():
         monkeypatch.setenv(name, value)

@@ -94,7 +94,7 @@ class Shipped:
 
     @property
     def source(self) -> Path:
-        """Return the folder of what is uploaded."""
+        """Return the folder of the uploaded files."""
         return self.place / "source"
 
     def program(self, name: str) -> str:
@@ -102,7 +102,7 @@ class Shipped:
         return str(self.environment / "bin" / name)
 
     def python(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run Python in the environment, far from the checkout."""
+        """Run Python in the environment, away from the checkout."""
         command = [self.program("python"), "-c", code, *arguments]
         return subprocess.run(command, cwd=self.place, env=self.env, capture_output=True, encoding="utf-8", timeout=120)
 
@@ -169,7 +169,7 @@ def install(shipped: Shipped) -> None:
 
 
 def test_an_archive_is_served_by_itself(shipped: Shipped) -> None:
-    """It starts as in the cloud, with the settings it is deployed with, says that it is well, and is closed."""
+    """It starts as in the cloud, with its deployed settings, reports that it is healthy, and refuses strangers."""
     with shipped.served() as function:
         health = function.call("/health", method="GET")
         status, _ = function.call(headers={"Content-Type": "application/json"}, body=b"{}")
@@ -179,7 +179,7 @@ def test_an_archive_is_served_by_itself(shipped: Shipped) -> None:
 
 
 def test_what_is_imported_only_when_it_is_used_is_there_too(shipped: Shipped) -> None:
-    """Every import of every module that it may come to succeeds, but for those that only another program comes to."""
+    """Every import of every module that it can reach succeeds, except those that only another program reaches."""
     run = shipped.python(EVERY_IMPORT, str(shipped.source))
 
     assert run.returncode == 0, run.stderr
@@ -187,7 +187,7 @@ def test_what_is_imported_only_when_it_is_used_is_there_too(shipped: Shipped) ->
 
 
 def test_nothing_is_there_that_it_does_not_need(shipped: Shipped) -> None:
-    """Neither what this checkout has beside it, nor what another function uses."""
+    """Neither other files of this checkout, nor those of another function."""
     run = shipped.python(IMPORTS, "functions_framework", *NOT_DEPLOYED, *NOT_SHIPPED[shipped.name])
 
     assert run.returncode == 0, run.stderr
@@ -195,7 +195,7 @@ def test_nothing_is_there_that_it_does_not_need(shipped: Shipped) -> None:
 
 
 def test_a_file_that_is_not_uploaded_is_missed(shipped: Shipped, tmp_path: Path) -> None:
-    """It is not found in the checkout instead."""
+    """It is not taken from the checkout instead."""
     shutil.copytree(shipped.source, tmp_path / "source")
     (tmp_path / "source" / "shared" / "logs.py").unlink()
 

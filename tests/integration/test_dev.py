@@ -1,4 +1,4 @@
-"""A local run as a person starts and ends it: real processes, and nothing of them is left behind."""
+"""A local run as a person starts and ends it: real processes, none of which is left behind."""
 
 import os
 import random
@@ -101,7 +101,7 @@ def new(payload, context):
 
 
 class Run:
-    """A local run of a project, a process of its own in `folder`, with a job file and the temporary files there."""
+    """A local run of a project, in its own process in `folder`, with a job file and the temporary files there."""
 
     def __init__(self, folder: Path, project: Path, storage: str | None, settings: dict[str, str]) -> None:
         self.console = free_port()
@@ -200,7 +200,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def only(project: Path) -> Callable[..., Path]:
-    """Return a project with these functions alone, where the others would only take their time to start."""
+    """Return a project with only these functions, because the others would take time to start."""
 
     def only(*names: str) -> Path:
         keep_functions(project / "functions.toml", *names)
@@ -223,7 +223,7 @@ def with_queue(only: Callable[..., Path], tmp_path: Path) -> Path:
 
 
 def keep_functions(table: Path, *names: str) -> None:
-    """Remove all other functions from the table; starting them would only take its time."""
+    """Remove all other functions from the table, because they would take time to start."""
     sections = re.split(r"^(?=\[)", table.read_text(), flags=re.MULTILINE)
     removed = re.compile(rf"\[functions\.(?!({'|'.join(names)})[].])")
     table.write_text("".join(section for section in sections if not removed.match(section)))
@@ -231,7 +231,7 @@ def keep_functions(table: Path, *names: str) -> None:
 
 
 def free_port() -> int:
-    """Return the first of as many free ports as a run needs, below those that the system hands out by itself."""
+    """Return the first of as many free ports as a run needs, below those that the system assigns."""
     for _ in range(100):
         port = random.randrange(20_000, 32_000)
         with suppress(OSError), ExitStack() as stack:
@@ -261,7 +261,7 @@ def _from_ps() -> Iterator[list[str]]:
 
 
 def until(condition: Callable[[], bool]) -> bool:
-    """Wait for the condition, but not for ever."""
+    """Wait for the condition, for a limited time."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
@@ -296,7 +296,7 @@ def tasks_at(fake: str) -> list[dict[str, Any]]:
 
 
 def test_the_first_start_runs_an_example_until_it_is_told_to_end(start: Callable[..., Run], tmp_path: Path) -> None:
-    """After Ctrl-C it ends with success, takes its processes along, and leaves no file but jobs, history and log."""
+    """After Ctrl-C it ends with success, stops its processes, and leaves only jobs, history and log."""
     home = tmp_path / "home"
     home.mkdir()
     run = start(HOME=str(home))
@@ -315,7 +315,7 @@ def test_the_first_start_runs_an_example_until_it_is_told_to_end(start: Callable
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_whatever_asks_it_to(start: Callable[..., Run], tick_alone: Path, number: signal.Signals) -> None:
-    """A service manager or a terminal that is closed ends it as Ctrl-C does."""
+    """A service manager or a closed terminal ends it as Ctrl-C does."""
     run = start(tick_alone)
     run.wait_for(HELLO)
     groups = run.function_groups()
@@ -329,7 +329,7 @@ def test_it_ends_whatever_asks_it_to(start: Callable[..., Run], tick_alone: Path
 
 
 def test_a_run_that_is_killed_leaves_nothing_behind(start: Callable[..., Run], with_queue: Path) -> None:
-    """It cannot clean up any more, so its functions end by themselves."""
+    """It cannot clean up, so its functions end by themselves."""
     run = start(with_queue)
     run.wait_for(HELLO)
     groups = run.function_groups()
@@ -342,7 +342,7 @@ def test_a_run_that_is_killed_leaves_nothing_behind(start: Callable[..., Run], w
 def test_an_example_that_was_deleted_does_not_come_back(
     start: Callable[..., Run], tick_alone: Path, jobs: Jobs
 ) -> None:
-    """The example is for the very first start: where a job file exists, an empty one too, it is left alone."""
+    """The example is only for the very first start: an existing job file, even an empty one, gets none."""
     jobs.schedule("log", id=EXAMPLE_JOB)
     jobs.delete(EXAMPLE_JOB)
 
@@ -352,7 +352,7 @@ def test_an_example_that_was_deleted_does_not_come_back(
 
 
 def test_the_secret_opens_the_functions(start: Callable[..., Run], tick_alone: Path, jobs: Jobs) -> None:
-    """With CRON_SECRET the stand-in and whoever else knows it gets in; a job that was added meanwhile is run."""
+    """With CRON_SECRET the fake and other callers that know it are accepted; a job that was added meanwhile runs."""
     run = start(tick_alone, CRON_SECRET="hush-hush-hush-hush", SCHEDULER_CADENCE="0 0 1 1 *")
     run.wait_for(f"Job {EXAMPLE_JOB} completed")
     jobs.schedule("log", {"message": "Good morning"})
@@ -367,7 +367,7 @@ def test_the_secret_opens_the_functions(start: Callable[..., Run], tick_alone: P
 def test_a_newcomer_sees_subscriptions_renewed(
     start: Callable[..., Run], only: Callable[..., Path], jobs: Jobs
 ) -> None:
-    """Without any setting all services are played by stand-ins, says the terminal, and renewals come at once."""
+    """Without any setting all services are fakes, as the terminal says, and renewals come at once."""
     run = start(only("tick", "gmail_watch", "airtable_refresh"))
 
     run.wait_for("in the file jobs.json\n")
@@ -379,7 +379,7 @@ def test_a_newcomer_sees_subscriptions_renewed(
 
 
 def test_the_console_is_where_the_terminal_says(start: Callable[..., Run], only: Callable[..., Path]) -> None:
-    """The page is on the first port, and calls a function by the stand-in for Cloud Scheduler, let in like that."""
+    """The page is on the first port, and calls a function through the fake of Cloud Scheduler."""
     run = start(only("tick", "gmail_watch"), CRON_SECRET="hush-hush-hush-hush")
     run.wait_for(f"open http://127.0.0.1:{run.console}\n")
     own = {"origin": f"http://127.0.0.1:{run.console}", "content-type": "application/json"}
@@ -392,7 +392,7 @@ def test_the_console_is_where_the_terminal_says(start: Callable[..., Run], only:
 
 
 def test_no_page_of_another_website_gets_in(start: Callable[..., Run]) -> None:
-    """A browser on this machine sends requests for any page, by another origin or a rebound name: nothing answers."""
+    """A browser on this machine sends requests for any page, by another origin or a rebound name: all are refused."""
     run = start()
     run.wait_for(HELLO)
     about = requests.get(f"http://127.0.0.1:{run.console}/api/about", timeout=PATIENCE).json()
@@ -412,7 +412,7 @@ def test_no_page_of_another_website_gets_in(start: Callable[..., Run]) -> None:
 def test_what_is_asked_for_runs_within_a_second(
     start: Callable[..., Run], tick_alone: Path, jobs: Jobs, tmp_path: Path
 ) -> None:
-    """By a command, by Python and in the console, also beside a tick that is at work. No tick is scheduled here."""
+    """By a command, by Python and in the console, also during a tick. No tick is scheduled here."""
     (tmp_path / "slow.py").write_text(SLOW_HANDLERS)
     run = start(tick_alone, JOB_HANDLERS="slow", SCHEDULER_CADENCE="0 0 1 1 *")
     run.wait_for(f"Job {EXAMPLE_JOB} completed")
@@ -443,7 +443,7 @@ def test_what_is_asked_for_runs_within_a_second(
 def test_a_function_runs_as_it_would_be_deployed(
     start: Callable[..., Run], tick_alone: Path, jobs: Jobs, tmp_path: Path
 ) -> None:
-    """Its folder is a temporary one that holds what is uploaded, and it sees nothing else of the project."""
+    """Its folder is a temporary one with the uploaded files, and it sees nothing else of the project."""
     (tmp_path / "curiosity.py").write_text(CURIOUS_HANDLERS)
     jobs.schedule("curious")
     run = start(tick_alone, JOB_HANDLERS="curiosity")
@@ -455,7 +455,7 @@ def test_a_function_runs_as_it_would_be_deployed(
 def test_files_that_the_settings_name_are_found_from_there(
     start: Callable[..., Run], only: Callable[..., Path], jobs: Jobs
 ) -> None:
-    """What is relative to the project in the settings stays so."""
+    """Relative paths in the settings are still relative to the project."""
     project = only("tick", "gmail_watch")
     (project / "key.json").write_text("{}")
     jobs.schedule("log", {"message": "Good morning"})
@@ -468,7 +468,7 @@ def test_files_that_the_settings_name_are_found_from_there(
 def test_a_function_is_loaded_again_when_its_code_changes(
     start: Callable[..., Run], only: Callable[..., Path], jobs: Jobs
 ) -> None:
-    """Code that cannot be imported is reported and not run; no other function is touched, and none seems to die."""
+    """Code that cannot be imported is reported and not run; no other function restarts or is reported dead."""
     project = only("tick", "chat_webhook", "gmail_watch")
     handlers = project / "agent" / "handlers.py"
     run = start(project, SCHEDULER_CADENCE="0 0 1 1 *")
@@ -496,7 +496,7 @@ def test_a_function_is_loaded_again_when_its_code_changes(
 def test_a_job_that_runs_is_let_finish_before_its_function_is_loaded_again(
     start: Callable[..., Run], tick_alone: Path, jobs: Jobs
 ) -> None:
-    """The old process ends as on Cloud Run, and the call that it was at is answered."""
+    """The old process ends as on Cloud Run, and its open call is answered."""
     (tick_alone / "agent" / "handlers.py").write_text(SLOW_HANDLERS)
     jobs.schedule("patient", id="slow")
     run = start(tick_alone)
@@ -513,7 +513,7 @@ def test_a_job_that_runs_is_let_finish_before_its_function_is_loaded_again(
 
 @pytest.mark.emulator
 def test_jobs_are_kept_in_the_emulator_when_asked_for(start: Callable[..., Run], tick_alone: Path) -> None:
-    """The emulator is started, used by the functions and named to the person, and ends with the run."""
+    """The emulator is started, used by the functions and shown to the person, and ends with the run."""
     try:
         find_emulator()
     except EmulatorMissing as exc:
@@ -534,7 +534,7 @@ def test_jobs_are_kept_in_the_emulator_when_asked_for(start: Callable[..., Run],
 
 
 def test_an_emulator_that_is_not_installed_is_an_error(start: Callable[..., Run], tmp_path: Path) -> None:
-    """One line says what is missing and where to get it."""
+    """One line has what is missing and where to get it."""
     run = start(storage="firestore", PATH=str(tmp_path))
 
     output = run.rest()
@@ -580,7 +580,7 @@ def test_a_job_that_listens_is_let_finish(
 def test_a_second_ctrl_c_ends_a_job_that_does_not_listen(
     start: Callable[..., Run], tick_alone: Path, jobs: Jobs, tmp_path: Path
 ) -> None:
-    """Who does not want to wait gets everything ended at once; the job's lease will end by itself."""
+    """A person who does not want to wait ends everything at once; the job's lease ends by itself."""
     (tmp_path / "slow.py").write_text(SLOW_HANDLERS)
     jobs.schedule("deaf", id="slow")
     run = start(tick_alone, JOB_HANDLERS="slow")
@@ -621,7 +621,7 @@ def test_a_port_that_is_taken_is_named(start: Callable[..., Run], offset: int) -
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(start: Callable[..., Run], settings: dict[str, str], says: str) -> None:
-    """It does not start, and says why in one line."""
+    """It does not start, and one line has the reason."""
     run = start(**settings)
 
     output = run.rest()
@@ -647,7 +647,7 @@ def test_a_job_file_that_cannot_be_read_is_left_as_it_is(start: Callable[..., Ru
 def test_a_function_that_does_not_start_is_an_error_after_its_own_words(
     start: Callable[..., Run], tmp_path: Path
 ) -> None:
-    """A mistake in a function's code is shown as Python tells it, and the run ends."""
+    """Python's own error is shown, and the run ends."""
     (tmp_path / "functions_framework.py").write_text("raise SystemExit('no such luck')")
 
     run = start()
@@ -701,7 +701,7 @@ def test_a_job_of_many_minutes_delays_nobody(start: Callable[..., Run], with_que
 def test_what_waited_in_the_queue_of_an_earlier_run_is_handed_over_again(
     start: Callable[..., Run], with_queue: Path, jobs: Jobs, tmp_path: Path
 ) -> None:
-    """At once, although its lease has minutes to go, and no holder counts as dead."""
+    """At once, although its lease has minutes left, and no holder counts as dead."""
     now, lease = datetime.now(UTC), timedelta(minutes=5)
     job = Job.create("waiting", "study", now=now)
     waited = job.claim(now=now, token="t", lease=lease, retention=lease, queue="agents")
@@ -716,7 +716,7 @@ def test_what_waited_in_the_queue_of_an_earlier_run_is_handed_over_again(
 def test_a_process_that_a_handler_outlives_is_started_again(
     start: Callable[..., Run], with_queue: Path, jobs: Jobs
 ) -> None:
-    """It answers and ends, and then its place is taken: two more jobs run at once."""
+    """It answers, ends and is replaced: two more jobs run at once."""
     jobs.schedule("overlong", id="overlong")
     run = start(with_queue, JOB_HANDLERS="queued", SCHEDULER_CADENCE="0 0 1 1 *")
 
@@ -733,7 +733,7 @@ def test_a_process_that_a_handler_outlives_is_started_again(
 def test_run_job_lets_in_the_fake_of_cloud_tasks_and_no_stranger(
     start: Callable[..., Run], with_queue: Path, jobs: Jobs
 ) -> None:
-    """Where identities are checked, the ID token of the fake is."""
+    """Where identities are checked, the fake's ID token is accepted."""
     run = start(with_queue, JOB_HANDLERS="queued", SCHEDULER_CADENCE="0 0 1 1 *", CRON_SECRET="hush-hush-hush-hush")
     run.wait_for("Scheduler tick completed")
     jobs.schedule("study", id="study")
@@ -745,7 +745,7 @@ def test_run_job_lets_in_the_fake_of_cloud_tasks_and_no_stranger(
 
 
 def test_a_task_is_taken_out_when_its_job_is_cancelled(start: Callable[..., Run], with_queue: Path, jobs: Jobs) -> None:
-    """In the console, which leads to the queues: there is then nothing but what runs."""
+    """In the console, which links to the queues: only the running task is left."""
     run = start(with_queue, JOB_HANDLERS="queued", SCHEDULER_CADENCE="0 0 1 1 *")
     run.wait_for("Scheduler tick completed")
     page = f"http://127.0.0.1:{run.console}"

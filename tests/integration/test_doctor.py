@@ -36,7 +36,7 @@ def account(name: str) -> str:
 def watched(
     first: FirstDeployment, firestore_emulator: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Operator]:
-    """An operator after the first deployment, in whose Firestore it is on record that the mailbox is watched."""
+    """An operator after the first deployment, whose Firestore has a record of the watched mailbox."""
     key = f"projects/{PROJECT}/secrets/watchkeeper-cron-secret/versions/3"
     with GoogleCloud() as cloud:
         first.copy_to(cloud)
@@ -58,7 +58,7 @@ def record_watch() -> None:
 
 @pytest.fixture
 def doctor(watched: Operator) -> Iterator[Callable[..., tuple[int, Findings]]]:
-    """Call `watchkeeper doctor` for the deployment; what a test breaks is whole again afterwards."""
+    """Call `watchkeeper doctor` for the deployment; what a test breaks is repaired afterwards."""
     cloud = watched.cloud
     resources, policies = deepcopy(cloud.resources), deepcopy(cloud.policies)
 
@@ -78,7 +78,7 @@ def doctor(watched: Operator) -> Iterator[Callable[..., tuple[int, Findings]]]:
 def test_a_deployment_as_the_script_made_it_is_well(
     doctor: Callable[..., tuple[int, Findings]], watched: Operator
 ) -> None:
-    """Every line is good, in order; nothing is changed, and nothing was asked that is not known."""
+    """Every line is good, in order; nothing is changed, and every request is known to the fake."""
     watched.cloud.calls.clear()
 
     code, found = doctor()
@@ -102,7 +102,7 @@ def test_a_deployment_as_the_script_made_it_is_well(
 def test_everything_that_is_broken_is_named_with_its_remedy(
     doctor: Callable[..., tuple[int, Findings]], watched: Operator
 ) -> None:
-    """Several things at once; what cannot be asked is said, and the rest is examined all the same."""
+    """Several faults at once; questions that fail are findings, and the rest is still examined."""
     cloud = watched.cloud
     project, invoker = f"projects/{PROJECT}", f"{PLACE}/services/watchkeeper-gmail-watch"
     services = cloud.resources[f"{project}/services"]
@@ -193,7 +193,7 @@ def test_everything_that_is_broken_is_named_with_its_remedy(
 def test_without_gcloud_the_subscriptions_are_examined_all_the_same(
     doctor: Callable[..., tuple[int, Findings]], env: dict[str, str], says: str
 ) -> None:
-    """That nothing can be asked is said once, with what to do."""
+    """One line says that gcloud is missing, with the remedy."""
     code, found = doctor(**env)
 
     assert code == 1
@@ -204,7 +204,7 @@ def test_without_gcloud_the_subscriptions_are_examined_all_the_same(
 def test_a_project_that_is_not_there_is_the_only_finding_of_its_kind(
     doctor: Callable[..., tuple[int, Findings]], watched: Operator
 ) -> None:
-    """There is nothing to ask of it."""
+    """Nothing else can be asked about it."""
     del watched.cloud.resources[f"projects/{PROJECT}"]
 
     code, found = doctor()

@@ -7,7 +7,7 @@ from google.cloud import firestore
 @pytest.mark.emulator
 @pytest.mark.usefixtures("firestore_emulator")
 def test_what_is_written_can_be_read_back() -> None:
-    """A client that is told nothing but a project reaches the emulator, and finds there what it wrote."""
+    """A client with nothing but a project reaches the emulator and reads what it wrote."""
     document = firestore.Client(project="test").collection("emulator").document("greeting")
 
     document.set({"text": "good morning"}, retry=None, timeout=10)

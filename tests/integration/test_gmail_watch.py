@@ -1,4 +1,4 @@
-"""The gmail_watch function over HTTP, under functions-framework, against the stand-ins for Google's OAuth and Gmail."""
+"""The gmail_watch function over HTTP, under functions-framework, against the fakes of Google's OAuth and Gmail."""
 
 import base64
 import json
@@ -55,7 +55,7 @@ UNSET = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Google:
-    """The stand-ins for Google, the key file that one of them wrote, and a store in a file."""
+    """The fakes of Google, the key file that one of them wrote, and a store in a file."""
 
     oauth: GoogleOAuth
     gmail: Gmail
@@ -68,7 +68,7 @@ class Google:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What the function is told to watch one mailbox with the key file."""
+        """Return the settings of a function that watches one mailbox with the key file."""
         return {
             **UNSET,
             "GMAIL_USER_EMAIL": ADA,
@@ -106,11 +106,11 @@ class Google:
         return [dict(parse_qsl(request.body.decode()))["assertion"] for request in self.oauth.requests]
 
     def asked(self) -> list[str]:
-        """Return the paths that Gmail was asked for."""
+        """Return the paths of the requests to Gmail."""
         return [request.path for request in self.gmail.requests]
 
     def leaks(self, text: str) -> list[str]:
-        """Return the secrets of this test that are in the text: lines of the key, access tokens, assertions."""
+        """Return this test's secrets in the text: lines of the key, access tokens, assertions."""
         private_key = json.loads(self.key_path.read_text())["private_key"]
         key_lines = [line for line in private_key.splitlines() if line and not line.startswith("-----")]
         tokens = [request.bearer_token() for request in self.gmail.requests]
@@ -137,7 +137,7 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Google]:
 
 @pytest.fixture(autouse=True)
 def google(stand_ins: Google) -> Google:
-    """Google as it is at the beginning of a test: nothing asked, nothing watched, nothing recorded, no fault."""
+    """Google at the beginning of a test: no requests, no watch, no record, no fault."""
     stand_ins.reset()
     return stand_ins
 
@@ -171,7 +171,7 @@ def record_times(payload: Mapping[str, Any]) -> tuple[datetime, datetime]:
 
 @pytest.mark.parametrize("path", ["/", "/internal/scheduler/renew-gmail-watch"])
 def test_the_answer_for_one_mailbox_is_that_of_the_seed(google: Google, of_one: RunningFunction, path: str) -> None:
-    """History id and expiration are as Gmail answered them, as text; beside them only the time and the trace."""
+    """History id and expiration are Gmail's, as text; beside them there are only the time and the trace."""
     answered = call(of_one, path)
 
     timestamp = answered.body.pop("timestamp")
@@ -248,7 +248,7 @@ def test_the_log_tells_of_a_renewal_and_of_no_secret(google: Google, of_one: Run
 def test_a_watch_on_another_topic_is_stopped_and_the_watch_asked_for_again(
     google: Google, of_one: RunningFunction
 ) -> None:
-    """Gmail allows one watch for each mailbox; it is stopped only when Gmail refuses the new one for it."""
+    """Gmail allows one watch per mailbox; it is stopped only if Gmail refuses the new one because of it."""
     other = f"{TOPIC}-other"
     google.gmail.watches[ADA] = Watch(topic=other, labels=(), expires_at=utc_now() + DAY)
 
@@ -261,7 +261,7 @@ def test_a_watch_on_another_topic_is_stopped_and_the_watch_asked_for_again(
 
 
 def test_a_watch_that_is_refused_after_the_stop_is_not_tried_for_ever(google: Google, of_one: RunningFunction) -> None:
-    """Another client sets its own watch again and again; the reason says that it must end."""
+    """Another client sets its own watch again and again; the reason says that it must stop."""
     google.gmail.fail("other-topic", times=9, path=WATCH)
 
     answered = call(of_one)
@@ -274,7 +274,7 @@ def test_a_watch_that_is_refused_after_the_stop_is_not_tried_for_ever(google: Go
 
 
 def test_a_watch_that_is_lost_by_the_stop_raises_the_alarm_at_once(google: Google, of_one: RunningFunction) -> None:
-    """Nothing is watched any more, whatever the record said before."""
+    """Nothing is watched any more, although the record named a later expiry."""
     call(of_one)
     google.gmail.fail("other-topic", path=WATCH)
     google.gmail.fail("not-a-publisher", path=WATCH)
@@ -311,7 +311,7 @@ def test_a_renewal_is_recorded_with_an_alarm_a_day_before_the_expiry(google: Goo
 
 
 def test_the_first_history_id_is_kept_and_everything_else_is_new(google: Google, of_one: RunningFunction) -> None:
-    """A reader of the mailbox begins where the first watch began; only the answer tells the newest id."""
+    """A reader of the mailbox begins where the first watch began; only the answer has the newest id."""
     first = call(of_one)
     was = google.storage.record(RECORD)
 
@@ -359,7 +359,7 @@ TOKEN_FAULTS = {
 
 @pytest.mark.parametrize("fault", GMAIL_FAULTS)
 def test_what_gmail_refuses_is_told_with_a_remedy(google: Google, of_one: RunningFunction, fault: str) -> None:
-    """The former expiry and its alarm stay in the record, beside the error; nothing is stopped."""
+    """The record keeps the former expiry and its alarm, beside the error; nothing is stopped."""
     call(of_one)
     google.gmail.requests.clear()
     google.gmail.fail(fault, times=9)
@@ -374,7 +374,7 @@ def test_what_gmail_refuses_is_told_with_a_remedy(google: Google, of_one: Runnin
 def test_what_the_token_service_refuses_is_told_with_a_remedy(
     google: Google, of_one: RunningFunction, fault: str
 ) -> None:
-    """The same, and Gmail is not asked without a token."""
+    """The same, and Gmail gets no request without a token."""
     call(of_one)
     google.gmail.requests.clear()
     google.oauth.fail(fault, times=9)
@@ -385,7 +385,7 @@ def test_what_the_token_service_refuses_is_told_with_a_remedy(
 
 
 def assert_failure_is_told_and_recorded(google: Google, function: RunningFunction, words: tuple[str, str]) -> None:
-    """Call the function, which renewed before and cannot now; look at its answer, its log and the record."""
+    """Call the function, which succeeded before and now fails; check its answer, its log and the record."""
     former = google.storage.record(RECORD)
 
     answered = call(function)
@@ -414,7 +414,7 @@ def assert_failure_is_told_and_recorded(google: Google, function: RunningFunctio
 
 
 def test_a_mailbox_that_was_never_renewed_raises_the_alarm_at_once(google: Google, of_one: RunningFunction) -> None:
-    """Its expiry is not known, so the next tick is to find the record."""
+    """Its expiry is unknown, so the next tick has to find the record."""
     google.gmail.fail("not-a-publisher")
 
     call(of_one)
@@ -461,7 +461,7 @@ def test_a_mailbox_that_fails_does_not_stop_the_other(
 
 
 def test_without_any_settings_it_is_up_and_says_what_is_missing(google: Google) -> None:
-    """Health answers; a call names all that is missing in one error, and asks nobody for anything."""
+    """Health answers; a call names everything that is missing in one error and sends no request."""
     with google.running(UNSET) as function:
         health = function.call("/health", method="GET")
         answered = call(function)
@@ -476,7 +476,7 @@ def test_without_any_settings_it_is_up_and_says_what_is_missing(google: Google) 
 
 
 def test_malformed_settings_are_named_together(google: Google) -> None:
-    """The answer has the names, the log what is wrong with each; nobody is asked for anything."""
+    """The answer has the names, the log the faults; no request is sent."""
     malformed = {
         "GMAIL_USER_EMAIL": f"{ADA}, ada",
         "GMAIL_WATCH_TOPIC": "gmail",
@@ -510,7 +510,7 @@ def test_malformed_settings_are_named_together(google: Google) -> None:
     ],
 )
 def test_a_malformed_setting_is_named(google: Google, name: str, value: str) -> None:
-    """Alone, where everything else is as it must be."""
+    """Alone, if all others are valid."""
     with pytest.raises(InvalidSettings) as refused:
         GmailSettings.from_env({**google.settings, name: value})
 
@@ -531,7 +531,7 @@ def test_a_malformed_setting_is_named(google: Google, name: str, value: str) -> 
     ],
 )
 def test_a_key_file_that_holds_no_key_is_named_and_not_quoted(google: Google, tmp_path: Path, content: bytes) -> None:
-    """What stands in the file may be a secret all the same."""
+    """Its content may still be a secret."""
     path = tmp_path / "key.json"
     path.write_bytes(content)
 
@@ -543,7 +543,7 @@ def test_a_key_file_that_holds_no_key_is_named_and_not_quoted(google: Google, tm
 
 
 def test_a_key_file_that_cannot_be_read_is_named(google: Google, tmp_path: Path) -> None:
-    """With what the system says of it."""
+    """With the system's error."""
     with pytest.raises(InvalidSettings, match="it cannot be read: Is a directory") as refused:
         GmailSettings.from_env({**google.settings, "GCP_SERVICE_ACCOUNT_JSON_PATH": str(tmp_path)})
 
@@ -569,7 +569,7 @@ def two_callable(google: Google, request: pytest.FixtureRequest) -> Iterator[tup
 def test_two_calls_at_once_make_one_renewal(
     google: Google, two_callable: tuple[Storage, list[RunningFunction]]
 ) -> None:
-    """The one that comes too late says that it was skipped, which is no error."""
+    """The later one reports that it was skipped, which is not an error."""
     storage, functions = two_callable
     google.gmail.delay = 0.3
 
@@ -610,7 +610,7 @@ def test_a_mailbox_that_another_call_renews_does_not_keep_back_the_others(
 
 
 def test_a_renewal_whose_process_dies_is_taken_over_after_its_lease(google: Google) -> None:
-    """Until then other calls are skipped; the history tells of the death, and the record is whole again."""
+    """Until then other calls are skipped; the history has the death, and the record is complete again."""
     lease = {"SCHEDULER_LEASE_SECONDS": "2"}
     with google.running(lease) as dying, google.running(lease) as other, ThreadPoolExecutor() as pool:
         first = call(other)
