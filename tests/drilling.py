@@ -45,9 +45,9 @@ def undisturbed(number: int, words: Sequence[str], do: Callable[[], Ended]) -> E
 
 @dataclass
 class Project(RecordedProject):
-    """A project in which changes are disturbed: `disturb` is told the number of each, and how to do it.
+    """A project in which changes are disturbed: `disturb` gets the number of each, and how to do it.
 
-    What it returns is the answer of gcloud.
+    It returns the answer of gcloud.
     """
 
     disturb: Disturbance = undisturbed

@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def play(browser: Browser, address: str) -> Iterator[tuple[bytes, timedelta]]:
-    """Say the sentence, confirm it, and see what comes of it; yield each picture, and how long it is shown."""
+    """Send the sentence, confirm it, and wait for the result; yield each picture and how long it is shown."""
     browser.size(WIDTH, HEIGHT)
     browser.prefer("light")
     browser.open(f"{address}#chat")

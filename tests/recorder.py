@@ -1,4 +1,4 @@
-"""A gcloud that records what it is told, and answers as it was told to: deploying without starting one."""
+"""A fake gcloud that records its commands and gives scripted answers, so that a deployment starts no gcloud."""
 
 import shlex
 from collections.abc import Mapping, Sequence

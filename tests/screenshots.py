@@ -76,7 +76,7 @@ def take_pictures(browser: Browser, address: str) -> Iterator[str]:
 
 
 def play_a_day(path: Path, service: HttpServer) -> None:
-    """Fill a job file with jobs that ran in the day before now: on time, late, and in vain."""
+    """Fill a job file with jobs that ran in the day before now: on time, late, and without success."""
     begin = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
     moment = begin - EARLIER
 

@@ -1,4 +1,4 @@
-"""A real HTTP server on the loopback interface that records what it is sent and answers as it is told.
+"""A real HTTP server on the loopback interface that records its requests and gives scripted answers.
 
 An answer is a function that writes to the connection of one exchange, so that a server can also misbehave: hang, cut
 the connection, or be slow.
@@ -94,7 +94,7 @@ def hang(exchange: Exchange) -> None:
 
 def head(status: int, headers: Mapping[str, str]) -> bytes:
     """Return the status line and the headers of an answer, up to the body."""
-    # A client that is not told of the close may send its next request into it.
+    # A client that does not know of the close may send its next request into it.
     lines = {"Connection": "close", **headers}
     return "\r\n".join([f"HTTP/1.1 {status} ", *(f"{name}: {lines[name]}" for name in lines), "", ""]).encode("latin-1")
 

@@ -1,7 +1,7 @@
 """Handlers for tests that run functions in processes of their own (`JOB_HANDLERS=tests.work`).
 
-Every run is noted in the file that `TEST_RECORD` names, one line each, so that a test can read what really happened
-whatever became of the process.
+Every run writes a line to the file that `TEST_RECORD` names, so that a test can read what really happened, even if the
+process was killed.
 """
 
 import os
@@ -37,7 +37,7 @@ def hold(payload: Payload, context: Context) -> None:
 
 @handler("deaf", timeout=timedelta(seconds=1))
 def ignore_the_limit(payload: Payload, context: Context) -> None:
-    """Note each tenth of a second at which it is still at work, whatever it is told."""
+    """Record each tenth of a second at which it still runs, and ignore the stop."""
     note(f"began:{os.getpid()}", context)
     pause = threading.Event()
     for _ in range(100 * 10):

@@ -117,7 +117,7 @@ def _is_same(write: Write, known: Write) -> bool:
 
 
 def _unheard(writes: Sequence[Write], seen: Mapping[str, Job | None], reached: set[str | None]) -> Iterator[Write]:
-    """Find the unheard write that made a version which somebody found."""
+    """Find the write with a lost answer that made a version which somebody read."""
     for write in writes:
         for version, job in seen.items():
             if job == write.after and version not in reached:
@@ -365,7 +365,7 @@ def _occurrences(chain: Sequence[Write]) -> Iterator[str]:
 
 
 def _passed_over(write: Write, before: Job, until: datetime) -> Iterator[str]:
-    """Return the occurrences between the one that was left and `until` that are not noted as missed."""
+    """Return the occurrences between the one that was left and `until` that are not recorded as missed."""
     recurrence = Recurrence(before.cron or "", before.timezone or "UTC")
     missed = [
         (run.schedule_at, run.until or run.schedule_at) for run in added(write) if run.outcome is RunOutcome.MISSED

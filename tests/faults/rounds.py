@@ -344,7 +344,7 @@ def _figures(facts: Sequence[Fact]) -> Counter[str]:
 
 def _locked(plan: Plan) -> Outage:
     """Somebody else holds the lock of the file."""
-    lock = FileLock(f"{plan.json_path}.lock", timeout=0.5)  # whoever is frozen may hold it for longer
+    lock = FileLock(f"{plan.json_path}.lock", timeout=0.5)  # a frozen process may hold it for longer
 
     def begin() -> None:
         with suppress(Timeout):

@@ -23,7 +23,7 @@ NONE = {"jobs_executed": 0, "jobs_succeeded": 0, "jobs_failed": 0, "jobs_retried
 
 
 class Story:
-    """A job's life, told by whoever acts on it; each act is written to the store and noted, sensible or not."""
+    """A job's life, told by those who act on it; each act is stored and recorded, whether it is valid or not."""
 
     def __init__(self) -> None:
         self.now = START
@@ -129,7 +129,7 @@ def test_an_extra_run_by_a_clock_that_is_behind(story: Story) -> None:
 
 
 def test_a_finish_that_its_tick_makes_twice(story: Story) -> None:
-    """Not heard, made again, and recognised: both are noted as won, with one version."""
+    """Its answer was lost, it is repeated and recognised: both count as won, with one version."""
     story.insert()
     story.run("a")
     finish = [fact for fact in story.facts if is_of_a(fact)][-1]

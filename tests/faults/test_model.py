@@ -110,7 +110,7 @@ class ModelTasks(Tasks):
 
 
 class HandWorkers(Workers):
-    """Workers without threads: each run begins and ends when it is told to."""
+    """Workers without threads: a test starts and ends each run."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class HandWorkers(Workers):
 
 
 class HandTick(Runner):
-    """A tick, or a delivery of what a task says, that makes one step when it is told to."""
+    """A tick, or the delivery of a task, that a test moves on step by step."""
 
     def __init__(
         self,

@@ -58,7 +58,7 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a process is told: who it is, where the jobs are, how time runs, and how often the store fails."""
+    """The settings of a process: its name, the place of the jobs, how time runs, and how often the store fails."""
 
     name: str
     seed: str

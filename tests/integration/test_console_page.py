@@ -26,7 +26,7 @@ from tests.browser import Browser, BrowserMissing, find_browser
 from tests.local_run import local_run
 
 DAY = timedelta(days=1)
-NEXT_TICK = 90  # seconds: the stand-in for Cloud Scheduler ticks every minute
+NEXT_TICK = 90  # seconds: the fake of Cloud Scheduler ticks every minute
 ENTER, ESCAPE = "\ue007", "\ue00c"
 HOSTILE = '<img src="x" onerror="window.wasRun = true"><script>window.wasRun = true</script>'
 TABS = {"now": "Latest tick", "jobs": "New job", "chat": "Send"}

@@ -1,7 +1,7 @@
 """The uploaded archives: each function runs from its archive alone, with its own locked requirements and nothing else.
 
-Everywhere else a function finds the packages of the checkout's environment, also those that its own lock lacks. What is
-uploaded is the staged folder, and what a function is told is what the target says: the tests of a deployment show both.
+Everywhere else a function finds the packages of the checkout's environment, also those that its own lock lacks. The
+tests of a deployment show that the staged folder is uploaded, with the settings of the target.
 """
 
 import json
@@ -82,7 +82,7 @@ print(json.dumps(sorted(missing)))
 
 @dataclass(frozen=True)
 class Shipped:
-    """What is uploaded of a function, at `place`, with an environment of its own and the settings it is told.
+    """The uploaded files of a function, at `place`, with its own environment and settings.
 
     One environment after another is made at one path, so that what they share is compiled once.
     """

@@ -43,7 +43,7 @@ EMULATOR_PATIENCE = 60
 HELLO = "Hello! I am an example"
 SUBSCRIPTIONS = ("subscription:gmail:agent@example.com", f"subscription:airtable:{BASE}:{WEBHOOK}")
 PROCESSES = len(processes_of(read_functions({}), read_queues()))
-# Job types that take their time: one until it is told to stop, one whatever it is told.
+# Job types that run long: one until it has to stop, one that ignores the stop.
 SLOW_HANDLERS = """
 import logging, time
 from shared.handlers import handler

@@ -686,7 +686,7 @@ def test_a_gmail_that_never_answers_is_given_up(
 
 
 def to_the_stand_in(google: Google) -> Callable[..., Any]:
-    """Send what is meant for Google to the stand-in."""
+    """Send requests for Google to the fake."""
     request = Request()
 
     def send(*, url: str, **given: Any) -> Any:

@@ -52,7 +52,7 @@ def run(gcloud: Recorder, folder: Path, *words: str) -> int:
     return gcloud.run(folder / "settings", *words)
 
 
-# -- What is told ------------------------------------------------------------------------------------------------------
+# -- Settings ---------------------------------------------------------------------------------------------------------
 
 
 def test_who_hands_jobs_over_is_told_the_queues_and_who_runs_the_jobs(tmp_path: Path) -> None:
@@ -280,4 +280,4 @@ def test_a_queue_that_cannot_be_asked_about_stops_it(gcloud: Recorder, work: Wor
             step(work, QUEUE)
 
     assert gcloud.changes == []
-    operating.show_status(work, FUNCTIONS["tick"])  # whoever has no queue is not kept from anything
+    operating.show_status(work, FUNCTIONS["tick"])  # a function without a queue still has a status

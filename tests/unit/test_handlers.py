@@ -548,7 +548,7 @@ def test_an_error_text_without_end_is_cut(run: Run) -> None:
     assert len(result.error) < 1100
 
 
-# -- what a handler is told --------------------------------------------------------------------------------------------
+# -- what a handler gets ----------------------------------------------------------------------------------------------
 
 
 def test_a_handler_is_told_about_its_run(run: Run, held: RunningJob, now: datetime) -> None:
