@@ -224,8 +224,6 @@ def _argument(text: str, message: Mapping[str, Any], number: Mapping[str, Any]) 
     if not word:
         typed = re.search(r"(?<!\S)/\S+", text_in(message, "text"))
         return f"{typed[0]} {text}".strip() if typed and text_in(number, "appCommandType") != "MESSAGE_ACTION" else ""
-    if word == "remind" and text.split(" ")[0].lower() not in ("me", "us"):
-        text = f"me {text}"
     return f"{word} {text}".strip()
 
 

@@ -8,11 +8,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
 
 from phrase_words import DAYS, MONTHS, DayMarks, Refused
-from shared.model.recurrence import InvalidSchedule, Recurrence, both_passes, load_timezone
+from shared.model.recurrence import InvalidSchedule, Recurrence, both_passes, instants, load_timezone
 
 Fields = tuple[str, str, str]  # day of month, month and day of week, of a cron expression
 DAY = timedelta(days=1)
 _RELATIVE = ("today", "tomorrow", "day after tomorrow")
+WEEKEND = [5, 6]
 _WEEK = {day: (n,) for n, day in enumerate(DAYS)} | {"weekday": (0, 1, 2, 3, 4), "weekend": (5, 6)}
 
 
@@ -26,12 +27,16 @@ class Here:
     @property
     def clock(self) -> datetime:
         """Return what the clocks show, as a naive time in whole seconds."""
-        local = self.now.astimezone(load_timezone(self.timezone)).replace(tzinfo=None)
+        local = self.local(self.now)
         return local + timedelta(microseconds=-local.microsecond % 1_000_000)
 
     @property
     def today(self) -> date:
         return self.clock.date()
+
+    def local(self, moment: datetime) -> datetime:
+        """Return what the clocks show at a moment, as a naive time."""
+        return moment.astimezone(load_timezone(self.timezone)).replace(tzinfo=None)
 
     def moment(self, clock: datetime) -> datetime:
         """Return the moment at which the clocks show this. Raises Refused for a time that is skipped or comes twice."""
@@ -41,6 +46,11 @@ class Here:
         why = "does not exist: the clocks skip it" if first > second else "comes twice: the clocks are put back"
         near = [f"on {clock + n * timedelta(hours=1):%Y-%m-%d at %H:%M}" for n in (-1, 1)]
         raise Refused(f"{clock:%Y-%m-%d %H:%M} {why} in {self.timezone}.", *near)
+
+    def bound(self, clock: datetime) -> datetime:
+        """Return the moment of a start or an end: where the clocks skip it, that at which they go on."""
+        moments = instants(clock, load_timezone(self.timezone), fixed=True)
+        return moments[0] if moments else self.bound(clock + DAY)
 
 
 def weekdays(marks: DayMarks) -> list[int]:
@@ -147,7 +157,8 @@ def days_of(marks: DayMarks, today: date, *, is_clause: bool = False) -> list[da
         )
         return [later(datetime.combine(day, time()), length).date() for day in days]
     read = _ONCE.get(" ".join(sorted(names))) or (_BEGINS.get(" ".join(sorted(names))) if is_clause else None)
-    if read is None or any(len(found) > 1 for found in marks.values()):
+    is_list = any(len(found) > 1 for found in (*marks.values(), nths(marks), months(marks)))
+    if read is None or is_list:
         return []
     return read(marks, today)
 
@@ -173,14 +184,17 @@ def _upcoming(of: Fields, today: date) -> list[date]:
 
 
 def _weekday(marks: DayMarks, today: date) -> list[date]:
-    named = weekdays(marks)
-    return _upcoming(("*", "*", numbered(named[0])), today) if len(named) == 1 or named == [5, 6] else []
+    return _next(marks, today) if marks["weekday"][0][0] in (*DAYS, "weekend") else []
 
 
 def _coming_weekday(marks: DayMarks, today: date) -> list[date]:
     """Read "next friday" or "friday of next week"."""
     which, unit = marks["coming"][0].groups()
+    if which == "next" and not unit and weekdays(marks) == WEEKEND:
+        return _upcoming(("*", "*", numbered(WEEKEND[0])), today + DAY)
     days = _weekday(marks, today + DAY * (which == "next" and not unit))
+    if which == "this" and not unit:
+        return [day for day in days if day.isocalendar()[:2] == days[0].isocalendar()[:2]]
     if unit:
         monday = today - today.weekday() * DAY + 7 * DAY * (which != "this")
         return [monday + weekdays(marks)[0] * DAY] if unit == "week" and days else []
@@ -208,8 +222,8 @@ def _date(marks: DayMarks, today: date) -> list[date]:
     match = marks["date"][0]
     readings = _readings(match)
     if re.fullmatch(r"\d+\.\d+", match[0]) and not match.string[: match.start()].endswith("on "):
-        at, on = match[0].replace(".", ":"), f"{readings[0][2]} {MONTHS[readings[0][1] - 1]}"
-        raise Refused(f"Is {match[0]} a time of day or a date?", f"at {at}", f"on {on}")
+        dates = [f"on {day} {MONTHS[month - 1]}" for _, month, day in reversed(readings)]
+        raise Refused(f"Is {match[0]} a time of day or a date?", f"at {match[0].replace('.', ':')}", *dates)
     days = [[date(*each)] if each[0] else _upcoming((f"{each[2]}", f"{each[1]}", "*"), today) for each in readings]
     if len(days) > 1:
         both = [each[0] for each in days]

@@ -47,6 +47,22 @@ _LOOKS_RELATIVE = re.compile(
     r"|(?:next|this|coming) (?:week|month|year|weekend|morning|afternoon|evening))\b(?!'s)",
     re.I,
 )
+# Words for a time zone, which may follow a time of day; those that mean something else too count before "to ..." only.
+_BEFORE_LINK = r"(?=\W*(?:to|that|about|on|today|tomorrow|tonight|every|each|next)\b|[,:)]|\W*$)"
+_ZONE = re.compile(
+    r"\W*((?-i:Eastern|Pacific|Mountain|Zulu|[A-Z]{1,4}T|UTC|GMT|MESZ?|MEZ|MSK|Z)\b|(?:utc|gmt)\b(?:\s?[+-]\s?\d+)?"
+    rf"|(?:[\w/-]+\s+){{1,3}}time\b(?!\W*$){_BEFORE_LINK}"
+    rf"|(?:eastern|pacific|central|mountain|atlantic|zulu)\b(?:\s+(?:standard|daylight))?{_BEFORE_LINK}"
+    r"|(?:ces?t|[ecmp][sd]t|[ecmp]t|bst|ist|jst|sgt|aes?t|aedt|ees?t|mesz?|mez|msk)\b"
+    rf"{_BEFORE_LINK})",
+    re.I,
+)
+# What says how long or how often, where it follows a rhythm.
+_LENGTH = re.compile(
+    r"\W*((?:for|only|just|all|during|throughout|within|over)(?:\s+(?:the|this|next|an?|whole|entire|few|coming|rest"
+    rf"|remainder|of|first|last|couple|several|\d+))*\s+{_UNIT}\b|\d+\s?x\b)",
+    re.I,
+)
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]")
 _OFTEN_MISSPELT = (*DAYS, *(month for month in MONTHS if len(month) > 5), "tomorrow", "tonight")
 
@@ -57,6 +73,16 @@ def looks_like_time(text: str, *, is_recurring: bool = False) -> str:
     if found := _LOOKS.search(bare) or (None if is_recurring else _LOOKS_RELATIVE.search(bare)):
         return found[0].strip()
     return next((word for word in re.findall(r"[^\W\d_]+", bare) if spelt(word) != word), "")
+
+
+def zone_in(text: str) -> str:
+    """Return the time zone with which a text begins, or ""."""
+    return found[1].strip() if (found := _ZONE.match(text)) else ""
+
+
+def length_in(text: str) -> str:
+    """Return the length or number of times with which a text begins, or ""."""
+    return found[1].strip() if (found := _LENGTH.match(text)) else ""
 
 
 def spelt(text: str) -> str:

@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from orders import When
 from phrase_days import DAY, Here, days_of, fields, is_elapsed, later, listed, months, nths, numbered, weekdays
-from phrase_words import DAYS, TIME, DayMarks, Marks, Refused, marks_of, said
-from shared.model.recurrence import load_timezone
+from phrase_ends import days_off, end_of, is_partly_off, start_of
+from phrase_words import DAYS, TIME, Marks, Refused, items, marks_of, said, unreadable
 from shared.model.schedule import just_before
 
 FURTHEST = timedelta(days=366)
@@ -33,10 +33,6 @@ def read_when(phrase: str, now: datetime, timezone: str) -> When:
     with suppress(OverflowError):
         return _recurring(marks, here) if {"every", "recurs"} & marks.days.keys() else _once(marks, here)
     raise Refused(f"{phrase.strip()!r} is too far away.")
-
-
-def _unreadable(marks: Marks) -> Refused:
-    return Refused(f"{said(marks.phrase)!r} cannot be read as a time.")
 
 
 # ---- Times of day.
@@ -110,6 +106,9 @@ def _once(marks: Marks, here: Here) -> When:
         raise Refused(
             f"Only a repeated schedule can have a start, an end or exceptions, unlike {said(marks.phrase)!r}."
         )
+    at = f" {_at(clock.meant for clock in clocks)}" if clocks else ""
+    if apart := _days_apart(marks):
+        raise Refused("Only a repeated schedule can have several days.", *(said(f"{each}{at}") for each in apart))
     if len(clocks) > 1:
         single = (said(f"{marks.phrase} {_at([clock.meant])}") for clock in clocks)
         raise Refused("Only a repeated schedule can have several times of day.", *single)
@@ -117,8 +116,7 @@ def _once(marks: Marks, here: Here) -> When:
     try:
         when = _after(marks, clock, here) if marks.days.keys() == {"span"} else _on_day(marks, clock, here)
     except Refused as exc:
-        at = f" {_at([clock.meant])}" if clock else ""  # to a phrase for a day
-        is_day = marks.days.keys() == {"date"}
+        is_day = marks.days.keys() == {"date"}  # whose phrases have no time
         near = (each if " at " in each else f"{each}{at}" for each in exc.nearest if is_day or " at " in each)
         raise Refused(str(exc), *near) from None
     if when.at and when.at < here.now:
@@ -128,12 +126,30 @@ def _once(marks: Marks, here: Here) -> When:
     return when
 
 
+def _days_apart(marks: Marks) -> list[str]:
+    """Return phrases for a list of days: for all of them again and again, and for each of them once."""
+    if len(dates := marks.days.get("date", ())) > 1:
+        return [f"on {match[0]}" for match in dates]
+    for name, match in (
+        (name, marks.days[name][0]) for name in ("nth", "nth_weekday", "weekday", "month") if name in marks.days
+    ):
+        if len(each := items(match[0])) > 1:
+            if name == "nth_weekday":
+                each = [*(f"{nth} {match[2]}" for nth in each[:-1]), each[-1]]
+            single = [marks.phrase.replace(match[0], one.removeprefix("the ")) for one in each]
+            every = re.sub("^(?:(?:on|in|the) )*", "every ", marks.phrase)
+            if marks.days.keys() == {"nth_weekday"}:
+                return [f"{phrase} of the month" for phrase in (every, *single)]
+            return [every, *single]
+    return []
+
+
 def _after(marks: Marks, clock: _Clock | None, here: Here) -> When:
     """Read "in 2 days": hours and minutes are elapsed time, days and longer keep the time of day."""
     parts = re.findall(r"\d+ \w+", marks.days["span"][0][2] or "")
     elapsed, days = ([part for part in parts if is_elapsed(part) == which] for which in (True, False))
     if not parts or (clock and elapsed):
-        raise _unreadable(marks)
+        raise unreadable(marks)
     start = here.now + timedelta(microseconds=-here.now.microsecond % 1_000_000)
     if days:
         local = later(here.clock, " ".join(days))
@@ -142,9 +158,11 @@ def _after(marks: Marks, clock: _Clock | None, here: Here) -> When:
 
 
 def _on_day(marks: Marks, clock: _Clock | None, here: Here) -> When:
+    if "minute" in marks.days:
+        raise _at_which_hour(marks, here)
     days = days_of(marks.days, here.today)
     if not days or not (marks.days or clock):
-        raise _unreadable(marks)
+        raise unreadable(marks)
     clock = clock or _USUAL
     moments = [_first(days, each, here) for each in (clock.meant, clock.other) if each is not None]
     soon = [each for each in moments if each >= here.clock]
@@ -162,6 +180,12 @@ def _on_day(marks: Marks, clock: _Clock | None, here: Here) -> When:
     if marks.days.keys() == {"nth"} and last.day < moment.day and last.date() >= here.today:
         note, others = f"{last:%B} has no such day.", [*others, last]
     return When(at=here.moment(moment), others=tuple(f"on {each:%Y-%m-%d at %H:%M}" for each in others), note=note)
+
+
+def _at_which_hour(marks: Marks, here: Here) -> Refused:
+    moment = here.clock.replace(minute=int(marks.days["minute"][0][1]) % 60, second=0)
+    moment += timedelta(hours=1) if moment < here.clock else timedelta()
+    return Refused("At which hour?", f"on {moment:%Y-%m-%d at %H:%M}")
 
 
 def _first(days: list[date], clock: time, here: Here) -> datetime:
@@ -190,11 +214,11 @@ def _recurring(marks: Marks, here: Here) -> When:
     number, unit = _rhythm(marks)
     names = " ".join(sorted(marks.days.keys() - {"every", "recurs", "minute"}))
     if names not in _OF_UNIT[unit] or any(not clause and name != "from" for name, clause in marks.clauses.items()):
-        raise _unreadable(marks)
-    begins = marks.clauses.get("from")
-    start = _day_in(begins, marks, here) if begins else None
+        raise unreadable(marks)
+    start = start_of(marks, here)
     minutes = number * {"minute": 1, "hour": 60}.get(unit, 0)
-    if minutes and (minutes not in _STEPS or begins == {}):
+    from_a_time = "from" in marks.clauses and (marks.times or not marks.clauses["from"])
+    if minutes and (minutes not in _STEPS or from_a_time):
         when = _by_minutes(marks, minutes, start, here)
     elif number > 1 and unit in ("day", "week"):
         when = _by_days(marks, number, unit, start, here)
@@ -202,11 +226,12 @@ def _recurring(marks: Marks, here: Here) -> When:
         when = _by_cron(marks, number, unit, start, here)
     first = when.schedule(here.timezone, here.now).after(just_before(here.now))
     if first is None:
-        raise _unreadable(marks)
-    until = _until(marks, first.astimezone(load_timezone(here.timezone)).date(), here)
-    when = replace(when, until=until, except_dates=_days_off(marks, here))
+        raise unreadable(marks)
+    until = end_of(marks, first, here, is_within_day=unit in ("minute", "hour"))
+    when = replace(when, until=until, except_dates=days_off(marks, here))
     if when.schedule(here.timezone, here.now).after(just_before(here.now)) is None:
-        raise Refused(f"{said(marks.phrase)!r} ends before it begins.")
+        days = f"{marks.phrase.replace(' until ', ' to ')} {_at(clock.meant for clock in _clocks(marks) or [_USUAL])}"
+        raise Refused(f"{said(marks.phrase)!r} ends before it begins.", *([said(days)] if weekdays(marks.days) else []))
     return when
 
 
@@ -225,7 +250,7 @@ def _rhythm(marks: Marks) -> tuple[int, str]:
 def _by_minutes(marks: Marks, minutes: int, start: date | None, here: Here) -> When:
     """Read "every 90 minutes": a true interval of elapsed time."""
     clocks = _clocks(marks)
-    if marks.days.keys() != {"every"} or marks.hours or len(clocks) > 1 or _is_partly_off(marks):
+    if marks.days.keys() != {"every"} or marks.hours or len(clocks) > 1 or is_partly_off(marks):
         raise Refused(f"Such an interval cannot keep to certain days or hours: {said(marks.phrase)!r}.")
     if clocks and "from" not in marks.clauses:
         raise _has_no_clock(marks, clocks)
@@ -242,14 +267,10 @@ def _has_no_clock(marks: Marks, clocks: list[_Clock]) -> Refused:
     return Refused(f"{phrase!r} has no time of day, but a start.", *each)
 
 
-def _is_partly_off(marks: Marks) -> bool:
-    return marks.clauses.get("except", {}).keys() in ({"weekday"}, {"month"})
-
-
 def _by_days(marks: Marks, number: int, unit: str, start: date | None, here: Here) -> When:
     """Read "every other friday at 9": a true interval that keeps the time of day."""
     clocks, named = _clocks(marks) or [_USUAL], weekdays(marks.days)
-    if len(clocks) > 1 or len(named) > 1 or "month" in marks.days or _is_partly_off(marks):
+    if len(clocks) > 1 or len(named) > 1 or "month" in marks.days or is_partly_off(marks):
         weekday = marks.days["weekday"][0][0] if named else ""
         phrases = [marks.phrase.replace(weekday, DAYS[n]) for n in named] or [marks.phrase]
         each = [said(f"{phrase} {_at([clock.meant])}") for phrase in phrases for clock in clocks]
@@ -270,14 +291,18 @@ def _by_cron(marks: Marks, number: int, unit: str, start: date | None, here: Her
     else:
         clocks = clocks or [_USUAL]
         clock = _clock_fields(marks.phrase, [each.meant for each in clocks])
-        if any(each.is_bare for each in clocks):
+        if any(each.is_bare for each in clocks) and len({(each.other or each.meant) for each in clocks}) == len(clocks):
             others.append(said(f"{marks.phrase} {_at(each.other or each.meant for each in clocks)}"))
     at = _at(each.meant for each in clocks)
     day, month, weekday = _day_fields(marks, number, unit, start or here.today, at)
     if (late := [n for n in day.split(",") if n in ("29", "30", "31")]) and month == "*" and "nth" in marks.days:
         note = f"Months without a {late[-1]}{'st' if late[-1] == '31' else 'th'} are left out."
         others.append(said(f"{marks.phrase.replace(marks.days['nth'][0][0], 'last day')} {at}"))
-    begin = here.moment(datetime.combine(start, time())) if start else None
+    is_one_day = len(weekdays(marks.days)) == 1 and not ("recurs" in marks.days or marks.clauses or marks.hours)
+    if is_one_day and unit in ("minute", "hour"):
+        named = marks.days["weekday"][0][0]  # "every hour on friday"
+        others.append(said(f"{re.sub(f'(?:on )?{named}', '', marks.phrase)} starting {named} until {named}"))
+    begin = here.bound(datetime.combine(start, time())) if start else None
     return When(cron=f"{clock} {day} {month} {weekday}", at=begin, others=tuple(others), note=note)
 
 
@@ -357,47 +382,5 @@ def _without(marks: Marks, month: str, weekday: str, *, is_by_day: bool) -> tupl
         in_months = [n for n in in_months if n not in months(clause)]
         month = listed(in_months)
     if not kept or not in_months or (clause.keys() == {"weekday"} and not is_by_day):
-        raise _unreadable(marks)
+        raise unreadable(marks)
     return month, weekday
-
-
-# ---- From when, until when, except when.
-
-
-def _day_in(clause: DayMarks, marks: Marks, here: Here) -> date:
-    """Return the day that a clause names, today or later."""
-    if clause.keys() == {"span"} and (span := clause["span"][0][2]) and not is_elapsed(span):
-        return later(here.clock, span).date()
-    with suppress(Refused):  # with phrases for the day alone
-        for day in days_of(clause, here.today, is_clause=True) if clause else []:
-            if day >= here.today:
-                return day
-    raise _unreadable(marks)
-
-
-def _until(marks: Marks, start: date, here: Here) -> datetime | None:
-    """Return the end, exclusive: a named day is the last one, a month or a week is not included."""
-    ends = [key for key in ("until", "through", "before", "for") if key in marks.clauses]
-    for key in ends:
-        clause = marks.clauses[key]
-        span = clause["span"][0][2] if clause.keys() == {"span"} else None
-        is_period = clause.keys() in ({"month"}, {"year"}, {"coming"})
-        if len(ends) > 1 or (key == "for" and not span) or (key == "through" and is_period):
-            raise _unreadable(marks)
-        if key == "for" and span and is_elapsed(span):
-            return later(here.now, span)
-        if key == "for" and span:
-            return here.moment(later(datetime.combine(start, time()), span))
-        day = _day_in(clause, marks, here)
-        return here.moment(datetime.combine(day if is_period or key == "before" else day + DAY, time()))
-    return None
-
-
-def _days_off(marks: Marks, here: Here) -> tuple[date, ...]:
-    clause = marks.clauses.get("except")
-    if clause is None or _is_partly_off(marks):
-        return ()
-    if clause.keys() not in ({"date"}, {"relative"}, {"coming", "weekday"}):
-        raise _unreadable(marks)
-    each: list[DayMarks] = [{"date": (match,)} for match in clause["date"]] if clause.keys() == {"date"} else [clause]
-    return tuple(sorted(_day_in(one, marks, here) for one in each))

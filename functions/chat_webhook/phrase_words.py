@@ -33,6 +33,11 @@ class UnknownWord(Refused):
     """A phrase with a word that does not belong to a time."""
 
 
+def items(listed: str) -> list[str]:
+    """Split a list such as "9, 12 and 15"."""
+    return re.split(_AND, listed)
+
+
 # ---- Canonical words.
 
 _NUMBERS = words(
@@ -74,6 +79,7 @@ _ONE_DAY = "|".join(DAYS)
 _DAY = rf"(?:{_ONE_DAY}|weekday|weekend)"
 _MONTH = rf"(?:{'|'.join(MONTHS)})"
 _NUMBER = r"\d{1,2}(?:st|nd|rd|th)?"
+_SINCE = r"(?:from|between|starting)"
 _NTH = r"(?:\d{1,2}(?:st|nd|rd|th)|last)"
 _PART = r"(?:morning|afternoon|evening|night)"
 _AND = r"(?:\s?, (?:and )?| and | or | ?& ?)"
@@ -86,9 +92,27 @@ def _as_nth(match: re.Match[str]) -> str:
     return _ordinal(int(match[0]))
 
 
+def _minutes_past(match: re.Match[str]) -> str:
+    minutes = {"quarter": "15", "half": "30"}.get(match[1].removeprefix("a "), match[1])
+    return f"at minute {minutes}"
+
+
 def _minutes(match: re.Match[str]) -> str:
     minutes = float(match[1]) * 60
     return f"{minutes:.0f} minute" if minutes.is_integer() else match[0]
+
+
+def _of_quarter(match: re.Match[str]) -> str:
+    named = MONTHS[2::3] if match[1].startswith("last") else MONTHS[::3]
+    return f"{_every(match)}{match[1]} in {' and '.join(named)}"
+
+
+def _of_year(match: re.Match[str]) -> str:
+    return f"{_every(match)}{'31st december' if match[1].startswith('last') else '1st january'}"
+
+
+def _every(match: re.Match[str]) -> str:
+    return "every " if match[2] == "every" else ""
 
 
 def _weekdays(match: re.Match[str]) -> str:
@@ -126,7 +150,8 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (rf"\b({_SPAN}) (?:from (?:now|today)|hence)\b(?! on)", r"in \1"),
     (rf"(?<!every )\b({_SPAN}) from\b", r"\1 after"),
     (rf"\bafter (?={_SPAN}\b)", "in "),
-    (r"\bin (?=in \d)|\bfrom now on\b", ""),
+    (r"\bin (?=in \d)|\bfrom now on\b|\b(?:my|our|local) time\b", ""),
+    (rf"\b(every (?:\d+ )?{_UNIT}) (?:starting|as of) (?:right )?now\b", r"\1 starting"),
     # rhythms,
     (rf"\bonce (?:every |1 |per )?(?={_UNIT}\b)", "every "),
     (rf"\bevery (?:other|alternate|second) (?={_UNIT}\b)", "every 2 "),
@@ -134,16 +159,21 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (rf"\bsecond\b(?<!\d second)(?:(?<!every second)|(?= {_DAY}))", "2nd"),
     (rf"\bevery (\d+)(?:st|nd|rd|th) ({_UNIT})\b(?! of (?:the|every) )", r"every \1 \2"),
     (r"\bevery single\b", "every"),
+    (r"\bevery day of (?:the|every) (?:week|month|year)\b", "every day"),
+    (rf"\b({_NTH}(?: day| (?:{_ONE_DAY}))?) of (the|every) quarter\b", _of_quarter),
+    (r"\b(last|1st)(?: day)? of (the|every) year\b", _of_year),
     (r"\bevery quarter\b", "every 3 month"),
     (rf"\bevery (?=(?:early |late )?{_PART}\b)", "every day "),
     (rf"\b({_DAY} )?((?:early |late )?{_PART})s\b", lambda m: f"every {m[1] or 'day '}{m[2]}"),
-    (rf"\b(?<!starting )(?:from |between )?{_EVERY_DAY} ?(?:-|to|until|through) ?{_EVERY_DAY}\b", _weekdays),
+    (rf"\b(?<!starting )(?:from |between )?{_EVERY_DAY} ?(?:-|to|through) ?{_EVERY_DAY}\b", _weekdays),
     (rf"\bbetween ({_ONE_DAY}) and ({_ONE_DAY})\b", lambda m: _weekdays(m).removeprefix("every ")),
     (r"\bevery (\d+ )?(week|month|year)(?:,? on)? every\b", r"every \1\2"),
     (rf"({_AND})(?:on )?every (?=\d+(?:st|nd|rd|th)|last|{_DAY}|{_MONTH})", r"\1"),
     (r"\b(except|excluding|but not) (?:on )?(?:every )?", r"\1 "),
     (r"\bevery (?=every\b)|(?<=\bevery )1 ", ""),
     # and days.
+    (rf"\b({_SINCE} (?:the )?{_NUMBER}) (to|and|until|through) (?:the )?({_NUMBER}) (?:of )?({_MONTH})\b",
+     r"\1 \4 \2 \3 \4"),
     (rf"\b({_MONTH}) ({_NUMBER})({_AND})(?={_NUMBER}(?![\d:.])(?! [ap]m))", r"\1 \2\3\1 "),
     (rf"\bthis (?={_PART}\b)", "today "),
     (r"\bend of (?:the )?year\b", "31st december"),
@@ -152,7 +182,9 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"\b12 (noon|midnight)\b", r"\1"),
     (r"\b(?:days|on day) (\d+(?:, (?:and )?\d+| and \d+)*)\b", lambda m: re.sub(r"\d+", _as_nth, m[1])),
     (r"(?<=\bon the )\d{1,2}(?= at\b|$)", _as_nth),
-    (r"\bat :(\d\d)\b|\bat (\d+) minute past (?:the|every) hour\b", lambda m: f"at minute {m[1] or m[2]}"),
+    (r"\bat :(\d\d)\b", r"at minute \1"),
+    (r"\bat (\d+|(?:a )?quarter|half)(?: minute)? past(?! (?:\d|noon|midnight))(?: (?:the|every) hour)?\b",
+     _minutes_past),
 )  # fmt: skip
 
 
@@ -241,6 +273,10 @@ class Marks:
     days: DayMarks
 
 
+def unreadable(marks: Marks) -> Refused:
+    return Refused(f"{said(marks.phrase)!r} cannot be read as a time.")
+
+
 def marks_of(phrase: str) -> Marks:
     """Read the marks of a phrase. Raises Refused for an unknown word, and if two marks contradict each other."""
     if capital := re.search(r"\d+ ?M\b", phrase):
@@ -251,10 +287,10 @@ def marks_of(phrase: str) -> Marks:
     rest, parts = _taken(_PARTS, rest)
     if len(times) + len(hours) > 1:
         raise Refused(f"{phrase.strip()!r} has more than one time. Write one, or a list such as at 9 and 17.")
-    rest = re.sub(r"\b(?:from|between) (.{1,40}?) (?:to|and) ", r"from \1 until ", rest)
+    rest = re.sub(r"\b(?:from|between) (.{1,40}?) (?:to|and) ", r"from \1 through ", rest)
     return Marks(
         phrase=" ".join(rest.split()),
-        times=tuple(re.split(_AND, times[0])) if times else (),
+        times=tuple(items(times[0])) if times else (),
         hours=tuple(re.split(" to | until | and ", re.sub("from |between ", "", hours[0]))) if hours else (),
         parts=tuple(re.sub("in the |at |during the ", "", part) for part in parts),
         clauses={_CLAUSES[match[1]]: day_marks(_length(match)) for match in _CLAUSE.finditer(rest)},
@@ -263,7 +299,10 @@ def marks_of(phrase: str) -> Marks:
 
 
 def _length(clause: re.Match[str]) -> str:
-    return re.sub(r"^(?: the)?(?: next)?(?= \d)", " in", clause[2]) if clause[1] == "for" else clause[2]
+    if clause[1] != "for":
+        return clause[2]
+    length = re.sub(rf"^ the next (?={_UNIT}\b)", " the next 1 ", clause[2])
+    return re.sub(r"^(?: the)?(?: next)?(?= \d)", " in", length)
 
 
 def _taken(pattern: re.Pattern[str], text: str) -> tuple[str, list[str]]:

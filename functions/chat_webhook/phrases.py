@@ -10,10 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import chain
 
 from markup import protected, restored
 from orders import Kind, NotUnderstood, Order, When
-from phrase_hints import looks_like_time, spelt
+from phrase_hints import length_in, looks_like_time, spelt, zone_in
 from phrase_times import read_when
 from phrase_words import Refused, UnknownWord, words
 from shared.model.recurrence import ALIASES, InvalidSchedule, Recurrence, load_timezone
@@ -34,7 +35,7 @@ def understand(text: str, *, now: datetime, timezone: str) -> Order | None:
     try:
         order = _understood(text, read, timezone)
     except NotUnderstood as exc:
-        right = spelt(text)
+        right = spelt(text) if len(text) < 2 * LONGEST_TEXT else text
         meant = _met(exc.suggestions or (right,) * (right != text), read, timezone)
         whole = tuple(restored(each, found) for each in meant)
         raise NotUnderstood(restored(str(exc), found), whole, is_final=exc.is_final) from exc
@@ -65,22 +66,31 @@ _PLACEHOLDER = "call Anna"
 _LONGEST_PHRASE = 200  # characters of the phrase
 _QUOTES = {'"': '"', "“": "”“", "„": "“”", "”": "”", "'": "'", "‘": "’"}  # noqa: RUF001 - telephones type them
 _LINK = r"(?:(?:to|that|about|of)\b|:(?=\s))\s*"
-_ASKS = r"(?:(?:please|hey|hi|hello|(?:can|could|would) you)[,!]?\s+)*"
+_PLEASE = r"(?:please|pls|plz)\b"
+_PERIOD = r"(?:(?:the|every|each|this|next)\s+)?(?:week|month|quarter|year|day|hour)s?(?![\w'’-])"  # noqa: RUF001
+_LINK_AFTER = rf"(?:{_PLEASE},?\s+)?(?!of\s+{_PERIOD}){_LINK}"  # after a phrase
+_ASKS = rf"(?:(?:{_PLEASE}|hey|hi|hello|(?:can|could|would) you)[,!]?\s+)*"
 _REMINDER = re.compile(
     rf"{_ASKS}(?:(?:set(?:\s+up)?|create|add|make|schedule)(?:\s+me)?|i(?:\s+need|'d\s+like|\s+want))\s+a\s+reminder\b"
     r"(?:\s+for\s+(?P<whom>me|us)\b)?(?:\s+for\b)?\s*",
     re.I,
 )
 _POST = re.compile(rf"{_ASKS}(?=post\b)", re.I)
-_REMIND = re.compile(rf"{_ASKS}remind\b(?:\s+(?P<whom>me|us)\b)?\s*(?P<link>{_LINK})?(?P<text>.*)", re.I | re.S)
+_REMIND = re.compile(
+    rf"{_ASKS}remind\b(?:\s+(?P<whom>me|us)\b)?(?:,?\s+{_PLEASE},?)?\s*(?P<link>{_LINK})?(?P<text>.*)", re.I | re.S
+)
 _VERB = rf"(?:(?P<verb>post|ask)\b:?|{_ASKS}remind\s+(?P<whom>me|us)\b(?P<link>\s*{_LINK})?)\s*(?P<text>.*)"
-_CRON = re.compile(rf"cron\s+(?P<when>.{{1,600}}?)\s+{_VERB}", re.I | re.S)
-_WHEN_FIRST = re.compile(rf"(?P<when>.{{1,{_LONGEST_PHRASE}}}?)[\s,]+{_VERB}", re.I | re.S)
+# "++" tries a run of blanks once, however long it is.
+_CRON = re.compile(rf"cron\s+(?P<when>.{{1,600}}?)\s++{_VERB}", re.I | re.S)
+_WHEN_FIRST = re.compile(rf"(?P<when>.{{1,{_LONGEST_PHRASE}}}?)[\s,]++{_VERB}", re.I | re.S)
 _TEXT_FIRST = re.compile(
     r"(?P<verb>post|ask)\b:?\s*(?P<text>[\"“„].+[\"“”])[\s,]+(?P<when>[^\"“”]{1,200})", re.I | re.S
 )
 _QUESTION = re.compile(r"(?:what|who|whom|whose|how|why|which|where|whether|when|if)\b", re.I)
 _CLOCK = re.compile(r"\bat \d|\d:\d\d|\d ?[ap]m\b|\bevery \S+ at\b", re.I)
+_ENDS_IN_TIME = re.compile(
+    r".*(?:\bat \d|\d:\d\d|\d ?[ap]m\b|\b(?:noon|midnight)\b)(?:(?!\b(?:to|that|about|of)\b|:\s).)*", re.I | re.S
+)
 # A phrase does not begin so ("turn the oven on at 9", "enjoy the sun") or end so ("tomorrow in the park"),
 _NO_BEGINNING = re.compile(
     r"(?:on|in|of|and|or|for|to)\s+(?:at|on|in|from|every|each|today|tomorrow|tonight|next|this|noon|midnight|daily)\b"
@@ -92,11 +102,13 @@ _NO_BEGINNING = re.compile(
 _NO_END = re.compile(r"(?:^|.*\s)(?:on|in|of|at|the|and|or|for|every|each|next|this|from|until|a|an)", re.I | re.S)
 # and the text beside it does not begin or end so ("friday after next", "due by friday"): it would be cut short.
 _GOES_ON = re.compile(
-    r"(?:after|before|or|and|but|of|from|until|till|except|at|on|in|by|every|each|next|sharp|ago|[ap]m|\d+"
+    r"(?:after|before|past|or|and|but|of|from|until|till|except|at|on|in|by|every|each|next|sharp|ago|[ap]m|\d+"
     r"|(?:second|minute|hour|day|week|month|year)s?|(?:one|two|three|four|five|six|seven|eight|nine|ten)"
-    r"|(?:fifteen|twenty|thirty|forty|fifty))\b",
+    r"|(?:fifteen|twenty|thirty|forty|fifty)|now|(?:the )?(?:same|this) time)\b|&",
     re.I,
 )
+_ENDS_IN_NUMBER = re.compile(r".*(?:,|&|\band|\bor)\s*\d+", re.I | re.S)  # "at 8, 2" in "at 8, 2 pills"
+_NAMES = re.compile(r"[@<]|(?:[\w.-]+\s+){1,3}(?:to|about|that|of)\b", re.I)  # somebody else, as in "Bob to call"
 _NOT_AFTER = frozenset(words("the a an my our your his her their this that next last"))
 _NEVER_AFTER = frozenset(words("by before after until till since from for than of to about and or due except starting"))
 
@@ -163,13 +175,26 @@ def _split(command: str, read: Reader) -> _Asked | None:
         last = list(_when_last(rest))
         if _QUESTION.match(rest) or (link == "of" and not last):
             return None
-        if match["whom"] is None:
-            raise NotUnderstood("I can remind you (me) or everybody here (us): remind me WHEN to TEXT.")
-        return _asked(match, last if link else [*_when_first(rest), *last])
+        if match["whom"] is None and not link and not _begins_with_time(rest, read):
+            message = "I can remind you (me) or everybody here (us): remind me WHEN to TEXT."
+            raise NotUnderstood(message, () if _NAMES.match(rest) else (f"remind me {rest}",))
+        return _asked(match, last if link else chain(_when_first(rest), last))
     if match := _TEXT_FIRST.fullmatch(command):
         return _asked(match)
     match = _WHEN_FIRST.match(command)
     return _asked(match) if match and _is_request(match, read) else None
+
+
+def _begins_with_time(rest: str, read: Reader) -> bool:
+    for phrase, _ in _when_first(rest):
+        try:
+            read(phrase)
+        except UnknownWord:
+            continue
+        except Refused:
+            pass
+        return True
+    return False
 
 
 def _is_request(match: re.Match[str], read: Reader) -> bool:
@@ -186,11 +211,16 @@ def _is_request(match: re.Match[str], read: Reader) -> bool:
 
 
 def _when_first(rest: str) -> Iterator[tuple[str, str]]:
-    """Split after each of the first words; a number alone is a duration ("2h call Anna")."""
+    """Split after each of the first words; a number alone is a duration ("2h call Anna"). Raises NotUnderstood."""
+    zone = ""
     for space in reversed(list(re.finditer(r"[\s,]+|:\s|$", rest[:_LONGEST_PHRASE]))):
         when, text = rest[: space.start()], rest[space.end() :]
-        link = re.match(_LINK, text, re.I)
-        is_whole = link or not (_GOES_ON.match(text) or re.fullmatch(r"in\s+\d+", when))
+        link = re.match(_LINK_AFTER, text, re.I)
+        is_cut = _GOES_ON.match(text) or re.fullmatch(r"in\s+\d+", when) or (text and _ENDS_IN_NUMBER.fullmatch(when))
+        is_linked = link or space[0].startswith(":")
+        if not is_linked and _ENDS_IN_TIME.fullmatch(when):
+            zone = zone_in(text) or zone
+        is_whole = is_linked or not (is_cut or zone)
         if re.search(r"\d\s+to\s+\d", f"{when[-1:]} {text[:6]}"):
             is_whole = False  # "in 5 to 10 minutes"
         if when and is_whole and not _NO_END.fullmatch(when):
@@ -198,11 +228,13 @@ def _when_first(rest: str) -> Iterator[tuple[str, str]]:
             yield when, text
             if re.match(r"\d+\s?[a-z]|an?\b|half\b", when):
                 yield f"in {when}", text
+    if zone:
+        raise NotUnderstood(f"Is {zone!r} a time zone? I read times only in your own.")
 
 
 def _when_last(rest: str) -> Iterator[tuple[str, str]]:
     """Split before each of the last words."""
-    rest = rest.rstrip().removesuffix(".")
+    rest = re.sub(rf"[\s,]{{1,9}}{_PLEASE}[.!?]*$", "", rest.rstrip(), flags=re.I).removesuffix(".")
     start = max(len(rest) - _LONGEST_PHRASE, rest.rfind(_QUOTES[rest[0]][0], 1) + 1 if rest[:1] in _QUOTES else 0)
     for word in re.finditer(r"(?<!\S)\S", rest[start:]):
         text, when = rest[: start + word.start()].rstrip(" ,"), rest[start + word.start() :]
@@ -252,13 +284,14 @@ def _left(typed: str, *, is_recurring: bool) -> str:
     if typed.strip() != _unquoted(typed):
         return ""
     last = typed.lower().split()[-1]
-    return looks_like_time(typed, is_recurring=is_recurring) or (last if last in _NEVER_AFTER else "")
+    length = length_in(typed) if is_recurring else ""
+    return length or looks_like_time(typed, is_recurring=is_recurring) or (last if last in _NEVER_AFTER else "")
 
 
 def _joined(asked: _Asked, phrase: str, text: str, read: Reader) -> tuple[str, ...]:
     """Return the command with the phrase and the time at the end of the text combined, if that can be read."""
     for when, rest in _when_last(f"{text} {phrase}"):
-        with suppress(Refused):
+        with suppress(Refused, InvalidSchedule):
             read(when)
             return asked.commands([when], _unquoted(rest)) if len(rest) < len(text) else ()
     return ()

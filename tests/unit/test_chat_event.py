@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_event import Event, Kind, identity_token, parse_event
+from orders import NotUnderstood
+from phrases import understand
 from shared.errors import InvalidInput
 from tests.chatting import NUMBERS, SPACE, THREAD, AddOn, Classic, message_in
 
@@ -63,16 +65,25 @@ def test_a_slash_command_is_a_message_that_begins_with_its_word(app: App, word: 
 
 @both
 @pytest.mark.parametrize(
-    ("argument", "text"),
+    ("argument", "whom"),
     [
-        ("me in 20 minutes to stretch", "remind me in 20 minutes to stretch"),
-        ("us tomorrow to sing", "remind us tomorrow to sing"),
-        ("in 20 minutes to stretch", "remind me in 20 minutes to stretch"),
+        pytest.param("me in 20 minutes to stretch", "you", id="me"),
+        pytest.param("in 20 minutes to stretch", "you", id="nobody-and-a-time"),
+        pytest.param("to stretch in 20 minutes", "you", id="nobody-and-a-text"),
+        pytest.param("us in 20 minutes to stretch", "everybody", id="us"),
+        pytest.param("Bob to stretch in 20 minutes", "", id="somebody-else"),
     ],
 )
-def test_the_command_to_remind_reminds_me_unless_it_says_us(app: App, argument: str, text: str) -> None:
-    """`/remind in 20 minutes` needs no `me`."""
-    assert parse_event(app.command("remind", argument)).text == text
+def test_the_command_to_remind_is_for_me_unless_it_says_for_whom(app: App, argument: str, whom: str) -> None:
+    """`/remind in 20 minutes` needs no `me`; `/remind Bob` is never a reminder to who asks."""
+    text = parse_event(app.command("remind", argument)).text
+    try:
+        order = understand(text, now=datetime(2026, 11, 25, 10, 7, tzinfo=UTC), timezone="UTC")
+    except NotUnderstood:
+        order = None
+
+    assert (order and ("everybody" if order.everybody else "you")) == (whom or None)
+    assert order is None or order.text == "stretch"
 
 
 @both
@@ -176,7 +187,7 @@ def test_what_somebody_else_has_written_is_no_command(app: App, word: str) -> No
     payload["appCommandMetadata"] = {"appCommandId": NUMBERS[word], "appCommandType": "MESSAGE_ACTION"}
     payload["message"].pop("slashCommand", None)
 
-    assert parse_event(body).text == ("remind me" if word == "remind" else word)
+    assert parse_event(body).text == word
 
 
 @both

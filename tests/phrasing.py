@@ -1,0 +1,35 @@
+"""What a command in plain English means, in one line."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from orders import NotUnderstood, Order
+from phrases import understand
+
+BERLIN = "Europe/Berlin"
+NOW = datetime(2026, 11, 25, 10, 7, tzinfo=ZoneInfo(BERLIN))  # a Wednesday
+
+
+def local(moment: datetime, timezone: str) -> datetime:
+    return moment.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
+
+
+def meaning(text: str, now: datetime, timezone: str) -> Order | str:
+    try:
+        return understand(text, now=now, timezone=timezone) or "agent"
+    except NotUnderstood:
+        return "ask"
+
+
+def said(order: Order) -> str:
+    """Return the fields of a schedule, on its own clocks."""
+    when = order.when
+    at, until = (f"{local(each, order.timezone):%Y-%m-%d %H:%M}" if each else "" for each in (when.at, when.until))
+    parts = [
+        when.cron,
+        when.every and f"every {when.every}",
+        at and f"{'from ' if when.is_recurring else ''}{at}",
+        until and f"until {until}",
+        f"except {' '.join(map(str, when.except_dates))}" if when.except_dates else "",
+    ]
+    return ", ".join(part for part in parts if part)
