@@ -302,6 +302,8 @@ class Scripted(FirestoreStore):
         step = self.script.pop(0) if self.script else None
         if step == "killed":
             raise Killed
+        if step == "contended":
+            raise exceptions.Aborted("too much contention")  # type: ignore[no-untyped-call]  # the library's own
         answer = super()._send(messages, together=together)
         if step == "applied but cut":
             raise exceptions.ServiceUnavailable("cut")  # type: ignore[no-untyped-call]  # the library's own
@@ -426,6 +428,24 @@ def test_of_claims_that_leave_something_out_only_those_are_lost_whose_job_has_ch
     assert [type(outcome) for outcome in outcomes] == [Won, Lost, Lost, Won]
     assert sorted(entry.job_id for entry in store.history()) == ["a", "d"]
     assert store.sizes == [8, 4]
+
+
+@pytest.mark.emulator
+def test_claims_that_are_refused_while_no_job_has_changed_are_lost_to_nobody(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
+) -> None:
+    """The change that was in the way is not stored yet, or never will be: the outcome is unknown, with the reason."""
+    store = Scripted(firestore_store, "contended")
+    job = put(firestore_store, None, job_factory("report", cron="* * * * *"))
+    claim = Change(job, claimed(job, now + 3 * MINUTE, "a"))
+
+    (outcome,) = store.swap([claim])
+    (again,) = store.swap([claim])
+
+    assert isinstance(outcome, Unknown)
+    assert "too much contention" in outcome.reason
+    assert isinstance(again, Won)
+    assert len(store.history()) == 1
 
 
 @pytest.mark.emulator
