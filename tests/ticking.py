@@ -91,16 +91,12 @@ class Recorder(Store):
             raise StoreUnavailable("the store is unreachable")
 
 
-@dataclass
-class World:
-    """A store, a clock, handlers, and ticks over them."""
+@dataclass(kw_only=True)
+class RecordedHandlers:
+    """Handlers of a test, and the execution keys of their runs."""
 
-    store: Recorder
-    clock: Clock
     handlers: dict[str, Handler] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
-    is_stopping: bool = False
-    env: dict[str, str] = field(default_factory=lambda: {"CALL_TIMEOUT_SECONDS": "3600"})
 
     def on(self, job_type: str, run: Callable[[Payload, Context], object], **options: Any) -> None:
         """Register a handler; `runs` records each run by its execution key."""
@@ -110,6 +106,16 @@ class World:
             return run(payload, context)
 
         self.handlers[job_type] = Handler(job_type=job_type, run=recorded, **options)
+
+
+@dataclass
+class World(RecordedHandlers):
+    """A store, a clock, handlers, and ticks over them."""
+
+    store: Recorder
+    clock: Clock
+    is_stopping: bool = False
+    env: dict[str, str] = field(default_factory=lambda: {"CALL_TIMEOUT_SECONDS": "3600"})
 
     def add(self, *jobs: Job) -> None:
         assert all(isinstance(outcome, Won) for outcome in self.store.store.swap([Change(None, job) for job in jobs]))
