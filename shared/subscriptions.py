@@ -78,7 +78,7 @@ class Failed:
     has_lapsed: bool = False
 
 
-Outcome = Renewed | Skipped | Failed
+RenewalOutcome = Renewed | Skipped | Failed
 Renew = Callable[[Subscription], Renewed]
 
 
@@ -132,7 +132,7 @@ class Renewals:
             self._sleep(min(left, 1))  # meanwhile the process may be told to end
         return False
 
-    def renew_all(self, subscriptions: Iterable[Subscription], renew: Renew) -> dict[str, Outcome]:
+    def renew_all(self, subscriptions: Iterable[Subscription], renew: Renew) -> dict[str, RenewalOutcome]:
         """Renew each subscription that no other call is renewing, record the outcomes, and return them by id.
 
         `renew` raises NotRenewed. Raises StoreUnavailable if nothing could be claimed (then nothing was renewed), or if
@@ -169,10 +169,10 @@ class Renewals:
             if job.status is not Status.CANCELLED
         ]
 
-    def _take_all(self, wanted: Mapping[str, Subscription]) -> tuple[list[Job], dict[str, Outcome]]:
+    def _take_all(self, wanted: Mapping[str, Subscription]) -> tuple[list[Job], dict[str, RenewalOutcome]]:
         """Claim the subscriptions in one swap; return the claimed jobs, and the outcomes of the others."""
         taken: dict[str, Job] = {}
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, RenewalOutcome] = {}
         unconfirmed = ""
         for _ in range(TRIES):
             left = [name for name in wanted if name not in taken and name not in outcomes]
@@ -205,7 +205,7 @@ class Renewals:
         in_order = sorted(taken.values(), key=lambda job: recorded_time(job.payload, "expires_at") or LAST)
         return in_order, {**busy, **outcomes}
 
-    def _refusal(self, present: Job | Unreadable) -> Outcome | None:
+    def _refusal(self, present: Job | Unreadable) -> RenewalOutcome | None:
         """Return why a subscription must not be renewed now, or None.
 
         A lease of the tick is no obstacle: its check only looks, and its result may be refused.

@@ -14,7 +14,17 @@ from shared.errors import RenewalFailed
 from shared.model.times import iso
 from shared.model.value import ID
 from shared.store.documents import read_time
-from shared.subscriptions import PREFIX, Failed, NotRenewed, Outcome, Renewals, Renewed, Skipped, Subscription, told
+from shared.subscriptions import (
+    PREFIX,
+    Failed,
+    NotRenewed,
+    RenewalOutcome,
+    Renewals,
+    Renewed,
+    Skipped,
+    Subscription,
+    told,
+)
 
 if TYPE_CHECKING:
     from pyairtable.models.webhook import Webhook
@@ -34,7 +44,7 @@ REPLACE = "make a new webhook (it has a new id and a new secret), and delete thi
 T = TypeVar("T")
 
 
-class Found(NamedTuple):
+class ListedWebhook(NamedTuple):
     """A webhook of a base as it was listed. `expires_at` is its time before the renewal."""
 
     base: str
@@ -51,7 +61,7 @@ def renew_webhooks(airtable: AirtableSettings, renewals: Renewals) -> dict[str, 
     from pyairtable import Api
 
     api = Api(airtable.api_key, timeout=TIMEOUT_SECONDS, retry_strategy=None, endpoint_url=airtable.endpoint)
-    found: dict[str, Found] = {}
+    found: dict[str, ListedWebhook] = {}
     missing: dict[str, str] = {}  # why a webhook on record was not found
     unread: dict[str, str] = {}
     subscriptions: list[Subscription] = []
@@ -67,7 +77,7 @@ def renew_webhooks(airtable: AirtableSettings, renewals: Renewals) -> dict[str, 
             unread[base] = reason
         for name, webhook in listed.items():
             expires_at = webhook.expiration_time and _aware(webhook.expiration_time)
-            found[name] = Found(base, webhook, expires_at)
+            found[name] = ListedWebhook(base, webhook, expires_at)
             title = f"the Airtable webhook {webhook.id} of {base}"
             subscriptions.append(Subscription(id=name, title=title, expires_at=expires_at))
         gone = [subscription for subscription in renewals.recorded(prefix) if subscription.id not in listed]
@@ -82,7 +92,7 @@ def renew_webhooks(airtable: AirtableSettings, renewals: Renewals) -> dict[str, 
     return _answer(found, renewals.renew_all(subscriptions, renew), unread)
 
 
-def _extend(hook: Found, renewals: Renewals) -> Renewed:
+def _extend(hook: ListedWebhook, renewals: Renewals) -> Renewed:
     """Extend one webhook. Raises NotRenewed."""
     if hook.expires_at is None:
         return Renewed(expires_at=None)
@@ -147,7 +157,9 @@ def _remedy(status: int) -> str:
             return f"if it is no longer active, {REPLACE}"
 
 
-def _answer(found: Mapping[str, Found], outcomes: Mapping[str, Outcome], unread: Mapping[str, str]) -> dict[str, Any]:
+def _answer(
+    found: Mapping[str, ListedWebhook], outcomes: Mapping[str, RenewalOutcome], unread: Mapping[str, str]
+) -> dict[str, Any]:
     refreshed, skipped, problems = [], [], []
     failed = [{"base_id": base, "reason": reason} for base, reason in unread.items()]
     for name, outcome in outcomes.items():
@@ -182,7 +194,7 @@ def _answer(found: Mapping[str, Found], outcomes: Mapping[str, Outcome], unread:
     return {"message": f"Refreshed {len(refreshed)} Airtable webhooks", **answer}
 
 
-def _problems(hook: Found) -> Iterator[str]:
+def _problems(hook: ListedWebhook) -> Iterator[str]:
     """Yield the reasons why a webhook, renewed or not, delivers nothing."""
     webhook, last = hook.webhook, hook.webhook.last_notification_result
     if hook.expires_at is None:

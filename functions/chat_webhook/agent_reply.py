@@ -33,18 +33,18 @@ class PutOff:
 
 
 @dataclass(frozen=True)
-class Failed:
+class Raised:
     """The agent raised an error, which is in the log."""
 
 
-Answer = Message | Proposal | PutOff | Failed | None
+AgentReply = Message | Proposal | PutOff | Raised | None
 
 
 def ask_agent(
     name: str, text: str, context: AgentContext, *, open_jobs: Callable[[], Jobs], limit: timedelta
-) -> Answer:
+) -> AgentReply:
     """Ask the agent of that name, and wait no longer than the limit. Raises InvalidSettings if it cannot be loaded."""
-    answers: queue.Queue[Answer | BaseException] = queue.Queue()  # see shared.running.workers
+    answers: queue.Queue[AgentReply | BaseException] = queue.Queue()  # see shared.running.workers
 
     def ask() -> None:
         try:
@@ -61,11 +61,11 @@ def ask_agent(
         raise answer
     if isinstance(answer, BaseException):
         log_chat_failure("The agent", answer)
-        return Failed()
+        return Raised()
     return answer
 
 
-def _answer(name: str, text: str, context: AgentContext, open_jobs: Callable[[], Jobs]) -> Answer:
+def _answer(name: str, text: str, context: AgentContext, open_jobs: Callable[[], Jobs]) -> AgentReply:
     from shared.handlers.agent_tools import with_jobs
 
     agent = load_agent(name)

@@ -5,8 +5,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent_reply import Failed, Message, PutOff, ask_agent
-from chat_event import Kind, text_in
+from agent_reply import Message, PutOff, Raised, ask_agent
+from chat_event import EventKind, text_in
 from chat_reply import Reply, says
 from confirming import asker_here, propose
 from conversation import SORRY, Conversation
@@ -54,7 +54,7 @@ def ask(conversation: Conversation, text: str, action: Action | None = None) -> 
         case PutOff():
             _put_off(conversation, text, context, job_id, now)
             return says(answer.says)
-        case Failed():
+        case Raised():
             return says(SORRY.format(conversation.trace_id))
     return None
 
@@ -91,7 +91,7 @@ def _put_off(conversation: Conversation, text: str, context: AgentContext, job_i
 
 def _context(conversation: Conversation, key: str, action: Action | None) -> AgentContext:
     event = conversation.event
-    wrote = event.kind is Kind.MESSAGE and not event.is_message_action
+    wrote = event.kind is EventKind.MESSAGE and not event.is_message_action
     source = event.source if wrote else {}
     attachments, quoted, url = (source.get(name) for name in ("attachment", "quotedMessageMetadata", "matchedUrl"))
     return AgentContext(

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from importlib import import_module
 
-from chat_event import COMMANDS, Dialog, Kind
+from chat_event import COMMANDS, Dialog, EventKind
 from chat_reply import Reply, says
 from conversation import NOT_OURS, Conversation
 
@@ -43,15 +43,15 @@ def answer(conversation: Conversation) -> Reply | None:
     if event.dialog is Dialog.CANCEL:
         return None
     match event.kind:
-        case Kind.MESSAGE if event.unknown_command and not conversation.agent:
+        case EventKind.MESSAGE if event.unknown_command and not conversation.agent:
             return conversation.help("I do not know that command")
-        case Kind.MESSAGE if event.unknown_command:
+        case EventKind.MESSAGE if event.unknown_command:
             return _asked(AGENT_COMMAND, conversation, {})
-        case Kind.MESSAGE:
+        case EventKind.MESSAGE:
             return _answer_text(conversation, event.text)
-        case Kind.CLICKED:
+        case EventKind.CLICKED:
             return _answer_click(conversation, event.parameters)
-        case Kind.ADDED:
+        case EventKind.ADDED:
             return conversation.help("Hello! I remind, post and ask at the times that you tell me")
         case _:
             return None

@@ -33,7 +33,7 @@ ADD_ON = {
 }
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """What happened. A command is a message that begins with its word; QUIET is known and needs no reply."""
 
     MESSAGE = "message"
@@ -62,7 +62,7 @@ class Event:
     without writing.
     """
 
-    kind: Kind
+    kind: EventKind
     is_add_on: bool = False
     user: str = ""  # users/ID
     email: str = ""  # lower case
@@ -124,11 +124,11 @@ def parse_event(body: Any) -> Event:
     chat, common = _object(body, "chat"), _object(body, "commonEventObject")
     name = next((name for name in ADD_ON if name in chat), "")
     event = _event(body, ADD_ON.get(name, ""), _object(chat, name), chat, common, is_add_on=True)
-    if event.kind is Kind.UNKNOWN:
+    if event.kind is EventKind.UNKNOWN:
         return replace(event, name=_harmless(next((each for each in chat if each.endswith("Payload")), "")))
     # Added by a command or a mention: that comes in a request of its own, and is answered there.
-    was_asked = event.kind is Kind.ADDED and _object(chat, name).get("interactionAdd") is True
-    return Event(kind=Kind.QUIET, is_add_on=True) if was_asked else event
+    was_asked = event.kind is EventKind.ADDED and _object(chat, name).get("interactionAdd") is True
+    return Event(kind=EventKind.QUIET, is_add_on=True) if was_asked else event
 
 
 def _event(
@@ -147,7 +147,7 @@ def _event(
     if kind == "added" and text:
         kind = "message"  # a classic app that is added by a mention gets one event, with the message
     return Event(
-        kind=Kind(kind or "unknown"),
+        kind=EventKind(kind or "unknown"),
         is_add_on=is_add_on,
         user=text_in(about, "user", "name"),
         email=text_in(about, "user", "email").lower(),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from chat_event import Dialog, Event, Kind
+from chat_event import Dialog, Event, EventKind
 from shared.web.chat_rules import fitted
 
 
@@ -39,7 +39,7 @@ def rendered(reply: Reply | None, event: Event) -> dict[str, Any]:
         return _closed(event) if event.dialog in (Dialog.OPEN, Dialog.SUBMIT) else {}
     if reply.is_dialog or event.dialog is Dialog.OPEN:
         return _dialog(_card_of(reply.message), event)
-    replaces = reply.replaces and event.kind is Kind.CLICKED and event.dialog is None
+    replaces = reply.replaces and event.kind is EventKind.CLICKED and event.dialog is None
     viewer = {"privateMessageViewer": {"name": event.user}} if reply.for_one and event.user else {}
     kind = "UPDATE_MESSAGE" if replaces else "NEW_MESSAGE" if event.dialog else ""
     response = {"actionResponse": {"type": kind}} if kind and not event.is_add_on else {}

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from card_parts import Buttons
-from chat_event import Event, Kind
+from chat_event import Event, EventKind
 from chat_reply import Reply, shows
 from shared.logs import hashed
 
@@ -67,7 +67,7 @@ class Conversation:
 
     def new_id(self, text: str) -> str:
         """Return a job's id, derived from the message or the click: the same if Chat delivers it again."""
-        click = self.event.sent_at if self.event.kind is Kind.CLICKED else ""  # each tap on a card counts by itself
+        click = self.event.sent_at if self.event.kind is EventKind.CLICKED else ""  # each tap counts by itself
         return hashlib.sha256(f"{self.event.message}\n{click}\n{text}".encode()).hexdigest()[:10]
 
     def written(self, text: str) -> str:

@@ -53,7 +53,7 @@ class Command:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class Matches:
     """The jobs that fit; `is_sure` if there is exactly one, named completely: by its id, its text or its time."""
 
     jobs: tuple[Job, ...]
@@ -78,7 +78,7 @@ def read_command(text: str) -> Command | None:
     return Command(action=action, about=moved["about"], when=moved["when"]) if moved else None
 
 
-def matching(about: str, jobs: Iterable[Job], *, action: str, timezone: str) -> Found:
+def matching(about: str, jobs: Iterable[Job], *, action: str, timezone: str) -> Matches:
     """Return the jobs that `about` fits and that allow `action`; those that it names completely come first.
 
     A job is named by its id, its text, its next time on the clocks of `timezone`, or some words of its text.
@@ -87,7 +87,7 @@ def matching(about: str, jobs: Iterable[Job], *, action: str, timezone: str) -> 
     named = [job for job in jobs if _is_named(about, job, timezone)]
     fitting = named or [job for job in jobs if _is_in(about, job)]
     possible = [job for job in fitting if job.status in POSSIBLE[action]] or fitting
-    return Found(jobs=tuple(possible), is_sure=bool(named) and len(possible) == 1)
+    return Matches(jobs=tuple(possible), is_sure=bool(named) and len(possible) == 1)
 
 
 def text_of(job: Job) -> str:

@@ -13,7 +13,7 @@ import functions_framework
 from answering import answer
 from card_parts import Buttons
 from chat_access import authenticate_chat, may_speak
-from chat_event import Event, Kind, identity_token, parse_event
+from chat_event import Event, EventKind, identity_token, parse_event
 from chat_reply import Reply, rendered, says
 from chat_settings import ChatSettings
 from conversation import SORRY, Conversation
@@ -88,7 +88,7 @@ def respond(request: flask.Request, settings: Settings, now: datetime) -> Mappin
     event = parse_event(body())
     fields = {"action": "chat_event", "kind": event.kind, "space": event.space, "user": hashed(event.email)}
     log.info("Chat event: %s %s", event.kind, event.name, extra={"fields": fields})
-    if event.kind in (Kind.UNKNOWN, Kind.QUIET) or not event.is_person:
+    if event.kind in (EventKind.UNKNOWN, EventKind.QUIET) or not event.is_person:
         return {}
     if not may_speak(event, chat):
         return rendered(says(STRANGER, for_one=True), event)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shared.errors import InvalidInput
-from shared.handlers.proposal import Kind as ProposedKind
-from shared.handlers.proposal import Proposal
+from shared.handlers.proposal import Proposal, ProposalKind
 from shared.model.definition import Timing
 
-Kind = Literal["remind", "post", "ask"]
-PROPOSED: dict[Kind, ProposedKind] = {"remind": "reminder", "post": "message", "ask": "question"}
+OrderKind = Literal["remind", "post", "ask"]
+PROPOSED: dict[OrderKind, ProposalKind] = {"remind": "reminder", "post": "message", "ask": "question"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +26,7 @@ class When(Timing):
 class Order:
     """A request; `when` is read on the clocks of `timezone` (IANA). `others` are commands for other readings."""
 
-    kind: Kind
+    kind: OrderKind
     text: str
     timezone: str
     when: When

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
 
-from phrase_words import DAYS, MONTHS, DayMarks, Refused
+from phrase_words import DAYS, MONTHS, DayMarks, UnclearPhrase
 from shared.model.recurrence import InvalidSchedule, Recurrence, both_passes, instants, load_timezone
 
 Fields = tuple[str, str, str]  # day of month, month and day of week, of a cron expression
@@ -39,13 +39,13 @@ class Here:
         return moment.astimezone(load_timezone(self.timezone)).replace(tzinfo=None)
 
     def moment(self, clock: datetime) -> datetime:
-        """Return the moment at which the clocks show this. Raises Refused for a time that is skipped or comes twice."""
+        """Return the moment at which the clocks show this. Raises UnclearPhrase if they skip it or show it twice."""
         first, second = both_passes(clock, load_timezone(self.timezone))
         if first == second:
             return first
         why = "does not exist: the clocks skip it" if first > second else "comes twice: the clocks are put back"
         near = [f"on {clock + n * timedelta(hours=1):%Y-%m-%d at %H:%M}" for n in (-1, 1)]
-        raise Refused(f"{clock:%Y-%m-%d %H:%M} {why} in {self.timezone}.", *near)
+        raise UnclearPhrase(f"{clock:%Y-%m-%d %H:%M} {why} in {self.timezone}.", *near)
 
     def bound(self, clock: datetime) -> datetime:
         """Return the moment of a start or an end: where the clocks skip it, that at which they go on."""
@@ -71,14 +71,14 @@ def nths(marks: DayMarks) -> list[str]:
 
 
 def fields(marks: DayMarks) -> Fields:
-    """Return the cron fields of recurring days. Raises Refused for dates that no fields can hold."""
+    """Return the cron fields of recurring days. Raises UnclearPhrase for dates that no fields can hold."""
     numbers, in_months = (nths(marks) if "nth" in marks else []), months(marks)
     if "date" in marks:
         pairs = [_yearly(match) for match in marks["date"]]
         numbers, in_months = [f"{n}" for n in sorted({day for _, day in pairs})], sorted({month for month, _ in pairs})
         if set(pairs) != set(product(in_months, map(int, numbers))):
             each = (f"every {day} {MONTHS[month - 1]}" for month, day in pairs)
-            raise Refused("One schedule cannot have different days in different months; several can.", *each)
+            raise UnclearPhrase("One schedule cannot have different days in different months; several can.", *each)
     of_week = [numbered(number) for number in weekdays(marks)]
     for match in marks.get("nth_weekday", ()):
         number = numbered(DAYS.index(match[2]))
@@ -89,7 +89,7 @@ def fields(marks: DayMarks) -> Fields:
 def _yearly(match: re.Match[str]) -> tuple[int, int]:
     readings = {(month, day) for year, month, day in _readings(match) if not year}
     if len(readings) != 1:
-        raise Refused(f"{match[0]!r} is not a clear day of every year.")
+        raise UnclearPhrase(f"{match[0]!r} is not a clear day of every year.")
     return readings.pop()
 
 
@@ -104,7 +104,7 @@ def _readings(match: re.Match[str]) -> list[tuple[int, int, int]]:
         both = [(year, MONTHS.index(parts["m"]) + 1 if parts["m"] in MONTHS else int(parts["m"]), int(parts["d"]))]
     found = [each for each in dict.fromkeys(both) if 1 <= each[1] <= 12 and 1 <= each[2] <= _longest(year, each[1])]
     if not found:
-        raise Refused(f"There is no day {match[0]!r}.")
+        raise UnclearPhrase(f"There is no day {match[0]!r}.")
     return found
 
 
@@ -144,7 +144,7 @@ def is_elapsed(span: str) -> bool:
 
 
 def days_of(marks: DayMarks, today: date, *, is_clause: bool = False) -> list[date]:
-    """Return the next day that the marks name, and the one after it; none if they name no day. Raises Refused."""
+    """Return the next day that the marks name, and the one after it; none if they name no day. Raises UnclearPhrase."""
     names = marks.keys() - {"span"}
     if names & {"date", "nth"} and "weekday" in names:
         return _checked({name: marks[name] for name in marks if name != "weekday"}, weekdays(marks), today)
@@ -166,7 +166,7 @@ def days_of(marks: DayMarks, today: date, *, is_clause: bool = False) -> list[da
 def _checked(marks: DayMarks, named: list[int], today: date) -> list[date]:
     days = days_of(marks, today)[:1] if len(named) == 1 else []
     if days and named != [days[0].weekday()]:
-        raise Refused(f"{days[0].day} {days[0]:%B %Y} is a {days[0]:%A}.")
+        raise UnclearPhrase(f"{days[0].day} {days[0]:%B %Y} is a {days[0]:%A}.")
     return days
 
 
@@ -218,16 +218,16 @@ def _in_coming_month(marks: DayMarks, today: date) -> list[date]:
 
 
 def _date(marks: DayMarks, today: date) -> list[date]:
-    """Return the day of a date. Raises Refused if it can be read in two ways."""
+    """Return the day of a date. Raises UnclearPhrase if it can be read in two ways."""
     match = marks["date"][0]
     readings = _readings(match)
     if re.fullmatch(r"\d+\.\d+", match[0]) and not match.string[: match.start()].endswith("on "):
         dates = [f"on {day} {MONTHS[month - 1]}" for _, month, day in reversed(readings)]
-        raise Refused(f"Is {match[0]} a time of day or a date?", f"at {match[0].replace('.', ':')}", *dates)
+        raise UnclearPhrase(f"Is {match[0]} a time of day or a date?", f"at {match[0].replace('.', ':')}", *dates)
     days = [[date(*each)] if each[0] else _upcoming((f"{each[2]}", f"{each[1]}", "*"), today) for each in readings]
     if len(days) > 1:
         both = [each[0] for each in days]
-        raise Refused(f"{' or '.join(f'{day.day} {day:%B %Y}' for day in both)}?", *(f"on {day}" for day in both))
+        raise UnclearPhrase(f"{' or '.join(f'{day.day} {day:%B %Y}' for day in both)}?", *(f"on {day}" for day in both))
     return days[0]
 
 

@@ -4,11 +4,11 @@ from contextlib import suppress
 from datetime import date, datetime, time
 
 from phrase_days import Here, days_of, is_elapsed, later, months
-from phrase_words import DayMarks, Marks, Refused, unreadable
+from phrase_words import DayMarks, Marks, UnclearPhrase, unreadable
 
 
 def start_of(marks: Marks, here: Here) -> date | None:
-    """Return the day on which it starts, or None for now. Raises Refused."""
+    """Return the day on which it starts, or None for now. Raises UnclearPhrase."""
     clause = marks.clauses.get("from")
     return _day_in(clause, marks, here) if clause else None
 
@@ -51,7 +51,7 @@ def _unit(clause: DayMarks) -> str:
 
 
 def days_off(marks: Marks, here: Here) -> tuple[date, ...]:
-    """Return the days on which it does not run. Raises Refused."""
+    """Return the days on which it does not run. Raises UnclearPhrase."""
     clause = marks.clauses.get("except")
     if clause is None or is_partly_off(marks):
         return ()
@@ -70,7 +70,7 @@ def _day_in(clause: DayMarks, marks: Marks, here: Here) -> date:
     """Return the day that a clause names, today or later."""
     if clause.keys() == {"span"} and (span := clause["span"][0][2]) and not is_elapsed(span):
         return later(here.clock, span).date()
-    with suppress(Refused):  # with phrases for the day alone
+    with suppress(UnclearPhrase):  # with phrases for the day alone
         for day in days_of(clause, here.today, is_clause=True) if clause else []:
             if day >= here.today:
                 return day

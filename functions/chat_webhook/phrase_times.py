@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from orders import When
 from phrase_days import DAY, Here, days_of, fields, is_elapsed, later, listed, months, nths, numbered, weekdays
 from phrase_ends import days_off, end_of, is_partly_off, start_of
-from phrase_words import DAYS, TIME, Marks, Refused, items, marks_of, said, unreadable
+from phrase_words import DAYS, TIME, Marks, UnclearPhrase, items, marks_of, said, unreadable
 from shared.model.schedule import just_before
 
 FURTHEST = timedelta(days=366)
@@ -28,11 +28,11 @@ _HOURS = {  # of a part of the day: the usual one, and those that count as it
 
 
 def read_when(phrase: str, now: datetime, timezone: str) -> When:
-    """Read a phrase at `now` (aware) on the clocks of `timezone`. Raises Refused."""
+    """Read a phrase at `now` (aware) on the clocks of `timezone`. Raises UnclearPhrase."""
     marks, here = marks_of(phrase), Here(now=now, timezone=timezone)
     with suppress(OverflowError):
         return _recurring(marks, here) if {"every", "recurs"} & marks.days.keys() else _once(marks, here)
-    raise Refused(f"{phrase.strip()!r} is too far away.")
+    raise UnclearPhrase(f"{phrase.strip()!r} is too far away.")
 
 
 # ---- Times of day.
@@ -65,7 +65,7 @@ def _clocks(marks: Marks) -> list[_Clock]:
 
 
 def _clock(text: str, parts: Iterable[str] = ()) -> _Clock:
-    """Read a time of day. Raises Refused."""
+    """Read a time of day. Raises UnclearPhrase."""
     match = TIME.fullmatch(re.sub("^(?:at |@ ?)", "", text.strip()))
     named = {"noon": "12:00pm", "midnight": "0:00"}.get(match["time"], match["time"]) if match else ""
     digits = re.fullmatch(r"(\d{1,2}?)(?:[:.]?(\d\d))?(?: ?([ap])m| o'clock)?", named)
@@ -80,7 +80,7 @@ def _clock(text: str, parts: Iterable[str] = ()) -> _Clock:
     fitting = [each for each in readings if all(each.hour in _HOURS[part][1] for part in parts)]
     if not fitting:
         spoken = " in the ".join([text.removeprefix("at "), *parts])
-        raise Refused(f"{spoken!r} is not a time of day. Write it as 9:00, 17:30 or 5:30 pm.")
+        raise UnclearPhrase(f"{spoken!r} is not a time of day. Write it as 9:00, 17:30 or 5:30 pm.")
     is_bare = len(fitting) == 2 and not (digits and digits[2])
     if is_bare or away:
         fitting.sort(key=lambda each: each.hour < WAKING)
@@ -103,26 +103,26 @@ def _at(clocks: Iterable[time]) -> str:
 def _once(marks: Marks, here: Here) -> When:
     clocks = _clocks(marks)
     if marks.clauses or marks.hours:
-        raise Refused(
+        raise UnclearPhrase(
             f"Only a repeated schedule can have a start, an end or exceptions, unlike {said(marks.phrase)!r}."
         )
     at = f" {_at(clock.meant for clock in clocks)}" if clocks else ""
     if apart := _days_apart(marks):
-        raise Refused("Only a repeated schedule can have several days.", *(said(f"{each}{at}") for each in apart))
+        raise UnclearPhrase("Only a repeated schedule can have several days.", *(said(f"{each}{at}") for each in apart))
     if len(clocks) > 1:
         single = (said(f"{marks.phrase} {_at([clock.meant])}") for clock in clocks)
-        raise Refused("Only a repeated schedule can have several times of day.", *single)
+        raise UnclearPhrase("Only a repeated schedule can have several times of day.", *single)
     clock = clocks[0] if clocks else None
     try:
         when = _after(marks, clock, here) if marks.days.keys() == {"span"} else _on_day(marks, clock, here)
-    except Refused as exc:
+    except UnclearPhrase as exc:
         is_day = marks.days.keys() == {"date"}  # whose phrases have no time
         near = (each if " at " in each else f"{each}{at}" for each in exc.nearest if is_day or " at " in each)
-        raise Refused(str(exc), *near) from None
+        raise UnclearPhrase(str(exc), *near) from None
     if when.at and when.at < here.now:
-        raise Refused(f"{said(f'{marks.phrase} {_at([(clock or _USUAL).meant])}')!r} is past.", *when.others)
+        raise UnclearPhrase(f"{said(f'{marks.phrase} {_at([(clock or _USUAL).meant])}')!r} is past.", *when.others)
     if when.at and when.at - here.now > FURTHEST:
-        raise Refused(f"{said(marks.phrase)!r} is more than a year away.")
+        raise UnclearPhrase(f"{said(marks.phrase)!r} is more than a year away.")
     return when
 
 
@@ -182,10 +182,10 @@ def _on_day(marks: Marks, clock: _Clock | None, here: Here) -> When:
     return When(at=here.moment(moment), others=tuple(f"on {each:%Y-%m-%d at %H:%M}" for each in others), note=note)
 
 
-def _at_which_hour(marks: Marks, here: Here) -> Refused:
+def _at_which_hour(marks: Marks, here: Here) -> UnclearPhrase:
     moment = here.clock.replace(minute=int(marks.days["minute"][0][1]) % 60, second=0)
     moment += timedelta(hours=1) if moment < here.clock else timedelta()
-    return Refused("At which hour?", f"on {moment:%Y-%m-%d at %H:%M}")
+    return UnclearPhrase("At which hour?", f"on {moment:%Y-%m-%d at %H:%M}")
 
 
 def _first(days: list[date], clock: time, here: Here) -> datetime:
@@ -231,7 +231,9 @@ def _recurring(marks: Marks, here: Here) -> When:
     when = replace(when, until=until, except_dates=days_off(marks, here))
     if when.schedule(here.timezone, here.now).after(just_before(here.now)) is None:
         days = f"{marks.phrase.replace(' until ', ' to ')} {_at(clock.meant for clock in _clocks(marks) or [_USUAL])}"
-        raise Refused(f"{said(marks.phrase)!r} ends before it begins.", *([said(days)] if weekdays(marks.days) else []))
+        raise UnclearPhrase(
+            f"{said(marks.phrase)!r} ends before it begins.", *([said(days)] if weekdays(marks.days) else [])
+        )
     return when
 
 
@@ -243,7 +245,7 @@ def _rhythm(marks: Marks) -> tuple[int, str]:
     if unit == "second" and number and number % 60 == 0:
         number, unit = number // 60, "minute"
     if unit == "second" or number < 1:
-        raise Refused(f"A schedule runs once a minute at most, unlike {said(marks.phrase)!r}.", "every minute")
+        raise UnclearPhrase(f"A schedule runs once a minute at most, unlike {said(marks.phrase)!r}.", "every minute")
     return number, unit
 
 
@@ -251,7 +253,7 @@ def _by_minutes(marks: Marks, minutes: int, start: date | None, here: Here) -> W
     """Read "every 90 minutes": a true interval of elapsed time."""
     clocks = _clocks(marks)
     if marks.days.keys() != {"every"} or marks.hours or len(clocks) > 1 or is_partly_off(marks):
-        raise Refused(f"Such an interval cannot keep to certain days or hours: {said(marks.phrase)!r}.")
+        raise UnclearPhrase(f"Such an interval cannot keep to certain days or hours: {said(marks.phrase)!r}.")
     if clocks and "from" not in marks.clauses:
         raise _has_no_clock(marks, clocks)
     first = here.clock + timedelta(minutes=minutes, seconds=-here.clock.second % 60)
@@ -261,10 +263,10 @@ def _by_minutes(marks: Marks, minutes: int, start: date | None, here: Here) -> W
     return When(every=f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m", at=here.moment(first))
 
 
-def _has_no_clock(marks: Marks, clocks: list[_Clock]) -> Refused:
+def _has_no_clock(marks: Marks, clocks: list[_Clock]) -> UnclearPhrase:
     phrase = said(marks.phrase)
     each = (f"{phrase} starting {_at([clock.meant])}" for clock in clocks)
-    return Refused(f"{phrase!r} has no time of day, but a start.", *each)
+    return UnclearPhrase(f"{phrase!r} has no time of day, but a start.", *each)
 
 
 def _by_days(marks: Marks, number: int, unit: str, start: date | None, here: Here) -> When:
@@ -274,7 +276,7 @@ def _by_days(marks: Marks, number: int, unit: str, start: date | None, here: Her
         weekday = marks.days["weekday"][0][0] if named else ""
         phrases = [marks.phrase.replace(weekday, DAYS[n]) for n in named] or [marks.phrase]
         each = [said(f"{phrase} {_at([clock.meant])}") for phrase in phrases for clock in clocks]
-        raise Refused(f"One schedule cannot say {said(marks.phrase)!r}.", *(each if len(each) > 1 else []))
+        raise UnclearPhrase(f"One schedule cannot say {said(marks.phrase)!r}.", *(each if len(each) > 1 else []))
     day = start or here.today
     day += (named[0] - day.weekday()) % 7 * DAY if named else timedelta()
     first = datetime.combine(day, clocks[0].meant)
@@ -319,18 +321,20 @@ def _steps(marks: Marks, number: int, unit: str, clocks: list[_Clock]) -> str:
         hours = f"{first.hour}-{last.hour}" if first.hour < last.hour else f"{first.hour}"
         minute, spill = first.minute, 60 - number if unit == "minute" else first.minute
         if last.minute != spill or (unit == "minute" and first.minute):
-            raise Refused(f"One schedule cannot run {said(marks.phrase)!r} from {first:%H:%M} to {last:%H:%M}.")
+            raise UnclearPhrase(f"One schedule cannot run {said(marks.phrase)!r} from {first:%H:%M} to {last:%H:%M}.")
     if unit == "minute":
         return f"*{step} {hours}"
     return f"{minute} {hours}{step}" if step != "/24" else f"{minute} 0"
 
 
 def _from_to(marks: Marks) -> tuple[time, time]:
-    """Return the first and the last time of a range. Raises Refused."""
+    """Return the first and the last time of a range. Raises UnclearPhrase."""
     first, end = (_clock(text) for text in marks.hours)
     last = min((each for each in (end.meant, end.other) if each and each > first.meant), default=None)
     if last is None:
-        raise Refused(f"{' to '.join(marks.hours)!r} is not a range within a day. Write it as from 9:00 to 17:00.")
+        raise UnclearPhrase(
+            f"{' to '.join(marks.hours)!r} is not a range within a day. Write it as from 9:00 to 17:00."
+        )
     return first.meant, last
 
 
@@ -339,24 +343,24 @@ def _clock_fields(phrase: str, times: list[time]) -> str:
     if len(set(times)) < len(minutes) * len(hours):
         alike = [[each for each in times if each.minute == minute] for minute in minutes]
         message = "One schedule cannot have different minutes at different hours; several can."
-        raise Refused(message, *(said(f"{phrase} {_at(group)}") for group in alike))
+        raise UnclearPhrase(message, *(said(f"{phrase} {_at(group)}") for group in alike))
     return f"{listed(minutes)} {listed(hours)}"
 
 
 def _day_fields(marks: Marks, number: int, unit: str, today: date, at: str) -> tuple[str, str, str]:
-    """Return the last three fields; without a named day it is that of today. Raises Refused."""
+    """Return the last three fields; without a named day it is that of today. Raises UnclearPhrase."""
     try:
         day, month, weekday = fields(marks.days)
-    except Refused as exc:
-        raise Refused(str(exc), *(f"{each} {at}" for each in exc.nearest)) from None
+    except UnclearPhrase as exc:
+        raise UnclearPhrase(str(exc), *(f"{each} {at}" for each in exc.nearest)) from None
     nth = marks.days.get("nth_weekday")
     if nth and not unit and not marks.days.keys() & {"of_month", "month"} and nths(marks.days)[0] not in ("1", "L"):
         count = nths(marks.days)[0]
         both = f"every {nth[0][0]} of the month {at}", f"every {count} weeks on {nth[0][2]} {at}"
-        raise Refused(f"Is {said(marks.phrase)!r} once a month, or every {count} weeks?", *both)
+        raise UnclearPhrase(f"Is {said(marks.phrase)!r} once a month, or every {count} weeks?", *both)
     if (day, weekday) == ("*", "*") and unit in ("week", "month", "year"):
         if unit != "week" and (today.day > 28 or number > 1):
-            raise Refused(
+            raise UnclearPhrase(
                 f"Say on which day ({said(marks.phrase)!r} does not).", f"{said(marks.phrase)} on the 1st {at}"
             )
         weekday = numbered(today.weekday()) if unit == "week" else "*"
@@ -364,14 +368,14 @@ def _day_fields(marks: Marks, number: int, unit: str, today: date, at: str) -> t
         month = str(today.month) if unit == "year" else month
     if number > 1 and unit in ("month", "year"):
         if unit == "year" or 12 % number:
-            raise Refused(f"A schedule cannot skip {unit}s unless they divide a year: {said(marks.phrase)!r}.")
+            raise UnclearPhrase(f"A schedule cannot skip {unit}s unless they divide a year: {said(marks.phrase)!r}.")
         begin = today.month - 1 if "from" in marks.clauses else 0
         month = listed(sorted((begin + n) % 12 + 1 for n in range(0, 12, number)))
     return (day, *_without(marks, month, weekday, is_by_day=day == "*" and not nth))
 
 
 def _without(marks: Marks, month: str, weekday: str, *, is_by_day: bool) -> tuple[str, str]:
-    """Leave out the weekdays and months of an exception. Raises Refused."""
+    """Leave out the weekdays and months of an exception. Raises UnclearPhrase."""
     clause = marks.clauses.get("except", {})
     kept, off = weekdays(marks.days) or list(range(7)), weekdays(clause)
     in_months = months(marks.days) or list(range(1, 13))

@@ -21,7 +21,7 @@ MONTHS = words("january february march april may june july august september octo
 UNITS = words("second minute hour day week month year")
 
 
-class Refused(InvalidInput):
+class UnclearPhrase(InvalidInput):
     """A phrase that says an impossible or unclear time; `nearest` are phrases that may be meant."""
 
     def __init__(self, message: str, *nearest: str) -> None:
@@ -29,7 +29,7 @@ class Refused(InvalidInput):
         self.nearest = nearest
 
 
-class UnknownWord(Refused):
+class UnknownWord(UnclearPhrase):
     """A phrase with a word that does not belong to a time."""
 
 
@@ -273,20 +273,20 @@ class Marks:
     days: DayMarks
 
 
-def unreadable(marks: Marks) -> Refused:
-    return Refused(f"{said(marks.phrase)!r} cannot be read as a time.")
+def unreadable(marks: Marks) -> UnclearPhrase:
+    return UnclearPhrase(f"{said(marks.phrase)!r} cannot be read as a time.")
 
 
 def marks_of(phrase: str) -> Marks:
-    """Read the marks of a phrase. Raises Refused for an unknown word, and if two marks contradict each other."""
+    """Read the marks of a phrase. Raises UnclearPhrase for an unknown word, and if two marks contradict each other."""
     if capital := re.search(r"\d+ ?M\b", phrase):
-        raise Refused(f"Is {capital[0]!r} minutes or months?")
+        raise UnclearPhrase(f"Is {capital[0]!r} minutes or months?")
     rest = canonical(phrase)
     rest, hours = _taken(_HOURS, rest)
     rest, times = _taken(_TIMES, rest)
     rest, parts = _taken(_PARTS, rest)
     if len(times) + len(hours) > 1:
-        raise Refused(f"{phrase.strip()!r} has more than one time. Write one, or a list such as at 9 and 17.")
+        raise UnclearPhrase(f"{phrase.strip()!r} has more than one time. Write one, or a list such as at 9 and 17.")
     rest = re.sub(r"\b(?:from|between) (.{1,40}?) (?:to|and) ", r"from \1 through ", rest)
     return Marks(
         phrase=" ".join(rest.split()),
@@ -310,7 +310,7 @@ def _taken(pattern: re.Pattern[str], text: str) -> tuple[str, list[str]]:
 
 
 def day_marks(text: str) -> DayMarks:
-    """Return the marks of a text that names days only. Raises Refused."""
+    """Return the marks of a text that names days only. Raises UnclearPhrase."""
     found: dict[str, tuple[re.Match[str], ...]] = {}
     at = 0
     while at < len(text):
@@ -319,11 +319,11 @@ def day_marks(text: str) -> DayMarks:
             at = filler.end()
             continue
         if bare := match is None and re.fullmatch(r"\s*in (\d+)\s*", text):
-            raise Refused(f"In {bare[1]} of what?", f"in {bare[1]} minutes")
+            raise UnclearPhrase(f"In {bare[1]} of what?", f"in {bare[1]} minutes")
         if match is None:
             raise UnknownWord(f"The word {text[at:].split()[0]!r} is not known in {' '.join(text.split())!r}.")
         if name in found and name != "date":
-            raise Refused(f"{' '.join(text.split())!r} cannot be read as a time.")
+            raise UnclearPhrase(f"{' '.join(text.split())!r} cannot be read as a time.")
         found[name] = (*found.get(name, ()), match)
         at = match.end()
     return found

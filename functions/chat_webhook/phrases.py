@@ -13,10 +13,10 @@ from functools import partial
 from itertools import chain
 
 from markup import protected, restored
-from orders import Kind, NotUnderstood, Order, When
+from orders import NotUnderstood, Order, OrderKind, When
 from phrase_hints import length_in, looks_like_time, spelt, zone_in
 from phrase_times import read_when
-from phrase_words import Refused, UnknownWord, words
+from phrase_words import UnclearPhrase, UnknownWord, words
 from shared.model.recurrence import ALIASES, InvalidSchedule, Recurrence, load_timezone
 
 LONGEST_TEXT = 1000  # characters
@@ -117,7 +117,7 @@ _NEVER_AFTER = frozenset(words("by before after until till since from for than o
 class _Asked:
     """A request without its time and text: `splits` of the command into the two, the longest phrase first."""
 
-    kind: Kind
+    kind: OrderKind
     everybody: bool
     splits: Iterable[tuple[str, str]]
 
@@ -191,7 +191,7 @@ def _begins_with_time(rest: str, read: Reader) -> bool:
             read(phrase)
         except UnknownWord:
             continue
-        except Refused:
+        except UnclearPhrase:
             pass
         return True
     return False
@@ -205,7 +205,7 @@ def _is_request(match: re.Match[str], read: Reader) -> bool:
         read(_unquoted(when))
     except UnknownWord:
         return bool(match["link"] or (looks_like_time(when) and (is_clear or _CLOCK.search(when))))
-    except Refused:
+    except UnclearPhrase:
         return is_clear or bool(_CLOCK.search(when))
     return True
 
@@ -255,7 +255,7 @@ def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
         except UnknownWord as exc:
             unknown = unknown or str(exc)
             continue
-        except Refused as exc:
+        except UnclearPhrase as exc:
             raise NotUnderstood(str(exc), asked.commands(exc.nearest, text)) from exc
         if not text:
             raise NotUnderstood(
@@ -291,7 +291,7 @@ def _left(typed: str, *, is_recurring: bool) -> str:
 def _joined(asked: _Asked, phrase: str, text: str, read: Reader) -> tuple[str, ...]:
     """Return the command with the phrase and the time at the end of the text combined, if that can be read."""
     for when, rest in _when_last(f"{text} {phrase}"):
-        with suppress(Refused, InvalidSchedule):
+        with suppress(UnclearPhrase, InvalidSchedule):
             read(when)
             return asked.commands([when], _unquoted(rest)) if len(rest) < len(text) else ()
     return ()

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from delegation import AUTHORISE, acting_for, own_credentials
 from gmail_settings import GmailSettings
 from shared.errors import RenewalFailed
-from shared.subscriptions import PREFIX, Failed, NotRenewed, Outcome, Renewals, Renewed, Skipped, Subscription, told
+from shared.subscriptions import (
+    PREFIX,
+    Failed,
+    NotRenewed,
+    RenewalOutcome,
+    Renewals,
+    Renewed,
+    Skipped,
+    Subscription,
+    told,
+)
 from shared.web.google_credentials import Fetch
 
 if TYPE_CHECKING:
@@ -64,7 +74,7 @@ def renew_watches(
     return _answer([watches[mailbox] for mailbox in gmail.mailboxes if mailbox in watches], outcomes)
 
 
-def _answer(watches: Sequence[dict[str, str]], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+def _answer(watches: Sequence[dict[str, str]], outcomes: Mapping[str, RenewalOutcome]) -> dict[str, Any]:
     skipped = [mailbox for mailbox, outcome in outcomes.items() if isinstance(outcome, Skipped)]
     failed = [
         {"mailbox": mailbox, "reason": outcome.reason}

@@ -17,7 +17,7 @@ from shared.model.recurrence import load_timezone
 from shared.model.times import iso
 from shared.model.wording import every_in_words, local_time
 
-Kind = Literal["reminder", "message", "question"]
+ProposalKind = Literal["reminder", "message", "question"]
 LONGEST_TEXT = 1000  # characters
 ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)  # an interval needs a start when its form is checked
 DOES = {"reminder": "I remind", "message": "I post", "question": "I am asked"}
@@ -32,14 +32,14 @@ class Proposal(Timing):
     asked. `everybody` reminds the whole space. Raises InvalidInput for what cannot be scheduled.
     """
 
-    kind: Kind
+    kind: ProposalKind
     text: str
     timezone: str = ""
     everybody: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise InvalidInput(f"a proposal is a {', a '.join(get_args(Kind))}, not {str(self.kind)[:100]!r}")
+        if self.kind not in get_args(ProposalKind):
+            raise InvalidInput(f"a proposal is a {', a '.join(get_args(ProposalKind))}, not {str(self.kind)[:100]!r}")
         if not isinstance(self.text, str) or not self.text.strip() or len(self.text) > LONGEST_TEXT:
             raise InvalidInput(f"the text of a proposal has 1 to {LONGEST_TEXT:,} characters")
         for name in TIMES:

@@ -18,7 +18,7 @@ from shared.settings import Environment
 GOOGLE_APIS = ".googleapis.com"
 
 
-class Kind(StrEnum):
+class AddressKind(StrEnum):
     """To whom an address belongs."""
 
     PUBLIC = "public"
@@ -50,14 +50,14 @@ _PUBLIC_IPV6 = ip_network("2000::/3")  # all else is loopback, link-local, multi
 _NAT64 = ip_network("64:ff9b::/96")
 
 
-def kind_of(address: str) -> Kind:
+def kind_of(address: str) -> AddressKind:
     """Return to whom this IP address belongs; an IPv4 address within an IPv6 one counts as itself."""
     ip = _unwrapped(ip_address(address))
     if any(ip in network for network in _INTERNAL):
-        return Kind.INTERNAL
+        return AddressKind.INTERNAL
     if any(ip in network for network in _PRIVATE):
-        return Kind.PRIVATE
-    return Kind.PUBLIC if ip.version == 4 or ip in _PUBLIC_IPV6 else Kind.INTERNAL
+        return AddressKind.PRIVATE
+    return AddressKind.PUBLIC if ip.version == 4 or ip in _PUBLIC_IPV6 else AddressKind.INTERNAL
 
 
 def _unwrapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -93,12 +93,12 @@ class Reach:
         if not self.in_cloud or host in self.hosts:
             return
         kind = kind_of(address)
-        if kind is Kind.INTERNAL:
+        if kind is AddressKind.INTERNAL:
             raise Cancel(
                 f"{host} is a loopback, link-local, metadata or reserved address, "
                 "which a job may reach only if HTTP_REQUEST_HOSTS names exactly this host"
             )
-        if kind is Kind.PRIVATE and not self.private:
+        if kind is AddressKind.PRIVATE and not self.private:
             raise Cancel(
                 f"{host} is a private address, which a job may reach only with HTTP_REQUEST_PRIVATE=on "
                 "or if HTTP_REQUEST_HOSTS names exactly this host"

@@ -18,7 +18,7 @@ from shared.model.value import Status
 from shared.model.wording import person
 from shared.store.documents import Unreadable
 
-Kind = Literal["message", "question"]
+JobKind = Literal["message", "question"]
 ALIVE = (Status.PENDING, Status.RUNNING, Status.PAUSED)
 MOST_JOBS = 100
 PAGE = 200
@@ -73,7 +73,7 @@ class SpaceJobs:
     asker: Mapping[str, str] = field(default_factory=dict)
     most: int = MOST_JOBS
 
-    def schedule(self, kind: Kind, text: str, *, timezone: str | None = None, **timing: Unpack[TimingFields]) -> Job:
+    def schedule(self, kind: JobKind, text: str, *, timezone: str | None = None, **timing: Unpack[TimingFields]) -> Job:
         """Post a text, or ask the agent a question and post its answer, at a time or again and again.
 
         The schedule is read in `timezone`, by default that of who asks. Raises InvalidInput for what cannot be
@@ -143,7 +143,7 @@ class SpaceJobs:
     def _by(self) -> str:
         return f"agent:{self.user}"
 
-    def _definition(self, kind: Kind, text: str, timezone: str | None) -> tuple[str, dict[str, Any]]:
+    def _definition(self, kind: JobKind, text: str, timezone: str | None) -> tuple[str, dict[str, Any]]:
         if kind == "message":
             return "chat_message", {**self.place, "text": text}
         if kind == "question":

@@ -52,7 +52,7 @@ T = TypeVar("T")
 log = logging.getLogger("watchkeeper.store")
 
 
-class Write(NamedTuple):
+class FirestoreWrite(NamedTuple):
     """A change, what it adds to the history, and the messages to send: of the job, and of each entry.
 
     Those are applied `together` or not at all, or else each by itself.
@@ -64,7 +64,7 @@ class Write(NamedTuple):
     together: bool = False
 
 
-class Answer(NamedTuple):
+class WriteResult(NamedTuple):
     """The result of a write, and whether the entries that belong to it were written."""
 
     outcome: Outcome
@@ -119,13 +119,13 @@ class FirestoreStore:
         return self._query(query)
 
     def swap(self, changes: Sequence[Change]) -> list[Outcome]:
-        writes: list[Write] = []
-        answers: dict[str, Answer] = {}
+        writes: list[FirestoreWrite] = []
+        answers: dict[str, WriteResult] = {}
         for change in changes:
             try:
                 writes.append(self._write_of(change))
             except (ValueError, TypeError) as exc:  # it holds a value that no message can
-                answers[change.job_id] = Answer(Refused(_reason(exc)))
+                answers[change.job_id] = WriteResult(Refused(_reason(exc)))
         for together in (False, True):
             for batch in _batches([write for write in writes if write.together is together]):
                 answers |= self._write(batch)
@@ -204,14 +204,14 @@ class FirestoreStore:
         answer = send(request, retry=None, timeout=CALL_SECONDS, metadata=self._client._rpc_metadata)
         return type(answer).pb(answer)
 
-    def _write(self, writes: Sequence[Write]) -> dict[str, Answer]:
+    def _write(self, writes: Sequence[FirestoreWrite]) -> dict[str, WriteResult]:
         together = writes[0].together
         try:
             response = self._send([message for write in writes for message in write.messages], together=together)
         except exceptions.InvalidArgument as exc:
             # One value that cannot be stored fails the whole call: halve until the culprit is alone.
             if len(writes) == 1:
-                return {writes[0].change.job_id: Answer(Refused(_reason(exc)))}
+                return {writes[0].change.job_id: WriteResult(Refused(_reason(exc)))}
             middle = len(writes) // 2
             return self._write(writes[:middle]) | self._write(writes[middle:])
         except exceptions.GoogleAPIError as exc:
@@ -223,30 +223,30 @@ class FirestoreStore:
         answers = zip(statuses, response.write_results, strict=True)
         return {write.change.job_id: _answer(write, answers) for write in writes}
 
-    def _write_again(self, writes: Sequence[Write], reason: str) -> dict[str, Answer]:
+    def _write_again(self, writes: Sequence[FirestoreWrite], reason: str) -> dict[str, WriteResult]:
         """Repeat the writes whose job is unchanged; none of them was applied, since another job has changed."""
         try:
             found = self.get([write.change.job_id for write in writes])
         except StoreUnavailable:
             return _unknown(writes, reason)
-        lost = {write.change.job_id: Answer(Lost()) for write in writes if _has_changed(write.change, found)}
+        lost = {write.change.job_id: WriteResult(Lost()) for write in writes if _has_changed(write.change, found)}
         others = [write for write in writes if write.change.job_id not in lost]
         if not others:
             return lost
         return lost | (self._write(others) if lost else _unknown(others, reason))
 
-    def _write_of(self, change: Change) -> Write:
+    def _write_of(self, change: Change) -> FirestoreWrite:
         """Return the write of a change. Raises ValueError or TypeError for a value that no message can hold."""
         before, after = change
         message = self._message(before, after)
         if not isinstance(before, Job) or not isinstance(after, Job):
-            return Write(change, [], [message])
+            return FirestoreWrite(change, [], [message])
         added = entries(before, after, kept=self._kept)
         is_first = is_by_its_holder(before, after) and not any(entry.id in self._lost for entry in added)
         # Create only: never overwrite the entry of a claim that took the job from this holder.
         made = creation if is_first else setting
         entered = [made(f"{self._name}_runs/{entry.id}", entry_to_document(entry)) for entry in added]
-        return Write(change, added, [message, *entered], together=bool(added) and not is_first)
+        return FirestoreWrite(change, added, [message, *entered], together=bool(added) and not is_first)
 
     def _message(self, before: Job | Unreadable | None, after: Job | Unreadable | None) -> Any:
         name = f"{self._name}/{Change(before, after).job_id}"
@@ -283,13 +283,13 @@ class FirestoreStore:
         }
 
 
-def _answer(write: Write, answers: Iterator[tuple[Any, Any]]) -> Answer:
+def _answer(write: FirestoreWrite, answers: Iterator[tuple[Any, Any]]) -> WriteResult:
     outcome = _outcome(write.change, *next(answers))
-    return Answer(outcome, len(write.messages) > 1 and next(answers)[0].code == 0)
+    return WriteResult(outcome, len(write.messages) > 1 and next(answers)[0].code == 0)
 
 
-def _unknown(writes: Sequence[Write], reason: str) -> dict[str, Answer]:
-    return {write.change.job_id: Answer(Unknown(reason)) for write in writes}
+def _unknown(writes: Sequence[FirestoreWrite], reason: str) -> dict[str, WriteResult]:
+    return {write.change.job_id: WriteResult(Unknown(reason)) for write in writes}
 
 
 def _has_changed(change: Change, found: Mapping[str, Job | Unreadable]) -> bool:
@@ -332,9 +332,9 @@ def _written(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
+def _batches(writes: Sequence[FirestoreWrite]) -> Iterator[list[FirestoreWrite]]:
     """Cut into calls of at most 500 writes and about 3 MiB."""
-    batch: list[Write] = []
+    batch: list[FirestoreWrite] = []
     count = size = 0
     for write in writes:
         number, weight = len(write.messages), sum(message.ByteSize() for message in write.messages)

@@ -56,12 +56,12 @@ class Call:
     body: Callable[[], Any]
 
 
-Answer = Callable[[Call], Mapping[str, Any]]
+Operation = Callable[[Call], Mapping[str, Any]]
 Respond = Callable[[flask.Request, Settings, datetime], Mapping[str, Any]]
 
 
 def endpoint(
-    function: str, answer: Answer, *, env: Mapping[str, str], clock: Callable[[], datetime]
+    function: str, answer: Operation, *, env: Mapping[str, str], clock: Callable[[], datetime]
 ) -> Callable[[flask.Request], flask.typing.ResponseReturnValue]:
     """Return the HTTP function that Cloud Scheduler or Cloud Tasks calls: `answer` handles an authenticated POST.
 

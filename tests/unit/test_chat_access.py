@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chat_access import CHAT, authenticate_chat, may_speak
-from chat_event import Event, Kind, identity_token, parse_event
+from chat_event import Event, EventKind, identity_token, parse_event
 from chat_settings import CHAT_CERTS_URL, ChatAuth, ChatSettings
 from shared.errors import Forbidden, InvalidSettings, Unauthorized, WatchkeeperError
 from shared.settings import GOOGLE_CERTS_URL, AuthMode, AuthPolicy, Settings
@@ -383,7 +383,7 @@ def test_only_people_on_the_list_are_heard(
 
 def test_a_list_that_is_not_set_holds_nobody() -> None:
     """The app is closed by default."""
-    assert not may_speak(Event(kind=Kind.MESSAGE, email="ada@example.com"), settings_of())
+    assert not may_speak(Event(kind=EventKind.MESSAGE, email="ada@example.com"), settings_of())
 
 
 # -- the settings ------------------------------------------------------------------------------------------------------

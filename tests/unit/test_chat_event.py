@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_event import Event, Kind, identity_token, parse_event
+from chat_event import Event, EventKind, identity_token, parse_event
 from orders import NotUnderstood
 from phrases import understand
 from shared.errors import InvalidInput
@@ -39,7 +39,7 @@ def test_a_message_is_read_whole(app: App) -> None:
     assert event.sent_at is not None
     assert event.sent_at.replace(microsecond=0) == datetime(2026, 11, 21, 9, tzinfo=UTC)
     assert replace(event, sent_at=None) == Event(
-        kind=Kind.MESSAGE,
+        kind=EventKind.MESSAGE,
         is_add_on=app.is_add_on,
         user="users/104",
         email="ada@example.com",
@@ -60,7 +60,7 @@ def test_a_slash_command_is_a_message_that_begins_with_its_word(app: App, word: 
     """Its number is that of the app's configuration."""
     event = parse_event(app.command(word, "one two"))
 
-    assert (event.kind, event.text) == (Kind.MESSAGE, f"{word} one two")
+    assert (event.kind, event.text) == (EventKind.MESSAGE, f"{word} one two")
 
 
 @both
@@ -91,7 +91,7 @@ def test_a_quick_command_needs_no_message(app: App) -> None:
     """The event has only the word, with place and thread."""
     event = parse_event(app.quick_command("jobs"))
 
-    assert (event.kind, event.text, event.space, event.thread) == (Kind.MESSAGE, "jobs", SPACE, THREAD)
+    assert (event.kind, event.text, event.space, event.thread) == (EventKind.MESSAGE, "jobs", SPACE, THREAD)
 
 
 @both
@@ -262,14 +262,14 @@ def test_a_field_that_makes_no_sense_is_left_out(app: App, given: Any) -> None:
 @both
 def test_being_added_is_told(app: App) -> None:
     """Without a text for the app there is nothing to run."""
-    assert (parse_event(app.added()).kind, parse_event(app.added()).text) == (Kind.ADDED, "")
+    assert (parse_event(app.added()).kind, parse_event(app.added()).text) == (EventKind.ADDED, "")
 
 
 def test_being_added_by_a_mention_is_a_message_once() -> None:
     """A classic app gets one event, with the message; an add-on gets two, and answers only the second."""
-    assert parse_event(Classic.added("jobs")).kind is Kind.MESSAGE
+    assert parse_event(Classic.added("jobs")).kind is EventKind.MESSAGE
     assert parse_event(Classic.added("jobs")).text == "jobs"
-    assert parse_event(AddOn.added("jobs")).kind is Kind.QUIET
+    assert parse_event(AddOn.added("jobs")).kind is EventKind.QUIET
 
 
 @both
@@ -299,13 +299,13 @@ def test_the_event_after_being_added_by_a_mention_may_have_no_time_zone(app: App
 
     event = parse_event(body)
 
-    assert (event.kind, event.text, event.timezone) == (Kind.MESSAGE, "jobs", "")
+    assert (event.kind, event.text, event.timezone) == (EventKind.MESSAGE, "jobs", "")
 
 
 @both
 def test_being_removed_wants_no_answer(app: App) -> None:
     """Nobody could read it."""
-    assert parse_event(app.removed()).kind is Kind.QUIET
+    assert parse_event(app.removed()).kind is EventKind.QUIET
 
 
 @both
@@ -313,7 +313,7 @@ def test_a_click_brings_its_parameters_and_fields(app: App) -> None:
     """The button's parameters and the fields of its card."""
     event = parse_event(app.click(BUTTON, inputs={"phrase": "every day at 9:00"}))
 
-    assert (event.kind, dict(event.parameters)) == (Kind.CLICKED, {"action": "pause", "id": "tea"})
+    assert (event.kind, dict(event.parameters)) == (EventKind.CLICKED, {"action": "pause", "id": "tea"})
     assert event.inputs == {"phrase": ("every day at 9:00",)}
     assert event.email == "ada@example.com"
 
@@ -351,7 +351,7 @@ def test_the_add_on_identity_token_is_taken_along() -> None:
 )
 def test_an_event_that_is_not_known_is_said_to_be_unknown(body: Any) -> None:
     """New kinds of events come without notice."""
-    assert parse_event(body).kind is Kind.UNKNOWN
+    assert parse_event(body).kind is EventKind.UNKNOWN
 
 
 @pytest.mark.parametrize("body", [None, [], "MESSAGE", 1])

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import InvalidSettings
 from shared.handlers import Cancel
-from shared.handlers.reachable import Kind, Reach, kind_of
+from shared.handlers.reachable import AddressKind, Reach, kind_of
 
 CLOUD = {"K_SERVICE": "watchkeeper-tick"}
 
@@ -70,12 +70,12 @@ INTERNAL = [
 @pytest.mark.parametrize(
     ("address", "kind"),
     [
-        *((address, Kind.PUBLIC) for address in PUBLIC),
-        *((address, Kind.PRIVATE) for address in PRIVATE),
-        *((address, Kind.INTERNAL) for address in INTERNAL),
+        *((address, AddressKind.PUBLIC) for address in PUBLIC),
+        *((address, AddressKind.PRIVATE) for address in PRIVATE),
+        *((address, AddressKind.INTERNAL) for address in INTERNAL),
     ],
 )
-def test_every_address_is_of_one_kind(address: str, kind: Kind) -> None:
+def test_every_address_is_of_one_kind(address: str, kind: AddressKind) -> None:
     """The ranges hold up to their edges, and an IPv4 address within an IPv6 one counts as itself."""
     assert kind_of(address) is kind
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chat_event import Dialog, Kind, parse_event
+from chat_event import Dialog, EventKind, parse_event
 from shared.errors import InvalidInput
 from tests.chatting import closes, dialog_reply
 from tests.console_page import post
@@ -73,7 +73,7 @@ def test_the_function_hears_what_is_said(
     room.say(said, person=person)
     event = parse_event(webhook.events[0])
 
-    assert (event.kind, event.text, event.is_command) == (Kind.MESSAGE, heard, is_command)
+    assert (event.kind, event.text, event.is_command) == (EventKind.MESSAGE, heard, is_command)
     assert (event.is_add_on, event.email, event.timezone) == (person.is_add_on, "ada@example.com", "Europe/Berlin")
     assert (event.space, event.sent_at) == ("spaces/console", now)
     assert event.thread.startswith("spaces/console/threads/")
@@ -133,7 +133,11 @@ def test_a_tapped_button_replaces_its_card(room: Room, webhook: Webhook, person:
     room.tap(room.messages()[1]["name"], action, {"phrase": "later"}, person=person)
     event = parse_event(webhook.events[1])
 
-    assert (event.kind, event.parameters, event.inputs) == (Kind.CLICKED, {"action": "confirm"}, {"phrase": ("later",)})
+    assert (event.kind, event.parameters, event.inputs) == (
+        EventKind.CLICKED,
+        {"action": "confirm"},
+        {"phrase": ("later",)},
+    )
     assert event.thread == room.messages()[0]["thread"]
     said = [("".join(piece["text"] for piece in message["text"]), message["cards"]) for message in room.messages()]
     assert said == [("hello", []), ("Done", [])]
