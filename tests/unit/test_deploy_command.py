@@ -55,7 +55,7 @@ def settings(tmp_path: Path) -> Path:
             "neither a Cloud Scheduler job nor a queue calls chat_webhook",
             id="no-job",
         ),
-        pytest.param(["all", "--only", "tock"], 1, "there is no function tock; there are tick, run_job", id="name"),
+        pytest.param(["all", "--only", "tock"], 1, "unknown function tock; choose one of tick, run_job", id="name"),
         pytest.param(["all", "--project", "No Such"], 1, "--project is 'No Such'", id="project"),
         pytest.param(["all", "--settings", "no.env"], 1, "there is no settings file no.env", id="settings"),
     ],

@@ -291,4 +291,4 @@ def test_a_chosen_function_that_there_is_not_is_named(settings: Path, capsys: py
     gcloud = Recorder()
 
     assert (gcloud.run(settings, "setup"), gcloud.commands) == (1, [])
-    assert "DEPLOYMENT_FUNCTIONS: there is no function tock; there are tick, " in capsys.readouterr().err
+    assert "DEPLOYMENT_FUNCTIONS: unknown function tock; choose one of tick, " in capsys.readouterr().err

@@ -302,4 +302,4 @@ def test_the_command_stages_and_tries(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (tmp_path / "first" / "main.py").exists()
     assert (broken.exit_code, unknown.exit_code) == (1, 1)
     assert broken.output.startswith("Error: the tick function cannot be imported")
-    assert "there is no function tock; there are tick, run_job, gmail_watch" in unknown.output
+    assert "unknown function tock; choose one of tick, run_job, gmail_watch" in unknown.output

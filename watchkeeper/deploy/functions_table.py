@@ -383,7 +383,7 @@ class _Table:
         for key, value in self.content.items():
             if key not in known:
                 kind = "table" if isinstance(value, dict) else "key"
-                raise InvalidSettings(f"{self.name}: there is no {kind} {key}; there are {', '.join(known)}")
+                raise InvalidSettings(f"{self.name}: unknown {kind} {key}; choose one of {', '.join(known)}")
 
     def text(self, key: str, default: str | None = None) -> str:
         if default is not None and key not in self.content:

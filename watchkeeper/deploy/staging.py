@@ -199,7 +199,7 @@ def main(name: str, folder: Path, file: Path | None) -> None:
         settings = read_settings(file or default) if file or default.exists() else {}
         functions = {function.name: function for function in read_functions(settings)}
         if name not in functions:
-            raise StagingFailed(f"there is no function {name}; there are {', '.join(functions)}")
+            raise StagingFailed(f"unknown function {name}; choose one of {', '.join(functions)}")
         stage(functions[name], folder)
         try_import(functions[name], folder, functions[name].passed_on(settings))
     except WatchkeeperError as exc:

@@ -232,7 +232,7 @@ class Target:
         """Return the functions that the settings choose, none where they choose nothing. Raises InvalidSettings."""
         chosen, names = Environment(self.settings).words(CHOSEN), [function.name for function in self.table.functions]
         if unknown := sorted(set(chosen) - set(names)):
-            raise InvalidSettings(f"{CHOSEN}: there is no function {unknown[0]}; there are {', '.join(names)}")
+            raise InvalidSettings(f"{CHOSEN}: unknown function {unknown[0]}; choose one of {', '.join(names)}")
         return chosen
 
     def _is_configured(self, function: Function) -> bool:
@@ -328,7 +328,7 @@ def read_target(*, project: str, region: str, number: str, only: Sequence[str], 
     table = read_deployment(settings)
     names = [function.name for function in table.functions]
     if unknown := sorted(set(only) - set(names)):
-        raise InvalidSettings(f"there is no function {unknown[0]}; there are {', '.join(names)}")
+        raise InvalidSettings(f"unknown function {unknown[0]}; choose one of {', '.join(names)}")
     functions = [function for function in table.functions if not only or function.name in only]
     return Target(
         table=table, settings=settings, project=project, region=region, number=number, functions=tuple(functions)
