@@ -3,7 +3,7 @@
     CHAT_AGENT=agent.examples.gemini:answer
 
 Add `google-genai` to agent/requirements.in and run `make lock`. It calls Vertex AI as the function's own account, which
-needs the role `roles/aiplatform.user`; there is no key. It remembers nothing: each message begins anew.
+needs the role `roles/aiplatform.user`; there is no key. It remembers nothing between messages.
 """
 
 import os

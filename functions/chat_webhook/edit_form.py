@@ -46,12 +46,12 @@ def form_of(job: Job, *, timezone: str, email: str, read: Read) -> Form:
 
 
 def packed_form(form: Form) -> str:
-    """Return a form for the parameter of a button, with a digest of its text: Chat takes 32,000 bytes in all."""
+    """Return a form for the parameter of a button, with a digest of its text: Chat accepts 32,000 bytes in all."""
     return json.dumps({**vars(form), "text": None if form.text is None else _digest(form.text)}, ensure_ascii=False)
 
 
 def unpacked_form(text: str) -> Form:
-    """Read a form, with the digest of its text, from the parameter of a button. Raises InvalidInput for the rest."""
+    """Read a form, with the digest of its text, from the parameter of a button. Raises InvalidInput if it is invalid."""
     try:
         return Form(**{field.name: json.loads(text)[field.name] for field in fields(Form)})
     except (ValueError, TypeError, LookupError, RecursionError):
@@ -121,7 +121,7 @@ def _digest(text: str) -> str:
 
 
 def _phrase(job: Job, timezone: str, read: Read) -> str:
-    """Return when a job runs in words that mean exactly that, or else as an expression."""
+    """Return when a job runs, in words that mean exactly that, or else as an expression."""
     local = (job.regular_at or job.schedule_at).astimezone(load_timezone(timezone))
     if job.cron:
         phrase = _clock_phrase(job.cron)

@@ -63,7 +63,7 @@ def _new_time(conversation: Conversation, job: Job, words: str) -> When:
 
 
 def _clock(words: str, local: datetime, now: datetime) -> tuple[int, int] | None:
-    """Return the clock time that words such as "noon" or "half past 4" name, or None where they name a day too."""
+    """Return the clock time of words such as "noon" or "half past 4", or None if they name a day too."""
     marks = marks_of(words)
     if marks.days or marks.clauses or not (marks.times or marks.parts):
         return None
@@ -78,7 +78,7 @@ def _clock(words: str, local: datetime, now: datetime) -> tuple[int, int] | None
 
 
 def _read(words: str, local: datetime, now: datetime, timezone: str) -> When:
-    """Read a time; a day without one keeps the present clock time, if that can be."""
+    """Read a time; a day without one keeps the present clock time, if possible."""
     marks = marks_of(words)
     if not (marks.times or marks.hours or marks.parts):
         with suppress(InvalidInput):

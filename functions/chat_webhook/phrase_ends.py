@@ -1,4 +1,4 @@
-"""From when, until when and except when something recurs: the clauses beside a rhythm."""
+"""From when, until when and except when a job recurs: the clauses beside a rhythm."""
 
 from contextlib import suppress
 from datetime import date, datetime, time
@@ -14,9 +14,10 @@ def start_of(marks: Marks, here: Here) -> date | None:
 
 
 def end_of(marks: Marks, first: datetime, here: Here, *, is_within_day: bool) -> datetime | None:
-    """Return the end, exclusive, of what runs `first` (aware): a day or period that is named belongs to it.
+    """Return the exclusive end of a job that first runs at `first` (aware); a named day or period is included.
 
-    But a month or a week after "until" does not. "For 2 days" counts whole days, unless it runs more often: then hours.
+    But a month or a week after "until" is not. "For 2 days" counts whole days, unless the job runs more often: then
+    hours.
     """
     ends = [key for key in ("until", "through", "before", "for") if key in marks.clauses]
     if len(ends) > 1:
@@ -62,7 +63,7 @@ def days_off(marks: Marks, here: Here) -> tuple[date, ...]:
 
 
 def is_partly_off(marks: Marks) -> bool:
-    """Return whether an exception is of weekdays or months, rather than of days."""
+    """Return whether an exception names weekdays or months, rather than days."""
     return marks.clauses.get("except", {}).keys() in ({"weekday"}, {"month"})
 
 

@@ -29,8 +29,8 @@ TIMES = ("at", "until")  # the fields of a timing that are moments
 class Timing:
     """When a job runs: once at `at`, or again and again by `cron` or `every`, perhaps from `at` on.
 
-    Times are aware, `until` is exclusive, `except_dates` are local dates. The time zone to read them in is kept beside
-    it.
+    Times are aware, `until` is exclusive, `except_dates` are local dates, all read in a time zone that is kept
+    elsewhere.
     """
 
     at: datetime | None = None
@@ -60,9 +60,9 @@ class Timing:
         return Schedule(**timing, timezone=timezone, starts_at=self.starts_at(now))
 
     def ahead(self, timezone: str, now: datetime) -> Self:
-        """Return it without a past: what recurs from a start that has passed goes on with its next occurrence.
+        """Return the timing without its past: a recurring job whose start has passed starts at its next occurrence.
 
-        Raises InvalidSchedule where there is none, and for a single time that has passed.
+        Raises InvalidSchedule if there is none, or if the time of a one-shot job has passed.
         """
         if self.at is None or self.at.tzinfo is None or self.at >= now:
             return self

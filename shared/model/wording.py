@@ -25,7 +25,7 @@ EXCEPTION = re.compile("([A-Z][A-Za-z]{0,60}(?:Error|Exception)): ")
 def in_words(expression: str) -> str:
     """Return a valid cron expression in words, or "" if the words would be wrong.
 
-    The words are cached, because the library loads its translations anew each time, which takes 3 ms.
+    The words are cached, because the library loads its translations each time, which takes 3 ms.
     """
     from cron_descriptor import FormatException, Options, get_description
 

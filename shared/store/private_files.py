@@ -19,7 +19,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def open_private(path: Path, *, append: bool = False) -> BinaryIO:
-    """Open a file to read and write, for its owner alone, whatever mode it had. Raises OSError.
+    """Open a file to read and write, for its owner alone, even if its mode was wider. Raises OSError.
 
     It is created if necessary. A link of this name is not followed.
     """
