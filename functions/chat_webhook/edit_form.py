@@ -51,7 +51,7 @@ def packed_form(form: Form) -> str:
 
 
 def unpacked_form(text: str) -> Form:
-    """Read a form, with the digest of its text, from the parameter of a button. Raises InvalidInput if it is invalid."""
+    """Read a form, with the digest of its text, from the parameter of a button. Raises InvalidInput if it cannot."""
     try:
         return Form(**{field.name: json.loads(text)[field.name] for field in fields(Form)})
     except (ValueError, TypeError, LookupError, RecursionError):
