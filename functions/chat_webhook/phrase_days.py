@@ -231,6 +231,14 @@ def _date(marks: DayMarks, today: date) -> list[date]:
     return days[0]
 
 
+def _date_in_year(marks: DayMarks, today: date) -> list[date]:
+    """Read "3 march next year"."""
+    which, unit = marks["coming"][0].groups()
+    year = today.year + (which != "this")
+    days = _date(marks, max(today, date(year, 1, 1))) if unit == "year" else []
+    return [day for day in days if day.year == year]
+
+
 _ONCE: Mapping[str, Callable[[DayMarks, date], list[date]]] = {
     "": lambda _, today: [today, today + DAY],
     "relative": lambda marks, today: [today + _RELATIVE.index(marks["relative"][0][0]) * DAY],
@@ -240,6 +248,7 @@ _ONCE: Mapping[str, Callable[[DayMarks, date], list[date]]] = {
     "coming nth": _in_coming_month,
     "coming nth_weekday": _in_coming_month,
     "date": _date,
+    "coming date": _date_in_year,
 } | dict.fromkeys(("nth", "nth of_month", "month nth", "nth_weekday of_month", "month nth_weekday"), _next)
 _BEGINS: Mapping[str, Callable[[DayMarks, date], list[date]]] = {  # as a start or an end
     "month": lambda marks, today: _upcoming(("1", f"{months(marks)[0]}", "*"), today + DAY),

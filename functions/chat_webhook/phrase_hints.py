@@ -59,8 +59,8 @@ _ZONE = re.compile(
 )
 # What says how long or how often, where it follows a rhythm.
 _LENGTH = re.compile(
-    r"\W*((?:for|only|just|all|during|throughout|within|over)(?:\s+(?:the|this|next|an?|whole|entire|few|coming|rest"
-    rf"|remainder|of|first|last|couple|several|\d+))*\s+{_UNIT}\b|\d+\s?x\b)",
+    r"\W*((?:these|for|only|just|all|during|throughout|within|over)(?:\s+(?:the|this|next|whole|entire|coming|rest"
+    rf"|remainder|of|first|last|{_FEW}))*\s+{_UNIT}\b|\d+\s?x\b)",
     re.I,
 )
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]")

@@ -51,6 +51,8 @@ _USUAL = _Clock(time(9))  # where a day is named without a time
 
 
 def _clocks(marks: Marks) -> list[_Clock]:
+    if unclear := [part for part in marks.parts if part not in _HOURS]:
+        raise UnclearPhrase(f"Say at what time: {unclear[0]!r} is not clear.")
     if not marks.times:
         return [_Clock(time(_HOURS[part][0])) for part in marks.parts]
     clocks = [_clock(text, marks.parts) for text in marks.times]
@@ -215,6 +217,8 @@ def _recurring(marks: Marks, here: Here) -> When:
     names = " ".join(sorted(marks.days.keys() - {"every", "recurs", "minute"}))
     if names not in _OF_UNIT[unit] or any(not clause and name != "from" for name, clause in marks.clauses.items()):
         raise unreadable(marks)
+    if unit == "month" and any(marks.clauses.get(end, {}).keys() == {"nth"} for end in ("until", "through")):
+        raise unreadable(marks)  # "from the 1st to the 5th" is of each month then
     start = start_of(marks, here)
     minutes = number * {"minute": 1, "hour": 60}.get(unit, 0)
     from_a_time = "from" in marks.clauses and (marks.times or not marks.clauses["from"])
@@ -369,7 +373,8 @@ def _day_fields(marks: Marks, number: int, unit: str, today: date, at: str) -> t
     if number > 1 and unit in ("month", "year"):
         if unit == "year" or 12 % number:
             raise UnclearPhrase(f"A schedule cannot skip {unit}s unless they divide a year: {said(marks.phrase)!r}.")
-        begin = today.month - 1 if "from" in marks.clauses else 0
+        last = number - 1 if nths(marks.days) == ["L"] else 0  # "every quarter on the last day" is the end of March
+        begin = today.month - 1 if "from" in marks.clauses else last
         month = listed(sorted((begin + n) % 12 + 1 for n in range(0, 12, number)))
     return (day, *_without(marks, month, weekday, is_by_day=day == "*" and not nth))
 

@@ -102,11 +102,6 @@ def _minutes(match: re.Match[str]) -> str:
     return f"{minutes:.0f} minute" if minutes.is_integer() else match[0]
 
 
-def _of_quarter(match: re.Match[str]) -> str:
-    named = MONTHS[2::3] if match[1].startswith("last") else MONTHS[::3]
-    return f"{_every(match)}{match[1]} in {' and '.join(named)}"
-
-
 def _of_year(match: re.Match[str]) -> str:
     return f"{_every(match)}{'31st december' if match[1].startswith('last') else '1st january'}"
 
@@ -141,28 +136,30 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"\b3 quarters of an hour\b", "45 minute"),
     (r"\b(?:a )?quarter (?:of )?(?:an )?hour\b", "15 minute"),
     (r"\b(\d+) (?:and a half hour|hour and a half)\b", lambda m: f"{60 * int(m[1]) + 30} minute"),
-    (r"\ban hour and a half\b", "90 minute"),
+    (r"\b(an|every) hour and a half\b", lambda m: f"{m[1].removeprefix('an')} 90 minute"),
+    (rf"\b({_UNIT})' (?=time\b)", r"\1 "),
     (r"\b(?:a )?half (?:an )?hour\b", "30 minute"),
     (r"\b(\d+\.\d+) hour\b", _minutes),
     (r"\ban? (?=\d)", ""),
     (rf"\ban? (?={_UNIT}\b)", "1 "),
     (r"\bin (?:about|around|approximately|exactly) (?=\d)", "in "),
-    (rf"\b({_SPAN}) (?:from (?:now|today)|hence)\b(?! on)", r"in \1"),
+    (rf"(?<!every )\b({_SPAN}) (?:from (?:now|today)|hence)\b(?! on)", r"in \1"),
     (rf"(?<!every )\b({_SPAN}) from\b", r"\1 after"),
     (rf"\bafter (?={_SPAN}\b)", "in "),
     (r"\bin (?=in \d)|\bfrom now on\b|\b(?:my|our|local) time\b", ""),
-    (rf"\b(every (?:\d+ )?{_UNIT}) (?:starting|as of) (?:right )?now\b", r"\1 starting"),
+    (rf"\b(every (?:\d+ )?{_UNIT}) (?:starting|as of|from) (?:right )?now\b", r"\1 starting"),
     # rhythms,
-    (rf"\bonce (?:every |1 |per )?(?={_UNIT}\b)", "every "),
+    (rf"\bonce (?:every |an? |1 |per )?(?=(?:{_UNIT}|quarter)\b)", "every "),
     (rf"\bevery (?:other|alternate|second) (?={_UNIT}\b)", "every 2 "),
     (rf"\bevery (?:other|alternate) (?={_DAY})", "every 2 week "),
-    (rf"\bsecond\b(?<!\d second)(?:(?<!every second)|(?= {_DAY}))", "2nd"),
+    (rf"\bsecond\b(?<!\d second)(?:(?<!every second)|(?= {_DAY}|{_AND}{_NTH}))", "2nd"),
     (rf"\bevery (\d+)(?:st|nd|rd|th) ({_UNIT})\b(?! of (?:the|every) )", r"every \1 \2"),
     (r"\bevery single\b", "every"),
     (r"\bevery day of (?:the|every) (?:week|month|year)\b", "every day"),
-    (rf"\b({_NTH}(?: day| (?:{_ONE_DAY}))?) of (the|every) quarter\b", _of_quarter),
+    (rf"\bevery ({_NTH}(?: day| (?:{_ONE_DAY}))?) of the quarter\b", r"every quarter on the \1"),
     (r"\b(last|1st)(?: day)? of (the|every) year\b", _of_year),
     (r"\bevery quarter\b", "every 3 month"),
+    (rf"({_AND})every (?={_PART}\b)", r"\1"),
     (rf"\bevery (?=(?:early |late )?{_PART}\b)", "every day "),
     (rf"\b({_DAY} )?((?:early |late )?{_PART})s\b", lambda m: f"every {m[1] or 'day '}{m[2]}"),
     (rf"\b(?<!starting )(?:from |between )?{_EVERY_DAY} ?(?:-|to|through) ?{_EVERY_DAY}\b", _weekdays),
@@ -170,7 +167,7 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"\bevery (\d+ )?(week|month|year)(?:,? on)? every\b", r"every \1\2"),
     (rf"({_AND})(?:on )?every (?=\d+(?:st|nd|rd|th)|last|{_DAY}|{_MONTH})", r"\1"),
     (r"\b(except|excluding|but not) (?:on )?(?:every )?", r"\1 "),
-    (r"\bevery (?=every\b)|(?<=\bevery )1 ", ""),
+    (rf"\bevery (?=every\b)|(?<=\bevery )1 (?!{_MONTH})", ""),
     # and days.
     (rf"\b({_SINCE} (?:the )?{_NUMBER}) (to|and|until|through) (?:the )?({_NUMBER}) (?:of )?({_MONTH})\b",
      r"\1 \4 \2 \3 \4"),

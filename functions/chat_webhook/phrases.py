@@ -68,7 +68,7 @@ _QUOTES = {'"': '"', "“": "”“", "„": "“”", "”": "”", "'": "'", "
 _LINK = r"(?:(?:to|that|about|of)\b|:(?=\s))\s*"
 _PLEASE = r"(?:please|pls|plz)\b"
 _PERIOD = r"(?:(?:the|every|each|this|next)\s+)?(?:week|month|quarter|year|day|hour)s?(?![\w'’-])"  # noqa: RUF001
-_LINK_AFTER = rf"(?:{_PLEASE},?\s+)?(?!of\s+{_PERIOD}){_LINK}"  # after a phrase
+_LINK_AFTER = rf"(?:{_PLEASE},?\s+)?(?!of\s+{_PERIOD}|to\s+last\b){_LINK}"  # after a phrase
 _ASKS = rf"(?:(?:{_PLEASE}|hey|hi|hello|(?:can|could|would) you)[,!]?\s+)*"
 _REMINDER = re.compile(
     rf"{_ASKS}(?:(?:set(?:\s+up)?|create|add|make|schedule)(?:\s+me)?|i(?:\s+need|'d\s+like|\s+want))\s+a\s+reminder\b"
@@ -102,7 +102,8 @@ _NO_BEGINNING = re.compile(
 _NO_END = re.compile(r"(?:^|.*\s)(?:on|in|of|at|the|and|or|for|every|each|next|this|from|until|a|an)", re.I | re.S)
 # and the text beside it does not begin or end so ("friday after next", "due by friday"): it would be cut short.
 _GOES_ON = re.compile(
-    r"(?:after|before|past|or|and|but|of|from|until|till|except|at|on|in|by|every|each|next|sharp|ago|[ap]m|\d+"
+    r"(?:after|before|past|around|approximately|roughly|exactly|onwards?|early|late|latest|only|once|noonish|during"
+    r"|while|within|through|morning|afternoon|evening|night|max\s+(?:to|\d+)|x\s?\d+|to\s+last|or|and|but|of|from|until|till|except|at|on|in|by|every|each|next|sharp|ago|[ap]m|\d+"
     r"|(?:second|minute|hour|day|week|month|year)s?|(?:one|two|three|four|five|six|seven|eight|nine|ten)"
     r"|(?:fifteen|twenty|thirty|forty|fifty)|now|(?:the )?(?:same|this) time)\b|&",
     re.I,
@@ -221,7 +222,7 @@ def _when_first(rest: str) -> Iterator[tuple[str, str]]:
         if not is_linked and _ENDS_IN_TIME.fullmatch(when):
             zone = zone_in(text) or zone
         is_whole = is_linked or not (is_cut or zone)
-        if re.search(r"\d\s+to\s+\d", f"{when[-1:]} {text[:6]}"):
+        if re.search(r"\d\s+(?:to|of)\s+\d", f"{when[-1:]} {text[:6]}"):
             is_whole = False  # "in 5 to 10 minutes"
         if when and is_whole and not _NO_END.fullmatch(when):
             text = text[link.end() :] if link else text
@@ -234,7 +235,7 @@ def _when_first(rest: str) -> Iterator[tuple[str, str]]:
 
 def _when_last(rest: str) -> Iterator[tuple[str, str]]:
     """Split before each of the last words."""
-    rest = re.sub(rf"[\s,]{{1,9}}{_PLEASE}[.!?]*$", "", rest.rstrip(), flags=re.I).removesuffix(".")
+    rest = re.sub(rf"[\s,]{{1,9}}(?:{_PLEASE}|thanks|thank you|thx)$", "", rest.rstrip(" .!?\n"), flags=re.I)
     start = max(len(rest) - _LONGEST_PHRASE, rest.rfind(_QUOTES[rest[0]][0], 1) + 1 if rest[:1] in _QUOTES else 0)
     for word in re.finditer(r"(?<!\S)\S", rest[start:]):
         text, when = rest[: start + word.start()].rstrip(" ,"), rest[start + word.start() :]

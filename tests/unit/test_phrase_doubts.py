@@ -62,6 +62,17 @@ PERIODS = [
     ("on the 15th of each quarter", "0 9 15 1,4,7,10 *"),
     ("on the last day of every quarter", "0 9 L 3,6,9,12 *"),
     ("every last friday of the quarter", "0 9 * 3,6,9,12 L5"),
+    ("every quarter on the last day", "0 9 L 3,6,9,12 *"),
+    ("every 6 months on the last day", "0 9 L 6,12 *"),
+    ("once a quarter on the 5th", "0 9 5 1,4,7,10 *"),
+    ("every second and fourth thursday of the month", "0 9 * * 4#2,4#4"),
+    ("every 1 april and 1 october", "0 9 1 4,10 *"),
+    ("every morning and every evening", "0 9,18 * * *"),
+    ("every hour and a half", "every 90m, from 2026-11-25 11:37"),
+    ("every 12 hours from now", "every 12h, from 2026-11-25 22:07"),
+    ("on march 3 next year", "2027-03-03 09:00"),
+    ("next year on 3 march", "2027-03-03 09:00"),
+    ("in two hours' time", "2026-11-25 12:07"),
     ("every day of the week", "0 9 * * *"),
     ("every day of the year at 10:00", "0 10 * * *"),
 ]
@@ -86,10 +97,13 @@ def test_a_day_of_a_period_is_one_phrase(phrase: str, meant: str) -> None:
         "on the first day of the quarter",
         "on the last day of this year",
         "tomorrow of next week",
+        "on 3 march this year",
+        "every month from the 1st to the 5th",
+        "on the second to last day of the month",
     ],
 )
 def test_a_day_of_another_period_is_asked_about(phrase: str) -> None:
-    """A week begins on different days in different countries."""
+    """A week begins on different days in different countries, and a day that is past is in another year."""
     assert question(f"remind me {phrase} to x")
     assert question(f"remind me {phrase} at 9 to x")
 
@@ -179,7 +193,9 @@ def test_an_end_is_where_it_is_said(phrase: str, meant: str) -> None:
 @pytest.mark.parametrize(
     "length",
     """for the rest of the day|for the remainder of the day|for the next few hours|only this week|just this week
-all week|for the week|for the whole week|during the day|all day|5x|5 times|5 x""".replace("\n", "|").split("|"),
+all week|these two weeks|for the week|for the whole week|during the day|all day|5x|5 times|5 x""".replace(
+        "\n", "|"
+    ).split("|"),
 )
 def test_an_end_that_is_not_read_is_asked_about(length: str) -> None:
     """Else it would run for ever."""
@@ -276,11 +292,44 @@ def test_minutes_past_every_hour_need_no_hour(phrase: str, cron: str) -> None:
     assert said(order("remind me every day at 20 past 7 to x")) == "20 7 * * *"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "around 9",
+        "early",
+        "late",
+        "latest",
+        "only",
+        "once",
+        "noonish",
+        "during lunch",
+        "while at work",
+        "within office hours",
+        "max 5",
+        "x 3",
+        "onwards",
+    ],
+)
+def test_words_that_a_phrase_goes_on_with_are_no_text(words: str) -> None:
+    """Without a link before them they are asked about."""
+    for phrase in ("tomorrow", "tomorrow morning", "every monday", "every 2 hours"):
+        assert question(f"remind me {phrase} {words} to x")
+
+
+@pytest.mark.parametrize("part", ["early evening", "late morning", "late night", "early afternoon"])
+def test_an_unclear_part_of_the_day_is_asked_about(part: str) -> None:
+    """Only those that have a usual hour are read."""
+    for phrase in (f"tomorrow {part}", f"every {part}", f"in the {part}", f"tomorrow {part} at 6"):
+        assert "Say at what time" in str(question(f"remind me {phrase} to x"))
+
+
 POLITE = [
     "remind me pls {} to x",
     "remind me, please, {} to x",
     "remind me {} please to x",
     "remind me to x {} please",
+    "remind me to x {}, thanks!",
+    "can you remind me to x {}?",
     "pls remind me {} to x",
 ]
 
