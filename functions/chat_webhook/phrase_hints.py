@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from phrase_words import DAYS, MONTHS
 
-_DAY = rf"(?:{'|'.join(DAYS)}|mon|tues?|weds?|thu(?:rs?)?|fri|weekday|weekend|workday|business day)s?"
+_DAY = rf"(?:{'|'.join(DAYS)}|mon|tues?|weds?|thu(?:rs?)?|fri|weekday|weekend|workday|(?:business|working) day)s?"
 _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _NAMED = rf"(?:{_DAY}|january|february|april|june|july|august|september|october|november|december)"
 _UNIT = "(?:sec|min|hour|hr|day|week|fortnight|month|quarter|year|weekend)[a-z]*"
@@ -50,8 +50,8 @@ _LOOKS_RELATIVE = re.compile(
 # Words for a time zone, which may follow a time of day; those that mean something else too count before "to ..." only.
 _BEFORE_LINK = r"(?=\W*(?:to|that|about|on|today|tomorrow|tonight|every|each|next)\b|[,:)]|\W*$)"
 _ZONE = re.compile(
-    r"\W*((?-i:Eastern|Pacific|Mountain|Zulu|[A-Z]{1,4}T|UTC|GMT|MESZ?|MEZ|MSK|Z)\b|(?:utc|gmt)\b(?:\s?[+-]\s?\d+)?"
-    rf"|(?:[\w/-]+\s+){{1,3}}time\b(?!\W*$){_BEFORE_LINK}"
+    r"\W*?(\+\d{1,2}\b|(?-i:Eastern|Pacific|Mountain|Zulu|[A-Z]{1,4}T|UTC|GMT|MESZ?|MEZ|MSK|Z)\b|(?:utc|gmt)\b(?:\s?[+-]\s?\d+)?"
+    rf"|(?:[\w/'’-]+\s+){{1,3}}time\b(?!\W*$){_BEFORE_LINK}"  # noqa: RUF001
     rf"|(?:eastern|pacific|central|mountain|atlantic|zulu)\b(?:\s+(?:standard|daylight))?{_BEFORE_LINK}"
     r"|(?:ces?t|[ecmp][sd]t|[ecmp]t|bst|ist|jst|sgt|aes?t|aedt|ees?t|mesz?|mez|msk)\b"
     rf"{_BEFORE_LINK})",
@@ -60,7 +60,8 @@ _ZONE = re.compile(
 # What says how long or how often, where it follows a rhythm.
 _LENGTH = re.compile(
     r"\W*((?:these|for|only|just|all|during|throughout|within|over)(?:\s+(?:the|this|next|whole|entire|coming|rest"
-    rf"|remainder|of|first|last|{_FEW}))*\s+{_UNIT}\b|\d+\s?x\b)",
+    rf"|remainder|of|first|last|{_FEW}))*\s+{_UNIT}\b"
+    r"|for (?:a while|now|the time being)\b|overnight\b|\d+\s?x\b)",
     re.I,
 )
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]")

@@ -118,7 +118,7 @@ def _once(marks: Marks, here: Here) -> When:
     try:
         when = _after(marks, clock, here) if marks.days.keys() == {"span"} else _on_day(marks, clock, here)
     except UnclearPhrase as exc:
-        is_day = marks.days.keys() == {"date"}  # whose phrases have no time
+        is_day = marks.days.keys() in ({"date"}, {"span"})  # whose phrases have no time
         near = (each if " at " in each else f"{each}{at}" for each in exc.nearest if is_day or " at " in each)
         raise UnclearPhrase(str(exc), *near) from None
     if when.at and when.at < here.now:
@@ -152,6 +152,8 @@ def _after(marks: Marks, clock: _Clock | None, here: Here) -> When:
     elapsed, days = ([part for part in parts if is_elapsed(part) == which] for which in (True, False))
     if not parts or (clock and elapsed):
         raise unreadable(marks)
+    if len({part.split()[1] for part in parts}) < len(parts):
+        raise UnclearPhrase("Only a repeated schedule can have several times.", *(said(f"in {part}") for part in parts))
     start = here.now + timedelta(microseconds=-here.now.microsecond % 1_000_000)
     if days:
         local = later(here.clock, " ".join(days))

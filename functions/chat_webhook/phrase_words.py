@@ -282,6 +282,8 @@ def marks_of(phrase: str) -> Marks:
     rest, hours = _taken(_HOURS, rest)
     rest, times = _taken(_TIMES, rest)
     rest, parts = _taken(_PARTS, rest)
+    if len(parts) == 1 and re.search(r"(?:\band|\bor|&)\s*$", rest):  # "every day and night"
+        raise UnclearPhrase(f"{phrase.strip()!r} cannot be read as a time.")
     if len(times) + len(hours) > 1:
         raise UnclearPhrase(f"{phrase.strip()!r} has more than one time. Write one, or a list such as at 9 and 17.")
     rest = re.sub(r"\b(?:from|between) (.{1,40}?) (?:to|and) ", r"from \1 through ", rest)

@@ -99,6 +99,7 @@ def test_a_day_of_a_period_is_one_phrase(phrase: str, meant: str) -> None:
         "tomorrow of next week",
         "on 3 march this year",
         "every month from the 1st to the 5th",
+        "on the first working day of the year",
         "on the second to last day of the month",
     ],
 )
@@ -122,10 +123,11 @@ def test_of_still_links_the_text(command: str, text: str) -> None:
     assert order(command).text == text
 
 
-ZONES = """New York time|Pacific|Eastern|Eastern time|Central European time|Tokyo time|their time|ET|PT|IST|SGT|AEST
-EEST|MEZ|MESZ|Z|CEST|UTC|GMT|gmt+2|utc -5|est|et|cet|zulu|Zulu|msk|eastern standard time""".replace("\n", "|").split(
-    "|"
-)
+ZONES = [
+    *("New York time", "Pacific", "Eastern", "Eastern time", "eastern standard time", "Central European time"),
+    *("Tokyo time", "their time", "Bob's time", "ET", "PT", "IST", "SGT", "AEST", "EEST", "MEZ", "MESZ", "Z", "CEST"),
+    *("UTC", "GMT", "gmt+2", "utc -5", "+1", "est", "et", "cet", "zulu", "Zulu", "msk"),
+]
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -190,13 +192,14 @@ def test_an_end_is_where_it_is_said(phrase: str, meant: str) -> None:
         assert (said(found), found.text) == (meant, "x")
 
 
-@pytest.mark.parametrize(
-    "length",
-    """for the rest of the day|for the remainder of the day|for the next few hours|only this week|just this week
-all week|these two weeks|for the week|for the whole week|during the day|all day|5x|5 times|5 x""".replace(
-        "\n", "|"
-    ).split("|"),
-)
+LENGTHS = [
+    *("for the rest of the day", "for the remainder of the day", "for the next few hours", "for a while", "for now"),
+    *("only this week", "just this week", "all week", "these two weeks", "for the week", "for the whole week"),
+    *("during the day", "all day", "overnight", "5x", "5 times", "5 x"),
+]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
 def test_an_end_that_is_not_read_is_asked_about(length: str) -> None:
     """Else it would run for ever."""
     for rhythm in ("every hour", "every day at 9", "weekdays"):
@@ -308,6 +311,7 @@ def test_minutes_past_every_hour_need_no_hour(phrase: str, cron: str) -> None:
         "max 5",
         "x 3",
         "onwards",
+        "then daily",
     ],
 )
 def test_words_that_a_phrase_goes_on_with_are_no_text(words: str) -> None:
@@ -437,3 +441,20 @@ def test_a_reminder_for_somebody_else_is_refused(command: str, suggestions: list
 
     assert "(me) or everybody" in str(refused)
     assert list(refused.suggestions) == suggestions
+
+
+@pytest.mark.parametrize(
+    ("phrase", "nearest"),
+    [
+        ("in 5 minutes and 10 minutes", ["in 5 minutes", "in 10 minutes"]),
+        ("in 1 hour and 2 hours", ["in 1 hour", "in 2 hours"]),
+        ("in 5 minutes, then 10 minutes", []),
+        ("every day and night", []),
+        ("every day at 9 and in the evening", []),
+    ],
+)
+def test_several_times_are_not_added_up(phrase: str, nearest: list[str]) -> None:
+    """Hours and minutes make one length, minutes and minutes do not; no time is dropped either."""
+    assert list(question(f"remind me {phrase} to x").suggestions) == [f"remind me {each} to x" for each in nearest]
+    assert said(order("remind me in 1 hour and 30 minutes to x")) == "2026-11-25 11:37"
+    assert said(order("remind me every morning and evening to x")) == "0 9,18 * * *"
