@@ -1,9 +1,11 @@
 """Runs of the handlers that post to Chat, and the fakes of Chat and Google's OAuth that they reach."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +79,18 @@ class Google:
 
     def texts(self) -> list[str]:
         return [message.text for message in self.chat.messages]
+
+
+@contextmanager
+def google_chat(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Google]:
+    """Fake Chat, with credentials for it, in a process that has no token yet."""
+    with GoogleOAuth() as oauth, Chat(oauth) as chat:
+        oauth.write_key_file(folder / "key.json")
+        patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(folder / "key.json"))
+        patch.setenv("CHAT_API_ENDPOINT", chat.url)
+        forget()
+        yield Google(oauth, chat)
+        forget()
 
 
 def forget() -> None:

@@ -1,12 +1,19 @@
 """Runs of the `http_request` handler, and URLs full of secrets that no message may contain."""
 
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from shared.handlers import Context
 from shared.handlers.http_request import http_request
-from tests.servers import Received
+from shared.web import outbound
+from tests.servers import HttpServer, Received
+from tests.tokens import rsa_key, server_certificate
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 KEY = "report@2026-11-21T09:00:00Z"
@@ -40,3 +47,17 @@ def outcome(payload: dict[str, Any]) -> Exception | None:
     except Exception as exc:
         return exc
     return None
+
+
+@contextmanager
+def trusted_https(name: str, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[HttpServer]:
+    """Serve https with a certificate for this name, which every request of this process trusts meanwhile."""
+    pem = folder / "server.pem"
+    pem.write_text(server_certificate(rsa_key("server"), name))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(pem)
+    patch.setattr("certifi.where", lambda: str(pem))
+    outbound._tls.cache_clear()
+    with HttpServer(tls=tls) as server:
+        yield server
+    outbound._tls.cache_clear()

@@ -20,9 +20,8 @@ from shared.running.tick import run_tick
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Outcome, Refused, Store, Unknown, Won
-from shared.web import google_credentials
+from tests.posting import google_chat
 from watchkeeper.fakes.chat import Chat
-from watchkeeper.fakes.google_oauth import GoogleOAuth
 
 SPACE = "spaces/AAAA"
 THREAD = "spaces/AAAA/threads/BBBB"
@@ -270,13 +269,8 @@ def test_it_arrives_in_chat(
 @pytest.fixture
 def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
     """Chat, and credentials for it."""
-    with GoogleOAuth() as oauth, Chat(oauth) as chat:
-        oauth.write_key_file(tmp_path / "key.json")
-        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
-        monkeypatch.setenv("CHAT_API_ENDPOINT", chat.url)
-        google_credentials._known.clear()
-        yield chat
-        google_credentials._known.clear()
+    with google_chat(tmp_path, monkeypatch) as google:
+        yield google.chat
 
 
 # -- nobody to tell ----------------------------------------------------------------------------------------------------

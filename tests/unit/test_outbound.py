@@ -18,7 +18,6 @@ import pytest
 
 from shared.handlers import Cancel
 from shared.handlers.reachable import Reach
-from shared.web import outbound
 from shared.web.outbound import (
     MAX_INTERIM,
     BodyTooLarge,
@@ -32,8 +31,8 @@ from shared.web.outbound import (
     target_of_setting,
     within,
 )
+from tests.requesting import trusted_https
 from tests.servers import Answer, Exchange, HttpServer, drip, hang, head, raw, reply
-from tests.tokens import rsa_key, server_certificate
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 OK = head(200, {"Content-Length": "0"})
@@ -465,15 +464,8 @@ def test_a_url_that_no_server_can_have_is_refused(url: str) -> None:
 @pytest.fixture
 def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpServer]:
     """A server with a certificate for run.googleapis.com, of an authority that is trusted here."""
-    pem = tmp_path / "server.pem"
-    pem.write_text(server_certificate(rsa_key("server"), "run.googleapis.com"))
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(pem)
-    monkeypatch.setattr("certifi.where", lambda: str(pem))
-    outbound._tls.cache_clear()
-    with HttpServer(tls=tls) as server:
+    with trusted_https("run.googleapis.com", tmp_path, monkeypatch) as server:
         yield server
-    outbound._tls.cache_clear()
 
 
 def test_https_reaches_a_server_with_the_right_certificate(https: HttpServer) -> None:

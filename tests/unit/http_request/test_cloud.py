@@ -1,6 +1,5 @@
 """In the cloud: no internal address is reached, and a token goes only over https to its own host."""
 
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,9 @@ import pytest
 from shared.errors import InvalidSettings
 from shared.handlers import Cancel
 from shared.handlers.http_request import http_request
-from shared.web import outbound
 from tests import servers
-from tests.requesting import AUDIENCE, SCOPE, Send, new_context
+from tests.requesting import AUDIENCE, SCOPE, Send, new_context, trusted_https
 from tests.servers import HttpServer, redirect
-from tests.tokens import rsa_key, server_certificate
 
 # Every way to write an address of this machine, of its network or of a metadata server, and one name.
 INTERNAL_HOSTS = [
@@ -102,16 +99,9 @@ def test_in_the_cloud_no_token_is_sent_in_clear_text(
 @pytest.fixture
 def https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpServer]:
     """A trusted https server with the host name that the cloud's settings allow."""
-    pem = tmp_path / "server.pem"
-    pem.write_text(server_certificate(rsa_key("server"), "localhost"))
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(pem)
-    monkeypatch.setattr("certifi.where", lambda: str(pem))
-    outbound._tls.cache_clear()
-    with HttpServer(tls=tls) as server:
+    with trusted_https("localhost", tmp_path, monkeypatch) as server:
         server.address = server.address.replace("127.0.0.1", "localhost")
         yield server
-    outbound._tls.cache_clear()
 
 
 @pytest.mark.usefixtures("metadata")
