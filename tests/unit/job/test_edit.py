@@ -142,7 +142,7 @@ def test_a_schedule_that_has_not_begun_can_be_moved_up(daily: Job, now: datetime
     """The runs in its history are older than the given start."""
     job = finish(claim(daily, now), now).edit(now=now, cron="0 9 * * *", at=now + timedelta(days=400))
 
-    edited = job.edit(now=now + MINUTE, cron="0 10 * * *")
+    edited = job.edit(now=now + MINUTE, cron="0 10 * * *", at=now + MINUTE)
 
     assert edited.schedule_at == now + timedelta(hours=1)
 
