@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from pyairtable import Api
-from pyairtable.models.webhook import Webhook
 
 from watchkeeper.fakes.airtable import API_KEY, BASE, WEBHOOK, Airtable, webhook
+
+if TYPE_CHECKING:
+    # Half a second for each process that only collects the tests.
+    from pyairtable import Api
+    from pyairtable.models.webhook import Webhook
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -39,12 +42,14 @@ def airtable(clock: Clock) -> Iterator[Airtable]:
 
 
 @pytest.fixture
-def api(airtable: Airtable) -> Api:
+def api(airtable: Airtable) -> "Api":
     """The real client, without retries."""
     return client_of(airtable)
 
 
-def client_of(airtable: Airtable, api_key: str = API_KEY) -> Api:
+def client_of(airtable: Airtable, api_key: str = API_KEY) -> "Api":
+    from pyairtable import Api
+
     return Api(api_key, endpoint_url=airtable.url, timeout=TIMEOUT, retry_strategy=None)
 
 
@@ -57,12 +62,12 @@ def refusal(call: Callable[[], object]) -> tuple[int, Any]:
     return response.status_code, response.json()
 
 
-def listed(api: Api, webhook_id: str = WEBHOOK) -> Webhook:
+def listed(api: "Api", webhook_id: str = WEBHOOK) -> "Webhook":
     """Find a webhook as pyairtable does: by listing all."""
     return api.base(BASE).webhook(webhook_id)
 
 
-def test_a_base_lists_its_webhooks(api: Api) -> None:
+def test_a_base_lists_its_webhooks(api: "Api") -> None:
     """The default is one healthy webhook, in the shape that the client parses in full."""
     (found,) = api.base(BASE).webhooks()
 
@@ -90,7 +95,7 @@ def test_a_webhook_may_be_ill(clock: Clock) -> None:
     assert found.last_successful_notification_time is None
 
 
-def test_a_refresh_gives_seven_days(airtable: Airtable, api: Api) -> None:
+def test_a_refresh_gives_seven_days(airtable: Airtable, api: "Api") -> None:
     """The new expiry is seven days after the refresh, with milliseconds, and is listed from then on."""
     found = listed(api)
 
@@ -155,12 +160,12 @@ def test_a_request_without_a_key_is_refused(airtable: Airtable) -> None:
     assert answer.status_code == 401
 
 
-def test_an_unknown_base_is_not_found(api: Api) -> None:
+def test_an_unknown_base_is_not_found(api: "Api") -> None:
     """A base that the key cannot see is a 404."""
     assert refusal(api.base(OTHER_BASE).webhooks) == (404, {"error": "NOT_FOUND"})
 
 
-def test_an_unknown_webhook_is_not_found(airtable: Airtable, api: Api) -> None:
+def test_an_unknown_webhook_is_not_found(airtable: Airtable, api: "Api") -> None:
     """A webhook that was deleted since it was listed is a 404."""
     found = listed(api)
     airtable.bases[BASE].clear()
@@ -176,7 +181,7 @@ def test_an_unknown_webhook_is_not_found(airtable: Airtable, api: Api) -> None:
         pytest.param("GET", f"/v0/bases/{BASE}/tables", id="another-path"),
     ],
 )
-def test_there_are_no_other_paths(airtable: Airtable, api: Api, method: str, path: str) -> None:
+def test_there_are_no_other_paths(airtable: Airtable, api: "Api", method: str, path: str) -> None:
     """Other paths are not found."""
     assert refusal(lambda: api.request(method, airtable.url + path)) == (404, {"error": "NOT_FOUND"})
 
@@ -184,7 +189,7 @@ def test_there_are_no_other_paths(airtable: Airtable, api: Api, method: str, pat
 RATE_LIMIT = {"errors": [{"error": "RATE_LIMIT_REACHED", "message": "Rate limit exceeded. Please try again later"}]}
 
 
-def test_five_requests_a_second_are_allowed(airtable: Airtable, api: Api, clock: Clock) -> None:
+def test_five_requests_a_second_are_allowed(airtable: Airtable, api: "Api", clock: Clock) -> None:
     """The sixth within a second is refused, and all that follow for 30 seconds; another base is not affected."""
     airtable.bases[OTHER_BASE] = []
     base = api.base(BASE)
@@ -203,7 +208,7 @@ def test_five_requests_a_second_are_allowed(airtable: Airtable, api: Api, clock:
     assert (len(other), len(later)) == (0, 1)
 
 
-def test_a_second_later_five_more_are_allowed(api: Api, clock: Clock) -> None:
+def test_a_second_later_five_more_are_allowed(api: "Api", clock: Clock) -> None:
     """The limit looks back one second."""
     base = api.base(BASE)
     for _ in range(5):
@@ -223,7 +228,7 @@ def test_a_second_later_five_more_are_allowed(api: Api, clock: Clock) -> None:
         pytest.param("unavailable", 503, "SERVICE_UNAVAILABLE", id="unavailable"),
     ],
 )
-def test_airtable_fails_on_request(airtable: Airtable, api: Api, fault: str, status: int, error: str) -> None:
+def test_airtable_fails_on_request(airtable: Airtable, api: "Api", fault: str, status: int, error: str) -> None:
     """Each documented error can be requested, once."""
     airtable.fail(fault, path=BASE)
 
@@ -233,7 +238,7 @@ def test_airtable_fails_on_request(airtable: Airtable, api: Api, fault: str, sta
     assert len(api.base(BASE).webhooks()) == 1
 
 
-def test_not_found_on_request(airtable: Airtable, api: Api) -> None:
+def test_not_found_on_request(airtable: Airtable, api: "Api") -> None:
     """A refresh alone can fail, between two listings that succeed."""
     airtable.fail("not-found", path="/refresh")
     found = listed(api)
@@ -246,7 +251,7 @@ def test_not_found_on_request(airtable: Airtable, api: Api) -> None:
     ("fault", "retry_after"),
     [pytest.param("rate-limit", None, id="plain"), pytest.param("rate-limit-1s", "1", id="retry-after")],
 )
-def test_rate_limits_on_request(airtable: Airtable, api: Api, fault: str, retry_after: str | None) -> None:
+def test_rate_limits_on_request(airtable: Airtable, api: "Api", fault: str, retry_after: str | None) -> None:
     """Airtable's own 429 does not say how long to wait; a fault with Retry-After can be requested."""
     airtable.fail(fault)
 
