@@ -73,16 +73,21 @@ def test_a_job_is_nobodys_until_its_second(looking_ahead: World, job_factory: Jo
     assert report.jobs_skipped == 1
 
 
+def stopping_job(world: World, job_factory: JobFactory, now: datetime) -> Job:
+    """Return a job, due now, during which the process is told to end."""
+
+    def stop(payload: Payload, context: Context) -> None:
+        world.is_stopping = True
+
+    world.on("stop", stop)
+    return job_factory("first", "stop", at=now)
+
+
 def test_a_tick_that_looks_ahead_ends_when_it_is_told_to(
     looking_ahead: World, job_factory: JobFactory, now: datetime
 ) -> None:
     """The next tick finds what was left."""
-
-    def stop(payload: Payload, context: Context) -> None:
-        looking_ahead.is_stopping = True
-
-    looking_ahead.on("stop", stop)
-    looking_ahead.add(job_factory("first", "stop", at=now), *later(job_factory, now, 30))
+    looking_ahead.add(stopping_job(looking_ahead, job_factory, now), *later(job_factory, now, 30))
 
     report = looking_ahead.tick()
 
@@ -142,12 +147,7 @@ def test_a_full_page_that_is_not_due_yet_is_no_work_left(
     looking_ahead: World, job_factory: JobFactory, now: datetime
 ) -> None:
     """A tick that has to end while it waits is not truncated, however much it has read."""
-
-    def stop(payload: Payload, context: Context) -> None:
-        looking_ahead.is_stopping = True
-
-    looking_ahead.on("stop", stop)
-    looking_ahead.add(job_factory("first", "stop", at=now))
+    looking_ahead.add(stopping_job(looking_ahead, job_factory, now))
     looking_ahead.add(*(job_factory(f"job-{n}", at=now + 40 * SECOND) for n in range(PAGE)))
 
     report = looking_ahead.tick()
