@@ -219,6 +219,9 @@ def _recurring(marks: Marks, here: Here) -> When:
     names = " ".join(sorted(marks.days.keys() - {"every", "recurs", "minute"}))
     if names not in _OF_UNIT[unit] or any(not clause and name != "from" for name, clause in marks.clauses.items()):
         raise unreadable(marks)
+    is_minute_left = "minute" in marks.days and (unit != "hour" or marks.hours)
+    if is_minute_left or (marks.hours and unit not in ("minute", "hour")):
+        raise unreadable(marks)
     if unit == "month" and any(marks.clauses.get(end, {}).keys() == {"nth"} for end in ("until", "through")):
         raise unreadable(marks)  # "from the 1st to the 5th" is of each month then
     start = start_of(marks, here)
@@ -385,7 +388,7 @@ def _without(marks: Marks, month: str, weekday: str, *, is_by_day: bool) -> tupl
     """Leave out the weekdays and months of an exception. Raises UnclearPhrase."""
     clause = marks.clauses.get("except", {})
     kept, off = weekdays(marks.days) or list(range(7)), weekdays(clause)
-    in_months = months(marks.days) or list(range(1, 13))
+    in_months = list(range(1, 13)) if month == "*" else list(map(int, month.split(",")))
     if clause.keys() == {"weekday"}:
         kept = [n for n in kept if n not in off]
         weekday = "1-5" if kept == [0, 1, 2, 3, 4] else listed(map(numbered, kept))

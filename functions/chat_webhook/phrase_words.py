@@ -112,6 +112,8 @@ def _every(match: re.Match[str]) -> str:
 
 def _weekdays(match: re.Match[str]) -> str:
     first, last = DAYS.index(match[1]), DAYS.index(match[2])
+    if first == last:
+        return match[0]
     return "every " + " and ".join(DAYS[n % 7] for n in range(first, last + (7 if last < first else 0) + 1))
 
 
@@ -287,12 +289,15 @@ def marks_of(phrase: str) -> Marks:
     if len(times) + len(hours) > 1:
         raise UnclearPhrase(f"{phrase.strip()!r} has more than one time. Write one, or a list such as at 9 and 17.")
     rest = re.sub(r"\b(?:from|between) (.{1,40}?) (?:to|and) ", r"from \1 through ", rest)
+    clauses = [(_CLAUSES[match[1]], day_marks(_length(match))) for match in _CLAUSE.finditer(rest)]
+    if len(dict(clauses)) < len(clauses):  # "except in may, except tomorrow"
+        raise UnclearPhrase(f"{said(rest)!r} cannot be read as a time.")
     return Marks(
         phrase=" ".join(rest.split()),
         times=tuple(items(times[0])) if times else (),
         hours=tuple(re.split(" to | until | and ", re.sub("from |between ", "", hours[0]))) if hours else (),
         parts=tuple(re.sub("in the |at |during the ", "", part) for part in parts),
-        clauses={_CLAUSES[match[1]]: day_marks(_length(match)) for match in _CLAUSE.finditer(rest)},
+        clauses=dict(clauses),
         days=day_marks(_CLAUSE.sub(" ", rest)),
     )
 

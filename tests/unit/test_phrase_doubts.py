@@ -458,3 +458,37 @@ def test_several_times_are_not_added_up(phrase: str, nearest: list[str]) -> None
     assert list(question(f"remind me {phrase} to x").suggestions) == [f"remind me {each} to x" for each in nearest]
     assert said(order("remind me in 1 hour and 30 minutes to x")) == "2026-11-25 11:37"
     assert said(order("remind me every morning and evening to x")) == "0 9,18 * * *"
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "every day at :15",
+        "every monday at 20 past",
+        "every hour from 9 to 17 at :30",
+        "every month from 9 to 17",
+        "every other week from 9 to 17",
+        "every day except in may except tomorrow",
+        "every day until friday until january",
+        "every hour for 2 weeks for an hour",
+        "every monday starting tomorrow from friday",
+        "every friday to friday",
+        "every monday tomorrow early",
+    ],
+)
+def test_no_part_of_a_phrase_is_dropped(phrase: str) -> None:
+    """What cannot be said in one schedule is asked about."""
+    assert question(f"remind me {phrase} to x")
+
+
+@pytest.mark.parametrize(
+    ("phrase", "cron"),
+    [
+        ("every 3 months on the 1st except july", "0 9 1 1,4,10 *"),
+        ("every monday in may and june except in june", "0 9 * 5 1"),
+        ("every year except in may", "0 9 25 11 *"),
+    ],
+)
+def test_an_exception_leaves_the_other_months_as_they_are(phrase: str, cron: str) -> None:
+    """It takes months away, and adds none."""
+    assert said(order(f"remind me {phrase} to x")) == cron
