@@ -64,6 +64,7 @@ _LENGTH = re.compile(
     r"|for (?:a while|now|the time being)\b|overnight\b|\d+\s?x\b)",
     re.I,
 )
+_REST = re.compile(rf"\b(for the (?:rest|remainder) of (?:the|this|my) {_UNIT})\W*$", re.I)
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]")
 _OFTEN_MISSPELT = (*DAYS, *(month for month in MONTHS if len(month) > 5), "tomorrow", "tonight")
 
@@ -82,8 +83,8 @@ def zone_in(text: str) -> str:
 
 
 def length_in(text: str) -> str:
-    """Return the length or number of times with which a text begins, or ""."""
-    return found[1].strip() if (found := _LENGTH.match(text)) else ""
+    """Return the length or number of times with which a text begins, or "for the rest of ..." at its end, or ""."""
+    return found[1].strip() if (found := _LENGTH.match(text) or _REST.search(text)) else ""
 
 
 def spelt(text: str) -> str:

@@ -302,8 +302,9 @@ def _by_cron(marks: Marks, number: int, unit: str, start: date | None, here: Her
     else:
         clocks = clocks or [_USUAL]
         clock = _clock_fields(marks.phrase, [each.meant for each in clocks])
-        if any(each.is_bare for each in clocks) and len({(each.other or each.meant) for each in clocks}) == len(clocks):
-            others.append(said(f"{marks.phrase} {_at(each.other or each.meant for each in clocks)}"))
+        otherwise = {each.other or each.meant for each in clocks}
+        if any(each.is_bare for each in clocks) and len(otherwise) == len(clocks):
+            others.append(said(f"{marks.phrase} {_at(otherwise)}"))
     at = _at(each.meant for each in clocks)
     day, month, weekday = _day_fields(marks, number, unit, start or here.today, at)
     if (late := [n for n in day.split(",") if n in ("29", "30", "31")]) and month == "*" and "nth" in marks.days:

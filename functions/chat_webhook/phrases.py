@@ -102,7 +102,7 @@ _NO_BEGINNING = re.compile(
 _NO_END = re.compile(r"(?:^|.*\s)(?:on|in|of|at|the|and|or|for|every|each|next|this|from|until|a|an)", re.I | re.S)
 # and the text beside it does not begin or end so ("friday after next", "due by friday"): it would be cut short.
 _GOES_ON = re.compile(
-    r"(?:after|before|past|around|approximately|roughly|exactly|onwards?|early|late|latest|only|once|noonish|during"
+    r"(?:after|before|past|around|approximately|roughly|exactly|onwards?|early|later?|latest|only|once|noonish|during"
     r"|while|within|through|then|(?:today|tomorrow|tonight)(?!\Ws\b)|morning|afternoon|evening|night|max\s+(?:to|\d+)|x\s?\d+|to\s+last|or|and|but|of|from|until|till|except|at|on|in|by|every|each|next|sharp|ago|[ap]m|\d+"
     r"|(?:second|minute|hour|day|week|month|year)s?|(?:one|two|three|four|five|six|seven|eight|nine|ten)"
     r"|(?:fifteen|twenty|thirty|forty|fifty)|now|(?:the )?(?:same|this) time)\b|&",
@@ -285,8 +285,10 @@ def _left(typed: str, *, is_recurring: bool) -> str:
     if typed.strip() != _unquoted(typed):
         return ""
     last = typed.lower().split()[-1]
-    length = length_in(typed) if is_recurring else ""
-    return length or looks_like_time(typed, is_recurring=is_recurring) or (last if last in _NEVER_AFTER else "")
+    beside = re.sub('^["“„][^"“”]*["“”]', "", typed.strip())  # a text in quotes, where the phrase may go on
+    length = length_in(beside) if is_recurring else ""
+    is_text = is_recurring and beside == typed.strip()
+    return length or looks_like_time(typed, is_recurring=is_text) or (last if last in _NEVER_AFTER else "")
 
 
 def _joined(asked: _Asked, phrase: str, text: str, read: Reader) -> tuple[str, ...]:

@@ -492,3 +492,22 @@ def test_no_part_of_a_phrase_is_dropped(phrase: str) -> None:
 def test_an_exception_leaves_the_other_months_as_they_are(phrase: str, cron: str) -> None:
     """It takes months away, and adds none."""
     assert said(order(f"remind me {phrase} to x")) == cron
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'every day at 9 post "x" for a week',
+        'every day at 9 post "x" this week',
+        'every hour ask "x" for the rest of the day',
+        'remind me every day "x" for 2 weeks',
+        "remind me to drink for the rest of the day every hour",
+        "remind me a week later about x",
+    ],
+)
+def test_what_follows_a_text_in_quotes_may_say_when(command: str) -> None:
+    """So may the end of a text without quotes; "plan for the week" does not."""
+    assert question(command)
+    assert order("every friday remind me to plan for the week").text == "plan for the week"
+    assert order('every friday post "x" and "y"').text == '"x" and "y"'
+    assert order("every friday post report due today").text == "report due today"
