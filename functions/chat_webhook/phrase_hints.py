@@ -58,13 +58,13 @@ _ZONE = re.compile(
     re.I,
 )
 # What says how long or how often, where it follows a rhythm.
+_PERIOD = r"(?:sec(?:ond)?|min(?:ute)?|hour|hr|day|week|weekend|fortnight|month|quarter|year)s?\b(?!\Ws\b)"
 _LENGTH = re.compile(
-    r"\W*((?:these|for|only|just|all|during|throughout|within|over)(?:\s+(?:the|this|next|whole|entire|coming|rest"
-    rf"|remainder|of|first|last|{_FEW}))*\s+{_UNIT}\b"
-    r"|for (?:a while|now|the time being)\b|overnight\b|\d+\s?x\b)",
+    r"\W*((?:this|these|next|for|only|just|all|during|throughout|within|over)(?:\s+(?:the|this|next|whole|entire|coming"
+    rf"|rest|remainder|of|first|last|{_FEW}))*\s+{_PERIOD}|for (?:a while|now|the time being)\b|overnight\b|\d+\s?x\b)",
     re.I,
 )
-_REST = re.compile(rf"\b(for the (?:rest|remainder) of (?:the|this|my) {_UNIT})\W*$", re.I)
+_REST = re.compile(rf"\b(for the (?:rest|remainder) of (?:the|this|my) {_PERIOD})\W*$", re.I)
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]")
 _OFTEN_MISSPELT = (*DAYS, *(month for month in MONTHS if len(month) > 5), "tomorrow", "tonight")
 

@@ -194,7 +194,15 @@ def test_an_end_is_where_it_is_said(phrase: str, meant: str) -> None:
 
 LENGTHS = [
     *("for the rest of the day", "for the remainder of the day", "for the next few hours", "for a while", "for now"),
-    *("only this week", "just this week", "all week", "these two weeks", "for the week", "for the whole week"),
+    *(
+        "only this week",
+        ", this week only,",
+        "just this week",
+        "all week",
+        "these two weeks",
+        "for the week",
+        "for the whole week",
+    ),
     *("during the day", "all day", "overnight", "5x", "5 times", "5 x"),
 ]
 
@@ -508,6 +516,7 @@ def test_an_exception_leaves_the_other_months_as_they_are(phrase: str, cron: str
 def test_what_follows_a_text_in_quotes_may_say_when(command: str) -> None:
     """So may the end of a text without quotes; "plan for the week" does not."""
     assert question(command)
-    assert order("every friday remind me to plan for the week").text == "plan for the week"
+    for text in ("plan for the week", "this week's menu", "for weekly planning", "for mint tea"):
+        assert order(f"every friday remind me to {text}").text == text
     assert order('every friday post "x" and "y"').text == '"x" and "y"'
     assert order("every friday post report due today").text == "report due today"
