@@ -9,6 +9,7 @@
 
 import json
 import os
+import re
 import sys
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from shared.settings import Settings, TaskQueues, complete_environment
 from shared.store.documents import Unreadable
 from shared.store.opening import open_store
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Refused, Statuses, Store, Unknown, Won
+from shared.subscriptions import CHECK as SUBSCRIPTION_CHECK
 from shared.subscriptions import PREFIX as SUBSCRIPTION_PREFIX
 
 LISTING_PAGE = 2000
@@ -128,6 +130,8 @@ class Jobs:
         Where all handlers are known (see `open_jobs`), a job type without one raises UnknownJobType, unless
         `allow_unknown`: its handler may be deployed elsewhere.
         """
+        refuse_reserved(id or "", job_type)
+        _check_space(space)
         if self._has_all_handlers and not allow_unknown and job_type not in self._handlers:
             raise UnknownJobType(job_type, self._handlers)
         now = self._clock()
@@ -229,6 +233,7 @@ class Jobs:
         `until=FOREVER`, `except_dates=()` and `pause_after_failures=0` remove what they name.
         """
         now = self._clock()
+        _check_space(changes.get("space"))
 
         def edited(job: Job) -> Job:
             after = job.edit(now=now, by=by, **changes)
@@ -245,6 +250,10 @@ class Jobs:
         """Resume a paused job; see `Job.resume`."""
         resume = partial(Job.resume, now=self._clock(), retention=self._retention, by=by, catch_up=catch_up)
         return self._change(job_id, resume)
+
+    def restore(self, job_id: str, *, by: str | None = None) -> Job:
+        """Bring a cancelled job back; see `Job.restore`."""
+        return self._change(job_id, partial(Job.restore, now=self._clock(), by=by))
 
     def cancel(self, job_id: str, *, by: str | None = None) -> Job:
         """End a job for good; see `Job.cancel`."""
@@ -375,6 +384,20 @@ def readable(job_id: str, found: Job | Unreadable | None) -> Job:
     if isinstance(found, Unreadable):
         raise InvalidJob(f"job {job_id} cannot be read: {found.reason}; repair it, then run `jobs upgrade`")
     return found
+
+
+def refuse_reserved(job_id: str, job_type: str = "") -> None:
+    """Raise InvalidInput for an id or a type of Watchkeeper's own documents, which no list shows."""
+    for prefix in (NOT_A_JOB, SUBSCRIPTION_PREFIX):
+        if job_id.startswith(prefix):
+            raise InvalidInput(f"ids that begin with {prefix} are reserved; choose another id than {job_id!r}")
+    if job_type == SUBSCRIPTION_CHECK:
+        raise InvalidInput(f"only a renewal creates jobs of type {job_type}; see `watchkeeper renew`")
+
+
+def _check_space(space: Any) -> None:
+    if space and not (isinstance(space, str) and re.fullmatch(r"spaces/[A-Za-z0-9_-]+", space, re.ASCII)):
+        raise InvalidInput(f"space is {str(space)[:100]!r}; write it as Chat names it, like spaces/AAAA")
 
 
 def _as_stored(payload: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -59,7 +59,7 @@ def undo(conversation: Conversation, given: Mapping[str, str]) -> Reply:
         return shows(cards.job(job, "Nothing changed: its time has passed."), replaces=True)
 
     def undone(jobs: Jobs) -> Job:
-        back = jobs.edit(job.id, by=conversation.by, at=at, cron=job.cron, every=job.every)
+        back = jobs.restore(job.id, by=conversation.by)
         return jobs.pause(job.id, by=conversation.by) if "paused" in given else back
 
     done = "It is back, and still paused." if "paused" in given else "It is back."

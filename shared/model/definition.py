@@ -116,6 +116,10 @@ class Definition(Timing):
             raise InvalidJob("grace is for the misfire rule skip; give it too, or leave grace out")
         if not self.is_recurring and (self.until is not None or self.except_dates):
             raise InvalidJob("until and except_dates are for a recurring job; give cron or every too")
+        if not self.is_recurring and self.misfire is Misfire.SKIP:
+            raise InvalidJob(
+                "misfire skip and grace are for a recurring job; a single occurrence runs however late it is"
+            )
 
     def first(self, now: datetime) -> datetime:
         """Return the first occurrence. Raises InvalidSchedule, also if there is none."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from shared.model.definition import Definition, Misfire
+from shared.model.definition import Definition, InvalidJob, Misfire
 from shared.model.history import OVER, PUT_OFF, UNENDED, RunOutcome
 from shared.model.life import JobLife, NotPossible
 from shared.model.recurrence import InvalidSchedule
@@ -93,6 +93,15 @@ class Job(JobLife):
         cancelled = {"status": Status.CANCELLED, "ready_at": None, "expire_at": now + retention}
         return self._taken_back(now)._asked(now, by, **cancelled)
 
+    def restore(self, *, now: datetime, by: str | None = None) -> Self:
+        """Bring a cancelled job back at its next time, in the schedule that it had."""
+        if self.status is not Status.CANCELLED:
+            raise NotPossible(f"job {self.id} is {self.status}, not cancelled")
+        following = self.schedule.after(now) if self.is_recurring else self.schedule_at
+        if following is None or following <= now:
+            raise NotPossible(f"the time of job {self.id} has passed; give it a new one with `edit`")
+        return self._rescheduled(self._asked(now, by), following, now)
+
     def _taken_back(self, now: datetime) -> Self:
         """Take the job out of its queue, if it waits in one; its task will find nothing to do."""
         return self if self.handed_over is None else self.give_back(now=now)
@@ -165,6 +174,8 @@ class Job(JobLife):
         if given.keys() & {"cron", "every"} and self.starts_at is not None and self.starts_at > now:
             given.setdefault("at", self.starts_at)
         wanted = replace(self.definition, **{**_replaced_by(given), **given})
+        if "timezone" in given and "at" not in given and not wanted.is_recurring:
+            raise InvalidJob(f"job {self.id} runs once, at a time that no time zone changes; give a new time too")
         return self.redefine(wanted, now=now, by=by, is_new=bool(given.keys() & {"at", "cron", "every"}))
 
     def redefine(self, wanted: Definition, *, now: datetime, by: str | None = None, is_new: bool) -> Self:
@@ -291,7 +302,7 @@ def _replaced_by(given: Mapping[str, Any]) -> dict[str, Any]:
     if given.keys() & {"at", "cron", "every"}:
         replaced |= {"at": None, "cron": None, "every": None}
         if not given.keys() & {"cron", "every"}:
-            replaced |= {"until": None, "except_dates": ()}
+            replaced |= {"until": None, "except_dates": (), "misfire": Misfire.COALESCE, "grace": None}
     if given.get("misfire") == Misfire.COALESCE:
         replaced |= {"grace": None}
     return replaced

@@ -11,15 +11,15 @@ import click
 
 from shared.errors import InvalidInput
 from shared.handlers import Handlers, check_payload
+from shared.jobs import refuse_reserved
 from shared.model.definition import Definition, Misfire
 from shared.model.interval import read_every
 from shared.model.job import Job
-from shared.model.life import NotPossible
 from shared.model.recurrence import Recurrence, load_timezone, oddities
 from shared.model.schedule import FOREVER
 from shared.model.value import DEFAULT_GRACE, Status
 from shared.model.wording import clock_change, local_time, occurrences, when
-from shared.subscriptions import CHECK, PREFIX
+from shared.subscriptions import CHECK
 from watchkeeper.parameters import Dates, Duration
 from watchkeeper.times import place
 
@@ -152,8 +152,7 @@ class Form:
             raise InvalidForm(self.errors)
 
     def _id(self) -> str | None:
-        if (job_id := self.text("id")).startswith(PREFIX):
-            raise InvalidInput(f"an id that begins with {PREFIX} is reserved for subscriptions")
+        refuse_reserved(job_id := self.text("id"))
         return job_id or None
 
     def _payload(self, handlers: Handlers, job_type: str) -> dict[str, Any]:
@@ -227,14 +226,6 @@ def fields_of(job: Job, timezone: str) -> dict[str, str]:
 def pretty(payload: Mapping[str, Any]) -> str:
     """Write a payload as a person reads and edits it."""
     return json.dumps(payload, indent=2, ensure_ascii=False, default=str)
-
-
-def undone(job: Job, *, now: datetime) -> dict[str, Any]:
-    """Return the arguments of `Jobs.edit` that bring a cancelled job back. Raises NotPossible."""
-    at = job.schedule.after(now) if job.is_recurring else job.schedule_at
-    if job.status is not Status.CANCELLED or at is None or at <= now:
-        raise NotPossible(f"job {job.id} is not cancelled, or its time is over; duplicate it for a new time")
-    return {"at": at, "cron": job.cron, "every": job.every}
 
 
 def _whole_number(text: str) -> int:

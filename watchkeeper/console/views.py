@@ -19,7 +19,7 @@ from shared.model.times import iso
 from shared.model.wording import exact_time, in_words, local_time, occurrences, person, when, why
 from shared.store.documents import Unreadable
 from shared.subscriptions import CHECK, PREFIX, recorded_time
-from watchkeeper.console.job_form import pretty, undone
+from watchkeeper.console.job_form import pretty
 from watchkeeper.console.selection import PAGE, Selection, latest_run
 from watchkeeper.console.system import Call, System
 from watchkeeper.logbook import LogLine
@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, Callable[..., Job]] = {
     "pause": Job.pause,
     "cancel": partial(Job.cancel, retention=timedelta()),
 }
-ALL_COMMANDS: Mapping[str, Callable[..., Any]] = {**COMMANDS, "undo": undone, "delete": Job.refuse_delete}
+ALL_COMMANDS: Mapping[str, Callable[..., Any]] = {**COMMANDS, "undo": Job.restore, "delete": Job.refuse_delete}
 METRICS = ("checked", "due", "executed", "succeeded", "failed", "retried", "lost", "recovered", "skipped")
 RENEWED_BY = {"gmail": "gmail_watch", "airtable": "airtable_refresh"}
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.errors import InvalidInput
+from shared.model.definition import Misfire
 from shared.model.job import Job
 from shared.model.life import NotPossible
 from shared.model.value import Status
@@ -19,6 +20,33 @@ def test_an_edit_by_a_clock_that_is_behind_repeats_nothing(daily: Job, now: date
     edited = ended.edit(now=now - 2 * SECOND, cron="0 9 * * 0-6")
 
     assert edited.schedule_at == now + timedelta(days=1)
+
+
+def test_a_single_time_has_no_misfire_rule(daily: Job, now: datetime) -> None:
+    """An edit to one drops the rule, and to set one for it is refused, as when it is made."""
+    skipped = daily.edit(now=now, misfire="skip", grace=timedelta(minutes=5))
+
+    once = skipped.edit(now=now, at=now + MINUTE)
+
+    assert (once.misfire, once.grace_seconds) == ("coalesce", None)
+    with pytest.raises(InvalidInput, match="misfire skip and grace are for a recurring job"):
+        once.edit(now=now, misfire="skip")
+    with pytest.raises(InvalidInput, match="misfire skip and grace are for a recurring job"):
+        Job.create("x", "log", now=now, at=now, misfire="skip", grace=timedelta(minutes=5))
+
+
+def test_a_single_time_that_was_stored_with_a_misfire_rule_can_be_edited(waiting: Job, now: datetime) -> None:
+    """An earlier version allowed one."""
+    stored = replace(waiting, misfire=Misfire.SKIP, grace_seconds=300)
+
+    assert stored.edit(now=now, payload={"message": "x"}).misfire is Misfire.COALESCE
+
+
+def test_a_time_zone_alone_moves_no_single_time(waiting: Job, now: datetime) -> None:
+    """It would say that it is changed, and run when it ran before."""
+    with pytest.raises(InvalidInput, match="runs once"):
+        waiting.edit(now=now, timezone="Asia/Tokyo")
+    assert waiting.edit(now=now, timezone="Asia/Tokyo", at=now + MINUTE).schedule_at == now + MINUTE
 
 
 def test_an_edit_to_a_one_shot_drops_the_regular_occurrence(daily: Job, now: datetime) -> None:
