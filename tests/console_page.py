@@ -29,9 +29,9 @@ def get(system: System, path: str, **headers: str) -> TestResponse:
 def post(
     system: System, path: str, body: Any = None, headers: Mapping[str, str] = OURS, mimetype: str = "application/json"
 ) -> TestResponse:
-    """Send a POST request as the page does."""
+    """Send a POST request as the page does; bytes are sent as they are."""
     client = create_console(system).test_client()
-    content = json.dumps({} if body is None else body)
+    content = body if isinstance(body, bytes) else json.dumps({} if body is None else body)
     return client.post(path, base_url=HERE, data=content, content_type=mimetype, headers=headers)
 
 

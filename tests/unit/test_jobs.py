@@ -19,7 +19,7 @@ from shared.model.schedule import FOREVER
 from shared.model.value import Status
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
-from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unknown
+from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unknown, Won
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -365,11 +365,38 @@ def test_a_one_shot_that_is_replaced_at_its_ended_time_is_then_unchanged(
     assert jobs.get("once").execution_key != job.execution_key
 
 
-def test_what_is_kept_beside_the_jobs_is_not_listed(jobs: Jobs) -> None:
+def test_what_is_kept_beside_the_jobs_is_not_listed(jobs: Jobs, store: Store, now: datetime) -> None:
     """Nor exported: it may be a secret."""
-    jobs.schedule("log", HELLO, id="watchkeeper:key")
+    assert isinstance(store.swap([Change(None, Job.create("watchkeeper:key", "log", now=now))])[0], Won)
 
     assert list(jobs.list(with_subscriptions=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        pytest.param({"id": "watchkeeper:doctor"}, "begin with watchkeeper: are reserved", id="beside-the-jobs"),
+        pytest.param({"id": "subscription:gmail:x"}, "begin with subscription: are reserved", id="subscription"),
+        pytest.param({"job_type": "subscription_check"}, "only a renewal creates jobs", id="type"),
+        pytest.param({"space": "AAAA"}, "like spaces/AAAA", id="no-space"),
+        pytest.param({"space": "spaces/\x1b[31m"}, "like spaces/AAAA", id="no-letters"),
+    ],
+)
+def test_what_is_no_job_of_anybody_is_refused(jobs: Jobs, given: dict[str, Any], says: str) -> None:
+    """No list would show it, and nobody would hear of its failures."""
+    with pytest.raises(InvalidInput, match=says):
+        jobs.schedule(**{"job_type": "log", "payload": HELLO, **given})
+
+    assert list(jobs.list(with_subscriptions=True)) == []
+
+
+def test_a_space_is_checked_when_it_is_changed(jobs: Jobs) -> None:
+    """An empty one is none."""
+    jobs.schedule("log", HELLO, id="job", space="spaces/A")
+
+    with pytest.raises(InvalidInput, match="like spaces/AAAA"):
+        jobs.edit("job", space="A")
+    assert jobs.edit("job", space="").space == ""
 
 
 # -- intervals, an end and days off ------------------------------------------------------------------------------------

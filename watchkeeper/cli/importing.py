@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
 
+from shared.errors import InvalidInput
+from shared.jobs import refuse_reserved
 from shared.model.job import Job
 from shared.model.life import MAX_ERROR_CHARACTERS
 from shared.model.times import iso
 from shared.model.value import Status
 from shared.store.documents import Document, Unreadable, from_document, with_times
+from shared.subscriptions import CHECK, PREFIX
 from watchkeeper.session import ADD_HANDLER
 
 
@@ -69,7 +72,7 @@ class Conversion:
         does a running one after the end of its lease. A job under a lease in force is left alone.
         """
         document = with_times(raw, naive=UTC)
-        if reason := self._held(document):
+        if reason := _reserved(job_id, document) or self._held(document):
             return Unreadable(id=job_id, reason=reason, document=raw)
         read = from_document(job_id, self._completed(document))
         if isinstance(read, Unreadable):
@@ -111,6 +114,17 @@ class Conversion:
             lease_token=None,
             error=error[:MAX_ERROR_CHARACTERS],
         )
+
+
+def _reserved(job_id: str, document: Document) -> str:
+    """Return why this cannot be the id of a job, or ""."""
+    if job_id.startswith(PREFIX) and document.get("job_type") == CHECK:
+        return ""
+    try:
+        refuse_reserved(job_id)
+    except InvalidInput as exc:
+        return str(exc)
+    return ""
 
 
 def _refused(name: str, document: Unreadable) -> ImportItem:

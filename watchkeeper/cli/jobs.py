@@ -11,6 +11,7 @@ from shared.errors import WatchkeeperError
 from shared.jobs import UnknownJobType
 from shared.model.definition import Misfire
 from shared.model.job import Job
+from shared.model.recurrence import load_timezone
 from shared.model.schedule import FOREVER
 from shared.model.value import Status
 from shared.store.protocol import PAGE
@@ -166,6 +167,8 @@ def _definition(session: Session, options: dict[str, Any], zone: str) -> dict[st
         raise click.UsageError("Give --at or --in, not both.")
     if "cron" in given and "every" in given:
         raise click.UsageError("Give --cron or --every, not both.")
+    if "timezone" in given:
+        load_timezone(given["timezone"])
     for name in ("at", "until"):
         if given.get(name, FOREVER) != FOREVER:
             given[name] = place(given[name], given.get("timezone") or zone)

@@ -35,8 +35,8 @@ from watchkeeper.console import health, views
 from watchkeeper.console.catalogue import Catalogue, Found
 from watchkeeper.console.chat_person import Event, Message, NoReply, Person, Room
 from watchkeeper.console.day import Day, strip
-from watchkeeper.console.job_form import Form, InvalidForm, fields_of, preview, undone
-from watchkeeper.console.selection import Query, Selection, Texts, select
+from watchkeeper.console.job_form import Form, InvalidForm, fields_of, preview
+from watchkeeper.console.selection import STATES, Query, Selection, Texts, select
 from watchkeeper.console.system import System
 from watchkeeper.fakes.server import CONTROL_PATH
 from watchkeeper.logbook import cloud_url, lines_of
@@ -226,6 +226,8 @@ class _Console:
             since, until = (datetime.fromisoformat(asked.get(name, "")) for name in ("since", "until"))
         except ValueError as exc:
             raise InvalidInput("since and until must be times") from exc
+        if since.tzinfo is None or until.tzinfo is None:
+            raise InvalidInput("since and until must have a time zone, such as Z")
         return {"lines": views.log_lines(lines_of(file, job_id, since=since, until=until), self._system.timezone)}
 
     def preview(self) -> Answer:
@@ -242,8 +244,11 @@ class _Console:
 
     def undo(self, job_id: str) -> Answer:
         """Bring a cancelled job back, paused if it was."""
-        answer = self._edited(job_id, undone(self._catalogue.get(job_id), now=self._system.clock()))
-        return self.command(job_id, "pause") if _body().get("is_paused") is True else answer
+        self._system.jobs.restore(job_id, by=BY)
+        if _body().get("is_paused") is True:
+            return self.command(job_id, "pause")
+        self._catalogue.look_again([job_id])
+        return self.job(job_id)
 
     def _edited(self, job_id: str, changes: Mapping[str, Any]) -> Answer:
         if changes:
@@ -288,8 +293,12 @@ class _Console:
         ids, matching = body.get("ids"), body.get("matching")
         if isinstance(matching, dict):
             asked = {name: text for name, text in matching.items() if isinstance(text, str)}
+            if asked.get("status", "") not in ("", *STATES):  # in an address, nonsense means all
+                raise InvalidInput(f"unknown status {asked['status'][:100]!r}; choose one of {', '.join(STATES)}")
             ids = self._select(asked, self._catalogue.read()).matching
-        if not isinstance(ids, Sequence) or not all(isinstance(each, str) for each in ids) or not ids:
+            if body.get("total", len(ids)) != len(ids):
+                raise NotPossible(f"{len(ids)} jobs match now, other than the page has shown; select them again")
+        if not isinstance(ids, list | tuple) or not all(isinstance(each, str) for each in ids) or not ids:
             raise InvalidInput("select the jobs first")
         return ids
 
@@ -370,7 +379,7 @@ def _exchange(
 
 
 def _body() -> dict[str, Any]:
-    body = flask.request.get_json()
+    body = flask.request.get_json(silent=True)
     if not isinstance(body, dict):
         raise InvalidInput("the request is not a JSON object")
     return body

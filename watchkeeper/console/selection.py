@@ -38,7 +38,7 @@ class Query:
             type=asked.get("type", ""),
             words=asked.get("q", "").strip(),
             sort=sort if sort.removeprefix("-") in SORTS else "next",
-            page=int(page) if page.isascii() and page.isdigit() and int(page[:9]) > 0 else 1,
+            page=int(page[:9]) if page.isascii() and page.isdigit() and int(page[:9]) > 0 else 1,
         )
 
 

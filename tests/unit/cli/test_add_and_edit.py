@@ -97,6 +97,18 @@ def test_a_clock_time_that_is_no_one_moment_is_refused(run: Terminal, at: str, s
     assert says in result.stderr
 
 
+@pytest.mark.parametrize("command", [("add", "log", "--payload", '{"message": "x"}'), ("edit", "job")])
+def test_a_time_zone_is_checked_although_nothing_needs_it(
+    run: Terminal, job_factory: JobFactory, command: Sequence[str]
+) -> None:
+    """A slip would otherwise be found by the next command that does need it."""
+    run.put(job_factory("job", cron="0 9 * * *"))
+
+    result = run("jobs", *command, "--timezone", "Mars/X")
+
+    assert (result.exit_code, "Mars/X" in result.stderr) == (1, True)
+
+
 def test_a_job_without_a_handler_is_added_when_it_is_meant(run: Terminal) -> None:
     """The handler may be deployed elsewhere, or the type may be a typing error; an option tells which."""
     refused = run("jobs", "add", "lgo", "--id", "job")

@@ -17,7 +17,7 @@ def test_an_export_can_be_imported_again(run: Terminal, job_factory: JobFactory,
     run.put(
         replace(job_factory("a", cron="@daily", by="ada"), extra={"owner": [1]}),
         job_factory("b").pause(now=now),
-        job_factory("subscription:gmail:ada@example.com"),
+        job_factory("subscription:gmail:ada@example.com", "subscription_check"),
     )
     exported = run("jobs", "export", str(tmp_path / "backup.json"))
     elsewhere = Terminal(path=tmp_path / "elsewhere.json", at=now)

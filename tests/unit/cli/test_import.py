@@ -76,6 +76,24 @@ def test_what_cannot_be_imported_is_named_and_the_rest_taken(run: Terminal, jobs
     assert sorted(run.store.get(["a", "b", "c", "e"])) == ["a", "e"]
 
 
+def test_an_id_of_another_document_cannot_be_imported(run: Terminal, jobs_json: Callable[..., str]) -> None:
+    """No list would show the job; a subscription has such an id."""
+    path = jobs_json(
+        former("watchkeeper:doctor"),
+        former("subscription:gmail:a"),
+        former("subscription:gmail:b", job_type="subscription_check"),
+    )
+
+    result = run("jobs", "import", path)
+
+    assert result.exit_code == 1
+    assert "begin with watchkeeper: are reserved" in result.stderr
+    assert "begin with subscription: are reserved" in result.stderr
+    assert list(run.store.get(["watchkeeper:doctor", "subscription:gmail:a", "subscription:gmail:b"])) == [
+        "subscription:gmail:b"
+    ]
+
+
 def test_text_that_no_store_can_hold_does_not_stop_an_import(run: Terminal, jobs_json: Callable[..., str]) -> None:
     """Half a character in one object: the other jobs are imported, without a traceback."""
     path = jobs_json(former("bad", note="\ud800"), former("good"))

@@ -121,6 +121,49 @@ def test_a_command_for_many_jobs(system: System, now: datetime) -> None:
     assert (none.status_code, post(system, "/api/all/delete", {"ids": ["job-0"]}).status_code) == (422, 404)
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        pytest.param({"matching": {"status": "bogus"}}, 422, "unknown status 'bogus'", id="unknown-status"),
+        pytest.param({"matching": {"q": "weekly"}, "total": 1}, 409, "2 jobs match now", id="other-jobs"),
+        pytest.param({"ids": "job"}, 422, "select the jobs first", id="no-list"),
+    ],
+)
+def test_a_command_for_other_jobs_than_a_person_saw_is_refused(
+    system: System, now: datetime, body: dict[str, Any], status: int, says: str
+) -> None:
+    """What an address may get wrong would here mean all jobs."""
+    for number in range(2):
+        system.jobs.schedule("log", {"message": "weekly"}, id=f"job-{number}", at=now + MINUTE)
+
+    answer = post(system, "/api/all/cancel", body)
+
+    assert (answer.status_code, says in answer.get_json()["error"]) == (status, True)
+    assert [system.jobs.get(f"job-{number}").status for number in range(2)] == ["pending", "pending"]
+
+
+def test_a_command_for_all_that_match_says_how_many_were_seen(system: System, now: datetime) -> None:
+    """As the page does."""
+    system.jobs.schedule("log", {"message": "weekly"}, id="job", at=now + MINUTE)
+
+    answer = post(system, "/api/all/cancel", {"matching": {"q": "weekly"}, "total": 1})
+
+    assert answer.get_json() == {"done": 1, "refused": {}}
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"], ids=["broken", "list", "no-text"])
+def test_a_body_that_is_no_json_object_is_refused(system: System, body: bytes) -> None:
+    """The error names what is wrong, not the browser."""
+    answer = post(system, "/api/jobs", body)
+
+    assert (answer.status_code, "not a JSON object" in answer.get_json()["error"]) == (422, True)
+
+
+def test_a_page_number_of_any_length_is_the_last_page(system: System) -> None:
+    """An address can hold thousands of digits."""
+    assert get(system, f"/api/jobs?page={'9' * 5000}").status_code == 200
+
+
 def test_jobs_are_listed_as_they_run_next(jobs: Jobs, now: datetime) -> None:
     """Running jobs first, then by the next run; times are in the job's own zone."""
     jobs.schedule("log", {"message": "later"}, id="a", at=now + 5 * MINUTE)

@@ -60,7 +60,7 @@ def test_the_preview_marks_a_change_of_clocks() -> None:
         pytest.param({"message": ""}, {"message": "log job needs"}, id="refused-by-its-handler"),
         pytest.param({"type": "nothing"}, {"type": "choose"}, id="type"),
         pytest.param({"type": CHECK}, {"type": "choose"}, id="not-for-people"),
-        pytest.param({"id": "subscription:x"}, {"id": "reserved for subscriptions"}, id="not-for-jobs"),
+        pytest.param({"id": "subscription:x"}, {"id": "subscription: are reserved"}, id="not-for-jobs"),
     ],
 )
 def test_each_error_stands_beside_its_field(now: datetime, fields: dict[str, str], errors: dict[str, str]) -> None:

@@ -26,7 +26,8 @@ def test_a_job_of_another_space_does_not_exist(chat: Chat, tea: Job, job_id: str
     """It cannot be seen or changed, by any button; the answer is the same as for an unknown id."""
     chat.jobs.schedule("log", {"message": "hello"}, id="other", space=ELSEWHERE)
     chat.jobs.schedule("log", {"message": "hello"}, id="nowhere")
-    chat.jobs.schedule("log", {"message": "hello"}, id="subscription:gmail:a@example.com")
+    subscription = Job.create("subscription:gmail:a@example.com", "subscription_check", now=chat.now)
+    assert isinstance(chat.store.swap([Change(None, subscription)])[0], Won)
     listed = chat.say("jobs")
     before = list(chat.jobs.list(with_subscriptions=True))
 

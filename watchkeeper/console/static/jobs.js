@@ -175,7 +175,7 @@ function showSelection() {
 async function command(name, label) {
   const count = isAll ? shown.total : selected.size;
   if (name === "cancel" && !confirm(`Cancel ${count} job${count === 1 ? "" : "s"}? Their schedules end.`)) return;
-  const { done, refused } = await post(`/api/all/${name}`, isAll ? { matching: asked() } : { ids: [...selected] });
+  const { done, refused } = await post(`/api/all/${name}`, isAll ? { matching: asked(), total: count } : { ids: [...selected] });
   const left = Object.entries(refused);
   clear();
   for (const [id] of left) selected.add(id);
