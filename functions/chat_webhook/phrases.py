@@ -178,7 +178,7 @@ def _split(command: str, read: Reader) -> _Asked | None:
             return None
         if match["whom"] is None and not link and not _begins_with_time(rest, read):
             message = "I can remind you (me) or everybody here (us): remind me WHEN to TEXT."
-            raise NotUnderstood(message, () if _NAMES.match(rest) else (f"remind me {rest}",))
+            raise NotUnderstood(message, () if _NAMES.match(rest) else (f"remind me to {rest}",))
         return _asked(match, last if link else chain(_when_first(rest), last))
     if match := _TEXT_FIRST.fullmatch(command):
         return _asked(match)

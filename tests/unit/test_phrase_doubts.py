@@ -440,7 +440,7 @@ def test_a_reminder_without_a_name_is_for_who_asks(command: str) -> None:
         ("remind Bob to call the bank at 5", []),
         ("remind @Bob tomorrow to call", []),
         ("remind everyone at 5 to stand up", []),
-        ("remind call the bank at 5pm", ["remind me call the bank at 5pm"]),
+        ("remind call the bank at 5pm", ["remind me to call the bank at 5pm"]),
     ],
 )
 def test_a_reminder_for_somebody_else_is_refused(command: str, suggestions: list[str]) -> None:
