@@ -17,7 +17,7 @@ from shared.model.interval import Interval
 from shared.model.recurrence import InvalidSchedule, Recurrence, load_timezone, oddities
 
 MICROSECOND, MINUTE, DAY = timedelta(microseconds=1), timedelta(minutes=1), timedelta(days=1)
-WEEK = 7 * DAY
+HOUR, WEEK = 60 * MINUTE, 7 * DAY
 
 
 def at(text: str) -> datetime:
@@ -503,9 +503,20 @@ def moments(draw: st.DrawFn, timezone: str) -> datetime:
 
 
 def walk(timezone: str, start: datetime, end: datetime) -> list[Minute]:
-    zone = ZoneInfo(timezone)
-    minutes = (start + n * MINUTE for n in range((end - start) // MINUTE))
-    return [(minute, minute.astimezone(zone).replace(tzinfo=None)) for minute in minutes]
+    """Every minute, and what the clocks show then. An hour in which they are not changed takes one look at its ends."""
+    minutes: list[Minute] = []
+    for hour in (start + n * HOUR for n in range(-((start - end) // HOUR))):
+        moments = [hour + n * MINUTE for n in range(min(HOUR, end - hour) // MINUTE)]
+        if offset(timezone, hour) == offset(timezone, hour + HOUR):
+            clock = clock_of(timezone, hour)
+            minutes += [(moment, clock + n * MINUTE) for n, moment in enumerate(moments)]
+        else:
+            minutes += [(moment, clock_of(timezone, moment)) for moment in moments]
+    return minutes
+
+
+def clock_of(timezone: str, moment: datetime) -> datetime:
+    return moment.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
 
 
 def occurrences(schedule: Schedule, minutes: Sequence[Minute]) -> list[datetime]:
