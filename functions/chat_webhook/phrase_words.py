@@ -103,7 +103,7 @@ def _minutes(match: re.Match[str]) -> str:
 
 
 def _of_year(match: re.Match[str]) -> str:
-    return f"{_every(match)}{'31st december' if match[1].startswith('last') else '1st january'}"
+    return f"{_every(match)}{'31st december' if match[1] in ('last', 'end') else '1st january'}"
 
 
 def _every(match: re.Match[str]) -> str:
@@ -159,7 +159,9 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"\bevery single\b", "every"),
     (r"\bevery day of (?:the|every) (?:week|month|year)\b", "every day"),
     (rf"\bevery ({_NTH}(?: day| (?:{_ONE_DAY}))?) of the quarter\b", r"every quarter on the \1"),
-    (r"\b(last|1st)(?: day)? of (the|every) year\b", _of_year),
+    (r"\bstarting of\b", "start of"),
+    (r"\b(last|1st|end|start)(?: day)? of (the|every) year\b", _of_year),
+    (r"\b(end|start) of every quarter\b", lambda m: f"{'last' if m[1] == 'end' else '1st'} day of every quarter"),
     (r"\bevery quarter\b", "every 3 month"),
     (rf"({_AND})every (?={_PART}\b)", r"\1"),
     (rf"\bevery (?=(?:early |late )?{_PART}\b)", "every day "),
@@ -177,7 +179,7 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (rf"\bthis (?={_PART}\b)", "today "),
     (r"\bend of (?:the )?year\b", "31st december"),
     (rf"\bend of {_OF_MONTH}", "last day of "),
-    (rf"\b(?:starting|start) of {_OF_MONTH}", "1st day of "),
+    (rf"\bstart of {_OF_MONTH}", "1st day of "),
     (r"\b12 (noon|midnight)\b", r"\1"),
     (r"\b(?:days|on day) (\d+(?:, (?:and )?\d+| and \d+)*)\b", lambda m: re.sub(r"\d+", _as_nth, m[1])),
     (r"(?<=\bon the )\d{1,2}(?= at\b|$)", _as_nth),

@@ -104,7 +104,7 @@ _NO_END = re.compile(r"(?:^|.*\s)(?:on|in|of|at|the|and|or|for|every|each|next|t
 _GOES_ON = re.compile(
     r"(?:after|before|past|around|approximately|roughly|exactly|onwards?|early|later?|latest|only|once|noonish|during"
     r"|while|within|through|then|(?:today|tomorrow|tonight)(?!\Ws\b)|morning|afternoon|evening|night|max\s+(?:to|\d+)|x\s?\d+|to\s+last|or|and|but|of|from|until|till|except|at|on|in|by|every|each|next|sharp|ago|[ap]m|\d+"
-    r"|(?:second|minute|hour|day|week|month|year)s?|(?:one|two|three|four|five|six|seven|eight|nine|ten)"
+    r"|(?:second|minute|hour|day|week|fortnight|month|quarter|year)s?|(?:bed|lunch|dinner)time|up\s+(?:to|until)|(?:one|two|three|four|five|six|seven|eight|nine|ten)"
     r"|(?:fifteen|twenty|thirty|forty|fifty)|now|(?:the )?(?:same|this) time)\b|&",
     re.I,
 )
