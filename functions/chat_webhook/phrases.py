@@ -102,10 +102,12 @@ _NO_BEGINNING = re.compile(
 _NO_END = re.compile(r"(?:^|.*\s)(?:on|in|of|at|the|and|or|for|every|each|next|this|from|until|a|an)", re.I | re.S)
 # and the text beside it does not begin or end so ("friday after next", "due by friday"): it would be cut short.
 _GOES_ON = re.compile(
-    r"(?:after|before|past|around|approximately|roughly|exactly|onwards?|early|later?|latest|only|once|noonish|during"
-    r"|while|within|through|then|(?:today|tomorrow|tonight)(?!\Ws\b)|morning|afternoon|evening|night|max\s+(?:to|\d+)|x\s?\d+|to\s+last|or|and|but|of|from|until|till|except|at|on|in|by|every|each|next|sharp|ago|[ap]m|\d+"
-    r"|(?:second|minute|hour|day|week|fortnight|month|quarter|year)s?|(?:bed|lunch|dinner)time|up\s+(?:to|until)|(?:one|two|three|four|five|six|seven|eight|nine|ten)"
-    r"|(?:fifteen|twenty|thirty|forty|fifty)|now|(?:the )?(?:same|this) time)\b|&",
+    r"(?:after|before|past|or|and|but|of|from|until|till|up\s+(?:to|until)|except|at|on|in|by|every|each|next|to\s+last"
+    r"|around|approximately|roughly|exactly|onwards?|early|later?|latest|only|once|during|while|within|through|then"
+    r"|sharp|ago|now|(?:the )?(?:same|this) time|noonish|(?:today|tomorrow|tonight)(?!\Ws\b)"
+    r"|morning|afternoon|evening|night|(?:bed|lunch|dinner)time|[ap]m|\d+|max\s+(?:to|\d+)|x\s?\d+"
+    r"|(?:second|minute|hour|day|week|fortnight|month|quarter|year)s?|(?:one|two|three|four|five|six|seven|eight|nine)"
+    r"|(?:ten|fifteen|twenty|thirty|forty|fifty))\b|&",
     re.I,
 )
 _ENDS_IN_NUMBER = re.compile(r".*(?:,|&|\band|\bor)\s*\d+", re.I | re.S)  # "at 8, 2" in "at 8, 2 pills"
