@@ -239,6 +239,7 @@ class Model(RuleBasedStateMachine):
     )
     def add(self, job_type: str, cron: str | None, misfire: str, max_attempts: int) -> None:
         name = f"job-{next(self.numbers)}"
+        misfire = misfire if cron else "coalesce"  # a single time has no other rule
         self.people.schedule(job_type, id=name, cron=cron, misfire=misfire, max_attempts=max_attempts)
 
     @precondition(lambda self: len(self.ticks) < 4 and self.tasks.waiting)

@@ -234,7 +234,7 @@ def add_job(jobs: Jobs, draw: random.Random, name: str) -> None:
         id=name,
         after=None if recurs else timedelta(seconds=draw.uniform(0, 60)),
         cron=draw.choice(["* * * * *", "*/2 * * * *"]) if recurs else None,
-        misfire=draw.choice(["coalesce", "skip"]),
+        misfire=draw.choice(["coalesce", "skip"]) if recurs else "coalesce",
         max_attempts=draw.choice([1, 2, 3]),
     )
 

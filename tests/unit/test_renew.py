@@ -44,9 +44,9 @@ def run(tmp_path: Path) -> Callable[..., Result]:
     return call
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def services() -> Iterator[dict[str, str]]:
-    """The settings that point to the fakes."""
+    """The settings that point to new fakes: one that served other tests may refuse a call as one too many."""
     with running_fakes({}, [0] * FAKES) as services:
         yield services.settings
 
