@@ -19,7 +19,7 @@ from typing import Any
 
 import flask
 
-from shared import errors
+from shared import errors, search_for_garbage
 from shared.logs import hashed, set_up_logs, trace_id
 from shared.model.times import iso
 from shared.settings import Settings
@@ -114,6 +114,7 @@ def http_function(
             return _error(*_status(exc), trace, beside)
         finally:
             trace_id.reset(token)
+            search_for_garbage()
 
     set_up_logs("INFO", env.get("GOOGLE_CLOUD_PROJECT", ""))
     return serve
