@@ -204,7 +204,7 @@ class FirestoreStore:
         answer = send(request, retry=None, timeout=CALL_SECONDS, metadata=self._client._rpc_metadata)
         return type(answer).pb(answer)
 
-    def _write(self, writes: Sequence[FirestoreWrite]) -> dict[str, WriteResult]:
+    def _write(self, writes: Sequence[FirestoreWrite], *, is_repeated: bool = False) -> dict[str, WriteResult]:
         together = writes[0].together
         try:
             response = self._send([message for write in writes for message in write.messages], together=together)
@@ -215,16 +215,21 @@ class FirestoreStore:
             middle = len(writes) // 2
             return self._write(writes[:middle]) | self._write(writes[middle:])
         except exceptions.GoogleAPIError as exc:
-            is_lost = together and isinstance(exc, LOST_ERRORS)
-            return self._write_again(writes, _reason(exc)) if is_lost else _unknown(writes, _reason(exc))
+            if not together or not isinstance(exc, LOST_ERRORS):
+                return _unknown(writes, _reason(exc))
+            # Contention aborts a commit whose jobs are unchanged.
+            may_repeat = isinstance(exc, exceptions.Aborted) and not is_repeated
+            return self._write_again(writes, _reason(exc), may_repeat=may_repeat)
         statuses = [APPLIED] * len(response.write_results) if together else response.status
         if {len(statuses), len(response.write_results)} != {sum(len(write.messages) for write in writes)}:
             return _unknown(writes, "Firestore did not answer every write")
         answers = zip(statuses, response.write_results, strict=True)
         return {write.change.job_id: _answer(write, answers) for write in writes}
 
-    def _write_again(self, writes: Sequence[FirestoreWrite], reason: str) -> dict[str, WriteResult]:
-        """Repeat the writes whose job is unchanged; none of them was applied, since another job has changed."""
+    def _write_again(
+        self, writes: Sequence[FirestoreWrite], reason: str, *, may_repeat: bool
+    ) -> dict[str, WriteResult]:
+        """Repeat the writes whose job is unchanged, since none was applied: if another has changed, or `may_repeat`."""
         try:
             found = self.get([write.change.job_id for write in writes])
         except StoreUnavailable:
@@ -233,7 +238,9 @@ class FirestoreStore:
         others = [write for write in writes if write.change.job_id not in lost]
         if not others:
             return lost
-        return lost | (self._write(others) if lost else _unknown(others, reason))
+        if not lost and not may_repeat:
+            return _unknown(others, reason)
+        return lost | self._write(others, is_repeated=not lost)
 
     def _write_of(self, change: Change) -> FirestoreWrite:
         """Return the write of a change. Raises ValueError or TypeError for a value that no message can hold."""

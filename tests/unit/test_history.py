@@ -431,11 +431,26 @@ def test_of_claims_that_leave_something_out_only_those_are_lost_whose_job_has_ch
 
 
 @pytest.mark.emulator
+def test_a_commit_that_meets_contention_is_repeated_once(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
+) -> None:
+    """It must not cost the tick: without an outcome the store counts as unreachable."""
+    store = Scripted(firestore_store, "contended")
+    jobs = [put(firestore_store, None, job_factory(name, cron="* * * * *")) for name in "ab"]
+
+    outcomes = store.swap([Change(job, claimed(job, now + 3 * MINUTE, "a")) for job in jobs])
+
+    assert [type(outcome) for outcome in outcomes] == [Won, Won]
+    assert store.sizes == [4, 4]
+    assert len(store.history()) == 2
+
+
+@pytest.mark.emulator
 def test_claims_that_are_refused_while_no_job_has_changed_are_lost_to_nobody(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
 ) -> None:
     """The change that was in the way is not stored yet, or never will be: the outcome is unknown, with the reason."""
-    store = Scripted(firestore_store, "contended")
+    store = Scripted(firestore_store, "contended", "contended")
     job = put(firestore_store, None, job_factory("report", cron="* * * * *"))
     claim = Change(job, claimed(job, now + 3 * MINUTE, "a"))
 
