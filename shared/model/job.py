@@ -97,9 +97,11 @@ class Job(JobLife):
         """Bring a cancelled job back at its next time, in the schedule that it had."""
         if self.status is not Status.CANCELLED:
             raise NotPossible(f"job {self.id} is {self.status}, not cancelled")
-        following = self.schedule.after(now) if self.is_recurring else self.schedule_at
+        has_run = any(run.schedule_at == self.schedule_at and run.outcome in OVER for run in self.recent_runs)
+        moment = max(now, self.schedule_at) if has_run else now  # a clock may be behind
+        following = self.schedule.after(moment) if self.is_recurring else self.schedule_at
         if following is None or following <= now:
-            raise NotPossible(f"the time of job {self.id} has passed; give it a new one with `edit`")
+            raise NotPossible(f"the time of job {self.id} has passed; give it a new time")
         return self._rescheduled(self._asked(now, by), following, now)
 
     def _taken_back(self, now: datetime) -> Self:

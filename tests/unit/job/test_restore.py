@@ -44,14 +44,17 @@ def test_what_has_ended_does_not_begin_again(daily: Job, now: datetime) -> None:
     """By a clock that is behind, the occurrence that ran seems to be the next one."""
     ran = finish(claim(daily, now), now)
 
+    meanwhile = finish(cancelled(claim(daily, now), now), now)
+
     assert cancelled(ran, now).restore(now=now - MINUTE).schedule_at == now + DAY
+    assert meanwhile.restore(now=now - MINUTE).schedule_at == now + DAY
 
 
 def test_what_cannot_come_back_says_why(daily: Job, waiting: Job, now: datetime) -> None:
     """It is not cancelled, its time has passed, or its run has not ended."""
     with pytest.raises(NotPossible, match="is pending, not cancelled"):
         daily.restore(now=now)
-    with pytest.raises(NotPossible, match="has passed; give it a new one"):
+    with pytest.raises(NotPossible, match="has passed; give it a new time"):
         cancelled(waiting, now).restore(now=now + DAY)
     with pytest.raises(NotPossible, match="has been running since"):
         cancelled(claim(daily, now), now).restore(now=now)
