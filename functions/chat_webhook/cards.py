@@ -140,13 +140,14 @@ class Cards:
     def move(self, job: Job, order: When) -> Card:
         """Return the card that asks whether to move a job to another time; nothing is changed yet."""
         job = for_space(job)
-        to = {"at": iso(order.at)} if order.at else {"cron": str(order.cron), "was": str(job.cron)}
+        to = {"at": iso(order.at)} if order.at else {"cron": str(order.cron)}
         new = (
             local_time(order.at, self._timezone) if order.at else when(order.schedule(job.timezone or "UTC", self._now))
         )
         old = when(job.schedule) if job.is_recurring else local_time(job.schedule_at, self._timezone)
         buttons = row(
-            self._buttons.make("Move", "moved", id=job.id, **to), self._buttons.make("Keep", "show", id=job.id)
+            self._buttons.make("Move", "moved", id=job.id, was=time_of(job), **to),
+            self._buttons.make("Keep", "show", id=job.id),
         )
         return card(f"Shall I move this? {title(job)}", text(f"From: {old}\nTo: {new}"), buttons)
 
@@ -253,6 +254,11 @@ class Cards:
                 buttons.append(self._buttons.make("Edit", "edit", id=job.id))
             more = tuple(each for each in more if each != "edit")
         return row(*buttons, *(self._buttons.make(MORE[action], action, id=job.id) for action in more))
+
+
+def time_of(job: Job) -> str:
+    """Return when a job runs, as a card to move it holds it, to notice that it was changed since."""
+    return job.cron or iso(job.schedule_at)
 
 
 def title(job: Job) -> str:

@@ -19,6 +19,8 @@ from shared.model.wording import every_in_words
 LONGEST_TEXT = 4000  # characters that a form holds
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
+STARTING = " starting "
+
 Read = Callable[[str, str], When]  # a phrase, or cron and an expression, in a time zone; raises InvalidInput
 
 
@@ -32,14 +34,14 @@ class Form:
     until: str | None
 
 
-def form_of(job: Job, *, timezone: str, email: str, read: Read) -> Form:
+def form_of(job: Job, *, timezone: str, email: str, read: Read, now: datetime) -> Form:
     """Return the form of a job as it is: with its text for its owner, and with its end if it recurs."""
     zone = job.timezone or timezone
     text = text_without_mention(job)
     is_theirs = text is not None and len(text) <= LONGEST_TEXT and belongs_to(job, email)
     return Form(
         text=text if is_theirs else None,
-        when=_phrase(job, zone, read),
+        when=_phrase(job, zone, read, now),
         timezone=zone,
         until=_end(job) if job.is_recurring else None,
     )
@@ -58,7 +60,7 @@ def unpacked_form(text: str) -> Form:
         raise InvalidInput("this form can no longer be used; open it again") from None
 
 
-def changes(job: Job, was: Form, now: Form, *, read: Read) -> dict[str, Any]:
+def changes(job: Job, was: Form, now: Form, *, read: Read, moment: datetime) -> dict[str, Any]:
     """Return what `Jobs.edit` must change, from the form as it was opened, unpacked, and as it was filled in.
 
     An untouched field changes nothing, even if the job has changed meanwhile. Raises InvalidInput.
@@ -68,6 +70,8 @@ def changes(job: Job, was: Form, now: Form, *, read: Read) -> dict[str, Any]:
     is_moved = now.timezone != was.timezone
     if now.when != was.when or (is_moved and not job.is_recurring):
         changed |= _schedule(now, read)
+        if STARTING in was.when and "at" not in changed:  # it was taken out
+            changed["at"] = moment
     elif is_moved:
         changed["timezone"] = now.timezone
     becomes_once = "at" in changed and not changed.keys() & {"cron", "every"}
@@ -120,15 +124,17 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.strip().encode("utf-8", "replace")).hexdigest()
 
 
-def _phrase(job: Job, timezone: str, read: Read) -> str:
+def _phrase(job: Job, timezone: str, read: Read, now: datetime) -> str:
     """Return when a job runs, in words that mean exactly that, or else as an expression."""
     local = (job.regular_at or job.schedule_at).astimezone(load_timezone(timezone))
     if job.cron:
         phrase = _clock_phrase(job.cron)
+        if phrase and job.starts_at is not None and job.starts_at > now:
+            phrase = f"{phrase}{STARTING}{local:%Y-%m-%d}"  # the day of its first run
         return phrase if phrase and _means(read, phrase, timezone, When(cron=job.cron)) else f"cron {job.cron}"
     start = f"{local:%Y-%m-%d} at {local:%H:%M}"
     if job.every:
-        phrase = f"{every_in_words(job.every).lower()} starting {start}"
+        phrase = f"{every_in_words(job.every).lower()}{STARTING}{start}"
         return phrase if _means(read, phrase, timezone, When(every=job.every)) else f"every {job.every}"
     return start
 

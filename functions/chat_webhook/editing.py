@@ -14,7 +14,13 @@ from shared.model.job_text import belongs_to
 def ask(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     """Show the dialog that edits a job."""
     job = find_job(conversation, given.get("id", ""))
-    form = form_of(job, timezone=conversation.timezone, email=conversation.event.email, read=_read(conversation))
+    form = form_of(
+        job,
+        timezone=conversation.timezone,
+        email=conversation.event.email,
+        read=_read(conversation),
+        now=conversation.now,
+    )
     return shows(conversation.cards.edit(job, form, packed_form(form)), is_dialog=True)
 
 
@@ -32,7 +38,7 @@ def edit(conversation: Conversation, given: Mapping[str, str]) -> Reply:
         until=None if was.until is None else event.filled("until"),
     )
     try:
-        changed = changes(job, was, filled, read=_read(conversation))
+        changed = changes(job, was, filled, read=_read(conversation), moment=conversation.now)
         if not changed:
             return shows(conversation.cards.job(job, "Nothing changed."))
         return change_job(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from cards import time_of
 from chat_reply import Reply, shows
 from conversation import Conversation
 from job_words import nearest_clock
@@ -33,7 +34,7 @@ def move(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     job = find_job(conversation, job_id)
     if at is not None and at < conversation.now:
         return shows(conversation.cards.job(job, "Nothing changed: that time has passed."), replaces=True)
-    if "was" in given and given["was"] != str(job.cron):  # an older card does not hold it
+    if "was" in given and given["was"] != time_of(job):  # an older card does not hold it
         says = "Nothing changed: its schedule was changed after this was asked."
         return shows(conversation.cards.job(job, says), replaces=True)
     return change_job(

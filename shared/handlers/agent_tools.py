@@ -30,6 +30,8 @@ from shared.model.wording import for_space, local_time, person, why
 from shared.settings import Environment
 
 T = TypeVar("T")
+WRITTEN = [*TimingFields.__annotations__]  # the parameters for a timing
+WRITTEN.insert(WRITTEN.index("every") + 1, "timezone")
 Tool = Callable[..., dict[str, Any]]
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object"}
 
@@ -139,7 +141,7 @@ def _timed(function: Callable[..., T]) -> Callable[..., T]:
     """Return the tool with a parameter for each field of a `Timing`, and the time zone, instead of its `**when`."""
     signature = inspect.signature(function)
     *own, _ = signature.parameters.values()
-    signature = signature.replace(parameters=[*own, *map(_parameter, (*TimingFields.__annotations__, "timezone"))])
+    signature = signature.replace(parameters=[*own, *map(_parameter, WRITTEN)])
 
     @wraps(function)
     def timed(*given: Any, **named: Any) -> T:

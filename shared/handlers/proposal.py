@@ -12,7 +12,7 @@ from html import escape
 from typing import Any, Literal, get_args
 
 from shared.errors import InvalidInput
-from shared.model.definition import TIMES, Timing, parse_dates
+from shared.model.definition import TIMES, Timing
 from shared.model.recurrence import load_timezone
 from shared.model.times import iso
 from shared.model.wording import every_in_words, local_time
@@ -42,11 +42,7 @@ class Proposal(Timing):
             raise InvalidInput(f"a proposal is a {', a '.join(get_args(ProposalKind))}, not {str(self.kind)[:100]!r}")
         if not isinstance(self.text, str) or not self.text.strip() or len(self.text) > LONGEST_TEXT:
             raise InvalidInput(f"the text of a proposal has 1 to {LONGEST_TEXT:,} characters")
-        for name in TIMES:
-            moment = getattr(self, name)
-            if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
-                raise InvalidInput(f"{name} of a proposal is a datetime with a time zone")
-        object.__setattr__(self, "except_dates", parse_dates(self.except_dates))
+        super().__post_init__()
         if not self.is_recurring and (self.at is None or self.until or self.except_dates):
             raise InvalidInput("say when: give at, or cron or every (until and except_dates are for these two)")
         load_timezone(self.timezone or "UTC")

@@ -13,9 +13,8 @@ from typing import Any, Literal, Protocol, Unpack
 from shared.errors import InvalidInput
 from shared.model.definition import Timing, TimingFields
 from shared.model.job import Job
-from shared.model.job_text import belongs_to, payload_with
+from shared.model.job_text import asker_of, payload_with
 from shared.model.value import Status
-from shared.model.wording import person
 from shared.store.documents import Unreadable
 
 JobKind = Literal["message", "question"]
@@ -111,16 +110,19 @@ class SpaceJobs:
     ) -> Job:
         """Change the given text and schedule of a job, and keep the rest; see `shared.jobs.Jobs.edit`.
 
-        Only the person who asked for the job can change its text, because it runs as them. Raises InvalidInput.
+        Only the person who asked for a job in Chat can change its text, because it runs as them. Raises InvalidInput.
         """
         job = self.get(job_id)
+        if timing.get("except_dates"):
+            timing["except_dates"] = tuple(timing["except_dates"])  # read twice below
         changes: dict[str, Any] = {"timezone": timezone, **timing}
         if text is not None:
             changes["payload"] = payload_with(job, text)
-            if not belongs_to(job, self.user):
-                raise InvalidInput(f"the text of job {job_id} can be changed by {person(job.created_by)} alone")
+            if (asker := asker_of(job)) not in (None, self.user):
+                raise InvalidInput(f"only {asker}, who asked for job {job_id}, can change its text")
         if timing.get("at") is not None:
-            changes["at"] = Timing(**timing).ahead(timezone or job.timezone or self.timezone, self.now).at
+            given: dict[str, Any] = {name: value for name, value in timing.items() if value is not None}
+            changes["at"] = Timing(**given).ahead(timezone or job.timezone or self.timezone, self.now).at
         return self.open().edit(job_id, by=self._by, **changes)
 
     def pause(self, job_id: str) -> Job:

@@ -39,6 +39,11 @@ class Timing:
     until: datetime | None = None
     except_dates: Iterable[date | str] = ()
 
+    def __post_init__(self) -> None:
+        for name in TIMES:
+            _check_time(name, getattr(self, name))
+        object.__setattr__(self, "except_dates", parse_dates(self.except_dates))
+
     @property
     def is_recurring(self) -> bool:
         return self.cron is not None or self.every is not None
@@ -55,16 +60,21 @@ class Timing:
 
     def schedule(self, timezone: str, now: datetime) -> Schedule:
         """Return the occurrences of a recurring job, if it is made now. Raises InvalidSchedule."""
-        timing = {**self.timing, "except_dates": parse_dates(self.except_dates)}
-        del timing["at"]
-        return Schedule(**timing, timezone=timezone, starts_at=self.starts_at(now))
+        return Schedule(
+            cron=self.cron,
+            every=self.every,
+            timezone=timezone,
+            starts_at=self.starts_at(now),
+            until=self.until,
+            except_dates=tuple(parse_dates(self.except_dates)),
+        )
 
     def ahead(self, timezone: str, now: datetime) -> Self:
         """Return the timing without its past: a recurring job whose start has passed starts at its next occurrence.
 
         Raises InvalidSchedule if there is none, or if the time of a one-shot job has passed.
         """
-        if self.at is None or self.at.tzinfo is None or self.at >= now:
+        if self.at is None or self.at >= now:
             return self
         following = self.schedule(timezone, now).after(just_before(now)) if self.is_recurring else None
         if following is None:
@@ -102,12 +112,10 @@ class Definition(Timing):
     space: str | None = None
 
     def __post_init__(self) -> None:
-        for name in TIMES:
-            _check_time(name, getattr(self, name))
+        super().__post_init__()
         read = {
             "misfire": _parse_misfire(self.misfire),
             "until": None if self.until == FOREVER else self.until,
-            "except_dates": parse_dates(self.except_dates),
             "pause_after_failures": self.pause_after_failures or None,
         }
         for name, value in read.items():

@@ -13,9 +13,15 @@ REMINDER = "reminder"  # the id of the card that a reminder is posted with
 _MENTION = re.compile(r"<users/[^>]*> ")
 
 
+def asker_of(job: Job) -> str | None:
+    """Return the e-mail address of who asked for a job in Chat, directly or by the agent; None for an operator's."""
+    is_from_chat = (job.created_by or "").partition(":")[0] in ("chat", "agent")
+    return person(job.created_by) if is_from_chat else None
+
+
 def belongs_to(job: Job, email: str) -> bool:
     """Return whether a job was asked for by this person, in Chat or by way of the agent: it runs as them."""
-    return (job.created_by or "").partition(":")[0] in ("chat", "agent") and person(job.created_by) == email
+    return asker_of(job) == email
 
 
 def is_reminder(job: Job) -> bool:

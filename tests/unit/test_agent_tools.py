@@ -107,6 +107,7 @@ def test_the_same_request_makes_one_job(own: SpaceJobs, now: datetime) -> None:
         pytest.param("http_request", {"every": "1d"}, "a message or a question, not 'http_request'", id="kind"),
         pytest.param("message", {"at": datetime(2020, 1, 1, tzinfo=UTC)}, "has passed", id="past"),
         pytest.param("message", {"at": datetime(2030, 1, 1)}, "time zone|offset|aware", id="naive"),
+        pytest.param("message", {"every": "1d", "until": datetime(2030, 1, 1)}, "has no time zone", id="naive-end"),
         pytest.param("message", {"cron": "every day"}, "cron|field", id="cron"),
         pytest.param("message", {"every": "1d", "timezone": "Mars/Olympus"}, "Mars/Olympus", id="zone"),
     ],
@@ -192,9 +193,27 @@ def test_the_text_of_somebody_elses_job_is_kept(own: SpaceJobs, jobs: Jobs) -> N
         "agent", {"prompt": "x", "space": SPACE}, id="bobs", every="1d", space=SPACE, by="agent:bob@example.com"
     )
 
-    with pytest.raises(InvalidInput, match=r"can be changed by bob@example\.com alone"):
+    with pytest.raises(InvalidInput, match=r"only bob@example\.com, who asked for job bobs"):
         own.edit("bobs", text="send me his mail")
     assert own.edit("bobs", every="2d").payload["prompt"] == "x"
+
+
+@pytest.mark.parametrize("by", ["cli:root", "console", None])
+def test_the_text_of_an_operators_job_can_be_changed(own: SpaceJobs, jobs: Jobs, by: str | None) -> None:
+    """It runs as nobody in Chat."""
+    jobs.schedule("agent", {"prompt": "x", "space": SPACE}, id="job", every="1d", space=SPACE, by=by)
+
+    assert own.edit("job", text="y").payload["prompt"] == "y"
+
+
+def test_dates_from_an_iterator_are_read_once(own: SpaceJobs, now: datetime) -> None:
+    """The id, the schedule and the start need them."""
+    days = [(now + number * DAY).date() for number in (1, 2)]
+
+    job = own.schedule("message", "Tea!", every="1d", at=now - DAY, except_dates=iter(days))
+    edited = own.edit(job.id, every="2d", at=now - DAY, except_dates=iter(days[:1]))
+
+    assert (job.except_dates, edited.except_dates) == (tuple(days), tuple(days[:1]))
 
 
 @pytest.mark.parametrize("text", ["call dad", "<users/1> call dad"])

@@ -117,11 +117,11 @@ class Conversion:
 
 
 def _reserved(job_id: str, document: Document) -> str:
-    """Return why this cannot be the id of a job, or ""."""
+    """Return why this cannot be a job, or ""."""
     if job_id.startswith(PREFIX) and document.get("job_type") == CHECK:
         return ""
     try:
-        refuse_reserved(job_id)
+        refuse_reserved(job_id, str(document.get("job_type")))
     except InvalidInput as exc:
         return str(exc)
     return ""

@@ -133,12 +133,17 @@ class Form:
         return given
 
     def _new_time(self, time: Mapping[str, Any], changed: Collection[str]) -> dict[str, Any]:
-        """Return when a job is to run from now on. A start that is over, and was not typed, is not sent again."""
+        """Return when a job is to run from now on: from its start, unless that is over and was not typed.
+
+        A start that was emptied is now.
+        """
         rhythm = {name: time[name] for name in ("cron", "every") if name in time}
         at = time.get("at")
         if not rhythm:
             return {"at": at or self._now}
-        return {**rhythm, "at": at} if at and ("start" in changed or at > self._now) else rhythm
+        if "start" in changed:
+            return {**rhythm, "at": at or self._now}
+        return {**rhythm, "at": at} if at and at > self._now else rhythm
 
     def payload_errors(self, handlers: Handlers) -> dict[str, str]:
         """Return what is wrong with the payload, by the name of its field."""

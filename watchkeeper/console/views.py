@@ -10,11 +10,11 @@ from functools import partial
 from itertools import chain, takewhile
 from typing import Any
 
+from shared.errors import InvalidInput
 from shared.model.definition import Misfire
 from shared.model.entries import Entry
 from shared.model.history import PUT_OFF, Run, RunOutcome
 from shared.model.job import Job
-from shared.model.life import NotPossible
 from shared.model.times import iso
 from shared.model.wording import exact_time, in_words, local_time, occurrences, person, when, why
 from shared.store.documents import Unreadable
@@ -208,7 +208,7 @@ def _pauses(job: Job) -> str:
 def _is_possible(command: Callable[..., Job], job: Job, now: datetime) -> bool:
     try:
         command(job, now=now)
-    except NotPossible:
+    except InvalidInput:
         return False
     return True
 

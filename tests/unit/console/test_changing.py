@@ -79,6 +79,16 @@ def test_an_edit_names_the_mistake_in_the_payload(system: System) -> None:
     assert all("in line 3, column 12" in answer.get_json()["errors"]["payload"] for answer in answers)
 
 
+def test_a_start_that_is_emptied_is_now(system: System, now: datetime) -> None:
+    """The label of the field says so."""
+    system.jobs.schedule("log", {"message": "hello"}, id="job", cron="0 9 * * *", at=now + timedelta(days=10))
+
+    post(system, "/api/jobs/job/edit", filled(system, start=""))
+
+    job = system.jobs.get("job")
+    assert (job.starts_at, job.schedule_at) == (now, now)
+
+
 @pytest.mark.parametrize("when", [{"at": timedelta(hours=1)}, {"cron": "0 9 * * *"}])
 def test_a_cancel_is_undone(system: System, now: datetime, when: dict[str, Any]) -> None:
     """The job runs again at its former time."""

@@ -129,13 +129,18 @@ def test_a_reminder_keeps_its_mention_when_its_text_is_edited(chat: Chat) -> Non
 
 
 def test_a_start_that_is_still_to_come_is_kept(chat: Chat) -> None:
-    """Another clock time is not another start."""
+    """The form shows it; taken out there, the job starts now."""
     chat.tap(chat.say("remind me every monday at 9 starting 4 january to plan"), "Confirm")
     (job,) = chat.all()
 
+    shown = fields_of(chat.tap(chat.say(f"job {job.id}"), "Edit"))["when"]
+    edit(chat, job.id, when=shown.replace("09:00", "10:00"))
+    moved = chat.jobs.get(job.id)
     edit(chat, job.id, when="every monday at 10:00")
 
-    assert chat.jobs.get(job.id).schedule_at.isoformat() == "2027-01-04T09:00:00+00:00"
+    assert shown == "every monday at 09:00 starting 2027-01-04"
+    assert moved.schedule_at.isoformat() == "2027-01-04T09:00:00+00:00"
+    assert chat.jobs.get(job.id).schedule_at.isoformat() == "2026-11-23T09:00:00+00:00"
 
 
 @pytest.mark.parametrize("letter", ["ж", "字", "🎂", '"', "\\"], ids=["two", "three", "four", "quote", "backslash"])

@@ -94,6 +94,17 @@ def test_a_card_to_move_a_job_that_is_used_late_changes_nothing(chat: Chat, mum:
     assert chat.jobs.get("mum") == mum
 
 
+def test_a_card_to_move_a_job_keeps_a_rhythm_that_it_got_meanwhile(chat: Chat, mum: Job) -> None:
+    """The card shows the job as it ran once."""
+    card = chat.say("move call mum to 7:00")
+    chat.jobs.edit("mum", cron="0 9 * * *")
+
+    told = chat.tap(card, "Move")
+
+    assert "its schedule was changed" in words_of(told)
+    assert chat.jobs.get("mum").cron == "0 9 * * *"
+
+
 @pytest.mark.parametrize("at", [{}, {"at": ""}, {"at": "soon"}, {"at": "2026-11-22T09:00:00"}])
 def test_a_card_to_move_a_job_without_a_time_is_refused(chat: Chat, mum: Job, at: dict[str, str]) -> None:
     """Nothing changes."""
