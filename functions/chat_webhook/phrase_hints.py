@@ -64,7 +64,13 @@ _LENGTH = re.compile(
     rf"|rest|remainder|of|first|last|{_FEW}))*\s+{_PERIOD}|for (?:a while|now|the time being)\b|overnight\b|\d+\s?x\b)",
     re.I,
 )
-_REST = re.compile(rf"\b(for the (?:rest|remainder) of (?:the|this|my) {_PERIOD})\W*$", re.I)
+# The same at the end of the text, where "for 5 minutes" belongs to it: it says how long to stretch.
+_REST = re.compile(
+    rf"\b(for the (?:rest|remainder) of (?:the|this|my) {_PERIOD}|for (?:the )?next {_FEW} {_PERIOD}"
+    rf"|for (?:{_FEW}) (?:day|week|weekend|fortnight|month|quarter|year)s?\b"
+    rf"|(?:this|next) {_PERIOD} only|only (?:this|next) {_PERIOD})\W*$",
+    re.I,
+)
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]")
 _OFTEN_MISSPELT = (*DAYS, *(month for month in MONTHS if len(month) > 5), "tomorrow", "tonight")
 
@@ -83,7 +89,7 @@ def zone_in(text: str) -> str:
 
 
 def length_in(text: str) -> str:
-    """Return the length or number of times with which a text begins, or "for the rest of ..." at its end, or ""."""
+    """Return the length or number of times with which a text begins, or a length at its end, or ""."""
     return found[1].strip() if (found := _LENGTH.match(text) or _REST.search(text)) else ""
 
 

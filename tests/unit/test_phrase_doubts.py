@@ -200,6 +200,7 @@ def test_an_end_is_where_it_is_said(phrase: str, meant: str) -> None:
         assert (said(found), found.text) == (meant, "x")
 
 
+ENDS = ("meditate for 10 minutes", "plan for next week", "pay for next month", "plan meals for the next week")
 LENGTHS = [
     *("for the rest of the day", "for the remainder of the day", "for the next few hours", "for a while", "for now"),
     *(
@@ -518,13 +519,18 @@ def test_an_exception_leaves_the_other_months_as_they_are(phrase: str, cron: str
         'every hour ask "x" for the rest of the day',
         'remind me every day "x" for 2 weeks',
         "remind me to drink for the rest of the day every hour",
+        "remind me every day at 9 to take pills for 5 days",
+        "remind me every day at 9 to take pills for a week",
+        "remind me every hour to stretch for the next 3 hours",
+        "remind me every day at 9 to call dad this week only",
+        "remind me every day at 9 to call dad only this week",
         "remind me a week later about x",
     ],
 )
 def test_what_follows_a_text_in_quotes_may_say_when(command: str) -> None:
     """So may the end of a text without quotes; "plan for the week" does not."""
     assert question(command)
-    for text in ("plan for the week", "this week's menu", "for weekly planning", "for mint tea"):
+    for text in ("plan for the week", "this week's menu", "for weekly planning", "for mint tea", *ENDS):
         assert order(f"every friday remind me to {text}").text == text
     assert order('every friday post "x" and "y"').text == '"x" and "y"'
     assert order("every friday post report due today").text == "report due today"
