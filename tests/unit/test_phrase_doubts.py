@@ -200,7 +200,7 @@ def test_an_end_is_where_it_is_said(phrase: str, meant: str) -> None:
         assert (said(found), found.text) == (meant, "x")
 
 
-ENDS = ("meditate for 10 minutes", "plan for next week", "pay for next month", "plan meals for the next week")
+TEXTS = ("meditate for 10 minutes", "plan for next week", "pay for next month", "plan meals for the next week")
 LENGTHS = [
     *("for the rest of the day", "for the remainder of the day", "for the next few hours", "for a while", "for now"),
     *(
@@ -530,7 +530,7 @@ def test_an_exception_leaves_the_other_months_as_they_are(phrase: str, cron: str
 def test_what_follows_a_text_in_quotes_may_say_when(command: str) -> None:
     """So may the end of a text without quotes; "plan for the week" does not."""
     assert question(command)
-    for text in ("plan for the week", "this week's menu", "for weekly planning", "for mint tea", *ENDS):
+    for text in ("plan for the week", "this week's menu", "for weekly planning", "for mint tea", *TEXTS):
         assert order(f"every friday remind me to {text}").text == text
     assert order('every friday post "x" and "y"').text == '"x" and "y"'
     assert order("every friday post report due today").text == "report due today"
