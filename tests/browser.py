@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from http.client import HTTPConnection
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -113,20 +114,28 @@ class Browser:
     def click(self, text: str = "", *, within: str) -> None:
         """Click what has this text, the last of such: `within` selects it itself, or what it stands in."""
         find = "return shown.filter(e => e.innerText.includes(arguments[1]) && !e.disabled).at(-1)"
-        for is_last in (False, False, True):
-            element = self.wait_for(VISIBLE + find, within, text)[ELEMENT]
-            try:
-                self._ask("POST", f"/element/{element}/click", {})
-                return
-            except AssertionError as exc:  # the page has put another element in its place
-                if is_last or "stale element" not in str(exc):
-                    raise
+        self._act(lambda element: self._ask("POST", f"/element/{element}/click", {}), find, within, text)
 
     def type(self, text: str, *, into: str) -> None:
         """Replace what stands in a field."""
-        element = self.wait_for(VISIBLE + "return shown[0]", into)[ELEMENT]
-        self._ask("POST", f"/element/{element}/clear", {})
-        self._ask("POST", f"/element/{element}/value", {"text": text})
+
+        def replace(element: str) -> None:
+            self._ask("POST", f"/element/{element}/clear", {})
+            self._ask("POST", f"/element/{element}/value", {"text": text})
+
+        self._act(replace, "return shown[0]", into)
+
+    def _act(self, act: Callable[[str], None], find: str, *arguments: str) -> None:
+        """Find an element and act on it; again if the page has replaced or hidden it in between."""
+        for is_last in (False, False, True):
+            element = self.wait_for(VISIBLE + find, *arguments)[ELEMENT]
+            try:
+                act(element)
+                return
+            except AssertionError as exc:
+                if is_last or not any(says in str(exc) for says in ("stale element", "not interactable")):
+                    raise
+                time.sleep(0.1)
 
     def press(self, key: str) -> None:
         """Press a key wherever the focus is, by its code in the protocol: \ue007 is Enter, \ue00c is Escape."""
