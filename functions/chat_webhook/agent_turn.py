@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agent_reply import Message, PutOff, Raised, ask_agent
-from chat_event import EventKind, text_in
+from chat_event import text_in
 from chat_reply import Reply, says
 from confirming import asker_here, propose
 from conversation import SORRY, Conversation
@@ -91,8 +91,7 @@ def _put_off(conversation: Conversation, text: str, context: AgentContext, job_i
 
 def _context(conversation: Conversation, key: str, action: Action | None) -> AgentContext:
     event = conversation.event
-    wrote = event.kind is EventKind.MESSAGE and not event.is_message_action
-    source = event.source if wrote else {}
+    source = event.source if event.is_written else {}
     attachments, quoted, url = (source.get(name) for name in ("attachment", "quotedMessageMetadata", "matchedUrl"))
     return AgentContext(
         space=event.space,
@@ -105,7 +104,7 @@ def _context(conversation: Conversation, key: str, action: Action | None) -> Age
         display_name=event.display_name,
         user_name=event.user,
         locale=event.locale,
-        message_name=event.message if wrote else "",
+        message_name=event.message if event.is_written else "",
         formatted_text=text_in(source, "formattedText"),
         attachments=tuple(each for each in attachments if isinstance(each, Mapping))
         if isinstance(attachments, list)

@@ -94,6 +94,11 @@ class Event:
         return self.space_kind == "direct"
 
     @property
+    def is_written(self) -> bool:
+        """Return whether the person wrote `message`, rather than tapped on it or chose a command without one."""
+        return self.kind is EventKind.MESSAGE and bool(self.message) and not self.is_message_action
+
+    @property
     def timezone(self) -> str:
         """Return the name of the person's time zone (IANA), or "" if it is unknown."""
         from shared.model.recurrence import InvalidSchedule, load_timezone  # not for `help`, which names no time
@@ -234,7 +239,7 @@ def _command(message: Mapping[str, Any], payload: Mapping[str, Any]) -> Mapping[
 def _id(number: Mapping[str, Any]) -> str:
     """Return the id of a command, which Chat writes as a text or a number, or ""."""
     found = number.get("commandId", number.get("appCommandId"))
-    return str(found)[:100] if isinstance(found, str | int) else ""
+    return _sound(str(found))[:100] if isinstance(found, str | int) else ""
 
 
 def _word(number: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from card_parts import Buttons
-from chat_event import Event, EventKind
+from chat_event import Event
 from chat_reply import Reply, shows
 from shared.logs import hashed
 
@@ -66,9 +66,11 @@ class Conversation:
         return {"space": self.event.space, **({"thread": self.event.thread} if self.event.thread else {})}
 
     def new_id(self, text: str) -> str:
-        """Return a job's id, derived from the message or the click: the same if Chat delivers it again."""
-        click = self.event.sent_at if self.event.kind is EventKind.CLICKED else ""  # each tap counts by itself
-        return hashlib.sha256(f"{self.event.message}\n{click}\n{text}".encode()).hexdigest()[:10]
+        """Return a job's id, derived from the event: the same if Chat delivers it again."""
+        event = self.event
+        # A written message is known by its name. A tap or a quick command has only its time, its person and its space.
+        source = event.message if event.is_written else f"{event.message}\n{event.sent_at}\n{event.user}\n{event.space}"
+        return hashlib.sha256(f"{source}\n{text}".encode()).hexdigest()[:10]
 
     def written(self, text: str) -> str:
         """Return a text of the event with its markup, if Chat sends that."""

@@ -201,6 +201,15 @@ def test_a_command_that_is_not_ours_keeps_its_word_and_its_id(app: App) -> None:
 
 
 @both
+def test_a_command_id_that_cannot_be_sent_is_replaced(app: App) -> None:
+    """The id is passed on to the agent and is part of a job's id, so it must be text that UTF-8 can hold."""
+    body = app.quick_command("staging")
+    (body if app is Classic else body["chat"]["appCommandPayload"])["appCommandMetadata"]["appCommandId"] = "\ud800"
+
+    assert parse_event(body).unknown_command == "?"
+
+
+@both
 def test_an_action_on_a_message_has_the_message_and_no_text(app: App) -> None:
     """Somebody else wrote the message."""
     event = parse_event(app.message_action(7, "send it all"))

@@ -7,7 +7,7 @@ from shared.handlers import check_payload, load_handlers
 from shared.handlers.asking import heard
 from tests.answering_agents import AGENT, asked
 from tests.chatting import SPACE, button, closes, is_dialog, message_of, replaces, words_of
-from tests.conversing import Chat, made_up
+from tests.conversing import HOUR, Chat, made_up
 
 
 @pytest.mark.parametrize("seal", [None, Seal(lambda: b"key of this installation", SPACE)], ids=["plain", "sealed"])
@@ -102,6 +102,16 @@ def test_a_command_that_is_not_ours_reaches_the_agent(chat: Chat, kind: str) -> 
     assert (context.action.kind, context.action.name) == ("message_action" if kind == "message" else "command", "101")
     assert context.action.message.get("argumentText") == (" the build is red" if kind == "message" else None)
     assert bool(context.message_name) is (kind == "slash")
+
+
+def test_each_action_on_a_message_asks_a_slow_agent(chat: Chat) -> None:
+    """The same action on the same message, chosen again later, asks again; one delivered twice asks once."""
+    chat.agent = f"{AGENT}:plodding"
+
+    for hours in (1, 2, 2):
+        chat.send(chat.app.message_action(101, "the build is red"), at=chat.now + hours * HOUR)
+
+    assert len(chat.all()) == 2
 
 
 def test_a_command_that_is_not_ours_is_answered_with_help_where_there_is_no_agent(chat: Chat) -> None:

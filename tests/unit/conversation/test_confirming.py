@@ -167,6 +167,16 @@ def test_an_example_can_be_tapped_again(chat: Chat) -> None:
     assert len(chat.all()) == 2
 
 
+def test_each_quick_command_can_become_a_job(chat: Chat) -> None:
+    """A quick command has no message, so each is known by its time; one delivered twice makes one job."""
+    for hours, text in ((1, "stretch"), (2, "rest"), (2, "rest")):
+        asked = chat.send(chat.app.quick_command("remind"), at=chat.now + hours * HOUR)
+        chat.tap(chat.tap(asked, "Change", inputs={"phrase": f"remind me in 3 hours to {text}"}), "Confirm")
+
+    assert {job.payload["text"] for job in chat.all()} == {"<users/104> stretch", "<users/104> rest"}
+    assert len(chat.all()) == 2
+
+
 @pytest.mark.parametrize("order", ["", "[]", "{}", '{"at": null}', '{"at": "soon", "kind": "post"}', "[" * 3])
 def test_a_confirmation_that_carries_no_order_is_refused(chat: Chat, order: str) -> None:
     """A card of another release, for example."""
