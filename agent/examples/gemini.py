@@ -54,12 +54,9 @@ def _config(context: AgentContext, tools: Mapping[str, Tool]) -> types.GenerateC
 
 
 def _called(tools: Mapping[str, Tool], call: types.FunctionCall) -> types.Part:
-    """Return what the tool returns; an invalid call gets an answer too, so that the model can correct it."""
+    """Return what the tool returns. A model may invent a tool; it reads the error and corrects its call."""
     name = call.name or ""
-    try:
-        said = tools[name](**(call.args or {}))
-    except (KeyError, TypeError) as exc:
-        said = {"error": f"{name} cannot be called like this: {exc!r}"}
+    said = tools[name](**(call.args or {})) if name in tools else {"error": f"there is no tool {name}"}
     return types.Part.from_function_response(name=name, response=said)
 
 

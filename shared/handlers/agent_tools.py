@@ -12,26 +12,22 @@ import inspect
 import os
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import wraps
-from inspect import Parameter
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from shared.errors import InvalidInput
 from shared.handlers.agent import AgentContext, Proposal
 from shared.handlers.space_jobs import MOST_JOBS, AllJobs, SpaceJobs
-from shared.model.definition import TIMES, TimingFields
+from shared.model.definition import TIMES
 from shared.model.job import Job
 from shared.model.job_text import TEXTS
 from shared.model.recurrence import load_timezone
 from shared.model.wording import for_space, local_time, person, why
 from shared.settings import Environment
 
-T = TypeVar("T")
-WRITTEN = [*TimingFields.__annotations__]  # the parameters for a timing
-WRITTEN.insert(WRITTEN.index("every") + 1, "timezone")
 Tool = Callable[..., dict[str, Any]]
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object"}
 
@@ -61,15 +57,25 @@ def agent_tools(context: AgentContext) -> list[Tool]:
     if jobs is None:
         raise InvalidInput("this context has no jobs, so there are no tools")
 
-    @_timed
-    def schedule_job(kind: Literal["message", "question"], text: str, **when: Any) -> dict[str, Any]:
+    def schedule_job(
+        kind: Literal["message", "question"],
+        text: str,
+        at: str = "",
+        cron: str = "",
+        every: str = "",
+        timezone: str = "",
+        until: str = "",
+        except_dates: list[str] | None = None,
+    ) -> dict[str, Any]:
         """Schedule a job in this space: a message that is posted, or a question that is answered, at the set time.
 
         Set `at` to run it once, or `cron` (five fields) or `every` (such as 90m, 13h, 6d, 2w) to repeat it; then `at`
         is the start, `until` the end, and `except_dates` are days off (2026-12-24). Times are ISO 8601, by the clocks
         of `timezone` (an IANA name), by default that of who asks.
         """
-        return _shown(jobs.schedule(kind, text, **_read(when, when.get("timezone") or context.timezone)))
+        zone = timezone or context.timezone
+        timing = _timing(zone, at=at, cron=cron, every=every, until=until, except_dates=except_dates)
+        return _shown(jobs.schedule(kind, text, timezone=zone, **timing))
 
     def list_jobs() -> dict[str, Any]:
         """List the jobs of this space that are still to run, the next one first."""
@@ -91,11 +97,20 @@ def agent_tools(context: AgentContext) -> list[Tool]:
         """Run a job of this space now; a recurring job keeps its next regular run."""
         return _shown(jobs.run(job_id))
 
-    @_timed
-    def edit_job(job_id: str, text: str = "", **when: Any) -> dict[str, Any]:
+    def edit_job(
+        job_id: str,
+        text: str = "",
+        at: str = "",
+        cron: str = "",
+        every: str = "",
+        timezone: str = "",
+        until: str = "",
+        except_dates: list[str] | None = None,
+    ) -> dict[str, Any]:
         """Change the given fields of a job of this space, and keep the rest. `schedule_job` explains each."""
-        zone = when.get("timezone") or jobs.get(job_id).timezone or context.timezone
-        return _shown(jobs.edit(job_id, text=text or None, **_read(when, zone)))
+        zone = timezone or jobs.get(job_id).timezone or context.timezone
+        timing = _timing(zone, at=at, cron=cron, every=every, until=until, except_dates=except_dates)
+        return _shown(jobs.edit(job_id, text=text or None, timezone=timezone or None, **timing))
 
     def cancel_job(job_id: str) -> dict[str, Any]:
         """End a job of this space for good."""
@@ -123,62 +138,54 @@ def proposer(context: AgentContext) -> Callable[..., Proposal]:
     Unlike the other tools it raises InvalidInput for what cannot be scheduled, with a text for the model.
     """
 
-    @_timed
-    def propose_job(kind: Literal["reminder", "message", "question"], text: str, **when: Any) -> Proposal:
+    def propose_job(
+        kind: Literal["reminder", "message", "question"],
+        text: str,
+        at: str = "",
+        cron: str = "",
+        every: str = "",
+        timezone: str = "",
+        until: str = "",
+        except_dates: list[str] | None = None,
+    ) -> Proposal:
         """Propose a job, which the person sees and confirms: a reminder to them, a message, or a question to you.
 
         Set `at` to run it once, or `cron` (five fields) or `every` (such as 90m, 13h, 6d, 2w) to repeat it; then `at`
         is the start, `until` the end, and `except_dates` are days off (2026-12-24). Times are ISO 8601, by the clocks
         of `timezone` (an IANA name), by default that of who asks.
         """
-        zone = when.get("timezone") or context.timezone
-        return Proposal(kind=kind, text=text, **{"timezone": zone, **_read(when, zone)})
+        zone = timezone or context.timezone
+        timing = _timing(zone, at=at, cron=cron, every=every, until=until, except_dates=except_dates)
+        return Proposal(kind=kind, text=text, timezone=zone, **timing)
 
     return propose_job
 
 
-def _timed(function: Callable[..., T]) -> Callable[..., T]:
-    """Return the tool with a parameter for each field of a `Timing`, and the time zone, instead of its `**when`."""
-    signature = inspect.signature(function)
-    *own, _ = signature.parameters.values()
-    signature = signature.replace(parameters=[*own, *map(_parameter, WRITTEN)])
-
-    @wraps(function)
-    def timed(*given: Any, **named: Any) -> T:
-        return function(**signature.bind(*given, **named).arguments)
-
-    # Frameworks read either of these to make a schema.
-    timed.__signature__ = signature  # type: ignore[attr-defined]  # functions may have it, says inspect.signature
-    timed.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
-    timed.__annotations__["return"] = signature.return_annotation
-    return timed
-
-
-def _parameter(name: str) -> Parameter:
-    """Return the parameter for a field: a model writes a text, or a list of texts."""
-    written, default = (list[str] | None, None) if name == "except_dates" else (str, "")
-    return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=written, default=default)
-
-
-def _read(when: Mapping[str, Any], timezone: str) -> Any:
-    """Return the fields that a model has set; a time without an offset is in that time zone."""
-    return {name: read_time(value, timezone) if name in TIMES else value for name, value in when.items() if value}
+def _timing(timezone: str, **written: Any) -> Any:
+    """Return the fields of a timing that a model has set; a time without an offset is in that time zone."""
+    return {name: read_time(value, timezone) if name in TIMES else value for name, value in written.items() if value}
 
 
 def read_time(text: str, timezone: str) -> datetime:
     """Return an ISO 8601 time; one without an offset is in that time zone. Raises InvalidInput."""
+    zone = load_timezone(timezone)
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"{text[:100]!r} is not a time; write it like 2026-12-24T09:00") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=load_timezone(timezone))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        raise InvalidInput(f"{str(text)[:100]!r} is not a time; write it like 2026-12-24T09:00") from None
 
 
 def _answering(tool: Tool) -> Tool:
-    """Return the tool with InvalidInput as an answer: most frameworks would end the conversation."""
+    """Return the tool with its errors as an answer: most frameworks would end the conversation."""
+    signature = inspect.signature(tool)
 
     @wraps(tool)
     def answered(*given: Any, **named: Any) -> dict[str, Any]:
+        try:
+            signature.bind(*given, **named)
+        except TypeError as exc:
+            return {"error": f"{tool.__name__}: {exc}"}
         try:
             return tool(*given, **named)
         except InvalidInput as exc:

@@ -82,7 +82,7 @@ class SpaceJobs:
         if asked.at is None and not asked.is_recurring:
             raise InvalidInput("say when: give at, cron or every")
         job_type, payload = self._definition(kind, text, timezone)
-        when = {**asked.timing, "timezone": timezone or self.timezone, "except_dates": tuple(asked.except_dates)}
+        when = {**asked.timing, "timezone": timezone or self.timezone}
         job_id = self._id(payload, when)
         if (made := self._made(job_id)) is not None:
             return made
@@ -96,9 +96,9 @@ class SpaceJobs:
 
     def get(self, job_id: str) -> Job:
         """Return a job of the space. Raises InvalidInput if there is none with that id."""
-        unknown = InvalidInput(f"there is no job {job_id[:200]!r} in this space; list shows what there is")
+        unknown = InvalidInput(f"there is no job {str(job_id)[:200]!r} in this space; list the jobs to see their ids")
         try:
-            job = self.open().get(job_id)
+            job = self.open().get(str(job_id))  # a model may write a number
         except InvalidInput:
             raise unknown from None
         if not self.space or job.space != self.space:

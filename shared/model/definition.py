@@ -66,7 +66,7 @@ class Timing:
             timezone=timezone,
             starts_at=self.starts_at(now),
             until=self.until,
-            except_dates=tuple(parse_dates(self.except_dates)),
+            except_dates=parse_dates(self.except_dates),
         )
 
     def ahead(self, timezone: str, now: datetime) -> Self:

@@ -281,7 +281,19 @@ def test_a_conversation_of_tool_calls(tools: dict[str, Callable[..., Any]], jobs
     ("tool", "given", "says"),
     [
         pytest.param("show_job", {"job_id": "x"}, "there is no job 'x' in this space", id="unknown"),
+        pytest.param("show_job", {"job_id": 5}, "there is no job '5' in this space", id="number-as-id"),
+        pytest.param("show_job", {}, "show_job: missing a required argument: 'job_id'", id="missing-argument"),
+        pytest.param("list_jobs", {"status": "all"}, "unexpected keyword argument 'status'", id="unknown-argument"),
         pytest.param("schedule_job", {"kind": "message", "text": "x", "at": "soon"}, "'soon' is not a time", id="time"),
+        pytest.param(
+            "schedule_job", {"kind": "message", "text": "x", "at": 5}, "'5' is not a time", id="number-as-time"
+        ),
+        pytest.param(
+            "schedule_job",
+            {"kind": "message", "text": "x", "at": "9999-12-31T23:59:59-10:00"},
+            "is not a time",
+            id="beyond-all-time",
+        ),
         pytest.param("schedule_job", {"kind": "message", "text": " ", "every": "1d"}, "text must be", id="blank"),
         pytest.param(
             "schedule_job",
