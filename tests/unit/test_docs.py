@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def refuse_unknown(command: click.Command, words: list[str]) -> None:
     command.make_parser(click.Context(command)).parse_args(list(words))
 
 
+@cache
 def usage() -> tuple[set[str], set[str]]:
     """Return the verbs and options of the deploy script."""
     text = subprocess.run(["bash", SCRIPT, "--help"], capture_output=True, text=True, check=True, timeout=30).stdout
