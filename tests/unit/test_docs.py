@@ -16,6 +16,9 @@ from watchkeeper.cli.main import watchkeeper
 from watchkeeper.deploy.functions_table import read_functions
 
 PAGES = [PROJECT_FOLDER / "README.md", *sorted((PROJECT_FOLDER / "docs").glob("*.md"))]
+DECISIONS = sorted((PROJECT_FOLDER / "docs/decisions").glob("*.md"))
+EVERY_FILE = [*PAGES, *DECISIONS, PROJECT_FOLDER / "monitoring/README.md"]
+EVERY_FILE += [PROJECT_FOLDER / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY")]
 SCRIPT = PROJECT_FOLDER / "deploy_functions.sh"
 CODE = re.compile(r"^[ ]*```[^\n]*\n(.*?)^[ ]*```|`([^`]+)`", re.DOTALL | re.MULTILINE)
 END = re.compile(r"[|;&()<>]+")  # of a command, in a shell
@@ -55,6 +58,20 @@ def refuse_unknown(command: click.Command, words: list[str]) -> None:
             raise click.UsageError(f"unknown command {name}")
         command = found
     command.make_parser(click.Context(command)).parse_args(list(words))
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    """Whether the file of a link exists, and has the heading that the link names."""
+    name, _, anchor = link.partition("#")
+    file = page.parent / name if name else page
+    return file.exists() and (not anchor or anchor in anchors(file))
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """Return how links name the headings of a page: in lower case, a hyphen for a space, without punctuation."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @cache
@@ -128,9 +145,22 @@ def test_log_lines_exist(page: Path) -> None:
     assert {name for name in named if f'"{name}"' not in source} == set()
 
 
-@every_page
-def test_links_lead_to_files(page: Path) -> None:
-    """No link within the project is dead."""
-    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("page", EVERY_FILE, ids=lambda page: str(page.relative_to(PROJECT_FOLDER)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """No link within the project names a file or a heading that is not there."""
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
 
-    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+    assert [link for link in links if "://" not in link and not leads_somewhere(page, link)] == []
+
+
+def test_a_dead_link_is_found() -> None:
+    """The check above can fail: for a file, and for a heading of this page or of another one."""
+    for link in ("docs/JOB.md", "#begin", "docs/JOBS.md#when-it-walks"):
+        assert not leads_somewhere(PROJECT_FOLDER / "README.md", link)
+
+
+def test_every_decision_is_listed() -> None:
+    """ARCHITECTURE.md links each page of docs/decisions."""
+    text = (PROJECT_FOLDER / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
+
+    assert [page.name for page in DECISIONS if f"(decisions/{page.name})" not in text] == []
