@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from shared.web.outbound import time_left, within
 
-FIND_SECONDS = 30
 _NO_TOKEN = (AttributeError, LookupError, TypeError, ValueError)  # from what is made of an answer or a key file
 
 T = TypeVar("T")
@@ -64,7 +63,7 @@ def default_credentials(scope: str, ends_at: float) -> Any:
     """Return the credentials of this environment, which may have no token yet. Raises NoToken."""
     with _locked(_finding, ends_at):
         if scope not in _known:  # a look-up takes a thread, which each of many hand-overs should not pay for
-            _known[scope] = _bounded("an access token", lambda: _found(scope), ends_at)
+            _known[scope] = _bounded("an access token", lambda: _found(scope, ends_at), ends_at)
         return _known[scope]
 
 
@@ -82,10 +81,10 @@ def _has_token(credentials: Any, refused: str) -> bool:
     return bool(credentials.valid and credentials.token != refused)
 
 
-def _found(scope: str) -> Any:
+def _found(scope: str, ends_at: float) -> Any:
     import google.auth
 
-    with _transport(time.monotonic() + FIND_SECONDS) as fetch:
+    with _transport(ends_at) as fetch:
         credentials, _ = google.auth.default(scopes=scope.split(" "), request=fetch)
     return credentials
 

@@ -10,6 +10,7 @@ import pytest
 
 from shared.web import google_credentials
 from shared.web.google_credentials import NoToken, access_token
+from tests.servers import HttpServer, raw
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 
 SCOPE = "https://www.googleapis.com/auth/chat.bot"
@@ -79,6 +80,20 @@ def test_a_token_service_that_hangs_holds_nobody_beyond_the_deadline(oauth: Goog
     assert [type(error) for error in errors] == [NoToken, NoToken]
     oauth.clear_faults()
     assert get(OTHER)
+
+
+def test_a_search_for_credentials_ends_at_its_deadline(metadata: HttpServer) -> None:
+    """Google's library would ask a silent metadata server again and again, when nobody waits for it any more."""
+    metadata.answers["/"] = raw(b"")
+    google_credentials._known.clear()
+    before = set(threading.enumerate())
+
+    with pytest.raises(NoToken):
+        get(seconds=0.3)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(SECONDS)
+
+    assert [asked.path for asked in metadata.received] == ["/"]
 
 
 def test_a_valid_token_is_returned_while_another_is_being_fetched(oauth: GoogleOAuth) -> None:
