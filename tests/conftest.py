@@ -4,6 +4,7 @@ import gc
 import importlib
 import os
 import socket
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -36,6 +37,9 @@ settings.load_profile("watchkeeper")
 # A test run is too short for what the JVM's second compiler and its parallel collector cost: half of its time.
 SHORT_LIVED_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
+# A request that was given up ends after its present wait.
+JOIN_SECONDS = 5
+
 # The address of the emulator that all processes of a run share.
 SHARED_EMULATOR = "WATCHKEEPER_TESTS_EMULATOR"
 
@@ -57,9 +61,10 @@ TOGETHER = {
 def pytest_configure(config: pytest.Config) -> None:
     """Start one emulator for all processes of a parallel run; each test uses a collection of its own.
 
-    No test reads a developer's `.env`.
+    No test reads a developer's `.env`, or looks for the metadata server of the machine that it runs on.
     """
     os.environ[SETTINGS_FILE] = os.devnull
+    os.environ["NO_GCE_CHECK"] = "true"
     os.environ.setdefault("JAVA_TOOL_OPTIONS", SHORT_LIVED_JAVA)
     is_worker, is_left_out = hasattr(config, "workerinput"), "not emulator" in config.getoption("markexpr")
     is_parallel = config.getoption("numprocesses", None)
@@ -238,13 +243,17 @@ def metadata() -> Iterator["HttpServer"]:
 
     from tests.servers import HttpServer, metadata_answers
 
+    before = set(threading.enumerate())
     with HttpServer(metadata_answers()) as server, pytest.MonkeyPatch.context() as patch:
         patch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+        patch.delenv("NO_GCE_CHECK")
         patch.setenv("GCE_METADATA_HOST", server.address)
         patch.setenv("GCE_METADATA_IP", server.address)
         patch.setenv("CLOUDSDK_CONFIG", os.devnull)  # no credentials of a developer
         importlib.reload(_metadata)  # it reads the environment when it is imported
         yield server
+    for thread in set(threading.enumerate()) - before:
+        thread.join(JOIN_SECONDS)  # a request for a token that was given up must not go on in another test
     importlib.reload(_metadata)
 
 

@@ -28,12 +28,7 @@ def certificates(provider: IdentityProvider) -> Certificates:
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Logged:
     """Return the log so far, as data."""
-    # Threads of libraries log too, such as one of an earlier test that still looks for Google's metadata server.
-    return lambda: [
-        {"level": record.levelname, **vars(record)["fields"]}
-        for record in caplog.records
-        if record.name.startswith("watchkeeper")
-    ]
+    return lambda: [{"level": record.levelname, **vars(record)["fields"]} for record in caplog.records]
 
 
 @pytest.fixture
