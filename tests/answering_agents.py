@@ -35,6 +35,11 @@ def raising(text: str, context: AgentContext) -> str:
     raise RuntimeError(f"cannot do {text}")
 
 
+def counting(text: str, context: AgentContext) -> Any:
+    """Answer with what is neither a text nor a message."""
+    return 42
+
+
 def late(text: str, context: AgentContext) -> str:
     """Take longer than the conversation waits."""
     slow_keys.append(context.idempotency_key)

@@ -1,5 +1,6 @@
 """The user's agent, asked within a reply: in a thread of its own, because Chat does not wait longer than 30 seconds."""
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -9,9 +10,11 @@ from datetime import timedelta
 from typing import Any
 
 from shared.errors import InvalidSettings
-from shared.handlers.agent import AgentContext, Proposal, as_answer, is_slow, load_agent
+from shared.handlers.agent import AgentContext, Proposal, UnusableAnswer, as_answer, is_slow, load_agent
 from shared.jobs import Jobs
 from shared.logs import log_chat_failure
+
+log = logging.getLogger("watchkeeper.chat")
 
 IS_SLOW = "I am on it, and will post the answer here."
 IS_LATE = "This takes longer than Chat waits for an answer. I will post the answer here."
@@ -33,11 +36,11 @@ class PutOff:
 
 
 @dataclass(frozen=True)
-class Raised:
-    """The agent raised an error, which is in the log."""
+class Failed:
+    """The agent raised an error, or its answer is unusable; the log has the reason."""
 
 
-AgentReply = Message | Proposal | PutOff | Raised | None
+AgentReply = Message | Proposal | PutOff | Failed | None
 
 
 def ask_agent(
@@ -59,9 +62,12 @@ def ask_agent(
         return PutOff(IS_LATE)
     if isinstance(answer, InvalidSettings):
         raise answer
+    if isinstance(answer, UnusableAnswer):
+        log.error("%s", answer, extra={"fields": {"action": "chat_failed"}})
+        return Failed()
     if isinstance(answer, BaseException):
         log_chat_failure("The agent", answer)
-        return Raised()
+        return Failed()
     return answer
 
 

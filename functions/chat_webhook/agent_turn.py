@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent_reply import Message, PutOff, Raised, ask_agent
+from agent_reply import Failed, Message, PutOff, ask_agent
 from chat_event import text_in
 from chat_reply import Reply, says
 from confirming import asker_here, propose
@@ -54,7 +54,7 @@ def ask(conversation: Conversation, text: str, action: Action | None = None) -> 
         case PutOff():
             _put_off(conversation, text, context, job_id, now)
             return says(answer.says)
-        case Raised():
+        case Failed():
             return says(SORRY.format(conversation.trace_id))
     return None
 

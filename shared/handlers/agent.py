@@ -69,6 +69,10 @@ class AgentContext:
         return {name: value for name in ASKER if (value := getattr(self, name))}
 
 
+class UnusableAnswer(Exception):
+    """The agent returned what cannot be posted; the message says why, and quotes nothing of the answer."""
+
+
 Answer = str | Mapping[str, Any] | Proposal | None
 Agent = Callable[[str, AgentContext], Answer]
 _SLOW = "is_slow"
@@ -110,15 +114,14 @@ def _unusable(name: str, problem: str) -> InvalidSettings:
 
 
 def as_answer(answer: object) -> Proposal | dict[str, Any] | None:
-    """Return what an agent answered: a proposal as it is, anything else as `as_message` does."""
+    """Return what an agent answered: a proposal as it is, anything else as `as_message` does. Raises UnusableAnswer."""
     return answer if isinstance(answer, Proposal) else as_message(answer)
 
 
 def as_message(answer: object) -> dict[str, Any] | None:
     """Return the Chat message for a text, a card, or a whole message, or None if it has nothing to say.
 
-    That is None, a blank text, or a message without a text and cards. Raises TypeError or ValueError for anything else;
-    the error quotes nothing of the answer.
+    That is None, a blank text, or a message without a text and cards. Raises UnusableAnswer for anything else.
     """
     if answer is None:
         return None
@@ -126,19 +129,19 @@ def as_message(answer: object) -> dict[str, Any] | None:
         answer = {"text": answer}
     if not isinstance(answer, Mapping):
         kind = type(answer).__name__
-        raise TypeError(f"the agent must return a text, a card, a Chat message or a Proposal, not {kind}")
+        raise UnusableAnswer(f"the agent must return a text, a card, a Chat message or a Proposal, not {kind}")
     if not answer.keys() & {"text", "cardsV2"} and answer.keys() & {"sections", "header"}:
         answer = {"cardsV2": [{"cardId": "agent", "card": answer}]}
     if answer and not answer.keys() & {"text", "cardsV2"}:
-        raise ValueError("the agent returned neither a text nor a card")
+        raise UnusableAnswer("the agent returned neither a text nor a card")
     try:
         # The agent decides nothing else about a message, such as where it goes or who sees it.
         message = {name: json.loads(encoded(answer[name])) for name in ("text", "cardsV2") if answer.get(name)}
     except (TypeError, ValueError, RecursionError) as exc:
-        raise ValueError(f"the agent's answer cannot be written as JSON ({type(exc).__name__})") from None
+        raise UnusableAnswer(f"the agent's answer cannot be written as JSON ({type(exc).__name__})") from None
     text, cards = message.get("text", ""), message.get("cardsV2", [])
     if not isinstance(text, str):
-        raise TypeError(f"the text of the agent's answer is of type {type(text).__name__}")
+        raise UnusableAnswer(f"the text of the agent's answer is of type {type(text).__name__}")
     if not isinstance(cards, list) or not all(isinstance(card, dict) for card in cards):
-        raise TypeError("cardsV2 of the agent's answer is not a list of cards")
+        raise UnusableAnswer("cardsV2 of the agent's answer is not a list of cards")
     return message if text.strip() or cards else None

@@ -18,7 +18,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from shared.errors import InvalidInput
-from shared.handlers.agent import ASKER, SPACE_KINDS, AgentContext, Proposal, as_answer, load_agent
+from shared.handlers.agent import ASKER, SPACE_KINDS, AgentContext, Proposal, UnusableAnswer, as_answer, load_agent
 from shared.handlers.agent_tools import with_jobs
 from shared.handlers.asking import heard, routed
 from shared.handlers.http_request import parse_retry_after
@@ -50,7 +50,7 @@ class NotPosted(Exception):
 
 
 class AgentFailed(Exception):
-    """The agent raised an error. Its text may quote what a person wrote, and is never shown."""
+    """The agent raised an error, or its answer is unusable. What a person wrote is not quoted."""
 
 
 def check_message(payload: Payload) -> None:
@@ -155,6 +155,8 @@ def agent(payload: Payload, context: Context) -> object:
         answer = as_answer(ask(payload["prompt"], question))
     except (Snooze, Cancel):
         raise
+    except UnusableAnswer as exc:
+        raise AgentFailed(str(exc)) from None
     except Exception as exc:
         log_chat_failure("The agent", exc)
         raise AgentFailed(f"the agent raised {type(exc).__name__}; see the log for the location") from None

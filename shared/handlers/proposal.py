@@ -55,7 +55,7 @@ def first_run(proposal: Proposal, timezone: str, now: datetime) -> datetime:
     zone = proposal.timezone or timezone
     first = proposal.schedule(zone, now).after(now) if proposal.is_recurring else proposal.at
     if first is None or first < now:
-        raise InvalidInput(f"{iso(first)} has passed" if first else "its schedule never runs")
+        raise InvalidInput(f"{local_time(first, zone)} ({zone}) has passed" if first else "its schedule never runs")
     return first
 
 

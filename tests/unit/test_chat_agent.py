@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidSettings
-from shared.handlers.agent import AgentContext, as_message, load_agent
+from shared.handlers.agent import AgentContext, UnusableAnswer, as_message, load_agent
 from shared.web.chat_rules import (
     CARDS_ARE_LEFT_OUT,
     MAX_BYTES,
@@ -192,7 +192,7 @@ def test_nothing_to_say_is_no_message(returned: object) -> None:
 )
 def test_what_is_no_answer_is_refused(returned: object, says: str) -> None:
     """The error has the reason, but no text of the answer."""
-    with pytest.raises((TypeError, ValueError), match=says) as refused:
+    with pytest.raises(UnusableAnswer, match=says) as refused:
         as_message(returned)
 
     assert "secret" not in str(refused.value)

@@ -213,7 +213,7 @@ def test_a_proposal_that_has_passed_fails_the_job(google: Google, monkeypatch: p
     agents.propose = lambda text, context: replace(PROPOSED, at=NOW - timedelta(days=1))  # type: ignore[attr-defined]
     monkeypatch.setenv("CHAT_AGENT", "my_agent:propose")
 
-    assert "cannot be scheduled: 2026-11-20T09:00:00Z has passed" in str(failure(agent, QUESTION))
+    assert "cannot be scheduled: Fri 20 Nov 2026, 09:00 (UTC) has passed" in str(failure(agent, QUESTION))
     assert google.texts() == []
 
 
@@ -231,7 +231,7 @@ def test_without_an_agent_there_is_nobody_to_ask(google: Google) -> None:
         pytest.param(
             "my_agent:fail", AgentFailed, "^the agent raised RuntimeError; see the log for the location$", id="raises"
         ),
-        pytest.param("my_agent:fall_ill", AgentFailed, "the agent raised TypeError", id="no-answer"),
+        pytest.param("my_agent:fall_ill", AgentFailed, "^the agent must return a text, .*, not int$", id="no-answer"),
         pytest.param("my_agent:other", InvalidSettings, "my_agent has no other", id="not-there"),
     ],
 )

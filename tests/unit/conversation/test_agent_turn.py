@@ -93,6 +93,16 @@ def test_an_agent_that_fails_is_apologised_for(chat: Chat, caplog: pytest.LogCap
     assert "secret" not in json.dumps([line.getMessage(), vars(line)], default=str)
 
 
+def test_the_log_says_what_is_wrong_with_an_answer(chat: Chat, caplog: pytest.LogCaptureFixture) -> None:
+    """The agent raised nothing, so a traceback would not help."""
+    chat.agent = f"{AGENT}:counting"
+
+    reply = chat.say("how many?")
+
+    assert "Sorry, that did not work" in message_of(reply)["text"]
+    assert caplog.messages == ["the agent must return a text, a card, a Chat message or a Proposal, not int"]
+
+
 def test_an_agent_that_takes_long_answers_by_a_job(chat: Chat) -> None:
     """The job is due at once and posts here; the same message again makes no second job."""
     chat.agent, chat.agent_limit = f"{AGENT}:late", timedelta(milliseconds=50)
