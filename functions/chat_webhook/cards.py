@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from card_parts import Buttons, Card, Widget, card, escape, field, row, short, text
-from edit_form import Form
-from job_words import text_of
+from edit_form import Form, why_fixed
+from job_words import OPEN, text_of
 from markup import readable
 from orders import Asker, Order, When, proposal_of
 from shared.handlers.proposal import packed
@@ -41,7 +41,6 @@ BUTTONS = {
     Status.COMPLETED: ("run",),
     Status.CANCELLED: ("undo",),
 }
-EDITABLE = (Status.PENDING, Status.RUNNING, Status.PAUSED, Status.FAILED)
 SNOOZES = {"Snooze 10 min": "in 10 minutes", "Snooze 1 h": "in 1 hour", "Tomorrow": "tomorrow"}
 MORE = {"show": "Why?", "list": "All jobs"}
 LABELS = {
@@ -227,7 +226,6 @@ class Cards:
 
         `was` is the form as it was opened, packed.
         """
-        whose = "" if form.text is not None else f"Its text can be changed by {person(job.created_by)}, in Chat."
         described = {
             "text": ("Text", form.text),
             "when": ("When, such as every weekday at 9:00, or tomorrow at 8", form.when),
@@ -239,7 +237,7 @@ class Cards:
             inputs[0]["textInput"]["type"] = "MULTIPLE_LINE"
         notes = [text(f"Nothing is changed yet: {problem}")] if problem else []
         save = self._buttons.make("Save", "edited", id=job.id, was=was)
-        notes += [text(whose)] if whose and job.job_type in TEXTS else []
+        notes += [text(why_fixed(job))] if form.text is None and job.job_type in TEXTS else []
         return card(f"Edit: {title(job)}", *notes, *inputs, row(save))
 
     def _commands(self, job: Job, *more: str, was_paused: bool = False) -> Widget:
@@ -250,7 +248,7 @@ class Cards:
             for action in BUTTONS[job.status]
         ]
         if "edit" in more:
-            if self._buttons.takes_fields and job.status in EDITABLE:
+            if self._buttons.takes_fields and job.status in OPEN:
                 buttons.append(self._buttons.make("Edit", "edit", id=job.id))
             more = tuple(each for each in more if each != "edit")
         return row(*buttons, *(self._buttons.make(MORE[action], action, id=job.id) for action in more))

@@ -1,15 +1,17 @@
 """The card that asks for Confirm, and what follows: a job, or nothing."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from card_parts import note
 from chat_reply import Reply, says, shows
-from conversation import Conversation
-from managing import OPEN, find_job
-from orders import Asker, Order, order_of
+from conversation import Conversation, id_from
+from job_words import OPEN
+from managing import find_job
+from orders import Asker, Order, When, order_of
 from shared.errors import InvalidInput
 from shared.handlers.proposal import Proposal, first_run, unpacked
 from shared.jobs import AlreadyScheduled, UnknownJob
@@ -64,8 +66,8 @@ def propose(
 
 def show_proposal(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     """Show the proposal that a job has posted."""
-    packed = given.get("proposal", "")
-    asker, job_id = asker_of(conversation, given), conversation.new_id(f"proposal {packed}")
+    packed, asker, event = given.get("proposal", ""), asker_of(conversation, given), conversation.event
+    job_id = id_from(event.message or event.sent_at, packed)  # a message makes one job, however often it is tapped
     zone = given.get("timezone") or conversation.timezone
     return propose(conversation, unpacked(packed), zone, job_id, asker, replaces=True)
 
@@ -82,13 +84,12 @@ def schedule(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     order = order_of(unpacked(given.get("order", "")), conversation.timezone)
     if asker.email != event.email and "anyone" not in given:
         return says(NOT_YOURS, for_one=True)
-    try:
-        when = order.when.ahead(order.timezone, conversation.now - STILL)
-    except InvalidInput:
-        over = shows(note("That time has passed; nothing is scheduled. Repeat the command."), replaces=True)
-        return _confirmed_before(conversation, given) or over
+    when = _still_to_come(order, conversation.now - STILL)
+    # A card that was confirmed before shows its job, whatever has passed since.
     if when != order.when and (before := _confirmed_before(conversation, given)) is not None:
         return before
+    if when is None:
+        return shows(note("That time has passed; nothing is scheduled. Repeat the command."), replaces=True)
     job_type, payload = _payload(conversation, order, asker, given.get("id", ""))
     try:
         scheduled = conversation.jobs().schedule(
@@ -108,6 +109,13 @@ def schedule(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     elif scheduled.job.status not in OPEN:
         return shows(cards.job(scheduled.job, "This was confirmed before."), replaces=True)
     return shows(cards.scheduled(scheduled.job), replaces=True)
+
+
+def _still_to_come(order: Order, now: datetime) -> When | None:
+    """Return when an order runs, without what has passed; None if all of it has."""
+    with suppress(InvalidInput):
+        return order.when.ahead(order.timezone, now)
+    return None
 
 
 def _confirmed_before(conversation: Conversation, given: Mapping[str, str]) -> Reply | None:

@@ -69,8 +69,8 @@ class Conversation:
         """Return a job's id, derived from the event: the same if Chat delivers it again."""
         event = self.event
         # A written message is known by its name. A tap or a quick command has only its time, its person and its space.
-        source = event.message if event.is_written else f"{event.message}\n{event.sent_at}\n{event.user}\n{event.space}"
-        return hashlib.sha256(f"{source}\n{text}".encode()).hexdigest()[:10]
+        other = () if event.is_written else (event.sent_at, event.user, event.space)
+        return id_from(event.message, *other, text)
 
     def written(self, text: str) -> str:
         """Return a text of the event with its markup, if Chat sends that."""
@@ -86,3 +86,8 @@ class Conversation:
         """Log what was done to a job."""
         fields = {"action": action, "job_id": job_id, "by": hashed(self.event.email)}
         log.info("Job %s: %s, asked for in Chat", job_id, action, extra={"fields": fields})
+
+
+def id_from(*source: object) -> str:
+    """Return a job's id, derived from what asks for the job."""
+    return hashlib.sha256("\n".join(map(str, source)).encode()).hexdigest()[:10]

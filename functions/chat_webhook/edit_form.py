@@ -11,7 +11,7 @@ from typing import Any
 from orders import When
 from shared.errors import InvalidInput
 from shared.model.job import Job
-from shared.model.job_text import belongs_to, payload_with, text_without_mention
+from shared.model.job_text import asker_of, belongs_to, payload_with, text_without_mention
 from shared.model.recurrence import load_timezone
 from shared.model.schedule import FOREVER
 from shared.model.wording import every_in_words
@@ -45,6 +45,14 @@ def form_of(job: Job, *, timezone: str, email: str, read: Read, now: datetime) -
         timezone=zone,
         until=_end(job) if job.is_recurring else None,
     )
+
+
+def why_fixed(job: Job) -> str:
+    """Return why the form of a job has no field for its text."""
+    if len(text_without_mention(job) or "") > LONGEST_TEXT:
+        return f"Its text is longer than {LONGEST_TEXT:,} characters, so it cannot be changed here."
+    asker = asker_of(job)
+    return f"Only {asker} can change its text." if asker else "Its text cannot be changed in Chat."
 
 
 def packed_form(form: Form) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from chat_reply import Reply, says, shows
 from conversation import NOT_OURS, Conversation
 from edit_form import Form, Read, changes, form_of, packed_form, unpacked_form
-from managing import change_job, find_job
+from managing import edit_job, find_job
 from phrases import read_schedule
 from shared.errors import InvalidInput
 from shared.model.job_text import belongs_to
@@ -28,7 +28,7 @@ def edit(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     """Change a job as its dialog was filled in, or show the dialog again with the problem."""
     if not conversation.buttons.takes_fields:
         return says(NOT_OURS, for_one=True)
-    event, by = conversation.event, conversation.by
+    event = conversation.event
     job, was = find_job(conversation, given.get("id", "")), unpacked_form(given.get("was", ""))
     has_text = was.text is not None and belongs_to(job, event.email)
     filled = Form(
@@ -41,9 +41,7 @@ def edit(conversation: Conversation, given: Mapping[str, str]) -> Reply:
         changed = changes(job, was, filled, read=_read(conversation), moment=conversation.now)
         if not changed:
             return shows(conversation.cards.job(job, "Nothing changed."))
-        return change_job(
-            conversation, "edit", job.id, lambda jobs: jobs.edit(job.id, by=by, **changed), "It is changed."
-        )
+        return edit_job(conversation, job, changed, "It is changed.")
     except InvalidInput as exc:
         return shows(conversation.cards.edit(job, filled, given.get("was", ""), str(exc)), is_dialog=True)
 

@@ -12,7 +12,7 @@ from job_words import Command, matching, read_command
 from managing import LISTED, command, list_jobs, open_jobs
 from markup import readable
 from orders import Asker, NotUnderstood, Order
-from reminding import posted_here, snooze
+from reminding import snooze_here
 
 NO_JOB = (
     "No job in this space fits {}; nothing is changed. jobs lists what is scheduled.",
@@ -57,8 +57,7 @@ def _answer_command(conversation: Conversation, said: Command) -> Reply | None:
         case "help":
             return conversation.help("This is what I can do")
         case "snooze":
-            reminder = posted_here(conversation)
-            return snooze(conversation, reminder, said.when) if reminder else None
+            return snooze_here(conversation, said.when)
     found = matching(said.about, open_jobs(conversation), action=said.action, timezone=conversation.timezone)
     given = {"when": said.when} if said.when else {}
     if found.is_sure:

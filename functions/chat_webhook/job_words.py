@@ -9,12 +9,13 @@ from shared.model.job import Job
 from shared.model.recurrence import load_timezone
 from shared.model.value import Status
 
+OPEN = (Status.PENDING, Status.RUNNING, Status.PAUSED, Status.FAILED)  # a job that can be edited and cancelled
 POSSIBLE = {
     "run": (Status.PENDING, Status.PAUSED),
     "pause": (Status.PENDING, Status.RUNNING),
     "resume": (Status.PAUSED,),
     "retry": (Status.FAILED,),
-    "cancel": (Status.PENDING, Status.RUNNING, Status.PAUSED, Status.FAILED),
+    "cancel": OPEN,
     "move": (Status.PENDING, Status.PAUSED),
 }
 _VERBS = {

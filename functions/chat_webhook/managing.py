@@ -6,6 +6,7 @@ from typing import Any
 
 from chat_reply import Reply, shows
 from conversation import Conversation
+from job_words import OPEN
 from shared.jobs import Jobs, UnknownJob
 from shared.model.definition import InvalidJob
 from shared.model.job import Job
@@ -14,7 +15,6 @@ from shared.model.life import NotPossible
 from shared.model.value import Status
 
 LISTED = 8
-OPEN = (Status.PENDING, Status.RUNNING, Status.PAUSED, Status.FAILED)
 DONE = {
     "run": "It runs within a minute.",
     "pause": "It is paused.",
@@ -54,16 +54,13 @@ def undo(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     cards, job = conversation.cards, find_job(conversation, given.get("id", ""))
     if job.status is not Status.CANCELLED:
         return shows(cards.job(job, "Nothing changed: it is not cancelled."), replaces=True)
-    at = job.schedule.after(conversation.now) if job.is_recurring else job.schedule_at
-    if at is None or at <= conversation.now:
-        return shows(cards.job(job, "Nothing changed: its time has passed."), replaces=True)
 
     def undone(jobs: Jobs) -> Job:
         back = jobs.restore(job.id, by=conversation.by)
         return jobs.pause(job.id, by=conversation.by) if "paused" in given else back
 
     done = "It is back, and still paused." if "paused" in given else "It is back."
-    return change_job(conversation, "undo", job.id, undone, done)
+    return change_job(conversation, "undo", job.id, undone, done, refused="its time has passed, or it is running")
 
 
 def _listing(conversation: Conversation, *, first: int, mine: bool) -> dict[str, Any]:
@@ -96,8 +93,26 @@ def find_job(conversation: Conversation, job_id: str) -> Job:
     return job
 
 
-def change_job(conversation: Conversation, action: str, job_id: str, change: Callable[[Jobs], Job], done: str) -> Reply:
-    """Change a job of this space once, even if Chat delivers the event repeatedly, and show it."""
+def edit_job(conversation: Conversation, job: Job, changes: Mapping[str, Any], done: str) -> Reply:
+    """Change the definition of a job that has not ended since its card was shown."""
+    if job.status not in OPEN:
+        return shows(conversation.cards.job(job, "Nothing changed: it has ended."), replaces=True)
+    return change_job(conversation, "edit", job.id, lambda jobs: jobs.edit(job.id, by=conversation.by, **changes), done)
+
+
+def change_job(
+    conversation: Conversation,
+    action: str,
+    job_id: str,
+    change: Callable[[Jobs], Job],
+    done: str,
+    *,
+    refused: str = "that is not possible now",
+) -> Reply:
+    """Change a job of this space once, even if Chat delivers the event repeatedly, and show it.
+
+    `refused` says why the job's state does not allow the change.
+    """
     cards, job = conversation.cards, find_job(conversation, job_id)
     was_paused, sent_at = job.status is Status.PAUSED, conversation.event.sent_at
     if sent_at is not None and job.updated_at is not None and sent_at <= job.updated_at:
@@ -107,6 +122,6 @@ def change_job(conversation: Conversation, action: str, job_id: str, change: Cal
         job = change(conversation.jobs())
     except NotPossible:
         now = find_job(conversation, job_id)
-        return shows(cards.job(now, "Nothing changed: that is not possible now."), replaces=True)
+        return shows(cards.job(now, f"Nothing changed: {refused}."), replaces=True)
     conversation.log(f"job_{action}", job_id)
     return shows(cards.job(job, done, was_paused=was_paused), replaces=True)

@@ -8,7 +8,7 @@ from cards import time_of
 from chat_reply import Reply, shows
 from conversation import Conversation
 from job_words import nearest_clock
-from managing import change_job, find_job
+from managing import edit_job, find_job
 from orders import When
 from phrase_times import read_when
 from phrase_words import marks_of
@@ -28,22 +28,16 @@ def ask(conversation: Conversation, given: Mapping[str, str]) -> Reply:
 
 def move(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     """Move a job as its card says."""
-    job_id, at, cron = given.get("id", ""), _moment(given.get("at")), given.get("cron")
+    at, cron = _moment(given.get("at")), given.get("cron")
     if at is None and cron is None:
         raise InvalidInput("this card can no longer be used; repeat the command")
-    job = find_job(conversation, job_id)
+    job = find_job(conversation, given.get("id", ""))
     if at is not None and at < conversation.now:
         return shows(conversation.cards.job(job, "Nothing changed: that time has passed."), replaces=True)
     if "was" in given and given["was"] != time_of(job):  # an older card does not hold it
         says = "Nothing changed: its schedule was changed after this was asked."
         return shows(conversation.cards.job(job, says), replaces=True)
-    return change_job(
-        conversation,
-        "edit",
-        job_id,
-        lambda jobs: jobs.edit(job_id, at=at, cron=cron, by=conversation.by),
-        "It is moved.",
-    )
+    return edit_job(conversation, job, {"at": at, "cron": cron}, "It is moved.")
 
 
 def _new_time(conversation: Conversation, job: Job, words: str) -> When:

@@ -79,7 +79,7 @@ def test_what_the_agent_proposes_is_confirmed_by_a_person(
 @pytest.mark.parametrize(
     ("proposed", "says"),
     [
-        pytest.param({"at": "2026-11-20T17:00"}, "2026-11-20T16:00:00Z has passed", id="past"),
+        pytest.param({"at": "2026-11-20T17:00"}, "Fri 20 Nov 2026, 17:00 (Europe/Berlin) has passed", id="past"),
         pytest.param({"cron": "0 9 * * *", "until": "2026-11-21"}, "its schedule never runs", id="never"),
     ],
 )
@@ -121,6 +121,18 @@ def test_a_proposal_of_a_job_is_confirmed_as_of_who_made_that_job(chat: Chat, no
     assert "Anyone in this space may confirm it; Ada asked for it" in words_of(card)
     assert (job.created_by, job.payload["text"]) == ("chat:ada@example.com", "<users/104> tea <3")
     assert (job.every, job.timezone) == ("1d", "Europe/Berlin")
+
+
+def test_a_posted_proposal_makes_one_job(chat: Chat, now: datetime) -> None:
+    """A double click shows two cards, but they are about the same job."""
+    posted = proposed_message(
+        Proposal(kind="message", text="tea", at=now + HOUR), {}, timezone="UTC", now=now, function="x"
+    )
+
+    for card in [chat.tap(posted, "Look at it") for _ in range(2)]:
+        chat.tap(card, "Confirm")
+
+    assert len(chat.all()) == 1
 
 
 @pytest.mark.parametrize("packed", ["", "[]", "{}", '{"kind": "magic", "text": "x", "cron": "0 9 * * *"}'])

@@ -10,6 +10,7 @@ from chat_event import parse_event
 from chat_reply import rendered, says
 from shared.errors import InvalidInput
 from shared.model.job import Job
+from shared.model.value import Status
 from tests.chatting import SPACE, button, checked, fields_of, from_person, is_dialog, replaces, words_of
 from tests.conversing import BOB, HOUR, REMIND, Chat, made_up
 
@@ -213,9 +214,37 @@ def test_only_who_asked_edits_the_text(chat: Chat) -> None:
 
     after = chat.jobs.get(job.id)
     assert fields_of(dialog).keys() == {"when", "timezone", "until"}
-    assert "Its text can be changed by ada@example.com" in words_of(dialog)
+    assert "Only ada@example.com can change its text." in words_of(dialog)
     assert (after.payload["prompt"], after.cron) == ("what is new?", "0 7 * * *")
     assert (after.created_by, after.updated_by) == ("chat:ada@example.com", "chat:bob@example.com")
+
+
+@pytest.mark.parametrize(
+    ("by", "text", "says"),
+    [
+        ("cli:root", "tea", "Its text cannot be changed in Chat."),
+        ("chat:ada@example.com", "x" * 4001, "Its text is longer than 4,000 characters"),
+    ],
+)
+def test_a_dialog_without_the_text_says_why(chat: Chat, by: str, text: str, says: str) -> None:
+    """An operator's job is nobody's in Chat, and a field holds only so much."""
+    chat.jobs.schedule("chat_message", {"text": text, "space": SPACE}, id="tea", every="1d", space=SPACE, by=by)
+
+    dialog = chat.tap(chat.say("job tea"), "Edit")
+
+    assert "text" not in fields_of(dialog)
+    assert says in words_of(dialog)
+
+
+def test_a_dialog_of_a_job_that_was_cancelled_meanwhile_changes_nothing(chat: Chat, standup: Job) -> None:
+    """A dialog may be open for long. Saving it does not bring the job back."""
+    dialog = chat.tap(chat.say("job standup"), "Edit")
+    chat.say("cancel standup")
+
+    told = chat.tap(dialog, "Save", inputs={**fields_of(dialog), "when": "every day at 8"}, submits=True)
+
+    assert "Nothing changed: it has ended." in words_of(told)
+    assert chat.jobs.get("standup").status is Status.CANCELLED
 
 
 def test_a_dialog_that_is_closed_is_not_answered(chat: Chat, standup: Job) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from shared.errors import InvalidInput
 from shared.model.job import Job
+from shared.model.value import Status
 from tests.chatting import words_of
-from tests.conversing import Chat
+from tests.conversing import Chat, ended
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,18 @@ def test_a_card_to_move_a_job_keeps_a_rhythm_that_it_got_meanwhile(chat: Chat, m
 
     assert "its schedule was changed" in words_of(told)
     assert chat.jobs.get("mum").cron == "0 9 * * *"
+
+
+def test_a_card_to_move_a_job_that_has_ended_changes_nothing(chat: Chat, mum: Job) -> None:
+    """It ran before anybody tapped Move, and does not run again."""
+    card = chat.say("move call mum to 11:00")
+    chat.now += timedelta(hours=23)
+    chat.put(mum, ended(mum, chat.now))
+
+    told = chat.tap(card, "Move")
+
+    assert "Nothing changed: it has ended." in words_of(told)
+    assert chat.jobs.get("mum").status is Status.COMPLETED
 
 
 @pytest.mark.parametrize("at", [{}, {"at": ""}, {"at": "soon"}, {"at": "2026-11-22T09:00:00"}])

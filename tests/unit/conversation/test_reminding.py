@@ -55,6 +55,33 @@ def test_a_snooze_that_is_delivered_twice_makes_one_reminder(chat: Chat) -> None
     assert "10:30" in words_of(again)
 
 
+def test_a_double_click_on_snooze_makes_one_reminder(chat: Chat) -> None:
+    """Each click is an event of its own. The same button of a later message makes another reminder."""
+    reminder = posted(chat)
+    click = chat.app.click(button(reminder.payload, "Snooze 10 min"), name="posted")
+    later = chat.app.click(button(reminder.payload, "Snooze 10 min"), name="posted-later")
+
+    first, second = chat.send(click), chat.send(click)
+    chat.send(later)
+
+    assert words_of(first) == words_of(second)
+    assert len(chat.all()) == 3
+
+
+def test_a_snooze_button_whose_reminder_was_posted_again_says_so(chat: Chat) -> None:
+    """The card shows the job instead of a time that has passed."""
+    reminder = posted(chat)
+    chat.tap(reminder.payload, "Snooze 10 min")
+    (again,) = [job for job in chat.all() if job.id != reminder.id]
+    chat.now += HOUR
+    chat.put(again, ended(again, chat.now))
+
+    told = chat.tap(reminder.payload, "Snooze 10 min")
+
+    assert "It was snoozed before." in words_of(told)
+    assert len(chat.all()) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "at"),
     [
