@@ -43,6 +43,10 @@ class StoreUnavailable(WatchkeeperError):
     """The job store could not be read or written."""
 
 
+class NotBegun(WatchkeeperError):
+    """The call had to end before it began what was asked for; call again."""
+
+
 class Unauthorized(WatchkeeperError):
     """The caller did not prove who it is."""
 

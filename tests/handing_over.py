@@ -74,6 +74,7 @@ class World(RecordedHandlers):
     tasks: ListedTasks = field(default_factory=ListedTasks)
     ended: list[str] = field(default_factory=list)  # processes that ended
     elapsed: timedelta = timedelta()
+    is_stopping: bool = False
     env: dict[str, str] = field(
         default_factory=lambda: {
             "TASK_QUEUES": f"agents={QUEUE}",
@@ -108,6 +109,7 @@ class World(RecordedHandlers):
             settings=Settings.from_env(self.env),
             clock=self.clock,
             monotonic=lambda: self.elapsed.total_seconds(),
+            is_stopping=lambda: self.is_stopping,
             tasks=self.tasks,
             end_process=lambda: self.ended.append("tick"),
         )
@@ -123,6 +125,7 @@ class World(RecordedHandlers):
             settings=Settings.from_env(self.env),
             clock=self.clock,
             monotonic=lambda: self.elapsed.total_seconds(),
+            is_stopping=lambda: self.is_stopping,
             end_process=lambda: self.ended.append("run_job"),
         ).outcome
 

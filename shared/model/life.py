@@ -69,7 +69,9 @@ class JobLife(JobValue):
         """Claim the job again after its holder or its task was lost; the occurrence may then be given up."""
         died = self._died(now)
         if died.reclaims >= MAX_RECLAIMS:
-            return died._over(self._run(RunOutcome.FAILED, now, f"given up: {died.reclaims} holders died"), retention)
+            run = self._run(RunOutcome.FAILED, now, f"given up: {died.reclaims} holders died")
+            # With its token, the last holder, which may only be slow, would take this for its own finish.
+            return died.changed(lease_token=None)._over(run, retention)
         return died._held(now, token, lease, queue)
 
     def may_begin(self, token: str, now: datetime) -> bool:

@@ -8,6 +8,7 @@ nothing.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from shared.errors import NotBegun
 from shared.handlers import Handlers
 from shared.model.job import Job
 from shared.running.backlog import Due
@@ -31,24 +32,30 @@ class Delivery:
         self.documents = 0
         self.jobs = 0
         self.has_waiting = False
+        self.is_settled = False  # the job was begun, or no longer waits for this delivery
 
     def take(self, most: int, now: datetime, *, elapsed: timedelta, is_idle: bool) -> list[Due]:
-        """Return the job, at the first call. Raises StoreUnavailable."""
-        if self.documents:
+        """Return the job, until the delivery is settled. Raises StoreUnavailable."""
+        if self.is_settled:
             return []
-        self.documents = 1
+        self.documents += 1
         found = self._store.get([self._job_id]).get(self._job_id)
         if not isinstance(found, Job) or not found.may_begin(self._token, now):
+            self.is_settled = True
             return []
-        self.jobs = 1
+        self.jobs += 1
         return [found]
 
     def note(self, won: list[Due], lost: int) -> None:
-        """Ignore the result of the claim: there is no other job to continue with."""
+        """Record the result of the claim. After a loss the job is read again.
+
+        Another delivery has begun it, or it still waits: a person has edited it, or a tick has extended its lease.
+        """
+        self.is_settled |= bool(won)
 
     def is_exhausted(self, now: datetime) -> bool:
-        """Return True: nothing is left to hand out."""
-        return True
+        """Return whether the delivery is settled."""
+        return self.is_settled
 
 
 def begin_rule(settings: Settings) -> Callable[[Job, datetime, str], Job]:
@@ -70,12 +77,14 @@ def run_delivered(
 ) -> TickReport:
     """Run the job, and report the result; see `run_tick` for the arguments.
 
-    Raises StoreUnavailable: before the job began a later delivery can begin it, and after that it finds nothing to do.
+    Raises NotBegun if the call had to end before the job began, and StoreUnavailable. A later delivery can begin the
+    job; if it has begun, that delivery finds nothing to do.
     """
+    delivery = Delivery(store, job_id, token)
     runner = Runner(
         store,
         handlers,
-        Delivery(store, job_id, token),
+        delivery,
         claim=begin_rule(settings),
         longest=settings.function_timeout - MARGIN,
         tasks=Tasks(settings.queues),
@@ -92,4 +101,6 @@ def run_delivered(
         log.info("Delivery of job %s: %s", job_id, outcome, extra={"fields": fields})
         if runner.report.threads_left_behind:
             end_process()
+    if not delivery.is_settled:
+        raise NotBegun(f"job {job_id} was not begun before this call had to end; deliver its task again")
     return runner.report

@@ -167,7 +167,7 @@ class Runner:
         if self._elapsed() < self._settings.budget:
             self._workers.start(running)
         else:  # the claim itself took too long
-            running.state = State.UNBEGUN
+            self._leave_unbegun(running)
             self.report.truncated = True
 
     def _over(self, job: Job) -> None:
@@ -207,7 +207,7 @@ class Runner:
         elif result is None and running.state is State.LOST:
             self._drop(running)
         elif result is None:
-            running.state = State.UNBEGUN
+            self._leave_unbegun(running)
         else:
             if result.error is not None and not result.final and running.stop_reason in ("shutting down", "paused"):
                 # It stopped as asked, which is not a failure.
@@ -270,8 +270,15 @@ class Runner:
         self._is_open = False
         withdrawn = self._workers.withdraw()
         for running in withdrawn:
-            running.state = State.UNBEGUN
+            self._leave_unbegun(running)
         self.report.truncated |= bool(withdrawn) or not self._source.is_exhausted(self._clock())
+
+    def _leave_unbegun(self, running: RunningJob) -> None:
+        """Give the job back; or leave it in its queue, if the tick was only to ask for its task."""
+        if running.is_asked_about:
+            self._drop(running)
+        else:
+            running.state = State.UNBEGUN
 
     def _give_up(self, reason: str) -> None:
         self._trouble = reason

@@ -41,6 +41,7 @@ STATUS = {
     errors.InvalidSettings: (500, "invalid_settings"),
     errors.RenewalFailed: (500, "renewal_failed"),
     errors.StoreUnavailable: (503, "store_unavailable"),
+    errors.NotBegun: (503, "not_begun"),
     errors.CertificatesUnavailable: (503, "certificates_unavailable"),
 }
 
@@ -183,8 +184,9 @@ def _status(exc: Exception) -> tuple[int, str, str]:
     for kind, (status, code) in STATUS.items():
         if isinstance(exc, kind):
             if not isinstance(exc, errors.Unauthorized | errors.Forbidden):  # logged where they are raised
-                # A bad request is the caller's mistake.
-                level = logging.ERROR if status >= 500 else logging.WARNING
+                # A bad request is the caller's mistake; that a process ends is nobody's.
+                is_fault = status >= 500 and kind is not errors.NotBegun
+                level = logging.ERROR if is_fault else logging.WARNING
                 log.log(level, "%s", exc, extra={"fields": {"action": code}})
             return status, code, _answered(exc)
     log.error("Unexpected error", exc_info=exc, extra={"fields": {"action": "internal"}})

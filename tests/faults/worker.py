@@ -19,7 +19,7 @@ from pathlib import Path
 
 from werkzeug.wrappers import Request, Response
 
-from shared.errors import InvalidInput, StoreUnavailable
+from shared.errors import InvalidInput, NotBegun, StoreUnavailable
 from shared.handlers import Cancel, Context, Handler, Payload, Snooze
 from shared.jobs import Jobs
 from shared.model.job import Job
@@ -173,8 +173,6 @@ class Worker:
     def _deliver(self, task: dict[str, str], number: int) -> bool:
         by = f"{self._plan.name}.{number}"
         store = self._faulty(by)
-        if self._must_end():
-            return False
         try:
             report = run_delivered(
                 store,
@@ -188,7 +186,7 @@ class Worker:
                 end_process=self._leave,
             )
             self._note(Reported(by=by, metrics=report.metrics()))
-        except StoreUnavailable:
+        except (NotBegun, StoreUnavailable):
             return False
         finally:
             store.write_late()

@@ -61,6 +61,32 @@ def test_a_handler_that_outlives_its_lease_changes_nothing(
     assert logged(caplog, "lease_lost")[0].levelno == logging.WARNING
 
 
+def test_a_handler_whose_job_was_given_up_is_stopped(world: World, job_factory: JobFactory, now: datetime) -> None:
+    """Its tick waits for it, and refuses its result, although no other holder follows after the fifth."""
+    job = job_factory(at=now)
+    for _ in range(4):
+        job = job.claim(now=job.ready_at or now, token="dead", lease=LEASE, retention=DAY)
+    reasons: list[str | None] = []
+
+    def late(payload: Payload, context: Context) -> None:
+        job, over = world.job(), world.clock.now + LEASE
+        given_up = job.claim(now=over, token="other", lease=LEASE, retention=DAY)
+        assert isinstance(world.store.store.swap([Change(job, given_up)])[0], Won)
+        world.clock.now = over
+        wait_for_stop(payload, context)
+        reasons.append(context.stop_reason)
+
+    world.on("log", late, timeout=timedelta(hours=1))
+    world.add(job)
+    world.clock.turn(4 * LEASE)
+
+    report = world.tick()
+
+    assert (report.jobs_lost, report.jobs_failed) == (1, 0)
+    assert reasons == ["lease lost"]
+    assert (world.job().status, world.job().error) == (Status.FAILED, "given up: 5 holders died")
+
+
 def test_a_job_that_waited_for_a_thread_longer_than_its_lease_is_given_back(
     world: World, job_factory: JobFactory, now: datetime
 ) -> None:

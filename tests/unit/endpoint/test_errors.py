@@ -7,6 +7,7 @@ from shared.errors import (
     Forbidden,
     InvalidInput,
     InvalidSettings,
+    NotBegun,
     RenewalFailed,
     StoreUnavailable,
     Unauthorized,
@@ -30,6 +31,7 @@ from tests.called_function import TRACE, TRACE_FIELD, Answers, Ask, Lines, error
         pytest.param(InvalidSettings("LOG_LEVEL is odd"), 500, "invalid_settings", id="settings"),
         pytest.param(RenewalFailed("1 of 2", {}), 500, "renewal_failed", id="renewal"),
         pytest.param(StoreUnavailable("no store"), 503, "store_unavailable", id="store"),
+        pytest.param(NotBegun("no time"), 503, "not_begun", id="not-begun"),
         pytest.param(CertificatesUnavailable("no certificates"), 503, "certificates_unavailable", id="certificates"),
     ],
 )
@@ -57,9 +59,12 @@ def test_a_partial_renewal_answers_with_what_did_work(ask: Ask, answers: Answers
     }
 
 
-def test_what_a_stranger_can_do_is_no_error_of_ours(ask: Ask, answers: Answers, lines: Lines) -> None:
-    """It is logged as a warning, and wakes nobody."""
-    answers.outcome = InvalidInput("odd")
+@pytest.mark.parametrize("exc", [InvalidInput("odd"), NotBegun("odd")])
+def test_what_is_no_fault_of_the_function_is_a_warning(
+    ask: Ask, answers: Answers, lines: Lines, exc: Exception
+) -> None:
+    """A stranger's bad request and the end of a process wake nobody."""
+    answers.outcome = exc
 
     ask()
 

@@ -1,13 +1,13 @@
 """The delivery of a task runs its job, once and only under its lease."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
 
-from shared.errors import StoreUnavailable
+from shared.errors import NotBegun, StoreUnavailable
 from shared.handlers import Context, InvalidPayload, Payload, Snooze
 from shared.jobs import Jobs
 from shared.model.history import RunOutcome
@@ -15,7 +15,7 @@ from shared.model.life import NotPossible
 from shared.model.value import Status
 from shared.model.wording import why
 from shared.store.json_file import JsonStore
-from shared.store.protocol import Change
+from shared.store.protocol import Change, Outcome, Won
 from tests.handing_over import LEASE, MINUTE, SECOND, JobFactory, World
 
 
@@ -147,6 +147,51 @@ def test_an_edit_before_it_begins_counts(waiting: World) -> None:
 
     assert waiting.deliver() == "succeeded"
     assert seen == [{"topic": "tea"}]
+
+
+def extend(world: World) -> None:
+    """Extend the lease, as a tick does for a job whose task still waits."""
+    job = world.job()
+    assert isinstance(world.store.swap([Change(job, job.renew(now=world.now, lease=LEASE))])[0], Won)
+
+
+@pytest.mark.parametrize(
+    ("first", "outcome"),
+    [
+        pytest.param(lambda world: world.jobs().edit("job", payload={"topic": "tea"}), "succeeded", id="edit"),
+        pytest.param(extend, "succeeded", id="longer-lease"),
+        pytest.param(lambda world: world.jobs().pause("job"), "nothing", id="pause"),
+    ],
+)
+def test_a_change_just_before_it_begins_loses_no_delivery(
+    waiting: World, monkeypatch: pytest.MonkeyPatch, first: Callable[[World], object], outcome: str
+) -> None:
+    """The job still waits for this task, which comes only once; a job that was taken back does not."""
+    (body,) = waiting.tasks.bodies()
+    swap, changes = JsonStore.swap, [first]
+
+    def swap_after_the_change(store: JsonStore, given: Sequence[Change]) -> list[Outcome]:
+        if changes:
+            changes.pop()(waiting)
+        return swap(store, given)
+
+    monkeypatch.setattr(JsonStore, "swap", swap_after_the_change)
+
+    assert waiting.deliver(body) == outcome
+    assert len(waiting.runs) == (outcome == "succeeded")
+
+
+def test_a_delivery_to_a_process_that_ends_is_an_error(waiting: World) -> None:
+    """Cloud Tasks has to deliver again, to another process; nothing has begun."""
+    (body,) = waiting.tasks.bodies()
+
+    waiting.is_stopping = True
+    with pytest.raises(NotBegun, match="job was not begun"):
+        waiting.deliver(body)
+    waiting.is_stopping = False
+
+    assert waiting.deliver(body) == "succeeded"
+    assert waiting.job().reclaims == 0
 
 
 @pytest.mark.parametrize("command", ["run", "retry"])

@@ -11,8 +11,10 @@ from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.life import MAX_RECLAIMS
 from shared.model.value import Status
+from shared.running.running_job import RunningJob
 from shared.running.tasks import Waiting
 from shared.running.tick import check_limits, where_it_runs
+from shared.running.workers import Workers
 from shared.settings import Settings
 from shared.store.documents import Unreadable
 from tests.handing_over import LEASE, MINUTE, QUEUE, QUEUES, JobFactory, World, turning
@@ -155,6 +157,41 @@ def test_a_question_that_is_not_answered_is_asked_again(waiting: World) -> None:
 
     assert waiting.job().reclaims == 0
     assert waiting.deliver() == "succeeded"
+
+
+def test_a_job_that_waits_keeps_its_place_when_the_tick_ends_before_it_asks(
+    world: World, job_factory: JobFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its task still waits, so it is not taken out of the queue; the next tick asks after another lease."""
+    find, asked, is_over = world.tasks.find, [], threading.Event()
+
+    def find_slowly(job: Job) -> Waiting:
+        asked.append(job.id)
+        if len(asked) == 2:
+            world.turn(MINUTE)
+            assert is_over.wait(10)
+        return find(job)
+
+    withdraw = Workers.withdraw
+
+    def withdraw_and_go_on(self: Workers) -> list[RunningJob]:
+        withdrawn = withdraw(self)
+        is_over.set()
+        return withdrawn
+
+    world.env["SCHEDULER_CONCURRENCY"] = "1"
+    world.add(*(job_factory(f"job-{n}", job_type="research") for n in range(3)))
+    world.tick()
+    tokens = [body["token"] for body in world.tasks.bodies()]
+    world.turn(LEASE)
+    monkeypatch.setattr(world.tasks, "find", find_slowly)
+    monkeypatch.setattr(Workers, "withdraw", withdraw_and_go_on)
+
+    report = world.tick()
+
+    assert (asked, report.truncated) == (["job-0", "job-1"], True)
+    assert [world.job(f"job-{n}").queue for n in range(3)] == ["agents"] * 3
+    assert [world.job(f"job-{n}").lease_token for n in range(3)] == tokens
 
 
 def test_without_its_queue_a_job_runs_in_the_tick(world: World, job_factory: JobFactory) -> None:

@@ -64,6 +64,7 @@ def test_after_five_dead_holders_a_one_shot_fails(waiting: Job, now: datetime) -
     assert (given_up.status, given_up.ready_at, given_up.lease_until) == (Status.FAILED, None, None)
     assert given_up.error == "given up: 5 holders died"
     assert outcomes(given_up) == ["died"] * 5 + ["failed"]
+    assert given_up.lease_token is None, "the fifth holder must not take this for its own finish"
 
 
 def test_after_five_dead_holders_a_recurring_job_goes_on(daily: Job, now: datetime) -> None:
