@@ -208,7 +208,7 @@ class Job(JobLife):
         """Return the edited job with its new first occurrence."""
         is_held = self.lease_until is not None or self.status is Status.RUNNING
         if is_held and (not edited.is_recurring or self.status is Status.CANCELLED):
-            raise NotPossible(f"{self._held_since()}; its time can be changed when that run has ended")
+            self._refuse_while_held(now, "reschedule")
         first = edited._not_ended(first, self._last_ended())
         regular = self.regular_at or (self.schedule_at if self.status is Status.PENDING else None)
         if self.is_recurring and regular is not None and regular <= now:

@@ -41,6 +41,7 @@ STOP_GRACE = timedelta(seconds=5)  # from "stop" to the record that the handler 
 END_GRACE = timedelta(seconds=6)  # for running handlers when the process is told to end; Cloud Run kills it after 10 s
 HAND_OVER_LIMIT = timedelta(seconds=30)
 TRY_AGAIN = timedelta(seconds=1)
+STOPS_WITHOUT_FAILURE = ("shutting down", "paused", "lease lost")  # a handler that stops as asked has not failed
 PUT_BACK = timedelta(seconds=1)  # two clocks may differ by less
 
 
@@ -209,8 +210,7 @@ class Runner:
         elif result is None:
             self._leave_unbegun(running)
         else:
-            if result.error is not None and not result.final and running.stop_reason in ("shutting down", "paused"):
-                # It stopped as asked, which is not a failure.
+            if result.error is not None and not result.final and running.stop_reason in STOPS_WITHOUT_FAILURE:
                 result = replace(result, later=result.later or timedelta())
             self._end(running, result, State.ENDED)
 

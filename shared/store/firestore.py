@@ -42,6 +42,7 @@ READ_SECONDS = 10.0
 STRAYS_EVERY = timedelta(hours=1)
 MAX_WRITES = 500
 MAX_BYTES = 3 * 1024 * 1024
+MAX_ID_BYTES = 1500
 LOST_CODES = (5, 6, 9)  # NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION: another version is stored
 LOST_ERRORS = (exceptions.NotFound, exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.Aborted)
 MOST_OWED = MOST_LOST = 1_000
@@ -328,7 +329,7 @@ def _recognised(change: Change, found: Job | Unreadable | None, unknown: Outcome
     as_stored, intended = to_document(found), to_document(change.after)
     written = intended if change.before is None else changed_fields(change.before, change.after)
     same = all(as_stored.get(name) == intended.get(name) for name in written)
-    return Won(_with_version(change.after, found.version)) if same else Lost()
+    return Won(found) if same else Lost()  # as found: it may have been changed after our write
 
 
 def _written(fields: dict[str, Any]) -> dict[str, Any]:
@@ -356,8 +357,14 @@ def _batches(writes: Sequence[FirestoreWrite]) -> Iterator[list[FirestoreWrite]]
 
 
 def _can_exist(job_id: str) -> bool:
+    """Return whether Firestore allows the id: https://firebase.google.com/docs/firestore/quotas."""
     # To the client an id is a path: with a slash it would name another collection.
-    return bool(job_id) and "/" not in job_id and job_id not in (".", "..") and not re.fullmatch("__.*__", job_id)
+    if "/" in job_id or job_id in ("", ".", "..") or re.fullmatch("__.*__", job_id):
+        return False
+    try:
+        return len(job_id.encode()) <= MAX_ID_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def _read(call: Callable[[], T]) -> T:

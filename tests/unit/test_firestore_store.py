@@ -1,6 +1,7 @@
 """The store in Firestore: the form of its documents, its calls and its errors."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,10 +12,11 @@ from google.api_core import exceptions
 from google.cloud import firestore
 
 from shared.errors import StoreUnavailable
+from shared.model.job import Job
 from shared.store.documents import to_document
 from shared.store.firestore import FirestoreStore
 from shared.store.protocol import Change, Lost, Refused, Unknown, Won
-from tests.stored_jobs import JobFactory, claimed, insert, read, write_raw
+from tests.stored_jobs import RETENTION, JobFactory, claimed, insert, read, result, won, write_raw
 
 
 @pytest.mark.emulator
@@ -51,6 +53,46 @@ def test_an_answer_that_lacks_a_write_is_none(firestore_client: firestore.Client
     outcomes = store.swap([Change(None, job_factory(name)) for name in "ab"])
 
     assert [type(outcome) for outcome in outcomes] == [Won, Won]
+
+
+class EditedStore(FirestoreStore):
+    """A store whose answers are lost; before it reads what was written, a person edits the job."""
+
+    def __init__(self, client: firestore.Client, collection: str, edit: Callable[[Job], Job]) -> None:
+        super().__init__(client, collection)
+        self._edit = edit
+
+    def _send(self, messages: list[Any], *, together: bool = False) -> Any:
+        super()._send(messages, together=together)
+        other = FirestoreStore(self._client, self._jobs.id)
+        job = read(other, "job")
+        assert isinstance(other.swap([Change(job, self._edit(job))])[0], Won)
+        raise exceptions.ServiceUnavailable("cut")  # type: ignore[no-untyped-call]  # the library's own
+
+
+@pytest.mark.emulator
+def test_a_write_is_recognised_with_what_was_written_after_it(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
+) -> None:
+    """A claim whose answer was lost, and then an edit: the holder's next occurrence follows the new schedule."""
+    (job,) = insert(firestore_store, job_factory("job", cron="0 9 * * *", at=now))
+    store = EditedStore(
+        firestore_store._client, firestore_store._jobs.id, lambda job: job.edit(now=now, cron="30 10 * * *")
+    )
+
+    held = won(store.swap([Change(job, claimed(job, now))])[0])
+    firestore_store.swap([Change(held, held.finish(result(now), retention=RETENTION))])
+
+    ended = read(firestore_store, "job")
+    assert (ended.cron, ended.schedule_at) == ("30 10 * * *", now.replace(hour=10, minute=30))
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("job_id", ["\udcff", "x" * 1501, "é" * 800], ids=["no-text", "long", "long-in-bytes"])
+def test_an_id_that_no_document_can_have_is_absent(firestore_store: FirestoreStore, job_id: str) -> None:
+    """As in a file: no call fails because of it."""
+    assert firestore_store.get([job_id]) == {}
+    assert firestore_store.history(job_id=job_id) == []
 
 
 @pytest.mark.emulator

@@ -1,6 +1,7 @@
 """Leases: renewed while a handler runs, lost to another holder, and taken over from a dead one."""
 
 import logging
+import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -59,6 +60,33 @@ def test_a_handler_that_outlives_its_lease_changes_nothing(
     assert (report.jobs_lost, report.jobs_succeeded) == (1, 0)
     assert world.job() == other[0]
     assert logged(caplog, "lease_lost")[0].levelno == logging.WARNING
+
+
+def test_a_handler_that_stops_because_its_lease_may_be_lost_has_not_failed(
+    world: World, job_factory: JobFactory
+) -> None:
+    """Nobody took the job over while the store did not answer: it runs again, and no attempt is counted."""
+    is_stopped = threading.Event()
+
+    def obey(payload: Payload, context: Context) -> None:
+        world.clock.turn(LEASE / 3)
+        wait_for_stop(payload, context)
+        is_stopped.set()
+        raise RuntimeError("stopped")
+
+    def unreachable_until_it_stops(changes: Sequence[Change]) -> list[Outcome] | None:
+        if is_stopped.is_set() or any(is_claim(change) for change in changes):
+            return None
+        world.clock.turn(LEASE if world.clock.elapsed < LEASE else SECOND)
+        return [Unknown("unreachable") for _ in changes]
+
+    world.on("log", obey, timeout=timedelta(hours=1))
+    world.store.answer = unreachable_until_it_stops
+    world.add(job_factory(max_attempts=1))
+
+    world.tick()
+
+    assert (world.job().status, world.job().attempts, world.job().reclaims) == (Status.PENDING, 0, 0)
 
 
 def test_a_handler_whose_job_was_given_up_is_stopped(world: World, job_factory: JobFactory, now: datetime) -> None:

@@ -87,7 +87,7 @@ def test_what_a_new_schedule_leaves_out_is_in_the_history(daily: Job, now: datet
 
 def test_the_schedule_of_a_cancelled_job_waits_for_its_run_to_end(daily: Job, now: datetime) -> None:
     """Otherwise the finish of the current run would leave it cancelled."""
-    with pytest.raises(NotPossible, match="when that run has ended"):
+    with pytest.raises(NotPossible, match="wait for it, or end its lease with `release`, to reschedule it"):
         claim(daily, now).cancel(now=now, retention=RETENTION).edit(now=now, cron="0 12 * * *")
 
 
@@ -119,7 +119,7 @@ def test_editing_a_running_job_concerns_later_occurrences(daily: Job, now: datet
 
 def test_the_time_of_a_running_one_shot_cannot_be_changed(waiting: Job, now: datetime) -> None:
     """The finish of the current run would overwrite it."""
-    with pytest.raises(NotPossible, match="when that run has ended"):
+    with pytest.raises(NotPossible, match="wait for it, or end its lease with `release`, to reschedule it"):
         claim(waiting, now).edit(now=now, at=now + MINUTE)
 
 

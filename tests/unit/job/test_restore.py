@@ -7,7 +7,7 @@ import pytest
 from shared.model.job import Job
 from shared.model.life import NotPossible
 from shared.model.value import Status
-from tests.job_life import MINUTE, RETENTION, JobFactory, claim, finish
+from tests.job_life import LEASE, MINUTE, RETENTION, JobFactory, claim, finish
 
 DAY = timedelta(days=1)
 
@@ -56,5 +56,17 @@ def test_what_cannot_come_back_says_why(daily: Job, waiting: Job, now: datetime)
         daily.restore(now=now)
     with pytest.raises(NotPossible, match="has passed; give it a new time"):
         cancelled(waiting, now).restore(now=now + DAY)
-    with pytest.raises(NotPossible, match="has been running since"):
+    with pytest.raises(NotPossible, match=r"has been running since.*; wait for it, or end its lease with `release`"):
         cancelled(claim(daily, now), now).restore(now=now)
+    with pytest.raises(NotPossible, match="and its holder died; `release` it to reschedule it"):
+        cancelled(claim(daily, now), now).restore(now=now + LEASE)
+
+
+def test_a_job_whose_holder_died_comes_back_after_its_release(daily: Job, now: datetime) -> None:
+    """The remedy works: the release leaves it cancelled, and nobody holds it any more."""
+    dead = cancelled(claim(daily, now), now)
+
+    released = dead.release(now=now + LEASE)
+
+    assert released.status is Status.CANCELLED
+    assert released.restore(now=now + LEASE).schedule_at == now + DAY
