@@ -1,7 +1,9 @@
 """The command line of `deploy_functions.sh`."""
 
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from shared.errors import WatchkeeperError
 from watchkeeper.deploy.steps import VERBS
@@ -59,81 +61,76 @@ Exit code: 0, 1 when something failed, 2 when the command line is wrong.
 
 
 class Misused(WatchkeeperError):
-    """The command line cannot be understood; the message says what is wrong with it."""
+    """The command line cannot be parsed; the message says why."""
 
 
 class HelpWanted(Exception):
     """Nothing but the usage is asked for."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class CommandLine:
     """What is asked for. `settings` and `to` are paths as they were given, or empty."""
 
-    verb: str = ""
-    project: str = ""
-    region: str = ""
-    settings: str = ""
-    to: str = ""
-    only: tuple[str, ...] = ()
-    is_dry_run: bool = False
-    is_confirmed: bool = False
-    is_if_configured: bool = False
-    is_removed: bool = False
-    is_shared: bool = False
+    verb: str
+    project: str
+    region: str
+    settings: str
+    to: str
+    only: Sequence[str]
+    is_dry_run: bool
+    is_confirmed: bool
+    is_if_configured: bool
+    is_removed: bool
+    is_shared: bool
+
+
+OPTIONS = ("project", "region", "settings", "to")
+# The switches, and the field of each.
+SWITCHES = {
+    "--dry-run": "is_dry_run",
+    "--yes": "is_confirmed",
+    "--if-configured": "is_if_configured",
+    "--removed": "is_removed",
+    "--share": "is_shared",
+}
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Misused(message)
+
+    def print_help(self, file: object = None) -> NoReturn:
+        raise HelpWanted
 
 
 def read_command_line(words: Sequence[str]) -> CommandLine:
-    """Read the words behind the command. Raises Misused, and HelpWanted."""
-    line, left = CommandLine(), list(words)
-    while left:
-        match left.pop(0):
-            case "--help" | "-h":
-                raise HelpWanted
-            case ("--project" | "--region" | "--settings" | "--to") as option:
-                setattr(line, option[2:], _value(option, left))
-            case "--only":
-                line.only += _names(left)
-                if not line.only:
-                    raise Misused("--only needs the names of functions")
-            case "--dry-run":
-                line.is_dry_run = True
-            case "--if-configured":
-                line.is_if_configured = True
-            case "--removed":
-                line.is_removed = True
-            case "--share":
-                line.is_shared = True
-            case "--yes":
-                line.is_confirmed = True
-            case word if word.startswith("-"):
-                raise Misused(f"there is no option {word}")
-            case word if line.verb:
-                raise Misused(f"there are two verbs, {line.verb} and {word}")
-            case word:
-                line.verb = word
+    """Parse the words behind the command. Raises Misused, and HelpWanted."""
+    parser = _Parser(allow_abbrev=False)
+    parser.add_argument("verbs", nargs="*")
+    for option in OPTIONS:
+        parser.add_argument(f"--{option}")
+    parser.add_argument("--only", nargs="+", action="extend", default=[])
+    for switch, field in SWITCHES.items():
+        parser.add_argument(switch, action="store_true", dest=field)
+    parsed = vars(parser.parse_intermixed_args(words))
+    for option in OPTIONS:
+        if parsed[option] == "":  # as in --settings "$FILE" where FILE is not set: .env is not what is meant
+            raise Misused(f"--{option} needs a value")
+        parsed[option] = parsed[option] or ""
+    verbs, only = parsed.pop("verbs"), tuple(parsed.pop("only"))
+    if unknown := [verb for verb in verbs if verb not in VERBS]:
+        raise Misused(f"unknown verb {unknown[0]}; choose one of {', '.join(VERBS)}")
+    if len(verbs) != 1:
+        raise Misused(f"two verbs are given, {verbs[0]} and {verbs[1]}" if verbs else "a verb is missing")
+    line = CommandLine(verb=verbs[0], only=only, **parsed)
     _refuse_incomplete(line)
     return line
 
 
-def _value(option: str, left: list[str]) -> str:
-    if not left or not left[0] or left[0].startswith("--"):
-        raise Misused(f"{option} needs a value")
-    return left.pop(0)
-
-
-def _names(left: list[str]) -> tuple[str, ...]:
-    names: list[str] = []
-    while left and not left[0].startswith("--"):
-        names.append(left.pop(0))
-    return tuple(names)
-
-
 def _refuse_incomplete(line: CommandLine) -> None:
-    if line.verb not in VERBS:
-        raise Misused(f"there is no verb {line.verb}" if line.verb else "a verb is missing")
     if not (line.project and line.region):
-        raise Misused("--project and --region are needed")
+        raise Misused("--project and --region are required")
     if line.is_removed and (line.verb != "destroy" or line.only):
         raise Misused("--removed goes with destroy, and without --only")
     if line.to and line.verb != "rollback":
