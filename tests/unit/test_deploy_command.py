@@ -39,16 +39,22 @@ def settings(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        pytest.param(["deploy"], 2, "there is no verb deploy; see --help", id="verb"),
+        pytest.param(["deploy"], 2, "unknown verb deploy; choose one of plan, setup, functions", id="verb"),
         pytest.param([], 2, "a verb is missing; see --help", id="no-verb"),
-        pytest.param(["pause", "resume"], 2, "there are two verbs, pause and resume; see --help", id="two-verbs"),
-        pytest.param(["all", "--force"], 2, "there is no option --force; see --help", id="option"),
-        pytest.param(["all", "-f"], 2, "there is no option -f; see --help", id="short-option"),
-        pytest.param(["all", "--only"], 2, "--only needs the names of functions; see --help", id="only"),
-        pytest.param(["all", "--only", "--yes"], 2, "--only needs the names of functions; see --help", id="only-yes"),
-        pytest.param(["all", "--region"], 2, "--region needs a value; see --help", id="no-value"),
+        pytest.param(["pause", "resume"], 2, "two verbs are given, pause and resume; see --help", id="two-verbs"),
+        pytest.param(["all", "--force"], 2, "unrecognized arguments: --force; see --help", id="option"),
+        pytest.param(["all", "-f"], 2, "unrecognized arguments: -f; see --help", id="short-option"),
+        pytest.param(["all", "--only"], 2, "argument --only: expected at least one argument; see --help", id="only"),
+        pytest.param(
+            ["all", "--only", "--yes"], 2, "argument --only: expected at least one argument; see --help", id="only-yes"
+        ),
+        pytest.param(["all", "--region"], 2, "argument --region: expected one argument; see --help", id="no-value"),
         pytest.param(["all", "--region", ""], 2, "--region needs a value; see --help", id="empty"),
-        pytest.param(["all", "--settings", "--yes"], 2, "--settings needs a value; see --help", id="no-file"),
+        pytest.param(["all", "--settings="], 2, "--settings needs a value; see --help", id="variable-that-is-not-set"),
+        pytest.param(["all", "--proj", "p"], 2, "unrecognized arguments: --proj p; see --help", id="abbreviation"),
+        pytest.param(
+            ["all", "--settings", "--yes"], 2, "argument --settings: expected one argument; see --help", id="no-file"
+        ),
         pytest.param(
             ["pause", "--only", "chat_webhook"],
             1,
@@ -92,18 +98,20 @@ def test_a_project_and_a_region_are_needed(
     code = Recorder().run(settings, "all", place=place)
 
     assert code == 2
-    assert capsys.readouterr().err == "error: --project and --region are needed; see --help\n"
+    assert capsys.readouterr().err == "error: --project and --region are required; see --help\n"
 
 
 def test_options_may_stand_anywhere() -> None:
-    """The names of functions end with the next option."""
-    line = read_command_line(["--only", "tick", "gmail_watch", "--yes", "destroy", *PLACE, "--only", "tock"])
+    """The names of functions end with the next option. A value may follow an equals sign, as with gcloud."""
+    place = (f"--project={PROJECT}", f"--region={REGION}")
+    line = read_command_line(["--only", "tick", "gmail_watch", "--yes", "destroy", *place, "--only", "tock"])
 
     assert (line.verb, line.only, line.is_confirmed) == ("destroy", ("tick", "gmail_watch", "tock"), True)
+    assert (line.project, line.region) == (PROJECT, REGION)
     assert not line.is_dry_run
 
 
-@pytest.mark.parametrize("words", [["--help"], ["-h"], ["all", "--help", "--nonsense"]])
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["all", "--help", "--nonsense"], ["--nonsense", "-h"]])
 def test_the_help_is_shown_whatever_else_is_asked(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     """It names every verb."""
     code = main(words, env={})
@@ -296,6 +304,20 @@ def test_what_is_left_of_all_is_a_command_for_each_verb(settings: Path, capsys: 
     )
 
 
+def test_what_is_left_of_a_build_leaves_out_the_same_functions(
+    settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A function that is not configured is refused if the command does not say that it may be left out."""
+    settings.write_text("ALLOWED_USERS=*@example.com\n")
+    names = ("--only", "tick", "airtable_refresh")
+
+    code = Recorder({"services enable": refused("no")}).run(settings, "setup", "--if-configured", *names)
+
+    (command,) = re.findall(r"^  .*deploy_functions.sh (.*)", capsys.readouterr().err, re.MULTILINE)
+    assert code == 1
+    assert Recorder().run(settings, *shlex.split(command), place=()) == 0
+
+
 def test_a_command_to_go_on_with_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Also if the name of the settings file has spaces or quotes."""
     settings = tmp_path / "our own.env"
@@ -417,3 +439,22 @@ def test_what_a_command_writes_is_kept_apart() -> None:
     script = 'cat; echo "$CLOUDSDK_CORE_DISABLE_PROMPTS" >&2; exit 3'
 
     assert execute(["sh", "-c", script], stdin=b"\x00\xff", is_captured=True) == Ended(3, b"\x00\xff", "1\n")
+
+
+def test_a_gcloud_that_is_told_to_be_silent_answers_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise everything would look as if it were missing, and no error had a reason."""
+    monkeypatch.setenv("CLOUDSDK_CORE_USER_OUTPUT_ENABLED", "false")
+    monkeypatch.setenv("CLOUDSDK_CORE_VERBOSITY", "none")
+    script = 'echo "$CLOUDSDK_CORE_USER_OUTPUT_ENABLED $CLOUDSDK_CORE_VERBOSITY"'
+
+    assert execute(["sh", "-c", script], stdin=None, is_captured=True).output == b"1 warning\n"
+
+
+def test_a_warning_that_something_is_not_found_is_no_answer(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What may not be seen is not taken for missing."""
+    denied = Ended(1, errors="WARNING: the configuration was not found\nERROR: (gcloud.scheduler) PERMISSION_DENIED\n")
+
+    code = Recorder({"scheduler jobs describe": denied}).run(settings, "destroy", "--yes", "--only", "tick")
+
+    assert code == 1
+    assert "gcloud scheduler jobs could not be asked" in capsys.readouterr().err

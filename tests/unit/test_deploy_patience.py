@@ -11,7 +11,7 @@ from tests.deploying import SETTINGS
 from tests.drilling import API, FAULTS
 from tests.gcloud import NUMBER, PROJECT
 from tests.recorder import MISSING, QUESTIONS, Recorder, refused, shown, target_of
-from watchkeeper.deploy.gcloud import Ended, execute
+from watchkeeper.deploy.gcloud import Ended, GcloudFailed, execute
 from watchkeeper.deploy.patience import LIMIT, Patience, StillRefused, passing
 from watchkeeper.deploy.steps import steps_of
 
@@ -41,7 +41,7 @@ class NewProject(Recorder):
 
 def deploy(gcloud: Recorder, folder: Path) -> None:
     """Take every step of `all` except staging, which calls nothing, and the smoke test, which has its own tests."""
-    gcloud.answers["tasks queues describe"] = [MISSING, shown("RUNNING")]
+    gcloud.answers.setdefault("tasks queues describe", [MISSING, shown("RUNNING")])
     work = gcloud.work(target_of(folder / "production.env", SETTINGS), folder)
     for step in steps_of("all", work):
         if not step.title.startswith(("stage", "smoke")):
@@ -84,12 +84,24 @@ def test_a_refusal_that_stays_is_given_up_with_its_remedy(tmp_path: Path, fault:
         "HTTPError 409: Database already exists. Please use another database_id",
         "ALREADY_EXISTS: Requested entity already exists",
         "NOT_FOUND: it was not found",
+        "INVALID_ARGUMENT: Queue.rate_limits.max_concurrent_dispatches must be less than or equal to 5000",
     ],
 )
 @pytest.mark.parametrize("is_question", [True, False])
 def test_what_does_not_pass_is_not_waited_for(errors: str, is_question: bool) -> None:
     """Waiting would only hide it."""
     assert passing(errors, is_question=is_question) is None
+
+
+def test_a_command_that_gcloud_does_not_know_is_not_waited_for(tmp_path: Path) -> None:
+    """gcloud prints every flag of the command then, and one of them may read like a refusal that passes."""
+    usage = Ended(2, errors="ERROR: (gcloud.tasks.queues.create) unrecognized arguments: --x\n429 concurrent\n")
+    gcloud = Recorder({"tasks queues create": usage})
+
+    with pytest.raises(GcloudFailed):
+        deploy(gcloud, tmp_path)
+
+    assert gcloud.pauses == []
 
 
 def test_a_change_that_was_made_although_its_answer_was_lost_is_done(tmp_path: Path) -> None:

@@ -30,7 +30,21 @@ def settings(tmp_path: Path) -> Path:
         pytest.param(
             "GMAIL_DELEGATE=\n", {}, "not set: GMAIL_DELEGATE or GCP_SERVICE_ACCOUNT_JSON_PATH", id="settings"
         ),
-        pytest.param("GCP_SERVICE_ACCOUNT_JSON_PATH=/gone\n", {}, "names a file that cannot be read", id="key"),
+        pytest.param(
+            "GMAIL_DELEGATE=\nGCP_SERVICE_ACCOUNT_JSON_PATH=/gone\n", {}, "names a file that cannot be read", id="key"
+        ),
+        pytest.param(
+            "GCP_SERVICE_ACCOUNT_JSON_PATH=/gone\n",
+            {},
+            "GMAIL_DELEGATE and GCP_SERVICE_ACCOUNT_JSON_PATH are set (for gmail_watch), and one of them is allowed",
+            id="two-ways-to-sign",
+        ),
+        pytest.param(
+            "GMAIL_WATCH_TOPIC=gmail\n", {}, "the topic of gmail_watch is 'gmail': give projects/", id="topic"
+        ),
+        pytest.param("GMAIL_DELEGATE=--a b\n", {}, "is to act as '--a b': give the address of a", id="delegate"),
+        pytest.param("FIRESTORE_DATABASE=My DB\n", {}, "FIRESTORE_DATABASE is 'My DB': a database has", id="database"),
+        pytest.param("SCHEDULER_CONCURRENCY=many\n", {}, "SCHEDULER_CONCURRENCY is 'many': it must be", id="number"),
         pytest.param("", {"version": shown("517.0.0")}, "gcloud is version 517.0.0, and 518 is needed", id="gcloud"),
         pytest.param(
             "", {DATABASE: shown("DATASTORE_MODE\tnam5")}, "is in Datastore mode: name another one", id="datastore"

@@ -257,6 +257,20 @@ def test_a_function_that_was_opened_is_closed_again(gcloud: Recorder, work: Work
     ]
 
 
+def test_a_condition_on_who_may_call_is_removed(gcloud: Recorder, work: Work) -> None:
+    """gcloud refuses to change a policy with conditions unless it is told which binding is meant."""
+    gcloud.answers[POLICY] = shown(
+        f"user:former@example.com\t\nuser:former@example.com\tuntil May\nserviceAccount:{SCHEDULER}\tuntil May"
+    )
+
+    allow_caller(work, TICK)
+
+    assert [words[2:4] + words[5:6] + words[7:8] for words in gcloud.commands[1:]] == [
+        ["remove-iam-policy-binding", "watchkeeper-tick", "--member=user:former@example.com", "--all"],
+        ["add-iam-policy-binding", "watchkeeper-tick", f"--member=serviceAccount:{SCHEDULER}", "--condition=None"],
+    ]
+
+
 def test_who_may_call_is_left_alone_where_it_is_right(gcloud: Recorder, work: Work) -> None:
     """For the Scheduler's account as for that of add-ons."""
     gcloud.answers[POLICY] = shown(f"serviceAccount:{SCHEDULER}")
@@ -471,6 +485,7 @@ def test_a_rollback_to_a_file_leaves_what_is_not_in_it(
     [
         (None, "error: there is no file of revisions before.txt\n"),
         ("tick\n", "error: --to: `tick` is no line of SERVICE REVISION, as `serving` prints them\n"),
+        ("tick\x84\n", "error: --to: `tick\ufffd` is no line of SERVICE REVISION, as `serving` prints them\n"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(
@@ -480,7 +495,7 @@ def test_a_file_of_another_kind_is_refused(
     (settings := tmp_path / "production.env").write_text(SETTINGS)
     gcloud = Recorder()
     if content:
-        (tmp_path / "before.txt").write_text(content)
+        (tmp_path / "before.txt").write_text(content, encoding="latin-1")
 
     code = gcloud.run(settings, "rollback", "--to", str(tmp_path / "before.txt"))
 

@@ -53,7 +53,7 @@ def answer_of(ended: Ended) -> Any:
         return NoGcloud("it is not signed in; run `gcloud auth login`")
     if re.search(r"SERVICE_DISABLED|has not been used in project|API .*not.* enabled", ended.errors, re.IGNORECASE):
         return ApiOff(last_error(ended.errors))
-    if re.search(r"^ERROR: .*(NOT_FOUND|not found|Cannot find|\[404\])", ended.errors, re.IGNORECASE | re.MULTILINE):
+    if ended.is_not_found:
         return None
     return CannotAsk(last_error(ended.errors))
 

@@ -407,7 +407,7 @@ def _caller(plan: Plan, function: Function) -> Check:
         members = {member for binding in bindings for member in binding["members"]}
         # Setup sees to the callers of what is deployed.
         mend = plan.deploy("functions" if policy is None else "setup", function.name)
-        if wanted not in members:
+        if wanted not in _members(policy, "roles/run.invoker"):
             yield Problem(f"{service} may not be called by {wanted}", mend, fate=Fate.CHANGE)
         if others := sorted(members - {wanted}):
             yield Problem(f"{service} may be called by {', '.join(others)}", mend, fate=Fate.CHANGE)

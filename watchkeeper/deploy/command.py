@@ -114,7 +114,7 @@ def _run(
             try_import=try_import,
             settings=Path(line.settings) if line.settings else None,
             only=line.only,
-            back_to=read_serving(Path(line.to).read_text(encoding="utf-8")) if line.to else None,
+            back_to=read_serving(Path(line.to).read_text(encoding="utf-8", errors="replace")) if line.to else None,
             outside=outside,
         )
         if line.verb == "all" and not (line.is_confirmed or line.is_dry_run) and sys.stdin.isatty():

@@ -18,7 +18,7 @@ from watchkeeper.deploy.asking import CannotAsk, NoGcloud, answer_of, ask_all
 from watchkeeper.deploy.checks import Plan, beside, checks
 from watchkeeper.deploy.deployer import deployer_check
 from watchkeeper.deploy.functions_table import Caller
-from watchkeeper.deploy.gcloud import Ended
+from watchkeeper.deploy.gcloud import ENVIRONMENT, Ended
 from watchkeeper.deploy.target import UNKNOWN_NUMBER, read_target
 from watchkeeper.findings import Finding, chat_findings, place_of_jobs
 from watchkeeper.session import Session
@@ -55,7 +55,7 @@ def examine_deployment(
         yield Finding("wrong", "settings", str(exc))
         return
     try:
-        target.refuse_missing()
+        target.refuse_unusable()
         yield Finding("ok", "settings", place)
     except InvalidSettings as exc:
         yield Finding("wrong", "settings", str(exc))
@@ -99,7 +99,7 @@ def _ask(env: Mapping[str, str], question: Sequence[str]) -> Any:
     try:
         run = subprocess.run(
             ["gcloud", *question, "--format=json"],
-            env={**env, "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"},
+            env={**env, **ENVIRONMENT},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=PATIENCE,

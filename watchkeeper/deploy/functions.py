@@ -14,7 +14,7 @@ def stage_functions(work: Work) -> None:
     """Stage every function into its folder, then import each, before anything is uploaded. Raises StagingFailed."""
     target = work.target
     work.announce(f"staging and importing: {' '.join(function.name for function in target.functions)}")
-    target.refuse_missing()
+    target.refuse_unusable()
     for function in target.functions:
         stage(function, _source(work, function))
     for function in target.functions:
@@ -56,21 +56,20 @@ def allow_caller(work: Work, function: Function) -> None:
     service, wanted = work.target.service(function), work.target.invoker(function)
     callers = work.gcloud.look(
         *("run", "services", "get-iam-policy", service, work.region, "--flatten=bindings[].members"),
-        *("--filter=bindings.role:roles/run.invoker", "--format=value(bindings.members)"),
+        *("--filter=bindings.role:roles/run.invoker", "--format=value(bindings.members,bindings.condition.title)"),
     )
-    allowed = (callers or "").split()
-    for member in allowed:
-        if member != wanted:
-            _change_caller(work, "remove-iam-policy-binding", service, member)
-    if wanted not in allowed:
-        _change_caller(work, "add-iam-policy-binding", service, wanted)
+    allowed = [line.partition("\t")[::2] for line in (callers or "").splitlines()]
+    for member in dict.fromkeys(member for member, _ in allowed if member != wanted):
+        _change_caller(work, "remove-iam-policy-binding", service, member, "--all")
+    if (wanted, "") not in allowed:
+        _change_caller(work, "add-iam-policy-binding", service, wanted, "--condition=None")
 
 
-def _change_caller(work: Work, change: str, service: str, member: str) -> None:
+def _change_caller(work: Work, change: str, service: str, member: str, condition: str) -> None:
     try:
         work.gcloud.run(
             *("run", "services", change, service, work.region),
-            *(f"--member={member}", "--role=roles/run.invoker", "--format=none"),
+            *(f"--member={member}", "--role=roles/run.invoker", condition, "--format=none"),
         )
     except GcloudFailed as exc:
         if exc.is_for_outsiders:

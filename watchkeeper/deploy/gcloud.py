@@ -13,7 +13,16 @@ import click
 from shared.errors import WatchkeeperError
 from watchkeeper.deploy.patience import Patience, Waiting, passing
 
-_NOT_FOUND = re.compile(r"NOT_FOUND|not found|Cannot find service|\[404\]", re.IGNORECASE)
+USAGE_ERROR = 2  # how gcloud ends upon a command that it does not know
+# Nothing is to wait for an answer that nobody gives, nor be silenced by what a person has set in gcloud.
+ENVIRONMENT = {
+    "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+    "CLOUDSDK_CORE_USER_OUTPUT_ENABLED": "1",
+    "CLOUDSDK_CORE_VERBOSITY": "warning",
+}
+
+# Warnings precede an error, and may speak of something else.
+_NOT_FOUND = re.compile(r"^ERROR: .*(NOT_FOUND|not found|Cannot find|\[404\])", re.IGNORECASE | re.MULTILINE)
 
 _EXISTS = re.compile(r"ALREADY_EXISTS|already exists", re.IGNORECASE)
 
@@ -44,6 +53,11 @@ class Ended(NamedTuple):
     output: bytes = b""
     errors: str = ""
 
+    @property
+    def is_not_found(self) -> bool:
+        """Return whether gcloud says that something is not there."""
+        return self.code != 0 and _NOT_FOUND.search(self.errors) is not None
+
 
 class Execute(Protocol):
     """Runs a command; tests record it instead."""
@@ -55,8 +69,7 @@ class Execute(Protocol):
 
 def execute(command: Sequence[str], *, stdin: bytes | None, is_captured: bool) -> Ended:
     """Run a command. An exception, such as that of a signal, ends it first."""
-    # Nothing is to wait for an answer that nobody gives.
-    env = {**os.environ, "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"}
+    env = {**os.environ, **ENVIRONMENT}
     output = PIPE if is_captured else None
     with Popen(command, stdin=None if stdin is None else PIPE, stdout=output, stderr=PIPE, env=env) as process:
         try:
@@ -108,7 +121,7 @@ class Gcloud:
             return None
         if ended.code == 0:
             return ended.output.decode().rstrip("\n")
-        if _NOT_FOUND.search(ended.errors):
+        if ended.is_not_found:
             return None
         click.echo(ended.errors, nl=False, err=True)
         raise StepFailed(f"gcloud {words[0]} {words[1]} could not be asked; what it said stands above")
@@ -119,8 +132,7 @@ class Gcloud:
 
     def is_missing(self, *words: str) -> bool:
         """Return whether a question says that something is not there; one that cannot be asked does not say so."""
-        ended = self.ask(*words)
-        return ended.code != 0 and _NOT_FOUND.search(ended.errors) is not None
+        return self.ask(*words).is_not_found
 
     def _patiently(
         self,
@@ -138,7 +150,7 @@ class Gcloud:
             if is_again and {"create", "create-http-task"}.intersection(words) and _EXISTS.search(ended.errors):
                 return Ended(0)
             refusal = passing(ended.errors, is_question=is_question)
-            if refusal is None:
+            if refusal is None or ended.code == USAGE_ERROR:
                 break
             waiting.wait_for(refusal)
             if unless and unless():

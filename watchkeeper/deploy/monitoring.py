@@ -9,12 +9,11 @@ from typing import NamedTuple
 import click
 
 from shared.settings import DEFAULT_PREFIX, PROJECT_FOLDER
-from watchkeeper.deploy.gcloud import Gcloud
+from watchkeeper.deploy.gcloud import USAGE_ERROR, Gcloud
 from watchkeeper.deploy.target import Target
 from watchkeeper.deploy.work import Work
 
 FOLDER = PROJECT_FOLDER / "monitoring"
-USAGE_ERROR = 2  # how gcloud ends upon a command that it does not know
 
 
 class AlertPolicy(NamedTuple):

@@ -69,7 +69,7 @@ REFUSALS = (
         "service-PROJECT_NUMBER@gcf-admin-robot.iam.gserviceaccount.com",
     ),
     _refusal(
-        r"Unable to queue the operation|ABORTED|concurrent|HTTPError 409(?!.*exist)|code[ =:]*409(?!.*exist)",
+        r"Unable to queue the operation|ABORTED|(?<![-\w])concurrent\b|(HTTPError |code[ =:]*)409(?!.*exist)",
         "another change of the same thing to end",
         "look for another deployment that is at work, and go on when it has ended",
     ),

@@ -46,7 +46,7 @@ def refuse_at_once(verb: str, target: Target, gcloud: Gcloud, *, may_share: bool
     if verb in DEPLOYING and not may_share:
         refuse_neighbours(target, gcloud)
     if verb in ("plan", "setup", "all"):
-        target.refuse_missing()
+        target.refuse_unusable()
         target.secret_values()
         _refuse_old_gcloud(gcloud)
         _refuse_lacking_region(target, gcloud)

@@ -42,6 +42,7 @@ class Progress:
                     *(("--settings", line.settings) if line.settings else ()),
                     *(("--only", *names) if names else ()),
                     *(("--to", line.to) if line.to else ()),
+                    *(("--if-configured",) if line.is_if_configured else ()),
                     *(("--removed",) if line.is_removed else ()),
                     *(("--share",) if line.is_shared else ()),
                     *(("--dry-run",) if line.is_dry_run else ()),

@@ -254,7 +254,7 @@ def _task(work: Work, queue: Queue, task: str, trial: Trial | None) -> Iterator[
         yield
     except BaseException:
         ended = work.gcloud.ask("tasks", "delete", task, *_place(work, queue), "--quiet")
-        if ended.code and "NOT_FOUND" not in ended.errors:
+        if ended.code and not ended.is_not_found:
             work.leave_open(f"the task {task} may be left in {work.target.queue(queue)}; it runs nothing any more")
         raise
 

@@ -5,12 +5,12 @@ be out of date. Nothing here calls anything.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.errors import InvalidSettings
-from shared.settings import KEPT, PROJECT_FOLDER, Environment, parse_secret, read_settings
+from shared.settings import KEPT, PROJECT_FOLDER, Environment, Settings, parse_secret, read_settings
 from watchkeeper.deploy.functions_table import (
     Account,
     Caller,
@@ -27,6 +27,9 @@ GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com"
 EVERYBODY = "allUsers"
 CHOSEN = "DEPLOYMENT_FUNCTIONS"
 UNKNOWN_NUMBER = "PROJECT_NUMBER"  # until gcloud has been asked for it
+_DATABASE = r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]"
+_TOPIC = r"projects/[a-z0-9:.-]+/topics/[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
+_ADDRESS = r"[\w.+-]+@[\w.-]+\.\w+"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,8 +244,8 @@ class Target:
     def _is_set(self, names: Sequence[str]) -> bool:
         return any(self.settings.get(name, "").strip() for name in names)
 
-    def refuse_missing(self) -> None:
-        """Raise InvalidSettings, which names what the functions need and what is not set."""
+    def refuse_unusable(self) -> None:
+        """Raise InvalidSettings, which names what the functions need and is not set, or cannot be used."""
         missing = [
             f"{' or '.join(names)} (for {function.name})"
             for function in self.functions
@@ -253,6 +256,24 @@ class Target:
             raise InvalidSettings(
                 f"not set: {'; '.join(missing)}. Set them in the settings file, or name the other functions with --only"
             )
+        if malformed := [*self._malformed()]:
+            raise InvalidSettings("; ".join(malformed))
+        for function in self.functions:
+            Settings.from_env({"K_SERVICE": function.name, **self.environment(function)})
+
+    def _malformed(self) -> Iterator[str]:
+        """Return what Google would refuse only in the middle of a deployment, or the function itself after it."""
+        database = self.table.firestore.database
+        if not re.fullmatch(_DATABASE, database):
+            yield f"FIRESTORE_DATABASE is {database!r}: a database has 4 to 63 small letters, digits and hyphens"
+        for function in self.functions:
+            for names in function.requires:
+                if len(given := [name for name in names if self._is_set([name])]) > 1:
+                    yield f"{' and '.join(given)} are set (for {function.name}), and one of them is allowed: keep one"
+            if function.topic and not re.fullmatch(_TOPIC, function.topic):
+                yield f"the topic of {function.name} is {function.topic!r}: give projects/PROJECT/topics/TOPIC"
+            if function.acts_as and not re.fullmatch(_ADDRESS, function.acts_as):
+                yield f"{function.name} is to act as {function.acts_as!r}: give the address of a service account"
 
 
 def address(project: str, region: str, service: str) -> str:
