@@ -21,7 +21,6 @@ from shared.errors import InvalidInput
 from shared.handlers.agent import ASKER, SPACE_KINDS, AgentContext, Proposal, UnusableAnswer, as_answer, load_agent
 from shared.handlers.agent_tools import with_jobs
 from shared.handlers.asking import heard, routed
-from shared.handlers.http_request import parse_retry_after
 from shared.handlers.proposal import proposed_message
 from shared.handlers.registry import LONGEST_IN_QUEUE, Cancel, Context, InvalidPayload, Payload, Snooze
 from shared.handlers.space_jobs import AllJobs
@@ -32,6 +31,7 @@ from shared.settings import ANY_FUNCTION, Environment, http_url
 from shared.web.chat_rules import encoded, in_parts, is_thread_of
 from shared.web.google_credentials import NoToken, access_token
 from shared.web.outbound import Response, any_address, exchange, read_target
+from shared.web.retry_after import parse_retry_after
 
 SCOPE = "https://www.googleapis.com/auth/chat.bot"
 ENDPOINT = "https://chat.googleapis.com"

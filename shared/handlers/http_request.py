@@ -13,8 +13,7 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -24,6 +23,7 @@ from shared.handlers.reachable import Reach
 from shared.handlers.registry import Cancel, Context, InvalidPayload, Payload, Snooze
 from shared.web.google_credentials import NoToken, access_token, identity_token
 from shared.web.outbound import InvalidUrl, Response, Target, exchange, read_target
+from shared.web.retry_after import parse_retry_after
 
 # Its warnings quote whole URLs, and a URL may hold a secret.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -31,7 +31,6 @@ logging.getLogger("urllib3").setLevel(logging.ERROR)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 DEFAULT_SECONDS = 30
 LONGEST_SECONDS = int(HTTP_REQUEST_LIMIT.total_seconds())
-LONGEST_WAIT = timedelta(days=1)
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 FRAMING = (
@@ -245,20 +244,6 @@ def _judge(response: Response, said: str, now: datetime) -> None:
     if status in (408, 429) or status >= 500:
         raise RequestFailed(said)
     raise Cancel(said)
-
-
-def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """Read a Retry-After header, seconds or an HTTP date (RFC 9110, 10.2.3): at most a day; None if it is invalid."""
-    if value is None:
-        return None
-    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
-        return min(timedelta(seconds=int(value)), LONGEST_WAIT)
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max(aware - now, timedelta()), LONGEST_WAIT)
 
 
 def _headers(request: Request, context: Context, ends_at: float) -> dict[str, str]:
