@@ -25,8 +25,10 @@ from shared.subscriptions import (
     Subscription,
     told,
 )
+from shared.web.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
+    from pyairtable import Api
     from pyairtable.models.webhook import Webhook
     from requests import Response
 
@@ -34,6 +36,7 @@ log = logging.getLogger("watchkeeper.airtable")
 
 TIMEOUT_SECONDS = (5, 20)  # to connect, and for each read
 PAUSE = timedelta(seconds=30)  # after a 429: https://airtable.com/developers/web/api/rate-limits
+SHORTEST_PAUSE = timedelta(seconds=1)
 APART = timedelta(seconds=0.25)  # each base takes five requests a second
 GONE = (
     "Airtable no longer lists it: it was deleted, lapsed a week ago, or is hidden from this token; if it is no longer "
@@ -66,20 +69,16 @@ def renew_webhooks(airtable: AirtableSettings, renewals: Renewals) -> dict[str, 
     unread: dict[str, str] = {}
     subscriptions: list[Subscription] = []
     for base in airtable.bases:
-        prefix, reason = f"{PREFIX}airtable:{base}:", GONE
+        prefix, listed, reason = f"{PREFIX}airtable:{base}:", {}, GONE
         try:
-            listed = {f"{prefix}{webhook.id}": webhook for webhook in _patiently(api.base(base).webhooks, renewals)}
-            if odd := [name for name in listed if not re.fullmatch(ID, name, re.ASCII)]:
-                raise NotRenewed(told("Airtable", f"ids that cannot be recorded ({', '.join(odd)})"))
+            listed = _list(api, base, prefix, renewals)
         except NotRenewed as exc:
             log.error("Could not read the webhooks of base %s: %s", base, exc, extra={"fields": {"action": "unread"}})
-            listed, reason = {}, str(exc)
-            unread[base] = reason
-        for name, webhook in listed.items():
-            expires_at = webhook.expiration_time and _aware(webhook.expiration_time)
-            found[name] = ListedWebhook(base, webhook, expires_at)
-            title = f"the Airtable webhook {webhook.id} of {base}"
-            subscriptions.append(Subscription(id=name, title=title, expires_at=expires_at))
+            unread[base] = reason = str(exc)
+        found |= listed
+        for name, hook in listed.items():
+            title = f"the Airtable webhook {hook.webhook.id} of {base}"
+            subscriptions.append(Subscription(id=name, title=title, expires_at=hook.expires_at))
         gone = [subscription for subscription in renewals.recorded(prefix) if subscription.id not in listed]
         missing.update((subscription.id, reason) for subscription in gone)
         subscriptions += gone
@@ -90,6 +89,19 @@ def renew_webhooks(airtable: AirtableSettings, renewals: Renewals) -> dict[str, 
         return _extend(found[subscription.id], renewals)
 
     return _answer(found, renewals.renew_all(subscriptions, renew), unread)
+
+
+def _list(api: "Api", base: str, prefix: str, renewals: Renewals) -> dict[str, ListedWebhook]:
+    """Return the webhooks of a base by the ids of their subscriptions. Raises NotRenewed."""
+    if not renewals.has_time():
+        raise NotRenewed("there was no time left to list its webhooks; try again")
+    listed = {}
+    for webhook in _patiently(api.base(base).webhooks, renewals):
+        expires_at = webhook.expiration_time and _aware(webhook.expiration_time)
+        listed[f"{prefix}{webhook.id}"] = ListedWebhook(base, webhook, expires_at)
+    if odd := [name for name in listed if not re.fullmatch(ID, name, re.ASCII)]:
+        raise NotRenewed(told("Airtable", f"ids that cannot be recorded ({', '.join(odd)})"))
+    return listed
 
 
 def _extend(hook: ListedWebhook, renewals: Renewals) -> Renewed:
@@ -120,7 +132,7 @@ def _patiently(ask: Callable[[], T], renewals: Renewals) -> T:
             said = f"{response.status_code} {_error(response)}"
             if response.status_code != 429:
                 raise NotRenewed(told("Airtable", said, _remedy(response.status_code))) from exc
-            if not renewals.wait(_pause(response)):
+            if not renewals.wait(_pause(response, renewals.now)):
                 raise NotRenewed(told("Airtable", f"{said}, and there is no time left to pause")) from exc
         except RequestException as exc:
             raise NotRenewed(told("Airtable", f"something unusable ({type(exc).__name__}: {exc})")) from exc
@@ -128,9 +140,9 @@ def _patiently(ask: Callable[[], T], renewals: Renewals) -> T:
             raise NotRenewed(told("Airtable", f"something undocumented ({type(exc).__name__}: {exc})")) from exc
 
 
-def _pause(response: "Response") -> timedelta:
-    asked = response.headers.get("Retry-After", "")
-    return timedelta(seconds=max(int(asked[:6]), 1)) if asked.isdecimal() else PAUSE
+def _pause(response: "Response", now: datetime) -> timedelta:
+    asked = parse_retry_after(response.headers.get("Retry-After"), now)
+    return PAUSE if asked is None else max(asked, SHORTEST_PAUSE)
 
 
 def _error(response: "Response") -> str:

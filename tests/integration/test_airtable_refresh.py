@@ -22,8 +22,8 @@ from shared.store.protocol import Change
 from shared.subscriptions import Renewals
 from tests.renewing import Storage, call, call_at_once, in_file, in_firestore, let_out, utc_now
 from tests.running import RunningFunction, running_function
-from watchkeeper.fakes.airtable import API_KEY, BASE, WEBHOOK, Airtable, webhook
-from watchkeeper.fakes.server import Response
+from watchkeeper.fakes.airtable import API_KEY, BASE, WEBHOOK, Airtable, airtable_error, webhook
+from watchkeeper.fakes.server import Request, Response
 
 OTHER_BASE = "appLocalStandIn02"
 OTHER_WEBHOOK = "achLocalStandIn02"
@@ -320,7 +320,7 @@ FAULTS = {
     "forbidden": ("Airtable said 403 INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND: ", "the scope webhook:manage"),
     "not-found": ("Airtable said 404 NOT_FOUND", "check that it exists"),
     "rate-limit": ("Airtable said 429 ", AGAIN),  # the lease leaves no time for the pause
-    "internal": ("Airtable said 500 SERVER_ERROR: The server encountered an unexpected condition.", AGAIN),
+    "internal": ("Airtable said 500 SERVER_ERROR: The server encountered an unexpected condition", AGAIN),
     "unavailable": ("Airtable said 503 SERVICE_UNAVAILABLE: The server could not process", AGAIN),
     "cut": ("Airtable said something unusable (ConnectionError", AGAIN),
     "not-json": ("Airtable said something unusable (JSONDecodeError", AGAIN),
@@ -652,10 +652,12 @@ Refresh = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def refresh(airtable: Airtable, clock: HandClock, json_store: JsonStore) -> Refresh:
-    """Refresh the webhooks of one base, with a lease of this many seconds."""
+    """Refresh the webhooks of these bases, with a lease of this many seconds."""
 
-    def run(lease_seconds: int = 300, *, is_stopping: Callable[[], bool] = lambda: False) -> dict[str, Any]:
-        env = {"AIRTABLE_API_KEY": API_KEY, "AIRTABLE_BASE_ID": BASE, "AIRTABLE_API_ENDPOINT": airtable.url}
+    def run(
+        lease_seconds: int = 300, *, bases: str = BASE, is_stopping: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any]:
+        env = {"AIRTABLE_API_KEY": API_KEY, "AIRTABLE_BASE_ID": bases, "AIRTABLE_API_ENDPOINT": airtable.url}
         settings = Settings.from_env({"AUTH_MODE": "off", "SCHEDULER_LEASE_SECONDS": str(lease_seconds)})
         renewals = Renewals(
             json_store,
@@ -715,21 +717,75 @@ def test_a_pause_that_ends_after_the_time_that_is_left_is_not_begun(
     assert clock.slept == pauses * timedelta(seconds=30)
 
 
-@pytest.mark.parametrize("asked", ["99999", "300000000000", "9" * 4500])
-def test_a_pause_that_is_longer_than_any_call_is_not_begun(
-    airtable: Airtable, clock: HandClock, refresh: Refresh, monkeypatch: pytest.MonkeyPatch, asked: str
+AskForPause = Callable[[str], None]
+
+
+@pytest.fixture
+def ask_for_pause(airtable: Airtable, monkeypatch: pytest.MonkeyPatch) -> AskForPause:
+    """Answer the next request with a 429 that has this Retry-After."""
+
+    def ask(retry_after: str) -> None:
+        answer = airtable.documented_errors["rate-limit-1s"]
+        assert isinstance(answer, Response)
+        pause = {"pause": replace(answer, headers={**answer.headers, "Retry-After": retry_after})}
+        monkeypatch.setattr(Airtable, "documented_errors", {**airtable.documented_errors, **pause})
+        airtable.fail("pause", path=LIST)
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        pytest.param("0", 1, id="none"),
+        pytest.param("7", 7, id="seconds"),
+        pytest.param("Sat, 21 Nov 2026 09:00:07 GMT", 7, id="a-date"),
+        pytest.param("soon", 30, id="unreadable"),
+        pytest.param("9" * 4500, 30, id="no-number"),
+    ],
+)
+def test_a_429_is_waited_for_as_its_retry_after_says(
+    ask_for_pause: AskForPause, clock: HandClock, refresh: Refresh, asked: str, seconds: int
 ) -> None:
-    """With any number of digits."""
-    answer = airtable.documented_errors["rate-limit-1s"]
-    assert isinstance(answer, Response)
-    long = {"long": replace(answer, headers={**answer.headers, "Retry-After": asked})}
-    monkeypatch.setattr(Airtable, "documented_errors", {**airtable.documented_errors, **long})
-    airtable.fail("long")
+    """At least a second, and half a minute if it cannot be read."""
+    ask_for_pause(asked)
+
+    refresh()
+
+    assert clock.slept == timedelta(seconds=seconds) + airtable_webhooks.APART
+
+
+def test_a_pause_that_is_longer_than_any_call_is_not_begun(
+    ask_for_pause: AskForPause, clock: HandClock, refresh: Refresh
+) -> None:
+    """The call fails at once instead of waiting for nothing."""
+    ask_for_pause("99999")
 
     with pytest.raises(RenewalFailed, match="no time left to pause"):
         refresh()
 
     assert clock.slept == timedelta()
+
+
+def test_a_base_that_there_is_no_time_for_is_not_listed(
+    airtable: Airtable, clock: HandClock, refresh: Refresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many bases at a silent Airtable would outlast the function, which could then report nothing."""
+
+    def slow(request: Request) -> Response:
+        clock.sleep(91)
+        return airtable_error(503, "SERVICE_UNAVAILABLE", "The server could not process your request in time.")
+
+    monkeypatch.setattr(Airtable, "documented_errors", {"slow": slow})
+    airtable.fail("slow", path=LIST)
+
+    with pytest.raises(RenewalFailed) as refused:
+        refresh(bases=f"{BASE}, {OTHER_BASE}")
+
+    first, second = refused.value.answer["failed"]
+    assert first["reason"].startswith("Airtable said 503")
+    assert second == {"base_id": OTHER_BASE, "reason": "there was no time left to list its webhooks; try again"}
+    assert [request.path for request in airtable.requests] == [LIST]
 
 
 def test_a_webhook_that_is_listed_no_more_fails_until_a_person_ends_it(
