@@ -84,7 +84,7 @@ Renew = Callable[[Subscription], Renewed]
 
 def told(service: str, said: object, remedy: str = "") -> str:
     """Word the reason of a failure: the service, what it said (cut short), and what to do."""
-    words = " ".join(str(said).split())[:300]
+    words = " ".join(str(said).split())[:300].rstrip(".")
     return f"{service} said {words}; {remedy or 'try again in some minutes, as Cloud Scheduler does'}"
 
 
@@ -102,9 +102,9 @@ class Renewals:
         *,
         now: datetime,
         clock: Callable[[], datetime],
-        monotonic: Callable[[], float],
         by: str,
         is_stopping: Callable[[], bool] = lambda: False,
+        monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         limit = min(settings.lease, settings.function_timeout)

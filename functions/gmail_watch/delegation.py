@@ -3,6 +3,7 @@
 https://developers.google.com/identity/protocols/oauth2/service-account#delegatingauthority
 """
 
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ def _refresh(credentials: Any, fetch: Fetch | None, remedy: Callable[[str], str]
 
 
 def _remedy(said: str, gmail: GmailSettings) -> str:
-    if "iat" in said:
+    if re.search(r"\biat\b", said):
         return "correct the clock of the machine that this runs on"
     if "unauthorized_client" in said or "access_denied" in said:
         return AUTHORISE

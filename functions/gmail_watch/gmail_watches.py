@@ -108,11 +108,12 @@ def _watch(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fet
             raise
     # A watch on another topic is active. Stopping it every time would lose the notifications until the new one.
     log.warning("Gmail refuses a second watch; stopping the present one", extra={"fields": {"action": "stopped"}})
-    _asked(users.stop(userId="me"), gmail)
     try:
+        _asked(users.stop(userId="me"), gmail)
         return _read(_asked(watch, gmail))
     except NotRenewed as exc:
-        raise NotRenewed(f"{exc}; the former watch is stopped", has_lapsed=True) from exc
+        # Even a stop that was not answered may have been carried out.
+        raise NotRenewed(f"{exc}; the former watch is stopped, or may be", has_lapsed=True) from exc
 
 
 def _read(answer: Any) -> Watch:

@@ -3,7 +3,6 @@
 import base64
 import json
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
@@ -29,7 +28,14 @@ from shared.subscriptions import Renewals
 from tests.renewing import Answered, Storage, call, call_at_once, in_file, in_firestore, let_out, utc_now
 from tests.running import RunningFunction, running_function, until
 from watchkeeper.fakes.gmail import Gmail, Watch
-from watchkeeper.fakes.google_oauth import GOOGLE_TOKEN_URL, JWT_BEARER, METADATA_SCOPE, SERVICE_ACCOUNT, GoogleOAuth
+from watchkeeper.fakes.google_oauth import (
+    GOOGLE_TOKEN_URL,
+    JWT_BEARER,
+    METADATA_SCOPE,
+    SERVICE_ACCOUNT,
+    GoogleOAuth,
+    oauth_error,
+)
 
 ADA = "ada@example.com"
 GRACE = "grace@example.com"
@@ -273,17 +279,26 @@ def test_a_watch_that_is_refused_after_the_stop_is_not_tried_for_ever(google: Go
     assert f"end the other client that watches this mailbox on another topic than {TOPIC}" in reason
 
 
-def test_a_watch_that_is_lost_by_the_stop_raises_the_alarm_at_once(google: Google, of_one: RunningFunction) -> None:
+@pytest.mark.parametrize(
+    ("fault", "path"),
+    [
+        pytest.param("not-a-publisher", WATCH, id="stopped-and-not-watched-again"),
+        pytest.param("internal", STOP, id="perhaps-stopped"),
+    ],
+)
+def test_a_watch_that_is_lost_by_the_stop_raises_the_alarm_at_once(
+    google: Google, of_one: RunningFunction, fault: str, path: str
+) -> None:
     """Nothing is watched any more, although the record named a later expiry."""
     call(of_one)
     google.gmail.fail("other-topic", path=WATCH)
-    google.gmail.fail("not-a-publisher", path=WATCH)
+    google.gmail.fail(fault, path=path)
     before = utc_now()
 
     answered = call(of_one)
 
     record = google.storage.record(RECORD)
-    assert "the former watch is stopped" in answered.body["failed"][0]["reason"]
+    assert "the former watch is stopped, or may be" in answered.body["failed"][0]["reason"]
     assert before <= datetime.fromisoformat(record.payload["expires_at"]) <= utc_now()
     assert record.ready_at is not None
     assert record.ready_at <= utc_now()
@@ -333,15 +348,15 @@ AGAIN = "try again in some minutes"
 
 # What the reason names: the service and what it said, then the remedy.
 GMAIL_FAULTS = {
-    "unauthorized": ("Gmail said 401 Request had invalid authentication credentials.", AUTHORISE),
-    "forbidden": ("Gmail said 403 Request had insufficient authentication scopes.", AUTHORISE),
+    "unauthorized": ("Gmail said 401 Request had invalid authentication credentials", AUTHORISE),
+    "forbidden": ("Gmail said 403 Request had insufficient authentication scopes", AUTHORISE),
     "not-a-publisher": ("Gmail said 403 Error sending test message to Cloud PubSub", "roles/pubsub.publisher"),
     "quota": ("Gmail said 403 Rate Limit Exceeded", AGAIN),
     "no-topic": ("Gmail said 404 Error sending test message to Cloud PubSub", f"check that {TOPIC} exists"),
     "mail-off": ("Gmail said 400 Mail service not enabled", "check that Gmail is switched on for the mailbox"),
     "rate-limit": ("Gmail said 429 Too many concurrent requests for user", AGAIN),
-    "internal": ("Gmail said 500 Internal error encountered.", AGAIN),
-    "unavailable": ("Gmail said 503 The service is currently unavailable.", AGAIN),
+    "internal": ("Gmail said 500 Internal error encountered", AGAIN),
+    "unavailable": ("Gmail said 503 The service is currently unavailable", AGAIN),
     "cut": ("Gmail said nothing (RemoteDisconnected", AGAIN),
     "not-json": ("Gmail said an answer without historyId and expiration", AGAIN),
 }
@@ -351,7 +366,7 @@ TOKEN_FAULTS = {
         f"{TOKEN_SERVICE} invalid_grant: Invalid email or User ID",
         "check that the mailbox in GMAIL_USER_EMAIL exists",
     ),
-    "unavailable": (f"{TOKEN_SERVICE} temporarily_unavailable: The service is currently unavailable.", AGAIN),
+    "unavailable": (f"{TOKEN_SERVICE} temporarily_unavailable: The service is currently unavailable", AGAIN),
     "cut": (f"{TOKEN_SERVICE} ('Connection aborted.'", AGAIN),
     "not-json": (f"{TOKEN_SERVICE} no valid token in the answer (", AGAIN),
 }
@@ -649,7 +664,7 @@ def test_a_renewal_whose_process_dies_is_taken_over_after_its_lease(google: Goog
 def renewals(google: Google) -> Renewals:
     """Renewals by the real clock."""
     settings = Settings.from_env({"AUTH_MODE": "off"})
-    return Renewals(google.storage.store, settings, now=utc_now(), clock=utc_now, monotonic=time.monotonic, by="test")
+    return Renewals(google.storage.store, settings, now=utc_now(), clock=utc_now, by="test")
 
 
 def test_a_token_service_that_never_answers_is_given_up(
@@ -666,6 +681,26 @@ def test_a_token_service_that_never_answers_is_given_up(
     assert "timed out" in str(refused.value)
     assert AGAIN in str(refused.value)
     assert google.asked() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        pytest.param("Check your iat and exp values in the JWT claim.", "correct the clock", id="clock"),
+        pytest.param("The account is associated with another client.", "check that the mailbox", id="another-word"),
+    ],
+)
+def test_the_clock_is_blamed_for_the_time_of_the_token_alone(
+    google: Google, renewals: Renewals, monkeypatch: pytest.MonkeyPatch, said: str, remedy: str
+) -> None:
+    """The name of that time, iat, is also a part of many words."""
+    monkeypatch.setattr(GoogleOAuth, "documented_errors", {"odd": oauth_error(400, "invalid_grant", said)})
+    google.oauth.fail("odd")
+
+    with pytest.raises(RenewalFailed) as refused:
+        gmail_watches.renew_watches(GmailSettings.from_env(google.settings), renewals)
+
+    assert f"{said.rstrip('.')}; {remedy}" in str(refused.value)
 
 
 def test_a_gmail_that_never_answers_is_given_up(

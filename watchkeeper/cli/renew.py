@@ -1,6 +1,5 @@
 """`watchkeeper renew`: renew subscriptions in this process as the functions do, or show their state."""
 
-import time
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
@@ -65,7 +64,6 @@ def _answer(session: Session, service: str, caught: list[int]) -> dict[str, Any]
         session.settings,
         now=session.clock(),
         clock=session.clock,
-        monotonic=time.monotonic,
         by=session.by,
         is_stopping=lambda: bool(caught),
     )
