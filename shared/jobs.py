@@ -230,7 +230,7 @@ class Jobs:
     def edit(self, job_id: str, *, by: str | None = None, **changes: Any) -> Job:
         """Change the given fields of a job's `Definition`, and keep the rest; see `Job.edit`.
 
-        `until=FOREVER`, `except_dates=()` and `pause_after_failures=0` remove what they name.
+        `until=FOREVER`, `except_dates=()`, `pause_after_failures=0` and `space=""` remove what they name.
         """
         now = self._clock()
         _check_space(changes.get("space"))

@@ -39,7 +39,7 @@ def play(browser: Browser, address: str) -> Iterator[tuple[bytes, timedelta]]:
     browser.size(WIDTH, HEIGHT)
     browser.prefer("light")
     browser.open(f"{address}#chat")
-    browser.see("Nothing was said yet")
+    browser.see("No messages yet")
     for length in (0, 9, 21, len(SENTENCE)):
         browser.type(SENTENCE[:length], into="#words")
         yield browser.screenshot(), timedelta(seconds=0.5 if length < len(SENTENCE) else 1)

@@ -99,7 +99,8 @@ class Definition(Timing):
     A recurring job has a `cron` expression or an interval `every`, in `timezone`, with an optional end `until`
     (exclusive) and local dates on which it does not run. `grace` is how late an occurrence may start under the misfire
     rule skip. After `pause_after_failures` occurrences given up in a row the job pauses. A misfire rule may be given by
-    its name, a date as ISO text. FOREVER means no end, 0 failures never pause. Raises InvalidJob for invalid values.
+    its name, a date as ISO text. FOREVER means no end, 0 failures never pause, an empty space means none. Raises
+    InvalidJob for invalid values.
     """
 
     job_type: str
@@ -117,6 +118,7 @@ class Definition(Timing):
             "misfire": _parse_misfire(self.misfire),
             "until": None if self.until == FOREVER else self.until,
             "pause_after_failures": self.pause_after_failures or None,
+            "space": self.space or None,
         }
         for name, value in read.items():
             object.__setattr__(self, name, value)

@@ -101,7 +101,7 @@ def test_a_job_of_the_form_runs_by_itself(page: Browser, console: tuple[Browser,
     page.click("In", within="#maker .chips label")
     page.type("1s", into="[name=in]")
 
-    page.click("Make the job", within="button")
+    page.click("Create job", within="button")
 
     page.see("from-the-form", within="#panel")
     time.sleep(1)  # the clock of another process
@@ -118,7 +118,7 @@ def test_the_form_shows_the_next_runs_as_one_types(page: Browser) -> None:
     """Five of them, and each error at its field."""
     turn_to(page, "jobs")
     page.click("New job", within="button")
-    page.click("Again and again", within="#maker label")
+    page.click("Cron", within="#maker label")
 
     page.type("30 7 * * *", into="[name=cron]")
     page.see("At 07:30, every day", within="#preview")
@@ -135,7 +135,7 @@ def test_every_field_of_a_schedule_is_in_the_form(page: Browser, jobs: Jobs) -> 
     turn_to(page, "jobs")
     page.click("New job", within="button")
     page.type("bounded", into="[name=id]")
-    page.click("At an interval", within="#maker .chips label")
+    page.click("Every", within="#maker .chips label")
     for name, value in {"start": "2030-12-01T09:00", "until": "2031-02-01T00:00", "misfire": "skip"}.items():
         page.run(f"document.querySelector('#maker [name={name}]').value = '{value}'")
     page.type("Europe/Berlin", into="[name=timezone]")
@@ -150,7 +150,7 @@ def test_every_field_of_a_schedule_is_in_the_form(page: Browser, jobs: Jobs) -> 
     page.see("Fri 13 Dec 2030, 09:00", within="#preview")
     runs = page.run("return [...document.querySelectorAll('#preview span')].map(each => each.innerText)")
 
-    page.click("Make the job", within="button")
+    page.click("Create job", within="button")
     page.see("skip, when over 30 min late", within="#panel")
 
     job = jobs.get("bounded")
@@ -168,7 +168,7 @@ def test_the_form_warns_of_either_day(page: Browser) -> None:
     """If both day fields are set, because other crons need both to match; otherwise the warning disappears."""
     turn_to(page, "jobs")
     page.click("New job", within="button")
-    page.click("Again and again", within="#maker label")
+    page.click("Cron", within="#maker label")
 
     page.type("0 9 */2 * 1-5", into="[name=cron]")
     page.see("either is enough", within="#preview em")
@@ -243,7 +243,7 @@ def test_a_job_is_edited_and_its_cancel_is_undone(page: Browser, jobs: Jobs) -> 
     jobs.schedule("http_request", {"url": "https://example.com"}, id="edit-me", cron="0 9 * * *")
     page.open(f"{page.run('return location.origin')}/#jobs/edit-me")
     page.click("Edit", within="#panel button")
-    page.see("times stay as they are", within="#preview")
+    page.see("schedule stays as it is", within="#preview")
 
     page.type('{\n"url" "https://example.com/new"\n}', into="[name=payload]")
     page.see("in line 2, column 7", within="[data-for=payload] .problem")
@@ -283,7 +283,7 @@ def test_a_server_that_is_away_is_said(page: Browser) -> None:
     before = page.text("#health")
     page.run("window.real = window.fetch; window.fetch = () => Promise.reject(new Error('away'))")
 
-    page.see("The console does not answer", within="#trouble")
+    page.see("The console does not respond", within="#trouble")
     said, figures = page.text("#trouble"), page.text("#health")
     is_old = page.run("return document.querySelector('main').classList.contains('old')")
     faults = axe(page)
@@ -292,6 +292,16 @@ def test_a_server_that_is_away_is_said(page: Browser) -> None:
 
     assert "What you see is from" in said
     assert (figures, is_old, faults) == (before, True, [])
+
+
+def test_a_job_that_is_opened_while_the_server_is_away_says_so(page: Browser) -> None:
+    """The panel may cover the whole page, so it has the message too, and a way out."""
+    page.run("window.fetch = () => Promise.reject(new Error('away')); location.hash = '#jobs/any'")
+
+    page.wait_for("return document.querySelector('#panel').dataset.trouble?.includes('does not respond')")
+    page.click(within="#panel .close")
+
+    page.wait_for("return !document.querySelector('#panel').open")
 
 
 def test_a_slow_load_says_so(page: Browser) -> None:
@@ -429,7 +439,7 @@ def test_every_view_fits_and_can_be_read_by_everybody(page: Browser, jobs: Jobs,
             page.see(sign)
             if view == "#jobs/axe-paused":
                 page.click("Edit", within="#panel button")
-                page.see("times stay as they are", within="#preview")
+                page.see("schedule stays as it is", within="#preview")
             for width in (1280, 390):
                 page.size(width, 844)
                 found[view, scheme, width] = [*axe(page), *overflow(page)]

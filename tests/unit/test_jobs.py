@@ -396,7 +396,7 @@ def test_a_space_is_checked_when_it_is_changed(jobs: Jobs) -> None:
 
     with pytest.raises(InvalidInput, match="like spaces/AAAA"):
         jobs.edit("job", space="A")
-    assert jobs.edit("job", space="").space == ""
+    assert jobs.edit("job", space="").space is None
 
 
 # -- intervals, an end and days off ------------------------------------------------------------------------------------
@@ -446,15 +446,15 @@ def test_replace_takes_away_what_is_not_asked_for_any_more(jobs: Jobs, now: date
 
 def test_fields_of_a_schedule_can_be_edited_and_removed(jobs: Jobs, now: datetime) -> None:
     """On both stores; a removed field is gone from the document, too."""
-    jobs.schedule("log", HELLO, id="report", until=now + 60 * DAY, **RICH)
+    jobs.schedule("log", HELLO, id="report", until=now + 60 * DAY, space="spaces/AAAA", **RICH)
 
     jobs.edit("report", except_dates=["2026-11-21", "2026-11-27"], grace=timedelta(hours=1))
     moved = jobs.get("report")
-    jobs.edit("report", until=FOREVER, except_dates=(), pause_after_failures=0)
+    jobs.edit("report", until=FOREVER, except_dates=(), pause_after_failures=0, space="")
     bare = jobs.get("report")
 
-    assert (moved.grace, len(moved.except_dates)) == (timedelta(hours=1), 2)
-    assert (bare.until, bare.except_dates, bare.pause_after_failures) == (None, (), None)
+    assert (moved.grace, len(moved.except_dates), moved.space) == (timedelta(hours=1), 2, "spaces/AAAA")
+    assert (bare.until, bare.except_dates, bare.pause_after_failures, bare.space) == (None, (), None, None)
 
 
 # -- a job type without a handler --------------------------------------------------------------------------------------

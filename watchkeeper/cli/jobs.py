@@ -91,7 +91,7 @@ def definition_options(command: Command) -> Command:
         click.option(
             "--max-attempts", type=click.IntRange(1, 100), help="How often a failing run is tried.  [default: 3]"
         ),
-        click.option("--space", help="Its Chat space."),
+        click.option("--space", help='Its Chat space, which gets failure messages. "": none.'),
     )
     for option in reversed(options):
         command = option(command)

@@ -46,7 +46,7 @@ TOKEN = "X-Watchkeeper-Token"  # a header, for a cookie would go to every port o
 READ_AHEAD = "watchkeeper-read-ahead"  # names a function that reads the jobs before anybody asks for them
 PERSON = "ada@example.com"
 REPLY_SECONDS = 30  # as long as Chat waits
-STAND_IN_SECONDS = 5
+FAKE_CHAT_SECONDS = 5
 RUNS = 50  # of a job's history, a page
 ASIDE = timedelta(seconds=2)  # what is logged just before and after a run is about it
 MOST_BYTES = 256 * 1024
@@ -121,7 +121,7 @@ def _refuse(request: flask.Request, token: str, *, is_read_only: bool) -> None:
     if is_foreign and request.path.startswith("/api/"):
         abort(403, "only this page itself may ask for this")
     if token and request.path.startswith("/api/") and not _is_equal(request.headers.get(TOKEN, ""), token):
-        abort(401, "open the address that `watchkeeper console` printed: its token is that of this run only")
+        abort(401, "open the address that `watchkeeper console` printed; each run has a new token")
     if changes and is_read_only:
         abort(403, "this console is read-only; use the command line to change anything")
 
@@ -157,7 +157,7 @@ class _Console:
         self._room: Room | None = None
         if "chat_webhook" in system.functions and not system.is_read_only:
             self._room = Room(ask=self._ask, posted=self._posted, clock=system.clock, timezone=system.timezone)
-        self._stand_in = next((each.address for each in system.services if each.name == "Chat"), "")
+        self._fake_chat = next((each.address for each in system.services if each.name == "Chat"), "")
 
     def read_ahead(self) -> None:
         """Read the jobs, so that the first page comes at once."""
@@ -165,7 +165,7 @@ class _Console:
             self._texts.learn(self._catalogue.read())
 
     def about(self) -> Answer:
-        return {**views.about(self._system), "run": self._run, "sees_posts": bool(self._stand_in), "person": PERSON}
+        return {**views.about(self._system), "run": self._run, "sees_posts": bool(self._fake_chat), "person": PERSON}
 
     def now(self) -> Answer:
         system, found = self._system, self._found()
@@ -266,7 +266,8 @@ class _Console:
         try:
             scheduled = self._system.jobs.schedule(**definition, by=BY)
         except AlreadyScheduled as exc:
-            raise InvalidForm({"id": str(exc)}) from exc
+            taken = f"job {definition['id']} exists with another definition; choose another id, or edit that job"
+            raise InvalidForm({"id": taken}) from exc
         self._catalogue.look_again([scheduled.job.id])
         return {"id": scheduled.job.id, "outcome": scheduled.outcome}, 201
 
@@ -295,9 +296,10 @@ class _Console:
             asked = {name: text for name, text in matching.items() if isinstance(text, str)}
             if asked.get("status", "") not in ("", *STATES):  # in an address, nonsense means all
                 raise InvalidInput(f"unknown status {asked['status'][:100]!r}; choose one of {', '.join(STATES)}")
-            ids = self._select(asked, self._catalogue.read()).matching
-            if body.get("total", len(ids)) != len(ids):
-                raise NotPossible(f"{len(ids)} jobs match now, other than the page has shown; select them again")
+            selection = self._select(asked, self._catalogue.read())
+            if body.get("digest", selection.digest) != selection.digest:
+                raise NotPossible("other jobs match now than the page showed; look again and repeat the command")
+            ids = selection.matching
         if not isinstance(ids, list | tuple) or not all(isinstance(each, str) for each in ids) or not ids:
             raise InvalidInput("select the jobs first")
         return ids
@@ -357,10 +359,10 @@ class _Console:
 
     def _posted(self) -> list[Message]:
         """Read what jobs have posted to the fake Chat; nothing with the real Chat."""
-        if not self._stand_in:
+        if not self._fake_chat:
             return []
         try:
-            _, told = _exchange("GET", self._stand_in, CONTROL_PATH, STAND_IN_SECONDS)
+            _, told = _exchange("GET", self._fake_chat, CONTROL_PATH, FAKE_CHAT_SECONDS)
             return list(told["state"]["messages"])
         except (OSError, HTTPException, ValueError, LookupError, TypeError) as exc:
             raise WatchkeeperError(f"no response from the fake Chat ({type(exc).__name__})") from exc

@@ -16,12 +16,12 @@ from watchkeeper.console.selection import states_of
 
 LAPSING = timedelta(days=2)  # a renewal a day, and one that failed
 SAYS = {
-    "failed": "given up, until somebody retries",
-    "late": "due, and nobody began",
-    "stuck": "begun, and nobody ended",
+    "failed": "gave up after the last attempt",
+    "late": "due, but not started",
+    "stuck": "the run died, and no tick took over",
     "lapsing": "subscriptions that end within two days",
     "waiting": "in the queues of long jobs",
-    "unreadable": "documents that no job can be read from",
+    "unreadable": "documents that cannot be read as jobs",
 }
 LEVELS = {"waiting": "info"}  # what is no fault; anything else is one
 ALWAYS = ("failed", "late", "stuck", "lapsing", "waiting")

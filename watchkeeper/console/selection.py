@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Self
 
 from shared.model.job import Job
@@ -52,6 +53,11 @@ class Selection:
     pages: int
     counts: Mapping[str, int]
     types: Sequence[str]
+
+    @property
+    def digest(self) -> str:
+        """Return the same text for the same matching jobs, in any order."""
+        return sha256("\n".join(sorted(self.matching)).encode()).hexdigest()
 
 
 def select(found: Iterable[Found], query: Query, now: datetime, texts: "Texts") -> Selection:

@@ -56,7 +56,7 @@ Found = Sequence[Job | Unreadable]
 def about(system: System) -> View:
     """Return what does not change while the page is open: which services are real or fake, and what can be done."""
     services = [
-        {"name": each.name, "address": each.address, "state": "stand-in" if each.is_fake else "real"}
+        {"name": each.name, "address": each.address, "state": "fake" if each.is_fake else "real"}
         for each in system.services
     ]
     functions = [
@@ -64,7 +64,7 @@ def about(system: System) -> View:
         for name, address in system.functions.items()
     ]
     if system.schedules:
-        services.append({"name": "Cloud Scheduler", "address": "", "state": "stand-in"})
+        services.append({"name": "Cloud Scheduler", "address": "", "state": "fake"})
     types = [name for name in sorted(system.handlers) if name != CHECK]
     return {
         "is_read_only": system.is_read_only,
@@ -95,6 +95,7 @@ def listing(selection: Selection, rows: Found, now: datetime, timezone: str) -> 
         "now": iso(now),
         "jobs": [_row(job, now, timezone) for job in rows],
         "total": len(selection.matching),
+        "digest": selection.digest,
         "page": selection.page,
         "pages": selection.pages,
         "page_size": PAGE,

@@ -35,7 +35,7 @@ def test_a_form_that_is_saved_as_it_was_changes_nothing(system: System) -> None:
         pytest.param({"pause_after_failures": ""}, {"pause_after_failures": None}, id="never-pauses"),
         pytest.param({"max_attempts": "7"}, {"max_attempts": 7, "space": "spaces/AAAA"}, id="attempts"),
         pytest.param({"max_attempts": ""}, {"max_attempts": 3}, id="default-attempts"),
-        pytest.param({"space": ""}, {"max_attempts": 5, "space": ""}, id="no-space"),
+        pytest.param({"space": ""}, {"max_attempts": 5, "space": None}, id="no-space"),
         pytest.param({"misfire": "coalesce"}, {"misfire": "coalesce", "grace_seconds": None}, id="misfire"),
         pytest.param({"grace": ""}, {"grace_seconds": 600}, id="default-grace"),
         pytest.param(

@@ -125,7 +125,6 @@ def test_a_command_for_many_jobs(system: System, now: datetime) -> None:
     ("body", "status", "says"),
     [
         pytest.param({"matching": {"status": "bogus"}}, 422, "unknown status 'bogus'", id="unknown-status"),
-        pytest.param({"matching": {"q": "weekly"}, "total": 1}, 409, "2 jobs match now", id="other-jobs"),
         pytest.param({"ids": "job"}, 422, "select the jobs first", id="no-list"),
     ],
 )
@@ -142,13 +141,21 @@ def test_a_command_for_other_jobs_than_a_person_saw_is_refused(
     assert [system.jobs.get(f"job-{number}").status for number in range(2)] == ["pending", "pending"]
 
 
-def test_a_command_for_all_that_match_says_how_many_were_seen(system: System, now: datetime) -> None:
-    """As the page does."""
-    system.jobs.schedule("log", {"message": "weekly"}, id="job", at=now + MINUTE)
+def test_a_command_for_all_that_match_is_refused_once_other_jobs_match(system: System, now: datetime) -> None:
+    """Also if as many match as before: the page sends the digest of the list that it showed."""
+    weekly = {"q": "weekly", "status": "pending"}
+    system.jobs.schedule("log", {"message": "weekly"}, id="seen", at=now + MINUTE)
+    digest = get(system, "/api/jobs?q=weekly&status=pending").get_json()["digest"]
+    system.jobs.pause("seen")
+    system.jobs.schedule("log", {"message": "weekly"}, id="unseen", at=now + MINUTE)
 
-    answer = post(system, "/api/all/cancel", {"matching": {"q": "weekly"}, "total": 1})
+    refused = post(system, "/api/all/cancel", {"matching": weekly, "digest": digest})
+    system.jobs.cancel("unseen")
+    system.jobs.resume("seen")
+    done = post(system, "/api/all/cancel", {"matching": weekly, "digest": digest})
 
-    assert answer.get_json() == {"done": 1, "refused": {}}
+    assert (refused.status_code, "other jobs match now" in refused.get_json()["error"]) == (409, True)
+    assert done.get_json() == {"done": 1, "refused": {}}
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"], ids=["broken", "list", "no-text"])

@@ -193,9 +193,11 @@ def test_the_preview_says_that_a_time_has_come(now: datetime, fields: dict[str, 
 
 
 def test_a_taken_id_is_said_beside_it(system: System) -> None:
-    """The error has the difference from the job with that id."""
+    """With what to do."""
     system.jobs.schedule("log", {"message": "hello"}, id="job")
 
     answer = post(system, "/api/jobs", {"type": "log", "message": "good bye", "id": "job"})
 
-    assert "another definition" in answer.get_json()["errors"]["id"]
+    assert answer.get_json()["errors"] == {
+        "id": "job job exists with another definition; choose another id, or edit that job"
+    }

@@ -13,7 +13,7 @@ export function start(about, again) {
   refresh = again;
   const form = $("#say");
   form.elements.email.value = about.person;
-  $("#chat-note").textContent = about.sees_posts ? "" : "Chat is the real one: what jobs post is in Google Chat, not here.";
+  $("#chat-note").textContent = about.sees_posts ? "" : "The real Chat is configured: messages from jobs appear in Google Chat, not here.";
   form.addEventListener("submit", event => {
     event.preventDefault();
     const text = $("#words").value.trim();
@@ -79,7 +79,7 @@ export function update({ messages }) {
 function nothing() {
   const examples = ["help", "remind me in 1 minute to stretch", "every weekday at 9:00 post \"stand-up\"", "jobs"];
   const buttons = examples.map(text => h("button", { onclick: event => send(event.target, "say", { text, thread: "" }) }, text));
-  return h("div.empty", {}, h("p", {}, "Nothing was said yet. Write as you would in a space of Google Chat, or begin with one of these:"), h("div.actions", {}, buttons));
+  return h("div.empty", {}, h("p", {}, "No messages yet. Write as you would in a Google Chat space, or start with one of these:"), h("div.actions", {}, buttons));
 }
 
 function block([first]) {
@@ -91,7 +91,7 @@ function block([first]) {
 function message({ name, who, is_app, is_private, elsewhere, at, text, cards, failure }) {
   const body = h("div.said", {},
     h("p.by", {}, h("strong", {}, who), " ", counting(at, at), is_private && " · only you see this", elsewhere && ` · in ${elsewhere}`),
-    text.length > 0 && h("p.text", {}, text.map(piece)), failure && h("p.problem", {}, failure),
+    text.length > 0 && h("p.text", { dir: "auto" }, text.map(piece)), failure && h("p.problem", {}, failure),
     !is_app && h("button.quiet.act", { title: "Choose a message action of the app for this message", onclick: event => act(event.target, name) }, "Action"),
   );
   for (const shown of cards) body.append(card(shown, name));
@@ -117,7 +117,7 @@ function widget(shown, message, place, in_dialog) {
   }, each.text));
   switch (shown.kind) {
     case "decorated":
-      return h("div.decorated", {}, h("small", {}, shown.topLabel.map(piece)), h("p.text", {}, shown.text.map(piece)), h("small.text", {}, shown.bottomLabel.map(piece)), shown.buttons.map(button));
+      return h("div.decorated", {}, h("small", {}, shown.topLabel.map(piece)), h("p.text", { dir: "auto" }, shown.text.map(piece)), h("small.text", {}, shown.bottomLabel.map(piece)), shown.buttons.map(button));
     case "buttons":
       return h("div.actions", {}, shown.buttons.map(button));
     case "input":
@@ -129,7 +129,7 @@ function widget(shown, message, place, in_dialog) {
     case "divider":
       return h("hr");
     default:
-      return h("p.text", {}, shown.text.map(piece));
+      return h("p.text", { dir: "auto" }, shown.text.map(piece));
   }
 }
 

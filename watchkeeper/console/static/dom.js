@@ -95,7 +95,7 @@ async function ask(path, options) {
     response = await fetch(path, { ...options, headers });
     body = await response.json();
   } catch {
-    throw new Error("The console does not answer. If it was stopped, start it again; this page goes on by itself.");
+    throw new Error("The console does not respond. If you stopped it, start it again; this page then reconnects by itself.");
   }
   if (response.ok) return body;
   throw Object.assign(new Error(body.error ?? `HTTP ${response.status}`), { status: response.status, errors: body.errors });

@@ -115,7 +115,7 @@ function showSort(sort) {
 }
 
 function row({ id, title, type, status, schedule, ready_at, next, ran_at, ran, attempts, in_a_row, lease_until, queue, queued_at, error }) {
-  const open = h("button.name", { "data-focus": `row ${id}`, onclick: () => panel.open(id) }, title);
+  const open = h("button.name", { dir: "auto", "data-focus": `row ${id}`, onclick: () => panel.open(id) }, title);
   const held = queue ? ["handed over ", counting(queued_at), h("small", {}, `waiting in queue ${queue}`)] : ["running", h("small", {}, "lease ends ", counting(lease_until))];
   const coming = ready_at ? [counting(ready_at, next), h("small", {}, next)] : lease_until ? held : ran_at ? ["ran ", counting(ran_at, ran), h("small", {}, ran)] : "–";
   const box = h("input", { type: "checkbox", "aria-label": `Select ${id}`, "data-id": id, "data-focus": `select ${id}` });
@@ -175,7 +175,7 @@ function showSelection() {
 async function command(name, label) {
   const count = isAll ? shown.total : selected.size;
   if (name === "cancel" && !confirm(`Cancel ${count} job${count === 1 ? "" : "s"}? Their schedules end.`)) return;
-  const { done, refused } = await post(`/api/all/${name}`, isAll ? { matching: asked(), total: count } : { ids: [...selected] });
+  const { done, refused } = await post(`/api/all/${name}`, isAll ? { matching: asked(), digest: shown.digest } : { ids: [...selected] });
   const left = Object.entries(refused);
   clear();
   for (const [id] of left) selected.add(id);

@@ -48,7 +48,9 @@ export async function refresh() {
 function tellTrouble(message) {
   const since = readAt[current()];
   const age = since ? `What you see is from ${since.toLocaleTimeString([], { hourCycle: "h23", timeZone: about.timezone, timeZoneName: "short" })}.` : "Nothing could be read yet.";
-  show($("#trouble"), message && `${message} ${age}`);
+  const told = message && `${message} ${age}`;
+  show($("#trouble"), told);
+  panel.tellTrouble(told);
   $("main").classList.toggle("old", Boolean(message));
   $("main").classList.toggle("unknown", !since);
 }

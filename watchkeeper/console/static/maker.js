@@ -1,4 +1,4 @@
-// The form that makes, edits and duplicates jobs: it shows the next runs as one types, and each error at its field.
+// The form that creates, edits and duplicates jobs. It shows the next runs while you type, and each error at its field.
 
 import { $, busy, fill, get, h, post, show } from "./dom.js";
 import { go } from "./route.js";
@@ -17,7 +17,7 @@ const field = name => form.elements[name];
 
 export function start(given, again) {
   [about, refresh] = [given, again];
-  $("#new-job").addEventListener("click", () => openMaker("New job", "Make the job"));
+  $("#new-job").addEventListener("click", () => openMaker("New job", "Create job"));
   $("#zones").append(...Intl.supportedValuesOf("timeZone").map(value => h("option", { value })));
   field("type").addEventListener("change", () => {
     isPlain = field("type").value === "log";
@@ -38,7 +38,7 @@ export function start(given, again) {
 
 export const edit = async id => openMaker(`Edit ${id}`, "Save", await get(`/api/jobs/${encodeURIComponent(id)}/form`), id);
 export const duplicate = async id =>
-  openMaker(`Duplicate ${id}`, "Make the job", { ...(await get(`/api/jobs/${encodeURIComponent(id)}/form`)), id: "" });
+  openMaker(`Duplicate ${id}`, "Create job", { ...(await get(`/api/jobs/${encodeURIComponent(id)}/form`)), id: "" });
 
 /** Show the form, empty or with the fields of a job. Reloaded code may have added types. */
 async function openMaker(title, does, fields = { type: "log", message: "hello" }, id = "") {
@@ -108,7 +108,7 @@ async function arrange() {
   const stays = edited && TIMES.every(name => (before[name] ?? "") === asked[name]);
   try {
     const { errors, ...shown } = await post("/api/preview", asked);
-    const { words, runs, warnings } = stays ? { words: "Its times stay as they are.", runs: [], warnings: [] } : shown;
+    const { words, runs, warnings } = stays ? { words: "The schedule stays as it is.", runs: [], warnings: [] } : shown;
     if (JSON.stringify(asked) !== JSON.stringify(values())) return; // the person typed on
     complain(errors);
     fill($("#preview"), [...(words ? [{ words }] : []), ...runs, ...warnings.map(warning => ({ warning }))],

@@ -19,7 +19,7 @@ export function start(given, again) {
   $("#legend").append(...OUTCOMES.map(name => h("span", {}, h(`i.mark.${name}`), name)), h("span", {}, h("i.late"), "late"));
   const rows = [{ name: "Jobs", address: about.place }, ...about.services, ...about.functions.map(each => ({ ...each, state: "real" }))];
   $("#services").append(...rows.map(service));
-  const fakes = about.services.filter(({ state }) => state === "stand-in").map(({ name }) => name);
+  const fakes = about.services.filter(({ state }) => state === "fake").map(({ name }) => name);
   $("#real").textContent = fakes.length ? `Fakes here: ${fakes.join(", ")}. All else is real.` : "All of this is real.";
   for (let minutes = -60; minutes <= 60; minutes += 30) $("#axis").append(h("span", { "data-minutes": minutes }));
   const lanes = $("#lanes");
@@ -31,14 +31,14 @@ export function start(given, again) {
 }
 
 function service({ name, address, state, schedule }) {
-  const other = state === "stand-in" ? "part of this run" : "as configured";
-  const shown = state === "stand-in" && address ? link(`${address}/stand-in`, address) : address || other;
-  return h("div", {}, h("dt", {}, name), h("dd", {}, state && h(`span.tag.${state}`, {}, state === "stand-in" ? "fake" : state), " ", shown, schedule && h("small", {}, schedule)));
+  const other = state === "fake" ? "part of this run" : "as configured";
+  const shown = state === "fake" && address ? link(`${address}/stand-in`, address) : address || other;
+  return h("div", {}, h("dt", {}, name), h("dd", {}, state && h(`span.tag.${state}`, {}, state), " ", shown, schedule && h("small", {}, schedule)));
 }
 
 export function update(data) {
   fill($("#health"), data.health, figure);
-  $("#health-note").textContent = about.is_billed ? `changes that others make show within ten minutes` : "";
+  $("#health-note").textContent = about.is_billed ? "changes by others show within ten minutes" : "";
   if (read().params.get("show") === "subscriptions") {
     go({ params: { show: "" } }, { replace: true });
     $("#subscriptions-card").focus();
@@ -55,7 +55,7 @@ export function update(data) {
   ];
   $("#timeline-note").textContent = notes.filter(Boolean).join("; ");
   fill($("#subscriptions"), data.subscriptions, subscription);
-  if (!data.subscriptions.length) fill($("#subscriptions"), [0], () => h("p.empty", {}, "No subscription is recorded. The first renewal makes one: gmail_watch and airtable_refresh do it, each on its schedule."));
+  if (!data.subscriptions.length) fill($("#subscriptions"), [0], () => h("p.empty", {}, "No subscriptions yet. gmail_watch and airtable_refresh record them with their first renewal."));
   place();
 }
 
@@ -89,7 +89,7 @@ function showTick({ last, next }) {
   const state = $("#tick-state");
   const problem = last?.problem ?? "";
   $("#tick-figures").hidden = true;
-  if (about.is_read_only) return fill(state, ["Cloud Scheduler ticks there; the log of the function has the metrics."], text => h("span", {}, text));
+  if (about.is_read_only) return fill(state, ["Cloud Scheduler calls the tick; its metrics are in the function's log."], text => h("span", {}, text));
   if (!last) fill(state, ["None yet"], text => h("span", {}, text));
   else fill(state, [last.began_at, `, took ${last.took}`, next], part => (part.includes("took") || !part ? h("span", {}, part) : part === next ? h("span", {}, "; the next one ", counting(part)) : counting(part)));
   show($("#tick-problem"), problem);
@@ -108,7 +108,7 @@ const words = name => WORDS[name] ?? name.replace(/^jobs_/, "").replaceAll("_", 
 function lane({ id, title, marks }) {
   const first = marks.findIndex(mark => mark.outcome === "upcoming");
   return h("div.lane", { role: "listitem" },
-    h("button.name", { title, "data-focus": `lane ${id}`, onclick: () => panel.open(id) }, title),
+    h("button.name", { title, dir: "auto", "data-focus": `lane ${id}`, onclick: () => panel.open(id) }, title),
     h("div.track", {}, marks.map((mark, at) => bar(mark, id, at === Math.max(first - 1, 0)))),
   );
 }

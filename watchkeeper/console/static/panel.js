@@ -28,10 +28,16 @@ export const open = (jobId, run = "") => go({ id: jobId, params: { run } });
 export function turnTo(jobId) {
   if (jobId === id) return;
   [id, older, hasMore, ranAt, wasPaused] = [jobId, [], false, undefined, false];
-  panel.replaceChildren(id ? h("p.soft", {}, "Loading…") : "");
+  panel.replaceChildren(id ? h("div", {}, head(id), h("p.soft", {}, "Loading…")) : "");
   if (id && !panel.open) panel.showModal();
   if (!id && panel.open) panel.close();
 }
+
+const head = title => h("div.head", {}, h("h2", { dir: "auto" }, title),
+  h("button.close", { "aria-label": "Close", "data-focus": "close", onclick: () => panel.close() }, "✕"));
+
+/** Show above the job what is wrong: the panel may cover the whole page. */
+export const tellTrouble = message => (message ? (panel.dataset.trouble = message) : delete panel.dataset.trouble);
 
 /** Read the open job, and its history where it has run since; show the reason if it cannot be read. */
 export async function load() {
@@ -66,9 +72,7 @@ export function update(job) {
 }
 
 function content({ title, problem, status, queue, why, ready_at, next, schedule, facts, payload, runs, hasMore, run: chosen, commands, error }) {
-  const close = h("button.close", { "aria-label": "Close", "data-focus": "close", onclick: () => panel.close() }, "✕");
-  const head = h("div.head", {}, h("h2", { id: "panel-title" }, title), close);
-  if (problem) return h("div", {}, head, h("p.problem", { role: "alert" }, problem));
+  if (problem) return h("div", {}, head(title), h("p.problem", { role: "alert" }, problem));
   const refusal = h("p.problem", { role: "alert", hidden: true });
   const button = (label, act, kind = "button") =>
     h(kind, { "data-focus": `command ${label}`, onclick: event => busy(event.target, act, failed => show(refusal, failed.message)) }, label);
@@ -78,7 +82,7 @@ function content({ title, problem, status, queue, why, ready_at, next, schedule,
     ...commands.filter(name => ["cancel", "delete"].includes(name)).map(name => button(LABELS[name], () => command(name), "button.danger")),
   ];
   const table = facts.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]);
-  return h("div", {}, head,
+  return h("div", {}, head(title),
     h("p", {}, h(`span.status.${queue ? "queued" : status}`, {}, queue ? "waiting" : status), " ", h("code", {}, id)),
     h("p.why", {}, why), h("p.soft", {}, schedule, ready_at && [", ", counting(ready_at, next)]),
     !about.is_read_only && h("div.actions", {}, buttons), refusal,
