@@ -122,7 +122,7 @@ def run_python(terminal: Terminal, block: str, project: Path, log: Path) -> None
     elif file[1] == "agent/handlers.py":
         (project / file[1]).write_text(block)
         until(lambda: f"({file[1]} changed)" in log.read_text(), 20)
-        assert "goes on with its old code" not in log.read_text()
+        assert "keeps running its old code" not in log.read_text()
     else:
         assert block.removeprefix(file[0]) in without_docstrings((project / file[1]).read_text())
 

@@ -475,7 +475,7 @@ def test_a_function_is_loaded_again_when_its_code_changes(
     run.wait_for(f"Job {EXAMPLE_JOB} completed")
 
     handlers.write_text("def oops(:\n")
-    run.wait_for("The tick function goes on with its old code (agent/handlers.py changed): ")
+    run.wait_for("The tick function keeps running its old code (agent/handlers.py changed): ")
     run.wait_for("SyntaxError: invalid syntax (handlers.py, line 1) (agent/handlers.py, line 1)\n")
     status_meanwhile = run.call("POST", "/")
     handlers.write_text(NEW_HANDLERS % "Brand new")
@@ -654,7 +654,7 @@ def test_a_function_that_does_not_start_is_an_error_after_its_own_words(
     output = run.rest()
 
     assert run.process.returncode == 1
-    assert output.endswith("no such luck\nerror: the tick function did not start; what it said stands above\n")
+    assert output.endswith("no such luck\nerror: the tick function did not start; see its output above\n")
 
 
 # -- What is handed over -----------------------------------------------------------------------------------------------

@@ -224,7 +224,7 @@ def test_without_a_local_run_it_says_what_to_do(run: Callable[..., Result]) -> N
     result = run("report")
 
     assert result.exit_code == 1
-    assert "`make run` writes it; for a deployed system give --project" in result.stderr
+    assert "`make run` writes it; for a deployed system use --project" in result.stderr
 
 
 def test_the_address_of_the_lines_is_printed(run: Callable[..., Result]) -> None:

@@ -13,7 +13,7 @@ from shared.model.history import Result
 from shared.model.job import Job
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Won
-from watchkeeper.cli.job_watch import look, news, render, show_live
+from watchkeeper.cli.job_watch import news, render, show_live, take_snapshot
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.session import Session
 
@@ -55,7 +55,7 @@ def world(tmp_path: Path, now: datetime) -> World:
 def drawn(world: World) -> list[str]:
     """Return the view as a terminal of 100 columns shows it."""
     console = Console(file=io.StringIO(), width=100, force_terminal=False)
-    console.print(render(look(world.session), "UTC"))
+    console.print(render(take_snapshot(world.session), "UTC"))
     assert isinstance(console.file, io.StringIO)
     return [line.strip() for line in console.file.getvalue().splitlines()]
 
@@ -126,7 +126,7 @@ def test_without_a_terminal_each_start_and_end_is_a_line(world: World, job_facto
 
 
 def test_the_view_is_drawn_in_place(world: World, job_factory: JobFactory, now: datetime) -> None:
-    """A terminal shows it anew with every look."""
+    """A terminal shows it again with every refresh."""
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
     steps = iter([False, True])
 

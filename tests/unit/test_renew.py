@@ -98,7 +98,7 @@ def test_every_missing_setting_is_named(run: Callable[..., Result], service: str
 
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert all(name in result.stderr for name in says)
-    assert "No subscription on record" in run("--status").stdout
+    assert "No subscriptions yet" in run("--status").stdout
 
 
 def test_the_status_shows_each_subscription(run: Callable[..., Result], services: dict[str, str], jobs: Jobs) -> None:

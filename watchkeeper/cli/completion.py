@@ -1,4 +1,4 @@
-"""What a shell offers behind a command: ids of jobs, and job types. It asks with every press of the tab key."""
+"""Shell completion of job ids and job types. It runs with every press of the tab key."""
 
 from collections.abc import Callable, Sequence
 from itertools import islice, takewhile

@@ -24,9 +24,9 @@ from watchkeeper.session import Session
 def console(session: Session, project: str, port: int, database: str | None, collection: str | None) -> None:
     """Show the jobs of a deployed system on a local page, until Ctrl-C.
 
-    It reads them with your own credentials (`gcloud auth application-default login`) and changes nothing. While the
-    page is visible it reads every job once in ten minutes, and the 50 on view every 30 seconds, which is billed. For a
-    local system that you can change, use `watchkeeper dev`.
+    It uses your own credentials (`gcloud auth application-default login`) and changes nothing. While the page is
+    visible it reads every job once in ten minutes, and the 50 on view every 30 seconds, which is billed. For a local
+    system that you can change, use `watchkeeper dev`.
 
     \b
     Example:
@@ -81,7 +81,7 @@ def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None
             "another with --port"
         ) from exc
     click.echo(f"The console, read-only: http://127.0.0.1:{port}/#now?token={token}")
-    click.echo("Without the token nobody sees it, whoever has an account on this machine. Ctrl-C ends it.")
+    click.echo("Other accounts on this machine cannot see it without the token. Ctrl-C stops it.")
     server.serve_forever()
 
 

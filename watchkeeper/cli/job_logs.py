@@ -19,16 +19,18 @@ from watchkeeper.session import Session
 from watchkeeper.times import shown
 
 DAY = timedelta(days=1)
-LOCAL_PAUSE, CLOUD_PAUSE = 0.3, 5.0  # seconds between two looks
+LOCAL_PAUSE, CLOUD_PAUSE = 0.3, 5.0  # seconds between two reads
 LATE = timedelta(minutes=1)  # a line may reach Cloud Logging so long after its time
 COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
 @click.command("logs")
 @click.argument("job_id", metavar="ID", shell_complete=complete_ids)
-@click.option("--follow", "-f", "is_followed", is_flag=True, help="Go on with new lines, until Ctrl-C.")
+@click.option("--follow", "-f", "is_followed", is_flag=True, help="Keep printing new lines, until Ctrl-C.")
 @click.option("--since", type=Duration(), metavar="DURATION", help="Only lines of the last, e.g. 2h.  [project: 24h]")
-@click.option("--limit", type=click.IntRange(min=1), default=200, show_default=True, metavar="N", help="The last N.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=200, show_default=True, metavar="N", help="The last N lines."
+)
 @click.option("--project", metavar="P", help="Read Cloud Logging of this Google Cloud project, through gcloud.")
 @click.option("--url", is_flag=True, help="With --project: print the address of these lines in Cloud Logging instead.")
 @click.option("--json", "as_json", is_flag=True, help="Write each line as the function wrote it.")
@@ -87,7 +89,7 @@ def _local(session: Session) -> Path:
     path = log_path(session.settings)
     if not path.exists():
         raise WatchkeeperError(
-            f"there is no log of a local run ({path}): `make run` writes it; for a deployed system give --project"
+            f"no log of a local run ({path}): `make run` writes it; for a deployed system use --project"
         )
     return path
 
@@ -141,7 +143,7 @@ def new_cloud_lines(
     *,
     prefix: str = DEFAULT_PREFIX,
 ) -> Iterator[LogLine]:
-    """Yield lines that are new since `known`, look after look; some come late, and out of order."""
+    """Yield lines that are new since `known`, read after read; some come late, and out of order."""
     seen = {str(line.fields["insertId"]) for line in known}
     while not wait():
         for line in cloud_lines(gcloud, job_id, since=latest - LATE, limit=1000, prefix=prefix):

@@ -23,8 +23,8 @@ from watchkeeper.times import distance, shown, span, took
 
 AHEAD, LATELY = timedelta(days=1), timedelta(hours=1)
 SHOWN = 10  # of each kind
-MOST_RUNS = 200  # that one look reads
-FREE, BILLED = 2.0, 30.0  # seconds between two looks
+MOST_RUNS = 200  # read in one refresh
+FREE, BILLED = 2.0, 30.0  # seconds between two refreshes
 COLOURS: Mapping[str, str] = {
     RunOutcome.COMPLETED: "green",
     RunOutcome.RETRIED: "yellow",
@@ -36,8 +36,8 @@ COLOURS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class View:
-    """What is seen at a time: the jobs that run or wait in a queue, those due next, and the runs of the last hour."""
+class Snapshot:
+    """The jobs that run or wait in a queue, those due next, and the runs of the last hour."""
 
     now: datetime
     running: Sequence[Job]
@@ -51,13 +51,13 @@ class View:
 
 
 @click.command("watch")
-@click.option("--every", "seconds", type=click.FloatRange(min=0.5), metavar="S", help="Seconds between two looks.")
+@click.option("--every", "seconds", type=click.FloatRange(min=0.5), metavar="S", help="Seconds between two refreshes.")
 @click.pass_obj
 def watch_jobs(session: Session, seconds: float | None) -> None:
     """Watch jobs run, until Ctrl-C: what is running, what is due next, what failed in the last hour.
 
-    It looks every 2 seconds; at a real Firestore every 30, since a look reads up to 220 documents. Where the output is
-    no terminal, it writes a line for each job that starts and each run that ends.
+    It refreshes every 2 seconds; with the real Firestore every 30, since each refresh reads up to 220 documents. If the
+    output is not a terminal, it prints a line for each job that starts and each run that ends.
 
     \b
     Example:
@@ -80,42 +80,44 @@ def watch_jobs(session: Session, seconds: float | None) -> None:
         return
 
 
-def look(session: Session) -> View:
-    """Look at the jobs once. Raises StoreUnavailable."""
+def take_snapshot(session: Session) -> Snapshot:
+    """Read the jobs once. Raises StoreUnavailable."""
     now, jobs = session.clock(), session.jobs
     running = [job for job in jobs.list(status=Status.RUNNING) if isinstance(job, Job)]
     ready = [job for job in jobs.upcoming(AHEAD, limit=SHOWN + len(running)) if isinstance(job, Job)]
     due = [job for job in ready if job.lease_until is None]
     runs = islice(jobs.history(since=now - LATELY, page_size=MOST_RUNS), MOST_RUNS)
-    return View(now=now, running=running, due=due[:SHOWN], runs=list(runs))
+    return Snapshot(now=now, running=running, due=due[:SHOWN], runs=list(runs))
 
 
 def show_live(session: Session, console: Console, wait: Callable[[], bool]) -> None:
-    """Show the view in place, look after look, until `wait` says to stop."""
+    """Show snapshot after snapshot in the same place, until `wait` says to stop."""
     zone = session.settings.timezone
-    with Live(render(look(session), zone), console=console, auto_refresh=False, screen=False) as live:
+    with Live(render(take_snapshot(session), zone), console=console, auto_refresh=False, screen=False) as live:
         while not wait():
-            live.update(render(look(session), zone), refresh=True)
+            live.update(render(take_snapshot(session), zone), refresh=True)
 
 
-def render(view: View, zone: str) -> RenderableType:
-    """Draw the view as three tables."""
-    failed = Text(f"  {len(view.failed)} of {len(view.runs)} runs of the last hour", style="dim")
+def render(snapshot: Snapshot, zone: str) -> RenderableType:
+    """Draw a snapshot as three tables."""
+    failed = Text(f"  {len(snapshot.failed)} of {len(snapshot.runs)} runs of the last hour", style="dim")
     return Group(
-        Text(shown(view.now, zone), style="dim"),
-        _table(f"Running ({len(view.running)})", [_running_row(job, view.now) for job in view.running[:SHOWN]]),
-        _table("Due next", [_due_row(job, view.now, zone) for job in view.due]),
-        _table("Failed lately", [_run_row(entry, view.now) for entry in view.failed[:SHOWN]]),
+        Text(shown(snapshot.now, zone), style="dim"),
+        _table(
+            f"Running ({len(snapshot.running)})", [_running_row(job, snapshot.now) for job in snapshot.running[:SHOWN]]
+        ),
+        _table("Due next", [_due_row(job, snapshot.now, zone) for job in snapshot.due]),
+        _table("Failed lately", [_run_row(entry, snapshot.now) for entry in snapshot.failed[:SHOWN]]),
         failed,
     )
 
 
 def news(session: Session, wait: Callable[[], bool]) -> Iterator[str]:
     """Yield a line for each job that starts to run, and for each run that ends, until `wait` says to stop."""
-    zone, before = session.settings.timezone, look(session)
+    zone, before = session.settings.timezone, take_snapshot(session)
     yield f"{shown(before.now, zone)}  {len(before.running)} running, {len(before.due)} due within a day"
     while not wait():
-        after = look(session)
+        after = take_snapshot(session)
         known = {entry.id for entry in before.runs}
         for entry in reversed([entry for entry in after.runs if entry.id not in known]):
             yield f"{shown(after.now, zone)}  {'  '.join(filter(None, _ended(entry)))}"

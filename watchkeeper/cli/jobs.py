@@ -1,4 +1,4 @@
-"""`watchkeeper jobs`: make, change and command jobs; `listing` shows them, `transfer` moves them in bulk."""
+"""`watchkeeper jobs`: create, edit and manage jobs; `listing` shows them, `transfer` moves them in bulk."""
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -38,7 +38,7 @@ DONE_ALREADY: Mapping[Name, Collection[Status]] = {
 
 @click.group()
 def jobs() -> None:
-    """Make, see and command jobs, one by one or in bulk."""
+    """Create, inspect and manage jobs."""
 
 
 for part in (list_jobs, show_job, show_history, show_logs, watch_jobs, import_jobs, export_jobs, upgrade_jobs):
@@ -53,11 +53,11 @@ def definition_options(command: Command) -> Command:
         click.option("--payload", type=Payload(), help="The input of its handler: a JSON object, @FILE or @-."),
         click.option("--at", type=Moment(), help="When it runs; without an offset, in --timezone."),
         click.option("--in", "delay", type=Duration(), help="When it runs, from now: 90s, 20m, 1h30m, 2d."),
-        click.option("--cron", help='Run it again and again: five fields such as "0 9 * * 1-5", or @daily.'),
+        click.option("--cron", help='A recurring schedule: five fields such as "0 9 * * 1-5", or @daily.'),
         click.option(
             "--every",
             metavar="INTERVAL",
-            help="Run it again and again: 90m, 13h (elapsed time), 6d, 2w (same clock time).",
+            help="A recurring interval: 90m, 13h (elapsed time), 6d, 2w (same clock time).",
         ),
         click.option(
             "--until",
@@ -106,11 +106,11 @@ def definition_options(command: Command) -> Command:
 @click.option("--allow-unknown", is_flag=True, help="Also add a job of a type that no handler is registered for here.")
 @click.pass_obj
 def add_job(session: Session, /, job_type: str, allow_unknown: bool, **options: Any) -> None:
-    """Schedule a job, once or again and again.
+    """Schedule a one-shot or a recurring job.
 
-    It runs with the next tick (at once while `make run` is up), unless --at, --in or --cron say otherwise. With --cron
-    or --every, --at or --in is the start; --every without one starts now. With --id you can repeat the call: the same
-    definition changes nothing; a different one is refused, or with --replace applied, and the history is kept.
+    Without a time it runs with the next tick, or at once while `make run` is up. With --cron or --every, --at or --in
+    is the start; --every without one starts now. With --id you can repeat the call: the same definition changes
+    nothing; a different one is refused, or with --replace applied, and the history is kept.
 
     \b
     Examples:
@@ -128,11 +128,11 @@ def add_job(session: Session, /, job_type: str, allow_unknown: bool, **options: 
 
 
 def _ask_about_type(job_type: str, known: Collection[str]) -> None:
-    """Ask whether a job is to be added that nothing here can run: it may be a slip, or its handler be elsewhere."""
+    """Ask whether to add a job that nothing here can run: a typing mistake, or its handler is elsewhere."""
     unknown = str(UnknownJobType(job_type, known))
     if not sys.stdin.isatty():
-        raise WatchkeeperError(f"{unknown}; or add it all the same with --allow-unknown")
-    if not click.confirm(f"{unknown}. Add it all the same?", err=True):
+        raise WatchkeeperError(f"{unknown}; or add it anyway with --allow-unknown")
+    if not click.confirm(f"{unknown}. Add it anyway?", err=True):
         raise WatchkeeperError("nothing was added")
 
 
@@ -248,7 +248,7 @@ def retry_jobs(session: Session, job_ids: Sequence[str], every: bool, job_type: 
       watchkeeper jobs retry --all --type http_request
     """
     if bool(job_ids) == every or (job_type and not every):
-        raise click.UsageError("Give the ids of jobs, or --all, maybe with --type.")
+        raise click.UsageError("Give the ids of jobs, or --all (optionally with --type).")
     if every:
         failed = session.jobs.list(status=Status.FAILED)
         job_ids = [job.id for job in failed if isinstance(job, Job) and job_type in (None, job.job_type)]

@@ -27,7 +27,7 @@ EXPENDABLE = ("SCHEDULE", "NEXT RUN", "TYPE", "REMARK")
 RUN_HEADER = ("OCCURRENCE", "OUTCOME", "STARTED", "TOOK", "BY", "RESULT")
 EXPENDABLE_OF_RUN = ("STARTED", "BY", "TOOK")
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, with the fields of the JSON file.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, with the fields of the job file.")
 
 
 @click.command("list")
@@ -118,7 +118,7 @@ def next_run(session: Session, job: Job) -> str:
     zone, now = job.timezone or session.settings.timezone, session.clock()
     if job.handed_over is not None:
         return f"waiting in queue {job.queue} since {shown(job.handed_over.at, zone)}"
-    if job.started_at and _is_at_work(job, now):
+    if job.started_at and _is_held(job, now):
         return f"running since {shown(job.started_at, zone)}"
     return shown_with_distance(job.ready_at, zone, now) if job.ready_at else ""
 
@@ -139,20 +139,20 @@ def _row(session: Session, job: Job | Unreadable) -> Row:
         job_type = text_of(job.document.get("job_type") or "", session.settings.timezone)
         return job.id, job_type, "unreadable", "", "", "", job.reason
     now, zone = session.clock(), job.timezone or session.settings.timezone
-    at = shown(job.ready_at, zone) if job.ready_at and not _is_at_work(job, now) else ""
+    at = shown(job.ready_at, zone) if job.ready_at and not _is_held(job, now) else ""
     remark = why(job, now, session.settings.timezone) if job.has_paused_itself else job.error or ""
     return job.id, job.job_type, job.status, _when(job, now), at, _schedule(job), remark
 
 
-def _is_at_work(job: Job, now: datetime) -> bool:
-    return job.started_at is not None and job.lease_until is not None and job.lease_until > now
+def _is_held(job: Job, now: datetime) -> bool:
+    return job.lease_until is not None and job.lease_until > now
 
 
 def _when(job: Job, now: datetime) -> str:
     """Return how far away the next run is, or how long it has been running or waiting."""
     if job.handed_over is not None:
         return f"queued {span(now - job.handed_over.at)}"
-    if job.started_at and _is_at_work(job, now):
+    if job.started_at and _is_held(job, now):
         return f"running {span(now - job.started_at)}"
     return distance_to_start(job.ready_at, now) if job.ready_at else ""
 

@@ -1,6 +1,7 @@
 """The entry point of `watchkeeper`: its commands, and how an error becomes one line and an exit code."""
 
 import os
+import signal
 import sys
 from typing import Any
 
@@ -15,8 +16,6 @@ from watchkeeper.cli.mcp import mcp
 from watchkeeper.cli.renew import renew
 from watchkeeper.cli.tick import tick
 from watchkeeper.session import open_session
-
-INTERRUPTED = 130  # the exit code of a shell after Ctrl-C
 
 
 class Failed(click.ClickException):
@@ -44,7 +43,7 @@ class ErrorLines(click.Group):
             click.echo(err=True)  # end the line of the question, or of ^C
             if KeyboardInterrupt not in (type(exc), type(exc.__context__)):
                 raise Failed("no terminal to ask on; use --yes") from exc
-            ctx.exit(INTERRUPTED)
+            ctx.exit(128 + signal.SIGINT)  # as in a shell
 
 
 @click.group(cls=ErrorLines)
@@ -61,7 +60,7 @@ def watchkeeper(ctx: click.Context) -> None:
       watchkeeper jobs add log --payload '{"message": "hello"}' --in 20m
 
     \b
-    Completion of commands, ids and job types; the same with zsh or fish in the place of bash:
+    Completion of commands, ids and job types (for zsh or fish write that in place of bash):
       eval "$(_WATCHKEEPER_COMPLETE=bash_source watchkeeper)"
     """
     if os.environ.get("NO_COLOR"):
@@ -74,7 +73,7 @@ def watchkeeper(ctx: click.Context) -> None:
 @click.option(
     "--storage",
     type=click.Choice(["json", "firestore"]),
-    help="Where jobs are kept, instead of SCHEDULER_STORAGE; firestore starts and uses the emulator.",
+    help="Where to keep jobs, instead of SCHEDULER_STORAGE; firestore starts the emulator.",
 )
 @click.pass_context
 def dev(ctx: click.Context, storage: str | None) -> None:

@@ -36,7 +36,7 @@ REFUSED = "this server only reads; to change jobs, start it with `watchkeeper mc
 @click.command()
 @click.option("--allow-changes", is_flag=True, help="Also schedule, edit, pause, resume, run and cancel jobs.")
 @click.option("--space", metavar="SPACE", help="Only the jobs of this Chat space.  [default: the jobs of every space]")
-@click.option("--user", metavar="EMAIL", help="In whose name jobs are changed.  [default: your account here]")
+@click.option("--user", metavar="EMAIL", help="Who changes the jobs.  [default: your account here]")
 @click.option("--timezone", metavar="TZ", help="The zone of times without an offset.  [default: SCHEDULER_TIMEZONE]")
 @click.pass_obj
 def mcp(session: Session, allow_changes: bool, space: str | None, user: str | None, timezone: str | None) -> None:
@@ -60,7 +60,7 @@ def mcp(session: Session, allow_changes: bool, space: str | None, user: str | No
     bound_to = {"space": space or "", "user": user or session.user, "timezone": zone}
     server = create_server(session, **bound_to, may_change=allow_changes)
     if sys.stdin.isatty():
-        click.echo("This serves an MCP client, which starts it by itself (docs/AGENT.md); Ctrl-C ends it.", err=True)
+        click.echo("An MCP client starts this command by itself (docs/AGENT.md). Ctrl-C stops it.", err=True)
     # The SDK would wait for the input that it reads. Each change is one write, so nothing is left half done.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     server.run()

@@ -88,7 +88,7 @@ def _show(session: Session, service: str | None, *, as_json: bool) -> None:
     elif found:
         print_table(HEADER, [_row(session, job) for job in found], expendable=("RENEWED",))
     else:
-        click.echo("No subscription on record; `watchkeeper renew gmail` or `renew airtable` makes the first.")
+        click.echo("No subscriptions yet; `watchkeeper renew gmail` or `renew airtable` creates the first.")
 
 
 def _row(session: Session, job: Job | Unreadable) -> Row:

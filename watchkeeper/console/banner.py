@@ -1,4 +1,4 @@
-"""The banner of a local run: what is real, what is a fake, and what to do next."""
+"""The banner of a local run: what is real, what is a fake, and what to try next."""
 
 import shutil
 import sys
@@ -63,7 +63,7 @@ def _renew(system: System, settings: Settings) -> str:
 
 def _access(settings: Settings) -> str:
     if settings.auth.mode is AuthMode.OFF:
-        return "for everybody on this machine, no web page of another site (AUTH_MODE=off)"
+        return "open to this machine, closed to web pages of other sites (AUTH_MODE=off)"
     return "with the CRON_SECRET as bearer token"
 
 

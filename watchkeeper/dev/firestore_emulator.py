@@ -1,7 +1,7 @@
 """The Firestore emulator of the gcloud installation, for the tests and the local runner.
 
-The emulator's own launcher is started, not `gcloud emulators firestore start`: that one would try to install a missing
-component, reads the person's configuration, and is one more process to outlive us.
+It starts the emulator's own launcher, not `gcloud emulators firestore start`, which would try to install a missing
+component, reads the person's configuration, and is one more process that could outlive the run.
 """
 
 import shutil

@@ -1,6 +1,6 @@
-"""One function on this machine: a process of functions-framework that is started again when it dies, and surely ended.
+"""One function on this machine: a process of functions-framework that is restarted when it dies, and ends with the run.
 
-It runs as it would be deployed: in the folder where it is staged, and of the project it sees nothing but that.
+It runs as it would be deployed: in the folder where it is staged, seeing nothing else of the project.
 
 It has a session of its own, so that the terminal's Ctrl-C does not reach its workers and SIGTERM can stop them in
 order. A session is a process group too, which can be ended as a whole.
@@ -64,7 +64,7 @@ class FunctionProcess:
         deadline = time.monotonic() + START_SECONDS
         while not answers(self.address, "/health"):
             if not self.is_running or time.monotonic() > deadline:
-                raise FunctionFailed(f"the {self.function.name} function did not start; what it said stands above")
+                raise FunctionFailed(f"the {self.function.name} function did not start; see its output above")
             if wait(POLL_SECONDS):
                 return False
         return True

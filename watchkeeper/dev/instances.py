@@ -1,7 +1,7 @@
-"""What Cloud Run does for run_job: it hands each call to an instance that is free, and an instance takes one at a time.
+"""The instances of run_job, as Cloud Run has them: each call goes to a free one, and an instance takes one at a time.
 
-Deployed, the function has concurrency 1, since a process with a thread left behind ends after its answer, and whatever
-else it were at would end with it. So here it has a process for each job that may run at once.
+Deployed, the function has concurrency 1: a process with a thread left behind ends after its answer, and would end other
+calls with it. So here it has a process for each job that may run at once.
 """
 
 import threading
@@ -18,11 +18,11 @@ LOOK_SECONDS = 0.1
 
 
 class NoInstance(ConnectionError):
-    """No instance takes the call."""
+    """No instance can take the call."""
 
 
 class Instances:
-    """The processes of one function by their addresses, each of which takes one call at a time."""
+    """The addresses of the processes of one function; each takes one call at a time."""
 
     def __init__(self, addresses: Sequence[str], is_up: Callable[[str], bool] = lambda each: answers(each, "/health")):
         self._free = list(addresses)
@@ -32,7 +32,7 @@ class Instances:
 
     @contextmanager
     def address_of(self, url: str) -> Iterator[str]:
-        """Hold an instance that is free and up, and yield its address; wait for one. Raises NoInstance."""
+        """Wait for an instance that is free and up, hold it, and yield its address. Raises NoInstance."""
         address = self._taken()
         try:
             self._wait_until_up(address)
@@ -43,7 +43,7 @@ class Instances:
                 self._changed.notify()
 
     def close(self) -> None:
-        """Hand out none any more: the run is ending."""
+        """Hand out no more instances: the run is ending."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -56,7 +56,7 @@ class Instances:
             return self._free.pop(0)
 
     def _wait_until_up(self, address: str) -> None:
-        """Wait for a process that is being started, or started again."""
+        """Wait for a process that is starting."""
         deadline = monotonic() + START_SECONDS
         while not self._is_up(address):
             with self._changed:

@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin, as something to wait for instead of something that breaks in."""
+"""Ctrl-C and other signals to end, as something to wait for instead of an exception anywhere."""
 
 import os
 import select
@@ -7,18 +7,18 @@ from collections.abc import Callable
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-
-# Waits so many seconds (None: for ever) for a signal, and gives its number, or 0 when none came.
+# Waits for a signal, at most so many seconds (None: for ever), and returns its number, or 0 if none came.
 Wait = Callable[[float | None], int]
 
 
 def catch_interrupts() -> Wait:
-    """Catch what asks this process to end, from now on, and return the way to wait for it; call it in the main thread.
+    """Catch the signals that ask this process to end, and return the function that waits for one.
 
-    A signal that came before the wait counts. Each is told once, so the next wait is for a second Ctrl-C.
+    Call it in the main thread. A signal that came before the wait counts. Each is returned once, so the next wait is
+    for a second Ctrl-C.
     """
-    # The system may hand a signal to any thread, and Python's handler, an Event or a queue would then not wake the
-    # main one from its wait. What the wakeup descriptor is for does.
+    # The system may deliver a signal to any thread, and then neither Python's handler nor an Event wakes the main
+    # thread from its wait. The wakeup descriptor does.
     caught, wakeup = os.pipe()
     os.set_blocking(wakeup, False)
     signal.set_wakeup_fd(wakeup)

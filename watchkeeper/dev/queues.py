@@ -1,4 +1,4 @@
-"""The queues that the table of functions declares, as the fake of Cloud Tasks plays them."""
+"""The queues of functions.toml, as the fake of Cloud Tasks takes them."""
 
 import tomllib
 from pathlib import Path
@@ -21,7 +21,7 @@ RETRY = {
 
 
 def read_queues(path: Path = FUNCTIONS_TABLE) -> Queues:
-    """Return limits and retry of each queue by the name that handlers use; one queue where the table has none.
+    """Return limits and retry of each queue by the name that handlers use; a default queue if the table has none.
 
     The table has been read before, so it can be read. Raises InvalidSettings, naming the queue.
     """

@@ -1,4 +1,4 @@
-"""Reloading: a function whose code has changed is staged anew and tried, and only then takes the old one's place."""
+"""Reloading: changed code of a function is staged and imported, and only then replaces the running code."""
 
 import importlib
 import logging
@@ -18,9 +18,9 @@ LOOK_SECONDS = 0.5
 
 
 def reload_on_change(process: FunctionProcess, wait: Wait, then: Callable[[], object] = lambda: None) -> None:
-    """Look at the code now and then until `wait` says to stop. Code that cannot be imported is reported and not run.
+    """Reload a function whenever its code changes, until `wait` says to stop; then call `then`.
 
-    `then` is called whenever new code has taken over.
+    If new code cannot be imported, the error is logged and the old code keeps running.
     """
     name, code = process.function.name, process.code
     while not wait(LOOK_SECONDS):
@@ -35,14 +35,14 @@ def reload_on_change(process: FunctionProcess, wait: Wait, then: Callable[[], ob
                 log.info("The %s function was reloaded (%s)", name, changes)
         except StagingFailed as exc:
             if not wait(0):
-                log.error("The %s function goes on with its old code (%s): %s", name, changes, exc)
+                log.error("The %s function keeps running its old code (%s): %s", name, changes, exc)
         except FunctionFailed as exc:
             log.error("%s", exc)
         shutil.rmtree(former if process.folder == code.folder else code.folder, ignore_errors=True)
 
 
 def load_handlers_again(modules: Collection[str]) -> None:
-    """Import the handlers anew in this process too, which makes jobs. A type that was taken away stays known here."""
+    """Import the handlers again in this process too, which creates jobs. A removed type stays known here."""
     package = AGENT_MODULE.partition(".")[0]
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         del sys.modules[name]
@@ -50,4 +50,4 @@ def load_handlers_again(modules: Collection[str]) -> None:
     try:
         load_handlers(modules)
     except InvalidSettings as exc:
-        log.error("The console goes on with the handlers that it knows: %s", exc)
+        log.error("The console keeps the handlers that it has: %s", exc)

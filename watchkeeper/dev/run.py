@@ -51,7 +51,7 @@ clock = partial(datetime.now, UTC)
 
 
 class PortTaken(WatchkeeperError):
-    """A port cannot be used; the message says which, and what to do."""
+    """A port cannot be used; the message has the port and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +69,8 @@ class Layout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is to run, and what it works with."""
+class Setup:
+    """What to run, and what it works with."""
 
     layout: Layout
     env: dict[str, str]
@@ -84,7 +84,7 @@ def run(env: Mapping[str, str], storage: str | None = None) -> int:
     """Run it all until Ctrl-C, SIGTERM or SIGHUP, and leave nothing behind. Call it in the main thread.
 
     A `storage` of "firestore" means the emulator, which is started unless FIRESTORE_EMULATOR_HOST names one. Return the
-    exit code: 0, or 1 when something cannot start; stderr then says why in one line.
+    exit code: 0, or 1 if something cannot start; stderr then has the reason in one line.
     """
     try:
         env = _with_access(_with_storage(env, storage))
@@ -105,7 +105,7 @@ def run(env: Mapping[str, str], storage: str | None = None) -> int:
             jobs = _open_jobs(store, settings, handlers, is_new=is_new)
             if "Cloud Tasks" in services.addresses and not _is_billed(settings, env):
                 _empty_queues(store, jobs)
-            plan = Plan(
+            setup = Setup(
                 layout=layout,
                 env=env,
                 settings=settings,
@@ -113,7 +113,7 @@ def run(env: Mapping[str, str], storage: str | None = None) -> int:
                 handlers=handlers,
                 services=services,
             )
-            _serve(plan)
+            _serve(setup)
     except (WatchkeeperError, OSError) as exc:  # a port that was free may be taken a moment later
         sys.stderr.write(f"error: {exc}\n")
         return 1
@@ -145,46 +145,46 @@ def _layout(env: Mapping[str, str]) -> Layout:
     )
 
 
-def _serve(plan: Plan) -> None:
-    """Run the functions, each on its port, and whatever belongs to them, until it is time to stop."""
-    terminal = _open_terminal(plan.env)
-    logbook = Logbook(log_path(plan.settings))
+def _serve(setup: Setup) -> None:
+    """Run the functions, each on its port, with all that belongs to them, until a signal."""
+    terminal = _open_terminal(setup.env)
+    logbook = Logbook(log_path(setup.settings))
     wait = catch_interrupts()
     stopping = threading.Event()
     processes: list[FunctionProcess] = []
     with tempfile.TemporaryDirectory(prefix="watchkeeper-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         try:
-            for port, function in plan.layout.functions.items():
+            for port, function in setup.layout.functions.items():
                 # Each instance of run_job has a copy of its own, since each is reloaded by itself.
                 root = Path(folder, f"on-{port}" if function.name == RUN_JOB else "").resolve()
                 root.mkdir(exist_ok=True)
                 code = StagedCode(function, root)
                 show = partial(_show, terminal, logbook, function.name)
-                env = plan.env | plan.services.worker_settings if function.name == RUN_JOB else plan.env
+                env = setup.env | setup.services.worker_settings if function.name == RUN_JOB else setup.env
                 processes.append(FunctionProcess(code, port, env=env, show=show))
             if all(process.wait_until_healthy(wait) for process in processes):
-                stack.enter_context(_surroundings(plan, processes, terminal, stopping))
+                stack.enter_context(_surroundings(setup, processes, terminal, stopping))
                 wait(None)
             log.info("Stopping; Ctrl-C again ends everything at once")
         finally:
             stopping.set()
-            plan.layout.instances.close()
+            setup.layout.instances.close()
             _stop(processes, wait)
 
 
 @contextmanager
 def _surroundings(
-    plan: Plan, processes: Sequence[FunctionProcess], terminal: Terminal, stopping: threading.Event
+    setup: Setup, processes: Sequence[FunctionProcess], terminal: Terminal, stopping: threading.Event
 ) -> Iterator[None]:
-    """Introduce the run, serve the console, call the functions now and on schedule, and look after them.
+    """Print the banner, serve the console, call the functions now and on schedule, restart and reload them.
 
     When it ends, `stopping` is set already.
     """
-    schedulers = _schedulers(plan, processes, stopping)
-    asked = AskedFor(plan.jobs, watch) if (watch := _store_watch(plan)) else None
-    system = _system(plan, processes, schedulers)
-    with _console(system, plan.layout.console):
-        terminal.write(banner(system, plan.layout.console, plan.settings, plan.env))
+    schedulers = _schedulers(setup, processes, stopping)
+    asked = AskedFor(setup.jobs, watch) if (watch := _store_watch(setup)) else None
+    system = _system(setup, processes, schedulers)
+    with _console(system, setup.layout.console):
+        terminal.write(banner(system, setup.layout.console, setup.settings, setup.env))
         for process in processes:
             process.keep_running()
         threads = [_start(_call_now_and_on_schedule, scheduler) for scheduler in schedulers.values()]
@@ -192,7 +192,7 @@ def _surroundings(
             threads.append(_start(call_when_asked, asked, schedulers["tick"].run_beside, stopping.wait))
         for process in processes:
             is_tick = process.function.name == "tick"  # it has the handlers; once is enough
-            then = partial(load_handlers_again, plan.settings.handler_modules) if is_tick else lambda: None
+            then = partial(load_handlers_again, setup.settings.handler_modules) if is_tick else lambda: None
             threads.append(_start(reload_on_change, process, stopping.wait, then))
         try:
             yield
@@ -201,24 +201,24 @@ def _surroundings(
                 thread.join(JOIN_SECONDS)
 
 
-def _store_watch(plan: Plan) -> Callable[[], bool] | None:
-    """Choose how to see that a job was asked for: the file, or a query of the emulator, which costs nothing.
+def _store_watch(setup: Setup) -> Callable[[], bool] | None:
+    """Return how to see that somebody asked for a job: watch the file, or query the emulator.
 
-    None for the real Firestore, where each look would be billed.
+    None for the real Firestore, which bills each query.
     """
-    if plan.settings.storage == "json":
-        return watch_file(plan.settings.json_path)
-    return (lambda: True) if plan.env.get(EMULATOR) else None
+    if setup.settings.storage == "json":
+        return watch_file(setup.settings.json_path)
+    return (lambda: True) if setup.env.get(EMULATOR) else None
 
 
 def _schedulers(
-    plan: Plan, processes: Sequence[FunctionProcess], stopping: threading.Event
+    setup: Setup, processes: Sequence[FunctionProcess], stopping: threading.Event
 ) -> dict[str, CloudScheduler]:
     return {
         process.function.name: CloudScheduler(
             process.function.scheduler_job,
             process.address,
-            headers=_headers(plan.settings),
+            headers=_headers(setup.settings),
             clock=clock,
             wait=stopping.wait,
             until_ready=process.wait_while_restarting,
@@ -228,26 +228,26 @@ def _schedulers(
     }
 
 
-def _system(plan: Plan, processes: Sequence[FunctionProcess], schedulers: Mapping[str, CloudScheduler]) -> System:
+def _system(setup: Setup, processes: Sequence[FunctionProcess], schedulers: Mapping[str, CloudScheduler]) -> System:
     return System(
-        jobs=plan.jobs,
-        handlers=plan.handlers,
+        jobs=setup.jobs,
+        handlers=setup.handlers,
         clock=clock,
-        timezone=plan.settings.timezone,
-        place=place_of_jobs(plan.settings, plan.env),
+        timezone=setup.settings.timezone,
+        place=place_of_jobs(setup.settings, setup.env),
         functions=_addresses(processes),
-        headers=_headers(plan.settings),
+        headers=_headers(setup.settings),
         schedules={
             function.name: function.scheduler_job
-            for function in plan.layout.functions.values()
+            for function in setup.layout.functions.values()
             if function.scheduler_job
         },
-        services=plan.services.told(),
+        services=setup.services.told(),
         last_call=lambda name: schedulers[name].last_call if name in schedulers else None,
         call=lambda name: schedulers[name].run_now(),
         is_read_only=False,
-        is_billed=_is_billed(plan.settings, plan.env),
-        log_file=log_path(plan.settings),
+        is_billed=_is_billed(setup.settings, setup.env),
+        log_file=log_path(setup.settings),
     )
 
 
@@ -288,7 +288,7 @@ def _with_whole_paths(env: Mapping[str, str], settings: Settings) -> dict[str, s
 
 
 def _with_access(env: Mapping[str, str]) -> Mapping[str, str]:
-    """Let the fakes in: by CRON_SECRET, or without authentication where none is configured."""
+    """Let the fakes call the functions: with CRON_SECRET, or without authentication if none is configured."""
     auth = Settings.from_env(env).auth
     if not Environment(env).text("AUTH_MODE") and not auth.cron_secret:
         return {**env, "AUTH_MODE": AuthMode.OFF}
@@ -324,7 +324,7 @@ def _is_new(store: Store, settings: Settings, env: Mapping[str, str]) -> bool:
 
 
 def _open_jobs(store: Store, settings: Settings, handlers: Handlers, *, is_new: bool) -> Jobs:
-    """Open the jobs, and put an example into a new store, to be run at once."""
+    """Open the jobs, and add an example to a new store, due at once."""
     jobs = Jobs(
         store,
         clock=clock,
@@ -341,13 +341,13 @@ def _open_jobs(store: Store, settings: Settings, handlers: Handlers, *, is_new: 
 
 
 def _empty_queues(store: Store, jobs: Jobs) -> None:
-    """Make ready what waited in a queue of an earlier run, which ended with that run."""
+    """Make the jobs ready that waited in a queue of an earlier run, since the queue ended with it."""
     waiting = [job for job in jobs.list(status=Status.RUNNING) if isinstance(job, Job) and job.handed_over is not None]
     store.swap([Change(job, job.give_back(now=clock(), due_at=job.due_at)) for job in waiting])
 
 
 def _is_billed(settings: Settings, env: Mapping[str, str]) -> bool:
-    """Return whether the jobs are in the real Firestore, where each look costs and a deployment may be at work."""
+    """Return whether the jobs are in the real Firestore, which bills each read and may have a deployment at work."""
     return settings.storage == "firestore" and not env.get(EMULATOR)
 
 

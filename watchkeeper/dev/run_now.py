@@ -1,7 +1,7 @@
-"""What somebody asks for now is run now: on one machine nobody has to wait for the next minute.
+"""Runs at once what a person asks for now, so that nobody has to wait for the next minute.
 
-Whoever asks writes to the job store and to nothing else: the console, a command in another terminal, Chat, Python code.
-So the store is what is watched. What is scheduled is left to the tick of its minute, as in the cloud.
+The console, a command in another terminal, Chat and Python code all write to the job store, so the store is watched.
+Scheduled jobs are left to the tick of their minute, as in the cloud.
 """
 
 import threading
@@ -17,7 +17,7 @@ from shared.store.protocol import PAGE
 from watchkeeper.dev.interrupts import Wait
 
 LOOK_SECONDS = 0.3
-MOST_CALLS = 4  # at once; what is asked for beyond is found by the ticks at work, within ten seconds
+MOST_CALLS = 4  # at once; further jobs are found by the running ticks, within ten seconds
 
 
 class AskedFor:
@@ -49,7 +49,7 @@ class AskedFor:
 
 
 def _is_asked_for(job: Job) -> bool:
-    """Return whether a due job was ready when somebody made or changed it, unlike one whose time has come since."""
+    """Return whether a due job was ready already when somebody created or changed it."""
     if job.lease_until is not None or job.ready_at is None:
         return False
     return job.ready_at <= (job.updated_at or job.created_at)

@@ -1,4 +1,4 @@
-"""What a person sees of a local run: one short line for each log line of each process, as they come."""
+"""The output of a local run: one short line for each log line of each process."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ class Terminal(logging.Handler):
 
     def write(self, text: str) -> None:
         """Write text as it is."""
-        # A terminal that is gone is no reason for the processes not to be looked after.
+        # The processes still need care when the terminal is gone.
         with suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()

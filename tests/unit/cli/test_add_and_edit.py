@@ -130,7 +130,7 @@ def test_a_terminal_asks_about_a_job_without_a_handler(
     result = run("jobs", "add", "digest", "--id", "job", answer=answer)
 
     assert result.exit_code == code
-    assert "Add it all the same?" in result.stderr
+    assert "Add it anyway?" in result.stderr
     assert ("job" in json.loads(run.path.read_text())["jobs"] if run.path.exists() else False) == (code == 0)
 
 

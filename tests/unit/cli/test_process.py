@@ -19,7 +19,7 @@ PROJECT = Path(__file__).resolve().parents[3]
 
 def process(folder: Path, *args: str, code: str = "", **options: Any) -> subprocess.Popen[str]:
     """Start `watchkeeper` in a folder, with its own environment."""
-    program = f"{code}\nfrom watchkeeper.cli.main import main; main()"
+    program = f"{code}\nfrom watchkeeper.__main__ import main; main()"
     store = folder / "jobs.env"
     store.write_text(f"SCHEDULER_JSON_PATH={folder / 'jobs.json'}\n")
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -94,6 +94,18 @@ def test_ctrl_c_is_no_error(tmp_path: Path) -> None:
 
     assert interrupted.returncode == 130
     assert err.strip() == ""
+
+
+@pytest.mark.slow
+def test_ctrl_c_during_the_start_is_no_error(tmp_path: Path) -> None:
+    """Nor while the commands are still being imported."""
+    # A module that is interrupted when it is imported, in the place of one that the commands need.
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+
+    interrupted = process(tmp_path, "jobs", "list")
+    _, err = interrupted.communicate()
+
+    assert (interrupted.returncode, err) == (130, "")
 
 
 @pytest.mark.slow
