@@ -32,6 +32,7 @@ from shared.model.wording import (
 
 RUNS_SHOWN = 3
 RUNS_SHOWN_WITH_NOTE = 5
+LONGEST_PHRASE = 4000  # characters in a field; Chat takes a message of at most 32,000 bytes, cards included
 FORMS = "A time is, for example, tomorrow at 9:00, in 20 minutes or every monday at 9:00; it stands first or last."
 BUTTONS = {
     Status.PENDING: ("run", "pause", "cancel"),
@@ -78,7 +79,7 @@ class Cards:
             others = (self._buttons.make(command, "change", **given, phrase=command) for command in order.others)
             widgets += [text("Or did you mean:"), row(*others)]
         if self._buttons.takes_fields:
-            widgets.append(field("phrase", "Say it differently, then tap Change", phrase))
+            widgets.append(_phrase_field(phrase))
         if self._buttons.takes_fields and not is_zone_known:
             widgets.append(field("timezone", "Your time zone, such as Europe/Berlin", order.timezone))
         discard = self._buttons.make("Discard", "discard", id=job_id)
@@ -92,7 +93,7 @@ class Cards:
         widgets = [text("Do you mean:"), row(*commands)] if commands else [text(f"{FORMS} Nothing is scheduled.")]
         if self._buttons.takes_fields:
             change = self._buttons.make("Change", "change", id=job_id, **asker.parameters, timezone=timezone)
-            widgets += [field("phrase", "Say it differently, then tap Change", phrase), row(change)]
+            widgets += [_phrase_field(phrase), row(change)]
         return card(says, *widgets)
 
     def scheduled(self, job: Job) -> Card:
@@ -262,6 +263,10 @@ def time_of(job: Job) -> str:
 def title(job: Job) -> str:
     """Return a job's title for people: its text or prompt, or else its type."""
     return short(readable(text_of(job)), 80)
+
+
+def _phrase_field(phrase: str) -> Widget:
+    return field("phrase", "Say it differently, then tap Change", short(phrase, LONGEST_PHRASE))
 
 
 def _doing(order: Order) -> str:

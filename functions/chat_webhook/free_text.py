@@ -18,6 +18,7 @@ NO_JOB = (
     "No job in this space fits {}; nothing is changed. jobs lists what is scheduled.",
     "There is no reminder in this thread to snooze. Write snooze in the thread of a reminder.",
 )
+EMPTY = "Nothing is changed: the field is empty. Write in it what I shall do and when, then tap Change."
 
 
 def answer(conversation: Conversation, given: Mapping[str, str]) -> Reply | None:
@@ -34,6 +35,8 @@ def change(conversation: Conversation, given: Mapping[str, str]) -> Reply | None
         return says(NOT_YOURS, for_one=True)  # the changed job would run as somebody who did not write it
     filled = event.filled if conversation.buttons.takes_fields else lambda name: ""
     phrase = given.get("phrase") or filled("phrase")
+    if not phrase:
+        return says(EMPTY, for_one=True)
     timezone = filled("timezone") or given.get("timezone") or conversation.timezone
     job_id = given.get("id", "")
     try:

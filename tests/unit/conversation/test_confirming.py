@@ -6,6 +6,7 @@ import pytest
 
 from card_parts import EXAMPLES
 from shared.errors import InvalidInput
+from tests.answering_agents import AGENT
 from tests.chatting import SPACE, THREAD, button, buttons_of, replaces, words_of
 from tests.conversing import ADA, HOUR, REMIND, Chat
 
@@ -91,7 +92,17 @@ def test_a_request_can_be_said_differently(chat: Chat) -> None:
     assert job.schedule_at == chat.now + 2 * HOUR
 
 
-@pytest.mark.parametrize("phrase", ["", "hello", "every 30 seconds post x", "remind me"])
+def test_an_empty_field_changes_nothing(chat: Chat) -> None:
+    """The agent is not asked either, since the person wrote nothing."""
+    chat.agent = f"{AGENT}:answering"
+    asked = chat.say(REMIND)
+
+    told = chat.tap(asked, "Change", inputs={"phrase": "  "})
+
+    assert "the field is empty" in words_of(told)
+
+
+@pytest.mark.parametrize("phrase", ["hello", "every 30 seconds post x", "remind me"])
 def test_new_words_that_cannot_be_scheduled_are_told(chat: Chat, phrase: str) -> None:
     """The answer offers a way to continue; the card with the buttons stays."""
     told = chat.tap(chat.say(REMIND), "Change", inputs={"phrase": phrase})

@@ -74,6 +74,15 @@ def test_what_is_not_understood_can_be_put_right_in_its_place(chat: Chat) -> Non
     assert job.payload["text"] == "<users/104> call Bob"
 
 
+@pytest.mark.parametrize("letter", ["x", "ä", "🍕"])
+def test_a_text_that_is_far_too_long_is_shown_cut(chat: Chat, letter: str) -> None:
+    """The card with the reason fits into a message, whatever a person has pasted."""
+    told = chat.say(f"remind me in 20 minutes to {letter * 40_000}")
+
+    assert "at most 1,000 are possible" in words_of(told)
+    assert len(fields_of(told)["phrase"]) == 4000
+
+
 def test_the_other_reading_is_one_tap_away(chat: Chat) -> None:
     """At ten, "at 7" means seven in the evening; a button offers the morning and replaces the card."""
     asked = chat.say("remind me at 7 to stretch")
