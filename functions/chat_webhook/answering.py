@@ -52,7 +52,7 @@ def answer(conversation: Conversation) -> Reply | None:
         case EventKind.CLICKED:
             return _answer_click(conversation, event.parameters)
         case EventKind.ADDED:
-            return conversation.help("Hello! I remind, post and ask at the times that you tell me")
+            return conversation.help("Hello! I send reminders and messages at the times that you choose")
         case _:
             return None
 
@@ -68,7 +68,7 @@ def _answer_text(conversation: Conversation, text: str) -> Reply | None:
         case "jobs" if not rest or is_command:
             return _asked(LIST, conversation, {})
         case "job" if not rest:
-            return conversation.help("Say which job: job ID. The list of jobs shows their ids")
+            return conversation.help('Which job? Write "job" and its id, which the list of jobs shows')
         case "job" if " " not in rest.strip():
             return _asked(JOB, conversation, {"id": rest.strip()})
     return _asked(TEXT, conversation, {"text": text})

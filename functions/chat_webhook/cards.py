@@ -33,7 +33,7 @@ from shared.model.wording import (
 RUNS_SHOWN = 3
 RUNS_SHOWN_WITH_NOTE = 5
 LONGEST_PHRASE = 4000  # characters in a field; Chat takes a message of at most 32,000 bytes, cards included
-FORMS = "A time is, for example, tomorrow at 9:00, in 20 minutes or every monday at 9:00; it stands first or last."
+FORMS = "Put the time first or last, for example: tomorrow at 9:00, in 20 minutes, every monday at 9:00."
 BUTTONS = {
     Status.PENDING: ("run", "pause", "cancel"),
     Status.RUNNING: ("pause", "cancel"),
@@ -70,11 +70,9 @@ class Cards:
         change = (self._buttons.make("Change", "change", **given),) if self._buttons.takes_fields else ()
         widgets = [self._times(order), text(readable(_doing(order), self._buttons.names))]
         if anyone:
-            widgets.append(
-                text(f"Anyone in this space may confirm it; {asker.name} asked for it, and it stays theirs.")
-            )
+            widgets.append(text(f"{asker.name} asked for this. Anyone in this space can confirm it; it stays theirs."))
         if not is_zone_known:
-            widgets.append(text(f"Chat does not say your time zone; I took {order.timezone}."))
+            widgets.append(text(f"Chat did not tell me your time zone, so I used {order.timezone}."))
         if order.others:
             others = (self._buttons.make(command, "change", **given, phrase=command) for command in order.others)
             widgets += [text("Or did you mean:"), row(*others)]
@@ -90,7 +88,7 @@ class Cards:
     ) -> Card:
         """Return the card that asks to word a request differently, with buttons for what may be meant."""
         commands = [self._buttons.make(command, "say", text=command) for command in suggestions]
-        widgets = [text("Do you mean:"), row(*commands)] if commands else [text(f"{FORMS} Nothing is scheduled.")]
+        widgets = [text("Did you mean:"), row(*commands)] if commands else [text(f"{FORMS} Nothing is scheduled.")]
         if self._buttons.takes_fields:
             change = self._buttons.make("Change", "change", id=job_id, **asker.parameters, timezone=timezone)
             widgets += [_phrase_field(phrase), row(change)]
@@ -174,7 +172,7 @@ class Cards:
 
     def snoozed(self, job: Job) -> Card:
         """Return the card of a reminder that will be posted again."""
-        says = f"I remind again at {local_time(job.schedule_at, self._timezone)}. Its id is {job.id}."
+        says = f"The next reminder is at {local_time(job.schedule_at, self._timezone)}. Its id is {job.id}."
         return card(f"Snoozed: {title(job)}", text(says), row(self._buttons.make("Cancel", "cancel", id=job.id)))
 
     # -- parts ---------------------------------------------------------------------------------------------------------
@@ -272,8 +270,8 @@ def _phrase_field(phrase: str) -> Widget:
 def _doing(order: Order) -> str:
     match order.kind:
         case "ask":
-            return f"I ask the agent: {order.text}"
+            return f"I will ask the agent: {order.text}"
         case "post":
-            return f"I post: {order.text}"
+            return f"I will post: {order.text}"
         case _:
-            return f"I remind {'everybody' if order.everybody else 'you'}: {order.text}"
+            return f"I will remind {'everybody' if order.everybody else 'you'}: {order.text}"

@@ -16,9 +16,9 @@ from shared.errors import InvalidInput
 from shared.handlers.proposal import Proposal, first_run, unpacked
 from shared.jobs import AlreadyScheduled, UnknownJob
 
-NOT_YOURS = "Nothing is changed: only who asked for this may do that. Write to me to schedule something of your own."
+NOT_YOURS = "Nothing was changed: only the person who asked for this can do that. Write to me to schedule your own."
 STILL = timedelta(minutes=1)  # since a time on a card, in which Confirm still means it
-NO_PROPOSAL = "My agent proposed a job that cannot be scheduled: {}. Nothing is scheduled."
+NO_PROPOSAL = "The agent proposed a job that cannot be scheduled: {}."
 
 
 def asker_here(conversation: Conversation) -> Asker:
@@ -74,7 +74,7 @@ def show_proposal(conversation: Conversation, given: Mapping[str, str]) -> Reply
 
 def discard(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     """Withdraw a card, unless it was confirmed before."""
-    discarded = shows(note("Discarded; nothing is scheduled."), replaces=True)
+    discarded = shows(note("Discarded. Nothing is scheduled."), replaces=True)
     return _confirmed_before(conversation, given) or discarded
 
 
@@ -89,7 +89,7 @@ def schedule(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     if when != order.when and (before := _confirmed_before(conversation, given)) is not None:
         return before
     if when is None:
-        return shows(note("That time has passed; nothing is scheduled. Repeat the command."), replaces=True)
+        return shows(note("That time has passed, so nothing is scheduled. Please ask again."), replaces=True)
     job_type, payload = _payload(conversation, order, asker, given.get("id", ""))
     try:
         scheduled = conversation.jobs().schedule(
@@ -103,7 +103,7 @@ def schedule(conversation: Conversation, given: Mapping[str, str]) -> Reply:
             confirmed_by=conversation.by,
         )
     except AlreadyScheduled:
-        raise InvalidInput("This was confirmed before, in another form; jobs shows it.") from None
+        raise InvalidInput('This was confirmed before with another text or time. Write "jobs" to see it.') from None
     if scheduled.outcome == "created":
         conversation.log("job_created", scheduled.job.id)
     elif scheduled.job.status not in OPEN:

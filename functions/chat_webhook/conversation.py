@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("watchkeeper.chat")
 
-SORRY = "Sorry, that did not work. My operator finds the reason in the log, under {}."
+SORRY = "Sorry, that did not work. The people who run this app find the reason in the log, under {}."
 NOT_OURS = (
-    "Nothing was done: I cannot verify that this button is mine. Write to me instead; jobs lists what is scheduled, "
-    "with buttons that work."
+    'Nothing was done, because I cannot verify that this button is mine. Write "jobs" to get a list of what is '
+    "scheduled, with buttons that work."
 )
 
 
@@ -79,7 +79,9 @@ class Conversation:
 
     def help(self, heading: str) -> Reply:
         """Reply with examples to tap."""
-        about = "Write to me, or tap an example. Nothing is scheduled before you confirm it; jobs lists what is."
+        about = (
+            'Write to me, or tap an example. Nothing is scheduled before you confirm it. Write "jobs" to see what is.'
+        )
         return shows(self.buttons.examples(heading, about))
 
     def log(self, action: str, job_id: str) -> None:

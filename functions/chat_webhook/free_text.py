@@ -14,11 +14,9 @@ from markup import readable
 from orders import Asker, NotUnderstood, Order
 from reminding import snooze_here
 
-NO_JOB = (
-    "No job in this space fits {}; nothing is changed. jobs lists what is scheduled.",
-    "There is no reminder in this thread to snooze. Write snooze in the thread of a reminder.",
-)
-EMPTY = "Nothing is changed: the field is empty. Write in it what I shall do and when, then tap Change."
+NO_JOB = 'No job in this space fits {}, so nothing was changed. Write "jobs" to see what is scheduled.'
+NO_REMINDER = "There is no reminder in this thread to snooze. Write snooze in the thread of a reminder."
+EMPTY = "Nothing was changed: the field is empty. Write in it what to do and when, then tap Change."
 
 
 def answer(conversation: Conversation, given: Mapping[str, str]) -> Reply | None:
@@ -88,7 +86,7 @@ def _answer_request(conversation: Conversation, text: str, said: Command | None)
         return conversation.help("I do not understand that")
     if said and not conversation.agent:
         about = readable(said.about, conversation.event.names)[:100]
-        return says(NO_JOB[said.action == "snooze"].format(repr(about)))
+        return says(NO_REMINDER if said.action == "snooze" else NO_JOB.format(repr(about)))
     return agent_turn.ask(conversation, text)
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("watchkeeper.chat")
 
 AGENT_LIMIT = timedelta(seconds=25)  # Chat waits for 30
+NOT_NOW = "I cannot do that at the moment. The people who run this app find the reason in the log, under {}."
 STRANGER = (
     "Sorry, I may not talk to you yet. Please ask the people who run this app to add your address to its list of users "
     "(ALLOWED_USERS)."
@@ -113,7 +114,7 @@ def _reply(event: Event, chat: ChatSettings, settings: Settings, now: datetime, 
         return says(str(exc), for_one=True)
     except (InvalidSettings, StoreUnavailable) as exc:
         log.error("%s", exc, extra={"fields": {"action": "chat_failed"}})
-        return says(f"I cannot do that at present. See the log for the reason, under {trace_id.get()}.", for_one=True)
+        return says(NOT_NOW.format(trace_id.get()), for_one=True)
     except Exception as exc:
         # Chat shows a person nothing but "not responding" for a 500.
         log_chat_failure("The conversation", exc)

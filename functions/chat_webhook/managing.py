@@ -18,7 +18,7 @@ LISTED = 8
 DONE = {
     "run": "It runs within a minute.",
     "pause": "It is paused.",
-    "resume": "It goes on.",
+    "resume": "It is resumed.",
     "cancel": "It is cancelled.",
     "retry": "It is tried again within a minute.",
 }
@@ -83,7 +83,7 @@ def open_jobs(conversation: Conversation) -> list[Job]:
 
 def find_job(conversation: Conversation, job_id: str) -> Job:
     """Return a job of this space. Raises UnknownJob, also for a job of another space."""
-    unknown = UnknownJob(f"There is no job {job_id[:200]} in this space; jobs lists them.")
+    unknown = UnknownJob(f'There is no job {job_id[:200]} in this space. Write "jobs" to see them all.')
     try:
         job = conversation.jobs().get(job_id)
     except (UnknownJob, InvalidJob):  # the space of an unreadable document is unknown

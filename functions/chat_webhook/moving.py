@@ -30,7 +30,7 @@ def move(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     """Move a job as its card says."""
     at, cron = _moment(given.get("at")), given.get("cron")
     if at is None and cron is None:
-        raise InvalidInput("this card can no longer be used; repeat the command")
+        raise InvalidInput("this card can no longer be used; please ask again")
     job = find_job(conversation, given.get("id", ""))
     if at is not None and at < conversation.now:
         return shows(conversation.cards.job(job, "Nothing changed: that time has passed."), replaces=True)

@@ -87,7 +87,7 @@ def _until(conversation: Conversation, words: str) -> datetime:
             asked = read_when(phrase, now=conversation.now, timezone=conversation.timezone)
             if asked.at is not None and not asked.is_recurring:
                 return asked.at
-    raise InvalidInput("I do not see until when. Write, for example: snooze 10 minutes, or: snooze until tomorrow.")
+    raise InvalidInput("Until when? Write, for example: snooze 10 minutes, or: snooze until tomorrow.")
 
 
 def _posted_at(job: Job) -> datetime | None:

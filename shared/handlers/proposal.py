@@ -20,7 +20,7 @@ from shared.model.wording import every_in_words, local_time
 ProposalKind = Literal["reminder", "message", "question"]
 LONGEST_TEXT = 1000  # characters
 ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)  # an interval needs a start when its form is checked
-DOES = {"reminder": "I remind", "message": "I post", "question": "I am asked"}
+DOES = {"reminder": "A reminder", "message": "A message", "question": "A question to me"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def unpacked(text: str) -> Proposal:
         times = {name: datetime.fromisoformat(fields[name]) for name in TIMES if name in fields}
         return Proposal(**{**fields, **times})
     except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
-        raise InvalidInput("this card can no longer be confirmed; repeat the command") from None
+        raise InvalidInput("this card can no longer be confirmed; please ask again") from None
 
 
 def proposed_message(

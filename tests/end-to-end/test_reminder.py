@@ -122,7 +122,7 @@ def test_a_reminder_arrives_where_it_was_said_and_once(world: World) -> None:
     after = world.tick()
 
     (message,) = world.posted()
-    assert "I remind you: stretch" in words_of(asked)
+    assert "I will remind you: stretch" in words_of(asked)
     assert all("Scheduled: stretch" in words_of(reply) for reply in confirmed)
     assert [tick["jobs_executed"] for tick in (before, unheard, heard, after)] == [0, 1, 1, 0]
     assert (unheard["jobs_retried"], heard["jobs_succeeded"]) == (1, 1)

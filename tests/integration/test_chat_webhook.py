@@ -158,7 +158,7 @@ EVENTS: dict[str, tuple[Callable[[App, str], Any], str, str]] = {
     "slash-command": (
         lambda app, space: app.command("remind", f"in 20 minutes to {SECRET}", space=space),
         "message",
-        f"I remind you: {SECRET}",
+        f"I will remind you: {SECRET}",
     ),
     "quick-command": (lambda app, space: app.quick_command("jobs", space=space), "message", "nothing scheduled"),
     "added": (lambda app, space: app.added(space=space), "added", "Hello!"),
@@ -394,7 +394,7 @@ def test_a_store_that_cannot_be_reached_is_told(adrift: Chat) -> None:
 
     line = adrift.logged("chat_failed")[-1]
     assert status == 200
-    assert checked(reply)["text"].startswith("I cannot do that at present")
+    assert checked(reply)["text"].startswith("I cannot do that at the moment")
     assert trace in message_of(reply)["text"]
     assert message_of(reply)["privateMessageViewer"] == {"name": "users/104"}
     assert line["severity"] == "ERROR"

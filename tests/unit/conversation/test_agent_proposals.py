@@ -29,7 +29,7 @@ from tests.conversing import ADA, BOB, HOUR, REMIND, Chat, made_up
     [
         pytest.param(
             {"kind": "reminder", "text": "call mum", "at": "2026-11-24T17:00"},
-            "I remind you: call mum",
+            "I will remind you: call mum",
             "chat_message",
             {"text": "<users/104> call mum"},
             id="reminder",
@@ -49,7 +49,7 @@ from tests.conversing import ADA, BOB, HOUR, REMIND, Chat, made_up
         ),
         pytest.param(
             {"kind": "question", "text": "is it green?", "cron": "0 9 * * *", "timezone": "Asia/Tokyo"},
-            "I ask the agent: is it green?",
+            "I will ask the agent: is it green?",
             "agent",
             {"prompt": "is it green?", "timezone": "Asia/Tokyo", "space_kind": "space", **ADA},
             id="question",
@@ -101,8 +101,8 @@ def test_a_proposal_is_said_differently_to_the_agent(chat: Chat) -> None:
     again = chat.tap(asked, "Change", inputs={"phrase": "keep an eye on the tests"})
     read = chat.tap(asked, "Change", inputs={"phrase": REMIND})
 
-    assert "I ask the agent: keep an eye on the tests" in words_of(again)
-    assert "I remind you: stretch" in words_of(read)
+    assert "I will ask the agent: keep an eye on the tests" in words_of(again)
+    assert "I will remind you: stretch" in words_of(read)
 
 
 def test_a_proposal_of_a_job_is_confirmed_as_of_who_made_that_job(chat: Chat, now: datetime) -> None:
@@ -116,9 +116,9 @@ def test_a_proposal_of_a_job_is_confirmed_as_of_who_made_that_job(chat: Chat, no
 
     (job,) = chat.all()
     assert checked(posted)
-    assert "I remind: tea &lt;3\nEvery day, first at Sat 21 Nov 2026, 11:00 (Europe/Berlin)" in words_of(posted)
+    assert "A reminder: tea &lt;3\nEvery day, first at Sat 21 Nov 2026, 11:00 (Europe/Berlin)" in words_of(posted)
     assert replaces(card)
-    assert "Anyone in this space may confirm it; Ada asked for it" in words_of(card)
+    assert "Ada asked for this. Anyone in this space can confirm it" in words_of(card)
     assert (job.created_by, job.payload["text"]) == ("chat:ada@example.com", "<users/104> tea <3")
     assert (job.every, job.timezone) == ("1d", "Europe/Berlin")
 

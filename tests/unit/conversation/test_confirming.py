@@ -20,7 +20,7 @@ def test_a_reminder_goes_from_words_to_a_job(chat: Chat, now: datetime) -> None:
     (job,) = chat.all()
     assert nothing_yet == []
     assert "Sat 21 Nov 2026, 10:20" in words_of(asked)
-    assert "I remind you: stretch" in words_of(asked)
+    assert "I will remind you: stretch" in words_of(asked)
     assert replaces(done)
     assert "Scheduled: stretch" in words_of(done)
     assert (job.job_type, job.schedule_at, job.space) == ("chat_message", now + timedelta(minutes=20), SPACE)
@@ -74,7 +74,7 @@ def test_a_discarded_request_leaves_nothing(chat: Chat) -> None:
     done = chat.tap(chat.say(REMIND), "Discard")
 
     assert replaces(done)
-    assert "nothing is scheduled" in words_of(done)
+    assert "Nothing is scheduled" in words_of(done)
     assert not buttons_of(done)
     assert not chat.all()
 
@@ -196,7 +196,7 @@ def test_a_confirmation_that_carries_no_order_is_refused(chat: Chat, order: str)
         if pair["key"] == "order":
             pair["value"] = order
 
-    with pytest.raises(InvalidInput, match="repeat the command"):
+    with pytest.raises(InvalidInput, match="please ask again"):
         chat.tap(asked, "Confirm")
 
 

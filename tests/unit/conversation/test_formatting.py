@@ -20,28 +20,28 @@ from tests.conversing import Chat
         pytest.param(
             'every day at 9 post "hello @Bob, now"',
             'every day at 9 post "hello <users/105>, *now*"',
-            "I post: hello @Bob, *now*",
+            "I will post: hello @Bob, *now*",
             "hello <users/105>, *now*",
             id="post",
         ),
         pytest.param(
             'post "@Bob opens the door" every day at 9',
             'post "<users/105> opens the door" every day at 9',
-            "I post: @Bob opens the door",
+            "I will post: @Bob opens the door",
             "<users/105> opens the door",
             id="text-first",
         ),
         pytest.param(
             "remind me tomorrow at 9 to ask @Bob about the report",
             "remind me tomorrow at 9 to ask <users/105> about <https://example.com/12:30|the report>",
-            "I remind you: ask @Bob about the report",
+            "I will remind you: ask @Bob about the report",
             "<users/104> ask <users/105> about <https://example.com/12:30|the report>",
             id="reminder",
         ),
         pytest.param(
             "remind us to thank @all tomorrow at 9",
             "remind us to thank <users/all> tomorrow at 9",
-            "I remind everybody: thank @all",
+            "I will remind everybody: thank @all",
             "<users/all> thank <users/all>",
             id="all",
         ),
@@ -121,4 +121,4 @@ def test_what_people_write_is_shown_and_not_read_as_markup(chat: Chat) -> None:
     """Cards render tags, so the text is escaped."""
     asked = chat.say('tomorrow at 9 post "<b>a</b> & <i>b</i>"')
 
-    assert "I post: &lt;b&gt;a&lt;/b&gt; &amp; &lt;i&gt;b&lt;/i&gt;" in words_of(asked)
+    assert "I will post: &lt;b&gt;a&lt;/b&gt; &amp; &lt;i&gt;b&lt;/i&gt;" in words_of(asked)

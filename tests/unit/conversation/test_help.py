@@ -28,7 +28,7 @@ def test_what_is_no_command_is_answered_with_help_where_there_is_no_agent(chat: 
 @pytest.mark.parametrize(
     ("word", "argument", "says"),
     [
-        ("job", "", "Say which job"),
+        ("job", "", "Which job?"),
         ("help", "me", "This is what I can do"),
         ("every", "", "I do not understand that"),
         ("every", "now and then", "I do not understand that"),

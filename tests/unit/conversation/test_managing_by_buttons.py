@@ -46,7 +46,7 @@ def test_a_paused_job_is_resumed_and_a_failed_one_retried(chat: Chat, tea: Job) 
     failed = chat.say("job once")
     retried = chat.tap(failed, "Retry")
 
-    assert "It goes on." in words_of(resumed)
+    assert "It is resumed." in words_of(resumed)
     assert "It gave up after 1 attempt, because: an error." in words_of(failed)
     assert "It is tried again within a minute." in words_of(retried)
     assert chat.jobs.get("once").status is Status.PENDING

@@ -24,7 +24,7 @@ def test_a_job_belongs_to_who_asked_for_it(chat: Chat, said: str) -> None:
     bob_taps(chat, asked, "Confirm")
 
     (job,) = chat.all()
-    assert "Anyone in this space may confirm it; Ada asked for it" in words_of(asked)
+    assert "Ada asked for this. Anyone in this space can confirm it" in words_of(asked)
     assert (job.created_by, job.updated_by) == ("chat:ada@example.com", "chat:bob@example.com")
     assert job.timezone == "Europe/Berlin" or not job.is_recurring
     assert "users/105" not in str(job.payload)
@@ -48,7 +48,7 @@ def test_only_who_asked_may_change_a_request(chat: Chat, label: str) -> None:
     chat.tap(asked, "Confirm")
 
     (job,) = chat.all()
-    assert "only who asked for this" in words_of(told)
+    assert "only the person who asked" in words_of(told)
     assert (local_time(job.schedule_at, "Europe/Berlin"), job.created_by) == (
         "Sun 22 Nov 2026, 09:00",
         "chat:ada@example.com",
@@ -64,5 +64,5 @@ def test_a_direct_message_speaks_of_nobody_else(chat: Chat) -> None:
     told = bob_taps(chat, asked, "Confirm")
 
     assert "Anyone" not in words_of(asked)
-    assert "only who asked for this" in words_of(told)
+    assert "only the person who asked" in words_of(told)
     assert chat.all() == []

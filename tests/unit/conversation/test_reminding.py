@@ -138,6 +138,6 @@ def test_a_time_to_snooze_that_is_none_is_told(chat: Chat) -> None:
     """Nothing is scheduled."""
     posted(chat)
 
-    with pytest.raises(InvalidInput, match="until when"):
+    with pytest.raises(InvalidInput, match="Until when"):
         chat.say("snooze every day")
     assert len(chat.all()) == 1

@@ -58,7 +58,7 @@ def test_a_date_with_two_readings_is_asked_about(chat: Chat) -> None:
     assert "1 December 2026 or 12 January 2027?" in words_of(told)
     assert chat.all() == []
     assert "Tue 12 Jan 2027, 17:30" in words_of(asked)
-    assert "I remind you: pay" in words_of(asked)
+    assert "I will remind you: pay" in words_of(asked)
 
 
 def test_what_is_not_understood_can_be_put_right_in_its_place(chat: Chat) -> None:
@@ -178,7 +178,7 @@ def test_the_time_zone_is_told_where_chat_does_not_say_it(chat: Chat) -> None:
     )
     last = chat.send(nowhere(chat, chat.app.click(button(other, "remind me on 2026-11-22 at 07:00 to rest"))))
 
-    assert "Chat does not say your time zone; I took UTC." in words_of(asked)
+    assert "Chat did not tell me your time zone, so I used UTC." in words_of(asked)
     assert fields_of(asked) == {"phrase": "remind me tomorrow at 9:00 to stretch", "timezone": "UTC"}
     assert fields_of(changed)["timezone"] == "Asia/Tokyo"
     assert "Sun 22 Nov 2026, 07:00 (Asia/Tokyo)" in words_of(last)

@@ -53,7 +53,7 @@ def test_buttons_that_are_ours_work_as_ever(sealed: Chat, tea: Job) -> None:
     assert sorted(job.payload.get("text", "") for job in sealed.all()) == ["", "<users/104> stretch", "tea"]
     assert sealed.jobs.get("once").status is Status.PENDING
     assert "Last runs" in words_of(shown)
-    assert "nothing is scheduled" in words_of(discarded)
+    assert "Nothing is scheduled" in words_of(discarded)
 
 
 ORDER = json.dumps(
@@ -98,7 +98,7 @@ def test_no_field_of_a_marked_button_counts(sealed: Chat) -> None:
     changed = sealed.tap(asked, "remind me on 2026-11-22 at 07:00 to stretch", inputs=forged)
 
     assert "Sun 22 Nov 2026, 07:00 (Europe/Berlin)" in words_of(changed)
-    assert "I remind you: stretch" in words_of(changed)
+    assert "I will remind you: stretch" in words_of(changed)
 
 
 @pytest.mark.parametrize(
