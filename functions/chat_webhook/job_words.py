@@ -25,6 +25,7 @@ _VERBS = {
     **{"unpause": "resume"},
 }
 _POLITE = re.compile(r"^(?:(?:please|hey|hi|hello|(?:can|could|would) you)[,!]?\s+)+", re.I)
+_THANKS = re.compile(r"[,.!?]?\s(?:please|pls|plz|thanks|thank you|thx)[.!?\s]*$", re.I)
 _LIST = re.compile(
     r"(?:(?:show|list|see)\s+)?(?:me\s+)?(?:all\s+)?(?:of\s+)?(?:(?P<whose>my|the|our)\s+)?(?:jobs|reminders|list)"
     r"|what(?:'s| is) scheduled",
@@ -63,7 +64,7 @@ class Matches:
 
 def read_command(text: str) -> Command | None:
     """Return the command about jobs that the text is, or None, without checking whether a job fits."""
-    text = _POLITE.sub("", text.strip(), count=1).rstrip("?!. ")
+    text = _THANKS.sub("", _POLITE.sub("", text.strip(), count=1)).rstrip("?!. ")
     if match := _LIST.fullmatch(text):
         return Command(action="mine" if (match["whose"] or "").lower() == "my" else "list")
     if _HELP.fullmatch(text):

@@ -34,6 +34,8 @@ JOBS = (
         ("what's scheduled?", Command(action="list")),
         ("could you help me?", Command(action="help")),
         ("please cancel tea.", Command(action="cancel", about="tea")),
+        ("cancel tea, please!", Command(action="cancel", about="tea")),
+        ("move tea to 9 thanks", Command(action="move", about="tea", when="9")),
         ("remove my tea reminder", Command(action="cancel", about="my tea reminder")),
         ("run tea now", Command(action="run", about="tea")),
         ("move walk to work to 9", Command(action="move", about="walk to work", when="9")),
