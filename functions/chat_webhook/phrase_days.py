@@ -146,7 +146,7 @@ def is_elapsed(span: str) -> bool:
 def days_of(marks: DayMarks, today: date, *, is_clause: bool = False) -> list[date]:
     """Return the next day that the marks name, and the one after it; none if they name no day. Raises UnclearPhrase."""
     names = marks.keys() - {"span"}
-    if names & {"date", "nth"} and "weekday" in names:
+    if names & {"date", "nth", "relative"} and "weekday" in names:
         return _checked({name: marks[name] for name in marks if name != "weekday"}, weekdays(marks), today)
     if span := marks.get("span"):
         length = span[0][1] or ""  # of "2 weeks after friday"; "friday in 2 weeks" is not clear

@@ -4,7 +4,10 @@ In doubt it asks, since a text in quotes is always taken as it is.
 """
 
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import cache
+from zoneinfo import available_timezones
 
 from phrase_words import DAYS, MONTHS
 
@@ -17,12 +20,14 @@ _FEAST = "(?:christmas|xmas|easter|thanksgiving|halloween|new year'?s?|valentine
 _OWN = "".join(
     rf"(?<!\b{word} )" for word in ("a", "the", "my", "our", "your", "his", "her", "their")
 )  # friday meeting
+_STOP_WORD = r"(?:at|on|in|of|and|or|to|before|after|by|from|until|for|with|next|this|morning|evening)\b"
 _STOPS = (
     r"(?=\W*$|[,;.]|\W+[0-9]"
-    r"|\W+(?:at|on|in|of|and|or|to|before|after|by|from|until|for|with|next|this|morning|evening)\b)"
+    rf"|\W+{_STOP_WORD})"
 )
+_CLOCK = r"(?:[0-9]{1,2}:[0-9]{2}|[0-9]{1,4} ?[ap]\.?m)"
 _PATTERNS = rf"""
-\b(?:at )?[0-9]{{1,2}}:[0-9]{{2}}\b|\b[0-9]{{1,4}} ?[ap]\.?m\b|\bo'?clock\b|\b(?:noon|midnight|midday)\b
+\b(?:at )?{_CLOCK}\b|\bo'?clock\b|\b(?:noon|midnight|midday)\b
 \b(?:at|um|@|on|by|until|from)(?: the)? ?[0-9]{{1,4}}(?:st|nd|rd|th)?\b|\b[0-9]{{1,2}}(?:st|nd|rd|th)\b{_STOPS}
 \b[0-9]{{1,2}}/[0-9]{{1,2}}\b|\b[0-9]{{1,2}}\.[0-9]{{1,2}}\.|\b[0-9]{{4}}([-/])[0-9]{{1,2}}\1[0-9]{{1,2}}\b
 \b[0-9]{{1,2}}-[0-9]{{1,2}}-[0-9]{{2,4}}\b|\b{_MONTH}\.? [0-9]|\b[0-9]{{1,2}}(?:st|nd|rd|th)?\.? (?:of )?{_MONTH}\b
@@ -47,6 +52,7 @@ _LOOKS_RELATIVE = re.compile(
     r"|(?:next|this|coming) (?:week|month|year|weekend|morning|afternoon|evening))\b(?!'s)",
     re.I,
 )
+_CITY = re.compile(r"\W*(?:in )?(?:[a-z]+/)?([a-z]+(?: [a-z]+){0,2}?)(?: time)?\s+(?:to|that|about)\b", re.I)
 # Words for a time zone, which may follow a time of day; those that mean something else too count before "to ..." only.
 _BEFORE_LINK = r"(?=\W*(?:to|that|about|on|today|tomorrow|tonight|every|each|next)\b|[,:)]|\W*$)"
 _ZONE = re.compile(
@@ -71,26 +77,87 @@ _REST = re.compile(
     rf"|(?:this|next) {_PERIOD} only|only (?:this|next) {_PERIOD})\W*$",
     re.I,
 )
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]")
+_OF_THING = re.compile(
+    rf"\b(?:an?|the|my|our|your|his|her|their) {_CLOCK}(?: ?[ap]m)? (?!{_STOP_WORD})(?=[^\W\d_])", re.I
+)
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|\b[a-z]{2,9}://\S+")
+# What people write for a time, and the likeliest time that is read.
+_CLEARER = (
+    (r"(?:at |around |over |during )?lunch(?: ?time)?", "at noon"),
+    (r"after lunch", "at 13:30"),
+    (r"(?:at )?breakfast(?: ?time)?", "at 8:00"),
+    (r"(?:at )?(?:dinner|supper)(?: ?time)?", "at 19:00"),
+    (r"(?:at |before )?bed(?: ?time)?", "at 22:00"),
+    (r"after work", "at 18:00"),
+    (r"(?:(?:by|at) )?(?:eod|cob|(?:the )?(?:end|close) of (?:(?:the|business) )?day)", "at 17:00"),
+    (r"(?:(?:by|at) )?(?:eow|(?:the )?end of (?:the )?week)", "on friday at 17:00"),
+    (r"(?:(?:by|at) )?eom", "at the end of the month"),
+    (r"in (?:a )?(?:few|some|several) minutes|in a (?:bit|while|moment)", "in 10 minutes"),
+    (r"in (?:a )?(?:few|some|several) (hours|days|weeks)", r"in 3 \1"),
+    (r"(?:right )?now|immediately|asap", "in 1 minute"),
+    (r"(?:twice|[0-9]x|[a-z0-9]+ times) (?:a|per) (day|week)(?= (?:at|on)\b)", r"every \1"),
+    (r"twice (?:a|per) day", r"every day at 9 and 17"),
+    (r"(?:three|3) times (?:a|per) day", "every day at 9, 13 and 17"),
+    (r"twice (?:a|per) week", "every monday and thursday"),
+    (r"(?:three|3) times (?:a|per) week", "every monday, wednesday and friday"),
+    (r"bi-?weekly", "every 2 weeks"),
+    (r"bi-?monthly", "every 2 months on the 1st"),
+    (r"(?:on )?(?:christmas|xmas) eve", "on 24 december"),
+    (r"(?:on |at )?(?:christmas|xmas)(?: day|(?! eve))", "on 25 december"),
+    (r"(?:on )?new year'?s eve", "on 31 december"),
+    (r"(?:on )?new year'?s(?: day)?", "on 1 january"),
+    (r"(?:on |at )?halloween", "on 31 october"),
+    (rf"in ({_MONTH}(?: [0-9]{{4}})?)", r"on 1 \1"),
+    (rf"(?:in )?mid[ -]({_MONTH}(?: [0-9]{{4}})?)", r"on 15 \1"),
+    (rf"every ({_MONTH})", r"every 1 \1"),
+    (rf"by (?=(?:{_DAY}|tomorrow|noon)\b)", ""),
+    (r"by (?=[0-9])", "at "),
+    (rf"({_DAY}|today|tomorrow|tonight) (?=[0-9]{{1,2}}(?: to)?\b(?!:))", r"\1 at "),
+    (r"within (?=[0-9]|an?\b)", "in "),
+    (r"([0-9]+ (?:min|minute|hour|day|week)s?) later", r"in \1"),
+    (rf"({_DAY}) week|a week on ({_DAY})", r"a week from \1\2"),
+    (r"every day this week", "every day until sunday"),
+    (rf"({_UNIT}) ([0-9]+)", r"\1 \2 minutes"),
+)
 _OFTEN_MISSPELT = (*DAYS, *(month for month in MONTHS if len(month) > 5), "tomorrow", "tonight")
 
 
-def looks_like_time(text: str, *, is_recurring: bool = False) -> str:
-    """Return what in a text looks like a time, or ""; in a recurring job "today" belongs to the text."""
-    bare = _QUOTED.sub('""', text.replace("’", "'"))  # noqa: RUF001
+def looks_like_time(text: str, *, is_recurring: bool = False, has_clock: bool = False) -> str:
+    """Return what in a text looks like a time, or "".
+
+    In a recurring job "today" belongs to the text, and beside a clock time "the 5pm flight" does.
+    """
+    bare = _QUOTED.sub('""', " ".join(text.split()).replace("’", "'"))  # noqa: RUF001
+    bare = _OF_THING.sub("the ", bare) if has_clock else bare
     if found := _LOOKS.search(bare) or (None if is_recurring else _LOOKS_RELATIVE.search(bare)):
         return found[0].strip()
     return next((word for word in re.findall(r"[^\W\d_]+", bare) if spelt(word) != word), "")
 
 
 def zone_in(text: str) -> str:
-    """Return the time zone with which a text begins, or ""."""
-    return found[1].strip() if (found := _ZONE.match(text)) else ""
+    """Return the time zone or the city with which a text begins, or ""."""
+    text = " ".join(text.split())
+    if found := _ZONE.match(text):
+        return found[1].strip()
+    city = _CITY.match(text)
+    return city[1] if city and city[1].lower() in _cities() else ""
+
+
+@cache
+def _cities() -> frozenset[str]:
+    return frozenset(zone.rpartition("/")[2].replace("_", " ").lower() for zone in available_timezones())
 
 
 def length_in(text: str) -> str:
     """Return the length or number of times with which a text begins, or a length at its end, or ""."""
     return found[1].strip() if (found := _LENGTH.match(text) or _REST.search(text)) else ""
+
+
+def phrasings(text: str) -> Iterator[str]:
+    """Return the text as it may be meant: spelt right, or with a time that is read in place of a vague one."""
+    yield spelt(text)
+    for vague, clear in _CLEARER:
+        yield re.sub(rf"\b(?:{vague})\b", clear, text, flags=re.I)
 
 
 def spelt(text: str) -> str:

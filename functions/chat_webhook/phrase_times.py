@@ -44,7 +44,7 @@ class _Clock:
 
     meant: time
     other: time | None = None
-    is_bare: bool = False  # without minutes
+    is_bare: bool = False  # without minutes, or "4:30"
 
 
 _USUAL = _Clock(time(9))  # where a day is named without a time
@@ -83,10 +83,10 @@ def _clock(text: str, parts: Iterable[str] = ()) -> _Clock:
     if not fitting:
         spoken = " in the ".join([text.removeprefix("at "), *parts])
         raise UnclearPhrase(f"{spoken!r} is not a time of day. Write it as 9:00, 17:30 or 5:30 pm.")
-    is_bare = len(fitting) == 2 and not (digits and digits[2])
-    if is_bare or away:
-        fitting.sort(key=lambda each: each.hour < WAKING)
-    return _Clock(fitting[0], fitting[1] if fitting[1:] else None, is_bare)
+    fitting.sort(key=lambda each: each.hour < WAKING)
+    meant, other = fitting[0], fitting[1] if fitting[1:] else None
+    is_bare = other is not None and (not (digits and digits[2]) or other.hour < WAKING)
+    return _Clock(meant, other, is_bare)
 
 
 def _away(text: str) -> timedelta:
@@ -199,7 +199,7 @@ def _first(days: list[date], clock: time, here: Here) -> datetime:
 
 # ---- Again and again.
 
-_STEPS = [n for n in range(1, 60) if 60 % n == 0] + [60 * n for n in range(1, 25) if 24 % n == 0]  # minutes, in cron
+_STEPS = [n for n in range(1, 60) if 60 % n == 0] + [60 * n for n in range(1, 13) if 24 % n == 0]  # minutes, in cron
 _OF_UNIT = {  # which marks make the days of a rhythm
     "minute": ("", "weekday", "month", "month weekday"),
     "hour": ("", "weekday", "month", "month weekday"),
@@ -237,13 +237,21 @@ def _recurring(marks: Marks, here: Here) -> When:
     if first is None:
         raise unreadable(marks)
     until = end_of(marks, first, here, is_within_day=unit in ("minute", "hour"))
-    when = replace(when, until=until, except_dates=days_off(marks, here))
+    when = replace(when, until=until, except_dates=days_off(marks, here), others=when.others + _through(marks, unit))
     if when.schedule(here.timezone, here.now).after(just_before(here.now)) is None:
         days = f"{marks.phrase.replace(' until ', ' to ')} {_at(clock.meant for clock in _clocks(marks) or [_USUAL])}"
         raise UnclearPhrase(
             f"{said(marks.phrase)!r} ends before it begins.", *([said(days)] if weekdays(marks.days) else [])
         )
     return when
+
+
+def _through(marks: Marks, unit: str) -> tuple[str, ...]:
+    """Return the phrase that includes the month of an end: "until march" may mean that too."""
+    if marks.clauses.get("until", {}).keys() != {"month"} or unit in ("minute", "hour"):
+        return ()
+    at = _at(clock.meant for clock in _clocks(marks) or [_USUAL])
+    return (said(f"{marks.phrase.replace('until', 'through')} {at}"),)
 
 
 def _rhythm(marks: Marks) -> tuple[int, str]:
@@ -269,7 +277,15 @@ def _by_minutes(marks: Marks, minutes: int, start: date | None, here: Here) -> W
     if clocks or start:
         first = datetime.combine(start or here.today, (clocks or [_USUAL])[0].meant)
         first += DAY if first < here.clock else timedelta()
-    return When(every=f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m", at=here.moment(first))
+    return When(every=f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m", at=_start(first, here))
+
+
+def _start(first: datetime, here: Here) -> datetime:
+    """Return the moment of a first run. Raises UnclearPhrase, without the single times beside it."""
+    try:
+        return here.moment(first)
+    except UnclearPhrase as exc:
+        raise UnclearPhrase(str(exc)) from None
 
 
 def _has_no_clock(marks: Marks, clocks: list[_Clock]) -> UnclearPhrase:
@@ -292,7 +308,7 @@ def _by_days(marks: Marks, number: int, unit: str, start: date | None, here: Her
     if first < here.clock:
         first += 7 * DAY if unit == "week" else DAY
     second = said(f"{marks.phrase} starting {first + 7 * DAY:%Y-%m-%d} {_at([first.time()])}")
-    return When(every=f"{number}{unit[0]}", at=here.moment(first), others=(second,) if named and not start else ())
+    return When(every=f"{number}{unit[0]}", at=_start(first, here), others=(second,) if named and not start else ())
 
 
 def _by_cron(marks: Marks, number: int, unit: str, start: date | None, here: Here) -> When:
@@ -329,19 +345,30 @@ def _steps(marks: Marks, number: int, unit: str, clocks: list[_Clock]) -> str:
     if marks.hours:
         first, last = _from_to(marks)
         hours = f"{first.hour}-{last.hour}" if first.hour < last.hour else f"{first.hour}"
+        if last < first:  # "from 22 to 6"
+            hours = f"{first.hour}-23,0-{last.hour}"
+            if marks.days.keys() != {"every"} or number > 1:
+                raise unreadable(marks)
         minute, spill = first.minute, 60 - number if unit == "minute" else first.minute
         if last.minute != spill or (unit == "minute" and first.minute):
-            raise UnclearPhrase(f"One schedule cannot run {said(marks.phrase)!r} from {first:%H:%M} to {last:%H:%M}.")
+            ends = f"{last.hour - 1:02}:{60 - number:02}" if unit == "minute" else f"{last.hour:02}:{first.minute:02}"
+            raise UnclearPhrase(
+                f"One schedule cannot run {said(marks.phrase)!r} from {first:%H:%M} to {last:%H:%M}.",
+                said(f"{marks.phrase} from {first:%H:%M} to {ends}"),
+            )
     if unit == "minute":
         return f"*{step} {hours}"
-    return f"{minute} {hours}{step}" if step != "/24" else f"{minute} 0"
+    return f"{minute} {hours}{step}"
 
 
 def _from_to(marks: Marks) -> tuple[time, time]:
     """Return the first and the last time of a range. Raises UnclearPhrase."""
     first, end = (_clock(text) for text in marks.hours)
-    last = min((each for each in (end.meant, end.other) if each and each > first.meant), default=None)
-    if last is None:
+    readings = sorted(each for each in (end.meant, end.other) if each)
+    if re.match(r"1[3-9]|2\d", marks.hours[0]):
+        readings = readings[:1]  # "from 17 to 9" counts to 24
+    last = min((each for each in readings if each > first.meant), default=readings[0])
+    if last == first.meant or (last < first.meant and marks.clauses):
         raise UnclearPhrase(
             f"{' to '.join(marks.hours)!r} is not a range within a day. Write it as from 9:00 to 17:00."
         )

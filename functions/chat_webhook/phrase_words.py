@@ -102,6 +102,10 @@ def _minutes(match: re.Match[str]) -> str:
     return f"{minutes:.0f} minute" if minutes.is_integer() else match[0]
 
 
+def _in_each(match: re.Match[str]) -> str:
+    return re.sub(_MONTH, lambda month: match[1] + month[0], match[2])
+
+
 def _of_year(match: re.Match[str]) -> str:
     return f"{_every(match)}{'31st december' if match[1] in ('last', 'end') else '1st january'}"
 
@@ -121,7 +125,13 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     # What is typed in many ways,
     (r"[’‘]", "'"),  # noqa: RUF001 - telephones type them
     (r"[–—]", "-"),  # noqa: RUF001
-    (r"\b([ap])\.m\b\.?", r"\1m"),
+    (r"(?<![a-z])([ap])\.m\b\.?", r"\1m"),
+    (r"\b(\d{4}-\d\d-\d\d)t(?=\d\d:\d\d)", r"\1 at "),
+    (r"(?<=\d:\d\d):00\b", ""),
+    (r"\b(\d{1,2})-([a-z]{3,9})-(\d{4})\b", r"\1 \2 \3"),
+    (r"\bat (\d{1,2}) ?h ?([0-5]\d)?\b", lambda m: f"at {m[1]:0>2}:{m[2] or '00'}"),
+    (r"\ball days\b", "every day"),
+    (r" (?:forever|indefinitely|until further notice)$", ""),
     (r"(?<=[a-z])\.(?=[\s,]|$)", ""),
     (r",(?=\S)", ", "),
     (r"(?<=[\dm])-(?=\d{1,2}(?::\d| ?[ap]m\b))", " to "),
@@ -134,6 +144,17 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"\b(?:working |work[ -]?|business |week[ -])day(s?)\b", r"weekday\1"),
     (r"[a-z]+", lambda m: _WORDS.get(m[0], m[0])),
     (r"\s+", " "),
+    (rf"\b({_DAY})(?: |/)(?={_DAY}\b)", r"\1, "),
+    (rf"\(({_DAY})\)", r"\1"),
+    (r"\b(?:this|the) (?:up)?coming\b|\bupcoming\b", "coming"),
+    (r"\b1st thing\b", ""),
+    (r"\ball (?=every\b)", ""),
+    (r"\buntil (?:and )?including\b", "through"),
+    (r"\bup (?:to|until)\b", "until"),
+    (r"(?<!\bin )\b(?:at )?(?:around|approximately|exactly|precisely|roughly) (?=\d|noon|midnight)|\bat about ", "at "),
+    (r"(\d|\d ?[ap]m|o'clock|noon|midnight) (?:sharp|exactly|precisely)\b", r"\1"),
+    (r"\bat (\d{4}) hour\b", r"at \1"),
+    (r" or so\b", ""),
     # lengths of time,
     (r"\b3 quarters of an hour\b", "45 minute"),
     (r"\b(?:a )?quarter (?:of )?(?:an )?hour\b", "15 minute"),
@@ -157,6 +178,11 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (rf"\bsecond\b(?<!\d second)(?:(?<!every second)|(?= {_DAY}|{_AND}{_NTH}))", "2nd"),
     (rf"\bevery (\d+)(?:st|nd|rd|th) ({_UNIT})\b(?! of (?:the|every) )", r"every \1 \2"),
     (r"\bevery single\b", "every"),
+    (r"\bevery hour on the hour\b", "every hour"),
+    (r"(?<!\bof )(?<!\bof the )\b(every |this |next )?(month|quarter|year)[ -]end\b",
+     lambda m: f"end of {m[1] or 'the '}{m[2]}"),
+    (r"^today night at (?:midnight|12(?: am)?)$", "at midnight"),
+    (r"\bevery(?: day)? night at (?:midnight|12 am)\b", "every day at midnight"),
     (r"\bevery day of (?:the|every) (?:week|month|year)\b", "every day"),
     (rf"\bevery ({_NTH}(?: day| (?:{_ONE_DAY}))?) of the quarter\b", r"every quarter on the \1"),
     (r"\bstarting of\b", "start of"),
@@ -170,12 +196,14 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (rf"\bbetween ({_ONE_DAY}) and ({_ONE_DAY})\b", lambda m: _weekdays(m).removeprefix("every ")),
     (r"\bevery (\d+ )?(week|month|year)(?:,? on)? every\b", r"every \1\2"),
     (rf"({_AND})(?:on )?every (?=\d+(?:st|nd|rd|th)|last|{_DAY}|{_MONTH})", r"\1"),
+    (rf"\b(?:but|not|other than|apart from) (?=(?:on )?(?:every )?{_DAY})|\bexcept for\b", "except "),
     (r"\b(except|excluding|but not) (?:on )?(?:every )?", r"\1 "),
     (rf"\bevery (?=every\b)|(?<=\bevery )1 (?!{_MONTH})", ""),
     # and days.
     (rf"\b({_SINCE} (?:the )?{_NUMBER}) (to|and|until|through) (?:the )?({_NUMBER}) (?:of )?({_MONTH})\b",
      r"\1 \4 \2 \3 \4"),
     (rf"\b({_MONTH}) ({_NUMBER})({_AND})(?={_NUMBER}(?![\d:.])(?! [ap]m))", r"\1 \2\3\1 "),
+    (rf"(?<!\band )(?<!, )\b({_NUMBER} )(?:of )?({_MONTH}(?:{_AND}{_MONTH})+)(?! \d)", _in_each),
     (rf"\bthis (?={_PART}\b)", "today "),
     (r"\bend of (?:the )?year\b", "31st december"),
     (rf"\bend of {_OF_MONTH}", "last day of "),
@@ -210,9 +238,10 @@ def said(phrase: str) -> str:
 
 # ---- Marks.
 
-_END = rf"(?![\w:/-]|\.\d)(?! (?:of\b|{_MONTH}|{_UNIT}\b(?! after)))"
+_STOP = r"(?![\w:/-]|\.\d)"
+_END = rf"{_STOP}(?! (?:of\b|{_MONTH}|{_UNIT}\b(?! after)))"
 _BARE = rf"(?:noon|midnight|\d{{1,2}}(?:[:.]\d\d)?(?: ?[ap]m| o'clock)?|\d{{3,4}}(?: ?[ap]m)?){_END}"
-_SURE = rf"(?:noon|midnight|\d{{1,2}}(?::|\.(?!0|1[0-2]))\d\d(?: ?[ap]m)?|\d{{1,4}} ?[ap]m|\d{{1,2}} o'clock){_END}"
+_SURE = rf"(?:noon|midnight|\d{{1,2}}(?::|\.(?!0|1[0-2]))\d\d(?: ?[ap]m)?|\d{{1,4}} ?[ap]m|\d{{1,2}} o'clock){_STOP}"
 _AWAY = r"(?:(?:a )?(?:quarter|half|5|10|20|25|\d+ (?:minute|hour)) (?:past|after|to|before) )"
 _TIME = rf"(?:(?:at |@ ?)?(?:{_AWAY}{_BARE}|{_SURE})|(?:at |@ ?){_BARE})"
 _BEGIN = r"(?<![\w.:/-])(?<!\bon )(?<!\bin )"
@@ -288,19 +317,20 @@ def marks_of(phrase: str) -> Marks:
     rest, parts = _taken(_PARTS, rest)
     if len(parts) == 1 and re.search(r"(?:\band|\bor|&)\s*$", rest):  # "every day and night"
         raise UnclearPhrase(f"{phrase.strip()!r} cannot be read as a time.")
-    if len(times) + len(hours) > 1:
-        raise UnclearPhrase(f"{phrase.strip()!r} has more than one time. Write one, or a list such as at 9 and 17.")
     rest = re.sub(r"\b(?:from|between) (.{1,40}?) (?:to|and) ", r"from \1 through ", rest)
     clauses = [(_CLAUSES[match[1]], day_marks(_length(match))) for match in _CLAUSE.finditer(rest)]
     if len(dict(clauses)) < len(clauses):  # "except in may, except tomorrow"
         raise UnclearPhrase(f"{said(rest)!r} cannot be read as a time.")
+    days = day_marks(_CLAUSE.sub(" ", rest))
+    if len(times) + len(hours) > 1:
+        raise UnclearPhrase(f"{phrase.strip()!r} has more than one time. Write one, or a list such as at 9 and 17.")
     return Marks(
         phrase=" ".join(rest.split()),
         times=tuple(items(times[0])) if times else (),
         hours=tuple(re.split(" to | until | and ", re.sub("from |between ", "", hours[0]))) if hours else (),
         parts=tuple(re.sub("in the |at |during the ", "", part) for part in parts),
         clauses=dict(clauses),
-        days=day_marks(_CLAUSE.sub(" ", rest)),
+        days=days,
     )
 
 

@@ -14,7 +14,7 @@ from itertools import chain
 
 from markup import protected, restored
 from orders import NotUnderstood, Order, OrderKind, When
-from phrase_hints import length_in, looks_like_time, spelt, zone_in
+from phrase_hints import length_in, looks_like_time, phrasings, zone_in
 from phrase_times import read_when
 from phrase_words import UnclearPhrase, UnknownWord, words
 from shared.model.recurrence import ALIASES, InvalidSchedule, Recurrence, load_timezone
@@ -35,8 +35,8 @@ def understand(text: str, *, now: datetime, timezone: str) -> Order | None:
     try:
         order = _understood(text, read, timezone)
     except NotUnderstood as exc:
-        right = spelt(text) if len(text) < 2 * LONGEST_TEXT else text
-        meant = _met(exc.suggestions or (right,) * (right != text), read, timezone)
+        likely = (each for each in phrasings(text) if each != text) if len(text) < 2 * LONGEST_TEXT else ()
+        meant = _met(likely, read, timezone)[:1] or _met(exc.suggestions, read, timezone)
         whole = tuple(restored(each, found) for each in meant)
         raise NotUnderstood(restored(str(exc), found), whole, is_final=exc.is_final) from exc
     if order is None:
@@ -64,12 +64,17 @@ def _met(commands: Iterable[str], read: Reader, timezone: str) -> tuple[str, ...
 
 _PLACEHOLDER = "call Anna"
 _LONGEST_PHRASE = 200  # characters of the phrase
-_QUOTES = {'"': '"', "“": "”“", "„": "“”", "”": "”", "'": "'", "‘": "’"}  # noqa: RUF001 - telephones type them
+_QUOTES = {'"': '"', "“": "”“", "„": "“”", "”": "”", "«": "»", "'": "'", "‘": "’"}  # noqa: RUF001 - telephones type them
+_DASH = "–—-"  # noqa: RUF001 - telephones type them
 _LINK = r"(?:(?:to|that|about|of)\b|:(?=\s))\s*"
 _PLEASE = r"(?:please|pls|plz)\b"
+_THANKS = rf"(?:{_PLEASE}|(?:many )?(?:thanks|thank you|thx)(?: (?:a lot|so much|very much|in advance))?)"
 _PERIOD = r"(?:(?:the|every|each|this|next)\s+)?(?:week|month|quarter|year|day|hour)s?(?![\w'’-])"  # noqa: RUF001
 _LINK_AFTER = rf"(?:{_PLEASE},?\s+)?(?!of\s+{_PERIOD}|to\s+last\b){_LINK}"  # after a phrase
-_ASKS = rf"(?:(?:{_PLEASE}|hey|hi|hello|(?:can|could|would) you)[,!]?\s+)*"
+_ASKS = (
+    rf"(?:(?:{_PLEASE}|hey|hi|hello|okay|ok|google|kindly|(?:can|could|would|will) you|(?:don['’]t|do not) forget to"  # noqa: RUF001
+    r"|i(?:['’]d| would)? (?:like|want|need) you to|(?:make|be) sure (?:to|you))[,!]?\s+)*"  # noqa: RUF001
+)
 _REMINDER = re.compile(
     rf"{_ASKS}(?:(?:set(?:\s+up)?|create|add|make|schedule)(?:\s+me)?|i(?:\s+need|'d\s+like|\s+want))\s+a\s+reminder\b"
     r"(?:\s+for\s+(?P<whom>me|us)\b)?(?:\s+for\b)?\s*",
@@ -77,19 +82,26 @@ _REMINDER = re.compile(
 )
 _POST = re.compile(rf"{_ASKS}(?=post\b)", re.I)
 _REMIND = re.compile(
-    rf"{_ASKS}remind\b(?:\s+(?P<whom>me|us)\b)?(?:,?\s+{_PLEASE},?)?\s*(?P<link>{_LINK})?(?P<text>.*)", re.I | re.S
+    rf"{_ASKS}remind\b(?:\s+(?P<whom>me|us)\b)?(?:,?\s+{_PLEASE},?)?\s*(?P<link>{_LINK}|[{_DASH}]\s+)?(?P<text>.*)",
+    re.I | re.S,
+)
+_WITH_THANKS = re.compile(  # behind a text, where "to say please" has no thanks
+    rf"(?:(?:^|[,.!?;]\s{{0,9}}){_THANKS}|(?<!\s)(?<!\bsay)(?<!\bwrite)\s{{1,9}}{_PLEASE})[\s.!?]{{0,9}}$", re.I
 )
 _VERB = rf"(?:(?P<verb>post|ask)\b:?|{_ASKS}remind\s+(?P<whom>me|us)\b(?P<link>\s*{_LINK})?)\s*(?P<text>.*)"
 # "++" tries a run of blanks once, however long it is.
 _CRON = re.compile(rf"cron\s+(?P<when>.{{1,600}}?)\s++{_VERB}", re.I | re.S)
-_WHEN_FIRST = re.compile(rf"(?P<when>.{{1,{_LONGEST_PHRASE}}}?)[\s,]++{_VERB}", re.I | re.S)
+_WHEN_FIRST = re.compile(rf"(?P<when>.{{1,{_LONGEST_PHRASE}}}?)[\s,:{_DASH}]++{_VERB}", re.I | re.S)
 _TEXT_FIRST = re.compile(
-    r"(?P<verb>post|ask)\b:?\s*(?P<text>[\"“„].+[\"“”])[\s,]+(?P<when>[^\"“”]{1,200})", re.I | re.S
+    r"(?P<verb>post|ask)\b:?\s*(?P<text>[\"“„«'‘].+[\"“”»'’])[\s,]+(?P<when>[^\"“”]{1,200})",  # noqa: RUF001
+    re.I | re.S,
 )
+_SPACES = re.compile(rf"[^\S\n]+[{_DASH}][^\S\n]+|[\s,]+|:\s|$")  # a list may have dashes in front
 _QUESTION = re.compile(r"(?:what|who|whom|whose|how|why|which|where|whether|when|if)\b", re.I)
-_CLOCK = re.compile(r"\bat \d|\d:\d\d|\d ?[ap]m\b|\bevery \S+ at\b", re.I)
+_ANY_CLOCK = r"\bat\s+\d|\d:\d\d|\d\s?[ap]m\b"
+_CLOCK = re.compile(rf"{_ANY_CLOCK}|\bevery\s+\S+\s+at\b", re.I)
 _ENDS_IN_TIME = re.compile(
-    r".*(?:\bat \d|\d:\d\d|\d ?[ap]m\b|\b(?:noon|midnight)\b)(?:(?!\b(?:to|that|about|of)\b|:\s).)*", re.I | re.S
+    rf".*(?:{_ANY_CLOCK}|\b(?:noon|midnight)\b)(?:(?!\b(?:to|that|about|of)\b|:\s).)*", re.I | re.S
 )
 # A phrase does not begin so ("turn the oven on at 9", "enjoy the sun") or end so ("tomorrow in the park"),
 _NO_BEGINNING = re.compile(
@@ -103,9 +115,9 @@ _NO_END = re.compile(r"(?:^|.*\s)(?:on|in|of|at|the|and|or|for|every|each|next|t
 # and the text beside it does not begin or end so ("friday after next", "due by friday"): it would be cut short.
 _GOES_ON = re.compile(
     r"(?:after|before|past|or|and|but|of|from|until|till|up\s+(?:to|until)|except|at|on|in|by|every|each|next|to\s+last"
-    r"|around|approximately|roughly|exactly|onwards?|early|later?|latest|only|once|during|while|within|through|then"
-    r"|sharp|ago|now|(?:the )?(?:same|this) time|noonish|(?:today|tomorrow|tonight)(?!\Ws\b)"
-    r"|morning|afternoon|evening|night|(?:bed|lunch|dinner)time|[ap]m|\d+|max\s+(?:to|\d+)|x\s?\d+"
+    r"|around|approximately|roughly|exactly|precisely|onwards?|early|later?|latest|only|once|during|while|within|through|then"
+    r"|sharp|ago|now|(?:the\s+)?(?:same|this)\s+time|noonish|(?:today|tomorrow|tonight)(?!\Ws\b)"
+    r"|morning|afternoon|evening|night|(?:bed|lunch|dinner)time|[ap]m|\d+(?:h(?:\d\d)?)?|end|max\s+(?:to|\d+)|x\s?\d+"
     r"|(?:second|minute|hour|day|week|fortnight|month|quarter|year)s?|(?:one|two|three|four|five|six|seven|eight|nine)"
     r"|(?:ten|fifteen|twenty|thirty|forty|fifty))\b|&",
     re.I,
@@ -165,6 +177,7 @@ def _asked(match: re.Match[str], splits: Iterable[tuple[str, str]] | None = None
 
 def _plain(command: str) -> str:
     """Return the command in its plain form: "set a reminder ..." and "please post ..." are variants."""
+    command = re.sub(r"^[^\w\s\"“„«'‘:@#*/<.-]+\s+", "", command)  # an emoji  # noqa: RUF001
     command = _POST.sub("", command, count=1) if _POST.match(command) else command
     if match := _REMINDER.match(command):
         return f"remind {match['whom'] or 'me'} {command[match.end() :]}"
@@ -181,7 +194,7 @@ def _split(command: str, read: Reader) -> _Asked | None:
         if match["whom"] is None and not link and not _begins_with_time(rest, read):
             message = "I can remind you (me) or everybody here (us): remind me WHEN to TEXT."
             raise NotUnderstood(message, () if _NAMES.match(rest) else (f"remind me to {rest}",))
-        return _asked(match, last if link else chain(_when_first(rest), last))
+        return _asked(match, last if link.isalpha() else chain(_when_first(rest), last))
     if match := _TEXT_FIRST.fullmatch(command):
         return _asked(match)
     match = _WHEN_FIRST.match(command)
@@ -216,11 +229,11 @@ def _is_request(match: re.Match[str], read: Reader) -> bool:
 def _when_first(rest: str) -> Iterator[tuple[str, str]]:
     """Split after each of the first words; a number alone is a duration ("2h call Anna"). Raises NotUnderstood."""
     zone = ""
-    for space in reversed(list(re.finditer(r"[\s,]+|:\s|$", rest[:_LONGEST_PHRASE]))):
+    for space in reversed(list(_SPACES.finditer(rest[:_LONGEST_PHRASE]))):
         when, text = rest[: space.start()], rest[space.end() :]
         link = re.match(_LINK_AFTER, text, re.I)
         is_cut = _GOES_ON.match(text) or re.fullmatch(r"in\s+\d+", when) or (text and _ENDS_IN_NUMBER.fullmatch(when))
-        is_linked = link or space[0].startswith(":")
+        is_linked = link or re.search(f"[:{_DASH}]", space[0])
         if not is_linked and _ENDS_IN_TIME.fullmatch(when):
             zone = zone_in(text) or zone
         is_whole = is_linked or not (is_cut or zone)
@@ -237,10 +250,10 @@ def _when_first(rest: str) -> Iterator[tuple[str, str]]:
 
 def _when_last(rest: str) -> Iterator[tuple[str, str]]:
     """Split before each of the last words."""
-    rest = re.sub(rf"[\s,]{{1,9}}(?:{_PLEASE}|thanks|thank you|thx)$", "", rest.rstrip(" .!?\n"), flags=re.I)
+    rest = re.sub(rf"(?:[\s,.!?]{{1,9}}{_THANKS})?[^\w\"“”»'’)\]>]{{0,9}}$", "", rest, flags=re.I)  # noqa: RUF001
     start = max(len(rest) - _LONGEST_PHRASE, rest.rfind(_QUOTES[rest[0]][0], 1) + 1 if rest[:1] in _QUOTES else 0)
     for word in re.finditer(r"(?<!\S)\S", rest[start:]):
-        text, when = rest[: start + word.start()].rstrip(" ,"), rest[start + word.start() :]
+        text, when = rest[: start + word.start()].rstrip(" ,\u00a0"), rest[start + word.start() :]
         before = text.lower().split()[-1] if text else "the"
         is_cut = before in _NOT_AFTER or (when[0].isdigit() and before in ("in", "at", "on", "around"))
         if not is_cut and not _NO_BEGINNING.match(when):
@@ -252,7 +265,7 @@ def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
     unknown = ""
     for phrase, typed in asked.splits:
         text = typed if asked.kind != "remind" or typed.endswith("..") else typed.rstrip().removesuffix(".")
-        text = _unquoted(text)
+        text = _unquoted(_WITH_THANKS.sub("", text) if asked.kind == "remind" else text)
         try:
             when = read(phrase)
         except UnknownWord as exc:
@@ -265,11 +278,13 @@ def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
                 f"Say {'what to remind you of' if asked.kind == 'remind' else f'what to {asked.kind}'}."
             )
         _refuse_long(text)
-        if left := _left(typed, is_recurring=when.is_recurring):
+        if left := _left(typed, phrase, is_recurring=when.is_recurring):
             message = (
                 f"Is {left!r} a part of the time? I read only {phrase.strip()!r}. Text in quotes is taken as it is."
             )
-            raise NotUnderstood(message, _joined(asked, phrase, text, read))
+            is_thing = not _left(typed, "at 9", is_recurring=when.is_recurring)  # "the 5pm flight"
+            meant = _joined(asked, phrase, text, read) or (asked.commands([phrase], text) if is_thing else ())
+            raise NotUnderstood(message, meant)
         others = asked.commands(when.others, text)
         return Order(kind=asked.kind, text=text, timezone=timezone, when=when, everybody=asked.everybody, others=others)
     see = "I do not see when. Write the time first or last: remind me WHEN to TEXT."
@@ -282,7 +297,7 @@ def _refuse_long(text: str) -> None:
         raise NotUnderstood(message, is_final=True)
 
 
-def _left(typed: str, *, is_recurring: bool) -> str:
+def _left(typed: str, phrase: str, *, is_recurring: bool) -> str:
     """Return the part of the text that looks like a time, or ""; text in quotes is taken as it is."""
     if typed.strip() != _unquoted(typed):
         return ""
@@ -290,7 +305,11 @@ def _left(typed: str, *, is_recurring: bool) -> str:
     beside = re.sub('^["“„][^"“”]*["“”]', "", typed.strip())  # a text in quotes, where the phrase may go on
     length = length_in(beside) if is_recurring else ""
     is_text = is_recurring and beside == typed.strip()
-    return length or looks_like_time(typed, is_recurring=is_text) or (last if last in _NEVER_AFTER else "")
+    return (
+        length
+        or looks_like_time(typed, is_recurring=is_text, has_clock=bool(_CLOCK.search(phrase)))
+        or (last if last in _NEVER_AFTER else "")
+    )
 
 
 def _joined(asked: _Asked, phrase: str, text: str, read: Reader) -> tuple[str, ...]:
@@ -304,7 +323,7 @@ def _joined(asked: _Asked, phrase: str, text: str, read: Reader) -> tuple[str, .
 
 def _unquoted(text: str) -> str:
     text = text.strip()
-    bare = text.removesuffix(".")
+    bare = re.sub(rf"(?:[\s,.!?]{{1,9}}{_THANKS})?[\s,.!?]{{0,9}}$", "", text, flags=re.I)
     if len(bare) > 1 and bare[-1] in _QUOTES.get(bare[0], ""):
         inner = bare[1:-1]
         closes = next((inner[:at] for at, char in enumerate(inner) if char == bare[-1]), " ")

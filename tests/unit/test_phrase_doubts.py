@@ -315,7 +315,6 @@ def test_minutes_past_every_hour_need_no_hour(phrase: str, cron: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "around 9",
         "early",
         "late",
         "latest",
@@ -362,6 +361,71 @@ def test_politeness_is_no_text(command: str) -> None:
 
     assert (said(found), found.text) == ("2026-11-26 09:00", "x")
     assert order("remind me tomorrow to say please").text == "say please"
+
+
+THANKED = [
+    ("remind me tomorrow to x please", "x"),
+    ("remind me tomorrow to x, please.", "x"),
+    ("remind me tomorrow to x? Many thanks in advance!", "x"),
+    ("remind me tomorrow to say  please", "say  please"),
+    ("remind me tomorrow to say thanks", "say thanks"),
+    ("remind me tomorrow - x", "x"),
+    ("remind me tomorrow:\n- x\n- y", "- x\n- y"),
+    ('tomorrow post "x"!', "x"),
+    ('tomorrow post "x" please', "x"),
+    ("tomorrow post x please", "x please"),
+]
+
+
+@pytest.mark.parametrize(("command", "text"), THANKED)
+def test_what_stands_around_a_text_is_not_in_it(command: str, text: str) -> None:
+    """But nothing that belongs to it is lost."""
+    assert order(command).text == text
+
+
+@pytest.mark.parametrize("blank", ["  ", "\u00a0", "\t"])
+def test_blanks_of_any_kind_are_the_same(blank: str) -> None:
+    """A time in the text is found behind them too."""
+    for command in (
+        "remind me to tell Ann in 2 hours that I am out tomorrow",
+        "remind me tomorrow at 9 Paris time to x",
+    ):
+        assert question(command.replace(" ", blank))
+    assert said(order("remind me to x on friday at 5 pm".replace(" ", blank))) == "2026-11-27 17:00"
+
+
+@pytest.mark.parametrize(
+    ("command", "suggestion"),
+    [
+        ("remind me at lunch to x", "remind me at noon to x"),
+        ("remind me to x by EOD", "remind me to x at 17:00"),
+        ("remind me to x twice a day", "remind me to x every day at 9 and 17"),
+        ("remind me to x twice a day at 8 and 20", "remind me to x every day at 8 and 20"),
+        ("remind me to x twice a week", "remind me to x every monday and thursday"),
+        ("remind me on Christmas Eve to x", "remind me on 24 december to x"),
+        ("remind me on Christmas to x", "remind me on 25 december to x"),
+        ("remind me in february to x", "remind me on 1 february to x"),
+        ("remind me tomorrow by 5pm to x", "remind me tomorrow at 5pm to x"),
+        ("remind me friday 9 to x", "remind me friday at 9 to x"),
+        ("remind me friday week to x", "remind me a week from friday to x"),
+        ("remind me in 1 hour 15 to x", "remind me in 1 hour 15 minutes to x"),
+        ("remind me in a few minutes to x", "remind me in 10 minutes to x"),
+        ("remind me to x now", "remind me to x in 1 minute"),
+        ("remind me to book the 9:00 train tomorrow", 'remind me tomorrow to "book the 9:00 train"'),
+    ],
+)
+def test_the_likeliest_time_is_suggested(command: str, suggestion: str) -> None:
+    """It is a command that is understood."""
+    assert question(command).suggestions == (suggestion,)
+    assert order(suggestion)
+
+
+def test_the_first_run_of_an_interval_is_no_single_time() -> None:
+    """Where the clocks skip it, no reminder for that day alone is offered."""
+    refused = question("remind me every 2 days at 02:30 starting 2027-03-28 to x")
+
+    assert "the clocks skip it" in str(refused)
+    assert refused.suggestions == ()
 
 
 @pytest.mark.parametrize(
