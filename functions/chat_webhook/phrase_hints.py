@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
-from zoneinfo import available_timezones
 
 from phrase_words import DAYS, MONTHS
+from shared.model.recurrence import timezone_names
 
 _DAY = rf"(?:{'|'.join(DAYS)}|mon|tues?|weds?|thu(?:rs?)?|fri|weekday|weekend|workday|(?:business|working) day)s?"
 _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
@@ -145,7 +145,7 @@ def zone_in(text: str) -> str:
 
 @cache
 def _cities() -> frozenset[str]:
-    return frozenset(zone.rpartition("/")[2].replace("_", " ").lower() for zone in available_timezones())
+    return frozenset(zone.rpartition("/")[2].replace("_", " ").lower() for zone in timezone_names())
 
 
 def length_in(text: str) -> str:

@@ -153,7 +153,7 @@ def _after_gap(clock: datetime, zone: tzinfo, low: datetime, high: datetime) -> 
 
 def load_timezone(name: str) -> "ZoneInfo":
     """Return the IANA timezone of exactly that name. Raises InvalidSchedule for anything else, such as `localtime`."""
-    if not isinstance(name, str) or name not in _timezone_names():
+    if not isinstance(name, str) or name not in timezone_names():
         raise InvalidSchedule(f"Timezone {name!r} is not known. Write an IANA name such as Europe/Berlin or UTC.")
     return _timezone(name)
 
@@ -166,7 +166,7 @@ def _timezone(name: str) -> "ZoneInfo":
 
 
 @lru_cache(maxsize=1)
-def _timezone_names() -> frozenset[str]:
+def timezone_names() -> frozenset[str]:
     # One file to read, where zoneinfo.available_timezones() opens 600 and adds names that only this machine knows.
     return frozenset((files("tzdata") / "zones").read_text().split()) - {"Factory"}
 
