@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from watchkeeper.deploy.checks import Check, Plan, beside, checks
-from watchkeeper.deploy.functions_table import read_deployment
+from watchkeeper.deploy.functions_table import read_table
 from watchkeeper.deploy.target import Target
 
 DELEGATE = "delegate@demo.iam.gserviceaccount.com"
@@ -25,7 +25,7 @@ SETUP = f"run `./deploy_functions.sh setup {PLACE} --settings prod.env`"
 def plan(*only: str, **settings: str) -> Plan:
     """Return the plan to deploy these functions, or all of them, with these settings."""
     given = {**SETTINGS, **settings}
-    table = read_deployment(given)
+    table = read_table(given)
     functions = tuple(function for function in table.functions if not only or function.name in only)
     target = Target(table=table, settings=given, project="demo", region="eu", number="42", functions=functions)
     return Plan(target=target, file=Path("prod.env"), only=only)

@@ -12,7 +12,7 @@ import pytest
 from shared.model.recurrence import Recurrence
 from tests.servers import Exchange, HttpServer, reply
 from watchkeeper.console.system import Call
-from watchkeeper.deploy.functions_table import Retry, SchedulerJob
+from watchkeeper.deploy.functions_table import RetryPolicy, SchedulerJob
 from watchkeeper.dev.cloud_scheduler import LONGEST_WAIT, CloudScheduler
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -76,7 +76,7 @@ def make_scheduler(
     *,
     timezone: str = "UTC",
     deadline: float = PATIENCE,
-    retry: Retry = Retry(),  # noqa: B008  # it is frozen
+    retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # it is frozen
     until_ready: Callable[[], object] = lambda: None,
 ) -> CloudScheduler:
     job = SchedulerJob(
@@ -291,7 +291,7 @@ def test_a_failed_call_is_made_again_as_the_job_says(
         return HTTPStatus.OK if len(function.calls) > failures else HTTPStatus.INTERNAL_SERVER_ERROR
 
     function.work = work
-    retry = Retry(count=4, min_backoff="60s", max_backoff="3m", max_doublings=5)
+    retry = RetryPolicy(count=4, min_backoff=timedelta(minutes=1), max_backoff=timedelta(minutes=3), max_doublings=5)
 
     make_scheduler(function, clock, "0 18 * * *", retry=retry).run()
 
@@ -305,7 +305,7 @@ def test_the_end_does_not_wait_for_a_retry(function: Function, clock: Clock) -> 
     function.work = lambda: HTTPStatus.INTERNAL_SERVER_ERROR
     clock.end = NOON + timedelta(seconds=90)
 
-    make_scheduler(function, clock, retry=Retry(count=5, min_backoff="1h")).run()
+    make_scheduler(function, clock, retry=RetryPolicy(count=5, min_backoff=timedelta(hours=1))).run()
 
     assert len(function.calls) == 1
 

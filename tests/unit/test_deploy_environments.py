@@ -15,7 +15,7 @@ from tests.deploying import REGION, SETTINGS
 from tests.gcloud import NUMBER, PROJECT
 from tests.recorded_project import Key, RecordedProject
 from tests.recorder import Recorder, shown
-from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, read_deployment
+from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, read_table
 
 Resources = Mapping[Key, Mapping[str, Any]]
 
@@ -120,7 +120,7 @@ def test_no_verb_touches_another_environment(environments: Environments, changes
 
 def test_the_default_prefix_keeps_its_names() -> None:
     """Deployments from before environments existed keep their resources."""
-    table = read_deployment({})
+    table = read_table({})
 
     assert table.prefix == DEFAULT_PREFIX == "watchkeeper-"
     assert [each.scheduler_job.name for each in table.functions if each.scheduler_job] == [
@@ -147,7 +147,7 @@ def test_the_default_prefix_keeps_its_names() -> None:
 )
 def test_the_collection_is_the_same_for_functions_and_for_commands(settings: dict[str, str], collection: str) -> None:
     """A command with the settings file finds the jobs of this environment, not those of production."""
-    table = read_deployment(settings)
+    table = read_table(settings)
 
     assert table.firestore.collection == Settings.from_env(settings).collection == collection
     for function in table.functions:
@@ -160,7 +160,7 @@ def test_a_prefix_that_stands_in_the_table_leaves_the_jobs_where_they_are(tmp_pa
     table = FUNCTIONS_TABLE.read_text().replace("${DEPLOYMENT_PREFIX:-watchkeeper-}", "own-")
     (tmp_path / "functions.toml").write_text(table)
 
-    read = read_deployment({}, tmp_path / "functions.toml")
+    read = read_table({}, tmp_path / "functions.toml")
 
     assert (read.prefix, read.scheduler_account.id) == ("own-", "own-scheduler")
     assert read.firestore.collection == Settings.from_env({}).collection == "scheduler_jobs"
@@ -193,13 +193,13 @@ def test_a_plan_is_about_its_own_environment(tmp_path: Path, capsys: pytest.Capt
 def test_a_prefix_that_could_not_be_kept_apart_is_refused(prefix: str, says: str) -> None:
     """So is one with which a service account could not be named."""
     with pytest.raises(InvalidSettings, match=says):
-        read_deployment({"DEPLOYMENT_PREFIX": prefix})
+        read_table({"DEPLOYMENT_PREFIX": prefix})
 
 
 @pytest.mark.parametrize("prefix", ["s-", "productionxxx-"])
 def test_the_shortest_and_the_longest_prefix_name_every_account(prefix: str) -> None:
     """An id of a service account has 6 to 30 characters."""
-    table = read_deployment({"DEPLOYMENT_PREFIX": prefix})
+    table = read_table({"DEPLOYMENT_PREFIX": prefix})
 
     accounts = [table.scheduler_account, table.tasks_account, table.build_account]
     assert all(6 <= len(each.id) <= 30 for each in (*accounts, *(own.account for own in table.functions)))

@@ -10,12 +10,12 @@ from tests.gcloud import PROJECT
 from tests.recorder import Recorder, refused, shown, target_of
 from watchkeeper.deploy import operating, queues, setup, smoke
 from watchkeeper.deploy.functions import deploy_function
-from watchkeeper.deploy.functions_table import Queue, read_deployment
+from watchkeeper.deploy.functions_table import Queue, read_table
 from watchkeeper.deploy.gcloud import StepFailed
 from watchkeeper.deploy.steps import steps_of
 from watchkeeper.deploy.work import Work
 
-QUEUE: Queue = read_deployment({}).queues[0]
+QUEUE: Queue = read_table({}).queues[0]
 NAME = "watchkeeper-agents"
 DESCRIBE = f"tasks queues describe {NAME}"
 LIMITS = {

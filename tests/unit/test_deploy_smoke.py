@@ -17,7 +17,7 @@ from tests.gcloud import PROJECT
 from tests.recorder import MISSING, Recorder, refused, shown, target_of
 from tests.smoking import BEGAN, Deployment, left_by_a_killed_one
 from watchkeeper.deploy import smoke
-from watchkeeper.deploy.functions_table import Queue, read_deployment
+from watchkeeper.deploy.functions_table import Queue, read_table
 from watchkeeper.deploy.gcloud import Ended, StepFailed
 from watchkeeper.deploy.outside import Outside, Reply, open_deployed
 from watchkeeper.deploy.patience import LIMIT, StillRefused
@@ -28,7 +28,7 @@ from watchkeeper.deploy.trial import on_trial
 from watchkeeper.deploy.work import Work
 
 TICK, GMAIL, CHAT = FUNCTIONS["tick"], FUNCTIONS["gmail_watch"], FUNCTIONS["chat_webhook"]
-QUEUE: Queue = read_deployment({}).queues[0]
+QUEUE: Queue = read_table({}).queues[0]
 RUN = "scheduler jobs run watchkeeper-tick"
 # As the logs of Cloud Scheduler and Cloud Tasks word them.
 FAULTS = {

@@ -14,16 +14,19 @@ from shared.running.delivery import MARGIN
 from shared.running.tasks import DISPATCH_DEADLINE
 from shared.settings import PROJECT_FOLDER
 from watchkeeper.deploy.functions_table import (
+    FUNCTIONS_TABLE,
     Account,
     Caller,
     Function,
     Queue,
-    Retry,
+    RetryPolicy,
     SchedulerJob,
     Secret,
-    read_deployment,
     read_functions,
+    read_table,
 )
+
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 TABLE = """
 prefix = "watchkeeper-"
@@ -129,7 +132,7 @@ def test_the_tick_runs_every_minute_and_has_time_for_its_longest_handler() -> No
         name="watchkeeper-tick",
         recurrence=Recurrence("* * * * *", "UTC"),
         attempt_deadline=three_minutes,
-        retry=Retry(count=0),
+        retry=RetryPolicy(count=0),
     )
 
 
@@ -139,12 +142,14 @@ def test_renewals_are_tried_again_within_the_hour() -> None:
 
     assert [job.name for job in jobs] == ["gmail-watch-renewal", "airtable-webhook-refresh"]
     for job in jobs:
-        assert job.retry == Retry(count=3, max_duration="3600s", min_backoff="60s", max_backoff="600s", max_doublings=3)
+        assert job.retry == RetryPolicy(
+            count=3, max_duration=HOUR, min_backoff=MINUTE, max_backoff=10 * MINUTE, max_doublings=3
+        )
 
 
 def test_every_function_has_an_account_of_its_own_with_no_right_but_to_the_jobs() -> None:
     """The shipped table: each function has its own service account, which may use only Firestore."""
-    deployment = read_deployment({})
+    deployment = read_table({})
 
     accounts = [function.account for function in deployment.functions]
 
@@ -156,7 +161,7 @@ def test_every_function_has_an_account_of_its_own_with_no_right_but_to_the_jobs(
 
 def test_run_job_has_as_many_instances_as_its_queues_deliver_at_once() -> None:
     """The shipped table: one job per instance, for as long as Cloud Tasks waits."""
-    deployment = read_deployment({})
+    deployment = read_table({})
 
     (worker,) = (function for function in deployment.functions if function.called_by is Caller.TASKS)
 
@@ -168,9 +173,9 @@ def test_run_job_has_as_many_instances_as_its_queues_deliver_at_once() -> None:
 
 def test_a_task_is_tried_for_a_day_and_not_for_ever() -> None:
     """The shipped table: Cloud Tasks stops when both the attempts and the time are used up, so both are limited."""
-    for queue in read_deployment({}).queues:
+    for queue in read_table({}).queues:
         assert queue.retry.count > 0
-        assert queue.retry.max_duration == "86400s"
+        assert queue.retry.max_duration == 24 * HOUR
 
 
 def test_whoever_hands_jobs_over_has_the_roles_for_it_and_run_job_has_none() -> None:
@@ -187,7 +192,7 @@ def test_a_handler_finds_its_queue() -> None:
     """The shipped table has the queue of the handlers that come with it."""
     queues = {handler.queue for handler in load_handlers(()).values()} - {None}
 
-    assert queues == {queue.name for queue in read_deployment({}).queues}
+    assert queues == {queue.name for queue in read_table({}).queues}
 
 
 def test_every_setting_is_described_and_passed_on() -> None:
@@ -214,7 +219,7 @@ def test_a_table_is_read_into_values(tmp_path: Path) -> None:
     path = tmp_path / "functions.toml"
     path.write_text(TABLE)
 
-    deployment = read_deployment({}, path)
+    deployment = read_table({}, path)
 
     function: Function = deployment.functions[0]
     assert function.settings == ("LOG_LEVEL", "ONE", "THIS")
@@ -223,7 +228,7 @@ def test_a_table_is_read_into_values(tmp_path: Path) -> None:
     assert (function.runtime, function.with_agent, function.apis) == ("python313", True, ())
     assert deployment.secrets == {"CRON_SECRET": Secret(setting="CRON_SECRET", name="cron-secret", mounted_at="")}
     assert function.scheduler_job is not None
-    assert function.scheduler_job.retry == Retry()
+    assert function.scheduler_job.retry == RetryPolicy()
     worker = deployment.functions[1]
     assert (function.called_by, worker.called_by) == (Caller.SCHEDULER, Caller.TASKS)
     assert worker.resources.max_instances == 5
@@ -231,7 +236,9 @@ def test_a_table_is_read_into_values(tmp_path: Path) -> None:
         name="reports",
         max_concurrent=3,
         max_per_second=5,
-        retry=Retry(count=100, max_duration="86400s", min_backoff="10s", max_backoff="600s", max_doublings=6),
+        retry=RetryPolicy(
+            count=100, max_duration=24 * HOUR, min_backoff=MINUTE / 6, max_backoff=10 * MINUTE, max_doublings=6
+        ),
     )
 
 
@@ -240,7 +247,7 @@ def test_a_project_may_want_no_queues(tmp_path: Path) -> None:
     path = tmp_path / "functions.toml"
     path.write_text(re.sub(r"\[queues\.(.|\n)*(?=\[secrets)", "", TABLE))
 
-    assert read_deployment({}, path).queues == ()
+    assert read_table({}, path).queues == ()
 
 
 @pytest.mark.parametrize(
@@ -302,11 +309,21 @@ def test_what_cloud_scheduler_takes_is_taken(cadence: str) -> None:
         pytest.param('secrets = ["CRON', 'secrets = ["CORN', "tick: secrets: there is no secret CORN", id="no-secret"),
         pytest.param('"UTC"', '"Mars"', "scheduler: schedule or time_zone cannot be used: .*'Mars'", id="bad-zone"),
         pytest.param("queues.agents", "queues.Agents", "Agents: a queue is named by small letters", id="queue-name"),
-        pytest.param("= 2", "= 0", "agents: max_concurrent must be from 1 to 5000", id="nothing-at-once"),
-        pytest.param("= 5\n", "= 501\n", "reports: max_per_second must be from 1 to 500", id="too-quick"),
+        pytest.param("= 2", "= 0", "agents: max_concurrent must be a whole number from 1 to", id="nothing-at-once"),
+        pytest.param(
+            "= 5\n", "= 501\n", "reports: max_per_second must be a whole number from 1 to 500", id="too-quick"
+        ),
         pytest.param('"tasks"', '"cron"', "run_job: called_by must be tasks or chat, or", id="unknown-caller"),
         pytest.param('"tasks"', '"tasks"\nmax_instances = 9', "run_job: max_instances follows", id="two-numbers"),
-        pytest.param("1800", "1801", "run_job: timeout_seconds is above 1800", id="longer-than-a-task"),
+        pytest.param("1800", "1801", "run_job: timeout_seconds must be .* from 15 to 1800", id="longer-than-a-task"),
+        pytest.param(
+            "= 60", "= 14", "tick: timeout_seconds must be a whole number from 15 to", id="shorter-than-a-call"
+        ),
+        pytest.param('"UTC"', '"UTC"\nretry_count = 6', "scheduler: retry_count must be .* from 0 to 5", id="retries"),
+        pytest.param('"10s"', '"ten"', "agents: min_backoff must be a duration such as 60s", id="no-duration"),
+        pytest.param('"10s"', '"10"', "agents: min_backoff must be a duration such as 60s", id="no-unit"),
+        pytest.param('"10s"', '"1h"', "agents: min_backoff is above max_backoff", id="backoff-that-shrinks"),
+        pytest.param("concurrency = 1", "concurrency = 0", "concurrency must be .* of at least 1", id="no-calls"),
         pytest.param("[functions.tick]", "[functions.tick", "cannot be read: .*line", id="no-toml"),
     ],
 )
@@ -318,3 +335,43 @@ def test_what_is_wrong_in_the_table_is_named(tmp_path: Path, old: str, new: str,
 
     with pytest.raises(InvalidSettings, match=f"{path}.*{says}"):
         read_functions({}, path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param(
+            'name = "airtable-webhook-refresh"',
+            'name = "gmail-watch-renewal"',
+            "two functions have a Scheduler job named gmail-watch-renewal",
+            id="scheduler-job",
+        ),
+        pytest.param(
+            'max_instances = 5\ncalled_by = "chat"',
+            'called_by = "tasks"',
+            "called_by is tasks for run_job and chat_webhook; only one can run the queues' jobs",
+            id="worker",
+        ),
+    ],
+)
+def test_a_table_that_was_copied_and_not_changed_everywhere_is_refused(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    """One function would take the calls of the other, without an error."""
+    text = FUNCTIONS_TABLE.read_text()
+    assert old in text
+    path = tmp_path / "functions.toml"
+    path.write_text(text.replace(old, new))
+
+    with pytest.raises(InvalidSettings, match=f"functions: {says}"):
+        read_functions({}, path)
+
+
+def test_a_duration_is_read_as_gcloud_reads_it(tmp_path: Path) -> None:
+    """In seconds, minutes, hours and days, and several of them together."""
+    path = tmp_path / "functions.toml"
+    path.write_text(TABLE.replace('"10s"', '"0.5s"').replace('"86400s"', '"1d1h30m"'))
+
+    retry = read_table({}, path).queues[0].retry
+
+    assert (retry.min_backoff, retry.max_duration) == (timedelta(seconds=0.5), timedelta(hours=25, minutes=30))

@@ -37,7 +37,7 @@ from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Outcome, Refused, Won
 from shared.subscriptions import CHECK, NotRenewed, Renewals, Renewed, Subscription
 from watchkeeper.cli.main import watchkeeper
-from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, read_deployment
+from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, read_table
 from watchkeeper.deploy.monitoring import fill, placeholders
 from watchkeeper.deploy.steps import VERBS
 from watchkeeper.deploy.target import Target
@@ -51,7 +51,7 @@ TABLE = tomllib.loads(FUNCTIONS_TABLE.read_text(encoding="utf-8"))
 
 def target(**settings: str) -> Target:
     """Return a deployment of the whole table."""
-    table = read_deployment(settings)
+    table = read_table(settings)
     return Target(
         table=table, settings=settings, project="demo", region="europe-west1", number="", functions=table.functions
     )

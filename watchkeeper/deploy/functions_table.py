@@ -7,31 +7,34 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from shared.errors import InvalidInput, InvalidSettings
 from shared.model.recurrence import Recurrence
-from shared.settings import DEFAULT_PREFIX, PROJECT_FOLDER, QUEUE, collection_of, parse_prefix
+from shared.settings import PROJECT_FOLDER, QUEUE, collection_of, parse_prefix
+from watchkeeper.deploy.scheduler_cron import foreign_to_scheduler
+from watchkeeper.deploy.toml_table import TomlTable
 
 FUNCTIONS_TABLE = PROJECT_FOLDER / "functions.toml"
 
-_SETTING = re.compile(r"\$\{([A-Z][A-Z0-9_]*):-([^}]*)\}")
-
-LONGEST_TASK = timedelta(minutes=30)  # Cloud Tasks waits no longer for an answer
+# Seconds for which an answer is waited: by Cloud Scheduler and Cloud Tasks, and by others.
+ATTEMPT, CALL = {"least": 15, "most": 1800}, {"least": 1, "most": 3600}
+MOST_RETRIES = 5  # of Cloud Scheduler
 MOST_CONCURRENT, MOST_PER_SECOND = 5000, 500  # in one queue of Cloud Tasks
 SHORTEST_ACCOUNT, LONGEST_ACCOUNT = 6, 30  # characters of the id of a service account
 
-T = TypeVar("T", str, int, list[Any], dict[Any, Any])
-
 
 @dataclass(frozen=True, kw_only=True)
-class Retry:
-    """When Cloud Scheduler, or Cloud Tasks, tries again after a failed attempt. The defaults are Cloud Scheduler's."""
+class RetryPolicy:
+    """When Cloud Scheduler, or Cloud Tasks, tries again after a failed attempt. The defaults are Cloud Scheduler's.
+
+    `count` is of the retries of a Scheduler job, and of all attempts of a task.
+    """
 
     count: int = 0
-    max_duration: str = "0s"  # no limit but the count
-    min_backoff: str = "5s"
-    max_backoff: str = "3600s"
+    max_duration: timedelta = timedelta()  # no limit but the count
+    min_backoff: timedelta = timedelta(seconds=5)
+    max_backoff: timedelta = timedelta(hours=1)
     max_doublings: int = 5
 
 
@@ -42,20 +45,20 @@ class SchedulerJob:
     name: str
     recurrence: Recurrence
     attempt_deadline: timedelta
-    retry: Retry = Retry()
+    retry: RetryPolicy = RetryPolicy()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
     """A queue of Cloud Tasks by the name that handlers use, and its limits over all instances.
 
-    `retry` is for what could not begin; its count is that of all attempts.
+    `retry` is for what could not begin.
     """
 
     name: str
     max_concurrent: int
     max_per_second: int
-    retry: Retry
+    retry: RetryPolicy
 
 
 class Caller(StrEnum):
@@ -143,7 +146,7 @@ class Firestore:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deployment:
+class FunctionsTable:
     """The whole table."""
 
     prefix: str
@@ -162,16 +165,16 @@ def read_functions(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> list
 
     Raises InvalidSettings, naming the file and the key.
     """
-    return list(read_deployment(env, path).functions)
+    return list(read_table(env, path).functions)
 
 
-def read_deployment(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> Deployment:
+def read_table(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> FunctionsTable:
     """Read the whole table as `read_functions` does. Raises InvalidSettings, naming the file and the key."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise InvalidSettings(f"{path} cannot be read: {exc}") from exc
-    table = _Table(content, str(path), env)
+    table = TomlTable(content, str(path), env)
     table.refuse_all_but(
         *("prefix", "runtime", "apis", "settings", "firestore", "accounts", "queues", "secrets", "functions")
     )
@@ -180,7 +183,10 @@ def read_deployment(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> Dep
     accounts.refuse_all_but("scheduler", "tasks", "build")
     queues = [_queue(name, table.table("queues").table(name)) for name in content.get("queues", {})]
     secrets = [_secret(name, table.table("secrets").table(name)) for name in table.table("secrets").content]
-    return Deployment(
+    known = {secret.setting for secret in secrets}
+    read = [_function(name, functions.table(name), table, known, queues) for name in functions.content]
+    _refuse_twice(functions.name, read)
+    return FunctionsTable(
         prefix=table.prefix,
         apis=table.texts("apis"),
         firestore=_firestore(table.table("firestore")),
@@ -189,26 +195,29 @@ def read_deployment(env: Mapping[str, str], path: Path = FUNCTIONS_TABLE) -> Dep
         build_account=_account(accounts.table("build")),
         queues=tuple(queues),
         secrets={secret.setting: secret for secret in secrets},
-        functions=tuple(
-            _function(name, functions.table(name), table, {secret.setting for secret in secrets}, queues)
-            for name in functions.content
-        ),
+        functions=tuple(read),
     )
 
 
-def own_name(name: str, prefix: str) -> str:
-    """Return what a deployment with this prefix calls that which has this name with the default prefix."""
-    return name if prefix == DEFAULT_PREFIX else prefix + name.removeprefix(DEFAULT_PREFIX)
+def _refuse_twice(name: str, functions: Sequence[Function]) -> None:
+    """Refuse what two functions cannot share: a table that was copied and not changed everywhere."""
+    jobs = [function.scheduler_job.name for function in functions if function.scheduler_job]
+    if twice := [job for job in jobs if jobs.count(job) > 1]:
+        raise InvalidSettings(f"{name}: two functions have a Scheduler job named {twice[0]}")
+    if len(workers := [function.name for function in functions if function.called_by is Caller.TASKS]) > 1:
+        raise InvalidSettings(
+            f"{name}: called_by is tasks for {' and '.join(workers)}; only one can run the queues' jobs"
+        )
 
 
-def _prefix(table: "_Table") -> str:
+def _prefix(table: TomlTable) -> str:
     try:
         return parse_prefix(prefix := table.text("prefix"))
     except ValueError as exc:
         raise InvalidSettings(f"{table.name}: prefix (DEPLOYMENT_PREFIX) is {prefix!r}: {exc}") from exc
 
 
-def _firestore(table: "_Table") -> Firestore:
+def _firestore(table: TomlTable) -> Firestore:
     fields = ("unindexed_fields", "unindexed_run_fields")
     table.refuse_all_but("database", "location", "collection", "ttl_field", *fields)
     return Firestore(
@@ -221,33 +230,41 @@ def _firestore(table: "_Table") -> Firestore:
     )
 
 
-_QUEUE_RETRY_KEYS = ("max_attempts", "max_retry_duration", "min_backoff", "max_backoff", "max_doublings")
+_RETRY_KEYS = ("max_retry_duration", "min_backoff", "max_backoff", "max_doublings")  # of a queue and a Scheduler job
 
 
-def _queue(name: str, table: "_Table") -> Queue:
-    table.refuse_all_but("max_concurrent", "max_per_second", *_QUEUE_RETRY_KEYS)
+def _queue(name: str, table: TomlTable) -> Queue:
+    table.refuse_all_but("max_concurrent", "max_per_second", "max_attempts", *_RETRY_KEYS)
     if not re.fullmatch(QUEUE, name):
         raise InvalidSettings(f"{table.name}: a queue is named by small letters, digits and -")
     return Queue(
         name=name,
-        max_concurrent=table.number_up_to(MOST_CONCURRENT, "max_concurrent"),
-        max_per_second=table.number_up_to(MOST_PER_SECOND, "max_per_second"),
-        retry=Retry(
-            count=table.number("max_attempts"),
-            max_duration=table.text("max_retry_duration"),
-            min_backoff=table.text("min_backoff"),
-            max_backoff=table.text("max_backoff"),
+        max_concurrent=table.number("max_concurrent", least=1, most=MOST_CONCURRENT),
+        max_per_second=table.number("max_per_second", least=1, most=MOST_PER_SECOND),
+        retry=_retry(
+            table,
+            count=table.number("max_attempts", least=-1),  # -1: no limit
+            max_duration=table.duration("max_retry_duration"),
+            min_backoff=table.duration("min_backoff"),
+            max_backoff=table.duration("max_backoff"),
             max_doublings=table.number("max_doublings"),
         ),
     )
 
 
-def _account(table: "_Table") -> Account:
+def _retry(table: TomlTable, **fields: Any) -> RetryPolicy:
+    retry = RetryPolicy(**fields)
+    if retry.min_backoff > retry.max_backoff:
+        raise InvalidSettings(f"{table.name}: min_backoff is above max_backoff")
+    return retry
+
+
+def _account(table: TomlTable) -> Account:
     table.refuse_all_but("id", "roles")
     return Account(id=_account_id(table, "id"), roles=table.texts("roles"))
 
 
-def _account_id(table: "_Table", key: str) -> str:
+def _account_id(table: TomlTable, key: str) -> str:
     own = table.own_name(key)
     if SHORTEST_ACCOUNT <= len(own) <= LONGEST_ACCOUNT:
         return own
@@ -258,7 +275,7 @@ def _account_id(table: "_Table", key: str) -> str:
     )
 
 
-def _secret(setting: str, table: "_Table") -> Secret:
+def _secret(setting: str, table: TomlTable) -> Secret:
     table.refuse_all_but("name", "mounted_at")
     return Secret(setting=setting, name=table.own_name("name"), mounted_at=table.text("mounted_at", ""))
 
@@ -270,11 +287,10 @@ _FUNCTION_KEYS = (
 )
 
 
-def _function(name: str, table: "_Table", common: "_Table", secrets: set[str], queues: Sequence[Queue]) -> Function:
+def _function(name: str, table: TomlTable, common: TomlTable, secrets: set[str], queues: Sequence[Queue]) -> Function:
     table.refuse_all_but(*_FUNCTION_KEYS)
-    timeout, called_by = timedelta(seconds=table.number("timeout_seconds")), _caller(table)
-    if called_by is Caller.TASKS and timeout > LONGEST_TASK:
-        raise InvalidSettings(f"{table.name}: timeout_seconds is above 1800, and Cloud Tasks waits no longer")
+    called_by = _caller(table)
+    timeout = timedelta(seconds=table.number("timeout_seconds", **(CALL if called_by is Caller.CHAT else ATTEMPT)))
     if unknown := set(table.texts("secrets", ())) - secrets:
         raise InvalidSettings(f"{table.name}: secrets: there is no secret {min(unknown)}")
     return Function(
@@ -285,7 +301,7 @@ def _function(name: str, table: "_Table", common: "_Table", secrets: set[str], q
         resources=Resources(
             memory=table.text("memory"),
             cpu=table.text("cpu"),
-            concurrency=table.number("concurrency"),
+            concurrency=table.number("concurrency", least=1),
             min_instances=table.number("min_instances"),
             max_instances=_max_instances(table, called_by, queues),
         ),
@@ -303,7 +319,7 @@ def _function(name: str, table: "_Table", common: "_Table", secrets: set[str], q
     )
 
 
-def _caller(table: "_Table") -> Caller:
+def _caller(table: TomlTable) -> Caller:
     if "scheduler" in table.content:
         return Caller.SCHEDULER
     called_by = table.text("called_by")
@@ -312,118 +328,33 @@ def _caller(table: "_Table") -> Caller:
     return Caller(called_by)
 
 
-def _max_instances(table: "_Table", called_by: Caller, queues: Sequence[Queue]) -> int:
+def _max_instances(table: TomlTable, called_by: Caller, queues: Sequence[Queue]) -> int:
     """Return what is given or, where Cloud Tasks calls, what the queues let run at once."""
     if called_by is not Caller.TASKS:
-        return table.number("max_instances")
+        return table.number("max_instances", least=1)
     if "max_instances" in table.content:
         raise InvalidSettings(f"{table.name}: max_instances follows from the queues; leave it out")
     return sum(queue.max_concurrent for queue in queues) or 1
 
 
-_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_PLAIN_CRON = re.compile(r"\*(/\d+)?|(?P<low>\d+|[A-Z]{3})(-(?P<high>\d+|[A-Z]{3})(/\d+)?)?", re.ASCII)
-_RETRY_KEYS = ("retry_count", "max_retry_duration", "min_backoff", "max_backoff", "max_doublings")
-
-
-def _scheduler_job(table: "_Table", timeout: timedelta) -> SchedulerJob:
-    table.refuse_all_but("name", "schedule", "time_zone", *_RETRY_KEYS)
+def _scheduler_job(table: TomlTable, timeout: timedelta) -> SchedulerJob:
+    table.refuse_all_but("name", "schedule", "time_zone", "retry_count", *_RETRY_KEYS)
     schedule, time_zone = table.text("schedule"), table.text("time_zone")
     try:
         recurrence = Recurrence(schedule, time_zone)
     except InvalidInput as exc:
         raise InvalidSettings(f"{table.name}: schedule or time_zone cannot be used: {exc}") from exc
-    if item := _foreign_to_scheduler(schedule):
+    if item := foreign_to_scheduler(schedule):
         raise InvalidSettings(
             f"{table.name}: schedule {schedule!r}: Cloud Scheduler does not take {item!r}; it takes five fields of"
             " numbers, names, *, ranges that rise (1-5), steps of * or a range (*/5) and lists of these"
         )
-    retry = Retry(
-        count=table.number("retry_count", Retry.count),
-        max_duration=table.text("max_retry_duration", Retry.max_duration),
-        min_backoff=table.text("min_backoff", Retry.min_backoff),
-        max_backoff=table.text("max_backoff", Retry.max_backoff),
-        max_doublings=table.number("max_doublings", Retry.max_doublings),
+    retry = _retry(
+        table,
+        count=table.number("retry_count", RetryPolicy.count, most=MOST_RETRIES),
+        max_duration=table.duration("max_retry_duration", RetryPolicy.max_duration),
+        min_backoff=table.duration("min_backoff", RetryPolicy.min_backoff),
+        max_backoff=table.duration("max_backoff", RetryPolicy.max_backoff),
+        max_doublings=table.number("max_doublings", RetryPolicy.max_doublings),
     )
     return SchedulerJob(name=table.own_name("name"), recurrence=recurrence, attempt_deadline=timeout, retry=retry)
-
-
-def _foreign_to_scheduler(schedule: str) -> str:
-    """Return the first item of a cron expression that only Watchkeeper takes, or ""."""
-    fields = schedule.upper().split()
-    if len(fields) == 1:
-        return schedule
-    return next((item for field in fields for item in field.split(",") if not _is_plain_cron(item)), "")
-
-
-def _is_plain_cron(item: str) -> bool:
-    """Return whether an item is as in the documentation of Cloud Scheduler: no L, #, step of a number or wrapping."""
-    match = _PLAIN_CRON.fullmatch(item)
-    if match is None:
-        return False
-    low, high = match["low"] or "", match["high"] or match["low"] or ""
-    if low.isalpha():
-        names = _DAYS if low in _DAYS else _MONTHS
-        return names.index(low) <= names.index(high)
-    return not low or int(low) <= int(high)
-
-
-@dataclass(frozen=True)
-class _Table:
-    content: Mapping[str, Any]
-    name: str  # for errors: the file, and the keys that lead here
-    env: Mapping[str, str]
-    prefix: str = ""
-
-    def table(self, key: str) -> "_Table":
-        return _Table(self._value(key, dict, "a table"), f"{self.name}: {key}", self.env, self.prefix)
-
-    def refuse_all_but(self, *known: str) -> None:
-        for key, value in self.content.items():
-            if key not in known:
-                kind = "table" if isinstance(value, dict) else "key"
-                raise InvalidSettings(f"{self.name}: unknown {kind} {key}; choose one of {', '.join(known)}")
-
-    def text(self, key: str, default: str | None = None) -> str:
-        if default is not None and key not in self.content:
-            return default
-        return _SETTING.sub(self._setting, self._value(key, str, "text"))
-
-    def own_name(self, key: str) -> str:
-        return own_name(self.text(key), self.prefix)
-
-    def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        if default is not None and key not in self.content:
-            return default
-        values = self._value(key, list, "a list of texts")
-        if not all(isinstance(value, str) for value in values):
-            raise InvalidSettings(f"{self.name}: {key} must be a list of texts")
-        return tuple(values)
-
-    def number(self, key: str, default: int | None = None) -> int:
-        if default is not None and key not in self.content:
-            return default
-        return self._value(key, int, "a whole number")
-
-    def number_up_to(self, most: int, key: str) -> int:
-        number = self.number(key)
-        if not 1 <= number <= most:
-            raise InvalidSettings(f"{self.name}: {key} must be from 1 to {most}")
-        return number
-
-    def is_true(self, key: str) -> bool:
-        value = self.content.get(key, False)
-        if not isinstance(value, bool):
-            raise InvalidSettings(f"{self.name}: {key} must be true or false")
-        return value
-
-    def _value(self, key: str, kind: type[T], expected: str) -> T:
-        value = self.content.get(key)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise InvalidSettings(f"{self.name}: {key} must be {expected}")
-        return value
-
-    def _setting(self, match: re.Match[str]) -> str:
-        name, default = match.groups()
-        return self.env.get(name, "").strip() or default

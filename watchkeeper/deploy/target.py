@@ -7,6 +7,7 @@ be out of date. Nothing here calls anything.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from shared.errors import InvalidSettings
@@ -14,12 +15,13 @@ from shared.settings import KEPT, PROJECT_FOLDER, Environment, Settings, parse_s
 from watchkeeper.deploy.functions_table import (
     Account,
     Caller,
-    Deployment,
     Function,
+    FunctionsTable,
     Queue,
+    RetryPolicy,
     SchedulerJob,
     Secret,
-    read_deployment,
+    read_table,
 )
 
 CHAT = "chat@system.gserviceaccount.com"
@@ -36,7 +38,7 @@ _ADDRESS = r"[\w.+-]+@[\w.-]+\.\w+"
 class Target:
     """One deployment of the table: where it goes, with which settings, and which functions of it."""
 
-    table: Deployment
+    table: FunctionsTable
     settings: Mapping[str, str]
     project: str
     region: str
@@ -156,7 +158,7 @@ class Target:
         env = {
             **function.passed_on(self.settings),
             "GOOGLE_CLOUD_PROJECT": self.project,
-            "CALL_TIMEOUT_SECONDS": _seconds(function).removesuffix("s"),
+            "CALL_TIMEOUT_SECONDS": _seconds(function.timeout).removesuffix("s"),
             "AUTH_AUDIENCE": self.url(function),
             "AUTH_CALLERS": self.caller(function),
         }
@@ -295,7 +297,7 @@ def deploy_flags(target: Target, function: Function, env_file: Path) -> list[str
         f"--service-account={target.email(function.account.id)}",
         f"--build-service-account=projects/{target.project}/serviceAccounts/"
         f"{target.email(target.table.build_account.id)}",
-        *(f"--memory={resources.memory}", f"--cpu={resources.cpu}", f"--timeout={_seconds(function)}"),
+        *(f"--memory={resources.memory}", f"--cpu={resources.cpu}", f"--timeout={_seconds(function.timeout)}"),
         f"--concurrency={resources.concurrency}",
         *(f"--min-instances={resources.min_instances}", f"--max-instances={resources.max_instances}"),
         "--ingress-settings=all",
@@ -314,10 +316,9 @@ def schedule_flags(target: Target, function: Function, job: SchedulerJob) -> lis
         *(f"--uri={target.url(function)}", "--http-method=POST", "--message-body={}"),
         f"--oidc-service-account-email={target.email(target.table.scheduler_account.id)}",
         f"--oidc-token-audience={target.url(function)}",
-        f"--attempt-deadline={job.attempt_deadline.total_seconds():.0f}s",
-        *(f"--max-retry-attempts={job.retry.count}", f"--max-retry-duration={job.retry.max_duration}"),
-        *(f"--min-backoff={job.retry.min_backoff}", f"--max-backoff={job.retry.max_backoff}"),
-        f"--max-doublings={job.retry.max_doublings}",
+        f"--attempt-deadline={_seconds(job.attempt_deadline)}",
+        f"--max-retry-attempts={job.retry.count}",
+        *_retry_flags(job.retry),
         f"--description={description(target.service(function))}",
     ]
 
@@ -327,14 +328,21 @@ def queue_flags(queue: Queue) -> list[str]:
     return [
         f"--max-concurrent-dispatches={queue.max_concurrent}",
         f"--max-dispatches-per-second={queue.max_per_second}",
-        *(f"--max-attempts={queue.retry.count}", f"--max-retry-duration={queue.retry.max_duration}"),
-        *(f"--min-backoff={queue.retry.min_backoff}", f"--max-backoff={queue.retry.max_backoff}"),
-        f"--max-doublings={queue.retry.max_doublings}",
+        f"--max-attempts={queue.retry.count}",
+        *_retry_flags(queue.retry),
     ]
 
 
-def _seconds(function: Function) -> str:
-    return f"{function.timeout.total_seconds():.0f}s"
+def _retry_flags(retry: RetryPolicy) -> list[str]:
+    return [
+        f"--max-retry-duration={_seconds(retry.max_duration)}",
+        *(f"--min-backoff={_seconds(retry.min_backoff)}", f"--max-backoff={_seconds(retry.max_backoff)}"),
+        f"--max-doublings={retry.max_doublings}",
+    ]
+
+
+def _seconds(duration: timedelta) -> str:
+    return f"{duration.total_seconds():.9g}s"
 
 
 def read_target(*, project: str, region: str, number: str, only: Sequence[str], file: Path | None) -> Target:
@@ -346,7 +354,7 @@ def read_target(*, project: str, region: str, number: str, only: Sequence[str], 
     read = Environment(settings)
     read.parsed("CRON_SECRET", "", parse_secret)
     read.refuse_problems()
-    table = read_deployment(settings)
+    table = read_table(settings)
     names = [function.name for function in table.functions]
     if unknown := sorted(set(only) - set(names)):
         raise InvalidSettings(f"unknown function {unknown[0]}; choose one of {', '.join(names)}")

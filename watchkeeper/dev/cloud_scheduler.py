@@ -6,7 +6,6 @@ further attempts as the Scheduler job's retry says.
 
 import json
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +15,7 @@ from http.client import HTTPConnection, HTTPException
 
 from shared.model.times import iso
 from watchkeeper.console.system import Call
-from watchkeeper.deploy.functions_table import Retry, SchedulerJob
+from watchkeeper.deploy.functions_table import RetryPolicy, SchedulerJob
 
 log = logging.getLogger("watchkeeper.scheduler")
 
@@ -132,13 +131,7 @@ class CloudScheduler:
         }
 
 
-def _pauses(retry: Retry) -> Iterator[timedelta]:
+def _pauses(retry: RetryPolicy) -> Iterator[timedelta]:
     """Return the pause before each retry. Their count decides; a limit of their duration is ignored."""
     for number in range(retry.count):
-        yield min(_duration(retry.min_backoff) * 2 ** min(number, retry.max_doublings), _duration(retry.max_backoff))
-
-
-def _duration(text: str) -> timedelta:
-    """Read a duration as gcloud does: 60s, 1h30m."""
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-    return timedelta(seconds=sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)([smhd])", text)))
+        yield min(retry.min_backoff * 2 ** min(number, retry.max_doublings), retry.max_backoff)

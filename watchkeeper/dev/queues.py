@@ -1,40 +1,29 @@
 """The queues of functions.toml, as the fake of Cloud Tasks takes them."""
 
-import tomllib
 from pathlib import Path
-from typing import Any
 
-from shared.errors import InvalidSettings
-from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE
+from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, Queue, read_table
 from watchkeeper.fakes.services import DEFAULT_QUEUES, Queues
-from watchkeeper.fakes.task_queue import InvalidQueue, Limits, Retry
-
-# What the API calls the keys of [queues.NAME].
-LIMITS = {"max_concurrent": "maxConcurrentDispatches", "max_per_second": "maxDispatchesPerSecond"}
-RETRY = {
-    "max_attempts": "maxAttempts",
-    "max_retry_duration": "maxRetryDuration",
-    "min_backoff": "minBackoff",
-    "max_backoff": "maxBackoff",
-    "max_doublings": "maxDoublings",
-}
+from watchkeeper.fakes.task_queue import Limits, Retry
 
 
 def read_queues(path: Path = FUNCTIONS_TABLE) -> Queues:
     """Return limits and retry of each queue by the name that handlers use; a default queue if the table has none.
 
-    The table has been read before, so it can be read. Raises InvalidSettings, naming the queue.
+    Raises InvalidSettings.
     """
-    tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")).get("queues", {})
-    return {name: _queue(f"{path}: queues: {name}", table) for name, table in tables.items()} or DEFAULT_QUEUES
+    return {queue.name: (_limits(queue), _retry(queue)) for queue in read_table({}, path).queues} or DEFAULT_QUEUES
 
 
-def _queue(name: str, table: dict[str, Any]) -> tuple[Limits, Retry]:
-    try:
-        return Limits.of(_renamed(table, LIMITS)), Retry.of(_renamed(table, RETRY))
-    except (InvalidQueue, TypeError, ValueError, AttributeError) as exc:
-        raise InvalidSettings(f"{name} cannot be a queue of Cloud Tasks: {exc}") from exc
+def _limits(queue: Queue) -> Limits:
+    return Limits(max_concurrent=queue.max_concurrent, max_per_second=queue.max_per_second)
 
 
-def _renamed(table: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    return {names[key]: value for key, value in table.items() if key in names}
+def _retry(queue: Queue) -> Retry:
+    return Retry(
+        max_attempts=queue.retry.count,
+        max_duration=queue.retry.max_duration,
+        min_backoff=queue.retry.min_backoff,
+        max_backoff=queue.retry.max_backoff,
+        max_doublings=queue.retry.max_doublings,
+    )
