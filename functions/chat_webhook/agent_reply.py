@@ -21,7 +21,7 @@ IS_LATE = "This takes longer than Chat waits for an answer. I will post the answ
 
 
 @dataclass(frozen=True)
-class Message:
+class AgentMessage:
     """What the agent says; `replaces` puts it in the place of the card that was tapped."""
 
     content: Mapping[str, Any]
@@ -40,7 +40,7 @@ class Failed:
     """The agent raised an error, or its answer is unusable; the log has the reason."""
 
 
-AgentReply = Message | Proposal | PutOff | Failed | None
+AgentReply = AgentMessage | Proposal | PutOff | Failed | None
 
 
 def ask_agent(
@@ -84,4 +84,4 @@ def _answer(name: str, text: str, context: AgentContext, open_jobs: Callable[[],
     if answer is None or isinstance(answer, Proposal):
         return answer
     replaces = isinstance(said, Mapping) and said.get("actionResponse") == {"type": "UPDATE_MESSAGE"}
-    return Message(answer, replaces)
+    return AgentMessage(answer, replaces)

@@ -5,13 +5,13 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent_reply import Failed, Message, PutOff, ask_agent
+from agent_reply import AgentMessage, Failed, PutOff, ask_agent
 from chat_event import text_in
 from chat_reply import Reply, says
 from confirming import asker_here, propose
 from conversation import SORRY, Conversation
 from shared.handlers.agent import AgentContext, Proposal
-from shared.handlers.asking import Action, ActionKind, routed, told
+from shared.handlers.asking import Action, ActionKind, pack_asked, routed
 from shared.handlers.asking import clicked as what_was_clicked
 from shared.jobs import AlreadyScheduled
 from shared.model.times import iso
@@ -43,7 +43,7 @@ def ask(conversation: Conversation, text: str, action: Action | None = None) -> 
     context = _context(conversation, f"{job_id}@{iso(now)}", action)  # the key of the job, if the answer becomes one
     answer = ask_agent(conversation.agent, text, context, open_jobs=conversation.jobs, limit=conversation.agent_limit)
     match answer:
-        case Message():
+        case AgentMessage():
             buttons = conversation.buttons
             first, *rest = in_parts(routed(answer.content, buttons.function, buttons.marked))
             _post_rest(conversation, rest, job_id, now)
@@ -76,7 +76,7 @@ def _post_rest(conversation: Conversation, parts: Sequence[Mapping[str, Any]], j
 def _put_off(conversation: Conversation, text: str, context: AgentContext, job_id: str, asked_at: datetime) -> None:
     """Schedule a job that asks the agent, with the same context."""
     asker = {name: value for name, value in context.asker.items() if name != "session_key"}  # follows from the place
-    asked = {"asked": message} if (message := told(context)) else {}
+    asked = {"asked": message} if (message := pack_asked(context)) else {}
     with suppress(AlreadyScheduled):  # by the same event, delivered twice
         conversation.jobs().schedule(
             "agent",

@@ -46,7 +46,7 @@ def answer(conversation: Conversation) -> Reply | None:
         case EventKind.MESSAGE if event.unknown_command and not conversation.agent:
             return conversation.help("I do not know that command")
         case EventKind.MESSAGE if event.unknown_command:
-            return _asked(AGENT_COMMAND, conversation, {})
+            return _reply_of(AGENT_COMMAND, conversation, {})
         case EventKind.MESSAGE:
             return _answer_text(conversation, event.text)
         case EventKind.CLICKED:
@@ -66,12 +66,12 @@ def _answer_text(conversation: Conversation, text: str) -> Reply | None:
         case "help" | "" if not rest or is_command:
             return conversation.help("This is what I can do")
         case "jobs" if not rest or is_command:
-            return _asked(LIST, conversation, {})
+            return _reply_of(LIST, conversation, {})
         case "job" if not rest:
             return conversation.help('Which job? Write "job" and its id, which the list of jobs shows')
         case "job" if " " not in rest.strip():
-            return _asked(JOB, conversation, {"id": rest.strip()})
-    return _asked(TEXT, conversation, {"text": text})
+            return _reply_of(JOB, conversation, {"id": rest.strip()})
+    return _reply_of(TEXT, conversation, {"text": text})
 
 
 def _answer_click(conversation: Conversation, given: Mapping[str, str]) -> Reply | None:
@@ -82,14 +82,14 @@ def _answer_click(conversation: Conversation, given: Mapping[str, str]) -> Reply
     if action == "say":
         return _answer_text(conversation, given.get("text", ""))
     if action in BUTTONS:
-        return _asked(BUTTONS[action], conversation, given)
+        return _reply_of(BUTTONS[action], conversation, given)
     if conversation.agent:
-        return _asked(AGENT_BUTTON, conversation, given)
+        return _reply_of(AGENT_BUTTON, conversation, given)
     log.warning("A button of Chat asks for what is not known", extra={"fields": {"action": "unknown_button"}})
     return None
 
 
-def _asked(name: str, conversation: Conversation, given: Mapping[str, str]) -> Reply | None:
+def _reply_of(name: str, conversation: Conversation, given: Mapping[str, str]) -> Reply | None:
     """Import the function that replies, and return its reply."""
     module, _, function = name.partition(".")
     reply: Reply | None = getattr(import_module(module), function)(conversation, given)

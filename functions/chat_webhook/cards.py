@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from card_parts import Buttons, Card, Widget, card, escape, field, row, short, text
-from edit_form import Form, why_fixed
+from edit_form import EditForm, why_fixed
 from job_words import OPEN, text_of
 from markup import readable
 from orders import Asker, Order, When, proposal_of
@@ -45,8 +45,13 @@ BUTTONS = {
 SNOOZES = {"Snooze 10 min": "in 10 minutes", "Snooze 1 h": "in 1 hour", "Tomorrow": "tomorrow"}
 MORE = {"show": "Why?", "list": "All jobs"}
 LABELS = {
-    **{"run": "Run now", "pause": "Pause", "resume": "Resume", "cancel": "Cancel", "retry": "Retry"},
-    **{"move": "Move", "undo": "Undo"},
+    "run": "Run now",
+    "pause": "Pause",
+    "resume": "Resume",
+    "cancel": "Cancel",
+    "retry": "Retry",
+    "move": "Move",
+    "undo": "Undo",
 }
 
 
@@ -164,6 +169,25 @@ class Cards:
             "sections": [{"widgets": widgets}],
         }
 
+    def edit(self, job: Job, form: EditForm, was: str, problem: str = "") -> Card:
+        """Return the dialog that edits a job; a problem with the input stands above the fields.
+
+        `was` is the form as it was opened, packed.
+        """
+        described = {
+            "text": ("Text", form.text),
+            "when": ("When, such as every weekday at 9:00, or tomorrow at 8", form.when),
+            "timezone": ("Time zone, such as Europe/Berlin", form.timezone),
+            "until": ("Last day, such as 2027-01-05; empty for no end", form.until),
+        }
+        inputs = [field(name, label, value) for name, (label, value) in described.items() if value is not None]
+        if form.text is not None:
+            inputs[0]["textInput"]["type"] = "MULTIPLE_LINE"
+        notes = [text(f"Nothing is changed yet: {problem}")] if problem else []
+        save = self._buttons.make("Save", "edited", id=job.id, was=was)
+        notes += [text(why_fixed(job))] if form.text is None and job.job_type in TEXTS else []
+        return card(f"Edit: {title(job)}", *notes, *inputs, row(save))
+
     def reminder(self, job_id: str) -> list[dict[str, Any]]:
         """Return the cards of a posted reminder: buttons to snooze it, or to mark it as done."""
         snoozes = [self._buttons.make(label, "snooze", id=job_id, when=words) for label, words in SNOOZES.items()]
@@ -219,25 +243,6 @@ class Cards:
     def _run(self, run: Run) -> str:
         when = local_time(run.started_at or run.schedule_at, self._timezone)
         return f"{when}: {run.outcome}{f', {run.error}' if run.error else ''}"
-
-    def edit(self, job: Job, form: Form, was: str, problem: str = "") -> Card:
-        """Return the dialog that edits a job; a problem with the input stands above the fields.
-
-        `was` is the form as it was opened, packed.
-        """
-        described = {
-            "text": ("Text", form.text),
-            "when": ("When, such as every weekday at 9:00, or tomorrow at 8", form.when),
-            "timezone": ("Time zone, such as Europe/Berlin", form.timezone),
-            "until": ("Last day, such as 2027-01-05; empty for no end", form.until),
-        }
-        inputs = [field(name, label, value) for name, (label, value) in described.items() if value is not None]
-        if form.text is not None:
-            inputs[0]["textInput"]["type"] = "MULTIPLE_LINE"
-        notes = [text(f"Nothing is changed yet: {problem}")] if problem else []
-        save = self._buttons.make("Save", "edited", id=job.id, was=was)
-        notes += [text(why_fixed(job))] if form.text is None and job.job_type in TEXTS else []
-        return card(f"Edit: {title(job)}", *notes, *inputs, row(save))
 
     def _commands(self, job: Job, *more: str, was_paused: bool = False) -> Widget:
         """Return the buttons of a job. Undo keeps a job paused if it was paused before it was cancelled."""

@@ -146,9 +146,9 @@ def _event(
     is_add_on: bool,
 ) -> Event:
     message = _object(payload, "message")
-    number = _command(message, payload)
-    unknown = "" if _word(number) else _id(number)
-    text = _argument(_plain(message), message, number)
+    command = _command(message, payload)
+    unknown = "" if _word(command) else _id(command)
+    text = _argument(_plain(message), message, command)
     if kind == "added" and text:
         kind = "message"  # a classic app that is added by a mention gets one event, with the message
     return Event(
@@ -163,11 +163,11 @@ def _event(
         thread=text_in(message, "thread", "name") or text_in(payload, "thread", "name"),
         message=text_in(message, "name"),
         text=text,
-        formatted=_argument(_formatted(message), message, number) if "formattedText" in message else "",
+        formatted=_argument(_formatted(message), message, command) if "formattedText" in message else "",
         names=_names(message),
-        is_command=bool(number) and not unknown,
+        is_command=bool(command) and not unknown,
         unknown_command=unknown,
-        is_message_action=text_in(number, "appCommandType") == "MESSAGE_ACTION",
+        is_message_action=_is_message_action(command),
         sent_at=_time(text_in(about, "eventTime")),
         zone=text_in(common, "timeZone", "id"),
         locale=text_in(common, "userLocale"),
@@ -217,33 +217,36 @@ def _mentioned(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [user for user in users if user]
 
 
-def _argument(text: str, message: Mapping[str, Any], number: Mapping[str, Any]) -> str:
-    """Return what was written; a command's number becomes its word again, if it is one of ours."""
-    if not number:
+def _argument(text: str, message: Mapping[str, Any], command: Mapping[str, Any]) -> str:
+    """Return what was written; the id of a command becomes its word again, if it is one of ours."""
+    if not command:
         return text
-    if text_in(number, "appCommandType") == "MESSAGE_ACTION":
+    if _is_message_action(command):
         text = ""  # somebody else wrote it, and the person only tapped on it
     if text.startswith("/"):
         text = text.partition(" ")[2]
-    word = _word(number)
-    if not word:
-        typed = re.search(r"(?<!\S)/\S+", text_in(message, "text"))
-        return f"{typed[0]} {text}".strip() if typed and text_in(number, "appCommandType") != "MESSAGE_ACTION" else ""
-    return f"{word} {text}".strip()
+    if word := _word(command):
+        return f"{word} {text}".strip()
+    typed = re.search(r"(?<!\S)/\S+", text_in(message, "text"))
+    return f"{typed[0]} {text}".strip() if typed and not _is_message_action(command) else ""
 
 
 def _command(message: Mapping[str, Any], payload: Mapping[str, Any]) -> Mapping[str, Any]:
     return _object(message, "slashCommand") or _object(payload, "appCommandMetadata")
 
 
-def _id(number: Mapping[str, Any]) -> str:
+def _is_message_action(command: Mapping[str, Any]) -> bool:
+    return text_in(command, "appCommandType") == "MESSAGE_ACTION"
+
+
+def _id(command: Mapping[str, Any]) -> str:
     """Return the id of a command, which Chat writes as a text or a number, or ""."""
-    found = number.get("commandId", number.get("appCommandId"))
+    found = command.get("commandId", command.get("appCommandId"))
     return _sound(str(found))[:100] if isinstance(found, str | int) else ""
 
 
-def _word(number: Mapping[str, Any]) -> str:
-    return COMMANDS.get(_id(number), "")
+def _word(command: Mapping[str, Any]) -> str:
+    return COMMANDS.get(_id(command), "")
 
 
 def _without_mentions(message: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ Read = Callable[[str, str], When]  # a phrase, or cron and an expression, in a t
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
+class EditForm:
     """The values of the fields; None if there is no such field."""
 
     text: str | None
@@ -34,12 +34,12 @@ class Form:
     until: str | None
 
 
-def form_of(job: Job, *, timezone: str, email: str, read: Read, now: datetime) -> Form:
+def form_of(job: Job, *, timezone: str, email: str, read: Read, now: datetime) -> EditForm:
     """Return the form of a job as it is: with its text for its owner, and with its end if it recurs."""
     zone = job.timezone or timezone
     text = text_without_mention(job)
     is_theirs = text is not None and len(text) <= LONGEST_TEXT and belongs_to(job, email)
-    return Form(
+    return EditForm(
         text=text if is_theirs else None,
         when=_phrase(job, zone, read, now),
         timezone=zone,
@@ -55,48 +55,48 @@ def why_fixed(job: Job) -> str:
     return f"Only {asker} can change its text." if asker else "Its text cannot be changed in Chat."
 
 
-def packed_form(form: Form) -> str:
+def packed_form(form: EditForm) -> str:
     """Return a form for the parameter of a button, with a digest of its text: Chat accepts 32,000 bytes in all."""
     return json.dumps({**vars(form), "text": None if form.text is None else _digest(form.text)}, ensure_ascii=False)
 
 
-def unpacked_form(text: str) -> Form:
+def unpacked_form(text: str) -> EditForm:
     """Read a form, with the digest of its text, from the parameter of a button. Raises InvalidInput if it cannot."""
     try:
-        return Form(**{field.name: json.loads(text)[field.name] for field in fields(Form)})
+        return EditForm(**{field.name: json.loads(text)[field.name] for field in fields(EditForm)})
     except (ValueError, TypeError, LookupError, RecursionError):
         raise InvalidInput("this form can no longer be used; open it again") from None
 
 
-def changes(job: Job, was: Form, now: Form, *, read: Read, moment: datetime) -> dict[str, Any]:
+def changes(job: Job, was: EditForm, filled: EditForm, *, read: Read, now: datetime) -> dict[str, Any]:
     """Return what `Jobs.edit` must change, from the form as it was opened, unpacked, and as it was filled in.
 
     An untouched field changes nothing, even if the job has changed meanwhile. Raises InvalidInput.
     """
-    load_timezone(now.timezone)
+    load_timezone(filled.timezone)
     changed: dict[str, Any] = {}
-    is_moved = now.timezone != was.timezone
-    if now.when != was.when or (is_moved and not job.is_recurring):
-        changed |= _schedule(now, read)
+    is_moved = filled.timezone != was.timezone
+    if filled.when != was.when or (is_moved and not job.is_recurring):
+        changed |= _schedule(filled, read)
         if STARTING in was.when and "at" not in changed:  # it was taken out
-            changed["at"] = moment
+            changed["at"] = now
     elif is_moved:
-        changed["timezone"] = now.timezone
+        changed["timezone"] = filled.timezone
     becomes_once = "at" in changed and not changed.keys() & {"cron", "every"}
-    if now.until is not None and now.until != was.until and not becomes_once:
-        changed["until"] = _until(now, read)
-    if payload := _payload(job, was, now):
+    if filled.until is not None and filled.until != was.until and not becomes_once:
+        changed["until"] = _until(filled, read)
+    if payload := _payload(job, was, filled):
         changed["payload"] = payload
     return changed
 
 
-def _schedule(form: Form, read: Read) -> dict[str, Any]:
+def _schedule(form: EditForm, read: Read) -> dict[str, Any]:
     asked = read(form.when, form.timezone)
     changed = {**asked.timing, "timezone": form.timezone if asked.is_recurring else None}
     return {name: value for name, value in changed.items() if value}
 
 
-def _until(form: Form, read: Read) -> datetime:
+def _until(form: EditForm, read: Read) -> datetime:
     """Return the end that a field names, exclusive: a day is included."""
     if not form.until:
         return FOREVER
@@ -116,15 +116,15 @@ def _until(form: Form, read: Read) -> datetime:
     return asked.until
 
 
-def _payload(job: Job, was: Form, now: Form) -> dict[str, Any]:
+def _payload(job: Job, was: EditForm, filled: EditForm) -> dict[str, Any]:
     """Return the payload with the new text and time zone, or nothing if it stays as it is."""
     changed = dict(job.payload)
-    if now.text is not None and _digest(now.text) != was.text:
-        if not now.text or len(now.text) > LONGEST_TEXT:
-            raise InvalidInput(f"the text has {len(now.text)} characters; 1 to {LONGEST_TEXT:,} are possible")
-        changed = payload_with(job, now.text)
-    if "timezone" in changed and now.timezone != was.timezone:
-        changed["timezone"] = now.timezone  # in which the agent reads times
+    if filled.text is not None and _digest(filled.text) != was.text:
+        if not filled.text or len(filled.text) > LONGEST_TEXT:
+            raise InvalidInput(f"the text has {len(filled.text)} characters; 1 to {LONGEST_TEXT:,} are possible")
+        changed = payload_with(job, filled.text)
+    if "timezone" in changed and filled.timezone != was.timezone:
+        changed["timezone"] = filled.timezone  # in which the agent reads times
     return changed if changed != job.payload else {}
 
 

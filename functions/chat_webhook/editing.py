@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from chat_reply import Reply, says, shows
 from conversation import NOT_OURS, Conversation
-from edit_form import Form, Read, changes, form_of, packed_form, unpacked_form
+from edit_form import EditForm, Read, changes, form_of, packed_form, unpacked_form
 from managing import edit_job, find_job
 from phrases import read_schedule
 from shared.errors import InvalidInput
@@ -31,14 +31,14 @@ def edit(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     event = conversation.event
     job, was = find_job(conversation, given.get("id", "")), unpacked_form(given.get("was", ""))
     has_text = was.text is not None and belongs_to(job, event.email)
-    filled = Form(
+    filled = EditForm(
         text=event.filled("text") if has_text else None,
         when=event.filled("when"),
         timezone=event.filled("timezone"),
         until=None if was.until is None else event.filled("until"),
     )
     try:
-        changed = changes(job, was, filled, read=_read(conversation), moment=conversation.now)
+        changed = changes(job, was, filled, read=_read(conversation), now=conversation.now)
         if not changed:
             return shows(conversation.cards.job(job, "Nothing changed."))
         return edit_job(conversation, job, changed, "It is changed.")

@@ -34,8 +34,8 @@ class Action:
     message: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-def told(context: Any) -> dict[str, Any]:
-    """Return what a context knows about the message, for the payload of a job; what is too long is left out."""
+def pack_asked(context: Any) -> dict[str, Any]:
+    """Return the message or action of a context, as `asked` in the payload of a job; what is too long is left out."""
     known = {name: getattr(context, name) for name in TEXTS}
     known |= {"attachments": list(context.attachments), "quoted": context.quoted}
     if context.action is not None:
@@ -47,8 +47,8 @@ def told(context: Any) -> dict[str, Any]:
     return {"action": action} if action and len(json.dumps(action)) <= MOST_BYTES else {}
 
 
-def heard(value: Any) -> dict[str, Any]:
-    """Return the fields of a context from a job's payload. Raises InvalidInput if they are invalid."""
+def unpack_asked(value: Any) -> dict[str, Any]:
+    """Return the fields of a context from `asked` in a payload. Raises InvalidInput if they are invalid."""
     if not isinstance(value, Mapping) or value.keys() - {*TEXTS, "attachments", "quoted", "action"}:
         raise InvalidInput(f"asked knows {', '.join(TEXTS)}, attachments, quoted and action")
     fields: dict[str, Any] = {name: value[name] for name in TEXTS if name in value}
@@ -72,10 +72,10 @@ def _action(value: Any) -> Action:
     )
 
 
-Marked = Callable[[Mapping[str, str]], Mapping[str, str]]
+Mark = Callable[[Mapping[str, str]], Mapping[str, str]]
 
 
-def routed(message: Mapping[str, Any], function: str, mark: Marked = lambda parameters: parameters) -> dict[str, Any]:
+def routed(message: Mapping[str, Any], function: str, mark: Mark = lambda parameters: parameters) -> dict[str, Any]:
     """Return an agent's message with each button calling `function`; `mark` adds to its parameters.
 
     A button that calls a URL, or opens a link, is not changed.
@@ -84,7 +84,7 @@ def routed(message: Mapping[str, Any], function: str, mark: Marked = lambda para
     return result
 
 
-def _routed(value: Any, function: str, mark: Marked) -> Any:
+def _routed(value: Any, function: str, mark: Mark) -> Any:
     if isinstance(value, list):
         return [_routed(each, function, mark) for each in value]
     if not isinstance(value, Mapping):
@@ -101,7 +101,7 @@ def _calls_by_name(action: Any) -> bool:
     return isinstance(called, str) and not called.startswith("https://")
 
 
-def _addressed(action: Mapping[str, Any], function: str, mark: Marked) -> dict[str, Any]:
+def _addressed(action: Mapping[str, Any], function: str, mark: Mark) -> dict[str, Any]:
     pairs = action.get("parameters")
     pairs = [pair for pair in pairs if isinstance(pair, Mapping)] if isinstance(pairs, list) else []
     given = {str(pair.get("key")): str(pair.get("value")) for pair in pairs}

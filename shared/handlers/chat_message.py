@@ -18,9 +18,18 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from shared.errors import InvalidInput
-from shared.handlers.agent import ASKER, SPACE_KINDS, AgentContext, Proposal, UnusableAnswer, as_answer, load_agent
+from shared.handlers.agent import (
+    ASKER,
+    SPACE_KINDS,
+    Agent,
+    AgentContext,
+    Proposal,
+    UnusableAnswer,
+    as_answer,
+    load_agent,
+)
 from shared.handlers.agent_tools import with_jobs
-from shared.handlers.asking import heard, routed
+from shared.handlers.asking import routed, unpack_asked
 from shared.handlers.proposal import proposed_message
 from shared.handlers.registry import LONGEST_IN_QUEUE, Cancel, Context, InvalidPayload, Payload, Snooze
 from shared.handlers.space_jobs import AllJobs
@@ -59,7 +68,7 @@ def check_message(payload: Payload) -> None:
     text, cards = payload.get("text"), payload.get("cardsV2")
     if text is None and cards is None:
         raise InvalidPayload("chat_message needs text, cardsV2 or both")
-    if text is not None and not _is_said(text):
+    if text is not None and not _has_text(text):
         raise InvalidPayload("chat_message: text must be a text that is not empty")
     if cards is not None and not (isinstance(cards, list) and cards and all(isinstance(card, dict) for card in cards)):
         raise InvalidPayload('chat_message: cardsV2 must be a list of cards, each {"cardId": "...", "card": {...}}')
@@ -75,14 +84,14 @@ def check_question(payload: Payload) -> None:
     seconds = payload.get("timeout_seconds", 1)
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= MAX_AGENT_SECONDS:
         raise InvalidPayload(f"agent: timeout_seconds must be a whole number from 1 to {MAX_AGENT_SECONDS}")
-    if not _is_said(payload.get("prompt")) and not (payload.get("prompt") == "" and _asked(payload).get("action")):
+    if not _has_text(payload.get("prompt")) and not (payload.get("prompt") == "" and _asked(payload).get("action")):
         raise InvalidPayload("agent: prompt must be a text that is not empty")
     _check_asker(payload)
 
 
 def _asked(payload: Payload) -> dict[str, Any]:
     try:
-        return heard(payload["asked"]) if "asked" in payload else {}
+        return unpack_asked(payload["asked"]) if "asked" in payload else {}
     except InvalidInput as exc:
         raise InvalidPayload(f"agent: {exc}") from None
 
@@ -91,7 +100,7 @@ def _check_asker(payload: Payload) -> None:
     _asked(payload)
     for name in ("timezone", *ASKER):
         text = payload.get(name, "x")
-        if not _is_said(text) or len(text) > MAX_ASKER_CHARACTERS:
+        if not _has_text(text) or len(text) > MAX_ASKER_CHARACTERS:
             raise InvalidPayload(f"agent: {name} must be a text of 1 to {MAX_ASKER_CHARACTERS} characters")
     if payload.get("space_kind", SPACE_KINDS[0]) not in SPACE_KINDS:
         raise InvalidPayload(f"agent: space_kind must be one of {', '.join(SPACE_KINDS)}")
@@ -114,7 +123,7 @@ def _check_place(payload: Payload, job_type: str, *others: str) -> None:
         raise InvalidPayload(f"{job_type}: thread must be the name of a thread in that space, like {space}/threads/ID")
 
 
-def _is_said(text: object) -> bool:
+def _has_text(text: object) -> bool:
     return isinstance(text, str) and bool(text.strip())
 
 
@@ -140,19 +149,35 @@ def agent(payload: Payload, context: Context) -> object:
     ask = load_agent(read.text("CHAT_AGENT"))
     if ask is None:
         raise Cancel("CHAT_AGENT is not set, so there is no agent to ask; set it to module:function")
-    question = AgentContext(
+    asked = with_jobs(_agent_context(payload, context, timezone), _open_jobs)
+    answer = _answer(ask, payload["prompt"], asked)
+    if answer is None:
+        return None
+    if isinstance(answer, Proposal):
+        message = _proposed(answer, asked, context.created_by)
+    else:
+        message = routed(answer, _function())
+    post(message, payload, context)
+    return message.get("text", message)
+
+
+def _agent_context(payload: Payload, context: Context, default_timezone: str) -> AgentContext:
+    """Return what the agent knows, with the fields that the payload kept about who asks and what."""
+    return AgentContext(
         space=payload["space"],
         thread=payload.get("thread"),
         user=person(context.created_by),
-        timezone=payload.get("timezone") or context.timezone or timezone,
+        timezone=payload.get("timezone") or context.timezone or default_timezone,
         idempotency_key=context.execution_key,
         now=context.started_at,
         **{name: payload[name] for name in ASKER if name in payload},
         **_asked(payload),
     )
-    question = with_jobs(question, _open_jobs)
+
+
+def _answer(ask: Agent, prompt: str, context: AgentContext) -> Proposal | dict[str, Any] | None:
     try:
-        answer = as_answer(ask(payload["prompt"], question))
+        return as_answer(ask(prompt, context))
     except (Snooze, Cancel):
         raise
     except UnusableAnswer as exc:
@@ -160,23 +185,15 @@ def agent(payload: Payload, context: Context) -> object:
     except Exception as exc:
         log_chat_failure("The agent", exc)
         raise AgentFailed(f"the agent raised {type(exc).__name__}; see the log for the location") from None
-    if answer is None:
-        return None
-    if isinstance(answer, Proposal):
-        answer = _proposed(answer, question, context.created_by)
-    else:
-        answer = routed(answer, _function())
-    post(answer, payload, context)
-    return answer.get("text", answer)
 
 
-def _proposed(proposal: Proposal, question: AgentContext, created_by: str | None) -> dict[str, Any]:
+def _proposed(proposal: Proposal, asked: AgentContext, created_by: str | None) -> dict[str, Any]:
     """Return the message that shows a proposal. The job belongs to who made this one, or to who confirms it."""
-    name = "" if question.space_kind == "direct" else question.display_name or question.user
-    asker = {"user": question.user_name, "by": question.user, **({"name": name} if name else {})}
+    name = "" if asked.space_kind == "direct" else asked.display_name or asked.user
+    asker = {"user": asked.user_name, "by": asked.user, **({"name": name} if name else {})}
     by = asker if (created_by or "").startswith(("chat:", "agent:")) else {}
     try:
-        return proposed_message(proposal, by, timezone=question.timezone, now=question.now, function=_function())
+        return proposed_message(proposal, by, timezone=asked.timezone, now=asked.now, function=_function())
     except InvalidInput as exc:
         raise AgentFailed(f"the agent proposed a job that cannot be scheduled: {exc}") from None
 
@@ -213,7 +230,7 @@ def _post_part(
     if context.stop.is_set():
         raise NotPosted(f"not all was posted: stopped ({context.stop_reason})")
     placed = {**part, "thread": {"name": thread}} if thread else part
-    response = _taken(_url(space, request_id, in_thread=bool(thread)), encoded(placed), context)
+    response = _send(_url(space, request_id, in_thread=bool(thread)), encoded(placed), context)
     answer = _read_json(response.body)
     if not 200 <= response.status < 300:
         raise _refusal(response, answer, space, context)
@@ -228,7 +245,7 @@ def _thread_of(created: Mapping[str, Any], space: str) -> str | None:
     return name if is_thread_of(space, name) else None
 
 
-def _taken(url: str, body: bytes, context: Context) -> Response:
+def _send(url: str, body: bytes, context: Context) -> Response:
     """Send the message, repeatedly while Chat is busy and the waits are short. Raises NotPosted."""
     wait = FIRST_WAIT
     while True:

@@ -44,7 +44,7 @@ class RequestFailed(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class OutgoingRequest:
     """A valid payload. `timeout_seconds` is for the whole exchange: tokens, names and redirects included."""
 
     url: str
@@ -62,14 +62,14 @@ class Request:
         return bool(self.headers or has_token or self.body is not None or "@" in urlsplit(self.url).netloc)
 
 
-def parse_request(payload: Payload) -> Request:
+def parse_request(payload: Payload) -> OutgoingRequest:
     """Read a payload; raise InvalidPayload, naming the field and what it must be."""
-    if unknown := payload.keys() - Request.__dataclass_fields__.keys():
-        known = ", ".join(Request.__dataclass_fields__)
+    if unknown := payload.keys() - OutgoingRequest.__dataclass_fields__.keys():
+        known = ", ".join(OutgoingRequest.__dataclass_fields__)
         raise InvalidPayload(f"http_request does not know {', '.join(sorted(map(str, unknown)))}; it knows {known}")
     given = {name: value for name, value in payload.items() if value is not None}
     default_method = "GET" if given.get("body") is None else "POST"
-    request = Request(**{"url": "", "method": default_method, **given})
+    request = OutgoingRequest(**{"url": "", "method": default_method, **given})
     _check_url(request.url)
     if request.method not in METHODS:
         raise InvalidPayload(f"http_request: method is {request.method!r}; it must be one of {', '.join(METHODS)}")
@@ -108,7 +108,7 @@ def _is_address(url: str) -> bool:
         return False
 
 
-def _check_headers(request: Request) -> None:
+def _check_headers(request: OutgoingRequest) -> None:
     headers = request.headers
     if not isinstance(headers, Mapping) or not all(_is_header(name, value) for name, value in headers.items()):
         raise InvalidPayload(
@@ -178,7 +178,7 @@ def http_request(payload: Payload, context: Context) -> None:
     raise Cancel(f"{_server(url)} redirects more than {MAX_REDIRECTS} times")
 
 
-def _check_tokens(request: Request, reach: Reach) -> None:
+def _check_tokens(request: OutgoingRequest, reach: Reach) -> None:
     """Raise Cancel if the request asks for a token that its server must not have."""
     if request.oidc_audience is None and request.oauth_scope is None:
         return
@@ -214,7 +214,7 @@ def _reason(exc: Exception) -> str:
     return "could not resolve the host name" if isinstance(exc, socket.gaierror) else type(exc).__name__
 
 
-def _followed(url: str, location: str, request: Request) -> str:
+def _followed(url: str, location: str, request: OutgoingRequest) -> str:
     """Return the address that a redirect leads to. Raises Cancel if it must not be followed."""
     try:
         target = urljoin(url, location.encode("latin-1").decode())
@@ -246,7 +246,7 @@ def _judge(response: Response, said: str, now: datetime) -> None:
     raise Cancel(said)
 
 
-def _headers(request: Request, context: Context, ends_at: float) -> dict[str, str]:
+def _headers(request: OutgoingRequest, context: Context, ends_at: float) -> dict[str, str]:
     headers = {"idempotency-key": context.execution_key, "user-agent": "Watchkeeper"}
     if request.body is not None:
         headers["content-type"] = "text/plain; charset=utf-8" if isinstance(request.body, str) else "application/json"
@@ -259,7 +259,7 @@ def _headers(request: Request, context: Context, ends_at: float) -> dict[str, st
     return {**headers, **{name.lower(): value for name, value in request.headers.items()}}
 
 
-def _token(request: Request, ends_at: float) -> str | None:
+def _token(request: OutgoingRequest, ends_at: float) -> str | None:
     try:
         if request.oidc_audience is not None:
             return identity_token(request.oidc_audience, ends_at)
@@ -268,7 +268,7 @@ def _token(request: Request, ends_at: float) -> str | None:
         raise RequestFailed(str(exc)) from None
 
 
-def _body(request: Request) -> bytes | None:
+def _body(request: OutgoingRequest) -> bytes | None:
     if request.body is None:
         return None
     return (request.body if isinstance(request.body, str) else json.dumps(request.body)).encode()

@@ -4,7 +4,7 @@ import pytest
 
 from seal import Seal
 from shared.handlers import check_payload, load_handlers
-from shared.handlers.asking import heard
+from shared.handlers.asking import unpack_asked
 from tests.answering_agents import AGENT, asked
 from tests.chatting import SPACE, button, closes, is_dialog, message_of, replaces, words_of
 from tests.conversing import HOUR, Chat, made_up
@@ -61,7 +61,7 @@ def test_a_click_on_a_card_of_a_slow_agent_is_asked_about_by_a_job(chat: Chat) -
 
     (job,) = chat.all()
     check_payload(load_handlers(()), "agent", job.payload)
-    action = heard(job.payload["asked"])["action"]
+    action = unpack_asked(job.payload["asked"])["action"]
     assert job.payload["prompt"] == ""
     assert (action.name, action.parameters["id"], action.inputs) == ("approve", "7", {"why": ("x",)})
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from shared.handlers import check_payload, load_handlers
-from shared.handlers.asking import heard
+from shared.handlers.asking import unpack_asked
 from shared.model.job import Job
 from tests.answering_agents import AGENT, asked, slow_keys
 from tests.chatting import (
@@ -158,7 +158,7 @@ def test_the_agent_is_told_all_of_the_message(chat: Chat) -> None:
     assert (context.attachments, context.quoted) == ((attachment,), {"name": f"{SPACE}/messages/Q"})
     assert (context.matched_url, context.locale, context.user_name) == ("https://example.com/1", "en", "users/104")
     assert context.action is None
-    later = heard(job.payload["asked"])
+    later = unpack_asked(job.payload["asked"])
     assert {name: getattr(context, name) for name in later} == later
     assert later.keys() == {"message_name", "formatted_text", "attachments", "quoted", "matched_url"}
 
