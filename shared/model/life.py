@@ -132,10 +132,12 @@ class JobLife(JobValue):
     def give_back(self, *, now: datetime, due_at: datetime | None = None) -> Self:
         """End the lease and forget its holder; the same occurrence is ready for another at once.
 
-        With `due_at`, the time when it was due before, it keeps its place in the order, and who asked for the run.
+        With `due_at`, the time when it was due before, it keeps its place in the order, and who asked for the run. An
+        occurrence to which a misfire rule has moved it was due at its own time, and the rule applies to it again.
         """
         status = Status.PENDING if self.status is Status.RUNNING else self.status
-        ready_at = None if self.ready_at is None else due_at or now
+        was_due_at = now if due_at is None else max(due_at, self.schedule_at)
+        ready_at = None if self.ready_at is None else was_due_at
         return self.changed(status=status, ready_at=ready_at, lease_until=None, lease_token=None, handed_over=None)
 
     def finish(

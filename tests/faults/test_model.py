@@ -58,7 +58,7 @@ HANDLERS = {
     "work": Handler(job_type="work", run=no_run, timeout=timedelta(seconds=90)),
     "research": Handler(job_type="research", run=no_run, timeout=timedelta(seconds=90), queue="agents"),
 }
-COMMANDS = ("pause", "resume", "cancel", "run", "retry", "release")
+COMMANDS = ("pause", "resume", "cancel", "run", "retry", "release", "edit")
 OUTCOMES: dict[str, dict[str, Any]] = {
     "completed": {},
     "failed": {"error": "boom"},

@@ -46,7 +46,7 @@ SETTINGS = Settings.from_env(LIMITS)
 QUEUE = "projects/watchkeeper-local/locations/local/queues/agents"
 QUEUED = "queued-"  # begins the job types that are handed over
 LEFT_BEHIND = 70  # the exit code of a process that has left a thread behind
-COMMANDS = ("pause", "resume", "resume", "cancel", "run", "run", "retry", "release")
+COMMANDS = ("pause", "resume", "resume", "cancel", "run", "run", "retry", "release", "edit")
 # How often a run of each job type fails, fails for good, asks for later, and outlives its limit.
 KINDS = {
     "good": (0.0, 0.0, 0.0, 0.0),

@@ -73,3 +73,13 @@ def test_a_year_of_minutes_is_caught_up_without_walking(job_factory: JobFactory,
 
     assert held.schedule_at == now
     assert held.recent_runs[0].until == now - MINUTE
+
+
+def test_a_job_that_is_given_back_unbegun_is_caught_up_again(daily: Job, now: datetime) -> None:
+    """Its first attempt is still to come, so after another outage the newest occurrence runs."""
+    held = claim(daily, now + timedelta(days=1))
+
+    back = held.give_back(now=now + timedelta(days=1), due_at=daily.ready_at)
+
+    assert back.ready_at == now + timedelta(days=1)
+    assert claim(back, now + timedelta(days=5)).schedule_at == now + timedelta(days=5)
