@@ -23,7 +23,6 @@ MAX_COUNT = 10**6
 _WRITE = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 DEFAULT_GRACE = timedelta(minutes=10)
 SCHEDULED_BY = frozenset(each.name for each in fields(Schedule))
-DEFINED_ALIKE = frozenset(each.name for each in fields(Definition)) - {"at", "timezone", "misfire", "grace"}
 LONGEST_GRACE_SECONDS = 366 * 24 * 60 * 60
 
 
@@ -210,13 +209,21 @@ class JobValue:
     @property
     def definition(self) -> Definition:
         """Return what was scheduled; `at` is the start of a recurring job, if it has one."""
-        is_skipped = self.is_recurring and self.misfire is Misfire.SKIP
+        misfire = self.misfire if self.is_recurring else Misfire.COALESCE
         return Definition(
-            **{name: getattr(self, name) for name in DEFINED_ALIKE},
+            job_type=self.job_type,
+            payload=self.payload,
             at=self.starts_at if self.is_recurring else self.schedule_at,
+            cron=self.cron,
+            every=self.every,
             timezone=self.timezone or "UTC",
-            misfire=Misfire.SKIP if is_skipped else Misfire.COALESCE,
-            grace=self.grace if self.grace_seconds is not None and is_skipped else None,
+            until=self.until,
+            except_dates=self.except_dates,
+            misfire=misfire,
+            grace=self.grace if self.grace_seconds is not None and misfire is Misfire.SKIP else None,
+            pause_after_failures=self.pause_after_failures,
+            max_attempts=self.max_attempts,
+            space=self.space,
         )
 
     @property

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar, cast
 
 from google.api_core import exceptions, retry
@@ -46,7 +46,7 @@ MAX_ID_BYTES = 1500
 LOST_CODES = (5, 6, 9)  # NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION: another version is stored
 LOST_ERRORS = (exceptions.NotFound, exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.Aborted)
 MOST_OWED = MOST_LOST = 1_000
-APPLIED = SimpleNamespace(code=0)  # the status of each write that was applied together with others
+INCOMPLETE = "Firestore did not answer every write"
 
 T = TypeVar("T")
 
@@ -70,6 +70,9 @@ class WriteResult(NamedTuple):
 
     outcome: Outcome
     is_entered: bool = False
+
+
+Apply = Callable[[Sequence[FirestoreWrite]], dict[str, WriteResult]]
 
 
 class FirestoreStore:
@@ -127,9 +130,10 @@ class FirestoreStore:
                 writes.append(self._write_of(change))
             except (ValueError, TypeError) as exc:  # it holds a value that no message can
                 answers[change.job_id] = WriteResult(Refused(_reason(exc)))
-        for together in (False, True):
-            for batch in _batches([write for write in writes if write.together is together]):
-                answers |= self._write(batch)
+        for batch in _batches([write for write in writes if not write.together]):
+            answers |= self._write(batch)
+        for batch in _batches([write for write in writes if write.together]):
+            answers |= self._commit(batch)
         outcomes = {job_id: answer.outcome for job_id, answer in answers.items()}
         if unknown := [change for change in changes if isinstance(outcomes[change.job_id], Unknown)]:
             outcomes |= self._recognise(unknown, outcomes)
@@ -205,32 +209,42 @@ class FirestoreStore:
         answer = send(request, retry=None, timeout=CALL_SECONDS, metadata=self._client._rpc_metadata)
         return type(answer).pb(answer)
 
-    def _write(self, writes: Sequence[FirestoreWrite], *, is_repeated: bool = False) -> dict[str, WriteResult]:
-        together = writes[0].together
+    def _write(self, writes: Sequence[FirestoreWrite]) -> dict[str, WriteResult]:
+        """Apply each of the writes by itself."""
+        messages = _messages(writes)
         try:
-            response = self._send([message for write in writes for message in write.messages], together=together)
+            response = self._send(messages)
         except exceptions.InvalidArgument as exc:
-            # One value that cannot be stored fails the whole call: halve until the culprit is alone.
-            if len(writes) == 1:
-                return {writes[0].change.job_id: WriteResult(Refused(_reason(exc)))}
-            middle = len(writes) // 2
-            return self._write(writes[:middle]) | self._write(writes[middle:])
+            return _in_halves(self._write, writes, _reason(exc))
         except exceptions.GoogleAPIError as exc:
-            if not together or not isinstance(exc, LOST_ERRORS):
-                return _unknown(writes, _reason(exc))
+            return _unknown(writes, _reason(exc))
+        if {len(response.status), len(response.write_results)} != {len(messages)}:
+            return _unknown(writes, INCOMPLETE)
+        answers = zip(response.status, response.write_results, strict=True)
+        return {write.change.job_id: _answer(write, islice(answers, len(write.messages))) for write in writes}
+
+    def _commit(self, writes: Sequence[FirestoreWrite], *, is_repeated: bool = False) -> dict[str, WriteResult]:
+        """Apply all of the writes, or none of them; those whose job has changed are lost, and the others repeated."""
+        messages = _messages(writes)
+        try:
+            response = self._send(messages, together=True)
+        except exceptions.InvalidArgument as exc:
+            return _in_halves(self._commit, writes, _reason(exc))
+        except LOST_ERRORS as exc:
             # Contention aborts a commit whose jobs are unchanged.
             may_repeat = isinstance(exc, exceptions.Aborted) and not is_repeated
-            return self._write_again(writes, _reason(exc), may_repeat=may_repeat)
-        statuses = [APPLIED] * len(response.write_results) if together else response.status
-        if {len(statuses), len(response.write_results)} != {sum(len(write.messages) for write in writes)}:
-            return _unknown(writes, "Firestore did not answer every write")
-        answers = zip(statuses, response.write_results, strict=True)
-        return {write.change.job_id: _answer(write, answers) for write in writes}
+            return self._commit_unchanged(writes, _reason(exc), may_repeat=may_repeat)
+        except exceptions.GoogleAPIError as exc:
+            return _unknown(writes, _reason(exc))
+        if len(response.write_results) != len(messages):
+            return _unknown(writes, INCOMPLETE)
+        results = iter(response.write_results)
+        return {write.change.job_id: _committed(write, islice(results, len(write.messages))) for write in writes}
 
-    def _write_again(
+    def _commit_unchanged(
         self, writes: Sequence[FirestoreWrite], reason: str, *, may_repeat: bool
     ) -> dict[str, WriteResult]:
-        """Repeat the writes whose job is unchanged, since none was applied: if another has changed, or `may_repeat`."""
+        """Commit again, without the writes whose job has changed; with all of them only if `may_repeat`."""
         try:
             found = self.get([write.change.job_id for write in writes])
         except StoreUnavailable:
@@ -241,7 +255,7 @@ class FirestoreStore:
             return lost
         if not lost and not may_repeat:
             return _unknown(others, reason)
-        return lost | self._write(others, is_repeated=not lost)
+        return lost | self._commit(others, is_repeated=not lost)
 
     def _write_of(self, change: Change) -> FirestoreWrite:
         """Return the write of a change. Raises ValueError or TypeError for a value that no message can hold."""
@@ -291,9 +305,27 @@ class FirestoreStore:
         }
 
 
-def _answer(write: FirestoreWrite, answers: Iterator[tuple[Any, Any]]) -> WriteResult:
-    outcome = _outcome(write.change, *next(answers))
-    return WriteResult(outcome, len(write.messages) > 1 and next(answers)[0].code == 0)
+def _messages(writes: Sequence[FirestoreWrite]) -> list[Any]:
+    return [message for write in writes for message in write.messages]
+
+
+def _in_halves(apply: Apply, writes: Sequence[FirestoreWrite], reason: str) -> dict[str, WriteResult]:
+    """Write each half by itself: one value that cannot be stored fails a whole call, until it is alone."""
+    if len(writes) == 1:
+        return {writes[0].change.job_id: WriteResult(Refused(reason))}
+    middle = len(writes) // 2
+    return apply(writes[:middle]) | apply(writes[middle:])
+
+
+def _answer(write: FirestoreWrite, answers: Iterable[tuple[Any, Any]]) -> WriteResult:
+    (status, result), *entered = answers
+    is_entered = bool(entered) and all(status.code == 0 for status, _ in entered)
+    return WriteResult(_outcome(write.change, status, result), is_entered)
+
+
+def _committed(write: FirestoreWrite, results: Iterable[Any]) -> WriteResult:
+    result, *_ = results
+    return WriteResult(_won(write.change, result), is_entered=True)
 
 
 def _unknown(writes: Sequence[FirestoreWrite], reason: str) -> dict[str, WriteResult]:
@@ -307,16 +339,15 @@ def _has_changed(change: Change, found: Mapping[str, Job | Unreadable]) -> bool:
 
 def _outcome(change: Change, status: Any, result: Any) -> Outcome:
     if status.code == 0:
-        return Won(_with_version(change.after, version_of(result.update_time)))
+        return _won(change, result)
     if status.code in LOST_CODES:
         return Lost()
     return Unknown(f"Firestore answered {status.code} {status.message}")
 
 
-def _with_version(job: Job | Unreadable | None, version: Any) -> Job | Unreadable | None:
-    if isinstance(job, Job):
-        return job.changed(version=version)
-    return job and replace(job, version=version)
+def _won(change: Change, result: Any) -> Won:
+    after, version = change.after, version_of(result.update_time)
+    return Won(after.changed(version=version) if isinstance(after, Job) else after and replace(after, version=version))
 
 
 def _recognised(change: Change, found: Job | Unreadable | None, unknown: Outcome) -> Outcome:

@@ -334,7 +334,7 @@ def rich(job_factory: JobFactory, now: datetime) -> Job:
         except_dates=["2026-12-03"],
         misfire="skip",
         grace=30 * MINUTE,
-        pause_after_failures=3,
+        pause_after_failures=4,
     )
     return ran(job, now)
 
@@ -345,7 +345,7 @@ def test_an_edit_of_something_else_keeps_the_schedule(rich: Job, now: datetime) 
 
     assert edited.schedule == rich.schedule
     assert (edited.schedule_at, edited.ready_at) == (rich.schedule_at, rich.ready_at)
-    assert (edited.grace_seconds, edited.pause_after_failures, edited.misfire) == (1800, 3, Misfire.SKIP)
+    assert (edited.grace_seconds, edited.pause_after_failures, edited.misfire) == (1800, 4, Misfire.SKIP)
 
 
 def test_each_field_can_be_removed(rich: Job, now: datetime) -> None:
@@ -509,11 +509,13 @@ def test_a_document_that_breaks_a_rule_is_unreadable(rich: Job, changes: dict[st
 
 
 def test_a_definition_of_a_job_makes_the_same_job(rich: Job, now: datetime) -> None:
-    """No field of the schedule is lost."""
-    again = Job.of(rich.id, rich.definition, now=now + HOUR)
+    """No field is lost: all but `cron`, which `every` excludes, have a value that is not the default."""
+    job = rich.edit(now=now, max_attempts=7, space="spaces/A")
 
-    assert isinstance(rich.definition, Definition)
-    assert (again.schedule, again.grace, again.pause_after_failures) == (rich.schedule, rich.grace, 3)
+    again = Job.of(job.id, job.definition, now=now + HOUR)
+
+    assert again.definition == job.definition
+    assert [name for name, value in vars(job.definition).items() if value in (None, "UTC", (), {}, 3)] == ["cron"]
 
 
 def test_a_grace_that_is_kept_under_coalesce_is_no_error(rich: Job, now: datetime) -> None:
