@@ -22,7 +22,7 @@ from shared.store.protocol import Store
 MARGIN = timedelta(seconds=10)
 
 
-class Delivery:
+class DeliveredJob:
     """The one job of a delivery as a source for a runner: it is handed out if it waits under this token."""
 
     def __init__(self, store: Store, job_id: str, token: str) -> None:
@@ -80,7 +80,7 @@ def run_delivered(
     Raises NotBegun if the call had to end before the job began, and StoreUnavailable. A later delivery can begin the
     job; if it has begun, that delivery finds nothing to do.
     """
-    delivery = Delivery(store, job_id, token)
+    delivery = DeliveredJob(store, job_id, token)
     runner = Runner(
         store,
         handlers,

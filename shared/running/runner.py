@@ -16,7 +16,7 @@ from functools import partial
 
 from shared.errors import StoreUnavailable
 from shared.handlers import Handlers
-from shared.model.history import Result, RunOutcome
+from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.model.value import Status
@@ -25,10 +25,11 @@ from shared.running.claims import Claims
 from shared.running.leasing import Hold, hold_of
 from shared.running.notices import Notices
 from shared.running.report import TickReport
+from shared.running.results import Results
 from shared.running.running_job import RunningJob, State
-from shared.running.tasks import Tasks, Waiting
+from shared.running.tasks import Tasks, TaskState
 from shared.running.traces import trace_of_thread
-from shared.running.workers import Came, Workers, time_limit
+from shared.running.workers import Returned, Workers, time_limit
 from shared.running.write import Write, log, log_job
 from shared.settings import Settings
 from shared.store.documents import Unreadable
@@ -80,14 +81,15 @@ class Runner:
         self._longest = longest
         self._workers = Workers(settings.concurrency, handlers, tasks, clock, self._elapsed)
         self._source = source
-        self._claims = Claims(source, settings, claim=claim, begin=self._begin, over=self._over)
-        self._notices = Notices(settings, clock)
         self._running: dict[str, RunningJob] = {}
+        self.report = TickReport()
+        self._notices = Notices(settings, clock)
+        self._results = Results(self.report, self._notices, self._running.keys())
+        self._claims = Claims(source, settings, claim=claim, begin=self._begin, over=self._results.ended_in_claim)
         self._doubtful: list[RunningJob] = []  # their write was lost: they are read again
         self._trouble = ""  # why the store cannot be used; the tick then ends with an error
         self._ends_after = settings.function_timeout - STOP_GRACE
         self._is_open = True  # new handlers may start
-        self.report = TickReport()
 
     def run(self) -> None:
         """Run all jobs to their end. A job whose handler fails is no error.
@@ -124,14 +126,19 @@ class Runner:
         if writes := [*claims, *self._job_writes(now, at_once=bool(claims)), *self._notices.writes(self._elapsed())]:
             self._store_all(writes)
             return True
-        is_out_of_time = self._trouble or self._elapsed() >= self._settings.budget
-        is_put_back = self._clock() < now - PUT_BACK  # for an unknown time
-        is_waiting = self._notices or (self._is_open and self._source.has_waiting and not is_put_back)
-        if (is_out_of_time or not is_waiting) and all(each.state is State.TIMED_OUT for each in self._running.values()):
+        if self._is_done(now):
             self._end_timed_out(now)
             return bool(self._running)
         self._wait()
         return True
+
+    def _is_done(self, now: datetime) -> bool:
+        """Return whether nothing is left to do, except for jobs that timed out."""
+        is_out_of_time = bool(self._trouble) or self._elapsed() >= self._settings.budget
+        is_put_back = self._clock() < now - PUT_BACK  # for an unknown time
+        is_waiting = bool(self._notices) or (self._is_open and self._source.has_waiting and not is_put_back)
+        is_idle = all(each.state is State.TIMED_OUT for each in self._running.values())
+        return is_idle and (is_out_of_time or not is_waiting)
 
     def _store_all(self, writes: list[Write]) -> None:
         outcomes = self._store.swap([write.change for write in writes])
@@ -171,17 +178,6 @@ class Runner:
             self._leave_unbegun(running)
             self.report.truncated = True
 
-    def _over(self, job: Job) -> None:
-        """Record a job that ended in its claim."""
-        run = job.recent_runs[-1]
-        if run.outcome is RunOutcome.MISSED:
-            follows = "its schedule has ended" if job.ready_at is None else f"it moves on to {iso(job.schedule_at)}"
-            says = f"was not run in time; {follows}"
-            log_job(logging.WARNING, "job_missed", job, says)
-        else:
-            log_job(logging.ERROR, "job_failed", job, f"failed for good: {run.error}")
-        self._notices.announce(job, self._running.keys())
-
     # -- watching over what runs -----------------------------------------------------------------------------------
 
     def _wait(self) -> None:
@@ -196,15 +192,15 @@ class Runner:
         while not self._workers.results.empty():
             self._take_back(*self._workers.results.get())
 
-    def _take_back(self, running: RunningJob, result: Came) -> None:
+    def _take_back(self, running: RunningJob, result: Returned) -> None:
         """Process what a thread returns: a result, that of a hand-over, or None for a job that it did not begin."""
         if not running.is_busy:
             # It was recorded as timed out at its limit, and its thread left behind: this is that thread.
             log_job(logging.WARNING, "late_result", running.job, "ended after its time limit; its result is refused")
             return
         self._workers.ended(running)
-        if isinstance(result, Waiting):
-            self._hand_over(running, result)
+        if isinstance(result, TaskState):
+            self._after_hand_over(running, result)
         elif result is None and running.state is State.LOST:
             self._drop(running)
         elif result is None:
@@ -214,15 +210,15 @@ class Runner:
                 result = replace(result, later=result.later or timedelta())
             self._end(running, result, State.ENDED)
 
-    def _hand_over(self, running: RunningJob, waiting: Waiting) -> None:
+    def _after_hand_over(self, running: RunningJob, task: TaskState) -> None:
         """Continue after a hand-over: the job is left to its task, or claimed again if the task is gone.
 
         Without an answer it is left to its lease: when that ends, a tick asks for the task.
         """
-        if waiting is Waiting.GONE and running.state is not State.LOST:
+        if task is TaskState.GONE and running.state is not State.LOST:
             running.state = State.VANISHED
             return
-        if waiting is Waiting.YES and not running.is_asked_about:
+        if task is TaskState.WAITING and not running.is_asked_about:
             self.report.jobs_handed_over += 1
             log_job(logging.INFO, "job_handed_over", running.job, f"was handed over to queue {running.job.queue}")
         self._drop(running)
@@ -258,7 +254,7 @@ class Runner:
         log_job(logging.ERROR, "handler_abandoned", running.job, says)
         self._workers.leave_behind(running)
         if running.job.handed_over is not None:
-            self._hand_over(running, Waiting.UNKNOWN)
+            self._after_hand_over(running, TaskState.UNKNOWN)
             return
         error = f"timed out after {running.limit.total_seconds():.0f} s"
         trace = trace_of_thread(sys._current_frames().get(running.thread or 0))
@@ -344,7 +340,7 @@ class Runner:
             case Won(Job() as job) if not running.is_to_end:
                 running.job = job
             case Won(Job() as job):
-                self._count(running, job)
+                self._record(running, job)
             case Won():
                 says = "ended, but its end breaks a rule; it is quarantined"
                 log_job(logging.ERROR, "job_set_aside", running.job, says)
@@ -386,53 +382,31 @@ class Runner:
             else:
                 self._refuse(running)
         elif hold is Hold.SETTLED:
-            self._count(running, found)
+            self._record(running, found)
         else:
             running.job = found
             if found.status in (Status.PAUSED, Status.CANCELLED):
                 running.ask_to_stop(found.status.value)
 
     def _refuse(self, running: RunningJob) -> None:
-        if running.result is not None:
-            log_job(logging.WARNING, "lease_lost", running.job, "lost its lease; its result is refused")
-        self._lose(running)
+        self._results.refused(running)
+        self._drop(running)
 
     def _lose(self, running: RunningJob) -> None:
-        self.report.jobs_lost += running.result is not None and running.is_run
+        self._results.lost(running)
         self._drop(running)
 
     def _drop(self, running: RunningJob) -> None:
         running.state = State.OVER
         del self._running[running.job.id]
 
-    def _count(self, running: RunningJob, job: Job) -> None:
-        """Count and log the result that is stored, if the job was begun."""
-        self._drop(running)
-        if running.result is None:
-            return
-        if not running.is_run:
+    def _record(self, running: RunningJob, job: Job) -> None:
+        """Record the result that is stored, if the job was begun, and hold it no longer."""
+        if running.result is not None and running.is_run:
+            self._results.ended(running, running.result, job)
+        elif running.result is not None:
             self.report.jobs_not_handed_over += 1
-            return
-        # After a finish without a confirmation, a person's command may have added to the history.
-        own = (run for run in reversed(job.recent_runs) if running.result.started_at == run.started_at)
-        run = next(own, job.recent_runs[-1])
-        match run.outcome:
-            case RunOutcome.COMPLETED:
-                self.report.jobs_succeeded += 1
-                log_job(logging.INFO, "job_completed", running.job, "completed successfully")
-            case RunOutcome.FAILED:
-                self.report.jobs_failed += 1
-                level = logging.WARNING if job.status is Status.CANCELLED else logging.ERROR
-                log_job(level, "job_failed", running.job, f"failed for good: {run.error}", running.exception)
-                if job.has_paused_itself:
-                    log_job(logging.WARNING, "job_paused", job, f"paused after {job.failed_in_a_row} failures in a row")
-                self._notices.announce(job, self._running.keys())
-            case _:
-                self.report.jobs_retried += 1
-                when = iso(job.ready_at) if job.ready_at else "when it is resumed"
-                # The first of several attempts logs where it failed; the last is an error with its whole traceback.
-                trace = run.trace if running.job.attempts == 0 else None
-                log_job(logging.INFO, "job_retried", running.job, f"will run again ({when}): {run.error}", trace=trace)
+        self._drop(running)
 
     def _end_late(self, now: datetime) -> None:
         """Store what can be stored, and leave running jobs to their leases; a result left behind is an error."""

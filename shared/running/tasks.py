@@ -30,10 +30,10 @@ DISPATCH_DEADLINE = "1800s"  # the longest possible: the limit of a job ends it 
 CONNECTIONS = 16
 
 
-class Waiting(Enum):
-    """What Cloud Tasks said about the task of a job."""
+class TaskState(Enum):
+    """What Cloud Tasks says about the task of a job."""
 
-    YES = auto()  # it is in its queue
+    WAITING = auto()  # it is in its queue
     GONE = auto()  # it is not there, so nobody will begin the job
     UNKNOWN = auto()  # there was no answer
 
@@ -48,7 +48,7 @@ class Tasks:
     def __init__(self, queues: TaskQueues) -> None:
         self._queues = queues
 
-    def create(self, job: Job) -> Waiting:
+    def create(self, job: Job) -> TaskState:
         """Hand the job over. Raises TaskRefused."""
         body = json.dumps({"job": job.id, "token": job.lease_token}).encode()
         request = {
@@ -62,17 +62,17 @@ class Tasks:
         task = {"name": name, "httpRequest": request, "dispatchDeadline": DISPATCH_DEADLINE}
         status, said = self._call("POST", name.rpartition("/")[0], {"task": task})
         if status in (200, 409):  # 409: an earlier attempt, whose answer was lost, has created it
-            return Waiting.YES
+            return TaskState.WAITING
         if 400 <= status < 500:
             raise TaskRefused(f"Cloud Tasks said {status} {said}")
         return self._unknown(job, "hand-over", status, said)
 
-    def find(self, job: Job) -> Waiting:
-        """Return whether the task still waits. A task that is running, or will be retried, counts as waiting."""
+    def find(self, job: Job) -> TaskState:
+        """Look the task up. One that is running, or will be retried, counts as waiting."""
         status, said = self._call("GET", self._name(job))
         if status == 200:
-            return Waiting.YES
-        return Waiting.GONE if status == 404 else self._unknown(job, "task", status, said)
+            return TaskState.WAITING
+        return TaskState.GONE if status == 404 else self._unknown(job, "task", status, said)
 
     def delete(self, job: Job) -> None:
         """Delete the task from its queue, if possible; a task that stays finds nothing to do."""
@@ -111,12 +111,12 @@ class Tasks:
                 break
         return status, said
 
-    def _unknown(self, job: Job, what: str, status: int, said: str) -> Waiting:
+    def _unknown(self, job: Job, what: str, status: int, said: str) -> TaskState:
         fields = {"action": "task_unheard", **job.log_context()}
         log.warning(
             "Job %s: its %s is uncertain: %s", job.id, what, f"{status or ''} {said}".strip(), extra={"fields": fields}
         )
-        return Waiting.UNKNOWN
+        return TaskState.UNKNOWN
 
 
 @lru_cache(maxsize=1)

@@ -16,13 +16,13 @@ from shared.model.history import Result, output_of
 from shared.model.job import Job
 from shared.model.life import MAX_ERROR_CHARACTERS
 from shared.running.running_job import RunningJob
-from shared.running.tasks import TaskRefused, Tasks, Waiting
+from shared.running.tasks import TaskRefused, Tasks, TaskState
 from shared.running.traces import trace_of
 from shared.running.write import log_job
 
 TRY_TO_HAND_OVER_AGAIN = timedelta(minutes=1)
 
-Came = Result | Waiting | None
+Returned = Result | TaskState | None
 
 
 class Workers:
@@ -52,7 +52,7 @@ class Workers:
         self._waiting: queue.SimpleQueue[RunningJob | None] = queue.SimpleQueue()
         # Not a SimpleQueue: when a signal interrupts its `get` after the timeout is over, it waits for ever. That
         # happens to a process that was suspended meanwhile, which would then never learn that it is to end.
-        self.results: queue.Queue[tuple[RunningJob, Came]] = queue.Queue()
+        self.results: queue.Queue[tuple[RunningJob, Returned]] = queue.Queue()
 
     def start(self, running: RunningJob) -> None:
         """Give a job to the next free thread, or let it wait for the one before it in its lane."""
@@ -126,7 +126,7 @@ class Workers:
             if running in self._left_behind:
                 return
 
-    def _run(self, running: RunningJob) -> Came:
+    def _run(self, running: RunningJob) -> Returned:
         now = self._clock()
         if not running.may_begin(now):
             return None
@@ -147,7 +147,7 @@ class Workers:
         said = {"error": error, "trace": trace, "output": output, "final": final, "later": later}
         return running.result_of(self._clock(), self._elapsed(), **said)
 
-    def _hand_over(self, running: RunningJob) -> Result | Waiting:
+    def _hand_over(self, running: RunningJob) -> Result | TaskState:
         """Create the job's task, or look up the one that was created earlier."""
         try:
             return self._tasks.find(running.job) if running.is_asked_about else self._tasks.create(running.job)

@@ -23,7 +23,7 @@ from shared.handlers import Context, Handler, Payload
 from shared.jobs import Jobs
 from shared.model.life import NotPossible
 from shared.running.backlog import Backlog
-from shared.running.delivery import Delivery, begin_rule
+from shared.running.delivery import DeliveredJob, begin_rule
 from shared.running.runner import Runner
 from shared.running.running_job import RunningJob
 from shared.running.tasks import Tasks
@@ -176,7 +176,7 @@ class HandTick(Runner):
         super().__init__(
             self.faulty,
             HANDLERS,
-            Delivery(self.faulty, delivered["job"], delivered["token"]) if delivered else Backlog(self.faulty),
+            DeliveredJob(self.faulty, delivered["job"], delivered["token"]) if delivered else Backlog(self.faulty),
             claim=begin_rule(SETTINGS) if delivered else claim_rule(HANDLERS, SETTINGS),
             longest=longest_in_tick(SETTINGS),
             tasks=tasks,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.errors import InvalidInput
-from shared.model.definition import Definition, InvalidJob, Misfire
+from shared.model.definition import InvalidJob, Misfire
 from shared.model.history import Result, RunOutcome
 from shared.model.job import Job
 from shared.model.recurrence import InvalidSchedule

@@ -30,7 +30,7 @@ from shared.model.job import Job
 from shared.model.times import iso
 from shared.model.value import Status
 from shared.running.delivery import run_delivered
-from shared.running.tasks import TaskRefused, Tasks, Waiting
+from shared.running.tasks import TaskRefused, Tasks, TaskState
 from shared.running.tick import run_tick
 from shared.settings import PROJECT_FOLDER, Settings
 from shared.store.json_file import JsonStore
@@ -206,10 +206,10 @@ def due(job_id: str, job_type: str = "log", **given: Any) -> Job:
 class SomeTasks(Tasks):
     """Cloud Tasks that accepts every task but one."""
 
-    def create(self, job: Job) -> Waiting:
+    def create(self, job: Job) -> TaskState:
         if job.id == "refused-task":
             raise TaskRefused("Cloud Tasks said 404 the queue does not exist")
-        return Waiting.YES
+        return TaskState.WAITING
 
 
 def tick(folder: Path) -> None:

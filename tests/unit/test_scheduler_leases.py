@@ -212,3 +212,21 @@ def test_a_job_that_gave_up_by_deaths_is_an_error(
     assert report.metrics()["jobs_executed"] == 0
     assert logged(caplog, "job_failed")[0].levelno == logging.ERROR
     assert world.job().status is Status.FAILED
+
+
+def test_a_job_that_pauses_after_too_many_deaths_says_so(
+    world: World, job_factory: JobFactory, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after failures of its handler."""
+    job = job_factory(at=now, cron="0 9 * * *", pause_after_failures=1)
+    for _ in range(5):
+        job = job.claim(now=job.ready_at or now, token="dead", lease=LEASE, retention=DAY)
+    world.add(job)
+    world.clock.turn(5 * LEASE)
+
+    world.tick()
+
+    assert world.job().status is Status.PAUSED
+    assert [record.getMessage() for record in logged(caplog, "job_paused")] == [
+        "Job job paused after 1 failures in a row"
+    ]

@@ -14,7 +14,7 @@ from shared.handlers import Context, Handler, Payload
 from shared.model.job import Job
 from shared.model.value import Status
 from shared.running.delivery import run_delivered
-from shared.running.tasks import TaskRefused, Tasks, Waiting
+from shared.running.tasks import TaskRefused, Tasks, TaskState
 from shared.running.tick import run_tick
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
@@ -150,7 +150,7 @@ def test_a_task_holds_the_id_and_the_token_and_is_named_after_neither(paused: Wo
     created = paused.tasks.create(paused.hold())
 
     (task,) = paused.queue.tasks.values()
-    assert created is Waiting.YES
+    assert created is TaskState.WAITING
     assert json.loads(task.body) == {"job": "job", "token": "s3cret"}
     assert "s3cret" not in f"{task.id} {task.url} {dict(task.headers)}"
     assert (task.account, task.audience, task.deadline) == (CALLER, paused.worker.url("/"), timedelta(minutes=30))
@@ -163,7 +163,7 @@ def test_a_hand_over_that_is_repeated_makes_one_task(paused: World) -> None:
 
     asked = [paused.tasks.create(job), paused.tasks.find(job), paused.tasks.create(job)]
 
-    assert asked == [Waiting.UNKNOWN, Waiting.YES, Waiting.YES]
+    assert asked == [TaskState.UNKNOWN, TaskState.WAITING, TaskState.WAITING]
     assert len(paused.queue.tasks) == 1
 
 
@@ -176,7 +176,7 @@ def test_a_task_that_was_taken_out_is_gone(paused: World) -> None:
     for _ in range(2):
         paused.tasks.delete(job)
 
-    assert (never, paused.tasks.find(job)) == (Waiting.GONE, Waiting.GONE)
+    assert (never, paused.tasks.find(job)) == (TaskState.GONE, TaskState.GONE)
     assert paused.queue.tasks == {}
 
 
@@ -196,7 +196,7 @@ def test_what_cloud_tasks_does_not_answer_is_uncertain(paused: World, fault: str
     paused.fake.fail(fault, path=CREATE)
     paused.fake.fail(fault, path=FIND)
 
-    assert (paused.tasks.create(job), paused.tasks.find(job)) == (Waiting.UNKNOWN, Waiting.UNKNOWN)
+    assert (paused.tasks.create(job), paused.tasks.find(job)) == (TaskState.UNKNOWN, TaskState.UNKNOWN)
 
 
 def test_a_token_that_is_refused_is_replaced_once(paused: World) -> None:
@@ -205,7 +205,7 @@ def test_a_token_that_is_refused_is_replaced_once(paused: World) -> None:
 
     created = paused.tasks.create(paused.hold())
 
-    assert created is Waiting.YES
+    assert created is TaskState.WAITING
     assert len({request.bearer_token() for request in paused.fake.requests}) == 2
 
 

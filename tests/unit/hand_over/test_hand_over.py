@@ -12,7 +12,7 @@ from shared.model.job import Job
 from shared.model.life import MAX_RECLAIMS
 from shared.model.value import Status
 from shared.running.running_job import RunningJob
-from shared.running.tasks import Waiting
+from shared.running.tasks import TaskState
 from shared.running.tick import check_limits, where_it_runs
 from shared.running.workers import Workers
 from shared.settings import Settings
@@ -165,7 +165,7 @@ def test_a_job_that_waits_keeps_its_place_when_the_tick_ends_before_it_asks(
     """Its task still waits, so it is not taken out of the queue; the next tick asks after another lease."""
     find, asked, is_over = world.tasks.find, [], threading.Event()
 
-    def find_slowly(job: Job) -> Waiting:
+    def find_slowly(job: Job) -> TaskState:
         asked.append(job.id)
         if len(asked) == 2:
             world.turn(MINUTE)
@@ -224,9 +224,9 @@ def test_a_hand_over_that_hangs_is_left_to_its_lease(
     """Its thread is abandoned, so the process can end; its late result changes nothing."""
     let_go = threading.Event()
 
-    def hang(job: Job) -> Waiting:
+    def hang(job: Job) -> TaskState:
         assert let_go.wait(10)
-        return Waiting.YES
+        return TaskState.WAITING
 
     def end(payload: Payload, context: Context) -> None:
         until = world.now + 2 * MINUTE
