@@ -8,13 +8,10 @@ from typing import Any
 import pytest
 
 from shared.model.job import Job
+from shared.renewals import NotRenewed, Renewed
 from shared.settings import Settings
 from shared.store.protocol import Change, Store, Won
-from shared.subscriptions import (
-    NotRenewed,
-    Renewed,
-    Subscription,
-)
+from shared.subscriptions import Subscription
 
 AGENT = Subscription(id="subscription:gmail:agent@example.com", title="the Gmail watch of agent@example.com")
 SALES = Subscription(id="subscription:gmail:sales_o'neill@example.com", title="the Gmail watch of sales")

@@ -13,18 +13,9 @@ from airtable_settings import AirtableSettings
 from shared.errors import RenewalFailed
 from shared.model.times import iso
 from shared.model.value import ID
+from shared.renewals import Failed, NotRenewed, RenewalOutcome, Renewals, Renewed, Skipped, told
 from shared.store.documents import read_time
-from shared.subscriptions import (
-    PREFIX,
-    Failed,
-    NotRenewed,
-    RenewalOutcome,
-    Renewals,
-    Renewed,
-    Skipped,
-    Subscription,
-    told,
-)
+from shared.subscriptions import PREFIX, Subscription
 from shared.web.retry_after import parse_retry_after
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import functions_framework
 
 from airtable_settings import AirtableSettings
 from airtable_webhooks import renew_webhooks
+from shared.renewals import Renewals
 from shared.settings import Settings
 from shared.store.opening import open_store
 from shared.store.protocol import Store
-from shared.subscriptions import Renewals
 from shared.web.endpoint import Call, endpoint, is_stopping
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gmail_settings import GmailSettings
 from shared.errors import InvalidSettings
-from shared.subscriptions import NotRenewed, told
+from shared.renewals import NotRenewed, told
 from shared.web.google_credentials import Fetch, NoToken, default_credentials, refresh
 
 if TYPE_CHECKING:

@@ -13,17 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from delegation import AUTHORISE, acting_for, own_credentials
 from gmail_settings import GmailSettings
 from shared.errors import RenewalFailed
-from shared.subscriptions import (
-    PREFIX,
-    Failed,
-    NotRenewed,
-    RenewalOutcome,
-    Renewals,
-    Renewed,
-    Skipped,
-    Subscription,
-    told,
-)
+from shared.renewals import Failed, NotRenewed, RenewalOutcome, Renewals, Renewed, Skipped, told
+from shared.subscriptions import PREFIX, Subscription
 from shared.web.google_credentials import Fetch
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import functions_framework
 
 from gmail_settings import GmailSettings
 from gmail_watches import renew_watches
+from shared.renewals import Renewals
 from shared.settings import Settings
 from shared.store.opening import open_store
 from shared.store.protocol import Store
-from shared.subscriptions import Renewals
 from shared.web.endpoint import Call, endpoint, is_stopping
 
 

@@ -16,10 +16,10 @@ from shared.errors import InvalidSettings, RenewalFailed
 from shared.model.history import RunOutcome
 from shared.model.job import Job
 from shared.model.value import Status
+from shared.renewals import Renewals
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
-from shared.subscriptions import Renewals
 from tests.renewing import Storage, call, call_at_once, in_file, in_firestore, let_out, utc_now
 from tests.running import RunningFunction, running_function
 from watchkeeper.fakes.airtable import API_KEY, BASE, WEBHOOK, Airtable, airtable_error, webhook

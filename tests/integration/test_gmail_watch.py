@@ -23,8 +23,8 @@ from gmail_settings import GmailSettings
 from shared.errors import InvalidSettings, RenewalFailed
 from shared.model.history import RunOutcome
 from shared.model.value import Status
+from shared.renewals import Renewals
 from shared.settings import Settings
-from shared.subscriptions import Renewals
 from tests.renewing import Answered, Storage, call, call_at_once, in_file, in_firestore, let_out, utc_now
 from tests.running import RunningFunction, running_function, until
 from watchkeeper.fakes.gmail import Gmail, Watch

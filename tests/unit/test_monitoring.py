@@ -29,13 +29,14 @@ from shared.logs import JsonFormatter
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.model.value import Status
+from shared.renewals import NotRenewed, Renewals, Renewed
 from shared.running.delivery import run_delivered
 from shared.running.tasks import TaskRefused, Tasks, TaskState
 from shared.running.tick import run_tick
 from shared.settings import PROJECT_FOLDER, Settings
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Outcome, Refused, Won
-from shared.subscriptions import CHECK, NotRenewed, Renewals, Renewed, Subscription
+from shared.subscriptions import CHECK, Subscription
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, read_table
 from watchkeeper.deploy.monitoring import fill, placeholders

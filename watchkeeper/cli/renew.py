@@ -9,8 +9,9 @@ import click
 from shared.errors import RenewalFailed
 from shared.model.job import Job
 from shared.model.value import Status
+from shared.renewals import Renewals
 from shared.store.documents import Unreadable
-from shared.subscriptions import PREFIX, Renewals, recorded_time
+from shared.subscriptions import PREFIX, recorded_time
 from watchkeeper.cli.display import Row, print_json_list, print_table, to_json, warn
 from watchkeeper.cli.running import interrupts, logs_on_stderr
 from watchkeeper.session import Session

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from shared.renewals import Renewals
 from shared.store.protocol import Store
-from shared.subscriptions import Renewals
 from tests.subscribed import SETTINGS, Clock
 
 

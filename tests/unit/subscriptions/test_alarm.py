@@ -9,9 +9,10 @@ import pytest
 
 from shared.handlers import Context, Snooze, load_handlers
 from shared.model.value import Status
+from shared.renewals import Renewals
 from shared.running.tick import run_tick
 from shared.store.protocol import Store
-from shared.subscriptions import ALARM_EVERY, CHECK, Renewals, check
+from shared.subscriptions import ALARM_EVERY, CHECK, check
 from tests.subscribed import AGENT, SETTINGS, Clock, error_lines, for_a_week, record
 
 

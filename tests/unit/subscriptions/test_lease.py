@@ -12,9 +12,10 @@ from shared.model.history import Result, RunOutcome
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.model.value import Status
+from shared.renewals import Failed, NotRenewed, Renewals, Renewed, Skipped
 from shared.store.documents import Unreadable
 from shared.store.protocol import Change, Store, Won
-from shared.subscriptions import MOST_RECORDS, Failed, NotRenewed, Renewals, Renewed, Skipped, Subscription
+from shared.subscriptions import MOST_RECORDS, Subscription
 from tests.subscribed import (
     AGENT,
     DAY,

@@ -8,9 +8,10 @@ import pytest
 from shared.model.history import RunOutcome
 from shared.model.times import iso
 from shared.model.value import Status
+from shared.renewals import Failed, Renewals, Renewed
 from shared.store.documents import Unreadable
 from shared.store.protocol import Change, Store
-from shared.subscriptions import CHECK, Failed, Renewals, Renewed, Subscription
+from shared.subscriptions import CHECK, Subscription
 from tests.subscribed import (
     AGENT,
     DAY,

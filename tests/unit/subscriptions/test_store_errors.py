@@ -9,10 +9,10 @@ import pytest
 from shared.errors import StoreUnavailable
 from shared.model.job import Job
 from shared.model.value import Status
+from shared.renewals import Failed, Renewals, Renewed
 from shared.store.documents import Unreadable
 from shared.store.firestore import FirestoreStore
 from shared.store.protocol import Change, Outcome, Store, Unknown
-from shared.subscriptions import Failed, Renewals, Renewed
 from tests.subscribed import AGENT, DAY, SALES, SETTINGS, WEEK, Clock, changed, for_a_week, never, record
 
 

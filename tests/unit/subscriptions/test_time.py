@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from shared.model.job import Job
+from shared.renewals import Failed, Renewals, Renewed
 from shared.store.protocol import Store
-from shared.subscriptions import Failed, Renewals, Renewed, Subscription
+from shared.subscriptions import Subscription
 from tests.subscribed import AGENT, SALES, WEEK, Clock, never, record
 
 
