@@ -26,7 +26,7 @@ TIMEOUT_SECONDS = 10  # for each request
 ONE_CLIENT = "Only one user push notification client"
 
 
-class Watch(NamedTuple):
+class RenewedWatch(NamedTuple):
     """Gmail's answer to a watch: both numbers as text, as it sends them, and the second one as a time."""
 
     history_id: str
@@ -87,7 +87,7 @@ def _answer(watches: Sequence[dict[str, str]], outcomes: Mapping[str, RenewalOut
     return {"message": "Gmail watch renewed successfully", **first, **several, **beside}
 
 
-def _watch(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fetch: Fetch | None) -> Watch:
+def _watch(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fetch: Fetch | None) -> RenewedWatch:
     """Renew one watch and return Gmail's answer. Raises NotRenewed."""
     users = _users(acting_for(mailbox, gmail, source, fetch), gmail.endpoint)
     body = {"topicName": gmail.topic, "labelIds": list(gmail.labels), "labelFilterBehavior": "include"}
@@ -107,9 +107,9 @@ def _watch(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fet
         raise NotRenewed(f"{exc}; the former watch is stopped, or may be", has_lapsed=True) from exc
 
 
-def _read(answer: Any) -> Watch:
+def _read(answer: Any) -> RenewedWatch:
     try:
-        return Watch(
+        return RenewedWatch(
             history_id=str(int(answer["historyId"])),
             expiration=str(int(answer["expiration"])),
             expires_at=datetime.fromtimestamp(int(answer["expiration"]) / 1000, UTC),

@@ -32,7 +32,7 @@ from tests.faults.worker import LEFT_BEHIND, QUEUE, RETENTION, SETTINGS, Plan, a
 from tests.proxy import Proxy, proxy_to
 from watchkeeper.fakes.cloud_tasks import CloudTasks
 from watchkeeper.fakes.google_oauth import GoogleOAuth
-from watchkeeper.fakes.task_queue import Limits, Retry
+from watchkeeper.fakes.task_queue import RateLimits, RetryConfig
 
 RATES = {"swap": 0.05, "due": 0.05, "get": 0.1, "page": 0.05}
 FIRST_JOBS = 40
@@ -264,8 +264,8 @@ def _cloud_tasks(ports: Sequence[int], folder: Path, env: dict[str, str]) -> Ite
     with GoogleOAuth() as oauth, CloudTasks(oauth, address_of=address_of) as tasks:
         oauth.write_key_file(folder / "key.json")
         env["GOOGLE_APPLICATION_CREDENTIALS"] = str(folder / "key.json")
-        retry = Retry(min_backoff=timedelta(seconds=0.1), max_backoff=timedelta(seconds=0.5))
-        tasks.add_queue(QUEUE, Limits(max_concurrent=INSTANCES), retry)
+        retry = RetryConfig(min_backoff=timedelta(seconds=0.1), max_backoff=timedelta(seconds=0.5))
+        tasks.add_queue(QUEUE, RateLimits(max_concurrent=INSTANCES), retry)
         tasks.lateness = timedelta(seconds=TASK_LATENESS)
         yield tasks
 

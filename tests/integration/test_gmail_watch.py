@@ -27,7 +27,7 @@ from shared.renewals import Renewals
 from shared.settings import Settings
 from tests.renewing import Answered, Storage, call, call_at_once, in_file, in_firestore, let_out, utc_now
 from tests.running import RunningFunction, running_function, until
-from watchkeeper.fakes.gmail import Gmail, Watch
+from watchkeeper.fakes.gmail import ActiveWatch, Gmail
 from watchkeeper.fakes.google_oauth import (
     GOOGLE_TOKEN_URL,
     JWT_BEARER,
@@ -163,7 +163,7 @@ def of_two(stand_ins: Google) -> Iterator[RunningFunction]:
         yield function
 
 
-def millis(watch: Watch) -> str:
+def millis(watch: ActiveWatch) -> str:
     return str(round(watch.expires_at.timestamp() * 1000))
 
 
@@ -256,7 +256,7 @@ def test_a_watch_on_another_topic_is_stopped_and_the_watch_asked_for_again(
 ) -> None:
     """Gmail allows one watch per mailbox; it is stopped only if Gmail refuses the new one because of it."""
     other = f"{TOPIC}-other"
-    google.gmail.watches[ADA] = Watch(topic=other, labels=(), expires_at=utc_now() + DAY)
+    google.gmail.watches[ADA] = ActiveWatch(topic=other, labels=(), expires_at=utc_now() + DAY)
 
     answered = call(of_one)
 

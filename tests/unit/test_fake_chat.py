@@ -19,7 +19,7 @@ from googleapiclient.errors import HttpError
 from watchkeeper.fakes.chat import BOT_SCOPE, REPLY_OR_FAIL, REPLY_OR_NEW_THREAD, Chat
 from watchkeeper.fakes.discovery import Discovery
 from watchkeeper.fakes.google_oauth import SERVICE_ACCOUNT, GoogleOAuth, Grant, api_error
-from watchkeeper.fakes.server import Refused, Request
+from watchkeeper.fakes.server import Rejected, Request
 
 ADA = "ada@example.com"
 PEOPLES_SCOPE = "https://www.googleapis.com/auth/chat.messages"
@@ -499,9 +499,9 @@ def test_maps_and_durations_are_checked() -> None:
     topic = {"labels": {"team": "red"}, "messageRetentionDuration": "600.5s"}
 
     assert checked_topic(**topic) == topic
-    with pytest.raises(Refused, match=r"Invalid value at 'labels\[team\]' \(TYPE_STRING\), 7"):
+    with pytest.raises(Rejected, match=r"Invalid value at 'labels\[team\]' \(TYPE_STRING\), 7"):
         checked_topic(labels={"team": 7})
-    with pytest.raises(Refused, match="Invalid value at 'messageRetentionDuration'"):
+    with pytest.raises(Rejected, match="Invalid value at 'messageRetentionDuration'"):
         checked_topic(messageRetentionDuration="10m")
 
 

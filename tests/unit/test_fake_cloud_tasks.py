@@ -29,7 +29,7 @@ from tests.running import until
 from tests.servers import Exchange, HttpServer, hang, reply
 from watchkeeper.fakes.cloud_tasks import CloudTasks
 from watchkeeper.fakes.google_oauth import GoogleOAuth
-from watchkeeper.fakes.task_queue import RESERVED, Limits, Queue, Retry
+from watchkeeper.fakes.task_queue import RESERVED, RateLimits, RetryConfig, TaskQueue
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 GOOGLE = "http://cloudtasks.invalid"
@@ -98,7 +98,7 @@ class World:
         self.queues = google.queues()
 
     @property
-    def queue(self) -> Queue:
+    def queue(self) -> TaskQueue:
         return self.tasks.queues[QUEUE]
 
     def create(self, name: str | None = TASK, queue: str = QUEUE, **task: Any) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def playing(google: Google, **given: Any) -> Iterator[World]:
     """Fake Cloud Tasks with one queue, whose retries begin after ten seconds."""
     clock = Clock()
     with HttpServer() as worker, CloudTasks(google.oauth, clock=clock, **given) as tasks:
-        tasks.add_queue(QUEUE, Limits(max_concurrent=2), Retry(min_backoff=10 * SECOND))
+        tasks.add_queue(QUEUE, RateLimits(max_concurrent=2), RetryConfig(min_backoff=10 * SECOND))
         google.transport.url = tasks.url
         yield World(tasks, worker, clock, google)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 import requests
 
-from watchkeeper.fakes.server import Fake, Fault, Refused, Request, Response, json_response
+from watchkeeper.fakes.server import Fake, Fault, Rejected, Request, Response, json_response
 
 PATIENCE = 10  # seconds for what must come; nothing waits that long unless it fails
 
@@ -25,7 +25,7 @@ class Greeter(Fake):
 
     def answer(self, request: Request) -> Response:
         if request.path == "/":
-            raise Refused(json_response({"error": "nobody"}, 404))
+            raise Rejected(json_response({"error": "nobody"}, 404))
         return json_response({"hello": request.path})
 
     def state(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_requests_are_recorded_in_order(greeter: Greeter, ask: Ask) -> None:
 
 
 def test_a_refusal_is_an_answer(ask: Ask) -> None:
-    """An error of the service raised as Refused becomes its answer."""
+    """An error of the service raised as Rejected becomes its answer."""
     answer = ask("/")
 
     assert (answer.status_code, answer.json()) == (404, {"error": "nobody"})

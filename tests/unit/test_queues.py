@@ -7,12 +7,12 @@ from pathlib import Path
 from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE
 from watchkeeper.dev.queues import read_queues
 from watchkeeper.fakes.services import DEFAULT_QUEUES
-from watchkeeper.fakes.task_queue import Limits, Retry
+from watchkeeper.fakes.task_queue import RateLimits, RetryConfig
 
 
 def test_a_queue_has_the_limits_and_the_retry_of_the_table() -> None:
     """Those of the shipped table, so a local run delivers like a deployment."""
-    retry = Retry(
+    retry = RetryConfig(
         max_attempts=100,
         max_duration=timedelta(days=1),
         min_backoff=timedelta(seconds=10),
@@ -20,7 +20,7 @@ def test_a_queue_has_the_limits_and_the_retry_of_the_table() -> None:
         max_doublings=6,
     )
 
-    assert read_queues() == {"agents": (Limits(max_concurrent=2, max_per_second=1), retry)}
+    assert read_queues() == {"agents": (RateLimits(max_concurrent=2, max_per_second=1), retry)}
 
 
 def test_a_table_without_queues_has_one(tmp_path: Path) -> None:
@@ -28,4 +28,4 @@ def test_a_table_without_queues_has_one(tmp_path: Path) -> None:
     table = tmp_path / "functions.toml"
     table.write_text(re.sub(r"\[queues\.(.|\n)*(?=# Settings that are secret)", "", FUNCTIONS_TABLE.read_text()))
 
-    assert read_queues(table) == DEFAULT_QUEUES == {"agents": (Limits(max_concurrent=2), Retry())}
+    assert read_queues(table) == DEFAULT_QUEUES == {"agents": (RateLimits(max_concurrent=2), RetryConfig())}

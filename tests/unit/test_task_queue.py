@@ -8,11 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchkeeper.fakes.task_queue import RESERVED, Answer, InvalidQueue, Limits, Queue, Retry, Task
+from watchkeeper.fakes.task_queue import RESERVED, AttemptResult, InvalidQueue, RateLimits, RetryConfig, Task, TaskQueue
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
-DONE, FAILED, BUSY, LATE = Answer(status=200), Answer(status=500), Answer(status=503), Answer(failure="DEADLINE")
+DONE, FAILED, BUSY, LATE = (
+    AttemptResult(status=200),
+    AttemptResult(status=500),
+    AttemptResult(status=503),
+    AttemptResult(failure="DEADLINE"),
+)
 
 MakeTask = Callable[..., Task]
 
@@ -23,14 +28,14 @@ def make_task(task_id: str = "a", **given: object) -> Task:
     return Task(**{"id": task_id, **usual, **times, **given})  # type: ignore[arg-type]
 
 
-def make_queue(*tasks: Task, retry: Retry = Retry(), **limits: float) -> Queue:  # noqa: B008  # it is frozen
-    queue = Queue(Limits(**limits), retry)  # type: ignore[arg-type]
+def make_queue(*tasks: Task, retry: RetryConfig = RetryConfig(), **limits: float) -> TaskQueue:  # noqa: B008  # it is frozen
+    queue = TaskQueue(RateLimits(**limits), retry)  # type: ignore[arg-type]
     for task in tasks:
         queue.add(task)
     return queue
 
 
-def dispatched(queue: Queue, now: datetime) -> list[Task]:
+def dispatched(queue: TaskQueue, now: datetime) -> list[Task]:
     """Start every task that may start now."""
     begun = []
     while task := queue.next_task(now):
@@ -88,39 +93,41 @@ def test_nothing_begins_before_its_time_or_in_a_paused_queue() -> None:
 
 def test_the_pauses_double_then_grow_by_equal_steps() -> None:
     """The example of Google's own documentation."""
-    retry = Retry(min_backoff=10 * SECOND, max_backoff=300 * SECOND, max_doublings=3)
+    retry = RetryConfig(min_backoff=10 * SECOND, max_backoff=300 * SECOND, max_doublings=3)
 
     pauses = [retry.pause_after(attempts).total_seconds() for attempts in range(1, 9)]
 
     assert pauses == [10, 20, 40, 80, 160, 240, 300, 300]
     assert retry.pause_after(10**6) == 300 * SECOND
-    assert Retry(min_backoff=timedelta()).pause_after(3) == timedelta()
+    assert RetryConfig(min_backoff=timedelta()).pause_after(3) == timedelta()
 
 
 @pytest.mark.parametrize(
     ("retry", "attempts", "since_first", "gives_up"),
     [
-        pytest.param(Retry(max_attempts=3), 2, DAY, False, id="attempts-left"),
-        pytest.param(Retry(max_attempts=3), 3, timedelta(), True, id="attempts-spent"),
-        pytest.param(Retry(max_attempts=3, max_duration=SECOND), 3, SECOND / 2, False, id="time-left"),
-        pytest.param(Retry(max_attempts=3, max_duration=SECOND), 2, DAY, False, id="time-spent-attempts-left"),
-        pytest.param(Retry(max_attempts=3, max_duration=SECOND), 3, SECOND, True, id="both-spent"),
-        pytest.param(Retry(max_attempts=-1, max_duration=SECOND), 1, SECOND, True, id="time-alone"),
-        pytest.param(Retry(max_attempts=-1), 10**6, 30 * DAY, False, id="no-limit"),
+        pytest.param(RetryConfig(max_attempts=3), 2, DAY, False, id="attempts-left"),
+        pytest.param(RetryConfig(max_attempts=3), 3, timedelta(), True, id="attempts-spent"),
+        pytest.param(RetryConfig(max_attempts=3, max_duration=SECOND), 3, SECOND / 2, False, id="time-left"),
+        pytest.param(RetryConfig(max_attempts=3, max_duration=SECOND), 2, DAY, False, id="time-spent-attempts-left"),
+        pytest.param(RetryConfig(max_attempts=3, max_duration=SECOND), 3, SECOND, True, id="both-spent"),
+        pytest.param(RetryConfig(max_attempts=-1, max_duration=SECOND), 1, SECOND, True, id="time-alone"),
+        pytest.param(RetryConfig(max_attempts=-1), 10**6, 30 * DAY, False, id="no-limit"),
     ],
 )
 def test_retries_end_when_attempts_and_time_are_used_up(
-    retry: Retry, attempts: int, since_first: timedelta, gives_up: bool
+    retry: RetryConfig, attempts: int, since_first: timedelta, gives_up: bool
 ) -> None:
     """With two limits both must be reached; a limit that is not set does not count."""
     assert retry.gives_up(attempts, since_first) is gives_up
 
 
-@pytest.mark.parametrize("answer", [FAILED, BUSY, LATE, Answer(status=302)], ids=["500", "503", "late", "redirect"])
-def test_a_task_that_failed_is_tried_again_after_its_pause(answer: Answer) -> None:
+@pytest.mark.parametrize(
+    "answer", [FAILED, BUSY, LATE, AttemptResult(status=302)], ids=["500", "503", "late", "redirect"]
+)
+def test_a_task_that_failed_is_tried_again_after_its_pause(answer: AttemptResult) -> None:
     """Any status but 2xx is a failure, and so is a deadline; its pause begins with the answer."""
     task = make_task()
-    queue = make_queue(task, retry=Retry(min_backoff=10 * SECOND))
+    queue = make_queue(task, retry=RetryConfig(min_backoff=10 * SECOND))
     dispatched(queue, NOW)
 
     queue.end(task, answer, NOW + 60 * SECOND)
@@ -132,7 +139,7 @@ def test_a_task_that_failed_is_tried_again_after_its_pause(answer: Answer) -> No
 def test_a_task_ends_with_success_or_with_its_last_attempt() -> None:
     """It is deleted then, and its name is blocked for a day."""
     done, hopeless = make_task("done"), make_task("hopeless")
-    queue = make_queue(done, hopeless, retry=Retry(max_attempts=1))
+    queue = make_queue(done, hopeless, retry=RetryConfig(max_attempts=1))
     dispatched(queue, NOW)
 
     queue.end(done, DONE, NOW)
@@ -161,7 +168,7 @@ def test_a_busy_worker_slows_the_queue_and_successes_speed_it_up() -> None:
     queue = make_queue(*(make_task(f"task-{number}") for number in range(40)), max_per_second=16)
     begun = dispatched(queue, NOW)
     for task in begun[:3]:
-        queue.end(task, Answer(status=429), NOW)
+        queue.end(task, AttemptResult(status=429), NOW)
     slow = len(dispatched(queue, NOW + SECOND))
 
     for task in begun[3:6]:
@@ -185,12 +192,12 @@ def test_a_clock_that_is_put_back_stops_nothing_for_good() -> None:
 @pytest.mark.parametrize(
     ("read", "resource", "says"),
     [
-        pytest.param(Limits.of, {"maxDispatchesPerSecond": 501}, "maxDispatchesPerSecond", id="rate"),
-        pytest.param(Limits.of, {"maxDispatchesPerSecond": -1}, "maxDispatchesPerSecond", id="no-rate"),
-        pytest.param(Limits.of, {"maxConcurrentDispatches": 5001}, "maxConcurrentDispatches", id="concurrent"),
-        pytest.param(Retry.of, {"maxAttempts": -2}, "maxAttempts", id="attempts"),
-        pytest.param(Retry.of, {"minBackoff": "-1s"}, "minBackoff", id="negative-backoff"),
-        pytest.param(Retry.of, {"minBackoff": "9s", "maxBackoff": "8s"}, "minBackoff", id="backoff"),
+        pytest.param(RateLimits.of, {"maxDispatchesPerSecond": 501}, "maxDispatchesPerSecond", id="rate"),
+        pytest.param(RateLimits.of, {"maxDispatchesPerSecond": -1}, "maxDispatchesPerSecond", id="no-rate"),
+        pytest.param(RateLimits.of, {"maxConcurrentDispatches": 5001}, "maxConcurrentDispatches", id="concurrent"),
+        pytest.param(RetryConfig.of, {"maxAttempts": -2}, "maxAttempts", id="attempts"),
+        pytest.param(RetryConfig.of, {"minBackoff": "-1s"}, "minBackoff", id="negative-backoff"),
+        pytest.param(RetryConfig.of, {"minBackoff": "9s", "maxBackoff": "8s"}, "minBackoff", id="backoff"),
     ],
 )
 def test_limits_beyond_those_of_cloud_tasks_are_refused(
@@ -203,14 +210,15 @@ def test_limits_beyond_those_of_cloud_tasks_are_refused(
 
 def test_whole_numbers_may_come_as_their_digits() -> None:
     """As the JSON of Protocol Buffers allows."""
-    assert Limits.of({"maxConcurrentDispatches": "2"}).max_concurrent == 2
-    assert Retry.of({"maxAttempts": "-1", "maxDoublings": "0"}) == Retry(max_attempts=-1, max_doublings=0)
+    assert RateLimits.of({"maxConcurrentDispatches": "2"}).max_concurrent == 2
+    assert RetryConfig.of({"maxAttempts": "-1", "maxDoublings": "0"}) == RetryConfig(max_attempts=-1, max_doublings=0)
 
 
 @pytest.mark.parametrize(
-    "value", [Limits(), Limits(max_concurrent=2, max_per_second=0.5), Retry(), Retry(max_duration=DAY)]
+    "value",
+    [RateLimits(), RateLimits(max_concurrent=2, max_per_second=0.5), RetryConfig(), RetryConfig(max_duration=DAY)],
 )
-def test_a_configuration_is_read_as_it_is_written(value: Limits | Retry) -> None:
+def test_a_configuration_is_read_as_it_is_written(value: RateLimits | RetryConfig) -> None:
     """What a queue answers can be sent back."""
     assert type(value).of(value.resource()) == value
 
@@ -220,12 +228,14 @@ STATUSES = st.sampled_from([200, 204, 302, 404, 429, 500, 503, 0])
 
 @pytest.mark.slow
 @given(
-    limits=st.builds(Limits, max_concurrent=st.integers(1, 4), max_per_second=st.sampled_from([0.5, 1, 3, 500])),
+    limits=st.builds(RateLimits, max_concurrent=st.integers(1, 4), max_per_second=st.sampled_from([0.5, 1, 3, 500])),
     steps=st.lists(st.tuples(st.floats(0, 2), st.integers(0, 4), st.lists(STATUSES, max_size=4)), max_size=40),
 )
-def test_whatever_the_workers_answer_the_limits_hold(limits: Limits, steps: list[tuple[float, int, list[int]]]) -> None:
+def test_whatever_the_workers_answer_the_limits_hold(
+    limits: RateLimits, steps: list[tuple[float, int, list[int]]]
+) -> None:
     """Time passes, tasks are made and answered: never too many at once or per second, and none twice."""
-    queue = Queue(limits, Retry(max_attempts=3, min_backoff=SECOND))
+    queue = TaskQueue(limits, RetryConfig(max_attempts=3, min_backoff=SECOND))
     now, out, begun = NOW, list[Task](), list[datetime]()
     for number, (seconds, count, statuses) in enumerate(steps):
         now += seconds * SECOND
@@ -233,7 +243,7 @@ def test_whatever_the_workers_answer_the_limits_hold(limits: Limits, steps: list
             queue.add(make_task(f"task-{number}-{each}", created_at=now, due_at=now))
         for status, task in zip(statuses, tuple(out), strict=False):
             out.remove(task)
-            queue.end(task, Answer(status=status), now)
+            queue.end(task, AttemptResult(status=status), now)
         for task in dispatched(queue, now):
             out.append(task)
             begun.append(now)

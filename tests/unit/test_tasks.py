@@ -24,7 +24,7 @@ from tests.running import until
 from tests.servers import Exchange, HttpServer, reply
 from watchkeeper.fakes.cloud_tasks import CloudTasks
 from watchkeeper.fakes.google_oauth import GoogleOAuth
-from watchkeeper.fakes.task_queue import Limits, Queue, Retry
+from watchkeeper.fakes.task_queue import RateLimits, RetryConfig, TaskQueue
 
 QUEUE = "projects/watchkeeper-local/locations/local/queues/watchkeeper-agents"
 CALLER = "watchkeeper-tasks@watchkeeper-local.iam.gserviceaccount.com"
@@ -44,7 +44,7 @@ class World:
         self.runs: Counter[str] = Counter()
         self.at_work = self.most_at_work = 0
         self.fake = CloudTasks(oauth, clock=self.clock)
-        self.fake.add_queue(QUEUE, Limits(max_concurrent=2), Retry(min_backoff=timedelta(seconds=1)))
+        self.fake.add_queue(QUEUE, RateLimits(max_concurrent=2), RetryConfig(min_backoff=timedelta(seconds=1)))
         self.worker = worker
         worker.answers["/"] = self._deliver
         self.settings = Settings.from_env(
@@ -64,7 +64,7 @@ class World:
         return self.now
 
     @property
-    def queue(self) -> Queue:
+    def queue(self) -> TaskQueue:
         return self.fake.queues[QUEUE]
 
     def add(self, job_id: str = "job") -> Job:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, Queue, read_table
 from watchkeeper.fakes.services import DEFAULT_QUEUES, Queues
-from watchkeeper.fakes.task_queue import Limits, Retry
+from watchkeeper.fakes.task_queue import RateLimits, RetryConfig
 
 
 def read_queues(path: Path = FUNCTIONS_TABLE) -> Queues:
@@ -15,12 +15,12 @@ def read_queues(path: Path = FUNCTIONS_TABLE) -> Queues:
     return {queue.name: (_limits(queue), _retry(queue)) for queue in read_table({}, path).queues} or DEFAULT_QUEUES
 
 
-def _limits(queue: Queue) -> Limits:
-    return Limits(max_concurrent=queue.max_concurrent, max_per_second=queue.max_per_second)
+def _limits(queue: Queue) -> RateLimits:
+    return RateLimits(max_concurrent=queue.max_concurrent, max_per_second=queue.max_per_second)
 
 
-def _retry(queue: Queue) -> Retry:
-    return Retry(
+def _retry(queue: Queue) -> RetryConfig:
+    return RetryConfig(
         max_attempts=queue.retry.count,
         max_duration=queue.retry.max_duration,
         min_backoff=queue.retry.min_backoff,

@@ -11,7 +11,7 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from watchkeeper.fakes.server import Clock, Fake, Fault, Refused, Request, Response, json_response, utc_now
+from watchkeeper.fakes.server import Clock, Fake, Fault, Rejected, Request, Response, json_response, utc_now
 
 API_KEY = "patLocal.secret"
 BASE = "appLocalStandIn01"
@@ -108,10 +108,10 @@ class Airtable(Fake):
     def answer(self, request: Request) -> Response:
         """List the webhooks of a base, or refresh one of them."""
         if request.bearer_token() != self._api_key:
-            raise Refused(UNAUTHORIZED)
+            raise Rejected(UNAUTHORIZED)
         asked = WEBHOOKS_PATH.fullmatch(request.path)
         if not asked or asked["base"] not in self.bases or request.method != ("POST" if asked["webhook"] else "GET"):
-            raise Refused(NOT_FOUND)
+            raise Rejected(NOT_FOUND)
         with self._lock:
             self._check_rate(asked["base"])
             webhooks = self.bases[asked["base"]]
@@ -132,16 +132,16 @@ class Airtable(Fake):
         if len(times) >= REQUESTS_PER_SECOND:
             self._barred_until[base] = now + PENALTY
         if now < self._barred_until.get(base, now):
-            raise Refused(RATE_LIMIT)
+            raise Rejected(RATE_LIMIT)
         times.append(now)
 
     def _refresh(self, webhooks: Sequence[dict[str, Any]], webhook_id: str) -> Response:
         found = next((item for item in webhooks if item["id"] == webhook_id), None)
         if found is None:
-            raise Refused(NOT_FOUND)
+            raise Rejected(NOT_FOUND)
         expires_at, now = found["expirationTime"], self._clock()
         if not found["isHookEnabled"] or (expires_at and datetime.fromisoformat(expires_at) <= now):
-            raise Refused(NOT_ACTIVE)
+            raise Rejected(NOT_ACTIVE)
         if expires_at:
             found["expirationTime"] = _written(now + LIFETIME)
         return json_response({"expirationTime": found["expirationTime"]})

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from shared.model.times import iso
 from watchkeeper.fakes.discovery import Discovery
 from watchkeeper.fakes.google_oauth import GoogleOAuth, Grant, api_error, unauthenticated
-from watchkeeper.fakes.server import Clock, Fake, Fault, Refused, Request, Response, json_response, utc_now
+from watchkeeper.fakes.server import Clock, Fake, Fault, Rejected, Request, Response, json_response, utc_now
 
 BOT_SCOPE = "https://www.googleapis.com/auth/chat.bot"
 CREATE = "chat.spaces.messages.create"
@@ -31,8 +31,8 @@ def _error(code: int, status: str, message: str, reason: str = "") -> Response:
     return api_error(code, status, message)
 
 
-def _invalid(message: str) -> Refused:
-    return Refused(_error(400, "INVALID_ARGUMENT", message))
+def _invalid(message: str) -> Rejected:
+    return Rejected(_error(400, "INVALID_ARGUMENT", message))
 
 
 NOT_A_MEMBER = _error(403, "PERMISSION_DENIED", "This Chat app is not a member of this space.")
@@ -117,7 +117,7 @@ class Chat(Fake):
         self._check_access(grant, method.scopes)
         space = method.path["parent"]
         if self.spaces is not None and space not in self.spaces:
-            raise Refused(NOT_A_MEMBER)
+            raise Rejected(NOT_A_MEMBER)
         with self._lock:
             return json_response(self._posted(space, request.query, body).resource())
 
@@ -138,14 +138,14 @@ class Chat(Fake):
         token = request.bearer_token()
         if grant := self._oauth.grant_of(token):
             return grant
-        raise Refused(unauthenticated(token))
+        raise Rejected(unauthenticated(token))
 
     def _check_access(self, grant: Grant, scopes: Collection[str]) -> None:
         # The method's other scopes are for people.
         if BOT_SCOPE not in grant.scopes.intersection(scopes):
-            raise Refused(INSUFFICIENT_SCOPES)
+            raise Rejected(INSUFFICIENT_SCOPES)
         if grant.subject != self._oauth.service_account:
-            raise Refused(NO_PERMISSION)
+            raise Rejected(NO_PERMISSION)
 
     # -- Posting -------------------------------------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ class Chat(Fake):
             if self._has_thread(space, name):
                 return name, ""
             if option == REPLY_OR_FAIL:
-                raise Refused(_error(404, "NOT_FOUND", "Thread not found."))
+                raise Rejected(_error(404, "NOT_FOUND", "Thread not found."))
             return new_thread, ""
         # A key that is new begins a thread with either option.
         key = asked.get("threadKey") or query.get("threadKey", "")
@@ -214,4 +214,4 @@ def _check_message_id(message_id: str, earlier: Collection[Message]) -> None:
     if not MESSAGE_ID.fullmatch(message_id):
         raise _invalid(f"Invalid message_id: {message_id}")
     if any(message.message_id == message_id for message in earlier):
-        raise Refused(_error(409, "ALREADY_EXISTS", "Requested entity already exists"))
+        raise Rejected(_error(409, "ALREADY_EXISTS", "Requested entity already exists"))

@@ -1,6 +1,6 @@
 """A fake of Cloud Tasks: queues that call a URL for each task, checked against Google's own discovery document.
 
-It plays HTTP tasks, and calls this machine alone. `task_queue` has the rules of a queue, `task_delivery` makes a call.
+It plays HTTP tasks, and calls this machine alone. `task_queue` has the rules of a queue, `task_request` makes a call.
 
 https://cloud.google.com/tasks/docs/reference/rest
 """
@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from watchkeeper.fakes.discovery import Discovery, Method
 from watchkeeper.fakes.google_oauth import GoogleOAuth, unauthenticated
-from watchkeeper.fakes.server import Clock, Fake, Fault, Refused, Request, Response, json_response, utc_now
-from watchkeeper.fakes.task_delivery import Delivery
-from watchkeeper.fakes.task_queue import Answer, Limits, Queue, Retry, Task
+from watchkeeper.fakes.server import Clock, Fake, Fault, Rejected, Request, Response, json_response, utc_now
+from watchkeeper.fakes.task_queue import AttemptResult, RateLimits, RetryConfig, Task, TaskQueue
+from watchkeeper.fakes.task_request import TaskRequest
 from watchkeeper.fakes.task_wire import (
     NO_QUEUE,
     NOT_FOUND,
@@ -81,13 +81,13 @@ class CloudTasks(Fake):
         clock: Clock = utc_now,
     ) -> None:
         super().__init__(port=port, clock=clock)
-        self.queues: dict[str, Queue] = {}
+        self.queues: dict[str, TaskQueue] = {}
         self.lateness = timedelta(seconds=5)
         self._accounts = accounts
         self._address_of = address_of
         self._api = Discovery("cloudtasks", "v2", error)
         self._changed = threading.Condition(self._lock)
-        self._deliveries: dict[Delivery, threading.Thread] = {}
+        self._deliveries: dict[TaskRequest, threading.Thread] = {}
         self._dispatcher = threading.Thread(target=self._dispatch_when_due, daemon=True)
         self._oauth = oauth
         self._takes_any_token = takes_any_token
@@ -121,12 +121,12 @@ class CloudTasks(Fake):
             thread.join(JOIN_SECONDS)
         super().__exit__(*exc_info)
 
-    def add_queue(self, name: str, limits: Limits = Limits(), retry: Retry = Retry()) -> Queue:  # noqa: B008  # frozen
+    def add_queue(self, name: str, limits: RateLimits = RateLimits(), retry: RetryConfig = RetryConfig()) -> TaskQueue:  # noqa: B008  # frozen
         """Make a queue, or configure the one that is there."""
         with self._lock:
             if name in self.queues:
                 self.queues[name].configure(limits, retry)
-            return self.queues.setdefault(name, Queue(limits, retry))
+            return self.queues.setdefault(name, TaskQueue(limits, retry))
 
     def wake(self) -> None:
         """Look at the clock again."""
@@ -169,17 +169,17 @@ class CloudTasks(Fake):
             return
         grant = self._oauth.grant_of(token)
         if grant is None:
-            raise Refused(unauthenticated(token))
+            raise Rejected(unauthenticated(token))
         if grant.scopes.isdisjoint(scopes):
-            raise Refused(error(403, "PERMISSION_DENIED", "Request had insufficient authentication scopes."))
+            raise Rejected(error(403, "PERMISSION_DENIED", "Request had insufficient authentication scopes."))
         if grant.subject != self._oauth.service_account:
-            raise Refused(error(403, "PERMISSION_DENIED", "The caller does not have permission"))
+            raise Rejected(error(403, "PERMISSION_DENIED", "The caller does not have permission"))
 
     # -- Queues --------------------------------------------------------------------------------------------------------
 
-    def _queue(self, name: str, missing: Response = NOT_FOUND) -> Queue:
+    def _queue(self, name: str, missing: Response = NOT_FOUND) -> TaskQueue:
         if (queue := self.queues.get(name)) is None:
-            raise Refused(missing)
+            raise Rejected(missing)
         return queue
 
     def _shown_queue(self, name: str) -> Response:
@@ -190,7 +190,7 @@ class CloudTasks(Fake):
         if not name.startswith(f"{method.path['parent']}/queues/"):
             raise invalid("Queue name must be in the location that is the parent.")
         if name in self.queues:
-            raise Refused(error(409, "ALREADY_EXISTS", "Queue already exists"))
+            raise Rejected(error(409, "ALREADY_EXISTS", "Queue already exists"))
         return self._configured(name, body)
 
     def _patch_queue(self, request: Request, method: Method, body: dict[str, Any]) -> Response:
@@ -202,7 +202,7 @@ class CloudTasks(Fake):
 
     def _configured(self, name: str, body: Mapping[str, Any]) -> Response:
         limits, retry = config_of(name, body)
-        self.queues.setdefault(name, Queue(limits, retry)).configure(limits, retry)
+        self.queues.setdefault(name, TaskQueue(limits, retry)).configure(limits, retry)
         return self._shown_queue(name)
 
     def _pause_queue(self, request: Request, method: Method, body: dict[str, Any]) -> Response:
@@ -220,18 +220,18 @@ class CloudTasks(Fake):
         task = task_of(parent, body.get("task", {}), now=self._clock(), accounts=self._accounts)
         queue = self._queue(parent, NO_QUEUE)
         if task.id in queue.tasks:
-            raise Refused(TASK_EXISTS)
+            raise Rejected(TASK_EXISTS)
         if queue.has_had(task.id, task.created_at):
-            raise Refused(TASK_EXISTED)
+            raise Rejected(TASK_EXISTED)
         queue.add(task)
         return json_response(task_resource(parent, task, body.get("responseView")))
 
-    def _found(self, name: str) -> tuple[Queue, Task]:
+    def _found(self, name: str) -> tuple[TaskQueue, Task]:
         parent, _, task_id = name.rpartition("/tasks/")
         queue = self._queue(parent)
         if task_id in queue.tasks:
             return queue, queue.tasks[task_id]
-        raise Refused(TASK_IS_GONE if queue.has_had(task_id, self._clock()) else NOT_FOUND)
+        raise Rejected(TASK_IS_GONE if queue.has_had(task_id, self._clock()) else NOT_FOUND)
 
     def _get_task(self, request: Request, method: Method, body: dict[str, Any]) -> Response:
         name = method.path["name"]
@@ -267,7 +267,7 @@ class CloudTasks(Fake):
                 pauses.append(max(pause, SHORTEST_WAIT))
         return min(pauses)
 
-    def _dispatch(self, name: str, queue: Queue, task: Task, now: datetime) -> None:
+    def _dispatch(self, name: str, queue: TaskQueue, task: Task, now: datetime) -> None:
         match fault := self._next_fault(f"{name}/tasks/{task.id}", DELIVERY_FAULTS):
             case "deliver-late":
                 task.due_at = now + self.lateness
@@ -278,17 +278,17 @@ class CloudTasks(Fake):
         headers = self._headers(name, task)
         for _ in range(2 if fault == "deliver-twice" else 1):
             queue.begin(task, now)
-            delivery = Delivery(task.method, task.url, headers=headers, body=task.body, deadline=task.deadline)
+            delivery = TaskRequest(task.method, task.url, headers=headers, body=task.body, deadline=task.deadline)
             given = (delivery, queue, task, fault != "deadline")
             thread = self._deliveries[delivery] = threading.Thread(target=self._deliver, args=given, daemon=True)
             thread.start()
 
-    def _deliver(self, delivery: Delivery, queue: Queue, task: Task, waits: bool) -> None:
+    def _deliver(self, delivery: TaskRequest, queue: TaskQueue, task: Task, waits: bool) -> None:
         try:
             with self._address_of(task.url) as address:
                 answer = delivery.send(address, waits=waits)
         except ConnectionError as exc:
-            answer = Answer(failure=f"UNAVAILABLE: {exc}")
+            answer = AttemptResult(failure=f"UNAVAILABLE: {exc}")
         with self._changed:
             queue.end(task, answer, self._clock())
             del self._deliveries[delivery]

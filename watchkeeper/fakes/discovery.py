@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from watchkeeper.fakes.server import Refused, Request, Response
+from watchkeeper.fakes.server import Rejected, Request, Response
 
 Schema = Mapping[str, Any]
 # Words an error as the API does, from its code, status, message and (for older APIs) reason.
@@ -59,9 +59,9 @@ class Discovery:
             if found := re.fullmatch(_path_pattern(description), request.path):
                 if description["id"] not in played:
                     message = f"The fake does not know {description['id']}"
-                    raise Refused(self._error(501, "UNIMPLEMENTED", message, "notImplemented"))
+                    raise Rejected(self._error(501, "UNIMPLEMENTED", message, "notImplemented"))
                 return self._method(description, found.groupdict())
-        raise Refused(self._error(404, "NOT_FOUND", "Requested entity was not found.", "notFound"))
+        raise Rejected(self._error(404, "NOT_FOUND", "Requested entity was not found.", "notFound"))
 
     def checked_body(self, request: Request, method: Method) -> dict[str, Any]:
         """Check the query and the body; return the body, without fields that are null."""
@@ -127,10 +127,10 @@ class Discovery:
         numbered = "$ref" in schema
         return [self._value(item, schema, f"{at}[{index}]" if numbered else at) for index, item in enumerate(items)]
 
-    def _invalid(self, message: str) -> Refused:
-        return Refused(self._error(400, "INVALID_ARGUMENT", message, "invalidArgument"))
+    def _invalid(self, message: str) -> Rejected:
+        return Rejected(self._error(400, "INVALID_ARGUMENT", message, "invalidArgument"))
 
-    def _malformed(self, said: str) -> Refused:
+    def _malformed(self, said: str) -> Rejected:
         return self._invalid(f"Invalid JSON payload received. {said}")
 
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from shared.model.times import iso
 from watchkeeper.fakes.discovery import Discovery
 from watchkeeper.fakes.google_oauth import GoogleOAuth, Grant, api_error, unauthenticated
-from watchkeeper.fakes.server import Clock, Fake, Fault, Refused, Request, Response, json_response, utc_now
+from watchkeeper.fakes.server import Clock, Fake, Fault, Rejected, Request, Response, json_response, utc_now
 
 PROJECT = "watchkeeper-local"
 LIFETIME = timedelta(days=7)
@@ -27,8 +27,8 @@ def _error(code: int, status: str, message: str, reason: str) -> Response:
     return api_error(code, status, message, reason=reason)
 
 
-def _invalid(message: str) -> Refused:
-    return Refused(_error(400, "INVALID_ARGUMENT", message, "invalidArgument"))
+def _invalid(message: str) -> Rejected:
+    return Rejected(_error(400, "INVALID_ARGUMENT", message, "invalidArgument"))
 
 
 def _not_published(request: Request, code: int, status: str, said: str, reason: str) -> Response:
@@ -68,7 +68,7 @@ MAIL_OFF = _error(400, "FAILED_PRECONDITION", "Mail service not enabled", "faile
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watch:
+class ActiveWatch:
     """A push watch in force on one mailbox. No labels means all of them."""
 
     topic: str
@@ -110,7 +110,7 @@ class Gmail(Fake):
         super().__init__(port=port, clock=clock)
         self.topics = topics
         self.delay = 0.0
-        self.watches: dict[str, Watch] = {}
+        self.watches: dict[str, ActiveWatch] = {}
         self.renewals: Counter[str] = Counter()
         self._api = Discovery("gmail", "v1", _error)
         self._oauth = oauth
@@ -140,17 +140,17 @@ class Gmail(Fake):
         if grant := self._oauth.grant_of(token):
             return grant
         missing = unauthenticated("", reason="required", location="Authorization", locationType="header")
-        raise Refused(UNAUTHORIZED if token else missing)
+        raise Rejected(UNAUTHORIZED if token else missing)
 
     def _watch(self, request: Request, body: Mapping[str, Any], grant: Grant) -> Response:
         if grant.subject == self._oauth.service_account:
             # A service account that acts for nobody has no mailbox.
-            raise Refused(_error(400, "FAILED_PRECONDITION", "Precondition check failed.", "failedPrecondition"))
+            raise Rejected(_error(400, "FAILED_PRECONDITION", "Precondition check failed.", "failedPrecondition"))
         topic = body.get("topicName") or ""
         if not re.fullmatch(f"projects/{re.escape(self._project)}/topics/{TOPIC_ID}", topic):
             raise _invalid(f"Invalid topicName does not match projects/{self._project}/topics/*")
         if self.topics is not None and topic not in self.topics:
-            raise Refused(_no_topic(request))
+            raise Rejected(_no_topic(request))
         with self._only_call(grant.subject):
             self._closing.wait(self.delay)
             return self._renewed(grant.subject, topic, tuple(body.get("labelIds") or ()))
@@ -159,7 +159,7 @@ class Gmail(Fake):
     def _only_call(self, mailbox: str) -> Iterator[None]:
         with self._lock:
             if mailbox in self._at_work:
-                raise Refused(OTHER_TOPIC)
+                raise Rejected(OTHER_TOPIC)
             self._at_work.add(mailbox)
         try:
             yield
@@ -172,10 +172,10 @@ class Gmail(Fake):
         with self._lock:
             active = self.watches.get(mailbox)
             if active and active.expires_at > now and active.topic != topic:
-                raise Refused(OTHER_TOPIC)
+                raise Rejected(OTHER_TOPIC)
             self._history_id += 1
             self.renewals[mailbox] += 1
-            watch = self.watches[mailbox] = Watch(topic=topic, labels=labels, expires_at=now + self._lifetime)
+            watch = self.watches[mailbox] = ActiveWatch(topic=topic, labels=labels, expires_at=now + self._lifetime)
             expiration = round(watch.expires_at.timestamp() * 1000)
             return json_response({"historyId": str(self._history_id), "expiration": str(expiration)})
 
@@ -187,6 +187,6 @@ class Gmail(Fake):
 
 def _check_access(grant: Grant, scopes: Collection[str], user: str) -> None:
     if grant.scopes.isdisjoint(scopes):
-        raise Refused(FORBIDDEN)
+        raise Rejected(FORBIDDEN)
     if user.lower() not in ("me", grant.subject):
-        raise Refused(_error(403, "PERMISSION_DENIED", f"Delegation denied for {grant.subject}", "forbidden"))
+        raise Rejected(_error(403, "PERMISSION_DENIED", f"Delegation denied for {grant.subject}", "forbidden"))

@@ -26,7 +26,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from watchkeeper.fakes.server import Clock, Fake, Fault, Refused, Request, Response, json_response, utc_now
+from watchkeeper.fakes.server import Clock, Fake, Fault, Rejected, Request, Response, json_response, utc_now
 
 METADATA_SCOPE = "https://www.googleapis.com/auth/gmail.metadata"
 SERVICE_ACCOUNT = "watchkeeper@watchkeeper-local.iam.gserviceaccount.com"
@@ -181,7 +181,7 @@ class GoogleOAuth(Fake):
 
     def _token(self, form: Mapping[str, str]) -> Response:
         if (grant_type := form.get("grant_type", "")) != JWT_BEARER:
-            raise Refused(oauth_error(400, "unsupported_grant_type", f"Invalid grant_type: {grant_type}"))
+            raise Rejected(oauth_error(400, "unsupported_grant_type", f"Invalid grant_type: {grant_type}"))
         grant = self._grant(self._claims(form.get("assertion", "")))
         token = f"ya29.fake-{secrets.token_urlsafe(24)}"
         self._grants[token] = (grant, self._clock() + TOKEN_LIFETIME)
@@ -196,11 +196,11 @@ class GoogleOAuth(Fake):
             issuer, algorithm = claims["iss"], header["alg"]
             signature_bytes = _decoded(signature)
         except (ValueError, TypeError, KeyError) as exc:
-            raise Refused(oauth_error(400, "invalid_grant", "Bad Request")) from exc
+            raise Rejected(oauth_error(400, "invalid_grant", "Bad Request")) from exc
         if issuer != self.service_account:
-            raise Refused(oauth_error(400, "invalid_grant", "Invalid grant: account not found"))
+            raise Rejected(oauth_error(400, "invalid_grant", "Invalid grant: account not found"))
         if algorithm != "RS256" or not self._has_signed(signed.encode(), signature_bytes):
-            raise Refused(oauth_error(400, "invalid_grant", "Invalid JWT Signature."))
+            raise Rejected(oauth_error(400, "invalid_grant", "Invalid JWT Signature."))
         self._check_audience(claims)
         self._check_times(claims)
         return dict(claims)
@@ -215,7 +215,7 @@ class GoogleOAuth(Fake):
     def _check_audience(self, claims: Mapping[str, Any]) -> None:
         if claims.get("aud") not in (self.token_url, GOOGLE_TOKEN_URL):
             description = f"Invalid JWT: Failed audience check. The right audience is {GOOGLE_TOKEN_URL}"
-            raise Refused(oauth_error(400, "invalid_grant", description))
+            raise Rejected(oauth_error(400, "invalid_grant", description))
 
     def _check_times(self, claims: Mapping[str, Any]) -> None:
         issued, expires, now = claims.get("iat"), claims.get("exp"), self._clock().timestamp()
@@ -230,33 +230,33 @@ class GoogleOAuth(Fake):
                 "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
                 "Check your iat and exp values in the JWT claim."
             )
-            raise Refused(oauth_error(400, "invalid_grant", description))
+            raise Rejected(oauth_error(400, "invalid_grant", description))
 
     def _grant(self, claims: Mapping[str, Any]) -> Grant:
         scopes = frozenset(str(claims.get("scope") or "").split())
         if not scopes:
-            raise Refused(oauth_error(400, "invalid_scope", "Invalid OAuth scope or ID token audience provided."))
+            raise Rejected(oauth_error(400, "invalid_scope", "Invalid OAuth scope or ID token audience provided."))
         subject = str(claims.get("sub") or self.service_account).lower()
         # A service account may act as itself within any scope.
         if subject != self.service_account:
             if not scopes <= self.scopes:
-                raise Refused(NOT_DELEGATED)
+                raise Rejected(NOT_DELEGATED)
             if self.users is not None and subject not in self.users:
-                raise Refused(UNKNOWN_USER)
+                raise Rejected(UNKNOWN_USER)
         return Grant(subject=subject, scopes=scopes)
 
     # -- IAM Credentials -----------------------------------------------------------------------------------------------
 
     def _sign_jwt(self, service_account: str, request: Request) -> Response:
         if (token := request.bearer_token()) != self.source_token:
-            raise Refused(unauthenticated(token))
+            raise Rejected(unauthenticated(token))
         if service_account != self.service_account:
-            raise Refused(NO_TOKEN_CREATOR)
+            raise Rejected(NO_TOKEN_CREATOR)
         try:
             claims = json.loads(request.json()["payload"])
         except (ValueError, TypeError, KeyError) as exc:
             message = "The payload must be a JSON object with a JWT Claims Set."
-            raise Refused(api_error(400, "INVALID_ARGUMENT", message)) from exc
+            raise Rejected(api_error(400, "INVALID_ARGUMENT", message)) from exc
         return json_response({"keyId": self._key_id(), "signedJwt": self._signed(claims)})
 
     def _signed(self, claims: Any) -> str:

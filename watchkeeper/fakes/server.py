@@ -60,7 +60,7 @@ class Response:
     body: bytes = b""
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """The request is answered with this error."""
 
     def __init__(self, response: Response) -> None:
@@ -115,7 +115,7 @@ class Fake(ABC):
 
     @abstractmethod
     def answer(self, request: Request) -> Response:
-        """Answer as the service would, with or by raising Refused. Called by several threads at once."""
+        """Answer as the service would, with or by raising Rejected. Called by several threads at once."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class Fake(ABC):
                 return self.answer(request)
             fault = self._faults()[name]
             return fault if isinstance(fault, Response) else fault(request)
-        except Refused as exc:
+        except Rejected as exc:
             return exc.response
 
     def _respond(self, asked: wrappers.Request) -> wrappers.Response:

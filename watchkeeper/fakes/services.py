@@ -22,7 +22,7 @@ from watchkeeper.fakes.chat import Chat
 from watchkeeper.fakes.cloud_tasks import CloudTasks, as_it_stands
 from watchkeeper.fakes.gmail import PROJECT, Gmail
 from watchkeeper.fakes.google_oauth import GoogleOAuth
-from watchkeeper.fakes.task_queue import Limits, Retry
+from watchkeeper.fakes.task_queue import RateLimits, RetryConfig
 
 SERVICES = ("Google OAuth", "Gmail", "Airtable", "Chat", "Cloud Tasks")
 FAKES = len(SERVICES)  # so many ports are needed at most
@@ -30,8 +30,8 @@ GMAIL = ("GMAIL_USER_EMAIL", "GMAIL_WATCH_TOPIC", "GMAIL_DELEGATE", "GCP_SERVICE
 AIRTABLE = ("AIRTABLE_API_KEY", "AIRTABLE_BASE_ID")
 CHAT = ("CHAT_AUDIENCE", "CHAT_API_ENDPOINT", "GOOGLE_APPLICATION_CREDENTIALS")
 TASKS = ("TASK_QUEUES", "TASKS_API_ENDPOINT")
-Queues = Mapping[str, tuple[Limits, Retry]]
-DEFAULT_QUEUES: Queues = {"agents": (Limits(max_concurrent=2), Retry())}
+Queues = Mapping[str, tuple[RateLimits, RetryConfig]]
+DEFAULT_QUEUES: Queues = {"agents": (RateLimits(max_concurrent=2), RetryConfig())}
 QUEUES = f"projects/{PROJECT}/locations/local/queues"
 RUN_JOB_CALLER = f"watchkeeper-tasks@{PROJECT}.iam.gserviceaccount.com"
 

@@ -21,14 +21,14 @@ class InvalidQueue(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class RateLimits:
     """How many tasks a queue dispatches at once, and in a second. The defaults are those of Cloud Tasks."""
 
     max_concurrent: int = 1000
     max_per_second: float = MOST_PER_SECOND
 
     @classmethod
-    def of(cls, resource: Mapping[str, Any]) -> "Limits":
+    def of(cls, resource: Mapping[str, Any]) -> "RateLimits":
         """Read `rateLimits`. Raises InvalidQueue."""
         limits = cls(
             max_concurrent=int(resource.get("maxConcurrentDispatches") or cls.max_concurrent),
@@ -55,7 +55,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retry:
+class RetryConfig:
     """When a failed attempt is repeated. The defaults are those of Cloud Tasks."""
 
     max_attempts: int = 100  # -1: no limit
@@ -65,7 +65,7 @@ class Retry:
     max_doublings: int = 16
 
     @classmethod
-    def of(cls, resource: Mapping[str, Any]) -> "Retry":
+    def of(cls, resource: Mapping[str, Any]) -> "RetryConfig":
         """Read `retryConfig`. Raises InvalidQueue."""
         retry = cls(
             max_attempts=int(resource.get("maxAttempts") or cls.max_attempts),
@@ -107,7 +107,7 @@ class Retry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class AttemptResult:
     """How an attempt ended: with the HTTP status of the worker, or without one, for the reason in `failure`."""
 
     status: int = 0
@@ -139,13 +139,13 @@ class Task:
     first_at: datetime | None = None
     last_at: datetime | None = None
     last_ended_at: datetime | None = None
-    last: Answer | None = None
+    last: AttemptResult | None = None
 
 
-class Queue:
+class TaskQueue:
     """The tasks of one queue, by id. Every rule takes the time."""
 
-    def __init__(self, limits: Limits, retry: Retry) -> None:
+    def __init__(self, limits: RateLimits, retry: RetryConfig) -> None:
         self.limits = limits
         self.retry = retry
         self.is_paused = False
@@ -158,7 +158,7 @@ class Queue:
         self._tokens = float(limits.burst)
         self._filled_at: datetime | None = None
 
-    def configure(self, limits: Limits, retry: Retry) -> None:
+    def configure(self, limits: RateLimits, retry: RetryConfig) -> None:
         """Replace the limits; what is scheduled stays so."""
         self.limits, self.retry = limits, retry
 
@@ -209,7 +209,7 @@ class Queue:
         task.first_at = task.first_at or now
         task.last_at, task.last_ended_at = now, None
 
-    def end(self, task: Task, answer: Answer, now: datetime) -> None:
+    def end(self, task: Task, answer: AttemptResult, now: datetime) -> None:
         """Note how an attempt ended, and schedule the next one if there is to be one."""
         self._fill(now)
         self._running -= 1

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from shared.model.times import iso
 from watchkeeper.fakes.google_oauth import api_error
-from watchkeeper.fakes.server import Refused, Response
-from watchkeeper.fakes.task_queue import InvalidQueue, Limits, Queue, Retry, Task, duration, seconds
+from watchkeeper.fakes.server import Rejected, Response
+from watchkeeper.fakes.task_queue import InvalidQueue, RateLimits, RetryConfig, Task, TaskQueue, duration, seconds
 
 PROJECT = "[A-Za-z0-9.:-]+"
 QUEUE_NAME = re.compile(f"projects/{PROJECT}/locations/[a-z0-9-]+/queues/[A-Za-z0-9-]{{1,100}}")
@@ -37,8 +37,8 @@ def error(code: int, status: str, message: str, reason: str = "") -> Response:
     return api_error(code, status, message)
 
 
-def invalid(message: str) -> Refused:
-    return Refused(error(400, "INVALID_ARGUMENT", message))
+def invalid(message: str) -> Rejected:
+    return Rejected(error(400, "INVALID_ARGUMENT", message))
 
 
 def may_not(permission: str, resource: str) -> Response:
@@ -61,12 +61,12 @@ TASK_EXISTED = error(
 
 
 def task_of(parent: str, asked: Mapping[str, Any], *, now: datetime, accounts: Collection[str] | None) -> Task:
-    """Read a task that is to be created in a queue. Raises Refused.
+    """Read a task that is to be created in a queue. Raises Rejected.
 
     `accounts` are the service accounts that its token may name; None: every one of the project.
     """
     if (http := asked.get("httpRequest")) is None or "oauthToken" in http:
-        raise Refused(error(501, "UNIMPLEMENTED", "The fake plays HTTP tasks alone, without OAuth tokens"))
+        raise Rejected(error(501, "UNIMPLEMENTED", "The fake plays HTTP tasks alone, without OAuth tokens"))
     url, body, token = http.get("url", ""), _decoded(http.get("body", "")), http.get("oidcToken", {})
     headers = {name: text for name, text in http.get("headers", {}).items() if not PLATFORM_HEADERS.fullmatch(name)}
     method = http.get("httpMethod", "POST")
@@ -107,7 +107,7 @@ def _account(parent: str, email: str, accounts: Collection[str] | None) -> str:
     project = parent.split("/")[1]
     is_allowed = accounts is None or email in accounts
     if not is_allowed or not email.endswith(f"@{project}.iam.gserviceaccount.com"):
-        raise Refused(may_not("iam.serviceAccounts.actAs", email))
+        raise Rejected(may_not("iam.serviceAccounts.actAs", email))
     return email
 
 
@@ -147,7 +147,7 @@ def _moment(text: str) -> datetime:
 
 
 def page_of(ids: list[str], query: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Return the ids of the page that is asked for, and what leads to the next one. Raises Refused."""
+    """Return the ids of the page that is asked for, and what leads to the next one. Raises Rejected."""
     asked = query.get("pageSize") or str(LARGEST_PAGE)
     if not re.fullmatch("[0-9]{1,9}", asked):
         raise invalid(f"Invalid value at 'page_size' (TYPE_INT32), \"{asked}\"")
@@ -156,12 +156,12 @@ def page_of(ids: list[str], query: Mapping[str, str]) -> tuple[list[str], dict[s
     return rest[:size], {"nextPageToken": rest[size]} if len(rest) > size else {}
 
 
-def config_of(name: str, resource: Mapping[str, Any]) -> tuple[Limits, Retry]:
-    """Read how a queue is to be configured. Raises Refused."""
+def config_of(name: str, resource: Mapping[str, Any]) -> tuple[RateLimits, RetryConfig]:
+    """Read how a queue is to be configured. Raises Rejected."""
     if not QUEUE_NAME.fullmatch(name):
         raise invalid(f'Invalid resource name: "{name}"')
     try:
-        return Limits.of(resource.get("rateLimits", {})), Retry.of(resource.get("retryConfig", {}))
+        return RateLimits.of(resource.get("rateLimits", {})), RetryConfig.of(resource.get("retryConfig", {}))
     except InvalidQueue as exc:
         raise invalid(str(exc)) from exc
 
@@ -181,7 +181,7 @@ def masked(present: dict[str, Any], given: Mapping[str, Any], mask: list[str]) -
     }
 
 
-def queue_resource(name: str, queue: Queue) -> dict[str, Any]:
+def queue_resource(name: str, queue: TaskQueue) -> dict[str, Any]:
     """Return a queue as Cloud Tasks answers it."""
     return {
         "name": name,
@@ -226,7 +226,7 @@ def _last_attempt(task: Task, began_at: datetime) -> dict[str, Any]:
     return {**attempt, "responseTime": iso(task.last_ended_at), "responseStatus": status}
 
 
-def state_of(queue: Queue) -> dict[str, Any]:
+def state_of(queue: TaskQueue) -> dict[str, Any]:
     """Return a queue and its tasks for a person, without what is sent to the workers."""
     tasks = [
         {

@@ -9,7 +9,7 @@ import pytest
 from googleapiclient.errors import HttpError
 
 from tests.google_client import ADA, NOW, ONLY_ONE, OTHER_TOPIC, SECOND, TOPIC, Clock, Users, client_of, refusal, watch
-from watchkeeper.fakes.gmail import LIFETIME, Gmail, Watch
+from watchkeeper.fakes.gmail import LIFETIME, ActiveWatch, Gmail
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 
 
@@ -18,7 +18,7 @@ def test_watch_answers_as_documented(gmail: Gmail, users: Users) -> None:
     answer = watch(users(), labelIds=["INBOX"], labelFilterBehavior="include")
 
     assert answer == {"historyId": "1001", "expiration": str((SECOND + 7 * 24 * 3600) * 1000)}
-    assert gmail.watches == {ADA: Watch(topic=TOPIC, labels=("INBOX",), expires_at=NOW + LIFETIME)}
+    assert gmail.watches == {ADA: ActiveWatch(topic=TOPIC, labels=("INBOX",), expires_at=NOW + LIFETIME)}
 
 
 def test_a_watch_is_renewed_on_the_same_topic(gmail: Gmail, users: Users) -> None:

@@ -9,14 +9,14 @@ from threading import Event
 from urllib.parse import urlsplit
 
 from shared.web.loopback import is_loopback
-from watchkeeper.fakes.task_queue import Answer
+from watchkeeper.fakes.task_queue import AttemptResult
 
-DEADLINE = Answer(failure="DEADLINE_EXCEEDED")
-CUT = Answer(failure="UNAVAILABLE: the connection was cut")
-ELSEWHERE = Answer(failure="UNAVAILABLE: the fake of Cloud Tasks calls this machine alone")
+DEADLINE = AttemptResult(failure="DEADLINE_EXCEEDED")
+CUT = AttemptResult(failure="UNAVAILABLE: the connection was cut")
+ELSEWHERE = AttemptResult(failure="UNAVAILABLE: the fake of Cloud Tasks calls this machine alone")
 
 
-class Delivery:
+class TaskRequest:
     """A request that is sent once. It is cut from another thread, while `send` waits for the answer."""
 
     def __init__(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, deadline: timedelta) -> None:
@@ -28,7 +28,7 @@ class Delivery:
         self._is_cut = Event()
         self._connection: HTTPConnection | None = None
 
-    def send(self, address: str, *, waits: bool = True) -> Answer:
+    def send(self, address: str, *, waits: bool = True) -> AttemptResult:
         """Send it to `address` (host:port), and return how that ended. Without `waits` the deadline passes at once."""
         if not is_loopback(address) or self._url.scheme != "http":
             return ELSEWHERE
@@ -39,13 +39,13 @@ class Delivery:
             connection.request(self._method, self._target(), body=self._body, headers=dict(self._headers))
             if self._is_cut.is_set():
                 return CUT
-            return Answer(status=connection.getresponse().status) if waits else DEADLINE
+            return AttemptResult(status=connection.getresponse().status) if waits else DEADLINE
         except TimeoutError:
             return DEADLINE
         except (OSError, HTTPException) as exc:
-            return CUT if self._is_cut.is_set() else Answer(failure=f"UNAVAILABLE: {type(exc).__name__}")
+            return CUT if self._is_cut.is_set() else AttemptResult(failure=f"UNAVAILABLE: {type(exc).__name__}")
         except ValueError:
-            return Answer(failure="UNAVAILABLE: the request cannot be written")
+            return AttemptResult(failure="UNAVAILABLE: the request cannot be written")
         finally:
             connection.close()
 
