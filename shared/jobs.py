@@ -14,7 +14,6 @@ import sys
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from dataclasses import replace as replaced
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache, partial
@@ -26,7 +25,7 @@ from shared.handlers.registry import AGENT_MODULE
 from shared.model.definition import Definition, InvalidJob, Misfire
 from shared.model.entries import Entry, time_of
 from shared.model.job import Job
-from shared.model.times import iso
+from shared.model.redefinition import differences, redefined
 from shared.settings import Settings, TaskQueues, complete_environment
 from shared.store.documents import Unreadable
 from shared.store.opening import open_store
@@ -35,13 +34,12 @@ from shared.subscriptions import CHECK as SUBSCRIPTION_CHECK
 from shared.subscriptions import PREFIX as SUBSCRIPTION_PREFIX
 
 LISTING_PAGE = 2000
-SAME_TIME = timedelta(milliseconds=1)
 NOT_A_JOB = "watchkeeper:"  # begins the ids of documents that are kept beside the jobs
 NO_QUEUES = TaskQueues()
+TRIES = 10  # of a command on a job that somebody else keeps changing
+
 # Returns the change of a job from its stored form, or raises InvalidInput.
 ChangeOf = Callable[[str, Job | Unreadable | None], Change]
-
-TRIES = 10  # of a command on a job that somebody else keeps changing
 
 
 class UnknownJob(InvalidInput):
@@ -154,17 +152,17 @@ class Jobs:
         )
         job = Job.of(id if id is not None else f"{job_type}-{uuid.uuid4().hex[:12]}", wanted, now=now, by=by)
         if confirmed_by not in (None, by):
-            job = replaced(job, updated_at=now, updated_by=confirmed_by)
+            job = job.changed(updated_at=now, updated_by=confirmed_by)
         check_payload(self._handlers, job.job_type, job.payload)
         outcome = self._swap(Change(None, job))
         if isinstance(outcome, Won) and isinstance(outcome.job, Job):
             return Scheduled(outcome.job, "created")
         present = self.get(job.id)
-        if not (differing := _differences(present, wanted, now)):
+        if not (differing := differences(present, wanted, now)):
             return Scheduled(present, "unchanged")
         if not replace:
             raise AlreadyScheduled(f"job {job.id} exists with another definition: {'; '.join(differing)}")
-        return Scheduled(self._change(job.id, partial(_redefined, wanted, now, by)), "replaced")
+        return Scheduled(self._change(job.id, partial(redefined, wanted=wanted, now=now, by=by)), "replaced")
 
     def get(self, job_id: str) -> Job:
         """Return one job. Raises UnknownJob, or InvalidJob for a document that cannot be read."""
@@ -406,34 +404,6 @@ def _as_stored(payload: Mapping[str, Any]) -> Mapping[str, Any]:
         return cast(Mapping[str, Any], json.loads(json.dumps(payload)))
     except (TypeError, ValueError, RecursionError):
         return payload  # the job names what JSON cannot hold
-
-
-def _differences(present: Job, wanted: Definition, now: datetime) -> list[str]:
-    """Return where two definitions differ. A space, a start and the time of a one-shot job count only if given."""
-    names = {name: (getattr(present, name), value) for name, value in wanted.fields(now).items()}
-    if wanted.space is None:
-        del names["space"]
-    if wanted.at is None:
-        del names["starts_at"]
-    # An occurrence may lie microseconds after the time that was asked for, to have a key of its own.
-    elif not wanted.is_recurring and abs(present.schedule_at - wanted.at) >= SAME_TIME:
-        names["schedule_at"] = (present.schedule_at, wanted.at)
-    return [f"{name} is {_shown(old)}, not {_shown(new)}" for name, (old, new) in names.items() if old != new]
-
-
-def _shown(value: Any) -> str:
-    text = iso(value) if isinstance(value, datetime) else repr(str(value) if isinstance(value, str) else value)
-    return text if len(text) <= 100 else f"{text[:97]}..."
-
-
-def _redefined(wanted: Definition, now: datetime, by: str | None, present: Job) -> Job:
-    """Edit the job to the wanted definition; its time too, unless it keeps its rhythm and no start was given."""
-    wanted = replaced(wanted, space=wanted.space or present.space)
-    if not wanted.is_recurring:
-        wanted = replaced(wanted, at=wanted.first(now))
-    elif wanted.at is None and (present.cron, present.every) == (wanted.cron, wanted.every):
-        return present.redefine(replaced(wanted, at=present.starts_at), now=now, by=by, is_new=False)
-    return present.redefine(wanted, now=now, by=by, is_new=True)
 
 
 @lru_cache(maxsize=1)
