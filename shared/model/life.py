@@ -74,10 +74,12 @@ class JobLife(JobValue):
             return died.changed(lease_token=None)._over(run, retention)
         return died._held(now, token, lease, queue)
 
-    def may_begin(self, token: str, now: datetime) -> bool:
-        """Return whether the job still waits in its queue under this token."""
-        is_waiting = self.handed_over is not None and self.ready_at is not None
-        return is_waiting and self.lease_token == token and self.lease_until is not None and now < self.lease_until
+    def waits_for(self, token: str) -> bool:
+        """Return whether the job still waits in its queue for a delivery with this token.
+
+        The end of its lease does not matter: nobody runs it, and a tick that finds its task gone changes the token.
+        """
+        return self.handed_over is not None and self.ready_at is not None and self.lease_token == token
 
     def begin(self, *, now: datetime, token: str, lease: timedelta) -> Self:
         """Return the job that waited in its queue as started, with a new token for the process that runs it."""

@@ -40,7 +40,7 @@ class DeliveredJob:
             return []
         self.documents += 1
         found = self._store.get([self._job_id]).get(self._job_id)
-        if not isinstance(found, Job) or not found.may_begin(self._token, now):
+        if not isinstance(found, Job) or not found.waits_for(self._token):
             self.is_settled = True
             return []
         self.jobs += 1

@@ -136,7 +136,7 @@ def _is_claim(write: Write) -> bool:
 def _is_begin(write: Write) -> bool:
     """Return whether a delivery takes the job out of its queue: it has shown the token that waited there."""
     is_out = write.after is not None and write.after.handed_over is None
-    return is_out and write.before is not None and write.before.may_begin(write.before.lease_token or "", write.clock)
+    return is_out and write.before is not None and write.before.waits_for(write.before.lease_token or "")
 
 
 def _is_asking(write: Write) -> bool:

@@ -396,7 +396,7 @@ def test_every_store_takes_the_job_and_loses_it(store: Store, tmp_path: Path, qu
         assert isinstance(job, Job)
         assert (job.id, trial.has_run()) == (trial.id, False)
         assert job.is_due(store.now()) is not bool(queue)
-        assert job.may_begin(trial.token or "", store.now()) is bool(queue)
+        assert job.waits_for(trial.token or "") is bool(queue)
 
     assert (store.page(), gcloud.left_open) == ([], [])
 

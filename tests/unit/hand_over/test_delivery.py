@@ -91,14 +91,34 @@ def test_eight_deliveries_at_once_make_one_run(waiting: World) -> None:
     assert len(waiting.runs) == 1
 
 
-@pytest.mark.parametrize(
-    ("late", "outcome"), [(LEASE - SECOND / 1000, "succeeded"), (LEASE, "nothing"), (2 * LEASE, "nothing")]
-)
-def test_a_delivery_begins_only_under_the_lease(waiting: World, late: timedelta, outcome: str) -> None:
-    """After the lease a tick may have claimed the job again."""
+@pytest.mark.parametrize("late", [LEASE - SECOND / 1000, LEASE, 2 * LEASE])
+def test_a_delivery_begins_the_job_however_long_it_waited(waiting: World, late: timedelta) -> None:
+    """After the end of its lease, too, if no tick has extended it yet: its task comes only once."""
     waiting.turn(late)
 
-    assert waiting.deliver() == outcome
+    assert waiting.deliver() == "succeeded"
+    assert waiting.job().reclaims == 0
+
+
+def test_of_a_delivery_and_a_tick_at_the_end_of_the_lease_one_takes_the_job(
+    waiting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have read it: a tick that finds the task gone is faster, and the delivery finds another token."""
+    (body,) = waiting.tasks.bodies()
+    waiting.tasks.tasks.clear()
+    waiting.turn(LEASE)
+    swap, ticks = JsonStore.swap, [waiting.tick]
+
+    def swap_after_the_tick(store: JsonStore, changes: Sequence[Change]) -> list[Outcome]:
+        if ticks:
+            ticks.pop()()
+        return swap(store, changes)
+
+    monkeypatch.setattr(JsonStore, "swap", swap_after_the_tick)
+
+    assert waiting.deliver(body) == "nothing"
+    assert waiting.deliver() == "succeeded"
+    assert len(waiting.runs) == 1
 
 
 @pytest.mark.parametrize(
