@@ -6,7 +6,7 @@ fail() { echo "error: $*" >&2; exit 1; }
 
 main() {
     local folder python
-    folder="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)"
+    folder="$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")"
     python="${PYTHON:-$folder/.venv/bin/python}"
     # The packages of this folder are found here; a path on the command line is one of the caller's folder.
     export CALLED_FROM="$PWD"

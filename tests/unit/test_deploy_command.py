@@ -169,6 +169,18 @@ def test_without_an_environment_the_script_says_how_to_make_one(tmp_path: Path) 
     )
 
 
+def test_the_script_finds_its_folder_however_it_is_called(tmp_path: Path) -> None:
+    """By a link, or where CDPATH makes `cd` print where it goes."""
+    (tmp_path / "project").symlink_to(SCRIPT.parent)
+    (tmp_path / "deploy").symlink_to(SCRIPT)
+    env = {"PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "CDPATH": str(tmp_path)}
+
+    for script in ("deploy", "project/deploy_functions.sh"):
+        run = subprocess.run(["bash", script, "--help"], capture_output=True, encoding="utf-8", env=env, cwd=tmp_path)
+
+        assert (run.returncode, run.stdout, run.stderr) == (0, USAGE, "")
+
+
 def test_an_environment_that_lacks_packages_is_one_line_too(tmp_path: Path) -> None:
     """The system's Python, for example, has none of them."""
     python = tmp_path / "python"
