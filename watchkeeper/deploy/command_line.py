@@ -11,52 +11,54 @@ from watchkeeper.deploy.steps import VERBS
 USAGE = """\
 usage: ./deploy_functions.sh VERB --project P --region R [options]
 
-Look first; this only asks:
-  plan        what `all` would create, change and leave, what is there that functions.toml does not have, and the cost
+Look first; this changes nothing:
+  plan        show what `all` would create, change and leave alone, what exists but is not in functions.toml, and the
+              cost
 
-Verbs that deploy; each may be run any number of times, creates what is missing and updates what is there:
+Verbs that deploy. Each creates what is missing and updates the rest; you can run it again at any time:
   setup       APIs, Firestore database, TTL, index exemptions, service accounts, roles, queues, secrets, Gmail's topic
-              and delegation, and who may call the functions that are deployed already
-  functions   stage and import every function, then deploy them one after the other, and let its caller call each
+              and delegation, and who may call the functions that are already deployed
+  functions   stage and import every function, then deploy them one by one, and allow its caller to call each
   schedules   the Cloud Scheduler jobs, and the limits of the queues
-  monitoring  the log-based metrics, dashboard and alerts of monitoring/; whom an alert notifies, its labels, and
-              that it is switched off stay as they are
-  all         setup, functions, schedules, monitoring, smoke; stages and imports every function before that. On a
-              terminal it shows its plan first, and asks
+  monitoring  the log-based metrics, dashboard and alerts of monitoring/; an alert keeps its recipients, its labels, and
+              whether it is switched off
+  all         setup, functions, schedules, monitoring, smoke; first it stages and imports every function. On a terminal
+              it shows the plan and asks before it starts
 
 Verbs that operate:
-  smoke       have Cloud Scheduler call each function, and each queue deliver, and wait until that ends well; the tick
-              and the queues have to run a job of the test's own, which is deleted. What Chat calls has to refuse an
-              event that nobody signed. What it could not prove is listed at the end; what is paused is left alone
-  status      what is deployed, and when each Scheduler job ran last (status 0 or none is well); also what
-              functions.toml no longer has
-  pause       pause the Scheduler jobs and the queues; the functions stay, and a deployment wakes neither
-  resume      let the Scheduler jobs and the queues run again
-  serving     print the revision that has the traffic of each function, for `rollback --to`
-  rollback    give the traffic of each function back to the revision before the one that has it now, or to that of
-              --to; the next deployment takes it again
-  destroy     delete functions and Scheduler jobs, and what waits in the queues, after a question; whatever else was
-              set up stays, and the queues do, since the name of a deleted one is free only after a week
+  smoke       call each function as Cloud Scheduler or a queue calls it, and wait until the call succeeds. The tick and
+              the queues must run a test job, which is then deleted; chat_webhook must refuse an unsigned event. Lists
+              what it could not prove; leaves paused Scheduler jobs and queues alone
+  status      show what is deployed and when each Scheduler job last ran (status 0 or none means success), and what is
+              deployed but no longer in functions.toml
+  pause       pause the Scheduler jobs and the queues; functions stay, and deploying does not resume anything
+  resume      resume the Scheduler jobs and the queues
+  serving     print which revision of each function receives its traffic, for `rollback --to`
+  rollback    move the traffic of each function to the revision before the current one, or to the one in the file of
+              --to; the next deployment moves it forward again
+  destroy     delete functions and Scheduler jobs, and the tasks in the queues, after a question. Everything else stays;
+              so do the queues, because the name of a deleted queue is blocked for a week
 
 Options:
   --project P      the Google Cloud project
   --region R       the region of functions and Scheduler jobs
-  --only NAME...   these functions, by their names in functions.toml, instead of all. Without it plan, smoke and the
-                   verbs that deploy take those that DEPLOYMENT_FUNCTIONS in the settings file names or, where that is
-                   not set, skip functions that have none of their required settings; the other verbs take all
-  --if-configured  skip those also where --only names them, and with every verb; a build on merge needs that
-  --settings FILE  the settings of this environment; .env of this folder, if there is one. The settings of the
-                   shell have no influence. DEPLOYMENT_PREFIX in it says which deployment of the project is meant;
-                   no verb touches another one (docs/ENVIRONMENTS.md). A secret that stands there is put into Secret
-                   Manager by setup; secret:latest or secret:3 in its place says that it is there already
-  --to FILE        with rollback: to the revisions in FILE, which `serving` printed before a deployment
-  --removed        with destroy: delete the functions that functions.toml no longer has, and their Scheduler jobs
-  --share          deploy although another deployment has the same jobs, or the same prefix in another region
-  --dry-run        print each command that would be run on the project, and run none of them
+  --only NAME...   only these functions, by their names in functions.toml. Without it, plan, smoke and the verbs that
+                   deploy take the functions that DEPLOYMENT_FUNCTIONS in the settings file names or, if that is not
+                   set, skip those without any of their required settings; the other verbs take all
+  --if-configured  skip functions that are not configured with every verb, and even if --only names them; the build on
+                   merge uses it
+  --settings FILE  the settings of this environment; by default .env in this folder, if it exists. The settings of the
+                   shell have no effect. DEPLOYMENT_PREFIX in the file selects the deployment in the project; no verb
+                   touches another one (docs/ENVIRONMENTS.md). setup copies a secret in the file to Secret Manager;
+                   secret:latest or secret:3 in its place means that it is already there
+  --to FILE        with rollback: the revisions that `serving` printed before a deployment
+  --removed        with destroy: delete the functions that are no longer in functions.toml, and their Scheduler jobs
+  --share          deploy even if another deployment has the same jobs, or the same prefix in another region
+  --dry-run        print each command that would run on the project, and run none
   --yes            do not ask
   --help           this text
 
-Exit code: 0, 1 when something failed, 2 when the command line is wrong.
+Exit code: 0; 1 if something failed; 2 if the command line is wrong.
 """
 
 
