@@ -1,10 +1,13 @@
-"""The plan of a deployment, and the resources that gcloud shows of it."""
+"""The remedies of a deployment, and the resources that gcloud shows of it."""
 
 from pathlib import Path
 from typing import Any
 
-from watchkeeper.deploy.checks import Check, Plan, beside, checks
+from watchkeeper.deploy.checks import checks
+from watchkeeper.deploy.function_checks import beside
 from watchkeeper.deploy.functions_table import read_table
+from watchkeeper.deploy.problems import Check
+from watchkeeper.deploy.remedies import Remedies
 from watchkeeper.deploy.target import Target
 
 DELEGATE = "delegate@demo.iam.gserviceaccount.com"
@@ -22,13 +25,13 @@ PLACE = "--project demo --region eu"
 SETUP = f"run `./deploy_functions.sh setup {PLACE} --settings prod.env`"
 
 
-def plan(*only: str, **settings: str) -> Plan:
-    """Return the plan to deploy these functions, or all of them, with these settings."""
+def remedies(*only: str, **settings: str) -> Remedies:
+    """Return the remedies of a deployment of these functions, or of all of them, with these settings."""
     given = {**SETTINGS, **settings}
     table = read_table(given)
     functions = tuple(function for function in table.functions if not only or function.name in only)
     target = Target(table=table, settings=given, project="demo", region="eu", number="42", functions=functions)
-    return Plan(target=target, file=Path("prod.env"), only=only)
+    return Remedies(target=target, file=Path("prod.env"), only=only)
 
 
 def run(verb: str, function: str) -> str:
@@ -36,15 +39,15 @@ def run(verb: str, function: str) -> str:
     return f"run `./deploy_functions.sh {verb} {PLACE} --settings prod.env --only {function}`"
 
 
-def check(subject: str, about: str, wanted: Plan) -> Check:
-    """Return the plan's check of this subject and name."""
+def check(subject: str, about: str, wanted: Remedies) -> Check:
+    """Return the check of this subject and name."""
     (found,) = (each for each in checks(wanted) if (each.subject, each.about) == (subject, about))
     return found
 
 
 def judged(subject: str, about: str, answer: Any, **settings: str) -> list[tuple[str, str]]:
     """Return state and text of each finding if gcloud gives this answer."""
-    wanted = plan(**settings)
+    wanted = remedies(**settings)
     found = (beside(wanted) if subject == "deployment" else check(subject, about, wanted)).findings(answer)
     assert {finding.subject for finding in found} == {subject}
     return [(finding.state, finding.says) for finding in found]

@@ -11,13 +11,13 @@ import pytest
 from shared.settings import PROJECT_FOLDER
 from tests.deploying import REGION, SETTINGS
 from tests.examined import check, listed, policy, schedule
-from tests.examined import plan as plan_of
+from tests.examined import remedies as plan_of
 from tests.gcloud import NUMBER, PROJECT
 from tests.recorder import QUESTIONS, Recorder, commands, refused, shown
 from watchkeeper.deploy.asking import ApiOff, CannotAsk
-from watchkeeper.deploy.checks import Fate
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.plan import COSTS, Line, lines_of
+from watchkeeper.deploy.problems import Fate
 
 OFF = refused("(gcloud.x) PERMISSION_DENIED: Cloud Tasks API has not been used in project 1 before or it is disabled.")
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.settings import PROJECT_FOLDER
 from tests.deploying import SETTINGS
-from tests.examined import plan
+from tests.examined import remedies
 from tests.gcloud import NUMBER
 from tests.recorder import Recorder, shown
 from tests.smoking import Deployment
@@ -111,7 +111,7 @@ def test_the_role_allows_what_a_build_sends_and_nothing_else(tmp_path: Path) -> 
 )
 def test_doctor_compares_the_role(role: Any, expected: tuple[str, str]) -> None:
     """Without the role, no build deploys."""
-    (found,) = deployer_check(plan()).findings(role)
+    (found,) = deployer_check(remedies()).findings(role)
 
     assert found == Finding(expected[0], "deployer", expected[1])
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from shared.settings import PROJECT_FOLDER
-from watchkeeper.deploy.checks import Check, Plan, Problem
+from watchkeeper.deploy.problems import Check, Problem
+from watchkeeper.deploy.remedies import Remedies
 
 ROLE = "watchkeeperDeployer"
 FILE = PROJECT_FOLDER / "deployer-role.json"
 
 
-def deployer_check(plan: Plan) -> Check:
+def deployer_check(remedies: Remedies) -> Check:
     """Return the check that the role allows what a build does, where there is one: nobody needs to deploy by a build.
 
     Who has the role, and as which accounts it may act, is not asked.
@@ -21,9 +22,9 @@ def deployer_check(plan: Plan) -> Check:
     def judge(role: Any) -> Iterator[Problem]:
         missing = sorted(set(needed) - set(role.get("includedPermissions", ()))) if role else []
         if role and role.get("deleted"):
-            yield Problem(f"the role {ROLE} is deleted", plan.gcloud("iam", "roles", "undelete", ROLE))
+            yield Problem(f"the role {ROLE} is deleted", remedies.gcloud("iam", "roles", "undelete", ROLE))
         elif missing:
-            update = plan.gcloud("iam", "roles", "update", ROLE, f"--file={FILE.name}", "--quiet")
+            update = remedies.gcloud("iam", "roles", "update", ROLE, f"--file={FILE.name}", "--quiet")
             yield Problem(f"a build may lack {', '.join(missing)}", update)
 
     question = ("iam", "roles", "describe", ROLE)

@@ -15,10 +15,12 @@ from shared.settings import PROJECT_FOLDER, Environment
 from shared.store.documents import Unreadable
 from shared.subscriptions import ALARM_BEFORE, MOST_RECORDS, PREFIX, recorded_time
 from watchkeeper.deploy.asking import CannotAsk, NoGcloud, answer_of, ask_all
-from watchkeeper.deploy.checks import Plan, beside, checks
+from watchkeeper.deploy.checks import checks
 from watchkeeper.deploy.deployer import deployer_check
+from watchkeeper.deploy.function_checks import beside
 from watchkeeper.deploy.functions_table import Caller
 from watchkeeper.deploy.gcloud import ENVIRONMENT, Ended
+from watchkeeper.deploy.remedies import Remedies
 from watchkeeper.deploy.target import UNKNOWN_NUMBER, read_target
 from watchkeeper.findings import Finding, chat_findings, place_of_jobs
 from watchkeeper.session import Session
@@ -46,7 +48,7 @@ def examine_deployment(
     try:
         target = read_target(project=project, region=region, number=UNKNOWN_NUMBER, only=only, file=used)
         target = target if only else target.without_unconfigured()
-        plan = Plan(target=target, file=file, only=only)
+        remedies = Remedies(target=target, file=file, only=only)
         env = {**target.settings, "SCHEDULER_STORAGE": "firestore", "GOOGLE_CLOUD_PROJECT": project}
         deployed = replace(session, env=env)
         place = place_of_jobs(deployed.settings, session.env.get("FIRESTORE_EMULATOR_HOST", ""))
@@ -60,17 +62,17 @@ def examine_deployment(
     except InvalidSettings as exc:
         yield Finding("wrong", "settings", str(exc))
     if chats := [function.name for function in target.chat_functions]:
-        yield from chat_findings(target.chat_auth, f", then {plan.deploy('all', *chats)}")
-    yield from _cloud(plan, session.env, needs_number=needs_number)
-    yield from _subscriptions(plan, deployed)
+        yield from chat_findings(target.chat_auth, f", then {remedies.deploy('all', *chats)}")
+    yield from _cloud(remedies, session.env, needs_number=needs_number)
+    yield from _subscriptions(remedies, deployed)
 
 
 # -- gcloud ------------------------------------------------------------------------------------------------------------
 
 
-def _cloud(plan: Plan, env: Mapping[str, str], *, needs_number: bool) -> Iterator[Finding]:
-    """Ask for the project, whose number is part of the plan; then ask side by side all that the checks ask."""
-    target = plan.target
+def _cloud(remedies: Remedies, env: Mapping[str, str], *, needs_number: bool) -> Iterator[Finding]:
+    """Ask for the project, whose number the checks need; then ask side by side all that the checks ask."""
+    target = remedies.target
     project = _ask(env, ("projects", "describe", target.project))
     if isinstance(project, NoGcloud):
         yield Finding("wrong", "gcloud", str(project))
@@ -86,8 +88,8 @@ def _cloud(plan: Plan, env: Mapping[str, str], *, needs_number: bool) -> Iterato
         if needs_number:
             others = [each for each in target.functions if each.called_by is not Caller.CHAT]
             target = replace(target, functions=others)
-    plan = replace(plan, target=target)
-    asked = [*checks(plan), beside(plan), deployer_check(plan)]
+    remedies = replace(remedies, target=target)
+    asked = [*checks(remedies), beside(remedies), deployer_check(remedies)]
     questions = (check.question for check in asked)
     answers = ask_all(questions, lambda question: _ask(env, (*question, f"--project={target.project}")))
     for check, answered in zip(asked, answers, strict=True):
@@ -114,13 +116,13 @@ def _ask(env: Mapping[str, str], question: Sequence[str]) -> Any:
 # -- Subscriptions -----------------------------------------------------------------------------------------------------
 
 
-def _subscriptions(plan: Plan, session: Session) -> Iterator[Finding]:
+def _subscriptions(remedies: Remedies, session: Session) -> Iterator[Finding]:
     """Read the records of the deployment, where something is subscribed to, and judge them."""
-    settings = Environment(plan.target.settings)
+    settings = Environment(remedies.target.settings)
     wanted = [
         # The record of a mailbox has its address in small letters. To renew from this machine would take secrets.
-        Subscribed(service, name.lower() if service == "gmail" else name, plan.deploy("smoke", function.name))
-        for function in plan.target.functions
+        Subscribed(service, name.lower() if service == "gmail" else name, remedies.deploy("smoke", function.name))
+        for function in remedies.target.functions
         for setting, service in SERVICES.items()
         if setting in function.settings
         for name in dict.fromkeys(settings.words(setting))
@@ -134,11 +136,11 @@ def _subscriptions(plan: Plan, session: Session) -> Iterator[Finding]:
         yield Finding("wrong", "store", str(exc))
         return
     for subscribed in wanted:
-        yield from judge_subscription(subscribed, records, plan=plan, now=session.clock())
+        yield from judge_subscription(subscribed, records, remedies=remedies, now=session.clock())
 
 
 def judge_subscription(
-    subscribed: Subscribed, records: Sequence[Job | Unreadable], *, plan: Plan, now: datetime
+    subscribed: Subscribed, records: Sequence[Job | Unreadable], *, remedies: Remedies, now: datetime
 ) -> Iterator[Finding]:
     """Judge what is on record of a mailbox, or of every webhook of a base."""
     service, name, renew = subscribed
@@ -147,16 +149,16 @@ def judge_subscription(
     if not own:
         yield Finding("wrong", service, f"there is no subscription of {name}; {renew}")
     elif not wanted:
-        delete = plan.jobs("delete", own[0].id)
+        delete = remedies.jobs("delete", own[0].id)
         yield Finding("warning", service, f"{own[0].id} is cancelled: there is no alarm; {delete}, then {renew}")
     for job in wanted:
-        yield _judge(subscribed, job, plan, now)
+        yield _judge(subscribed, job, remedies, now)
 
 
-def _judge(subscribed: Subscribed, job: Job | Unreadable, plan: Plan, now: datetime) -> Finding:
+def _judge(subscribed: Subscribed, job: Job | Unreadable, remedies: Remedies, now: datetime) -> Finding:
     service = subscribed.service
     if isinstance(job, Unreadable):
-        upgrade = f"repair it, then {plan.jobs('upgrade')}"
+        upgrade = f"repair it, then {remedies.jobs('upgrade')}"
         return Finding("wrong", service, f"{job.id} cannot be read ({job.reason}); {upgrade}")
     expires_at = recorded_time(job.payload, "expires_at")
     if job.payload.get("expires_at", "") is None:
@@ -170,5 +172,5 @@ def _judge(subscribed: Subscribed, job: Job | Unreadable, plan: Plan, now: datet
         error = f"; last error: {job.payload['error']}" if "error" in job.payload else ""
         return Finding("wrong", service, f"{job.id} {stands}{error}; {subscribed.renew}")
     if job.status is Status.PAUSED:
-        return Finding("warning", service, f"{job.id} is paused: there is no alarm; {plan.jobs('resume', job.id)}")
+        return Finding("warning", service, f"{job.id} is paused: there is no alarm; {remedies.jobs('resume', job.id)}")
     return Finding("ok", service, f"{job.id} {stands}")

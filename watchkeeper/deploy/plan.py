@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 import click
 
 from watchkeeper.deploy.asking import ApiOff, CannotAsk, NoGcloud, Question, answer_of, ask_all
-from watchkeeper.deploy.checks import Check, Fate, Plan, Problem, beside, checks
+from watchkeeper.deploy.checks import checks
+from watchkeeper.deploy.function_checks import beside
 from watchkeeper.deploy.functions_table import Function
 from watchkeeper.deploy.gcloud import StepFailed
 from watchkeeper.deploy.monitoring import placeholders, policies, read_filled
 from watchkeeper.deploy.preflight import BUILDS_ALWAYS
+from watchkeeper.deploy.problems import Check, Fate, Problem
+from watchkeeper.deploy.remedies import Remedies
 from watchkeeper.deploy.work import Work
 
 
@@ -41,8 +44,8 @@ COSTS: dict[str, Callable[[int], str]] = {
 
 def show_plan(work: Work) -> None:
     """Print the plan of a deployment; in a dry run, the questions. Raises StepFailed if nothing can be asked."""
-    plan, gcloud = Plan(target=work.target, file=work.settings, only=work.only), work.gcloud
-    asked = [*checks(plan), *_monitoring(plan, policies(gcloud)), *_inventory(plan)]
+    remedies, gcloud = Remedies(target=work.target, file=work.settings, only=work.only), work.gcloud
+    asked = [*checks(remedies), *_monitoring(remedies, policies(gcloud)), *_inventory(remedies)]
     questions = list(dict.fromkeys(check.question for check in asked))
     if gcloud.is_dry_run:
         for question in questions:
@@ -53,7 +56,7 @@ def show_plan(work: Work) -> None:
         if isinstance(answer, NoGcloud):
             raise StepFailed(f"gcloud: {answer}")
     lines = [line for check in asked for line in lines_of(check, answers[check.question])]
-    click.echo(f"what `all` does in {plan.target.project} ({plan.target.region}), and what it finds:\n")
+    click.echo(f"what `all` does in {remedies.target.project} ({remedies.target.region}), and what it finds:\n")
     for text in (*_shown(lines), *_remarks(lines, answers.values(), work.target.region)):
         click.echo(text)
 
@@ -118,70 +121,70 @@ def _remarks(lines: Sequence[Line], answers: Iterable[Any], region: str) -> Iter
 # -- What `doctor` does not ask about ----------------------------------------------------------------------------------
 
 
-def _monitoring(plan: Plan, policies: Question) -> Iterator[Check]:
+def _monitoring(remedies: Remedies, policies: Question) -> Iterator[Check]:
     """Yield a check for each kind of monitoring. What is there is always brought up to date."""
-    metrics = [json.loads(text)["name"] for text in read_filled(plan.target, "metric-*.json").values()]
-    titles = [json.loads(text)["displayName"] for text in read_filled(plan.target, "alert-*.json").values()]
-    name = placeholders(plan.target)["DASHBOARD"]
-    yield _listed(plan, "metric", metrics, ("logging", "metrics", "list"), "name")
-    yield _listed(plan, "alert", titles, (*policies, "list"), "displayName")
+    metrics = [json.loads(text)["name"] for text in read_filled(remedies.target, "metric-*.json").values()]
+    titles = [json.loads(text)["displayName"] for text in read_filled(remedies.target, "alert-*.json").values()]
+    name = placeholders(remedies.target)["DASHBOARD"]
+    yield _listed(remedies, "metric", metrics, ("logging", "metrics", "list"), "name")
+    yield _listed(remedies, "alert", titles, (*policies, "list"), "displayName")
     dashboard = ("monitoring", "dashboards", "describe", name)
-    missing = Problem("there is no dashboard", plan.deploy("monitoring"), fate=Fate.CREATE)
+    missing = Problem("there is no dashboard", remedies.deploy("monitoring"), fate=Fate.CREATE)
     anyway = f"{name} is brought up to date"
     yield Check("dashboard", name, dashboard, "", lambda found: iter(() if found else (missing,)), anyway)
 
 
-def _listed(plan: Plan, subject: str, wanted: Sequence[str], question: Question, key: str) -> Check:
+def _listed(remedies: Remedies, subject: str, wanted: Sequence[str], question: Question, key: str) -> Check:
     def judge(found: Any) -> Iterator[Problem]:
         there = {each.get(key) for each in found or []}
         if missing := tuple(name for name in wanted if name not in there):
             yield Problem(
-                f"there is no {', '.join(missing)}", plan.deploy("monitoring"), fate=Fate.CREATE, things=missing
+                f"there is no {', '.join(missing)}", remedies.deploy("monitoring"), fate=Fate.CREATE, things=missing
             )
         if stale := [name for name in wanted if name in there]:
             says = f"{len(stale)} of {len(wanted)} are there, and brought up to date"
-            yield Problem(says, plan.deploy("monitoring"), fate=Fate.CHANGE)
+            yield Problem(says, remedies.deploy("monitoring"), fate=Fate.CHANGE)
 
     return Check(subject, f"every {subject}", question, "", judge)
 
 
-def _inventory(plan: Plan) -> Iterator[Check]:
+def _inventory(remedies: Remedies) -> Iterator[Check]:
     """Yield the checks that find what is named like ours and is not in the table, or not configured any more."""
-    target, table = plan.target, plan.target.table
+    target, table = remedies.target, remedies.target.table
     region = target.region
     jobs = {function.scheduler_job.name for function in table.functions if function.scheduler_job}
     accounts = {table.scheduler_account.id, table.tasks_account.id, table.build_account.id}
     accounts |= {f"{table.prefix}deployer", *(function.account.id for function in table.functions)}
-    yield beside(plan)._replace(well="")
-    yield _foreign(plan, "schedule", ("scheduler", "jobs", "list", f"--location={region}"), jobs)
+    yield beside(remedies)._replace(well="")
+    yield _foreign(remedies, "schedule", ("scheduler", "jobs", "list", f"--location={region}"), jobs)
     queues = {target.queue(queue) for queue in table.queues}
-    yield _foreign(plan, "queue", ("tasks", "queues", "list", f"--location={region}"), queues)
-    yield _foreign(plan, "accounts", ("iam", "service-accounts", "list"), accounts)
+    yield _foreign(remedies, "queue", ("tasks", "queues", "list", f"--location={region}"), queues)
+    yield _foreign(remedies, "accounts", ("iam", "service-accounts", "list"), accounts)
     secrets = {f"{table.prefix}settings", *(secret.name for secret in table.secrets.values())}
-    yield _foreign(plan, "secret", ("secrets", "list"), secrets)
-    if not plan.only:
+    yield _foreign(remedies, "secret", ("secrets", "list"), secrets)
+    if not remedies.only:
         left_out = [function for function in table.functions if function not in target.functions]
-        yield from (_no_longer_configured(plan, function) for function in left_out)
+        yield from (_no_longer_configured(remedies, function) for function in left_out)
 
 
-def _foreign(plan: Plan, subject: str, question: Question, known: Iterable[str]) -> Check:
+def _foreign(remedies: Remedies, subject: str, question: Question, known: Iterable[str]) -> Check:
     """Return the check that finds what has our prefix and is not known."""
 
     def judge(found: Any) -> Iterator[Problem]:
         names = [each.get("name", "").rpartition("/")[2].partition("@")[0] for each in found or []]
-        for name in sorted({name for name in names if name.startswith(plan.target.table.prefix)} - {*known}):
+        for name in sorted({name for name in names if name.startswith(remedies.target.table.prefix)} - {*known}):
             yield Problem(f"{name} is there, and functions.toml does not have it; it stays", "", fate=Fate.UNKNOWN)
 
     return Check(subject, f"every {subject}", question, "", judge)
 
 
-def _no_longer_configured(plan: Plan, function: Function) -> Check:
-    service = plan.target.service(function)
+def _no_longer_configured(remedies: Remedies, function: Function) -> Check:
+    service = remedies.target.service(function)
 
     def judge(found: Any) -> Iterator[Problem]:
         if found is not None:
             says = f"{service} is deployed, and no longer configured"
-            yield Problem(says, plan.deploy("destroy", function.name), fate=Fate.UNKNOWN)
+            yield Problem(says, remedies.deploy("destroy", function.name), fate=Fate.UNKNOWN)
 
-    question = ("functions", "describe", service, "--gen2", f"--region={plan.target.region}")
+    question = ("functions", "describe", service, "--gen2", f"--region={remedies.target.region}")
     return Check("function", service, question, "", judge)

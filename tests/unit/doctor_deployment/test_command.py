@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.examined import judged, plan
+from tests.examined import judged, remedies
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.deploy.asking import CannotAsk, last_error
 from watchkeeper.session import Session
@@ -41,7 +41,7 @@ def test_of_what_gcloud_says_the_error_is_shown(said: str, line: str) -> None:
 
 def test_a_remedy_can_be_pasted_into_a_shell() -> None:
     """It has the settings file and the functions that were given, or neither."""
-    wanted = plan("tick", "gmail_watch")
+    wanted = remedies("tick", "gmail_watch")
     place = "./deploy_functions.sh setup --project demo --region eu"
 
     assert replace(wanted, file=Path("my prod.env")).deploy("setup") == (

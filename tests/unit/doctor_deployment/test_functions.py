@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.examined import SCHEDULER, judged, listed, plan, policy, run
-from watchkeeper.deploy.checks import Plan, checks
+from tests.examined import SCHEDULER, judged, listed, policy, remedies, run
+from watchkeeper.deploy.checks import checks
+from watchkeeper.deploy.remedies import Remedies
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_what_else_is_deployed_is_examined(found: dict[str, Any], state: str, sa
 
 def test_doctor_examines_the_deployment_of_the_prefix() -> None:
     """It asks for the names of this environment only."""
-    wanted = plan(DEPLOYMENT_PREFIX="staging-")
+    wanted = remedies(DEPLOYMENT_PREFIX="staging-")
 
     asked = [" ".join(each.question) for each in checks(wanted)]
 
@@ -41,7 +42,7 @@ def test_doctor_examines_the_deployment_of_the_prefix() -> None:
     assert "SCHEDULER_COLLECTION=staging_scheduler_jobs" in wanted.jobs("upgrade")
 
 
-def function(name: str, wanted: Plan, **changes: Any) -> dict[str, Any]:
+def function(name: str, wanted: Remedies, **changes: Any) -> dict[str, Any]:
     """Return a function as gcloud shows it, with these changes to its service."""
     (own,) = (each for each in wanted.target.functions if each.name == name)
     service = {
@@ -52,7 +53,7 @@ def function(name: str, wanted: Plan, **changes: Any) -> dict[str, Any]:
     return {"state": "ACTIVE", "serviceConfig": {**service, **changes}}
 
 
-TICK = function("tick", plan())
+TICK = function("tick", remedies())
 TOLD = TICK["serviceConfig"]["environmentVariables"]
 
 
@@ -62,28 +63,28 @@ TOLD = TICK["serviceConfig"]["environmentVariables"]
         pytest.param(None, "is not deployed", id="missing"),
         pytest.param({**TICK, "state": "FAILED"}, "is FAILED", id="state"),
         pytest.param(
-            function("tick", plan(), serviceAccountEmail="old@example.com"), "runs as old@example.com", id="account"
+            function("tick", remedies(), serviceAccountEmail="old@example.com"), "runs as old@example.com", id="account"
         ),
         pytest.param(
             function(
-                "tick", plan(), environmentVariables={**TOLD, "AUTH_AUDIENCE": "https://old", "CHAT_AUDIENCE": "x"}
+                "tick", remedies(), environmentVariables={**TOLD, "AUTH_AUDIENCE": "https://old", "CHAT_AUDIENCE": "x"}
             ),
             "was deployed with another AUTH_AUDIENCE, CHAT_AUDIENCE",
             id="another-and-one-too-many",
         ),
         pytest.param(
-            function("tick", plan(), environmentVariables={}),
+            function("tick", remedies(), environmentVariables={}),
             "was deployed with another AUTH_AUDIENCE, AUTH_CALLERS, CALL_TIMEOUT_SECONDS, GOOGLE_CLOUD_PROJECT, "
             "PUBLIC_URL, RUN_JOB_CALLER, RUN_JOB_URL, TASK_QUEUES",
             id="told-nothing",
         ),
         pytest.param(
-            function("tick", plan(), secretEnvironmentVariables=[]),
+            function("tick", remedies(), secretEnvironmentVariables=[]),
             "was deployed with another CRON_SECRET",
             id="secret",
         ),
         pytest.param(
-            {**function("tick", plan(), serviceAccountEmail="old@example.com"), "state": "FAILED"},
+            {**function("tick", remedies(), serviceAccountEmail="old@example.com"), "state": "FAILED"},
             "is FAILED, runs as old@example.com",
             id="several",
         ),
@@ -114,7 +115,7 @@ def test_a_secret_that_is_mounted_is_compared_too(version: str, path: str, state
     key = {"GMAIL_DELEGATE": "", "GCP_SERVICE_ACCOUNT_JSON_PATH": "secret:latest"}
     versions = [{"path": path, "version": version}]
     volume = {"mountPath": "/secrets/gmail", "secret": "service-account-key", "versions": versions}
-    found = function("gmail_watch", plan(**key), secretVolumes=[volume])
+    found = function("gmail_watch", remedies(**key), secretVolumes=[volume])
 
     ((found_state, says),) = judged("function", "watchkeeper-gmail-watch", found, **key)
 
@@ -139,6 +140,11 @@ def test_a_secret_that_is_mounted_is_compared_too(version: str, path: str, state
             policy("roles/run.admin", SCHEDULER),
             [("wrong", f"watchkeeper-tick may not be called by {SCHEDULER}; {run('setup', 'tick')}")],
             id="nobody",
+        ),
+        pytest.param(
+            policy("roles/run.invoker", SCHEDULER, condition={"title": "until May", "expression": "false"}),
+            [("wrong", f"watchkeeper-tick may not be called by {SCHEDULER}; {run('setup', 'tick')}")],
+            id="under-a-condition",
         ),
         pytest.param(
             None,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.examined import SETUP, email, judged, own, plan, policy, run
+from tests.examined import SETUP, email, judged, own, policy, remedies, run
 from watchkeeper.deploy.checks import checks
 
 QUEUE = {
@@ -77,4 +77,4 @@ def test_a_queue_that_is_not_there_is_said_once() -> None:
 
 def test_functions_without_a_queue_have_none_examined() -> None:
     """For example, an agent that only renews subscriptions."""
-    assert not [each for each in checks(plan("gmail_watch")) if each.subject == "queue"]
+    assert not [each for each in checks(remedies("gmail_watch")) if each.subject == "queue"]

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from tests.examined import DELEGATE, SETUP, TOPIC, check, email, judged, own, plan, policy, run
+from tests.examined import DELEGATE, SETUP, TOPIC, check, email, judged, own, policy, remedies, run
 from watchkeeper.findings import Finding
 
 
 def test_an_api_that_is_off_is_named() -> None:
     """Only those that are off; in a project without any, all of them."""
-    wanted = plan().target.apis
+    wanted = remedies().target.apis
     services = [{"name": f"projects/42/services/{api}"} for api in wanted]
 
     assert judged("apis", "what is enabled", services) == [("ok", f"all {len(wanted)} are enabled")]
@@ -92,7 +92,7 @@ def test_the_history_needs_exemptions_and_expiry_too() -> None:
 
 def test_service_accounts_must_be_there_and_enabled() -> None:
     """A disabled account is enabled, not created again."""
-    accounts = [{"email": plan().target.email(account.id)} for account in plan().target.accounts]
+    accounts = [{"email": remedies().target.email(account.id)} for account in remedies().target.accounts]
     tick = email("watchkeeper-tick")
     without = [account for account in accounts if account["email"] != tick]
 
@@ -105,7 +105,7 @@ def test_service_accounts_must_be_there_and_enabled() -> None:
 
 def test_a_role_that_is_missing_or_conditional_is_named() -> None:
     """A conditional role does not count, because its condition may not hold."""
-    wanted = plan("tick")
+    wanted = remedies("tick")
     build = [
         binding
         for role in wanted.target.table.build_account.roles

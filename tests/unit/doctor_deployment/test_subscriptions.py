@@ -11,7 +11,7 @@ from shared.model.job import Job
 from shared.model.times import iso
 from shared.model.value import Status
 from shared.store.documents import Unreadable
-from tests.examined import plan, run
+from tests.examined import remedies, run
 from watchkeeper.deploy.examination import Subscribed, judge_subscription
 from watchkeeper.findings import Finding
 
@@ -57,7 +57,7 @@ def test_a_subscription_needs_more_than_a_day(
     record: Record, now: datetime, left: timedelta | None, payload: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     """With less, the renewals have failed for days, or nothing calls them."""
-    found = list(judge_subscription(MAILBOX, [record(left, **payload)], plan=plan(), now=now))
+    found = list(judge_subscription(MAILBOX, [record(left, **payload)], remedies=remedies(), now=now))
 
     assert found == [Finding(expected[0], "gmail", f"{WATCH} {expected[1]}")]
 
@@ -89,7 +89,7 @@ def test_a_subscription_without_an_alarm_is_a_warning(
     """It is renewed, but nobody would notice if it were not."""
     records = [record(timedelta(days=days), status=status)]
 
-    found = list(judge_subscription(MAILBOX, records, plan=plan(), now=now))
+    found = list(judge_subscription(MAILBOX, records, remedies=remedies(), now=now))
 
     assert found == [Finding(expected[0], "gmail", expected[1])]
 
@@ -98,7 +98,7 @@ def test_a_subscription_without_a_record_is_wrong(record: Record, now: datetime)
     """The record of a mailbox whose address only begins with the same text does not count."""
     records = [record(DAY * 6, id=f"{WATCH}.au")]
 
-    found = list(judge_subscription(MAILBOX, records, plan=plan(), now=now))
+    found = list(judge_subscription(MAILBOX, records, remedies=remedies(), now=now))
 
     assert found == [Finding("wrong", "gmail", f"there is no subscription of agent@example.com; {RENEW}")]
 
@@ -107,7 +107,7 @@ def test_a_record_that_cannot_be_read_is_wrong(now: datetime) -> None:
     """The remedy repairs it first."""
     unreadable = Unreadable(id=WATCH, version=1, reason="no status", document={})
 
-    (found,) = judge_subscription(MAILBOX, [unreadable], plan=plan(), now=now)
+    (found,) = judge_subscription(MAILBOX, [unreadable], remedies=remedies(), now=now)
 
     assert found.state == "wrong"
     assert found.says.endswith(f"cannot be read (no status); repair it, then run `{JOBS} upgrade`")
@@ -123,7 +123,7 @@ def test_every_webhook_of_a_base_is_judged(record: Record, now: datetime) -> Non
         record(-DAY, id="subscription:airtable:appB:ach4"),
     ]
 
-    found = list(judge_subscription(Subscribed("airtable", "appA", "renew it"), records, plan=plan(), now=now))
+    found = list(judge_subscription(Subscribed("airtable", "appA", "renew it"), records, remedies=remedies(), now=now))
 
     assert found == [
         Finding("ok", "airtable", f"{base}:ach1 expires in 6 days"),
