@@ -344,11 +344,9 @@ def _steps(marks: Marks, number: int, unit: str, clocks: list[_Clock]) -> str:
     hours, step = "*", f"/{number}" if number > 1 else ""
     if marks.hours:
         first, last = _from_to(marks)
-        hours = f"{first.hour}-{last.hour}" if first.hour < last.hour else f"{first.hour}"
-        if last < first:  # "from 22 to 6"
-            hours = f"{first.hour}-23,0-{last.hour}"
-            if marks.days.keys() != {"every"} or number > 1:
-                raise unreadable(marks)
+        hours = f"{first.hour}-{last.hour}" if first.hour != last.hour else f"{first.hour}"
+        if last < first and (marks.days.keys() != {"every"} or number > 1):  # "from 22 to 6"
+            raise unreadable(marks)
         minute, spill = first.minute, 60 - number if unit == "minute" else first.minute
         if last.minute != spill or (unit == "minute" and first.minute):
             ends = f"{last.hour - 1:02}:{60 - number:02}" if unit == "minute" else f"{last.hour:02}:{first.minute:02}"

@@ -38,6 +38,8 @@ def in_words(expression: str) -> str:
         return ""
     if not (_is_even(minute, 60) and _is_even(hour, 24)):
         return ""
+    if "," in hour and not re.fullmatch("[0-9,]+", f"{minute},{hour}"):
+        return ""  # "every 5 minutes, at 09:00 and 10:00", "at 09:00 and 11:00 through 13:59"
     try:
         words = get_description(" ".join(fields), Options(locale_code="en_GB", use_24hour_time_format=True))
     except FormatException:
