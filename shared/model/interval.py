@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from shared.model.recurrence import InvalidSchedule, clock_at, instants, load_timezone
 
@@ -28,7 +29,7 @@ class Interval:
     start: datetime
 
     def __post_init__(self) -> None:
-        read_every(self.every)
+        _ = self._step  # refuses what cannot be read
         try:
             clock_at(self.start, load_timezone(self.timezone))
         except OverflowError:
@@ -51,9 +52,13 @@ class Interval:
                 return occurrence
         raise InvalidSchedule(f"every {self.every!r} has no occurrence until {moment}")
 
+    @cached_property
+    def _step(self) -> tuple[timedelta, bool]:
+        return read_every(self.every)
+
     def _number_near(self, moment: datetime) -> int:
         """Return the number of the newest occurrence at `moment`; days and weeks are counted by the clocks."""
-        step, keeps_clock = read_every(self.every)
+        step, keeps_clock = self._step
         if not keeps_clock:
             return (moment - self.start) // step
         zone = load_timezone(self.timezone)
@@ -64,7 +69,7 @@ class Interval:
 
     def _numbered(self, numbers: Iterable[int]) -> Iterable[datetime]:
         """Yield the occurrences of these numbers, except those on days that do not exist or after year 9999."""
-        step, keeps_clock = read_every(self.every)
+        step, keeps_clock = self._step
         zone = load_timezone(self.timezone)
         for number in numbers:
             try:
