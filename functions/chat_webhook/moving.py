@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from cards import time_of
 from chat_reply import Reply, shows
@@ -10,7 +10,7 @@ from conversation import Conversation
 from job_words import nearest_clock
 from managing import edit_job, find_job
 from orders import When
-from phrase_times import read_when
+from phrase_times import clock_times, read_when
 from phrase_words import marks_of
 from shared.errors import InvalidInput
 from shared.model.job import Job
@@ -43,7 +43,7 @@ def move(conversation: Conversation, given: Mapping[str, str]) -> Reply:
 def _new_time(conversation: Conversation, job: Job, words: str) -> When:
     timezone = (job.timezone if job.is_recurring else None) or conversation.timezone
     local = (job.regular_at or job.schedule_at).astimezone(load_timezone(timezone))
-    clock = nearest_clock(words, local) or _clock(words, local, conversation.now)
+    clock = nearest_clock(words, local) or _clock(words, local)
     if job.is_recurring:
         minute, hour, *days = (job.cron or "").split() or ("", "")
         if clock is None or not (minute.isdigit() and hour.isdigit()):
@@ -57,19 +57,11 @@ def _new_time(conversation: Conversation, job: Job, words: str) -> When:
     return asked
 
 
-def _clock(words: str, local: datetime, now: datetime) -> tuple[int, int] | None:
+def _clock(words: str, local: datetime) -> tuple[int, int] | None:
     """Return the clock time of words such as "noon" or "half past 4", or None if they name a day too."""
-    marks = marks_of(words)
-    if marks.days or marks.clauses or not (marks.times or marks.parts):
-        return None
-    asked = read_when(words, now=now, timezone=str(local.tzinfo))
-    if asked.at is None:
-        return None
-    meant = asked.at.astimezone(local.tzinfo)
-    readings = [meant, *([meant + timedelta(hours=12)] if asked.others else [])]
-    clocks = [local.replace(hour=each.hour, minute=each.minute) for each in readings]
-    nearest = min(clocks, key=lambda clock: abs(clock - local))
-    return nearest.hour, nearest.minute
+    readings = [local.replace(hour=each.hour, minute=each.minute) for each in clock_times(words)]
+    nearest = min(readings, key=lambda clock: abs(clock - local), default=None)
+    return (nearest.hour, nearest.minute) if nearest else None
 
 
 def _read(words: str, local: datetime, now: datetime, timezone: str) -> When:

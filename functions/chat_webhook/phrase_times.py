@@ -35,6 +35,16 @@ def read_when(phrase: str, now: datetime, timezone: str) -> When:
     raise UnclearPhrase(f"{phrase.strip()!r} is too far away.")
 
 
+def clock_times(phrase: str) -> tuple[time, ...]:
+    """Return the times of day that a phrase such as "half past 4" may mean; none if it says more than one time.
+
+    Raises UnclearPhrase for an unknown word.
+    """
+    marks = marks_of(phrase)
+    clocks = [] if marks.days or marks.clauses or marks.hours else _clocks(marks)
+    return tuple(each for clock in clocks for each in (clock.meant, clock.other) if each) if len(clocks) == 1 else ()
+
+
 # ---- Times of day.
 
 
