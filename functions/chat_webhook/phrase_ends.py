@@ -14,34 +14,45 @@ def start_of(marks: Marks, here: Here) -> date | None:
 
 
 def end_of(marks: Marks, first: datetime, here: Here, *, is_within_day: bool) -> datetime | None:
-    """Return the exclusive end of a job that first runs at `first` (aware); a named day or period is included.
+    """Return the exclusive end of a job that first runs at `first` (aware), or None.
 
-    But a month or a week after "until" is not. "For 2 days" counts whole days, unless the job runs more often: then
-    hours.
+    `is_within_day` means that it runs more often than once a day. Raises UnclearPhrase.
     """
-    ends = [key for key in ("until", "through", "before", "for") if key in marks.clauses]
-    if len(ends) > 1:
+    match [key for key in ("until", "through", "before", "for") if key in marks.clauses]:
+        case []:
+            return None
+        case ["for"]:
+            return _end_of_length(marks, first, here, is_within_day=is_within_day)
+        case [key]:
+            return _named_end(key, marks, here.local(first), here)
+    raise unreadable(marks)
+
+
+def _end_of_length(marks: Marks, first: datetime, here: Here, *, is_within_day: bool) -> datetime:
+    """Read "for 2 days": whole days, or hours for a job that runs more often."""
+    clause, starts_later = marks.clauses["for"], "from" in marks.clauses
+    span = clause["span"][0][2] if clause.keys() == {"span"} else None
+    if not span:
         raise unreadable(marks)
-    return _end(ends[0], marks, first, here, is_within_day=is_within_day) if ends else None
+    if is_elapsed(span):
+        return later(first if starts_later else here.now, span)
+    local = here.local(first)
+    whole_days = datetime.combine(local, time())
+    since = (local if starts_later else here.clock) if is_within_day else whole_days
+    return here.bound(later(since, span))
 
 
-def _end(key: str, marks: Marks, first: datetime, here: Here, *, is_within_day: bool) -> datetime:
-    clause, local = marks.clauses[key], here.local(first)
-    if key == "for":
-        span = clause["span"][0][2] if clause.keys() == {"span"} else None
-        if not span:
-            raise unreadable(marks)
-        is_later = "from" in marks.clauses
-        if is_elapsed(span):
-            return later(first if is_later else here.now, span)
-        since = datetime.combine(local, time()) if not is_within_day else local if is_later else here.clock
-        return here.bound(later(since, span))
-    day, unit = _day_in(clause, marks, here), _unit(clause)
-    if key == "through" and unit == "month" and here.today.month in months(clause):
-        now = later(datetime.combine(here.today.replace(day=1), time()), "1 month")
-        return here.bound(now) if now > local else here.bound(later(datetime.combine(day, time()), "1 month"))
-    length = {"until": "" if unit else "1 day", "before": "", "through": f"1 {unit or 'day'}"}[key]
-    return here.bound(later(datetime.combine(day, time()), length))
+def _named_end(key: str, marks: Marks, local: datetime, here: Here) -> datetime:
+    """Read an end such as "until friday", which is included; "until" a month, a week or a year ends before it."""
+    clause = marks.clauses[key]
+    day, unit = datetime.combine(_day_in(clause, marks, here), time()), _unit(clause)
+    if key == "before" or (key == "until" and unit):
+        return here.bound(day)
+    if unit == "month" and here.today.month in months(clause):  # "through november", in November
+        this_month = later(datetime.combine(here.today.replace(day=1), time()), "1 month")
+        if this_month > local:
+            return here.bound(this_month)
+    return here.bound(later(day, f"1 {unit or 'day'}"))
 
 
 def _unit(clause: DayMarks) -> str:

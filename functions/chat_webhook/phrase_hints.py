@@ -55,12 +55,12 @@ _LOOKS_RELATIVE = re.compile(
 _CITY = re.compile(r"\W*(?:in )?(?:[a-z]+/)?([a-z]+(?: [a-z]+){0,2}?)(?: time)?\s+(?:to|that|about)\b", re.I)
 # Words for a time zone, which may follow a time of day; those that mean something else too count before "to ..." only.
 _BEFORE_LINK = r"(?=\W*(?:to|that|about|on|today|tomorrow|tonight|every|each|next)\b|[,:)]|\W*$)"
+_ABBREVIATED = r"(?:ces?t|[ecmp][sd]t|[ecmp]t|bst|ist|jst|sgt|aes?t|aedt|ees?t|mesz?|mez|msk)\b"
+_REGION = r"(?:eastern|pacific|central|mountain|atlantic|zulu)\b(?:\s+(?:standard|daylight))?"
 _ZONE = re.compile(
-    r"\W*?(\+\d{1,2}\b|(?-i:Eastern|Pacific|Mountain|Zulu|[A-Z]{1,4}T|UTC|GMT|MESZ?|MEZ|MSK|Z)\b|(?:utc|gmt)\b(?:\s?[+-]\s?\d+)?"
-    rf"|(?:[\w/'’-]+\s+){{1,3}}time\b(?!\W*$){_BEFORE_LINK}"  # noqa: RUF001
-    rf"|(?:eastern|pacific|central|mountain|atlantic|zulu)\b(?:\s+(?:standard|daylight))?{_BEFORE_LINK}"
-    r"|(?:ces?t|[ecmp][sd]t|[ecmp]t|bst|ist|jst|sgt|aes?t|aedt|ees?t|mesz?|mez|msk)\b"
-    rf"{_BEFORE_LINK})",
+    r"\W*?(\+\d{1,2}\b|(?:utc|gmt)\b(?:\s?[+-]\s?\d+)?"
+    r"|(?-i:Eastern|Pacific|Mountain|Zulu|[A-Z]{1,4}T|UTC|GMT|MESZ?|MEZ|MSK|Z)\b"
+    rf"|(?:(?:[\w/'’-]+\s+){{1,3}}time\b(?!\W*$)|{_REGION}|{_ABBREVIATED}){_BEFORE_LINK})",  # noqa: RUF001
     re.I,
 )
 # What says how long or how often, where it follows a rhythm.

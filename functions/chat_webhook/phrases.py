@@ -114,13 +114,17 @@ _NO_BEGINNING = re.compile(
 _NO_END = re.compile(r"(?:^|.*\s)(?:on|in|of|at|the|and|or|for|every|each|next|this|from|until|a|an)", re.I | re.S)
 # and the text beside it does not begin or end so ("friday after next", "due by friday"): it would be cut short.
 _GOES_ON = re.compile(
-    r"(?:after|before|past|or|and|but|of|from|until|till|up\s+(?:to|until)|except|at|on|in|by|every|each|next|to\s+last"
-    r"|around|approximately|roughly|exactly|precisely|onwards?|early|later?|latest|only|once|during|while|within|through|then"
-    r"|sharp|ago|now|(?:the\s+)?(?:same|this)\s+time|noonish|(?:today|tomorrow|tonight)(?!\Ws\b)"
-    r"|morning|afternoon|evening|night|(?:bed|lunch|dinner)time|[ap]m|\d+(?:h(?:\d\d)?)?|end|max\s+(?:to|\d+)|x\s?\d+"
-    r"|(?:second|minute|hour|day|week|fortnight|month|quarter|year)s?|(?:one|two|three|four|five|six|seven|eight|nine)"
-    r"|(?:ten|fifteen|twenty|thirty|forty|fifty))\b|&",
-    re.I,
+    r"""(?:
+    after | before | past | or | and | but | of | at | on | in | by | every | each | next | to\s+last
+    | from | until | till | up\s+(?:to|until) | except | during | while | within | through | then | onwards?
+    | around | approximately | roughly | exactly | precisely | sharp | noonish
+    | early | later? | latest | only | once | ago | now | (?:the\s+)?(?:same|this)\s+time | end
+    | (?:today|tomorrow|tonight)(?!\Ws\b) | morning | afternoon | evening | night | (?:bed|lunch|dinner)time
+    | (?:second|minute|hour|day|week|fortnight|month|quarter|year)s? | [ap]m
+    | \d+(?:h(?:\d\d)?)? | max\s+(?:to|\d+) | x\s?\d+
+    | one | two | three | four | five | six | seven | eight | nine | ten | fifteen | twenty | thirty | forty | fifty
+    )\b | &""",
+    re.I | re.X,
 )
 _ENDS_IN_NUMBER = re.compile(r".*(?:,|&|\band|\bor)\s*\d+", re.I | re.S)  # "at 8, 2" in "at 8, 2 pills"
 _NAMES = re.compile(r"[@<]|(?:[\w.-]+\s+){1,3}(?:to|about|that|of)\b", re.I)  # somebody else, as in "Bob to call"

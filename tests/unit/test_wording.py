@@ -249,8 +249,18 @@ def test_words_name_one_schedule_only() -> None:
 
 @pytest.mark.parametrize(
     "cron",
-    ["0 9 1,15 * 1-5", "0 9 */2 * 1-5", "0 0 */6 * *", "0 9 * * 5/2", "50/20 * * * *", "0 9 * */3 *", "*/7 * * * *"]
-    + ["0 9,11-13 * * *", "*/5 9,10 * * *", "* 9,11 * * *"],
+    [
+        "0 9 1,15 * 1-5",
+        "0 9 */2 * 1-5",
+        "0 0 */6 * *",
+        "0 9 * * 5/2",
+        "50/20 * * * *",
+        "0 9 * */3 *",
+        "*/7 * * * *",
+        "0 9,11-13 * * *",
+        "*/5 9,10 * * *",
+        "* 9,11 * * *",
+    ],
 )
 def test_where_words_would_be_wrong_there_are_none(cron: str) -> None:
     """The library says "and" for "or", and "every 6 days" for the days 1, 7, 13, 19, 25 and 31."""
