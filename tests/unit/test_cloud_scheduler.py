@@ -11,7 +11,7 @@ import pytest
 
 from shared.model.recurrence import Recurrence
 from tests.servers import Exchange, HttpServer, reply
-from watchkeeper.console.system import Call
+from watchkeeper.console.system import FunctionCall
 from watchkeeper.deploy.functions_table import RetryPolicy, SchedulerJob
 from watchkeeper.dev.cloud_scheduler import LONGEST_WAIT, CloudScheduler
 
@@ -349,7 +349,9 @@ def test_the_last_call_is_kept_with_its_answer(
     assert (
         scheduler.last_call
         == call
-        == Call(began_at=NOON, duration=timedelta(seconds=3), status=HTTPStatus.SERVICE_UNAVAILABLE, body=expected)
+        == FunctionCall(
+            began_at=NOON, duration=timedelta(seconds=3), status=HTTPStatus.SERVICE_UNAVAILABLE, body=expected
+        )
     )
     assert not call.has_succeeded
 

@@ -14,7 +14,7 @@ from shared.jobs import Jobs
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
 from watchkeeper.console.banner import banner, place_of_jobs
-from watchkeeper.console.system import Call, System
+from watchkeeper.console.system import FunctionCall, System
 from watchkeeper.deploy.functions_table import read_functions
 from watchkeeper.dev.terminal import Terminal
 from watchkeeper.fakes.services import FAKES, Services, running_fakes
@@ -51,7 +51,7 @@ def introduced(env: Mapping[str, str], services: Services) -> str:
         schedules={"tick": tick},
         services=services.told(),
         last_call=lambda function: None,
-        call=lambda function: Call(began_at=AT, duration=timedelta(), status=200),
+        call=lambda function: FunctionCall(began_at=AT, duration=timedelta(), status=200),
         is_read_only=False,
     )
     return banner(system, 8080, settings, env)

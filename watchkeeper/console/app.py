@@ -1,4 +1,4 @@
-"""The console as a small web application: thin routes over `views`, and the guards of a local tool.
+"""The console as a small web application: thin routes over `views`, and what guards a local tool.
 
     bind(create_console(system), 8080).serve_forever()
 
@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import flask
+from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException as Refusal
 from werkzeug.exceptions import abort
 
@@ -32,23 +33,23 @@ from shared.model.wording import local_time
 from shared.subscriptions import PREFIX
 from shared.web.loopback import is_cross_origin, is_loopback
 from watchkeeper.console import health, views
-from watchkeeper.console.catalogue import Catalogue, Found
+from watchkeeper.console.catalogue import Catalogue
 from watchkeeper.console.chat_person import Event, Message, NoReply, Person, Room
 from watchkeeper.console.day import Day, strip
-from watchkeeper.console.job_form import Form, InvalidForm, fields_of, preview
-from watchkeeper.console.selection import STATES, Query, Selection, Texts, select
+from watchkeeper.console.job_form import InvalidForm, JobForm, fields_of, preview
+from watchkeeper.console.selection import STATES, Query, Record, Selection, Texts, select
 from watchkeeper.console.system import System
 from watchkeeper.fakes.server import CONTROL_PATH
 from watchkeeper.logbook import cloud_url, lines_of
 
 BY = "console"
 TOKEN = "X-Watchkeeper-Token"  # a header, for a cookie would go to every port of this machine
-READ_AHEAD = "watchkeeper-read-ahead"  # names a function that reads the jobs before anybody asks for them
+READ_AHEAD = "watchkeeper-read-ahead"  # the extension that reads the jobs before the first request
 PERSON = "ada@example.com"
 REPLY_SECONDS = 30  # as long as Chat waits
 FAKE_CHAT_SECONDS = 5
 RUNS = 50  # of a job's history, a page
-ASIDE = timedelta(seconds=2)  # what is logged just before and after a run is about it
+ASIDE = timedelta(seconds=2)  # the log of a run includes what came just before and after it
 MOST_BYTES = 256 * 1024
 STATUS: Mapping[type[WatchkeeperError], int] = {
     UnknownJob: 404,
@@ -64,13 +65,11 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-Answer = flask.typing.ResponseReturnValue
-
 
 def create_console(system: System, *, token: str = "") -> flask.Flask:
-    """Return the application for one system. Read-only, it answers 403 to every change.
+    """Return the application for one system. If that is read-only, every change is answered with 403.
 
-    With a token it answers 401 to whoever does not show it: any account of this machine can reach the port.
+    With a token, requests without it are answered with 401: any account of this machine can reach the port.
     """
     app = flask.Flask("watchkeeper.console", root_path=str(Path(__file__).parent))
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
@@ -88,7 +87,7 @@ def create_console(system: System, *, token: str = "") -> flask.Flask:
         ("GET", "/api/jobs/<job_id>/log", console.log),
         ("GET", "/api/chat", console.chat),
         ("POST", "/api/preview", console.preview),
-        ("POST", "/api/jobs", console.make),
+        ("POST", "/api/jobs", console.create),
         ("POST", "/api/jobs/<job_id>/edit", console.edit),
         ("POST", "/api/jobs/<job_id>/undo", console.undo),
         ("POST", "/api/jobs/<job_id>/delete", console.delete),
@@ -108,7 +107,7 @@ def create_console(system: System, *, token: str = "") -> flask.Flask:
 
 
 def _refuse(request: flask.Request, token: str, *, is_read_only: bool) -> None:
-    """Refuse, with 403, another host name or origin, and a change where none is allowed; with 401 a missing token."""
+    """Abort with 403 on another host name or origin and on a forbidden change, with 401 on a missing token."""
     port = request.environ["SERVER_PORT"]
     if not is_loopback(request.host) or request.host.rpartition(":")[2] != port:
         abort(403, f"open this page as http://127.0.0.1:{port}")
@@ -137,7 +136,7 @@ def _with_headers(response: flask.Response) -> flask.Response:
     return response
 
 
-def _error(exc: WatchkeeperError, place: str) -> Answer:
+def _error(exc: WatchkeeperError, place: str) -> ResponseReturnValue:
     errors = {"errors": exc.errors} if isinstance(exc, InvalidForm) else {}
     status = next((status for kind, status in STATUS.items() if isinstance(exc, kind)), 500)
     is_away = isinstance(exc, StoreUnavailable)
@@ -164,10 +163,10 @@ class _Console:
         with suppress(StoreUnavailable):  # the page will say so
             self._texts.learn(self._catalogue.read())
 
-    def about(self) -> Answer:
+    def about(self) -> ResponseReturnValue:
         return {**views.about(self._system), "run": self._run, "sees_posts": bool(self._fake_chat), "person": PERSON}
 
-    def now(self) -> Answer:
+    def now(self) -> ResponseReturnValue:
         system, found = self._system, self._found()
         now = system.clock()
         return {
@@ -182,33 +181,33 @@ class _Console:
             ),
         }
 
-    def jobs(self) -> Answer:
+    def jobs(self) -> ResponseReturnValue:
         selection = self._select(flask.request.args, self._found())
         fresh = self._catalogue.again([job.id for job in selection.jobs])
         rows = [fresh[job.id] for job in selection.jobs if job.id in fresh]
         return {**views.listing(selection, rows, self._system.clock(), self._system.timezone), **self._age()}
 
-    def _found(self) -> Sequence[Found]:
+    def _found(self) -> Sequence[Record]:
         return self._catalogue.read(anew="anew" in flask.request.args)
 
-    def _select(self, asked: Mapping[str, str], found: Sequence[Found]) -> Selection:
+    def _select(self, asked: Mapping[str, str], found: Sequence[Record]) -> Selection:
         return select(found, Query.of(asked), self._system.clock(), self._texts)
 
     def _age(self) -> dict[str, str]:
         return {"whole_at": iso(self._catalogue.whole_at) if self._catalogue.whole_at else ""}
 
-    def job(self, job_id: str) -> Answer:
+    def job(self, job_id: str) -> ResponseReturnValue:
         job = self._catalogue.get(job_id)
         return views.detail(job, self._system.clock(), self._system.timezone)
 
-    def runs(self, job_id: str) -> Answer:
-        """Answer a page of the job's history, from behind the entry `after`."""
+    def runs(self, job_id: str) -> ResponseReturnValue:
+        """Return a page of the job's history, after the entry `after`."""
         found = list(islice(self._system.jobs.history(job_id, after=flask.request.args.get("after", "")), RUNS))
         zone = self._catalogue.get(job_id).timezone or self._system.timezone
         return {"runs": views.past(found, zone, self._log_of), "has_more": len(found) == RUNS}
 
     def _log_of(self, entry: Entry) -> str:
-        """Return where the lines of a run are: its page in Cloud Logging, or a path here; "" for no run."""
+        """Return the address of the log of a run, in Cloud Logging or here; "" if nothing ran."""
         begin, end = entry.run.started_at, entry.run.ended_at
         if begin is None or end is None:
             return ""
@@ -218,7 +217,7 @@ class _Console:
         query = urlencode({"since": iso(begin - ASIDE), "until": iso(end + ASIDE)})
         return f"/api/jobs/{quote(entry.job_id)}/log?{query}" if self._system.log_file else ""
 
-    def log(self, job_id: str) -> Answer:
+    def log(self, job_id: str) -> ResponseReturnValue:
         asked, file = flask.request.args, self._system.log_file
         if file is None:
             abort(404, "this page has no log: see Cloud Logging")
@@ -230,19 +229,22 @@ class _Console:
             raise InvalidInput("since and until must have a time zone, such as Z")
         return {"lines": views.log_lines(lines_of(file, job_id, since=since, until=until), self._system.timezone)}
 
-    def preview(self) -> Answer:
+    def preview(self) -> ResponseReturnValue:
         body = _body()
         shown = preview(self._form(body), self._system.clock())
         return {**shown, "errors": {**shown["errors"], **self._form(body).payload_errors(self._system.handlers)}}
 
-    def form(self, job_id: str) -> Answer:
+    def form(self, job_id: str) -> ResponseReturnValue:
         return fields_of(self._catalogue.get(job_id), self._system.timezone)
 
-    def edit(self, job_id: str) -> Answer:
+    def edit(self, job_id: str) -> ResponseReturnValue:
         changes = self._form(_body()).changes(self._catalogue.get(job_id), self._system.handlers)
-        return self._edited(job_id, changes)
+        if changes:
+            self._system.jobs.edit(job_id, by=BY, **changes)
+        self._catalogue.look_again([job_id])
+        return self.job(job_id)
 
-    def undo(self, job_id: str) -> Answer:
+    def undo(self, job_id: str) -> ResponseReturnValue:
         """Bring a cancelled job back, paused if it was."""
         self._system.jobs.restore(job_id, by=BY)
         if _body().get("is_paused") is True:
@@ -250,18 +252,12 @@ class _Console:
         self._catalogue.look_again([job_id])
         return self.job(job_id)
 
-    def _edited(self, job_id: str, changes: Mapping[str, Any]) -> Answer:
-        if changes:
-            self._system.jobs.edit(job_id, by=BY, **changes)
-        self._catalogue.look_again([job_id])
-        return self.job(job_id)
-
-    def delete(self, job_id: str) -> Answer:
+    def delete(self, job_id: str) -> ResponseReturnValue:
         self._system.jobs.delete(job_id)
         self._catalogue.look_again([job_id])
         return {}
 
-    def make(self) -> Answer:
+    def create(self) -> ResponseReturnValue:
         definition = self._form(_body()).definition(self._system.handlers)
         try:
             scheduled = self._system.jobs.schedule(**definition, by=BY)
@@ -271,26 +267,26 @@ class _Console:
         self._catalogue.look_again([scheduled.job.id])
         return {"id": scheduled.job.id, "outcome": scheduled.outcome}, 201
 
-    def _form(self, fields: Mapping[str, Any]) -> Form:
-        return Form(fields, now=self._system.clock(), timezone=self._system.timezone)
+    def _form(self, fields: Mapping[str, Any]) -> JobForm:
+        return JobForm(fields, now=self._system.clock(), timezone=self._system.timezone)
 
-    def command(self, job_id: str, command: str) -> Answer:
+    def command(self, job_id: str, command: str) -> ResponseReturnValue:
         if command not in views.COMMANDS:
             abort(404, f"unknown command {command}")
         getattr(self._system.jobs, command)(job_id, by=BY)
         self._catalogue.look_again([job_id])
         return self.job(job_id)
 
-    def command_all(self, command: str) -> Answer:
-        """Carry out a command on the named jobs, or on all that a query matches; answer how many did what."""
+    def command_all(self, command: str) -> ResponseReturnValue:
+        """Carry out a command on the named jobs, or on all that match a query."""
         if command not in views.COMMANDS:
             abort(404, f"unknown command {command}")
-        ids = self._meant(_body())
+        ids = self._chosen(_body())
         refused = self._system.jobs.command_all(command, ids, by=BY)  # type: ignore[arg-type]  # one of COMMANDS
         self._catalogue.look_again(ids)
         return {"done": len(ids) - len(refused), "refused": refused}
 
-    def _meant(self, body: Mapping[str, Any]) -> Sequence[str]:
+    def _chosen(self, body: Mapping[str, Any]) -> Sequence[str]:
         ids, matching = body.get("ids"), body.get("matching")
         if isinstance(matching, dict):
             asked = {name: text for name, text in matching.items() if isinstance(text, str)}
@@ -304,17 +300,17 @@ class _Console:
             raise InvalidInput("select the jobs first")
         return ids
 
-    def call(self, function: str) -> Answer:
+    def call(self, function: str) -> ResponseReturnValue:
         if function not in self._system.schedules or function not in self._system.functions:
             abort(404, f"unknown scheduled function {function}")
         return views.called(self._system.call(function))
 
     # -- chat ----------------------------------------------------------------------------------------------------------
 
-    def chat(self) -> Answer:
+    def chat(self) -> ResponseReturnValue:
         return {"messages": self._open_room().messages()}
 
-    def say(self) -> Answer:
+    def say(self) -> ResponseReturnValue:
         body = _body()
         text, thread = body.get("text"), body.get("thread") or ""
         if not isinstance(text, str) or not text.strip() or not isinstance(thread, str):
@@ -322,7 +318,7 @@ class _Console:
         self._open_room().say(text.strip(), person=_person(body), thread=thread)
         return self.chat()
 
-    def tap(self) -> Answer:
+    def tap(self) -> ResponseReturnValue:
         body = _body()
         action, inputs = body.get("action"), body.get("inputs")
         if not isinstance(action, dict) or not isinstance(inputs, dict):
@@ -331,7 +327,7 @@ class _Console:
         dialog = self._open_room().tap(message, action, inputs, person=_person(body), in_dialog=in_dialog)
         return {"messages": self._open_room().messages(), "dialog": dialog}
 
-    def act(self) -> Answer:
+    def act(self) -> ResponseReturnValue:
         body = _body()
         number = str(body.get("number", "")).strip()
         if not re.fullmatch("[1-9][0-9]{0,3}", number):

@@ -1,9 +1,8 @@
 """Every job as the page last read it, so that searching, sorting and counting cost no read.
 
-A store lists by id and by one status; a person searches all fields and wants a total. So the jobs are read whole once,
-and later only those that can have changed. A job changes by itself only when it runs, and it runs only when its time
-has come: those are read again by their ids, and so are the ones on view. What other people make or change shows with
-the next whole reading.
+A store lists by id and by one status; a person searches all fields and wants a total. So all jobs are read once, and
+later only those that can have changed. A job changes by itself only when it runs, and it runs only when it is due: due
+jobs are read again by their ids, and so are the ones on view. Changes by other people show when all are read again.
 """
 
 import time
@@ -13,13 +12,11 @@ from threading import RLock
 
 from shared.jobs import Jobs, readable
 from shared.model.job import Job
-from shared.store.documents import Unreadable
+from watchkeeper.console.selection import Record
 
-WHOLE_EVERY = {False: timedelta(), True: timedelta(minutes=10)}  # by whether a read is billed
+ALL_EVERY = {False: timedelta(), True: timedelta(minutes=10)}  # by whether a read is billed
 AGAIN_AFTER = {False: timedelta(seconds=0.5), True: timedelta(seconds=20)}  # one job: there may be several tabs
-SHARE = 10  # reading whole takes at most a tenth of the time, where it is not billed
-
-Found = Job | Unreadable
+SHARE = 10  # reading all takes at most a tenth of the time, where it is not billed
 
 
 class Catalogue:
@@ -38,22 +35,22 @@ class Catalogue:
         self._monotonic = monotonic
         self._is_billed = is_billed
         self._lock = RLock()
-        self._found: dict[str, Found] = {}
+        self._found: dict[str, Record] = {}
         self._read_at: dict[str, datetime] = {}
-        self._next_whole = float("-inf")
+        self._next_all = float("-inf")
         self.whole_at: datetime | None = None
 
-    def read(self, *, anew: bool = False) -> Sequence[Found]:
+    def read(self, *, anew: bool = False) -> Sequence[Record]:
         """Return every job by id, reading what can have changed; `anew` reads them all."""
         with self._lock:
-            if anew or self._monotonic() >= self._next_whole:
-                self._read_whole()
+            if anew or self._monotonic() >= self._next_all:
+                self._read_all()
             else:
                 now = self._clock()
                 self.again([job.id for job in self._found.values() if _can_have_changed(job, now)])
             return [self._found[job_id] for job_id in sorted(self._found)]
 
-    def again(self, job_ids: Collection[str]) -> Mapping[str, Found]:
+    def again(self, job_ids: Collection[str]) -> Mapping[str, Record]:
         """Return the named jobs as they are now; those that are gone are absent."""
         with self._lock:
             now = self._clock()
@@ -75,15 +72,15 @@ class Catalogue:
                 self._read_at.pop(job_id, None)
             self.again(job_ids)
 
-    def _read_whole(self) -> None:
+    def _read_all(self) -> None:
         began, now, is_first = self._monotonic(), self._clock(), self.whole_at is None
         found = {job.id: job for job in self._jobs.list(with_subscriptions=True)}
         self._found, self._read_at, self.whole_at = found, dict.fromkeys(found, now), now
         ended = self._monotonic()
         took = 0.0 if is_first else ended - began  # a job file is parsed once, and says nothing of the next time
-        self._next_whole = ended + max(WHOLE_EVERY[self._is_billed].total_seconds(), SHARE * took)
+        self._next_all = ended + max(ALL_EVERY[self._is_billed].total_seconds(), SHARE * took)
 
-    def _put(self, job_id: str, job: Found | None, now: datetime) -> None:
+    def _put(self, job_id: str, job: Record | None, now: datetime) -> None:
         self._read_at[job_id] = now
         if job is None:
             self._found.pop(job_id, None)
@@ -91,6 +88,6 @@ class Catalogue:
             self._found[job_id] = job
 
 
-def _can_have_changed(job: Found, now: datetime) -> bool:
+def _can_have_changed(job: Record, now: datetime) -> bool:
     """Return whether somebody may have claimed, finished or handed back the job since it was read."""
     return isinstance(job, Job) and (job.lease_until is not None or (job.ready_at is not None and job.ready_at <= now))

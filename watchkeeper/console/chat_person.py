@@ -92,7 +92,7 @@ class Person:
         return event | {"action": named, "space": message["space"], "thread": message["thread"], **dialog}
 
     def acts(self, message: Message, number: int, now: datetime, timezone: str) -> Event:
-        """Return the event of a message action: a command that is chosen for a message, whoever wrote it."""
+        """Return the event of a message action: a command that a person chooses for any message."""
         metadata = {"appCommandId": number, "appCommandType": "MESSAGE_ACTION"}
         if self.is_add_on:
             payload = {"space": message["space"], "message": message, "appCommandMetadata": metadata}

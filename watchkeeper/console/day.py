@@ -1,7 +1,7 @@
 """The runs of the last 24 hours, and how many of each half hour succeeded or failed.
 
-They are read once; later only the latest ones, because each is one read where reads are billed. An entry stands in the
-history when its run has ended, and there by the time of its begin, so what began lately is read again.
+They are read once, later only the latest ones, because each may be a billed read. An entry is written when its run
+ends, and ordered by when it began, so the runs that began lately are read again.
 """
 
 import time
@@ -52,7 +52,7 @@ class Day:
 
 
 def strip(entries: Iterable[Entry], now: datetime, write: Callable[[datetime], str]) -> list[dict[str, Any]]:
-    """Return the half hours of the last day, the oldest first, with what succeeded and what failed in each."""
+    """Return the half hours of the last day, the oldest first, with how many runs succeeded and failed in each."""
     end = now.replace(minute=now.minute // 30 * 30, second=0, microsecond=0) + STEP
     counts = Counter(((end - entry.at - timedelta.resolution) // STEP, entry.run.outcome in GOOD) for entry in entries)
     begins = [(back, end - STEP * (back + 1)) for back in reversed(range(DAY // STEP))]

@@ -1,4 +1,4 @@
-"""What needs a person: how many jobs failed, are late, stuck or waiting, and how many subscriptions are about to lapse.
+"""The health of the system: how many jobs failed, are late, stuck or waiting, and how many subscriptions will lapse.
 
 Each figure has a level beside its number, for a mark as well as a colour, and the address of the list behind it.
 """
@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.model.job import Job
 from shared.model.value import Status
 from shared.store.documents import Unreadable
 from shared.subscriptions import PREFIX, recorded_time
-from watchkeeper.console.selection import states_of
+from watchkeeper.console.selection import Record, states_of
 
 LAPSING = timedelta(days=2)  # a renewal a day, and one that failed
 SAYS = {
@@ -27,7 +26,7 @@ LEVELS = {"waiting": "info"}  # what is no fault; anything else is one
 ALWAYS = ("failed", "late", "stuck", "lapsing", "waiting")
 
 
-def figures(found: Sequence[Job | Unreadable], now: datetime) -> list[dict[str, Any]]:
+def figures(found: Sequence[Record], now: datetime) -> list[dict[str, Any]]:
     """Return the figures of all jobs and subscriptions, in the order in which to look at them."""
     jobs = (job for job in found if not job.id.startswith(PREFIX))
     counts = Counter(state for job in jobs for state in states_of(job, now))
@@ -41,7 +40,7 @@ def _figure(name: str, count: int) -> dict[str, Any]:
     return {"name": name, "count": count, "level": level, "says": SAYS[name], "address": address}
 
 
-def _is_lapsing(job: Job | Unreadable, now: datetime) -> bool:
+def _is_lapsing(job: Record, now: datetime) -> bool:
     """Return whether a subscription ends soon, or nobody knows when; one that never ends was renewed once."""
     if isinstance(job, Unreadable):
         return True

@@ -44,8 +44,8 @@ class InvalidForm(InvalidInput):
         self.errors = dict(errors)
 
 
-class Form:
-    """Reads the fields one by one, and collects their errors."""
+class JobForm:
+    """The fields as a person typed them. Each is read when it is asked for; `errors` collects what is invalid."""
 
     def __init__(self, fields: Mapping[str, Any], *, now: datetime, timezone: str) -> None:
         self.errors: dict[str, str] = {}
@@ -60,7 +60,7 @@ class Form:
         return value.strip() if isinstance(value, str) else ""
 
     def time(self) -> dict[str, Any]:
-        """Return when the job runs, as the field `when` selects, under the names of a `Definition`; {} means now."""
+        """Return when the job runs, under the names of a `Definition`; {} means now."""
         match self.text("when"):
             case "cron":
                 return {"cron": self._read("cron", self._cron), **self._bounds()}
@@ -73,7 +73,7 @@ class Form:
         return {}
 
     def _bounds(self) -> dict[str, Any]:
-        """Return what bounds a recurring job; empty fields are left out."""
+        """Return the bounds of a recurring job; empty fields are left out."""
         readers: dict[str, tuple[str, Callable[[str], Any]]] = {
             "start": ("at", self._placed),
             "until": ("until", self._placed),
@@ -91,7 +91,7 @@ class Form:
         }
 
     def always(self) -> dict[str, Any]:
-        """Return what concerns the failures of any job; empty fields are left out."""
+        """Return the fields of any job; empty ones are left out."""
         readers: dict[str, Callable[[str], Any]] = {"max_attempts": _attempts, "space": str}
         return {
             name: self._read(name, partial(read, text)) for name, read in readers.items() if (text := self.text(name))
@@ -111,7 +111,7 @@ class Form:
     def changes(self, job: Job, handlers: Handlers) -> dict[str, Any]:
         """Return the arguments of `Jobs.edit` for the fields that differ from the job. Raises InvalidForm.
 
-        What a person left as it was is not sent: a time that is sent again starts a new occurrence.
+        Unchanged fields are left out, because giving a time again starts a new occurrence.
         """
         before = fields_of(job, self.timezone)
         changed = {name for name, text in before.items() if name in self._fields and self.text(name) != text}
@@ -133,10 +133,7 @@ class Form:
         return given
 
     def _new_time(self, time: Mapping[str, Any], changed: Collection[str]) -> dict[str, Any]:
-        """Return when a job is to run from now on: from its start, unless that is over and was not typed.
-
-        A start that was emptied is now.
-        """
+        """Return the new time: from the start of the job, unless it is over and unchanged. An emptied start is now."""
         rhythm = {name: time[name] for name in ("cron", "every") if name in time}
         at = time.get("at")
         if not rhythm:
@@ -146,7 +143,7 @@ class Form:
         return {**rhythm, "at": at} if at and at > self._now else rhythm
 
     def payload_errors(self, handlers: Handlers) -> dict[str, str]:
-        """Return what is wrong with the payload, by the name of its field."""
+        """Return the error of the payload, if any, by the name of its field."""
         field = "message" if self._fields.get("message") is not None else "payload"
         self._read(field, lambda: self._payload(handlers, self.text("type")))
         return {name: says for name, says in self.errors.items() if name == field}
@@ -198,7 +195,7 @@ class Form:
 
 
 def fields_of(job: Job, timezone: str) -> dict[str, str]:
-    """Return the fields of the form as they say what the job is."""
+    """Return the fields of the form for a job."""
     zone = load_timezone(job.timezone or timezone)
 
     def local(moment: datetime | None) -> str:
@@ -229,7 +226,7 @@ def fields_of(job: Job, timezone: str) -> dict[str, str]:
 
 
 def pretty(payload: Mapping[str, Any]) -> str:
-    """Write a payload as a person reads and edits it."""
+    """Write a payload for people to read and edit."""
     return json.dumps(payload, indent=2, ensure_ascii=False, default=str)
 
 
@@ -245,7 +242,7 @@ def _attempts(text: str) -> int:
     return attempts
 
 
-def preview(form: Form, now: datetime) -> dict[str, Any]:
+def preview(form: JobForm, now: datetime) -> dict[str, Any]:
     """Return when the job of a form would run: in words, its next runs with any change of the clocks, and warnings."""
     time = form.time()
     form.always()
@@ -273,7 +270,7 @@ def preview(form: Form, now: datetime) -> dict[str, Any]:
 
 
 def _next_runs(job: Job, now: datetime) -> Sequence[datetime]:
-    """Return the next runs, also of what began in the past: then the misfire rule says which is the first."""
+    """Return the next runs. If the schedule began in the past, the misfire rule decides which is the first."""
     if not job.is_recurring:
         return [job.schedule_at]
     if job.is_due(now):

@@ -1,4 +1,4 @@
-"""Which jobs a person asked to see: those of a state and a type, with some words, in an order, a page at a time."""
+"""The jobs that a person asked to see: filtered by state, type and words, sorted, a page at a time."""
 
 import json
 from collections import Counter
@@ -17,12 +17,12 @@ PAGE = 50
 LATE = timedelta(minutes=2)  # a tick a minute, and one that was missed
 STATES = (*(status.value for status in Status), "late", "stuck", "waiting", "unreadable")
 
-Found = Job | Unreadable
+Record = Job | Unreadable
 
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What was asked for, as the address of the page has it. A sort that begins with a minus is reversed."""
+    """What to show, as the address of the page has it. A sort that begins with a minus is reversed."""
 
     status: str = ""
     type: str = ""
@@ -32,7 +32,7 @@ class Query:
 
     @classmethod
     def of(cls, asked: Mapping[str, str]) -> Self:
-        """Read it from an address; what makes no sense there counts as absent."""
+        """Read it from an address; invalid values count as absent."""
         status, sort, page = asked.get("status", ""), asked.get("sort", ""), asked.get("page", "")
         return cls(
             status=status if status in STATES else "",
@@ -45,9 +45,9 @@ class Query:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The page of jobs, how many there are in all, and how many of each state the other conditions leave."""
+    """The page of jobs, the ids of all that match, and how many of each state match the other conditions."""
 
-    jobs: Sequence[Found]
+    jobs: Sequence[Record]
     matching: Sequence[str]
     page: int
     pages: int
@@ -60,8 +60,8 @@ class Selection:
         return sha256("\n".join(sorted(self.matching)).encode()).hexdigest()
 
 
-def select(found: Iterable[Found], query: Query, now: datetime, texts: "Texts") -> Selection:
-    """Return what matches. A page behind the last one is the last one."""
+def select(found: Iterable[Record], query: Query, now: datetime, texts: "Texts") -> Selection:
+    """Return the jobs that match. A page number beyond the last page means the last."""
     jobs = [job for job in found if not job.id.startswith(PREFIX)]
     words = query.words.casefold().split()
     near = [job for job in jobs if _is_of_type(job, query.type) and (not words or texts.has(job, words))]
@@ -81,11 +81,11 @@ def select(found: Iterable[Found], query: Query, now: datetime, texts: "Texts") 
     )
 
 
-def states_of(job: Found, now: datetime) -> set[str]:
-    """Return every name under which a job is counted.
+def states_of(job: Record, now: datetime) -> set[str]:
+    """Return every state as which a job is counted.
 
-    `failed` includes a recurring job whose latest occurrences were given up: it goes on, and never has that status.
-    `late` is what nobody began, `stuck` what somebody began and did not end.
+    `failed` includes a recurring job whose latest occurrences were given up: it continues, and never has that status.
+    `late` means due but not started, `stuck` started by a holder whose lease has ended.
     """
     if isinstance(job, Unreadable):
         return {"unreadable"}
@@ -97,42 +97,42 @@ def states_of(job: Found, now: datetime) -> set[str]:
     return states | {"late"} if job.ready_at is not None and job.ready_at <= now - LATE else states
 
 
-def _is_of_type(job: Found, job_type: str) -> bool:
+def _is_of_type(job: Record, job_type: str) -> bool:
     return not job_type or (isinstance(job, Job) and job.job_type == job_type)
 
 
 class Texts:
-    """What of each job can be searched, made once for each version of a job."""
+    """The text of each job to search in, made once for each version of the job."""
 
     def __init__(self) -> None:
-        self._made: dict[str, tuple[Found, str]] = {}
+        self._made: dict[str, tuple[Record, str]] = {}
 
-    def has(self, job: Found, words: Sequence[str]) -> bool:
+    def has(self, job: Record, words: Sequence[str]) -> bool:
         """Return whether all the words are in its id, type, payload or error."""
         text = self._of(job)
         return all(word in text for word in words)
 
-    def learn(self, jobs: Iterable[Found]) -> None:
-        """Make the texts of these jobs, before anybody searches."""
+    def learn(self, jobs: Iterable[Record]) -> None:
+        """Make the texts of these jobs before the first search."""
         for job in jobs:
             self._of(job)
 
-    def _of(self, job: Found) -> str:
+    def _of(self, job: Record) -> str:
         made = self._made.get(job.id)
         if made is None or made[0] is not job:
             made = self._made[job.id] = (job, _text(job).casefold())
         return made[1]
 
 
-def _text(job: Found) -> str:
+def _text(job: Record) -> str:
     if isinstance(job, Unreadable):
         return f"{job.id} {job.reason}"
     payload = json.dumps(job.payload, ensure_ascii=False, default=str)
     return f"{job.id} {job.job_type} {payload} {job.error or ''} {job.space or ''}"
 
 
-def _next(job: Found) -> tuple[int, float]:
-    """Order by the next run: what is held, then what comes, then the rest by its latest run, the newest first."""
+def _next(job: Record) -> tuple[int, float]:
+    """Order by the next run: held jobs, then waiting ones, then the rest by their latest run, the newest first."""
     if isinstance(job, Unreadable):
         return 3, 0
     if job.lease_until is not None:
@@ -149,7 +149,7 @@ def latest_run(job: Job) -> datetime | None:
     return (run.ended_at or run.until or run.schedule_at) if run else None
 
 
-SORTS: Mapping[str, Callable[[Found], Any]] = {
+SORTS: Mapping[str, Callable[[Record], Any]] = {
     "next": _next,
     "id": lambda job: job.id,
     "failures": lambda job: -max(job.attempts, job.failed_in_a_row) if isinstance(job, Job) else 0,

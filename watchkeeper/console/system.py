@@ -14,7 +14,7 @@ from watchkeeper.fakes.services import Service
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class FunctionCall:
     """The response of a function that was called as Cloud Scheduler does.
 
     `body` is the JSON of the response, or None. Without a response `status` is None, and `failure` has the reason.
@@ -52,8 +52,8 @@ class System:
     headers: Mapping[str, str]
     schedules: Mapping[str, SchedulerJob]
     services: Sequence[Service]
-    last_call: Callable[[str], Call | None]
-    call: Callable[[str], Call]
+    last_call: Callable[[str], FunctionCall | None]
+    call: Callable[[str], FunctionCall]
     is_read_only: bool
     is_billed: bool = False
     log_file: Path | None = None

@@ -20,8 +20,8 @@ from shared.model.wording import exact_time, in_words, local_time, occurrences, 
 from shared.store.documents import Unreadable
 from shared.subscriptions import CHECK, PREFIX, recorded_time
 from watchkeeper.console.job_form import pretty
-from watchkeeper.console.selection import PAGE, Selection, latest_run
-from watchkeeper.console.system import Call, System
+from watchkeeper.console.selection import PAGE, Record, Selection, latest_run
+from watchkeeper.console.system import FunctionCall, System
 from watchkeeper.logbook import LogLine
 from watchkeeper.times import span
 
@@ -50,7 +50,6 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
 }
 
 View = dict[str, Any]
-Found = Sequence[Job | Unreadable]
 
 
 def about(system: System) -> View:
@@ -89,7 +88,7 @@ def _schedule_of(system: System, function: str) -> str:
 # -- jobs --------------------------------------------------------------------------------------------------------------
 
 
-def listing(selection: Selection, rows: Found, now: datetime, timezone: str) -> View:
+def listing(selection: Selection, rows: Sequence[Record], now: datetime, timezone: str) -> View:
     """Return one page of jobs, and how many there are of each state."""
     return {
         "now": iso(now),
@@ -104,7 +103,7 @@ def listing(selection: Selection, rows: Found, now: datetime, timezone: str) -> 
     }
 
 
-def _row(job: Job | Unreadable, now: datetime, timezone: str) -> View:
+def _row(job: Record, now: datetime, timezone: str) -> View:
     if isinstance(job, Unreadable):
         bare = dict.fromkeys((*TIMES_OF_ROW, "schedule", "attempts", "in_a_row", "queue"), "")
         return {"id": job.id, "title": job.id, "type": "", "status": "unreadable", "error": job.reason, **bare}
@@ -217,7 +216,7 @@ def _is_possible(command: Callable[..., Job], job: Job, now: datetime) -> bool:
 # -- timeline ----------------------------------------------------------------------------------------------------------
 
 
-def timeline(found: Iterable[Job | Unreadable], now: datetime, timezone: str) -> View:
+def timeline(found: Iterable[Record], now: datetime, timezone: str) -> View:
     """Return what ran in the last hour and will run in the next, in one lane per job, the next to run first."""
     shown = [job for job in found if isinstance(job, Job) and not job.id.startswith(PREFIX) and _is_in_window(job, now)]
     shown.sort(key=lambda job: (job.ready_at is None, job.ready_at or now, job.id))
@@ -303,7 +302,7 @@ def tick(system: System, now: datetime) -> View:
     return {"next": following, "last": called(last) if last else None}
 
 
-def called(call: Call) -> View:
+def called(call: FunctionCall) -> View:
     """Return the response of a function: its metrics, or the reason why there are none."""
     body: Mapping[str, Any] = call.body if isinstance(call.body, Mapping) else {}
     metrics = body.get("metrics", {}) if isinstance(body.get("metrics", {}), Mapping) else {}
@@ -321,7 +320,7 @@ def called(call: Call) -> View:
     }
 
 
-def subscriptions(found: Iterable[Job | Unreadable], system: System, now: datetime) -> list[View]:
+def subscriptions(found: Iterable[Record], system: System, now: datetime) -> list[View]:
     """Return the subscriptions at Gmail and Airtable: how much of their time is left, and the last renewal.
 
     A function without a recorded subscription appears in its place, with the result of its last call.
@@ -331,12 +330,12 @@ def subscriptions(found: Iterable[Job | Unreadable], system: System, now: dateti
     return shown + [_unrecorded(name, system.last_call(name)) for name in silent if name in system.schedules]
 
 
-def _unrecorded(function: str, last: Call | None) -> View:
+def _unrecorded(function: str, last: FunctionCall | None) -> View:
     problem = called(last)["problem"] if last else ""
     return {"id": function, "title": function, "function": function, "left": 0, "expires_at": "", "error": problem}
 
 
-def _subscription(job: Job | Unreadable, now: datetime, timezone: str) -> View:
+def _subscription(job: Record, now: datetime, timezone: str) -> View:
     function = RENEWED_BY.get(job.id.removeprefix(PREFIX).partition(":")[0], "")
     if isinstance(job, Unreadable):
         reason = f"Its record cannot be read: {job.reason}"

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 
 from shared.model.times import iso
-from watchkeeper.console.system import Call
+from watchkeeper.console.system import FunctionCall
 from watchkeeper.deploy.functions_table import RetryPolicy, SchedulerJob
 
 log = logging.getLogger("watchkeeper.scheduler")
@@ -41,7 +41,7 @@ class CloudScheduler:
         monotonic: Callable[[], float] = time.monotonic,
         until_ready: Callable[[], object] = lambda: None,
     ) -> None:
-        self.last_call: Call | None = None
+        self.last_call: FunctionCall | None = None
         self._job = job
         self._monotonic = monotonic
         self._address = address
@@ -61,11 +61,11 @@ class CloudScheduler:
             last = self._call_with_retries({"X-CloudScheduler-ScheduleTime": iso(scheduled)})
             scheduled = self._job.recurrence.after(last.began_at)
 
-    def run_now(self) -> Call:
+    def run_now(self) -> FunctionCall:
         """Call once, beside the schedule, as soon as no other call is out. Such a call has no schedule time."""
         return self._call({})
 
-    def run_beside(self) -> Call:
+    def run_beside(self) -> FunctionCall:
         """Call once, at once, even while another call is out, which would not find new work for up to ten seconds."""
         return self._noted_attempt({})
 
@@ -75,7 +75,7 @@ class CloudScheduler:
                 return True
         return self._wait(0)
 
-    def _call_with_retries(self, headers: Mapping[str, str]) -> Call:
+    def _call_with_retries(self, headers: Mapping[str, str]) -> FunctionCall:
         """Call until that succeeds or there is no retry left, and return the last call."""
         call = self._call(headers)
         for pause in _pauses(self._job.retry):
@@ -84,12 +84,12 @@ class CloudScheduler:
             call = self._call(headers)
         return call
 
-    def _call(self, headers: Mapping[str, str]) -> Call:
+    def _call(self, headers: Mapping[str, str]) -> FunctionCall:
         """Make one attempt when no other call is out."""
         with self._call_is_out:
             return self._noted_attempt(headers)
 
-    def _noted_attempt(self, headers: Mapping[str, str]) -> Call:
+    def _noted_attempt(self, headers: Mapping[str, str]) -> FunctionCall:
         """Make one attempt; a failure goes to the log."""
         self._until_ready()
         call = self.last_call = self._attempt(headers)
@@ -99,7 +99,7 @@ class CloudScheduler:
             )
         return call
 
-    def _attempt(self, headers: Mapping[str, str]) -> Call:
+    def _attempt(self, headers: Mapping[str, str]) -> FunctionCall:
         began, body, status, failure = self._clock(), None, None, ""
         began_at = self._monotonic()  # the wall clock may be put forward or back during a call
         deadline = self._job.attempt_deadline.total_seconds()
@@ -119,7 +119,7 @@ class CloudScheduler:
         finally:
             connection.close()
         duration = timedelta(seconds=self._monotonic() - began_at)
-        return Call(began_at=began, duration=duration, status=status, body=body, failure=failure)
+        return FunctionCall(began_at=began, duration=duration, status=status, body=body, failure=failure)
 
     def _own_headers(self) -> dict[str, str]:
         return {

@@ -10,7 +10,7 @@ from shared.jobs import Jobs
 from shared.model.recurrence import Recurrence
 from shared.store.json_file import JsonStore
 from tests.console_page import RETENTION
-from watchkeeper.console.system import Call, System
+from watchkeeper.console.system import FunctionCall, System
 from watchkeeper.deploy.functions_table import SchedulerJob
 from watchkeeper.fakes.services import Service
 
@@ -27,7 +27,7 @@ def system(jobs: Jobs, now: datetime) -> System:
     every_minute = SchedulerJob(
         name="tick", recurrence=Recurrence("* * * * *", "UTC"), attempt_deadline=timedelta(minutes=3)
     )
-    answered = Call(
+    answered = FunctionCall(
         began_at=now, duration=timedelta(milliseconds=40), status=200, body={"metrics": {"jobs_executed": 2}}
     )
     return System(

@@ -7,13 +7,13 @@ import pytest
 from shared.handlers import load_handlers
 from shared.subscriptions import CHECK
 from tests.console_page import ALL, get, post
-from watchkeeper.console.job_form import Form, InvalidForm, preview
+from watchkeeper.console.job_form import InvalidForm, JobForm, preview
 from watchkeeper.console.system import System
 
 
-def form(now: datetime, **fields: str) -> Form:
+def form(now: datetime, **fields: str) -> JobForm:
     """Return a form with these fields."""
-    return Form(fields, now=now, timezone="Europe/Berlin")
+    return JobForm(fields, now=now, timezone="Europe/Berlin")
 
 
 def test_the_preview_marks_a_change_of_clocks() -> None:

@@ -12,7 +12,7 @@ from shared.store.protocol import Change
 from shared.subscriptions import CHECK
 from tests.console_page import HOSTILE, MINUTE, get
 from watchkeeper.console import views
-from watchkeeper.console.system import Call, System
+from watchkeeper.console.system import FunctionCall, System
 
 
 def test_the_latest_tick_is_shown(system: System) -> None:
@@ -34,7 +34,7 @@ def test_the_latest_tick_is_shown(system: System) -> None:
 )
 def test_a_call_that_failed_says_why(now: datetime, status: int | None, body: Any, failure: str, problem: str) -> None:
     """Even if the function did not answer."""
-    call = Call(began_at=now, duration=MINUTE, status=status, body=body, failure=failure)
+    call = FunctionCall(began_at=now, duration=MINUTE, status=status, body=body, failure=failure)
 
     assert views.called(call)["problem"] == problem
 
