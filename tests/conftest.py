@@ -47,7 +47,10 @@ SHARED_EMULATOR = "WATCHKEEPER_TESTS_EMULATOR"
 SPREAD = {
     "tests/faults/test_rounds.py",
     "tests/integration/test_cron_tick.py",
-    "tests/integration/test_dev.py",
+    "tests/integration/dev/test_ending.py",
+    "tests/integration/dev/test_jobs.py",
+    "tests/integration/dev/test_reloading.py",
+    "tests/integration/dev/test_starting.py",
 }
 # Files whose tests share the first deployment, which takes long.
 TOGETHER = {
