@@ -107,7 +107,7 @@ def world(running: World, request: pytest.FixtureRequest) -> World:
     return world
 
 
-def test_a_reminder_arrives_where_it_was_said_and_once(world: World) -> None:
+def test_reminder_is_posted_once_where_it_was_requested(world: World) -> None:
     """Although the click came twice, Chat posted it and was cut off before it said so, and more ticks came than one."""
     world.chat.fail("applied-but-cut")
     asked = world.say(REMIND)
@@ -132,7 +132,7 @@ def test_a_reminder_arrives_where_it_was_said_and_once(world: World) -> None:
     assert len({request.query["requestId"] for request in world.chat.requests}) == 1
 
 
-def test_a_reminder_that_gives_up_is_told_of_and_can_be_retried(world: World) -> None:
+def test_failed_reminder_is_reported_and_can_be_retried(world: World) -> None:
     """The notice comes into the same thread, with a button that does what it says."""
     world.chat.fail("not-a-member")
     world.tap(world.say(REMIND), "Confirm")

@@ -194,7 +194,7 @@ def test_being_added_by_a_mention_is_answered_once(stored: Chat, space: str) -> 
 
 
 @both
-def test_a_stranger_is_told_whom_to_ask(stored: Chat, space: str, app: App) -> None:
+def test_stranger_learns_whom_to_ask(stored: Chat, space: str, app: App) -> None:
     """Privately, for any event; nothing else happens, and a removal is not answered."""
     asked = stored.ask(app.message(REMIND, space=space))
     wanted = [
@@ -232,7 +232,7 @@ def test_a_stranger_is_told_whom_to_ask(stored: Chat, space: str, app: App) -> N
         pytest.param(b"null", id="null"),
     ],
 )
-def test_what_is_no_json_object_is_refused(adrift: Chat, body: bytes) -> None:
+def test_body_that_is_not_a_json_object_is_refused(adrift: Chat, body: bytes) -> None:
     """With 400, and a trace id."""
     status, answer = adrift.function.call(headers=JSON, body=body)
 
@@ -243,7 +243,7 @@ def test_what_is_no_json_object_is_refused(adrift: Chat, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Type": "text/plain"}, {"Content-Type": "application/jsonp"}])
-def test_another_content_type_is_refused(adrift: Chat, headers: dict[str, str]) -> None:
+def test_other_content_type_is_refused(adrift: Chat, headers: dict[str, str]) -> None:
     """With 415, even if the body is an event."""
     body = json.dumps(Classic.message("help")).encode()
 
@@ -254,7 +254,7 @@ def test_another_content_type_is_refused(adrift: Chat, headers: dict[str, str]) 
 
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["with-length", "chunked"])
 @pytest.mark.parametrize(("size", "status"), [(MEBIBYTE, 200), (MEBIBYTE + 1, 413), (12 * MEBIBYTE, 413)])
-def test_a_body_over_a_mebibyte_is_refused(adrift: Chat, size: int, status: int, is_chunked: bool) -> None:
+def test_body_over_a_mebibyte_is_refused(adrift: Chat, size: int, status: int, is_chunked: bool) -> None:
     """With 413; the sender gets it before it has sent everything."""
     event = Classic.message("help")
     event["padding"] = "x" * (size - len(json.dumps({**event, "padding": ""})))
@@ -272,7 +272,7 @@ def test_a_body_over_a_mebibyte_is_refused(adrift: Chat, size: int, status: int,
 
 
 @pytest.mark.parametrize("path", ["/health", "/chat/health"])
-def test_health_is_told_to_everybody(stored: Chat, path: str) -> None:
+def test_health_is_public(stored: Chat, path: str) -> None:
     """With the kind of store, and no other setting."""
     status, answer = stored.function.call(path, method="GET")
 
@@ -281,7 +281,7 @@ def test_health_is_told_to_everybody(stored: Chat, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "GET", "DELETE"])
-def test_events_come_by_post(adrift: Chat, method: str) -> None:
+def test_only_post_is_accepted(adrift: Chat, method: str) -> None:
     """Other methods are refused."""
     status, answer = adrift.function.call(method=method, headers=JSON, body=b"{}")
 
@@ -292,7 +292,7 @@ def test_events_come_by_post(adrift: Chat, method: str) -> None:
 
 
 @both
-def test_a_job_is_managed_in_its_space(stored: Chat, space: str, app: App) -> None:
+def test_job_is_managed_in_its_space(stored: Chat, space: str, app: App) -> None:
     """From the card to the list, to its own card, through all its buttons."""
     stored.ask(app.click(button(stored.ask(app.message(REMIND, space=space)), "Confirm"), space=space))
     (job,) = stored.jobs(space)
@@ -320,7 +320,7 @@ def test_a_job_is_managed_in_its_space(stored: Chat, space: str, app: App) -> No
 
 
 @both
-def test_a_job_does_not_exist_in_another_space(stored: Chat, space: str, app: App) -> None:
+def test_job_seems_not_to_exist_in_another_space(stored: Chat, space: str, app: App) -> None:
     """It cannot be listed, shown or changed there; the answer is the one for an unknown id."""
     elsewhere = f"{space}x"
     stored.ask(app.click(button(stored.ask(app.message(REMIND, space=space)), "Confirm"), space=space))
@@ -341,7 +341,7 @@ def test_a_job_does_not_exist_in_another_space(stored: Chat, space: str, app: Ap
 
 
 @both
-def test_a_message_and_a_click_that_come_twice_make_one_job(stored: Chat, space: str, app: App) -> None:
+def test_message_and_click_delivered_twice_make_one_job(stored: Chat, space: str, app: App) -> None:
     """One after the other and at once; another message makes another job."""
     cards = [stored.ask(app.message(REMIND, space=space, name="M1.M1")) for _ in range(2)]
     clicks = [app.click(button(card, "Confirm"), space=space) for card in (*cards, *cards)]
@@ -362,7 +362,7 @@ def test_a_message_and_a_click_that_come_twice_make_one_job(stored: Chat, space:
 
 
 @both
-def test_the_agent_answers_what_is_no_command(adrift: Chat, app: App) -> None:
+def test_agent_answers_other_messages(adrift: Chat, app: App) -> None:
     """Neither it nor `help` needs the store."""
     assert message_of(adrift.ask(app.message(f"what is {SECRET}?")))["text"] == f"You said: what is {SECRET}?"
     assert "This is what I can do" in words_of(adrift.ask(app.message("help")))
@@ -370,7 +370,7 @@ def test_the_agent_answers_what_is_no_command(adrift: Chat, app: App) -> None:
 
 
 @both
-def test_an_agent_that_raises_is_apologised_for(adrift: Chat, app: App) -> None:
+def test_apology_is_shown_if_the_agent_raises(adrift: Chat, app: App) -> None:
     """With the trace id, under which the log has the place and nothing of what was said."""
     trace = uuid.uuid4().hex
 
@@ -386,7 +386,7 @@ def test_an_agent_that_raises_is_apologised_for(adrift: Chat, app: App) -> None:
     assert adrift.leaks() == []
 
 
-def test_a_store_that_cannot_be_reached_is_told(adrift: Chat) -> None:
+def test_unreachable_store_is_reported(adrift: Chat) -> None:
     """The person gets a short reply with the trace id, and the log an error."""
     trace = uuid.uuid4().hex
 
@@ -412,7 +412,7 @@ def provider() -> Iterator[IdentityProvider]:
 
 
 @pytest.mark.parametrize("kind", ["addon", "endpoint", "project_number"])
-def test_only_chat_itself_is_let_in(provider: IdentityProvider, tmp_path: Path, kind: str) -> None:
+def test_only_chat_itself_is_accepted(provider: IdentityProvider, tmp_path: Path, kind: str) -> None:
     """One good and one bad call for each kind of token; no token reaches the log."""
     email, audience = {"addon": (ADD_ON, URL), "endpoint": (CHAT, URL), "project_number": (None, NUMBER)}[kind]
     issuer = CHAT if kind == "project_number" else "https://accounts.google.com"
@@ -438,7 +438,7 @@ def test_only_chat_itself_is_let_in(provider: IdentityProvider, tmp_path: Path, 
 
 
 @both
-def test_where_any_app_may_call_only_our_own_buttons_count(
+def test_only_our_own_buttons_work_if_any_app_may_call(
     provider: IdentityProvider, tmp_path: Path, space: str, app: App
 ) -> None:
     """With `endpoint` a forged order makes no job; an order of our card does, on another instance too."""
@@ -468,7 +468,7 @@ def test_where_any_app_may_call_only_our_own_buttons_count(
 
 
 @pytest.mark.parametrize("kind", ["endpoint", "project_number"])
-def test_the_token_of_an_add_on_opens_to_an_app_that_was_set_up_as_a_classic_one(
+def test_classic_app_accepts_its_own_add_on_token(
     provider: IdentityProvider, tmp_path: Path, space: str, kind: str
 ) -> None:
     """Google moves such apps; the token proves that the app is ours, so its buttons need no seal."""
@@ -486,7 +486,7 @@ def test_the_token_of_an_add_on_opens_to_an_app_that_was_set_up_as_a_classic_one
     assert leaks == []
 
 
-def test_settings_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+def test_response_names_invalid_settings(tmp_path: Path) -> None:
     """The answer has their names, only the log their values."""
     env = {"AUTH_MODE": "verify", "ALLOWED_USERS": "nonsense"}
 
@@ -596,7 +596,7 @@ def broken_events(draw: st.DrawFn) -> Any:
 
 @settings(max_examples=300)
 @given(messages() | clicks() | broken_events() | json_values)
-def test_a_broken_event_has_a_valid_reply_or_is_refused(post: Callable[[Any], tuple[int, Any]], body: Any) -> None:
+def test_broken_event_gets_a_valid_reply_or_is_refused(post: Callable[[Any], tuple[int, Any]], body: Any) -> None:
     """No content breaks the function or leads to an apology."""
     status, answer = post(body)
 
@@ -615,9 +615,7 @@ def test_a_broken_event_has_a_valid_reply_or_is_refused(post: Callable[[Any], tu
         pytest.param({"cron": 5, "timezone": [1]}, id="a-schedule-that-is-none"),
     ],
 )
-def test_a_confirmation_of_what_cannot_be_is_refused(
-    post: Callable[[Any], tuple[int, Any]], order: dict[str, Any]
-) -> None:
+def test_impossible_confirmation_is_refused(post: Callable[[Any], tuple[int, Any]], order: dict[str, Any]) -> None:
     """The content of a card returns through Chat, and may be of another release."""
     whole = {"kind": "post", "text": "x", "timezone": "UTC", "at": None, "cron": None, "everybody": False}
     carried = {"action": "confirm", "id": "job", "order": json.dumps({**whole, **order})}

@@ -44,7 +44,7 @@ def test_greet_refuses_a_payload_without_a_name(context: Context) -> None:
         greet({}, context)
 
 
-def test_research_ends_when_it_is_told_to(context: Context) -> None:
+def test_research_ends_when_asked_to_stop(context: Context) -> None:
     """It has failed then, and is tried again."""
     context.ask_to_stop("shutting down")
 

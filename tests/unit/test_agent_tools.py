@@ -60,7 +60,7 @@ def tools(context: AgentContext) -> dict[str, Callable[..., Any]]:
 # -- the jobs of a space -----------------------------------------------------------------------------------------------
 
 
-def test_a_message_is_scheduled_for_the_place_and_in_the_name_of_who_asks(own: SpaceJobs, jobs: Jobs) -> None:
+def test_message_is_scheduled_in_the_name_of_the_person(own: SpaceJobs, jobs: Jobs) -> None:
     """On the clocks of who asks, unless another zone is given."""
     job = own.schedule("message", "Tea!", cron="0 9 * * *")
 
@@ -73,7 +73,7 @@ def test_a_message_is_scheduled_for_the_place_and_in_the_name_of_who_asks(own: S
     )
 
 
-def test_a_question_keeps_what_the_agent_is_to_be_told_again(own: SpaceJobs, now: datetime) -> None:
+def test_question_keeps_what_the_agent_needs(own: SpaceJobs, now: datetime) -> None:
     """At its set time it is asked in the same conversation, in the same zone."""
     job = own.schedule("question", "What is new?", at=now + DAY)
 
@@ -89,7 +89,7 @@ def test_a_question_keeps_what_the_agent_is_to_be_told_again(own: SpaceJobs, now
     }
 
 
-def test_the_same_request_makes_one_job(own: SpaceJobs, now: datetime) -> None:
+def test_same_request_makes_one_job(own: SpaceJobs, now: datetime) -> None:
     """An agent may be asked twice; meanwhile the job may have been changed, and its time may have passed."""
     first = own.schedule("message", "Tea!", at=now + DAY)
     changed = own.edit(first.id, text="Coffee!")
@@ -112,7 +112,7 @@ def test_the_same_request_makes_one_job(own: SpaceJobs, now: datetime) -> None:
         pytest.param("message", {"every": "1d", "timezone": "Mars/Olympus"}, "Mars/Olympus", id="zone"),
     ],
 )
-def test_what_cannot_be_scheduled_is_refused(own: SpaceJobs, kind: Any, given: dict[str, Any], says: str) -> None:
+def test_invalid_schedule_is_refused(own: SpaceJobs, kind: Any, given: dict[str, Any], says: str) -> None:
     """The error says what is wrong; nothing is made."""
     with pytest.raises(InvalidInput, match=says):
         own.schedule(kind, "Tea!", **given)
@@ -120,7 +120,7 @@ def test_what_cannot_be_scheduled_is_refused(own: SpaceJobs, kind: Any, given: d
     assert own.list() == []
 
 
-def test_a_space_has_a_bounded_number_of_living_jobs(own: SpaceJobs, jobs: Jobs, now: datetime) -> None:
+def test_number_of_living_jobs_in_a_space_is_limited(own: SpaceJobs, jobs: Jobs, now: datetime) -> None:
     """The refusal names the setting; what has ended, and what another space has, does not count."""
     few = replace(own, most=2)
     jobs.schedule("chat_message", {"space": "spaces/B", "text": "x"}, every="1d", space="spaces/B")
@@ -133,7 +133,7 @@ def test_a_space_has_a_bounded_number_of_living_jobs(own: SpaceJobs, jobs: Jobs,
     assert few.schedule("message", "three", every="1d").status is Status.PENDING
 
 
-def test_what_is_over_is_not_read(own: SpaceJobs, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_jobs_are_not_read(own: SpaceJobs, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """A space may have thousands of those."""
     for number in range(20):
         jobs.cancel(own.schedule("message", f"old {number}", every="1d").id)
@@ -152,7 +152,7 @@ def test_what_is_over_is_not_read(own: SpaceJobs, jobs: Jobs, monkeypatch: pytes
     assert read == [alive]
 
 
-def test_the_jobs_of_another_space_are_out_of_reach(own: SpaceJobs, jobs: Jobs) -> None:
+def test_jobs_of_another_space_are_out_of_reach(own: SpaceJobs, jobs: Jobs) -> None:
     """Their ids are as unknown as those that nothing has."""
     job = jobs.schedule("log", {"message": "secret"}, id="other", every="1d", space="spaces/B").job
     jobs.schedule("log", {"message": "secret"}, id="nowhere", every="1d")
@@ -179,7 +179,7 @@ def test_jobs_are_changed_in_the_name_of_agent_and_person(own: SpaceJobs, now: d
     assert own.get(job.id).updated_by == "agent:ada@example.com"
 
 
-def test_a_job_without_a_text_keeps_its_payload(own: SpaceJobs, jobs: Jobs) -> None:
+def test_job_without_a_text_keeps_its_payload(own: SpaceJobs, jobs: Jobs) -> None:
     """An operator's job may stand in the space too."""
     jobs.schedule("log", {"message": "x"}, id="log", every="1d", space=SPACE)
 
@@ -187,7 +187,7 @@ def test_a_job_without_a_text_keeps_its_payload(own: SpaceJobs, jobs: Jobs) -> N
         own.edit("log", text="y")
 
 
-def test_the_text_of_somebody_elses_job_is_kept(own: SpaceJobs, jobs: Jobs) -> None:
+def test_text_of_another_persons_job_cannot_be_changed(own: SpaceJobs, jobs: Jobs) -> None:
     """It runs as Bob, who never wrote those words. Anybody may change its time."""
     jobs.schedule(
         "agent", {"prompt": "x", "space": SPACE}, id="bobs", every="1d", space=SPACE, by="agent:bob@example.com"
@@ -199,7 +199,7 @@ def test_the_text_of_somebody_elses_job_is_kept(own: SpaceJobs, jobs: Jobs) -> N
 
 
 @pytest.mark.parametrize("by", ["cli:root", "console", None])
-def test_the_text_of_an_operators_job_can_be_changed(own: SpaceJobs, jobs: Jobs, by: str | None) -> None:
+def test_text_of_an_operators_job_can_be_changed(own: SpaceJobs, jobs: Jobs, by: str | None) -> None:
     """It runs as nobody in Chat."""
     jobs.schedule("agent", {"prompt": "x", "space": SPACE}, id="job", every="1d", space=SPACE, by=by)
 
@@ -217,7 +217,7 @@ def test_dates_from_an_iterator_are_read_once(own: SpaceJobs, now: datetime) -> 
 
 
 @pytest.mark.parametrize("text", ["call dad", "<users/1> call dad"])
-def test_a_reminder_keeps_its_mention(own: SpaceJobs, jobs: Jobs, text: str) -> None:
+def test_reminder_keeps_its_mention(own: SpaceJobs, jobs: Jobs, text: str) -> None:
     """Without it nobody would be reminded, and the reminder could not be snoozed."""
     reminder = {"text": "<users/1> call mum", "space": SPACE, "cardsV2": [{"cardId": "reminder", "card": {}}]}
     jobs.schedule("chat_message", reminder, id="mum", every="1d", space=SPACE, by="chat:ada@example.com")
@@ -225,7 +225,7 @@ def test_a_reminder_keeps_its_mention(own: SpaceJobs, jobs: Jobs, text: str) -> 
     assert own.edit("mum", text=text).payload["text"] == "<users/1> call dad"
 
 
-def test_a_start_that_has_passed_makes_nothing_run_at_once(own: SpaceJobs, now: datetime) -> None:
+def test_start_in_the_past_makes_nothing_run_at_once(own: SpaceJobs, now: datetime) -> None:
     """A model names the day's midnight as the start of what is to come each day at nine."""
     midnight = now - timedelta(hours=9)
 
@@ -239,7 +239,7 @@ def test_a_start_that_has_passed_makes_nothing_run_at_once(own: SpaceJobs, now: 
 
 
 @pytest.mark.parametrize(("value", "most"), [(None, 100), ("7", 7)])
-def test_the_bound_is_a_setting(
+def test_limit_of_jobs_is_a_setting(
     context: AgentContext, monkeypatch: pytest.MonkeyPatch, jobs: Jobs, value: str | None, most: int
 ) -> None:
     """CHAT_MOST_JOBS; what is no number is refused."""
@@ -259,7 +259,7 @@ def test_the_bound_is_a_setting(
 # -- as tools ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_conversation_of_tool_calls(tools: dict[str, Callable[..., Any]], jobs: Jobs) -> None:
+def test_tool_calls_take_a_job_from_request_to_end(tools: dict[str, Callable[..., Any]], jobs: Jobs) -> None:
     """A job goes from a request to its end, by texts alone."""
     made = tools["schedule_job"]("message", "Tea!", at="2026-11-24T17:00", every="1w", except_dates=["2026-12-01"])
     job_id = made["job"]["id"]
@@ -309,7 +309,7 @@ def test_a_conversation_of_tool_calls(tools: dict[str, Callable[..., Any]], jobs
         ),
     ],
 )
-def test_what_cannot_be_done_is_an_answer(
+def test_invalid_tool_call_returns_an_error(
     tools: dict[str, Callable[..., Any]], tool: str, given: dict[str, Any], says: str
 ) -> None:
     """The model reads what was wrong; a raised error would end its turn."""
@@ -319,7 +319,7 @@ def test_what_cannot_be_done_is_an_answer(
     assert says in answer["error"]
 
 
-def test_an_agent_sees_no_payload_and_no_error_text_of_an_operators_job(
+def test_agent_sees_neither_payload_nor_error_of_an_operators_job(
     tools: dict[str, Callable[..., Any]], jobs: Jobs
 ) -> None:
     """Either may hold a secret."""
@@ -362,7 +362,7 @@ def test_each_tool_has_a_schema(tools: dict[str, Callable[..., Any]]) -> None:
         (Literal[1, 2], {"type": "integer", "enum": [1, 2]}),
     ],
 )
-def test_a_type_has_its_schema(hint: Any, schema: dict[str, Any]) -> None:
+def test_each_type_has_its_schema(hint: Any, schema: dict[str, Any]) -> None:
     """Also for an agent's own tools."""
 
     def tool(value: Any) -> None:
@@ -373,7 +373,7 @@ def test_a_type_has_its_schema(hint: Any, schema: dict[str, Any]) -> None:
     assert schema_of(tool)["parameters"]["properties"] == {"value": schema}
 
 
-def test_a_type_that_json_does_not_have_is_refused() -> None:
+def test_type_that_json_does_not_have_is_refused() -> None:
     """The error names it."""
 
     def tool(value: datetime) -> None:
@@ -383,7 +383,7 @@ def test_a_type_that_json_does_not_have_is_refused() -> None:
         schema_of(tool)
 
 
-def test_a_context_without_jobs_has_no_tools(context: AgentContext) -> None:
+def test_context_without_jobs_has_no_tools(context: AgentContext) -> None:
     """That is said, and not found out by the first call."""
     with pytest.raises(InvalidInput, match="no jobs"):
         agent_tools(replace(context, jobs=None))

@@ -116,7 +116,7 @@ def door(provider: IdentityProvider, caplog: pytest.LogCaptureFixture) -> Door:
 
 
 @every_kind
-def test_chats_own_token_opens(door: Door, kind: ChatAuth) -> None:
+def test_chats_own_token_is_accepted(door: Door, kind: ChatAuth) -> None:
     """Signed by Chat's own account, for this function or project."""
     door.enter(kind, token=door.sign(kind))
 
@@ -137,9 +137,7 @@ def test_chats_own_token_opens(door: Door, kind: ChatAuth) -> None:
         ({"exp": None}, "exp is not a number of seconds"),
     ],
 )
-def test_a_token_with_another_claim_is_refused(
-    door: Door, kind: ChatAuth, changes: dict[str, Any], reason: str
-) -> None:
+def test_token_with_a_wrong_claim_is_refused(door: Door, kind: ChatAuth, changes: dict[str, Any], reason: str) -> None:
     """For every kind of token, one wrong claim is enough."""
     assert door.refused(kind, token=door.sign(kind, **changes)) == reason
 
@@ -154,7 +152,7 @@ def test_a_token_with_another_claim_is_refused(
         ({"email_verified": False}, Unauthorized, "no verified e-mail address"),
     ],
 )
-def test_googles_token_for_somebody_else_is_refused(
+def test_googles_token_for_another_account_is_refused(
     door: Door, kind: ChatAuth, changes: dict[str, Any], error: type[WatchkeeperError], reason: str
 ) -> None:
     """Anybody can get a token from Google for this audience."""
@@ -162,12 +160,12 @@ def test_googles_token_for_somebody_else_is_refused(
 
 
 @pytest.mark.parametrize("email", [ADD_ON.upper(), CALLER])
-def test_the_add_ons_account_is_the_one_that_is_set(door: Door, email: str) -> None:
+def test_add_on_account_must_be_the_configured_one(door: Door, email: str) -> None:
     """It is in AUTH_CALLERS, in upper or lower case."""
     door.enter(ChatAuth.ADDON, token=door.sign(ChatAuth.ADDON, email=email), callers=(ADD_ON, CALLER))
 
 
-def test_the_callers_of_other_functions_do_not_speak_for_chat(door: Door) -> None:
+def test_callers_of_other_functions_are_not_chat(door: Door) -> None:
     """With `endpoint`, AUTH_CALLERS allows nobody else."""
     token = door.sign(ChatAuth.ENDPOINT, email=CALLER)
 
@@ -177,7 +175,7 @@ def test_the_callers_of_other_functions_do_not_speak_for_chat(door: Door) -> Non
 
 
 @every_kind
-def test_a_signature_by_another_key_is_refused(door: Door, kind: ChatAuth) -> None:
+def test_signature_by_another_key_is_refused(door: Door, kind: ChatAuth) -> None:
     """Under the name of a known key and under an unknown one."""
     forged = door.provider.token(claims(kind), sign=rs256(rsa_key("mallory")))
     unknown = door.provider.token(claims(kind), header={"kid": "mallory"}, sign=rs256(rsa_key("mallory")))
@@ -187,7 +185,7 @@ def test_a_signature_by_another_key_is_refused(door: Door, kind: ChatAuth) -> No
 
 
 @every_kind
-def test_a_signature_that_the_platform_removed_is_not_verified(door: Door, kind: ChatAuth) -> None:
+def test_removed_signature_is_not_verified(door: Door, kind: ChatAuth) -> None:
     """The log distinguishes it from a bad one and has the remedy."""
     reason = door.refused(kind, token=without_signature(door.sign(kind)))
 
@@ -195,7 +193,7 @@ def test_a_signature_that_the_platform_removed_is_not_verified(door: Door, kind:
 
 
 @by_google
-def test_behind_the_platform_the_claims_are_still_checked(door: Door, kind: ChatAuth) -> None:
+def test_claims_are_checked_behind_the_platform_too(door: Door, kind: ChatAuth) -> None:
     """IAM checks only the signature."""
     door.enter(kind, mode=AuthMode.PLATFORM, token=without_signature(door.sign(kind)))
 
@@ -207,7 +205,7 @@ def test_behind_the_platform_the_claims_are_still_checked(door: Door, kind: Chat
 
 @every_kind
 @pytest.mark.parametrize("token", ["", SECRET])
-def test_without_a_token_nothing_opens(door: Door, kind: ChatAuth, token: str) -> None:
+def test_request_without_a_token_is_refused(door: Door, kind: ChatAuth, token: str) -> None:
     """CRON_SECRET does not count either: it is for the scheduled functions."""
     assert door.refused(kind, token=token) == ("not three parts in base64url" if token else "no bearer token")
 
@@ -223,7 +221,7 @@ def test_without_a_token_nothing_opens(door: Door, kind: ChatAuth, token: str) -
         (ChatAuth.PROJECT_NUMBER, ChatAuth.ENDPOINT, Unauthorized, "wrong issuer"),
     ],
 )
-def test_a_token_of_one_kind_does_not_open_another(
+def test_token_of_another_kind_is_refused(
     door: Door, sent: ChatAuth, to: ChatAuth, error: type[WatchkeeperError], reason: str
 ) -> None:
     """Even if its audience is allowed, except an add-on's token whose account is known to belong to the app."""
@@ -233,13 +231,13 @@ def test_a_token_of_one_kind_does_not_open_another(
 
 
 @every_kind
-def test_only_a_token_of_our_own_app_proves_that_it_is_ours(door: Door, kind: ChatAuth) -> None:
+def test_only_a_token_of_our_own_app_proves_the_app(door: Door, kind: ChatAuth) -> None:
     """A token of Chat's own account for the function's address is the same for every app that calls it."""
     assert door.enter(kind, token=door.sign(kind)) is (kind is not ChatAuth.ENDPOINT)
 
 
 @pytest.mark.parametrize("kind", [ChatAuth.ENDPOINT, ChatAuth.PROJECT_NUMBER])
-def test_a_classic_app_may_be_given_the_tokens_of_an_add_on(door: Door, kind: ChatAuth) -> None:
+def test_classic_app_accepts_its_own_add_on_token(door: Door, kind: ChatAuth) -> None:
     """Google sends them unasked; the account belongs to the app's project and proves the app."""
     token = door.sign(ChatAuth.ADDON)
 
@@ -262,7 +260,7 @@ def test_a_classic_app_may_be_given_the_tokens_of_an_add_on(door: Door, kind: Ch
         ({"exp": 1}, Unauthorized, "expired"),
     ],
 )
-def test_an_add_ons_token_for_a_classic_app_has_to_be_its_own(
+def test_classic_app_refuses_the_add_on_token_of_another_app(
     door: Door, kind: ChatAuth, changes: dict[str, Any], error: type[WatchkeeperError], reason: str
 ) -> None:
     """Account, audience, issuer and time are checked as for an add-on."""
@@ -272,14 +270,14 @@ def test_an_add_ons_token_for_a_classic_app_has_to_be_its_own(
 
 
 @pytest.mark.parametrize("kind", [ChatAuth.ENDPOINT, ChatAuth.PROJECT_NUMBER])
-def test_an_add_ons_token_for_a_classic_app_has_to_be_signed(door: Door, kind: ChatAuth) -> None:
+def test_classic_app_refuses_an_unsigned_add_on_token(door: Door, kind: ChatAuth) -> None:
     """The issuer that it claims only selects the check."""
     forged = door.provider.token(claims(ChatAuth.ADDON), sign=rs256(rsa_key("mallory")))
 
     assert door.refused(kind, token=forged, address=URL) == "bad signature"
 
 
-def test_an_add_ons_token_is_checked_with_googles_certificates(door: Door) -> None:
+def test_add_on_token_is_checked_with_googles_certificates(door: Door) -> None:
     """Chat's certificates do not have its key."""
     with IdentityProvider() as elsewhere:
         elsewhere.key_ids = ["key-of-chat"]
@@ -295,7 +293,7 @@ def test_an_add_ons_token_is_checked_with_googles_certificates(door: Door) -> No
 
 
 @every_kind
-def test_with_authentication_off_everything_is_let_in(door: Door, kind: ChatAuth) -> None:
+def test_everything_is_accepted_with_authentication_off(door: Door, kind: ChatAuth) -> None:
     """With and without a token."""
     door.enter(kind, mode=AuthMode.OFF)
     door.enter(kind, mode=AuthMode.OFF, token="nonsense", in_body="nonsense")
@@ -308,7 +306,7 @@ def test_with_authentication_off_everything_is_let_in(door: Door, kind: ChatAuth
 
 @pytest.mark.parametrize("mode", [AuthMode.VERIFY, AuthMode.PLATFORM])
 @pytest.mark.parametrize("in_header", ["", "nonsense", "removed"])
-def test_an_add_ons_body_token_is_enough(door: Door, mode: AuthMode, in_header: str) -> None:
+def test_add_on_token_in_the_body_is_enough(door: Door, mode: AuthMode, in_header: str) -> None:
     """The platform may change the header, but not the body."""
     token = door.sign(ChatAuth.ADDON)
 
@@ -323,7 +321,7 @@ def test_an_add_ons_body_token_is_enough(door: Door, mode: AuthMode, in_header: 
 
 
 @pytest.mark.parametrize("mode", [AuthMode.VERIFY, AuthMode.PLATFORM])
-def test_an_add_ons_body_token_is_verified_in_every_mode(door: Door, mode: AuthMode) -> None:
+def test_add_on_token_in_the_body_is_verified_in_every_mode(door: Door, mode: AuthMode) -> None:
     """A good token in the header does not replace it: IAM never reads the body."""
     good = door.sign(ChatAuth.ADDON)
     forged = door.provider.token(claims(ChatAuth.ADDON), sign=rs256(rsa_key("mallory")))
@@ -339,7 +337,7 @@ def test_an_add_ons_body_token_is_verified_in_every_mode(door: Door, mode: AuthM
 
 
 @pytest.mark.parametrize("kind", [ChatAuth.ENDPOINT, ChatAuth.PROJECT_NUMBER])
-def test_a_classic_app_has_no_body_token(door: Door, kind: ChatAuth) -> None:
+def test_classic_app_ignores_a_token_in_the_body(door: Door, kind: ChatAuth) -> None:
     """A token there is ignored, good or bad."""
     door.enter(kind, token=door.sign(kind), in_body="nonsense")
 
@@ -374,7 +372,7 @@ def settings_of(**env: str) -> ChatSettings:
         ("ada@example.com", "*@example.com", False),
     ],
 )
-def test_only_people_on_the_list_are_heard(
+def test_only_allowed_users_are_answered(
     app: type[Classic] | type[AddOn], allowed: str, email: str, is_heard: bool
 ) -> None:
     """By address or whole domain, in upper or lower case; an empty list allows nobody."""
@@ -384,7 +382,7 @@ def test_only_people_on_the_list_are_heard(
     assert may_speak(parse_event(event), settings_of(ALLOWED_USERS=allowed)) is is_heard
 
 
-def test_a_list_that_is_not_set_holds_nobody() -> None:
+def test_empty_list_of_users_allows_nobody() -> None:
     """The app is closed by default."""
     assert not may_speak(Event(kind=EventKind.MESSAGE, email="ada@example.com"), settings_of())
 
@@ -392,7 +390,7 @@ def test_a_list_that_is_not_set_holds_nobody() -> None:
 # -- the settings ------------------------------------------------------------------------------------------------------
 
 
-def test_the_settings_are_read() -> None:
+def test_settings_are_read() -> None:
     """Each from its variable."""
     chat = settings_of(
         CHAT_AUTH="project_number",
@@ -411,7 +409,7 @@ def test_the_settings_are_read() -> None:
     )
 
 
-def test_each_kind_has_its_certificates() -> None:
+def test_each_kind_of_app_has_its_certificates() -> None:
     """Chat's own for the tokens that it signs itself, otherwise Google's."""
     assert settings_of().auth is ChatAuth.ADDON
     assert settings_of().certs_url == settings_of(CHAT_AUTH="endpoint").certs_url == GOOGLE_CERTS_URL
@@ -433,7 +431,7 @@ def test_each_kind_has_its_certificates() -> None:
         ({"ALLOWED_USERS": "ada@example.com bob@example.com"}, ("ALLOWED_USERS",)),
     ],
 )
-def test_settings_that_cannot_be_used_are_named_together(env: dict[str, str], names: tuple[str, ...]) -> None:
+def test_error_names_all_invalid_settings(env: dict[str, str], names: tuple[str, ...]) -> None:
     """The error says what each must be."""
     with pytest.raises(InvalidSettings) as raised:
         settings_of(**env)
@@ -452,6 +450,6 @@ def test_settings_that_cannot_be_used_are_named_together(env: dict[str, str], na
         pytest.param({"AUTH_MODE": "platform"}, id="platform"),
     ],
 )
-def test_what_is_not_needed_need_not_be_set(env: dict[str, str]) -> None:
+def test_unneeded_settings_are_optional(env: dict[str, str]) -> None:
     """Only the settings of the chosen kind are required."""
     assert settings_of(**env).allowed_users == ()

@@ -71,13 +71,13 @@ def module() -> Iterator[ModuleType]:
 # -- finding it --------------------------------------------------------------------------------------------------------
 
 
-def test_no_agent_is_named() -> None:
+def test_empty_setting_means_no_agent() -> None:
     """An empty setting means no agent, and is not an error."""
     assert load_agent("") is None
 
 
 @pytest.mark.parametrize("name", ["answer", "object"])
-def test_an_agent_is_whatever_can_be_called(module: ModuleType, name: str) -> None:
+def test_any_callable_is_an_agent(module: ModuleType, name: str) -> None:
     """Functions and callable objects are agents."""
     agent = load_agent(f"my_agent:{name}")
 
@@ -99,7 +99,7 @@ def test_an_agent_is_whatever_can_be_called(module: ModuleType, name: str) -> No
         pytest.param("my_agent:later_object", "later_object is an async function", id="async-object"),
     ],
 )
-def test_what_is_no_agent_is_refused(module: ModuleType, name: str, says: str) -> None:
+def test_invalid_agent_is_refused(module: ModuleType, name: str, says: str) -> None:
     """The error names the setting and the reason."""
     with pytest.raises(InvalidSettings, match=f"CHAT_AGENT is {name!r}: .*{says}") as refused:
         load_agent(name)
@@ -107,7 +107,7 @@ def test_what_is_no_agent_is_refused(module: ModuleType, name: str, says: str) -
     assert refused.value.names == ("CHAT_AGENT",)
 
 
-def test_the_example_answers() -> None:
+def test_example_agent_answers() -> None:
     """The example in `agent/chat.py` is an agent."""
     example: Any = pytest.importorskip("agent.chat")
     if not hasattr(example, "answer"):
@@ -128,14 +128,14 @@ def test_the_example_answers() -> None:
         ("", "spaces/A/threads/T", "spaces/A/threads/T"),
     ],
 )
-def test_the_session_is_a_direct_message_or_a_thread(kind: str, thread: str | None, key: str) -> None:
+def test_session_is_a_direct_message_or_a_thread(kind: str, thread: str | None, key: str) -> None:
     """Each message of a direct message has a new thread, so there the session is the space."""
     context = replace(CONTEXT, space_kind=kind, thread=thread, session_key="")
 
     assert context.session_key == key
 
 
-def test_what_a_person_wrote_is_not_in_the_representation_of_a_context() -> None:
+def test_repr_of_a_context_hides_what_a_person_wrote() -> None:
     """A log may contain the representation."""
     context = replace(CONTEXT, formatted_text="secret", quoted={"text": "secret"}, matched_url="https://secret")
 
@@ -168,13 +168,13 @@ def test_what_a_person_wrote_is_not_in_the_representation_of_a_context() -> None
         ),
     ],
 )
-def test_an_answer_becomes_a_message(returned: object, message: Mapping[str, Any]) -> None:
+def test_answer_becomes_a_message(returned: object, message: Mapping[str, Any]) -> None:
     """A text and a card are wrapped; a message stays as it stands."""
     assert as_message(returned) == message
 
 
 @pytest.mark.parametrize("returned", [None, "", " \n", {}, {"text": ""}, {"text": None}, {"cardsV2": []}], ids=repr)
-def test_nothing_to_say_is_no_message(returned: object) -> None:
+def test_empty_answer_is_no_message(returned: object) -> None:
     """An agent may answer nothing; that is not a failure."""
     assert as_message(returned) is None
 
@@ -190,7 +190,7 @@ def test_nothing_to_say_is_no_message(returned: object) -> None:
         pytest.param("secret \ud800", "cannot be written as JSON", id="half-a-character"),
     ],
 )
-def test_what_is_no_answer_is_refused(returned: object, says: str) -> None:
+def test_unusable_answer_is_refused(returned: object, says: str) -> None:
     """The error has the reason, but no text of the answer."""
     with pytest.raises(UnusableAnswer, match=says) as refused:
         as_message(returned)
@@ -201,7 +201,7 @@ def test_what_is_no_answer_is_refused(returned: object, says: str) -> None:
 # -- the limit of Chat -------------------------------------------------------------------------------------------------
 
 
-def test_a_message_of_just_the_size_stays_as_it_is() -> None:
+def test_message_of_exactly_the_limit_is_unchanged() -> None:
     """At the limit nothing is cut; one byte more is."""
     room = MAX_BYTES - len(encoded({"text": ""}))
 
@@ -210,7 +210,7 @@ def test_a_message_of_just_the_size_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("word", ["word ", "wörd ", "word\n", '"quoted" ', "世界 ", "👩‍🚀 ", "tab\t "])
-def test_a_long_text_is_cut_between_words(word: str) -> None:
+def test_long_text_is_cut_between_words(word: str) -> None:
     """The text ends with a whole word, says that it was cut, and is as long as it can be."""
     message = fitted({"text": word * 20_000, "thread": {"name": "spaces/A/threads/B"}})
 
@@ -222,7 +222,7 @@ def test_a_long_text_is_cut_between_words(word: str) -> None:
     assert message["thread"] == {"name": "spaces/A/threads/B"}
 
 
-def test_a_text_without_a_break_is_cut_at_a_character() -> None:
+def test_text_without_a_break_is_cut_at_a_character() -> None:
     """No character is cut in half."""
     text = fitted({"text": "Here: " + "é" * 20_000})["text"]
 
@@ -231,7 +231,7 @@ def test_a_text_without_a_break_is_cut_at_a_character() -> None:
     assert MAX_BYTES - 2 <= len(encoded({"text": text})) <= MAX_BYTES
 
 
-def test_a_break_exactly_at_the_limit_counts() -> None:
+def test_word_that_ends_at_the_limit_is_kept() -> None:
     """The last word is kept if it ends exactly at the limit."""
     room = MAX_BYTES - len(encoded({"text": TEXT_IS_CUT}))
 
@@ -240,7 +240,7 @@ def test_a_break_exactly_at_the_limit_counts() -> None:
     assert text == "a " + "b" * (room - 2) + TEXT_IS_CUT
 
 
-def test_a_long_text_keeps_the_cards_that_fit() -> None:
+def test_long_text_keeps_the_cards_that_fit() -> None:
     """Only the text is cut."""
     message = fitted({"text": "word " * 10_000, "cardsV2": [{"cardId": "x", "card": CARD}]})
 
@@ -263,7 +263,7 @@ def test_cards_that_are_too_long_are_left_out(text: dict[str, str], becomes: str
     assert fitted({**text, "cardsV2": [long_card]}) == {"text": becomes}
 
 
-def test_the_message_given_is_not_changed() -> None:
+def test_callers_message_is_not_changed() -> None:
     """The caller's own value stays as it was."""
     message = {"text": "word " * 10_000}
 
@@ -282,14 +282,14 @@ def texts_of(text: str) -> list[str]:
     return [part["text"] for part in in_parts({"text": text})]
 
 
-def test_a_message_of_just_the_size_of_a_part_stays_whole() -> None:
+def test_message_of_exactly_one_part_is_not_split() -> None:
     """One byte more makes two."""
     assert texts_of("x" * ROOM) == ["x" * ROOM]
     assert texts_of("x" * (ROOM + 1)) == ["x" * ROOM, "x"]
 
 
 @pytest.mark.parametrize("separator", ["\n\n", "\n", " "])
-def test_a_long_text_is_parted_where_it_is_best(separator: str) -> None:
+def test_long_text_is_split_at_the_best_place(separator: str) -> None:
     """At a paragraph, else at a line, else at a word: each part is whole, and the parts are in order."""
     paragraph = "word\nanother word" if separator == "\n\n" else "word"
     text = separator.join(f"{number} {paragraph}" if separator != " " else f"{number}" for number in range(8000))
@@ -301,7 +301,7 @@ def test_a_long_text_is_parted_where_it_is_best(separator: str) -> None:
 
 
 @pytest.mark.parametrize("character", ["é", "世", "👩", '"', "\x00"])
-def test_a_text_without_a_break_is_parted_at_a_character(character: str) -> None:
+def test_text_without_a_break_is_split_at_a_character(character: str) -> None:
     """Each part is as long as possible, however long its characters are in JSON."""
     parts = texts_of(character * 20_000)
 
@@ -309,7 +309,7 @@ def test_a_text_without_a_break_is_parted_at_a_character(character: str) -> None
     assert all(PART_BYTES - 6 < len(encoded({"text": part})) <= PART_BYTES for part in parts[:-1])
 
 
-def test_an_early_paragraph_is_not_worth_a_part() -> None:
+def test_early_paragraph_does_not_end_a_part() -> None:
     """A part that is less than half full would be one message too many."""
     first, *others = texts_of("Hello\n\n" + "word " * 10_000)
 
@@ -325,7 +325,7 @@ def test_cards_stay_with_the_last_part() -> None:
     assert last.keys() == {"text", "cardsV2"}
 
 
-def test_cards_that_leave_no_room_for_text_follow_it() -> None:
+def test_cards_without_room_beside_the_text_follow_it() -> None:
     """They are a separate message; cards too long for one message are left out, with a note."""
     long_card = {"cardId": "x", "card": {"header": {"title": "x" * (ROOM - 200)}}}
     longer_card = {"cardId": "x", "card": {"header": {"title": "x" * MAX_BYTES}}}
@@ -335,7 +335,7 @@ def test_cards_that_leave_no_room_for_text_follow_it() -> None:
     assert in_parts({"cardsV2": [longer_card]}) == [{"text": CARDS_ARE_LEFT_OUT}]
 
 
-def test_a_text_without_end_is_cut_after_the_last_part() -> None:
+def test_endless_text_is_cut_after_the_last_part() -> None:
     """An agent in a loop does not fill the space."""
     parts = texts_of("word " * 200_000)
 
@@ -348,7 +348,7 @@ def test_a_text_without_end_is_cut_after_the_last_part() -> None:
     st.lists(st.sampled_from(["word", " ", "\n", "\n\n", "   ", "é" * 20_000, "x" * 40_000, "y" * ROOM]), max_size=12),
     st.lists(st.just(A_CARD), max_size=2),
 )
-def test_the_parts_say_all_that_the_message_says(pieces: list[str], cards: list[Any]) -> None:
+def test_parts_together_hold_the_whole_message(pieces: list[str], cards: list[Any]) -> None:
     """No part is too long or empty, and no word is lost."""
     text = "".join(pieces)
 

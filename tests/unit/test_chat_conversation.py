@@ -96,7 +96,7 @@ class Space:
 
 
 @pytest.mark.parametrize("app", [Classic, AddOn])
-def test_the_conversation_in_the_document_is_true(app: Any, json_store: JsonStore, now: datetime) -> None:
+def test_documented_conversation_is_true(app: Any, json_store: JsonStore, now: datetime) -> None:
     """In both generations of Chat, and Chat accepts every reply."""
     space = Space(app, json_store, now)
     said = turns()

@@ -31,7 +31,7 @@ BUTTON = {
 
 
 @both
-def test_a_message_is_read_whole(app: App) -> None:
+def test_message_is_read_completely(app: App) -> None:
     """Author, text, place, thread and time zone; the mention is removed, the address is in lower case."""
     body = app.message("what is new?", name="M7.M7")
     event = parse_event(body)
@@ -56,7 +56,7 @@ def test_a_message_is_read_whole(app: App) -> None:
 
 @both
 @pytest.mark.parametrize("word", ["every", "jobs", "job", "help"])
-def test_a_slash_command_is_a_message_that_begins_with_its_word(app: App, word: str) -> None:
+def test_slash_command_becomes_a_message_with_its_word(app: App, word: str) -> None:
     """Its number is that of the app's configuration."""
     event = parse_event(app.command(word, "one two"))
 
@@ -74,7 +74,7 @@ def test_a_slash_command_is_a_message_that_begins_with_its_word(app: App, word: 
         pytest.param("Bob to stretch in 20 minutes", "", id="somebody-else"),
     ],
 )
-def test_the_command_to_remind_is_for_me_unless_it_says_for_whom(app: App, argument: str, whom: str) -> None:
+def test_remind_command_means_me_unless_it_names_somebody(app: App, argument: str, whom: str) -> None:
     """`/remind in 20 minutes` needs no `me`; `/remind Bob` is never a reminder to who asks."""
     text = parse_event(app.command("remind", argument)).text
     try:
@@ -87,7 +87,7 @@ def test_the_command_to_remind_is_for_me_unless_it_says_for_whom(app: App, argum
 
 
 @both
-def test_a_quick_command_needs_no_message(app: App) -> None:
+def test_quick_command_needs_no_message(app: App) -> None:
     """The event has only the word, with place and thread."""
     event = parse_event(app.quick_command("jobs"))
 
@@ -96,7 +96,7 @@ def test_a_quick_command_needs_no_message(app: App) -> None:
 
 @both
 @pytest.mark.parametrize("kind", [{"spaceType": "DIRECT_MESSAGE"}, {"type": "DM"}])
-def test_a_direct_message_is_known(app: App, kind: dict[str, str]) -> None:
+def test_direct_message_is_recognised(app: App, kind: dict[str, str]) -> None:
     """In the older format too; any other space has more people."""
     body = app.message("jobs")
     payload = body["chat"]["messagePayload"] if app.is_add_on else body
@@ -107,7 +107,7 @@ def test_a_direct_message_is_known(app: App, kind: dict[str, str]) -> None:
 
 
 @both
-def test_a_bare_mention_says_nothing(app: App) -> None:
+def test_bare_mention_has_no_text(app: App) -> None:
     """Chat then omits the text without mentions, and the mentioned name is not text for the app."""
     body = app.message("")
     message = (body["chat"]["messagePayload"] if app.is_add_on else body)["message"]
@@ -139,7 +139,7 @@ def mention(start: Any, length: Any, kind: str = "USER_MENTION") -> dict[str, An
         pytest.param("/help now", [mention(0, 5, "SLASH_COMMAND")], "/help now", id="no-mention"),
     ],
 )
-def test_every_mention_is_left_out(text: str, annotations: list[Any], rest: str) -> None:
+def test_mentions_are_removed_from_the_text(text: str, annotations: list[Any], rest: str) -> None:
     """Also if Chat has not removed them; a mention outside the text changes nothing."""
     body = Classic.message("")
     body["message"] = {"text": text, "annotations": annotations}
@@ -147,7 +147,7 @@ def test_every_mention_is_left_out(text: str, annotations: list[Any], rest: str)
     assert parse_event(body).text == rest
 
 
-def test_the_work_grows_with_the_event_and_not_with_its_square() -> None:
+def test_parsing_takes_linear_time() -> None:
     """Eight times the text with eight times the mentions takes about eight times as long, not 64 times."""
 
     def cost(size: int) -> float:
@@ -173,14 +173,14 @@ def test_the_work_grows_with_the_event_and_not_with_its_square() -> None:
         ({"chat": {"odd Payload": {}}}, ""),
     ],
 )
-def test_an_unknown_event_is_named_for_the_log(body: Any, name: str) -> None:
+def test_unknown_event_is_named_for_the_log(body: Any, name: str) -> None:
     """If its name is harmless."""
     assert parse_event(body).name == name
 
 
 @both
 @pytest.mark.parametrize("word", ["remind", "every", "help"])
-def test_what_somebody_else_has_written_is_no_command(app: App, word: str) -> None:
+def test_message_action_is_not_read_as_a_command(app: App, word: str) -> None:
     """An action on a message has its author's text under the name of the person who tapped."""
     body = app.command(word, 'day at 9:00 ask "send it all"')
     payload = body["chat"]["appCommandPayload"] if app.is_add_on else body
@@ -191,7 +191,7 @@ def test_what_somebody_else_has_written_is_no_command(app: App, word: str) -> No
 
 
 @both
-def test_a_command_that_is_not_ours_keeps_its_word_and_its_id(app: App) -> None:
+def test_unknown_command_keeps_its_word_and_id(app: App) -> None:
     """The app's configuration may have more commands than this code."""
     slash, quick = parse_event(app.command("staging", "--force")), parse_event(app.quick_command("staging"))
 
@@ -201,7 +201,7 @@ def test_a_command_that_is_not_ours_keeps_its_word_and_its_id(app: App) -> None:
 
 
 @both
-def test_a_command_id_that_cannot_be_sent_is_replaced(app: App) -> None:
+def test_command_id_that_utf_8_cannot_hold_is_replaced(app: App) -> None:
     """The id is passed on to the agent and is part of a job's id, so it must be text that UTF-8 can hold."""
     body = app.quick_command("staging")
     (body if app is Classic else body["chat"]["appCommandPayload"])["appCommandMetadata"]["appCommandId"] = "\ud800"
@@ -210,7 +210,7 @@ def test_a_command_id_that_cannot_be_sent_is_replaced(app: App) -> None:
 
 
 @both
-def test_an_action_on_a_message_has_the_message_and_no_text(app: App) -> None:
+def test_message_action_has_the_message_and_no_text(app: App) -> None:
     """Somebody else wrote the message."""
     event = parse_event(app.message_action(7, "send it all"))
 
@@ -228,7 +228,7 @@ def test_an_action_on_a_message_has_the_message_and_no_text(app: App) -> None:
         pytest.param({"spaceType": 7}, "space", id="unreadable"),
     ],
 )
-def test_the_kind_of_the_space_is_known(app: App, space: dict[str, Any], kind: str) -> None:
+def test_kind_of_the_space_is_recognised(app: App, space: dict[str, Any], kind: str) -> None:
     """A group is a direct message of several people."""
     body = app.message("jobs")
     (body["chat"]["messagePayload"] if app.is_add_on else body)["space"] |= {"type": "ROOM", **space}
@@ -260,7 +260,7 @@ def test_fields_of_every_kind_are_read(app: App, given: dict[str, Any], texts: t
 @pytest.mark.parametrize(
     "given", [{"timeInput": {"hours": 30}}, {"dateInput": {"msSinceEpoch": "x"}}, {"dateTimeInput": {}}, 7, None]
 )
-def test_a_field_that_makes_no_sense_is_left_out(app: App, given: Any) -> None:
+def test_invalid_field_is_left_out(app: App, given: Any) -> None:
     """Without an error."""
     body = app.click(BUTTON)
     body["commonEventObject" if app.is_add_on else "common"]["formInputs"] = {"x": given}
@@ -269,12 +269,12 @@ def test_a_field_that_makes_no_sense_is_left_out(app: App, given: Any) -> None:
 
 
 @both
-def test_being_added_is_told(app: App) -> None:
+def test_added_event_is_recognised(app: App) -> None:
     """Without a text for the app there is nothing to run."""
     assert (parse_event(app.added()).kind, parse_event(app.added()).text) == (EventKind.ADDED, "")
 
 
-def test_being_added_by_a_mention_is_a_message_once() -> None:
+def test_being_added_by_a_mention_is_one_message() -> None:
     """A classic app gets one event, with the message; an add-on gets two, and answers only the second."""
     assert parse_event(Classic.added("jobs")).kind is EventKind.MESSAGE
     assert parse_event(Classic.added("jobs")).text == "jobs"
@@ -282,7 +282,7 @@ def test_being_added_by_a_mention_is_a_message_once() -> None:
 
 
 @both
-def test_a_message_of_another_app_is_no_persons(app: App) -> None:
+def test_message_of_another_app_is_not_from_a_person(app: App) -> None:
     """Such an event has no user; the message's sender names the app."""
     body = app.message("jobs")
     about = body["chat"] if app.is_add_on else body
@@ -294,13 +294,13 @@ def test_a_message_of_another_app_is_no_persons(app: App) -> None:
 
 
 @both
-def test_a_click_on_the_apps_own_message_is_a_persons(app: App) -> None:
+def test_click_on_the_apps_own_message_is_from_a_person(app: App) -> None:
     """The sender of that message is the app."""
     assert parse_event(app.click(BUTTON)).is_person
 
 
 @both
-def test_the_event_after_being_added_by_a_mention_may_have_no_time_zone(app: App) -> None:
+def test_event_after_being_added_may_have_no_time_zone(app: App) -> None:
     """Its text is read, and no zone is invented."""
     body = app.added("jobs") if app is Classic else app.message("jobs")
     common = body["commonEventObject"] if app.is_add_on else body["common"]
@@ -312,13 +312,13 @@ def test_the_event_after_being_added_by_a_mention_may_have_no_time_zone(app: App
 
 
 @both
-def test_being_removed_wants_no_answer(app: App) -> None:
+def test_removed_event_needs_no_reply(app: App) -> None:
     """Nobody could read it."""
     assert parse_event(app.removed()).kind is EventKind.QUIET
 
 
 @both
-def test_a_click_brings_its_parameters_and_fields(app: App) -> None:
+def test_click_has_its_parameters_and_fields(app: App) -> None:
     """The button's parameters and the fields of its card."""
     event = parse_event(app.click(BUTTON, inputs={"phrase": "every day at 9:00"}))
 
@@ -327,7 +327,7 @@ def test_a_click_brings_its_parameters_and_fields(app: App) -> None:
     assert event.email == "ada@example.com"
 
 
-def test_a_click_brings_its_parameters_in_the_older_form_too() -> None:
+def test_click_has_its_parameters_in_the_older_format_too() -> None:
     """As a list beside the action; a field may have an empty name."""
     event = Classic.click(BUTTON)
     event["common"] = {"formInputs": {"phrase": {"": {"stringInputs": {"value": ["tomorrow"]}}}}}
@@ -339,12 +339,12 @@ def test_a_click_brings_its_parameters_in_the_older_form_too() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Mars/Base", "../etc/passwd", 7])
-def test_a_time_zone_that_is_none_is_left_out(name: Any) -> None:
+def test_invalid_time_zone_is_left_out(name: Any) -> None:
     """The time zone of the settings applies then."""
     assert parse_event(Classic.message("hello", common={"timeZone": {"id": name}})).timezone == ""
 
 
-def test_the_add_on_identity_token_is_taken_along() -> None:
+def test_identity_token_of_an_add_on_is_read() -> None:
     """`repr` shows neither the token nor the text."""
     body = AddOn.message("my secret", authorizationEventObject={"systemIdToken": "a.b.c"})
     event = parse_event(body)
@@ -358,13 +358,13 @@ def test_the_add_on_identity_token_is_taken_along() -> None:
     "body",
     [{}, {"type": "WIDGET_UPDATED"}, {"type": 7}, {"chat": {}}, {"chat": {"widgetUpdatedPayload": {}}}, {"chat": 1}],
 )
-def test_an_event_that_is_not_known_is_said_to_be_unknown(body: Any) -> None:
+def test_unknown_event_has_the_kind_unknown(body: Any) -> None:
     """New kinds of events come without notice."""
     assert parse_event(body).kind is EventKind.UNKNOWN
 
 
 @pytest.mark.parametrize("body", [None, [], "MESSAGE", 1])
-def test_what_is_no_object_is_refused(body: Any) -> None:
+def test_event_that_is_not_an_object_is_refused(body: Any) -> None:
     """Chat sends only objects."""
     with pytest.raises(InvalidInput, match="JSON object"):
         parse_event(body)
@@ -395,7 +395,7 @@ def broken_events(draw: st.DrawFn) -> Any:
 
 @pytest.mark.slow
 @given(broken_events())
-def test_a_broken_event_is_read_as_far_as_it_goes(event: Any) -> None:
+def test_broken_event_still_has_fields_of_the_right_types(event: Any) -> None:
     """With any wrong value in any place, every field has its type."""
     parsed = parse_event(event)
 

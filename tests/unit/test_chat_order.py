@@ -80,7 +80,7 @@ def called() -> Iterator[set[str]]:
 
 @pytest.mark.parametrize("kind", ["endpoint", "project_number"])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": f"Bearer {FORGED}"}], ids=["no-token", "forged"])
-def test_where_the_token_is_in_the_header_no_stranger_has_his_body_read(
+def test_body_of_a_stranger_is_not_read_if_the_token_is_in_the_header(
     post: Post, kind: str, headers: dict[str, str]
 ) -> None:
     """However large it is and whatever type it has."""
@@ -95,7 +95,7 @@ def test_where_the_token_is_in_the_header_no_stranger_has_his_body_read(
 @pytest.mark.parametrize(
     "event", [Classic.message("jobs"), AddOn.message("jobs")], ids=["in-a-classic-event", "in-an-add-ons-event"]
 )
-def test_where_the_token_may_be_in_the_body_nothing_else_is_looked_at(
+def test_only_the_token_is_read_from_the_body_of_a_stranger(
     post: Post, called: set[str], token: str, event: dict[str, Any]
 ) -> None:
     """A body of 0.99 MB is decoded, and its text, its mentions and its parameters are left alone."""
@@ -112,6 +112,6 @@ def test_where_the_token_may_be_in_the_body_nothing_else_is_looked_at(
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'"x"', b"1"])
-def test_what_is_no_event_is_refused_as_a_stranger_first(post: Post, body: bytes) -> None:
+def test_stranger_is_refused_before_the_event_is_checked(post: Post, body: bytes) -> None:
     """What is wrong with an event is told to Chat alone."""
     assert post("addon", data=body, content_type="application/json").status_code == 401

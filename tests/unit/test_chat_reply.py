@@ -32,7 +32,7 @@ def wrapped(app: App, message: dict[str, Any], action: str = CREATE) -> dict[str
 
 
 @both
-def test_a_text_is_a_message(app: App) -> None:
+def test_text_becomes_a_message(app: App) -> None:
     """Seen by everybody in the space."""
     reply = rendered(says("Hello"), message_event(app))
 
@@ -41,7 +41,7 @@ def test_a_text_is_a_message(app: App) -> None:
 
 
 @both
-def test_a_card_is_a_message(app: App) -> None:
+def test_card_becomes_a_message(app: App) -> None:
     """In the form of version 2."""
     reply = rendered(shows(CARD), message_event(app))
 
@@ -50,7 +50,7 @@ def test_a_card_is_a_message(app: App) -> None:
 
 
 @both
-def test_a_reply_for_one_is_seen_by_nobody_else(app: App) -> None:
+def test_private_reply_names_its_viewer(app: App) -> None:
     """Its viewer is the event's person."""
     reply = rendered(says("Psst", for_one=True), message_event(app))
 
@@ -59,7 +59,7 @@ def test_a_reply_for_one_is_seen_by_nobody_else(app: App) -> None:
 
 
 @both
-def test_a_reply_for_nobody_in_particular_has_no_viewer(app: App) -> None:
+def test_private_reply_without_a_person_has_no_viewer(app: App) -> None:
     """An event without a person has no name to give."""
     event = parse_event(from_person(app.message("hello"), name=""))
 
@@ -67,7 +67,7 @@ def test_a_reply_for_nobody_in_particular_has_no_viewer(app: App) -> None:
 
 
 @both
-def test_the_reply_to_a_click_may_replace_the_message_with_the_button(app: App) -> None:
+def test_reply_to_a_click_can_replace_the_message(app: App) -> None:
     """Each generation has its own action for it."""
     reply = rendered(shows(CARD, replaces=True), click_event(app))
 
@@ -78,14 +78,14 @@ def test_the_reply_to_a_click_may_replace_the_message_with_the_button(app: App) 
 
 
 @both
-def test_where_nothing_was_clicked_nothing_is_replaced(app: App) -> None:
+def test_reply_to_a_message_replaces_nothing(app: App) -> None:
     """Chat would refuse it."""
     for event in (app.message("hello"), app.command("jobs"), app.added()):
         assert rendered(shows(CARD, replaces=True), parse_event(event)) == wrapped(app, {"cardsV2": CARDS})
 
 
 @both
-def test_nothing_to_say_is_an_empty_answer(app: App) -> None:
+def test_no_reply_is_an_empty_response(app: App) -> None:
     """In either generation."""
     assert rendered(None, message_event(app)) == {}
 
@@ -93,7 +93,7 @@ def test_nothing_to_say_is_an_empty_answer(app: App) -> None:
 @both
 @pytest.mark.parametrize("for_one", [True, False])
 @pytest.mark.parametrize("word", ["word ", "wörd 世界 ", '"\\\n'])
-def test_a_long_text_is_cut_to_what_chat_takes(app: App, for_one: bool, word: str) -> None:
+def test_long_text_is_cut_to_the_limit_of_chat(app: App, for_one: bool, word: str) -> None:
     """The text says so; a private viewer does not make it too long again."""
     reply = rendered(says(word * 10_000, for_one=for_one), message_event(app))
 

@@ -31,7 +31,7 @@ sys.stderr.write(json.dumps([status, reply, sorted(sys.modules)]))
 
 
 @pytest.mark.slow
-def test_help_is_answered_before_anything_about_jobs_is_imported() -> None:
+def test_help_imports_nothing_about_jobs() -> None:
     """Chat's token is checked and `help` answered without jobs, time zones, Google's libraries or an agent's code."""
     with IdentityProvider() as provider:
         token = provider.token(google_claims(datetime.now(UTC)))
@@ -62,7 +62,7 @@ def test_help_is_answered_before_anything_about_jobs_is_imported() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_name_in_the_table_is_a_function_that_replies(name: str) -> None:
+def test_table_names_only_functions_that_reply(name: str) -> None:
     """They are imported by name, so no type checker notices a wrong one."""
     module, _, function = name.partition(".")
 

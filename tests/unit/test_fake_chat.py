@@ -156,7 +156,7 @@ def refusal(call: Callable[[], object]) -> tuple[int, str, str]:
 # -- Posting -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_message_is_posted_and_answered(chat: Chat, post: Post) -> None:
+def test_message_is_posted_and_returned(chat: Chat, post: Post) -> None:
     """The answer is the message with Chat's names; the fake keeps it."""
     answer = post()
 
@@ -174,7 +174,7 @@ def test_a_message_is_posted_and_answered(chat: Chat, post: Post) -> None:
     assert chat.state() == {"spaces": [SPACE, ELSEWHERE], "messages": [answer]}
 
 
-def test_the_default_credentials_speak_as_the_service_account(
+def test_default_credentials_are_the_service_account(
     oauth: GoogleOAuth, chat: Chat, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key file's own token is fetched, once, and needs no delegation."""
@@ -191,7 +191,7 @@ def test_the_default_credentials_speak_as_the_service_account(
     assert oauth.grant_of(token) == Grant(subject=SERVICE_ACCOUNT, scopes=frozenset({BOT_SCOPE}))
 
 
-def test_cards_are_taken_as_they_are(chat: Chat, post: Post) -> None:
+def test_cards_are_accepted_unchanged(chat: Chat, post: Post) -> None:
     """A card without a text is a message; null is left out."""
     answer = post(None, cardsV2=[{**CARD, "ownerUser": None}], fallbackText=None)
 
@@ -199,7 +199,7 @@ def test_cards_are_taken_as_they_are(chat: Chat, post: Post) -> None:
     assert "fallbackText" not in answer
 
 
-def test_every_space_is_there_unless_told_otherwise(chat: Chat, post: Post) -> None:
+def test_app_is_in_every_space_by_default(chat: Chat, post: Post) -> None:
     """Without a list the app is in every space."""
     chat.spaces = None
 
@@ -209,7 +209,7 @@ def test_every_space_is_there_unless_told_otherwise(chat: Chat, post: Post) -> N
 # -- Once only ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_repeated_request_posts_nothing(chat: Chat, post: Post) -> None:
+def test_repeated_request_posts_nothing(chat: Chat, post: Post) -> None:
     """The same request id in the same space returns the first message, for any second text."""
     query = {"requestId": "report@2026-11-21T09:00:00Z"}
     first = post("first", query=query)
@@ -225,7 +225,7 @@ def test_a_repeated_request_posts_nothing(chat: Chat, post: Post) -> None:
 @pytest.mark.parametrize(
     ("query", "posted"), [pytest.param({"requestId": "r"}, 1, id="with-id"), pytest.param({}, 2, id="without")]
 )
-def test_an_unheard_message_is_posted(chat: Chat, post: Post, query: dict[str, str], posted: int) -> None:
+def test_message_whose_response_is_lost_is_posted(chat: Chat, post: Post, query: dict[str, str], posted: int) -> None:
     """A message can be posted without an answer. The client then sends it again; only an id keeps it from two posts."""
     chat.fail("applied-but-cut")
 
@@ -235,7 +235,7 @@ def test_an_unheard_message_is_posted(chat: Chat, post: Post, query: dict[str, s
     assert [message.text for message in chat.messages] == ["hello"] * posted
 
 
-def test_a_cut_connection_reaches_the_caller(chat: Chat, post: Post) -> None:
+def test_cut_connection_raises_for_the_caller(chat: Chat, post: Post) -> None:
     """If the client's own retry is cut too, the caller gets an error for a message that was posted."""
     chat.fail("applied-but-cut", times=2)
 
@@ -245,7 +245,7 @@ def test_a_cut_connection_reaches_the_caller(chat: Chat, post: Post) -> None:
     assert len(chat.messages) == 1
 
 
-def test_a_message_can_have_an_id_of_its_own(chat: Chat, post: Post) -> None:
+def test_message_can_have_its_own_id(chat: Chat, post: Post) -> None:
     """The app's own id stands beside the name, and is unique within the space."""
     query = {"messageId": "client-report-1"}
 
@@ -258,7 +258,7 @@ def test_a_message_can_have_an_id_of_its_own(chat: Chat, post: Post) -> None:
 
 
 @pytest.mark.parametrize("message_id", ["report", "client-", "client-Report", f"client-{'r' * 57}"])
-def test_a_message_id_has_a_form(post: Post, message_id: str) -> None:
+def test_message_id_must_have_the_right_form(post: Post, message_id: str) -> None:
     """It begins with `client-` and has at most 63 lower-case letters, digits and hyphens."""
     refused = refusal(lambda: post(query={"messageId": message_id}))
 
@@ -280,7 +280,7 @@ def test_a_message_id_has_a_form(post: Post, message_id: str) -> None:
         pytest.param(None, {"name": THREAD}, f"{SPACE}/threads/T1", id="no-option"),
     ],
 )
-def test_the_thread_follows_the_option(
+def test_thread_depends_on_the_reply_option(
     chat: Chat, post: Post, option: str | None, thread: dict[str, str], expected: str
 ) -> None:
     """A reply goes to the given thread; without the option the thread is ignored and a new one starts."""
@@ -290,7 +290,7 @@ def test_the_thread_follows_the_option(
 
 
 @pytest.mark.parametrize("name", [f"{SPACE}/threads/gone", f"{ELSEWHERE}/threads/people", "people"])
-def test_a_reply_can_insist_on_its_thread(chat: Chat, post: Post, name: str) -> None:
+def test_reply_can_require_its_thread(chat: Chat, post: Post, name: str) -> None:
     """A thread that is not in the space is not found, and nothing is posted."""
     refused = refusal(lambda: post(query={"messageReplyOption": REPLY_OR_FAIL}, thread={"name": name}))
 
@@ -298,7 +298,7 @@ def test_a_reply_can_insist_on_its_thread(chat: Chat, post: Post, name: str) -> 
     assert chat.messages == []
 
 
-def test_people_may_have_begun_any_thread(chat: Chat, post: Post) -> None:
+def test_every_thread_exists_by_default(chat: Chat, post: Post) -> None:
     """Without a list every thread of the space exists, and none of another space."""
     chat.threads = None
     query = {"messageReplyOption": REPLY_OR_NEW_THREAD}
@@ -308,7 +308,7 @@ def test_people_may_have_begun_any_thread(chat: Chat, post: Post) -> None:
     assert names == [f"{SPACE}/threads/X", f"{SPACE}/threads/T2"]
 
 
-def test_the_apps_own_thread_is_replied_to_by_its_name(post: Post) -> None:
+def test_apps_own_thread_is_found_by_its_name(post: Post) -> None:
     """A thread exists once a message has started it."""
     begun = post()["thread"]
 
@@ -322,7 +322,7 @@ def test_the_apps_own_thread_is_replied_to_by_its_name(post: Post) -> None:
         pytest.param({"query": {"threadKey": "report"}}, id="deprecated"),
     ],
 )
-def test_a_thread_key_gathers_messages(post: Post, given: dict[str, dict[str, str]]) -> None:
+def test_messages_with_one_thread_key_share_a_thread(post: Post, given: dict[str, dict[str, str]]) -> None:
     """Messages with one key are in one thread of their space."""
     query = {"messageReplyOption": REPLY_OR_NEW_THREAD, **given.get("query", {})}
     threads = [
@@ -338,7 +338,7 @@ def test_a_thread_key_gathers_messages(post: Post, given: dict[str, dict[str, st
 
 
 @pytest.mark.parametrize("body", [{}, {"text": ""}, {"cardsV2": []}, {"thread": {"threadKey": "report"}}])
-def test_a_message_must_say_something(chat: Chat, post: Post, body: dict[str, Any]) -> None:
+def test_empty_message_is_refused(chat: Chat, post: Post, body: dict[str, Any]) -> None:
     """A message needs a text or a card."""
     refused = refusal(lambda: post(None, **body))
 
@@ -347,7 +347,7 @@ def test_a_message_must_say_something(chat: Chat, post: Post, body: dict[str, An
     assert chat.messages == []
 
 
-def test_a_message_has_at_most_32000_bytes(chat: Chat, post: Post) -> None:
+def test_message_over_32000_bytes_is_refused(chat: Chat, post: Post) -> None:
     """Bytes are counted, not characters, and cards count too."""
     post("é" * 16_000)
 
@@ -404,7 +404,7 @@ def card_with(widget: Any) -> dict[str, Any]:
         pytest.param({"createTime": "today"}, "Invalid value at 'createTime' (TYPE_STRING), \"today\"", id="no-time"),
     ],
 )
-def test_the_body_must_follow_the_schema(chat: Chat, post: Post, body: dict[str, Any], said: str) -> None:
+def test_body_must_match_the_schema(chat: Chat, post: Post, body: dict[str, Any], said: str) -> None:
     """Fields, types, formats and values are those of the discovery document, at any depth."""
     refused = refusal(lambda: post(**body))
 
@@ -413,7 +413,7 @@ def test_the_body_must_follow_the_schema(chat: Chat, post: Post, body: dict[str,
     assert chat.messages == []
 
 
-def test_the_query_must_follow_the_document(chat: Chat, messages: Any) -> None:
+def test_query_must_match_the_document(chat: Chat, messages: Any) -> None:
     """A parameter that the method does not have, or a value that it does not know, is refused."""
     http = messages.create(parent=SPACE, body={}).http
 
@@ -432,7 +432,7 @@ def test_the_query_must_follow_the_document(chat: Chat, messages: Any) -> None:
         pytest.param(SPACE, "list", (501, "UNIMPLEMENTED", "does not know chat.spaces.messages.list"), id="not-played"),
     ],
 )
-def test_what_the_app_cannot_do_is_refused(
+def test_unavailable_space_or_method_is_refused(
     chat: Chat, messages: Any, space: str, method: str, expected: tuple[int, str, str]
 ) -> None:
     """A space without the app, and a method that is not faked, with its reason."""
@@ -444,7 +444,7 @@ def test_what_the_app_cannot_do_is_refused(
     assert expected[2] in message
 
 
-def test_another_path_is_not_found(chat: Chat, messages: Any) -> None:
+def test_unknown_path_is_not_found(chat: Chat, messages: Any) -> None:
     """A resource name has the document's format."""
     http = messages.create(parent=SPACE, body={}).http
 
@@ -462,7 +462,7 @@ def test_another_path_is_not_found(chat: Chat, messages: Any) -> None:
         pytest.param({"subject": ADA}, "The caller does not have permission", id="person"),
     ],
 )
-def test_only_the_app_may_post(chat: Chat, connect: Connect, given: dict[str, str], message: str) -> None:
+def test_only_the_app_can_post(chat: Chat, connect: Connect, given: dict[str, str], message: str) -> None:
     """The app speaks for itself, with the scope that is meant for it."""
     refused = refusal(lambda: create(connect(**given)))
 
@@ -477,7 +477,7 @@ def test_only_the_app_may_post(chat: Chat, connect: Connect, given: dict[str, st
         pytest.param({}, "Request is missing required authentication credential.", id="none"),
     ],
 )
-def test_a_token_is_needed(chat: Chat, headers: dict[str, str], said: str) -> None:
+def test_token_is_required(chat: Chat, headers: dict[str, str], said: str) -> None:
     """A token from elsewhere is refused."""
     answer = requests.post(f"{chat.url}/v1/{SPACE}/messages", json={"text": "hello"}, headers=headers, timeout=PATIENCE)
 
@@ -530,7 +530,7 @@ def test_chat_fails_on_request(chat: Chat, post: Post, fault: str, code: int, st
     assert post()["text"] == "hello"
 
 
-def test_a_rate_limit_can_say_when_to_come_back(chat: Chat, post: Post) -> None:
+def test_rate_limit_can_have_a_retry_after(chat: Chat, post: Post) -> None:
     """One of the two faults has Retry-After, in seconds."""
     chat.fail("rate-limit")
     chat.fail("rate-limit-1s")
@@ -544,7 +544,7 @@ def test_a_rate_limit_can_say_when_to_come_back(chat: Chat, post: Post) -> None:
     assert waits == [None, "1"]
 
 
-def test_the_client_answers_a_401_with_a_fresh_token(chat: Chat, post: Post) -> None:
+def test_client_gets_a_new_token_after_a_401(chat: Chat, post: Post) -> None:
     """A single 401 is no error to the caller."""
     chat.fail("unauthorized")
 
@@ -554,7 +554,7 @@ def test_the_client_answers_a_401_with_a_fresh_token(chat: Chat, post: Post) -> 
     assert len(chat.messages) == 1
 
 
-def test_an_unheard_fault_still_checks_the_request(chat: Chat, post: Post) -> None:
+def test_lost_response_still_checks_the_request(chat: Chat, post: Post) -> None:
     """A request that would be refused is answered, not cut."""
     chat.fail("applied-but-cut")
 

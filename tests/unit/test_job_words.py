@@ -51,7 +51,7 @@ JOBS = (
         ("runtime error", None),
     ],
 )
-def test_a_command_is_read(text: str, command: Command | None) -> None:
+def test_command_is_read(text: str, command: Command | None) -> None:
     """Other texts are not commands."""
     assert read_command(text) == command
 
@@ -81,19 +81,19 @@ def test_a_command_is_read(text: str, command: Command | None) -> None:
         pytest.param("13 pm", [], False, id="no-time-with-pm"),
     ],
 )
-def test_a_job_is_found_by_what_people_call_it(about: str, ids: list[str], is_sure: bool) -> None:
+def test_job_is_found_by_its_id_text_or_time(about: str, ids: list[str], is_sure: bool) -> None:
     """Whole names before parts; only one whole name is sure."""
     found = matching(about, JOBS, action="pause", timezone="UTC")
 
     assert ([each.id for each in found.jobs], found.is_sure) == (ids, is_sure)
 
 
-def test_times_are_those_of_the_person() -> None:
+def test_times_are_in_the_persons_time_zone() -> None:
     """The cards show them in this zone, too."""
     assert matching("9:30", JOBS, action="pause", timezone="Europe/Berlin").jobs == (JOBS[0],)
 
 
-def test_a_job_for_which_it_is_possible_comes_first() -> None:
+def test_job_that_allows_the_command_comes_first() -> None:
     """Of two plants, the one that is paused can be resumed."""
     paused = JOBS[4].pause(now=NOW)
 
@@ -106,7 +106,7 @@ def test_a_job_for_which_it_is_possible_comes_first() -> None:
     ("about", "ids"),
     [pytest.param("🍕", ["pizza"], id="the-one-it-names"), pytest.param("-", [], id="another-sign")],
 )
-def test_a_text_without_letters_is_named_by_its_signs(about: str, ids: list[str]) -> None:
+def test_text_without_letters_is_found_by_its_signs(about: str, ids: list[str]) -> None:
     """Two such texts both have no words, but they are not the same."""
     jobs = [job("cake", "🎂", "09:30"), job("pizza", "🍕", "10:30")]
 

@@ -76,7 +76,7 @@ def serve(json_store: JsonStore, now: datetime) -> Callable[..., Any]:
     return make
 
 
-def test_a_client_lists_tools_schedules_sees_the_next_run_and_cancels(tmp_path: Path) -> None:
+def test_client_lists_tools_and_schedules_and_cancels_a_job(tmp_path: Path) -> None:
     """Over stdio, with the SDK's own client; a hint marks the tools that change nothing."""
     from mcp import Client
 
@@ -105,7 +105,7 @@ def test_a_client_lists_tools_schedules_sees_the_next_run_and_cancels(tmp_path: 
     assert (job["timezone"], job["created_by"], job["space"]) == ("Europe/Berlin", "agent:ada@example.com", "spaces/A")
 
 
-def test_without_the_flag_a_server_only_reads(serve: Callable[..., Any], json_store: JsonStore, now: datetime) -> None:
+def test_server_only_reads_by_default(serve: Callable[..., Any], json_store: JsonStore, now: datetime) -> None:
     """The tools that change jobs are listed, and name the flag when they are called."""
     json_store.swap([Change(None, Job.create("job", "log", now=now, payload={"message": "hello"}))])
 
@@ -121,7 +121,7 @@ def test_without_the_flag_a_server_only_reads(serve: Callable[..., Any], json_st
     assert json_store.get(["job"])["job"].status == Status.PENDING  # type: ignore[union-attr]
 
 
-def test_a_server_that_only_reads_needs_no_handlers(json_store: JsonStore, now: datetime) -> None:
+def test_reading_server_needs_no_handlers(json_store: JsonStore, now: datetime) -> None:
     """Runs of a handler that cannot be imported are still visible."""
     from watchkeeper.cli.mcp import create_server
 
@@ -133,9 +133,7 @@ def test_a_server_that_only_reads_needs_no_handlers(json_store: JsonStore, now: 
     assert answers(server, ("list_jobs", {})) == [{"jobs": []}]
 
 
-def test_without_a_space_a_server_has_the_jobs_of_all(
-    serve: Callable[..., Any], json_store: JsonStore, now: datetime
-) -> None:
+def test_server_without_a_space_has_all_jobs(serve: Callable[..., Any], json_store: JsonStore, now: datetime) -> None:
     """An operator sees and ends each of them, without their payloads; there is no space to schedule one for."""
     job = Job.create("report", "http_request", now=now, payload={"url": "https://example.com/?key=s3cret"}, space="s/B")
     json_store.swap([Change(None, job)])
@@ -153,7 +151,7 @@ def test_without_a_space_a_server_has_the_jobs_of_all(
     assert "--space" in scheduled
 
 
-def test_a_subscription_is_no_job_to_cancel(serve: Callable[..., Any], json_store: JsonStore, now: datetime) -> None:
+def test_subscription_cannot_be_cancelled(serve: Callable[..., Any], json_store: JsonStore, now: datetime) -> None:
     """Its alarm would be cancelled, too."""
     watch = Job.create("subscription:gmail:ada@example.com", "subscription_check", now=now)
     json_store.swap([Change(None, watch)])
@@ -164,9 +162,7 @@ def test_a_subscription_is_no_job_to_cancel(serve: Callable[..., Any], json_stor
     assert json_store.get([watch.id])[watch.id].status == Status.PENDING  # type: ignore[union-attr]
 
 
-def test_with_a_space_the_jobs_of_others_are_out_of_reach(
-    serve: Callable[..., Any], json_store: JsonStore, now: datetime
-) -> None:
+def test_server_with_a_space_has_no_other_jobs(serve: Callable[..., Any], json_store: JsonStore, now: datetime) -> None:
     """As for an agent in that space."""
     json_store.swap(
         [Change(None, Job.create("report", "log", now=now, payload={"message": "hello"}, space="spaces/B"))]
@@ -178,7 +174,7 @@ def test_with_a_space_the_jobs_of_others_are_out_of_reach(
     assert "there is no job 'report'" in shown
 
 
-def test_a_server_keeps_up_with_the_time(serve: Callable[..., Any], json_store: JsonStore, now: datetime) -> None:
+def test_each_call_has_the_current_time(serve: Callable[..., Any], json_store: JsonStore, now: datetime) -> None:
     """It may run for days; each call has its own time, and two equal calls make two jobs."""
     order = {"kind": "message", "text": "Tea!", "at": (now + timedelta(hours=1)).isoformat()}
     refused, *_ = answers(serve("spaces/A", later=timedelta(days=1)), ("schedule_job", order))
@@ -190,7 +186,7 @@ def test_a_server_keeps_up_with_the_time(serve: Callable[..., Any], json_store: 
     assert first["job"]["id"] != second["job"]["id"]
 
 
-def test_a_long_list_is_cut_and_says_how_long_it_is(
+def test_long_list_is_cut_and_says_how_long_it_is(
     serve: Callable[..., Any], json_store: JsonStore, now: datetime
 ) -> None:
     """A model reads everything that it gets."""
@@ -205,7 +201,7 @@ def test_a_long_list_is_cut_and_says_how_long_it_is(
     assert (len(listed["jobs"]), listed["total"]) == (MOST_LISTED, count)
 
 
-def test_ctrl_c_ends_a_server_that_waits_for_input(tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_waiting_server(tmp_path: Path) -> None:
     """At once: a person may have started it by hand."""
     env = {**os.environ, "SCHEDULER_JSON_PATH": str(tmp_path / "jobs.json")}
     code = "from watchkeeper.cli.main import main; main()"
@@ -223,7 +219,7 @@ def test_ctrl_c_ends_a_server_that_waits_for_input(tmp_path: Path) -> None:
             server.kill()
 
 
-def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an extra; nothing else needs it."""
     monkeypatch.setitem(sys.modules, "mcp", None)
 
@@ -240,7 +236,7 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPa
         pytest.param(["--space", "AAAA"], "spaces/AAAA", id="space"),
     ],
 )
-def test_what_a_server_is_bound_to_is_checked_at_the_start(tmp_path: Path, args: list[str], says: str) -> None:
+def test_options_are_checked_at_the_start(tmp_path: Path, args: list[str], says: str) -> None:
     """A model could not correct it."""
     session = Session(env={"SCHEDULER_JSON_PATH": str(tmp_path / "jobs.json")}, clock=lambda: datetime.min, user="ada")
 
@@ -250,7 +246,7 @@ def test_what_a_server_is_bound_to_is_checked_at_the_start(tmp_path: Path, args:
     assert says in result.stderr
 
 
-def test_a_broken_store_is_said_at_the_start(tmp_path: Path) -> None:
+def test_broken_store_is_reported_at_the_start(tmp_path: Path) -> None:
     """On stderr, where clients show it; not in the first answer."""
     (tmp_path / "jobs.json").write_text("no JSON")
     session = Session(env={"SCHEDULER_JSON_PATH": str(tmp_path / "jobs.json")}, clock=lambda: datetime.min, user="ada")

@@ -32,7 +32,7 @@ TEA: dict[str, Any] = {"kind": "message", "text": "tea", "cron": "0 9 * * *"}
         pytest.param({"except_dates": ["soon"]}, "except_dates", id="day-off"),
     ],
 )
-def test_what_cannot_be_scheduled_cannot_be_proposed(given: dict[str, Any], says: str) -> None:
+def test_invalid_proposal_is_refused(given: dict[str, Any], says: str) -> None:
     """So the agent hears of it, rather than the person."""
     with pytest.raises(InvalidInput, match=says):
         Proposal(**{**TEA, **given})
@@ -48,17 +48,17 @@ def test_what_cannot_be_scheduled_cannot_be_proposed(given: dict[str, Any], says
         ),
     ],
 )
-def test_a_proposal_survives_its_button(proposal: Proposal) -> None:
+def test_proposal_survives_its_button(proposal: Proposal) -> None:
     """With every field."""
     assert unpacked(packed(proposal)) == proposal
 
 
-def test_an_interval_begins_when_it_is_confirmed() -> None:
+def test_proposed_interval_starts_one_interval_later() -> None:
     """One interval later, unless it has a start."""
     assert first_run(Proposal(kind="message", text="tea", every="90m"), "UTC", NOW) == NOW + timedelta(minutes=90)
 
 
-def test_a_model_proposes_by_texts_alone() -> None:
+def test_model_can_propose_with_texts() -> None:
     """Times are on the clocks of who asks, and the tool has a schema like every other."""
     context = AgentContext(
         space="spaces/A", thread=None, user="ada@example.com", timezone="Europe/Berlin", idempotency_key="k", now=NOW

@@ -47,7 +47,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, AgentCont
     del sys.modules["my_agent"]
 
 
-def test_the_answer_of_the_agent_is_posted(google: Google, asked: list[tuple[str, AgentContext]]) -> None:
+def test_answer_of_the_agent_is_posted(google: Google, asked: list[tuple[str, AgentContext]]) -> None:
     """The agent gets the whole context; its answer is posted where the job was made."""
     agent(QUESTION, context_of())
 
@@ -71,7 +71,7 @@ def test_the_answer_of_the_agent_is_posted(google: Google, asked: list[tuple[str
         pytest.param({}, None, "Europe/Berlin", id="of-the-settings"),
     ],
 )
-def test_the_agent_is_told_the_time_zone(
+def test_agent_gets_the_time_zone(
     google: Google,
     asked: list[tuple[str, AgentContext]],
     monkeypatch: pytest.MonkeyPatch,
@@ -87,9 +87,7 @@ def test_the_agent_is_told_the_time_zone(
     assert asked[0][1].timezone == told
 
 
-def test_the_agent_is_told_who_asked_and_in_which_conversation(
-    google: Google, asked: list[tuple[str, AgentContext]]
-) -> None:
+def test_agent_gets_the_asker_and_the_conversation(google: Google, asked: list[tuple[str, AgentContext]]) -> None:
     """The job stores it, so a scheduled run continues the same session."""
     agent({**QUESTION, "space_kind": "space", "session_key": "s", "display_name": "Ada"}, context_of())
     agent({**QUESTION, "space_kind": "direct"}, context_of("other"))
@@ -99,7 +97,7 @@ def test_the_agent_is_told_who_asked_and_in_which_conversation(
     assert (second.space_kind, second.session_key, second.user) == ("direct", SPACE, "ada@example.com")
 
 
-def test_the_agent_is_told_what_was_clicked(google: Google, asked: list[tuple[str, AgentContext]]) -> None:
+def test_agent_gets_the_click(google: Google, asked: list[tuple[str, AgentContext]]) -> None:
     """As Chat would have passed it; there need be no text."""
     action = {"kind": "click", "name": "approve", "inputs": {"why": ["x"]}}
     payload = {**QUESTION, "prompt": "", "locale": "de", "asked": {"formatted_text": "*x*", "action": action}}
@@ -112,7 +110,7 @@ def test_the_agent_is_told_what_was_clicked(google: Google, asked: list[tuple[st
     assert (context.formatted_text, context.locale) == ("*x*", "de")
 
 
-def test_the_agent_has_the_jobs_of_its_space(
+def test_agent_has_the_jobs_of_its_space(
     google: Google, asked: list[tuple[str, AgentContext]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Jobs that it schedules during a run are stored with all jobs, in the name of the person who made its job."""
@@ -131,7 +129,7 @@ def test_the_agent_has_the_jobs_of_its_space(
 
 
 @pytest.mark.usefixtures("asked")
-def test_an_agent_with_nothing_to_say_has_succeeded(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_succeeds_if_the_agent_returns_nothing(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is posted, and the job is completed."""
     monkeypatch.setenv("CHAT_AGENT", "my_agent:say_nothing")
 
@@ -162,7 +160,7 @@ PROPOSED = Proposal(kind="message", text="tea", at=NOW + timedelta(days=1))
         pytest.param({}, "cli:ada", {}, id="by-an-operator"),
     ],
 )
-def test_a_proposal_is_posted_with_a_button(
+def test_proposal_is_posted_with_a_button(
     google: Google,
     monkeypatch: pytest.MonkeyPatch,
     told: dict[str, str],
@@ -187,7 +185,7 @@ def test_a_proposal_is_posted_with_a_button(
     assert parameters == {"action": "proposed", "timezone": "UTC", **asker}
 
 
-def test_the_buttons_of_a_posted_card_come_back_to_the_agent(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buttons_of_a_posted_card_call_our_function(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
     """They call the Chat function, which finds the agent's name for the action in their parameters."""
     button = {
         "text": "Yes",
@@ -207,7 +205,7 @@ def test_the_buttons_of_a_posted_card_come_back_to_the_agent(google: Google, mon
     assert clicked({pair["key"]: pair["value"] for pair in action["parameters"]}, "x") == ("approve", {"id": "7"})
 
 
-def test_a_proposal_that_has_passed_fails_the_job(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proposal_whose_time_has_passed_fails_the_job(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is posted; the agent is asked again."""
     sys.modules["my_agent"] = agents = ModuleType("my_agent")
     agents.propose = lambda text, context: replace(PROPOSED, at=NOW - timedelta(days=1))  # type: ignore[attr-defined]
@@ -217,7 +215,7 @@ def test_a_proposal_that_has_passed_fails_the_job(google: Google, monkeypatch: p
     assert google.texts() == []
 
 
-def test_without_an_agent_there_is_nobody_to_ask(google: Google) -> None:
+def test_job_without_an_agent_fails_for_good(google: Google) -> None:
     """The failure is final and names the setting."""
     failed = failure(agent, QUESTION)
 
@@ -236,7 +234,7 @@ def test_without_an_agent_there_is_nobody_to_ask(google: Google) -> None:
     ],
 )
 @pytest.mark.usefixtures("asked")
-def test_an_agent_that_fails_fails_its_job(
+def test_failing_agent_fails_its_job(
     google: Google, monkeypatch: pytest.MonkeyPatch, name: str, error: type[Exception], says: str
 ) -> None:
     """Nothing is posted, and the job is retried; no error or log quotes the person's words."""

@@ -25,7 +25,7 @@ from tests.servers import Answer, HttpServer, drip, head, raw, redirect, reply
         pytest.param("unauthorized", "Chat said 401 .*; check that this runs as a service account", id="401"),
     ],
 )
-def test_a_refusal_is_final(google: Google, fault: str, says: str) -> None:
+def test_refusal_is_final(google: Google, fault: str, says: str) -> None:
     """Another attempt would fail, too; the error has Chat's reason and the remedy."""
     google.chat.fail(fault, times=2)
 
@@ -36,7 +36,7 @@ def test_a_refusal_is_final(google: Google, fault: str, says: str) -> None:
         raise refused
 
 
-def test_a_message_that_chat_cannot_take_is_final(google: Google) -> None:
+def test_invalid_message_fails_for_good(google: Google) -> None:
     """The error has Chat's description of the fault in the card."""
     refused = failure(payload={"space": SPACE, "cardsV2": [{"cardId": "x", "card": {"header": "News"}}]})
 
@@ -59,7 +59,7 @@ def test_credentials_without_the_scope_are_named(google: Google, monkeypatch: py
 @pytest.mark.parametrize(
     ("fault", "delay"), [pytest.param("rate-limit", 30, id="unsaid"), pytest.param("rate-limit-1s", 1, id="said")]
 )
-def test_a_chat_that_stays_busy_is_asked_later(google: Google, fault: str, delay: int) -> None:
+def test_job_is_put_off_while_chat_stays_busy(google: Google, fault: str, delay: int) -> None:
     """This uses no attempt; the pause is Retry-After, or half a minute."""
     google.chat.fail(fault, times=5)
 
@@ -73,7 +73,7 @@ def test_a_chat_that_stays_busy_is_asked_later(google: Google, fault: str, delay
     ("fault", "waits"),
     [pytest.param("rate-limit", [1, 2], id="unsaid"), pytest.param("rate-limit-1s", [1, 1], id="said")],
 )
-def test_a_busy_chat_is_waited_for_within_the_run(google: Google, fault: str, waits: list[int]) -> None:
+def test_run_waits_while_chat_is_busy(google: Google, fault: str, waits: list[int]) -> None:
     """So the message stays ahead of later ones: a space takes one message a second."""
     google.chat.fail(fault, times=2)
     stop = Waits()
@@ -94,7 +94,7 @@ def test_a_busy_chat_is_waited_for_within_the_run(google: Google, fault: str, wa
         pytest.param("not-json", "Chat did not answer with the message that it created", id="not-json"),
     ],
 )
-def test_what_may_pass_is_tried_again(google: Google, monkeypatch: pytest.MonkeyPatch, fault: str, says: str) -> None:
+def test_temporary_failure_is_retried(google: Google, monkeypatch: pytest.MonkeyPatch, fault: str, says: str) -> None:
     """The failure uses an attempt, and the next one posts."""
     access_token(module.SCOPE, time.monotonic() + 10)
     if fault == "hang":
@@ -110,7 +110,7 @@ def test_what_may_pass_is_tried_again(google: Google, monkeypatch: pytest.Monkey
     assert google.texts() == [SECRET]
 
 
-def test_a_chat_that_is_not_there_is_tried_again(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_connection_is_retried(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says that the connection was refused."""
     monkeypatch.setenv("CHAT_API_ENDPOINT", "http://127.0.0.1:9")
 
@@ -159,9 +159,7 @@ NOT_CREATED = "Chat did not answer with the message that it created"
         pytest.param(raw(b"SMTP ready\r\n"), NotPosted, "no response from Chat (BadStatusLine)", id="not-http"),
     ],
 )
-def test_whatever_is_answered_is_an_outcome(
-    odd_chat: HttpServer, answer: Answer, error: type[Exception], says: str
-) -> None:
+def test_every_response_has_an_outcome(odd_chat: HttpServer, answer: Answer, error: type[Exception], says: str) -> None:
     """A proxy may answer anything: only a busy answer is retried, and no redirect gets the token."""
     odd_chat.answers[MESSAGES_PATH] = answer
 
@@ -172,7 +170,7 @@ def test_whatever_is_answered_is_an_outcome(
     assert len(odd_chat.received) == (1 if error is not Snooze else 5)
 
 
-def test_a_chat_that_answers_in_drips_is_given_up(odd_chat: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_response_is_cut_off(odd_chat: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time limit is for the whole answer, not for each byte of it."""
     access_token(module.SCOPE, time.monotonic() + 10)
     monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.3)
@@ -183,7 +181,7 @@ def test_a_chat_that_answers_in_drips_is_given_up(odd_chat: HttpServer, monkeypa
     assert time.monotonic() - began_at < 3
 
 
-def test_a_request_has_what_chat_asks_for(odd_chat: HttpServer) -> None:
+def test_request_has_what_chat_requires(odd_chat: HttpServer) -> None:
     """The token, the type and the length of its body; its characters are not escaped."""
     odd_chat.answers[MESSAGES_PATH] = reply(200, b'{"name": "spaces/AAAA/messages/1"}')
 
@@ -197,7 +195,7 @@ def test_a_request_has_what_chat_asks_for(odd_chat: HttpServer) -> None:
 
 
 @pytest.mark.parametrize("fault", ["not-json", "hang", "cut", "internal", "rate-limit"])
-def test_a_token_that_cannot_be_had_is_tried_again(google: Google, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_missing_token_is_retried(google: Google, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     """The error is about the token; the next attempt posts."""
     if fault == "hang":
         monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.3)
@@ -213,7 +211,7 @@ def test_a_token_that_cannot_be_had_is_tried_again(google: Google, monkeypatch: 
     assert google.texts() == [SECRET]
 
 
-def test_a_place_without_credentials_is_named(google: Google, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_credentials_are_reported(google: Google, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The failure is not final: credentials may be added."""
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "missing.json"))
 
@@ -224,7 +222,7 @@ def test_a_place_without_credentials_is_named(google: Google, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("fault", ["not-a-member", "rate-limit", "internal", "cut", "not-json", "applied-but-cut"])
-def test_no_error_and_no_log_holds_a_secret(google: Google, caplog: pytest.LogCaptureFixture, fault: str) -> None:
+def test_errors_and_logs_hold_no_secret(google: Google, caplog: pytest.LogCaptureFixture, fault: str) -> None:
     """They contain neither the text of the message nor a token."""
     caplog.set_level(logging.INFO)
     google.chat.fail(fault, times=5)
@@ -236,7 +234,7 @@ def test_no_error_and_no_log_holds_a_secret(google: Google, caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize("endpoint", ["chat.googleapis.com", "https://chat..googleapis.com"])
-def test_a_malformed_address_of_chat_is_named(google: Google, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+def test_malformed_endpoint_is_reported(google: Google, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     """The error names the setting."""
     monkeypatch.setenv("CHAT_API_ENDPOINT", endpoint)
 

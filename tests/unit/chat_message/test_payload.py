@@ -24,7 +24,7 @@ from tests.posting import ASKED, CARDS, MESSAGE, SPACE, THREAD
         ),
     ],
 )
-def test_a_payload_that_makes_sense_is_taken(job_type: str, payload: Payload) -> None:
+def test_valid_payload_is_accepted(job_type: str, payload: Payload) -> None:
     """Both handlers are loaded and accept it."""
     check_payload(load_handlers(()), job_type, payload)
 
@@ -64,7 +64,7 @@ def test_a_payload_that_makes_sense_is_taken(job_type: str, payload: Payload) ->
         pytest.param("agent", {**ASKED, "display_name": "x" * 501}, "display_name must be a text of 1", id="name"),
     ],
 )
-def test_a_payload_that_makes_no_sense_is_refused(job_type: str, payload: dict[str, Any], says: str) -> None:
+def test_invalid_payload_is_refused(job_type: str, payload: dict[str, Any], says: str) -> None:
     """The error names the field and what it must be."""
     with pytest.raises(InvalidPayload, match=says):
         check_payload(load_handlers(()), job_type, payload)

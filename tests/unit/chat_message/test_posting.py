@@ -13,7 +13,7 @@ from shared.web.chat_rules import MAX_BYTES
 from tests.posting import CARDS, KEY, LONG, MESSAGE, SECRET, SPACE, THREAD, Google, StopsAfter, context_of, failure
 
 
-def test_a_message_is_posted_into_its_thread(google: Google) -> None:
+def test_message_is_posted_into_its_thread(google: Google) -> None:
     """Text and cards arrive in the space and thread, once for the execution key."""
     chat_message({**MESSAGE, "cardsV2": CARDS, "thread": THREAD}, context_of())
 
@@ -25,7 +25,7 @@ def test_a_message_is_posted_into_its_thread(google: Google) -> None:
     assert request.query["messageReplyOption"] == "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"
 
 
-def test_a_message_without_a_thread_begins_one(google: Google) -> None:
+def test_message_without_a_thread_starts_one(google: Google) -> None:
     """The request names no thread."""
     chat_message({"space": SPACE, "cardsV2": CARDS}, context_of())
 
@@ -34,7 +34,7 @@ def test_a_message_without_a_thread_begins_one(google: Google) -> None:
     assert request.json() == {"cardsV2": CARDS}
 
 
-def test_an_execution_key_goes_along_as_it_is(google: Google) -> None:
+def test_execution_key_is_the_request_id(google: Google) -> None:
     """The longest key with every character that an id may have is a valid requestId."""
     key = "a._:@+-'" * 25 + "@2026-11-21T09:00:00.123456Z"
 
@@ -43,7 +43,7 @@ def test_an_execution_key_goes_along_as_it_is(google: Google) -> None:
     assert google.chat.messages[0].request_id == key
 
 
-def test_a_run_that_is_repeated_posts_once(google: Google) -> None:
+def test_repeated_run_posts_once(google: Google) -> None:
     """A message whose response was lost is not posted again; another occurrence is."""
     google.chat.fail("applied-but-cut")
 
@@ -56,7 +56,7 @@ def test_a_run_that_is_repeated_posts_once(google: Google) -> None:
 
 
 @pytest.mark.parametrize(("thread", "expected"), [(THREAD, THREAD), (None, f"{SPACE}/threads/T1")])
-def test_a_long_message_is_posted_in_parts(google: Google, thread: str | None, expected: str) -> None:
+def test_long_message_is_posted_in_parts(google: Google, thread: str | None, expected: str) -> None:
     """In order and in one thread, each part with its own request id; the cards come with the last."""
     place = {"space": SPACE, **({"thread": thread} if thread else {})}
     chat_message({**place, "text": LONG, "cardsV2": CARDS}, context_of())
@@ -68,7 +68,7 @@ def test_a_long_message_is_posted_in_parts(google: Google, thread: str | None, e
     assert all(len(request.body) <= MAX_BYTES for request in google.chat.requests)
 
 
-def test_a_long_message_that_was_interrupted_is_posted_once(google: Google) -> None:
+def test_interrupted_long_message_is_posted_once(google: Google) -> None:
     """The parts already posted are recognised, and the rest follows."""
     with pytest.raises(NotPosted, match="not all was posted"):
         chat_message({"space": SPACE, "text": LONG}, context_of(stop=StopsAfter(2)))
@@ -80,7 +80,7 @@ def test_a_long_message_that_was_interrupted_is_posted_once(google: Google) -> N
     assert {message.thread for message in google.chat.messages} == {f"{SPACE}/threads/T1"}
 
 
-def test_a_token_is_fetched_once(google: Google) -> None:
+def test_token_is_fetched_once(google: Google) -> None:
     """Many messages at once, from many threads, need one token."""
     start = threading.Barrier(8)
 
@@ -95,7 +95,7 @@ def test_a_token_is_fetched_once(google: Google) -> None:
     assert len(google.oauth.requests) == 1
 
 
-def test_a_token_that_is_refused_is_replaced_once(google: Google) -> None:
+def test_refused_token_is_replaced_once(google: Google) -> None:
     """A process may live longer than its token."""
     google.chat.fail("unauthorized")
 
@@ -105,7 +105,7 @@ def test_a_token_that_is_refused_is_replaced_once(google: Google) -> None:
     assert len(google.oauth.requests) == 2
 
 
-def test_a_run_that_was_told_to_stop_posts_nothing(google: Google) -> None:
+def test_stopped_run_posts_nothing(google: Google) -> None:
     """The job was cancelled meanwhile."""
     context = context_of()
     context.ask_to_stop("cancelled")

@@ -11,7 +11,7 @@ from tests.conversing import HOUR, Chat, made_up
 
 
 @pytest.mark.parametrize("seal", [None, Seal(lambda: b"key of this installation", SPACE)], ids=["plain", "sealed"])
-def test_a_click_on_a_card_of_the_agent_reaches_it(chat: Chat, seal: Seal | None) -> None:
+def test_agent_gets_the_click_on_its_card(chat: Chat, seal: Seal | None) -> None:
     """With the name, the parameters and the fields of its card; the answer may replace the card."""
     chat.agent, chat.seal = f"{AGENT}:asking", seal
     card = chat.say("may I?")
@@ -32,7 +32,7 @@ def test_a_click_on_a_card_of_the_agent_reaches_it(chat: Chat, seal: Seal | None
     assert called == "https://example.com/chat"  # an add-on's button must call a URL
 
 
-def test_an_agent_opens_a_dialog(chat: Chat) -> None:
+def test_agent_can_open_a_dialog(chat: Chat) -> None:
     """A button that asks for a dialog shows the answer in one; the answer to a submitted dialog is a message."""
     chat.agent = f"{AGENT}:asking"
     card = chat.say("may I?")
@@ -51,7 +51,7 @@ def test_an_agent_opens_a_dialog(chat: Chat) -> None:
     assert closed == closes(is_add_on=chat.app.is_add_on)
 
 
-def test_a_click_on_a_card_of_a_slow_agent_is_asked_about_by_a_job(chat: Chat) -> None:
+def test_click_for_a_slow_agent_becomes_a_job(chat: Chat) -> None:
     """The job knows what was clicked, although there is no text."""
     chat.agent = f"{AGENT}:asking"
     card = chat.say("may I?")
@@ -66,7 +66,7 @@ def test_a_click_on_a_card_of_a_slow_agent_is_asked_about_by_a_job(chat: Chat) -
     assert (action.name, action.parameters["id"], action.inputs) == ("approve", "7", {"why": ("x",)})
 
 
-def test_a_card_that_the_agent_posted_itself_comes_back_as_it_is(chat: Chat) -> None:
+def test_agent_gets_the_click_on_a_card_that_it_posted_itself(chat: Chat) -> None:
     """We did not rewrite its buttons, so no parameter is ours."""
     chat.agent = f"{AGENT}:answering"
     asked.clear()
@@ -81,7 +81,7 @@ def test_a_card_that_the_agent_posted_itself_comes_back_as_it_is(chat: Chat) -> 
 
 
 @pytest.mark.parametrize("kind", ["slash", "quick", "message"])
-def test_a_command_that_is_not_ours_reaches_the_agent(chat: Chat, kind: str) -> None:
+def test_agent_gets_commands_that_are_not_ours(chat: Chat, kind: str) -> None:
     """By its id. A message of somebody else is not taken for the text of this person."""
     chat.agent = f"{AGENT}:answering"
     asked.clear()
@@ -104,7 +104,7 @@ def test_a_command_that_is_not_ours_reaches_the_agent(chat: Chat, kind: str) -> 
     assert bool(context.message_name) is (kind == "slash")
 
 
-def test_each_action_on_a_message_asks_a_slow_agent(chat: Chat) -> None:
+def test_slow_agent_is_asked_for_each_message_action(chat: Chat) -> None:
     """The same action on the same message, chosen again later, asks again; one delivered twice asks once."""
     chat.agent = f"{AGENT}:plodding"
 
@@ -114,6 +114,6 @@ def test_each_action_on_a_message_asks_a_slow_agent(chat: Chat) -> None:
     assert len(chat.all()) == 2
 
 
-def test_a_command_that_is_not_ours_is_answered_with_help_where_there_is_no_agent(chat: Chat) -> None:
+def test_unknown_command_without_an_agent_is_answered_with_help(chat: Chat) -> None:
     """The answer says that the command is unknown."""
     assert "I do not know that command" in words_of(chat.send(chat.app.command("staging", "--force")))

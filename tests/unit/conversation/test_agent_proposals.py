@@ -56,7 +56,7 @@ from tests.conversing import ADA, BOB, HOUR, REMIND, Chat, made_up
         ),
     ],
 )
-def test_what_the_agent_proposes_is_confirmed_by_a_person(
+def test_person_confirms_a_proposal_of_the_agent(
     chat: Chat, proposed: dict[str, Any], says: str, job_type: str, payload: dict[str, str]
 ) -> None:
     """The card is the one for a person's own request; the job belongs to the person who asked the agent."""
@@ -83,7 +83,7 @@ def test_what_the_agent_proposes_is_confirmed_by_a_person(
         pytest.param({"cron": "0 9 * * *", "until": "2026-11-21"}, "its schedule never runs", id="never"),
     ],
 )
-def test_a_proposal_that_never_would_run_is_told(chat: Chat, proposed: dict[str, str], says: str) -> None:
+def test_proposal_that_would_never_run_is_reported(chat: Chat, proposed: dict[str, str], says: str) -> None:
     """There is nothing to confirm."""
     chat.agent = f"{AGENT}:proposing"
 
@@ -93,7 +93,7 @@ def test_a_proposal_that_never_would_run_is_told(chat: Chat, proposed: dict[str,
     assert buttons_of(reply) == []
 
 
-def test_a_proposal_is_said_differently_to_the_agent(chat: Chat) -> None:
+def test_changed_words_of_a_proposal_go_to_the_agent(chat: Chat) -> None:
     """New words in its field go to the agent, unless the grammar understands them."""
     chat.agent = f"{AGENT}:proposing"
     asked = chat.say("keep an eye on the build")
@@ -105,7 +105,7 @@ def test_a_proposal_is_said_differently_to_the_agent(chat: Chat) -> None:
     assert "I will remind you: stretch" in words_of(read)
 
 
-def test_a_proposal_of_a_job_is_confirmed_as_of_who_made_that_job(chat: Chat, now: datetime) -> None:
+def test_proposal_of_a_job_belongs_to_its_creator(chat: Chat, now: datetime) -> None:
     """The job posts a description, with a button that shows the card."""
     tea = Proposal(kind="reminder", text="tea <3", every="1d", at=now + HOUR)
     asker = {"user": "users/104", "by": "ada@example.com", "name": "Ada"}
@@ -123,7 +123,7 @@ def test_a_proposal_of_a_job_is_confirmed_as_of_who_made_that_job(chat: Chat, no
     assert (job.every, job.timezone) == ("1d", "Europe/Berlin")
 
 
-def test_a_posted_proposal_makes_one_job(chat: Chat, now: datetime) -> None:
+def test_posted_proposal_makes_one_job(chat: Chat, now: datetime) -> None:
     """A double click shows two cards, but they are about the same job."""
     posted = proposed_message(
         Proposal(kind="message", text="tea", at=now + HOUR), {}, timezone="UTC", now=now, function="x"
@@ -136,7 +136,7 @@ def test_a_posted_proposal_makes_one_job(chat: Chat, now: datetime) -> None:
 
 
 @pytest.mark.parametrize("packed", ["", "[]", "{}", '{"kind": "magic", "text": "x", "cron": "0 9 * * *"}'])
-def test_a_button_without_a_proposal_is_refused(chat: Chat, packed: str) -> None:
+def test_button_without_a_proposal_is_refused(chat: Chat, packed: str) -> None:
     """An incomplete or unknown proposal is refused."""
     posted = made_up(action="proposed", proposal=packed)
 

@@ -22,7 +22,7 @@ from tests.conversing import ADA, REMIND, Chat
 
 
 @pytest.mark.parametrize("text", ["what is new?", "help me understand this", "/list all", "every time I ask, you fail"])
-def test_everything_else_goes_to_the_agent(chat: Chat, text: str) -> None:
+def test_other_messages_go_to_the_agent(chat: Chat, text: str) -> None:
     """Its context says who asks, in which thread, and in which time zone."""
     chat.agent = f"{AGENT}:answering"
     asked.clear()
@@ -37,7 +37,7 @@ def test_everything_else_goes_to_the_agent(chat: Chat, text: str) -> None:
     assert context.user_name == "users/104"
 
 
-def test_the_agent_can_manage_the_jobs_of_its_space(chat: Chat) -> None:
+def test_agent_can_manage_the_jobs_of_its_space(chat: Chat) -> None:
     """Within the reply, in the name of the person who asks."""
     chat.agent = f"{AGENT}:scheduling"
 
@@ -48,14 +48,14 @@ def test_the_agent_can_manage_the_jobs_of_its_space(chat: Chat) -> None:
     assert (job.job_type, job.space, job.created_by) == ("agent", SPACE, "agent:ada@example.com")
 
 
-def test_the_agent_may_answer_with_a_card(chat: Chat) -> None:
+def test_agent_can_answer_with_a_card(chat: Chat) -> None:
     """The reply shows it."""
     chat.agent = f"{AGENT}:with_card"
 
     assert words_of(chat.say("hello")) == "A card"
 
 
-def test_a_long_answer_goes_on_in_messages_of_jobs(chat: Chat) -> None:
+def test_long_answer_continues_in_messages_posted_by_jobs(chat: Chat) -> None:
     """In the thread, in order, each part once and complete."""
     chat.agent = f"{AGENT}:long_winded"
 
@@ -73,14 +73,14 @@ def test_a_long_answer_goes_on_in_messages_of_jobs(chat: Chat) -> None:
         check_payload(load_handlers(()), job.job_type, job.payload)
 
 
-def test_an_agent_with_nothing_to_say_gets_no_apology(chat: Chat) -> None:
+def test_nothing_is_shown_if_the_agent_returns_nothing(chat: Chat) -> None:
     """There is no reply and no error."""
     chat.agent = f"{AGENT}:mute"
 
     assert chat.say("hello") == {}
 
 
-def test_an_agent_that_fails_is_apologised_for(chat: Chat, caplog: pytest.LogCaptureFixture) -> None:
+def test_apology_is_shown_if_the_agent_fails(chat: Chat, caplog: pytest.LogCaptureFixture) -> None:
     """The apology has the trace id; the log does not have what was said."""
     chat.agent = f"{AGENT}:raising"
 
@@ -93,7 +93,7 @@ def test_an_agent_that_fails_is_apologised_for(chat: Chat, caplog: pytest.LogCap
     assert "secret" not in json.dumps([line.getMessage(), vars(line)], default=str)
 
 
-def test_the_log_says_what_is_wrong_with_an_answer(chat: Chat, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_says_what_is_wrong_with_the_agents_answer(chat: Chat, caplog: pytest.LogCaptureFixture) -> None:
     """The agent raised nothing, so a traceback would not help."""
     chat.agent = f"{AGENT}:counting"
 
@@ -103,7 +103,7 @@ def test_the_log_says_what_is_wrong_with_an_answer(chat: Chat, caplog: pytest.Lo
     assert caplog.messages == ["the agent must return a text, a card, a Chat message or a Proposal, not int"]
 
 
-def test_an_agent_that_takes_long_answers_by_a_job(chat: Chat) -> None:
+def test_job_answers_if_the_agent_takes_too_long(chat: Chat) -> None:
     """The job is due at once and posts here; the same message again makes no second job."""
     chat.agent, chat.agent_limit = f"{AGENT}:late", timedelta(milliseconds=50)
     slow_keys.clear()
@@ -120,7 +120,7 @@ def test_an_agent_that_takes_long_answers_by_a_job(chat: Chat) -> None:
     assert slow_keys[0] == job.execution_key
 
 
-def test_a_slow_agent_answers_by_a_job_from_the_start(chat: Chat) -> None:
+def test_job_answers_for_a_slow_agent_from_the_start(chat: Chat) -> None:
     """The reply does not ask it; the job has everything that Chat would have passed."""
     chat.agent = f"{AGENT}:plodding"
     asked.clear()
@@ -135,7 +135,7 @@ def test_a_slow_agent_answers_by_a_job_from_the_start(chat: Chat) -> None:
     assert job.payload["asked"] == {"message_name": f"{SPACE}/messages/M"}
 
 
-def test_the_agent_is_told_all_of_the_message(chat: Chat) -> None:
+def test_agent_gets_the_whole_message(chat: Chat) -> None:
     """In a reply, and in the job that answers later."""
     chat.agent = f"{AGENT}:answering"
     asked.clear()
@@ -163,7 +163,7 @@ def test_the_agent_is_told_all_of_the_message(chat: Chat) -> None:
     assert later.keys() == {"message_name", "formatted_text", "attachments", "quoted", "matched_url"}
 
 
-def test_what_is_too_long_to_keep_is_left_out_of_the_job(chat: Chat) -> None:
+def test_job_leaves_out_message_fields_that_are_too_long(chat: Chat) -> None:
     """The job always has the text itself."""
     chat.agent = f"{AGENT}:plodding"
     body = chat.app.message("hello")
@@ -177,7 +177,7 @@ def test_what_is_too_long_to_keep_is_left_out_of_the_job(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("text", ["remind me soonish to call Bob", "remind me when it rains", "dance!"])
-def test_what_is_not_understood_is_for_the_agent(chat: Chat, text: str) -> None:
+def test_agent_gets_text_that_the_grammar_does_not_understand(chat: Chat, text: str) -> None:
     """It may understand more than the grammar."""
     chat.agent = f"{AGENT}:answering"
 
@@ -192,14 +192,14 @@ def test_what_is_not_understood_is_for_the_agent(chat: Chat, text: str) -> None:
         pytest.param('cron 61 9 * * * post "x"', "minute '61'", id="an-expression"),
     ],
 )
-def test_what_the_grammar_can_say_better_is_not_for_the_agent(chat: Chat, text: str, says: str) -> None:
+def test_agent_does_not_get_text_that_the_grammar_can_explain(chat: Chat, text: str, says: str) -> None:
     """The grammar knows the answer."""
     chat.agent = f"{AGENT}:answering"
 
     assert says in words_of(chat.say(text))
 
 
-def test_an_agent_that_cannot_be_found_does_not_hinder_the_commands(chat: Chat, tea: Job) -> None:
+def test_commands_work_without_a_usable_agent(chat: Chat, tea: Job) -> None:
     """Only what goes to the agent fails."""
     chat.agent = "nowhere:answer"
 

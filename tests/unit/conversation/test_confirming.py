@@ -11,7 +11,7 @@ from tests.chatting import SPACE, THREAD, button, buttons_of, replaces, words_of
 from tests.conversing import ADA, HOUR, REMIND, Chat
 
 
-def test_a_reminder_goes_from_words_to_a_job(chat: Chat, now: datetime) -> None:
+def test_confirmed_request_becomes_a_job(chat: Chat, now: datetime) -> None:
     """The card repeats the request; the job is scheduled only after Confirm."""
     asked = chat.say(REMIND)
     nothing_yet = chat.all()
@@ -46,7 +46,7 @@ def test_a_reminder_goes_from_words_to_a_job(chat: Chat, now: datetime) -> None:
         ),
     ],
 )
-def test_each_kind_of_request_makes_its_kind_of_job(
+def test_each_kind_of_request_creates_its_job_type(
     chat: Chat, said: str, job_type: str, payload: dict[str, str]
 ) -> None:
     """A reminder mentions its person; a question becomes a job of the agent."""
@@ -57,7 +57,7 @@ def test_each_kind_of_request_makes_its_kind_of_job(
     assert (job.job_type, written) == (job_type, {**payload, "space": SPACE, "thread": THREAD})
 
 
-def test_the_same_event_or_click_twice_makes_one_job(chat: Chat) -> None:
+def test_event_delivered_twice_makes_one_job(chat: Chat) -> None:
     """Chat may deliver either again: the job's id comes from the message that asked."""
     first, again = chat.say(REMIND, name="M"), chat.say(REMIND, name="M")
     other = chat.say(REMIND, name="other")
@@ -69,7 +69,7 @@ def test_the_same_event_or_click_twice_makes_one_job(chat: Chat) -> None:
     assert all("Scheduled: stretch" in words_of(reply) for reply in replies)
 
 
-def test_a_discarded_request_leaves_nothing(chat: Chat) -> None:
+def test_discarded_request_creates_nothing(chat: Chat) -> None:
     """The card says so and has no buttons left."""
     done = chat.tap(chat.say(REMIND), "Discard")
 
@@ -79,7 +79,7 @@ def test_a_discarded_request_leaves_nothing(chat: Chat) -> None:
     assert not chat.all()
 
 
-def test_a_request_can_be_said_differently(chat: Chat) -> None:
+def test_request_can_be_reworded(chat: Chat) -> None:
     """The card takes new words and asks again in the same place."""
     asked = chat.say(REMIND)
 
@@ -92,7 +92,7 @@ def test_a_request_can_be_said_differently(chat: Chat) -> None:
     assert job.schedule_at == chat.now + 2 * HOUR
 
 
-def test_an_empty_field_changes_nothing(chat: Chat) -> None:
+def test_empty_field_changes_nothing(chat: Chat) -> None:
     """The agent is not asked either, since the person wrote nothing."""
     chat.agent = f"{AGENT}:answering"
     asked = chat.say(REMIND)
@@ -103,7 +103,7 @@ def test_an_empty_field_changes_nothing(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("phrase", ["hello", "every 30 seconds post x", "remind me"])
-def test_new_words_that_cannot_be_scheduled_are_told(chat: Chat, phrase: str) -> None:
+def test_new_words_that_cannot_be_scheduled_are_reported(chat: Chat, phrase: str) -> None:
     """The answer offers a way to continue; the card with the buttons stays."""
     told = chat.tap(chat.say(REMIND), "Change", inputs={"phrase": phrase})
 
@@ -112,7 +112,7 @@ def test_new_words_that_cannot_be_scheduled_are_told(chat: Chat, phrase: str) ->
     assert chat.all() == []
 
 
-def test_a_confirmation_that_comes_too_late_is_told(chat: Chat) -> None:
+def test_late_confirmation_is_reported(chat: Chat) -> None:
     """A request for a time that has passed is not moved to another time."""
     asked = chat.say(REMIND)
     chat.now += HOUR
@@ -135,7 +135,7 @@ def test_a_confirmation_that_comes_too_late_is_told(chat: Chat) -> None:
         ),
     ],
 )
-def test_a_late_confirmation_of_what_recurs_goes_on_with_what_is_to_come(
+def test_late_confirmation_of_a_recurring_job_starts_at_the_next_occurrence(
     chat: Chat, text: str, later: timedelta, first: str
 ) -> None:
     """What fell due before the job was made does not run at once, and a second tap finds the same job."""
@@ -153,7 +153,7 @@ def test_a_late_confirmation_of_what_recurs_goes_on_with_what_is_to_come(
 
 
 @pytest.mark.parametrize("label", ["Confirm", "Discard"])
-def test_a_card_that_was_confirmed_shows_its_job(chat: Chat, label: str) -> None:
+def test_second_click_on_a_confirmed_card_shows_its_job(chat: Chat, label: str) -> None:
     """A late second click, by another person or delivered again, never says that there is no job."""
     asked = chat.say(REMIND)
     chat.tap(asked, "Confirm")
@@ -166,7 +166,7 @@ def test_a_card_that_was_confirmed_shows_its_job(chat: Chat, label: str) -> None
     assert len(chat.all()) == 1
 
 
-def test_an_example_can_be_tapped_again(chat: Chat) -> None:
+def test_example_can_be_tapped_again(chat: Chat) -> None:
     """Each tap asks for a new job; a tap delivered twice asks for one."""
     told = chat.say("help")
     body = chat.app.click(button(told, EXAMPLES[0]))
@@ -189,7 +189,7 @@ def test_each_quick_command_can_become_a_job(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("order", ["", "[]", "{}", '{"at": null}', '{"at": "soon", "kind": "post"}', "[" * 3])
-def test_a_confirmation_that_carries_no_order_is_refused(chat: Chat, order: str) -> None:
+def test_confirmation_without_an_order_is_refused(chat: Chat, order: str) -> None:
     """A card of another release, for example."""
     asked = chat.say(REMIND)
     for pair in button(asked, "Confirm")["onClick"]["action"]["parameters"]:

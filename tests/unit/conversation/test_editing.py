@@ -36,7 +36,7 @@ def edit(chat: Chat, job_id: str, **filled: str) -> Any:
     return chat.tap(dialog, "Save", inputs={**fields_of(dialog), **filled}, submits=True)
 
 
-def test_a_job_is_edited_in_a_dialog(chat: Chat, standup: Job) -> None:
+def test_job_is_edited_in_a_dialog(chat: Chat, standup: Job) -> None:
     """Its fields describe the job in words that can be read back."""
     dialog = chat.tap(chat.say("job standup"), "Edit")
     fields = fields_of(dialog)
@@ -59,7 +59,7 @@ def test_a_job_is_edited_in_a_dialog(chat: Chat, standup: Job) -> None:
     assert (job.created_by, job.updated_by) == ("chat:ada@example.com", "chat:ada@example.com")
 
 
-def test_a_form_that_is_saved_as_it_was_opened_changes_nothing(chat: Chat, standup: Job) -> None:
+def test_saving_an_untouched_form_changes_nothing(chat: Chat, standup: Job) -> None:
     """Not even a schedule that its words do not describe in full."""
     assert "Nothing changed." in words_of(edit(chat, "standup"))
     assert chat.jobs.get("standup") == standup
@@ -85,7 +85,9 @@ def test_a_form_that_is_saved_as_it_was_opened_changes_nothing(chat: Chat, stand
         pytest.param({"at": datetime(2026, 11, 24, 8, tzinfo=UTC)}, "2026-11-24 at 09:00", id="once"),
     ],
 )
-def test_every_schedule_has_a_phrase_that_can_be_changed(chat: Chat, when: dict[str, Any], phrase: str) -> None:
+def test_form_describes_every_schedule_in_words_that_can_be_read_back(
+    chat: Chat, when: dict[str, Any], phrase: str
+) -> None:
     """The phrase in the form can be read back and means the same."""
     payload = {"text": "x", "space": SPACE}
     chat.jobs.schedule("chat_message", payload, id="x", space=SPACE, timezone="Europe/Berlin", **when)
@@ -99,7 +101,7 @@ def test_every_schedule_has_a_phrase_that_can_be_changed(chat: Chat, when: dict[
     assert job.schedule_at == when.get("at", job.schedule_at)
 
 
-def test_another_time_zone_moves_what_is_on_its_clocks(chat: Chat, standup: Job, mum: Job) -> None:
+def test_changed_time_zone_moves_the_job(chat: Chat, standup: Job, mum: Job) -> None:
     """Recurring and one-shot jobs alike."""
     edit(chat, "standup", timezone="America/New_York")
     edit(chat, "mum", timezone="America/New_York")
@@ -108,7 +110,7 @@ def test_another_time_zone_moves_what_is_on_its_clocks(chat: Chat, standup: Job,
     assert chat.jobs.get("mum").schedule_at == mum.schedule_at + 6 * HOUR
 
 
-def test_an_end_is_removed_and_what_recurs_can_run_once(chat: Chat, standup: Job) -> None:
+def test_end_can_be_removed_and_a_recurring_job_can_become_a_single_one(chat: Chat, standup: Job) -> None:
     """An empty field removes the end; another phrase makes a one-shot job."""
     edit(chat, "standup", until="")
     assert chat.jobs.get("standup").until is None
@@ -118,7 +120,7 @@ def test_an_end_is_removed_and_what_recurs_can_run_once(chat: Chat, standup: Job
     assert (once.is_recurring, once.schedule_at) == (False, datetime(2026, 11, 22, 7, tzinfo=UTC))
 
 
-def test_a_reminder_keeps_its_mention_when_its_text_is_edited(chat: Chat) -> None:
+def test_edited_reminder_keeps_its_mention(chat: Chat) -> None:
     """The mention is not part of the text in the form."""
     chat.tap(chat.say(REMIND), "Confirm")
     (job,) = chat.all()
@@ -129,7 +131,7 @@ def test_a_reminder_keeps_its_mention_when_its_text_is_edited(chat: Chat) -> Non
     assert chat.jobs.get(job.id).schedule_at == job.schedule_at
 
 
-def test_a_start_that_is_still_to_come_is_kept(chat: Chat) -> None:
+def test_future_start_is_kept(chat: Chat) -> None:
     """The form shows it; taken out there, the job starts now."""
     chat.tap(chat.say("remind me every monday at 9 starting 4 january to plan"), "Confirm")
     (job,) = chat.all()
@@ -145,7 +147,7 @@ def test_a_start_that_is_still_to_come_is_kept(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("letter", ["ж", "字", "🎂", '"', "\\"], ids=["two", "three", "four", "quote", "backslash"])
-def test_the_longest_text_fits_into_a_dialog(chat: Chat, letter: str) -> None:
+def test_longest_text_fits_into_a_dialog(chat: Chat, letter: str) -> None:
     """Chat takes 32,000 bytes, and a letter of another script has up to four."""
     text = letter * 4000
     payload = {"text": text, "space": SPACE}
@@ -172,9 +174,7 @@ def test_the_longest_text_fits_into_a_dialog(chat: Chat, letter: str) -> None:
         pytest.param({"text": "x" * 4001}, "the text has 4001 characters", id="long-text"),
     ],
 )
-def test_what_is_wrong_with_a_form_is_said_in_the_dialog(
-    chat: Chat, standup: Job, filled: dict[str, str], says: str
-) -> None:
+def test_dialog_shows_what_is_wrong_with_the_form(chat: Chat, standup: Job, filled: dict[str, str], says: str) -> None:
     """The dialog keeps what was filled in and nothing changes; it can be corrected and saved."""
     again = edit(chat, "standup", **filled)
 
@@ -196,7 +196,7 @@ def test_what_is_wrong_with_a_form_is_said_in_the_dialog(
     )
 
 
-def test_only_who_asked_edits_the_text(chat: Chat) -> None:
+def test_only_the_owner_can_edit_the_text(chat: Chat) -> None:
     """Otherwise the agent would run as Ada with words that she never wrote. Anybody may change the time."""
     chat.tap(chat.say('every day at 9 ask "what is new?"'), "Confirm")
     (job,) = chat.all()
@@ -226,7 +226,7 @@ def test_only_who_asked_edits_the_text(chat: Chat) -> None:
         ("chat:ada@example.com", "x" * 4001, "Its text is longer than 4,000 characters"),
     ],
 )
-def test_a_dialog_without_the_text_says_why(chat: Chat, by: str, text: str, says: str) -> None:
+def test_dialog_without_the_text_says_why(chat: Chat, by: str, text: str, says: str) -> None:
     """An operator's job is nobody's in Chat, and a field holds only so much."""
     chat.jobs.schedule("chat_message", {"text": text, "space": SPACE}, id="tea", every="1d", space=SPACE, by=by)
 
@@ -236,7 +236,7 @@ def test_a_dialog_without_the_text_says_why(chat: Chat, by: str, text: str, says
     assert says in words_of(dialog)
 
 
-def test_a_dialog_of_a_job_that_was_cancelled_meanwhile_changes_nothing(chat: Chat, standup: Job) -> None:
+def test_saving_the_dialog_of_a_cancelled_job_changes_nothing(chat: Chat, standup: Job) -> None:
     """A dialog may be open for long. Saving it does not bring the job back."""
     dialog = chat.tap(chat.say("job standup"), "Edit")
     chat.say("cancel standup")
@@ -247,7 +247,7 @@ def test_a_dialog_of_a_job_that_was_cancelled_meanwhile_changes_nothing(chat: Ch
     assert chat.jobs.get("standup").status is Status.CANCELLED
 
 
-def test_a_dialog_that_is_closed_is_not_answered(chat: Chat, standup: Job) -> None:
+def test_closed_dialog_gets_no_reply(chat: Chat, standup: Job) -> None:
     """There is nowhere to show an answer."""
     dialog = chat.tap(chat.say("job standup"), "Edit")
     body = chat.app.click(button(dialog, "Save"), submits=True)
@@ -256,7 +256,7 @@ def test_a_dialog_that_is_closed_is_not_answered(chat: Chat, standup: Job) -> No
     assert chat.send(body) == {}
 
 
-def test_a_dialog_of_a_job_that_is_gone_says_so(chat: Chat, standup: Job) -> None:
+def test_dialog_of_a_deleted_job_says_so(chat: Chat, standup: Job) -> None:
     """A request for a dialog is answered with a dialog."""
     card = chat.say("job standup")
     chat.jobs.delete("standup")
@@ -269,7 +269,7 @@ def test_a_dialog_of_a_job_that_is_gone_says_so(chat: Chat, standup: Job) -> Non
 
 
 @pytest.mark.parametrize("was", ["", "[]", "{}", '{"text": "x"}'])
-def test_a_form_without_what_it_was_is_refused(chat: Chat, standup: Job, was: str) -> None:
+def test_form_without_its_original_values_is_refused(chat: Chat, standup: Job, was: str) -> None:
     """It is forged."""
     with pytest.raises(InvalidInput):
         chat.tap(made_up(action="edited", id="standup", was=was), "Hooray", submits=True)

@@ -61,7 +61,7 @@ from tests.conversing import Chat
         ),
     ],
 )
-def test_mentions_and_formatting_of_a_text_survive(
+def test_text_keeps_its_mentions_and_formatting(
     chat: Chat, plain: str, formatted: str, shown: str, posted: str
 ) -> None:
     """The post mentions the people named, the card shows names, and the time is read from the text without markup."""
@@ -78,7 +78,7 @@ def test_mentions_and_formatting_of_a_text_survive(
     assert clock == "09:00"
 
 
-def test_markup_survives_a_command_and_a_change(chat: Chat) -> None:
+def test_command_and_change_keep_the_markup(chat: Chat) -> None:
     """The field holds the markup, and what is sent from it is read like a message."""
     event = chat.app.command("every", 'day at 9 post "hi @Bob"')
     asked = chat.send(with_markup(event, '/every day at 9 post "hi <users/105>"', **{"105": "Bob"}))
@@ -92,7 +92,7 @@ def test_markup_survives_a_command_and_a_change(chat: Chat) -> None:
     assert (job.payload["text"], job.cron) == ("hi <users/105>", "0 10 * * *")
 
 
-def test_a_job_is_named_by_a_text_with_a_mention(chat: Chat) -> None:
+def test_job_is_found_by_a_text_with_a_mention(chat: Chat) -> None:
     """The text with its mention finds the job; the list shows that somebody is mentioned."""
     formatted = "remind me tomorrow at 9 to ask <users/105>"
     asked = chat.send(with_markup(chat.app.message("remind me tomorrow at 9 to ask @Bob"), formatted))
@@ -105,7 +105,7 @@ def test_a_job_is_named_by_a_text_with_a_mention(chat: Chat) -> None:
     assert "It is cancelled." in words_of(done)
 
 
-def test_what_is_not_understood_quotes_no_placeholder(chat: Chat) -> None:
+def test_unclear_request_is_shown_without_placeholders(chat: Chat) -> None:
     """The field holds the text as it was written, without the placeholders of the parser."""
     event = with_markup(
         chat.app.message("remind me on wednsday to ask @Bob"), "remind me on wednsday to ask <users/105>"
@@ -117,7 +117,7 @@ def test_what_is_not_understood_quotes_no_placeholder(chat: Chat) -> None:
     assert not re.search("[\ue000-\uf8ff]", json.dumps(told, ensure_ascii=False))
 
 
-def test_what_people_write_is_shown_and_not_read_as_markup(chat: Chat) -> None:
+def test_cards_escape_what_people_write(chat: Chat) -> None:
     """Cards render tags, so the text is escaped."""
     asked = chat.say('tomorrow at 9 post "<b>a</b> & <i>b</i>"')
 

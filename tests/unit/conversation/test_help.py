@@ -20,7 +20,7 @@ def test_help_shows_examples_that_can_be_tapped(chat: Chat, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["dance!", "help me write a letter", "jobs are hard to find", "job a b"])
-def test_what_is_no_command_is_answered_with_help_where_there_is_no_agent(chat: Chat, text: str) -> None:
+def test_unknown_text_without_an_agent_is_answered_with_help(chat: Chat, text: str) -> None:
     """The answer says that it was not understood."""
     assert "I do not understand that" in words_of(chat.say(text))
 
@@ -35,20 +35,20 @@ def test_what_is_no_command_is_answered_with_help_where_there_is_no_agent(chat: 
         ("jobs", "all", "nothing scheduled in this space"),
     ],
 )
-def test_a_slash_command_is_never_for_the_agent(chat: Chat, word: str, argument: str, says: str) -> None:
+def test_slash_command_never_goes_to_the_agent(chat: Chat, word: str, argument: str, says: str) -> None:
     """No argument sends it to the agent."""
     chat.agent = f"{AGENT}:answering"
 
     assert says in words_of(chat.send(chat.app.command(word, argument)))
 
 
-def test_being_added_is_answered_with_a_greeting(chat: Chat) -> None:
+def test_app_greets_when_it_is_added(chat: Chat) -> None:
     """The answer to being added begins with a greeting."""
     assert words_of(chat.send(chat.app.added())).startswith("Hello!")
 
 
 @pytest.mark.parametrize("text", ["help", "help me", "/help", "help me!"])
-def test_help_is_never_for_the_agent(chat: Chat, text: str) -> None:
+def test_help_never_goes_to_the_agent(chat: Chat, text: str) -> None:
     """It shows what the app can do."""
     chat.agent = f"{AGENT}:answering"
 

@@ -13,7 +13,7 @@ from tests.chatting import SPACE, buttons_of, replaces, words_of
 from tests.conversing import ELSEWHERE, Chat, ended, in_direct_message
 
 
-def test_the_jobs_of_the_space_are_listed(chat: Chat, tea: Job) -> None:
+def test_list_shows_the_jobs_of_the_space(chat: Chat, tea: Job) -> None:
     """With status, schedule in words and next run; jobs of other spaces, ended jobs and subscriptions are left out."""
     for job_id, space in (("other", ELSEWHERE), ("nowhere", None), ("done", SPACE)):
         chat.jobs.schedule("log", {"message": "hello"}, id=job_id, space=space)
@@ -34,7 +34,7 @@ def test_the_jobs_of_the_space_are_listed(chat: Chat, tea: Job) -> None:
 
 
 @pytest.mark.parametrize("first", ["", "99", "-1", "x", "9" * 5000])
-def test_a_page_that_is_not_there_is_the_first(chat: Chat, tea: Job, first: str) -> None:
+def test_missing_page_falls_back_to_the_first(chat: Chat, tea: Job, first: str) -> None:
     """The list was longer before, or the button is forged."""
     parameters = [{"key": "action", "value": "list"}, {"key": "first", "value": first}]
     more = {"text": "More", "onClick": {"action": {"function": "x", "parameters": parameters}}}
@@ -42,7 +42,7 @@ def test_a_page_that_is_not_there_is_the_first(chat: Chat, tea: Job, first: str)
     assert "tea" in words_of(chat.send(chat.app.click(more)))
 
 
-def test_an_empty_list_says_what_to_do(chat: Chat) -> None:
+def test_empty_list_offers_examples(chat: Chat) -> None:
     """It offers examples."""
     told = chat.say("jobs")
 
@@ -50,7 +50,7 @@ def test_an_empty_list_says_what_to_do(chat: Chat) -> None:
     assert buttons_of(told)
 
 
-def test_a_long_list_has_pages(chat: Chat) -> None:
+def test_long_list_has_pages(chat: Chat) -> None:
     """Each job is on one page; a page replaces the one before it."""
     for number in range(2 * LISTED + 1):
         chat.jobs.schedule("log", {"message": f"job {number:02}"}, id=f"job-{number:02}", space=SPACE)
@@ -67,7 +67,7 @@ def test_a_long_list_has_pages(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("text", ["my jobs", "show my reminders", "my reminders?"])
-def test_my_jobs_are_the_persons_own(chat: Chat, tea: Job, text: str) -> None:
+def test_my_jobs_lists_only_the_persons_own(chat: Chat, tea: Job, text: str) -> None:
     """They include those that the agent made for the person, on every page; All jobs shows the others too."""
     for number in range(LISTED + 1):
         by = f"{'agent' if number else 'chat'}:ada@example.com"
@@ -85,7 +85,7 @@ def test_my_jobs_are_the_persons_own(chat: Chat, tea: Job, text: str) -> None:
     assert "tea" in words_of([every, chat.tap(every, "More")])
 
 
-def test_who_has_no_jobs_of_their_own_is_told_so(chat: Chat, tea: Job) -> None:
+def test_my_jobs_says_so_if_there_are_none(chat: Chat, tea: Job) -> None:
     """In a direct message all jobs belong to the person."""
     none = chat.say("my jobs")
     direct = chat.send(in_direct_message(chat.app.message("my jobs")))
@@ -98,14 +98,14 @@ def test_who_has_no_jobs_of_their_own_is_told_so(chat: Chat, tea: Job) -> None:
 @pytest.mark.parametrize(
     "text", ["jobs", "list", "our jobs", "jobs?", "/jobs", "show the reminders", "Please list jobs."]
 )
-def test_the_list_has_many_names(chat: Chat, tea: Job, text: str) -> None:
+def test_list_can_be_asked_for_in_many_words(chat: Chat, tea: Job, text: str) -> None:
     """Each is understood with an agent, too."""
     chat.agent = f"{AGENT}:answering"
 
     assert "What is scheduled in this space" in words_of(chat.say(text))
 
 
-def test_the_list_does_not_read_what_is_over(chat: Chat, tea: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_reads_no_finished_jobs(chat: Chat, tea: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """One query reads the listed jobs, however many of the space have ended."""
     over = (Job.create(f"done-{number}", "log", now=chat.now, space=SPACE) for number in range(150))
     chat.store.swap([Change(None, ended(job, chat.now)) for job in over])

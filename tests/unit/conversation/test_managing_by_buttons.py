@@ -20,7 +20,7 @@ from tests.conversing import HOUR, MOMENT, Chat, ended, failed_job
         ("Cancel", Status.CANCELLED, "It was cancelled by ada@example.com at Sat 21 Nov 2026, 10:00"),
     ],
 )
-def test_a_job_is_managed_by_its_buttons(
+def test_job_is_managed_by_its_buttons(
     chat: Chat, tea: Job, caplog: pytest.LogCaptureFixture, label: str, status: Status, says: str
 ) -> None:
     """The result replaces the card and is recorded in the job; the log has the person as a hash."""
@@ -38,7 +38,7 @@ def test_a_job_is_managed_by_its_buttons(
     assert "ada" not in caplog.text
 
 
-def test_a_paused_job_is_resumed_and_a_failed_one_retried(chat: Chat, tea: Job) -> None:
+def test_paused_job_can_be_resumed_and_failed_job_retried(chat: Chat, tea: Job) -> None:
     """The buttons follow the status."""
     paused = chat.tap(chat.say("job tea"), "Pause")
     resumed = chat.tap(paused, "Resume")
@@ -52,7 +52,7 @@ def test_a_paused_job_is_resumed_and_a_failed_one_retried(chat: Chat, tea: Job) 
     assert chat.jobs.get("once").status is Status.PENDING
 
 
-def test_one_job_tells_why_it_will_or_will_not_run(chat: Chat, tea: Job) -> None:
+def test_job_card_says_why_it_will_or_will_not_run(chat: Chat, tea: Job) -> None:
     """The card has the reason, the schedule, the last runs and the creator."""
     found = chat.put(tea, tea.run(now=chat.now))
     held = chat.put(found, found.claim(now=chat.now, token="t", lease=HOUR, retention=HOUR))
@@ -86,7 +86,7 @@ def test_no_card_shows_the_text_of_an_error(chat: Chat, later: timedelta | None,
     assert chat.jobs.get("once").error == error
 
 
-def test_a_command_that_is_not_possible_says_why(chat: Chat, tea: Job) -> None:
+def test_impossible_command_says_why(chat: Chat, tea: Job) -> None:
     """The card was older than the job's state."""
     listed = chat.say("jobs")
     chat.jobs.pause("tea")
@@ -98,7 +98,7 @@ def test_a_command_that_is_not_possible_says_why(chat: Chat, tea: Job) -> None:
     assert "It was paused" in words_of(old)
 
 
-def test_a_click_that_is_delivered_again_changes_nothing(chat: Chat, tea: Job) -> None:
+def test_click_delivered_again_changes_nothing(chat: Chat, tea: Job) -> None:
     """Even after the job has run: it does not run once more."""
     run = chat.app.click(button(chat.say("jobs"), "Run now"))
     tapped_at = chat.now + 9 * MOMENT
@@ -116,7 +116,7 @@ def test_a_click_that_is_delivered_again_changes_nothing(chat: Chat, tea: Job) -
 
 
 @pytest.mark.parametrize("parameters", [{}, {"action": "fly"}, {"action": "delete", "id": "tea"}, {"action": "get"}])
-def test_a_button_that_is_not_known_does_nothing(chat: Chat, tea: Job, parameters: dict[str, str]) -> None:
+def test_unknown_button_does_nothing(chat: Chat, tea: Job, parameters: dict[str, str]) -> None:
     """It is of another release, or forged."""
     pairs = [{"key": name, "value": value} for name, value in parameters.items()]
     unknown = {"text": "?", "onClick": {"action": {"function": "x", "parameters": pairs}}}
@@ -125,7 +125,7 @@ def test_a_button_that_is_not_known_does_nothing(chat: Chat, tea: Job, parameter
     assert chat.jobs.get("tea") == tea
 
 
-def test_a_job_says_what_run_now_does_to_the_regular_run(chat: Chat, tea: Job, mum: Job) -> None:
+def test_card_says_what_run_now_does_to_the_regular_run(chat: Chat, tea: Job, mum: Job) -> None:
     """A recurring job keeps its next run; a one-shot job is moved."""
     assert "Run now is an extra run; the one at Mon 23 Nov 2026, 10:00 stays." in words_of(chat.say("job tea"))
     assert "Run now runs it now instead of later." in words_of(chat.say("job mum"))

@@ -19,7 +19,7 @@ from tests.conversing import HOUR, Chat
         ("can you pause job mum?", Status.PAUSED),
     ],
 )
-def test_a_job_is_managed_by_words(chat: Chat, tea: Job, mum: Job, text: str, status: Status) -> None:
+def test_job_is_managed_by_words(chat: Chat, tea: Job, mum: Job, text: str, status: Status) -> None:
     """It is named by its text, its time or its id; no other job changes."""
     done = chat.say(text)
 
@@ -27,7 +27,7 @@ def test_a_job_is_managed_by_words(chat: Chat, tea: Job, mum: Job, text: str, st
     assert "call mum" in words_of(done)
 
 
-def test_a_job_that_was_paused_by_words_goes_on_by_words(chat: Chat, tea: Job, mum: Job) -> None:
+def test_job_is_resumed_and_run_by_words(chat: Chat, tea: Job, mum: Job) -> None:
     """`run` makes the other job ready now."""
     chat.say("pause the tea job")
     paused = chat.jobs.get("tea").status
@@ -38,7 +38,7 @@ def test_a_job_that_was_paused_by_words_goes_on_by_words(chat: Chat, tea: Job, m
     assert chat.jobs.get("mum").ready_at == chat.now
 
 
-def test_a_card_asks_where_two_jobs_fit(chat: Chat, mum: Job) -> None:
+def test_card_asks_if_two_jobs_fit(chat: Chat, mum: Job) -> None:
     """Nothing changes before the person taps one of them."""
     chat.jobs.schedule("log", {"message": "call mum"}, id="other", at=chat.now + HOUR, space=SPACE)
 
@@ -52,7 +52,7 @@ def test_a_card_asks_where_two_jobs_fit(chat: Chat, mum: Job) -> None:
     assert replaces(done)
 
 
-def test_a_part_of_the_text_is_asked_about(chat: Chat, mum: Job) -> None:
+def test_card_asks_if_only_a_part_of_the_text_fits(chat: Chat, mum: Job) -> None:
     """A job that is only similar never changes without a question."""
     which = chat.say("run the call")
 
@@ -61,7 +61,7 @@ def test_a_part_of_the_text_is_asked_about(chat: Chat, mum: Job) -> None:
 
 
 @pytest.mark.parametrize("text", ["cancel the reminder to buy milk", "run the tests", "move the party to 9"])
-def test_what_no_job_fits_is_told_or_for_the_agent(chat: Chat, mum: Job, text: str) -> None:
+def test_command_that_fits_no_job_is_reported_or_goes_to_the_agent(chat: Chat, mum: Job, text: str) -> None:
     """Without an agent the answer says that no job fits."""
     told = chat.say(text)
     chat.agent = f"{AGENT}:answering"

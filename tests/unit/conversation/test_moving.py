@@ -27,7 +27,7 @@ from tests.conversing import Chat, ended
         ("move call mum to tomorrow afternoon", "2026-11-22T13:00:00+00:00"),
     ],
 )
-def test_a_reminder_is_moved(chat: Chat, tea: Job, mum: Job, text: str, at: str) -> None:
+def test_reminder_is_moved(chat: Chat, tea: Job, mum: Job, text: str, at: str) -> None:
     """A time alone keeps the day and means the nearer half of it, a day alone keeps the time; the card asks first."""
     card = chat.say(text)
     before = chat.jobs.get("mum")
@@ -38,21 +38,21 @@ def test_a_reminder_is_moved(chat: Chat, tea: Job, mum: Job, text: str, at: str)
     assert "It is moved." in words_of(done)
 
 
-def test_what_recurs_keeps_its_days_when_it_is_moved(chat: Chat, tea: Job) -> None:
+def test_moved_recurring_job_keeps_its_days(chat: Chat, tea: Job) -> None:
     """Only the clock time of its expression changes."""
     chat.tap(chat.say("move tea to 10:15"), "Move")
 
     assert chat.jobs.get("tea").cron == "15 10 * * 1-5"
 
 
-def test_what_recurs_is_moved_to_noon(chat: Chat, tea: Job) -> None:
+def test_recurring_job_can_be_moved_to_noon(chat: Chat, tea: Job) -> None:
     """A word for a clock time is one."""
     chat.tap(chat.say("move tea to noon"), "Move")
 
     assert chat.jobs.get("tea").cron == "0 12 * * 1-5"
 
 
-def test_what_begins_later_still_begins_then(chat: Chat) -> None:
+def test_moved_job_keeps_its_future_start(chat: Chat) -> None:
     """Another clock time is not another start."""
     chat.tap(chat.say("remind me every monday at 9 starting 4 january to plan"), "Confirm")
 
@@ -62,7 +62,7 @@ def test_what_begins_later_still_begins_then(chat: Chat) -> None:
     assert job.schedule_at.isoformat() == "2027-01-04T09:00:00+00:00"
 
 
-def test_a_card_to_move_a_job_keeps_days_that_were_changed_meanwhile(chat: Chat, tea: Job) -> None:
+def test_move_card_keeps_days_that_were_changed_meanwhile(chat: Chat, tea: Job) -> None:
     """The card holds the days as they were when it was asked for."""
     card = chat.say("move tea to 10:15")
     chat.jobs.edit("tea", cron="0 9 * * 6")
@@ -76,7 +76,7 @@ def test_a_card_to_move_a_job_keeps_days_that_were_changed_meanwhile(chat: Chat,
 @pytest.mark.parametrize(
     "text", ["move tea to tomorrow at 9:00", "move call mum to every day at 9", "move mum to soon"]
 )
-def test_a_time_to_which_a_job_cannot_be_moved_is_told(chat: Chat, tea: Job, mum: Job, text: str) -> None:
+def test_impossible_move_is_reported(chat: Chat, tea: Job, mum: Job, text: str) -> None:
     """Nothing changes."""
     told = chat.say(text)
 
@@ -84,7 +84,7 @@ def test_a_time_to_which_a_job_cannot_be_moved_is_told(chat: Chat, tea: Job, mum
     assert (chat.jobs.get("tea"), chat.jobs.get("mum")) == (tea, mum)
 
 
-def test_a_card_to_move_a_job_that_is_used_late_changes_nothing(chat: Chat, mum: Job) -> None:
+def test_late_tap_on_a_move_card_changes_nothing(chat: Chat, mum: Job) -> None:
     """The time on the card has passed."""
     card = chat.say("move call mum to 7:00")
     chat.now += timedelta(hours=22)
@@ -95,7 +95,7 @@ def test_a_card_to_move_a_job_that_is_used_late_changes_nothing(chat: Chat, mum:
     assert chat.jobs.get("mum") == mum
 
 
-def test_a_card_to_move_a_job_keeps_a_rhythm_that_it_got_meanwhile(chat: Chat, mum: Job) -> None:
+def test_move_card_keeps_a_rhythm_that_was_set_meanwhile(chat: Chat, mum: Job) -> None:
     """The card shows the job as it ran once."""
     card = chat.say("move call mum to 7:00")
     chat.jobs.edit("mum", cron="0 9 * * *")
@@ -106,7 +106,7 @@ def test_a_card_to_move_a_job_keeps_a_rhythm_that_it_got_meanwhile(chat: Chat, m
     assert chat.jobs.get("mum").cron == "0 9 * * *"
 
 
-def test_a_card_to_move_a_job_that_has_ended_changes_nothing(chat: Chat, mum: Job) -> None:
+def test_move_card_of_an_ended_job_changes_nothing(chat: Chat, mum: Job) -> None:
     """It ran before anybody tapped Move, and does not run again."""
     card = chat.say("move call mum to 11:00")
     chat.now += timedelta(hours=23)
@@ -119,7 +119,7 @@ def test_a_card_to_move_a_job_that_has_ended_changes_nothing(chat: Chat, mum: Jo
 
 
 @pytest.mark.parametrize("at", [{}, {"at": ""}, {"at": "soon"}, {"at": "2026-11-22T09:00:00"}])
-def test_a_card_to_move_a_job_without_a_time_is_refused(chat: Chat, mum: Job, at: dict[str, str]) -> None:
+def test_move_card_without_a_time_is_refused(chat: Chat, mum: Job, at: dict[str, str]) -> None:
     """Nothing changes."""
     parameters = [{"key": key, "value": value} for key, value in {"action": "moved", "id": "mum", **at}.items()]
 

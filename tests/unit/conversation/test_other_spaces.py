@@ -10,7 +10,7 @@ from tests.chatting import buttons_of
 from tests.conversing import ELSEWHERE, Chat
 
 
-def test_a_document_that_cannot_be_read_is_not_quoted(chat: Chat, tea: Job) -> None:
+def test_unreadable_document_is_not_quoted(chat: Chat, tea: Job) -> None:
     """The reason would quote its content, and its space is unknown: it does not exist in any space."""
     broken = Unreadable(id="tea", reason="", document={**to_document(tea), "status": "sk-hunter2"})
     assert isinstance(chat.store.swap([Change(tea, broken)])[0], Won)
@@ -22,7 +22,7 @@ def test_a_document_that_cannot_be_read_is_not_quoted(chat: Chat, tea: Job) -> N
 @pytest.mark.parametrize(
     "job_id", ["other", "nowhere", "subscription:gmail:a@example.com", "unknown", "../x", "x" * 300]
 )
-def test_a_job_of_another_space_does_not_exist(chat: Chat, tea: Job, job_id: str) -> None:
+def test_job_of_another_space_seems_not_to_exist(chat: Chat, tea: Job, job_id: str) -> None:
     """It cannot be seen or changed, by any button; the answer is the same as for an unknown id."""
     chat.jobs.schedule("log", {"message": "hello"}, id="other", space=ELSEWHERE)
     chat.jobs.schedule("log", {"message": "hello"}, id="nowhere")
@@ -42,7 +42,7 @@ def test_a_job_of_another_space_does_not_exist(chat: Chat, tea: Job, job_id: str
     assert list(chat.jobs.list(with_subscriptions=True)) == before
 
 
-def test_a_job_cannot_be_managed_from_another_space(chat: Chat, tea: Job) -> None:
+def test_click_in_another_space_is_refused(chat: Chat, tea: Job) -> None:
     """The same click in another space is refused."""
     listed = chat.say("jobs")
 

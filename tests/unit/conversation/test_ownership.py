@@ -17,7 +17,7 @@ def bob_taps(chat: Chat, reply: Any, label: str, **given: Any) -> Any:
 
 
 @pytest.mark.parametrize("said", [REMIND, WEEKDAYS, 'tomorrow at 9:00 ask "what is new?"'])
-def test_a_job_belongs_to_who_asked_for_it(chat: Chat, said: str) -> None:
+def test_job_belongs_to_the_person_who_asked(chat: Chat, said: str) -> None:
     """The card says that another person of the space may confirm; both people are recorded."""
     asked = chat.say(said)
 
@@ -30,7 +30,7 @@ def test_a_job_belongs_to_who_asked_for_it(chat: Chat, said: str) -> None:
     assert "users/105" not in str(job.payload)
 
 
-def test_who_confirms_their_own_request_is_named_once(chat: Chat) -> None:
+def test_confirming_ones_own_request_records_no_change(chat: Chat) -> None:
     """The job counts as unchanged since its creation."""
     chat.tap(chat.say(REMIND), "Confirm")
 
@@ -39,7 +39,7 @@ def test_who_confirms_their_own_request_is_named_once(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("label", ["Change", "on"])
-def test_only_who_asked_may_change_a_request(chat: Chat, label: str) -> None:
+def test_only_the_person_who_asked_can_change_a_request(chat: Chat, label: str) -> None:
     """Another person cannot change its words or its zone: the job would run in the name of somebody who did not ask."""
     asked = chat.say("remind me tomorrow at 9 to stretch")
     label = label if label == "Change" else buttons_of(asked)[0]["text"]
@@ -55,7 +55,7 @@ def test_only_who_asked_may_change_a_request(chat: Chat, label: str) -> None:
     )
 
 
-def test_a_direct_message_speaks_of_nobody_else(chat: Chat) -> None:
+def test_card_in_a_direct_message_mentions_nobody_else(chat: Chat) -> None:
     """It has one person, so nobody else may confirm."""
     body = chat.app.message(REMIND)
     (body["chat"]["messagePayload"] if chat.app.is_add_on else body)["space"] = {"name": SPACE, "type": "DM"}

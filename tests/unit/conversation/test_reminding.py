@@ -18,7 +18,7 @@ from tests.conversing import BOB, HOUR, REMIND, Chat, ended, in_direct_message, 
         ("Tomorrow", "Sun 22 Nov 2026, 09:00"),
     ],
 )
-def test_a_reminder_is_snoozed_by_its_buttons(chat: Chat, label: str, at: str) -> None:
+def test_reminder_is_snoozed_by_its_buttons(chat: Chat, label: str, at: str) -> None:
     """It returns with the same buttons and still belongs to the person who asked for it."""
     reminder = posted(chat)
 
@@ -34,7 +34,7 @@ def test_a_reminder_is_snoozed_by_its_buttons(chat: Chat, label: str, at: str) -
     assert chat.jobs.get(reminder.id) == reminder
 
 
-def test_a_reminder_that_is_done_says_so(chat: Chat) -> None:
+def test_done_replaces_the_buttons_of_a_reminder(chat: Chat) -> None:
     """The text replaces its buttons."""
     done = chat.tap(posted(chat).payload, "Done")
 
@@ -42,7 +42,7 @@ def test_a_reminder_that_is_done_says_so(chat: Chat) -> None:
     assert words_of(done) == "Done: stretch"
 
 
-def test_a_snooze_that_is_delivered_twice_makes_one_reminder(chat: Chat) -> None:
+def test_snooze_delivered_twice_makes_one_reminder(chat: Chat) -> None:
     """Even if the second delivery is late."""
     reminder = posted(chat)
     click = chat.app.click(button(reminder.payload, "Snooze 10 min"))
@@ -55,7 +55,7 @@ def test_a_snooze_that_is_delivered_twice_makes_one_reminder(chat: Chat) -> None
     assert "10:30" in words_of(again)
 
 
-def test_a_double_click_on_snooze_makes_one_reminder(chat: Chat) -> None:
+def test_double_click_on_snooze_makes_one_reminder(chat: Chat) -> None:
     """Each click is an event of its own. The same button of a later message makes another reminder."""
     reminder = posted(chat)
     click = chat.app.click(button(reminder.payload, "Snooze 10 min"), name="posted")
@@ -68,7 +68,7 @@ def test_a_double_click_on_snooze_makes_one_reminder(chat: Chat) -> None:
     assert len(chat.all()) == 3
 
 
-def test_a_snooze_button_whose_reminder_was_posted_again_says_so(chat: Chat) -> None:
+def test_snooze_says_so_if_the_reminder_was_posted_again(chat: Chat) -> None:
     """The card shows the job instead of a time that has passed."""
     reminder = posted(chat)
     chat.tap(reminder.payload, "Snooze 10 min")
@@ -91,7 +91,7 @@ def test_a_snooze_button_whose_reminder_was_posted_again_says_so(chat: Chat) -> 
         ("snooze until tomorrow at 8:00", "Sun 22 Nov 2026, 08:00"),
     ],
 )
-def test_a_reminder_is_snoozed_by_an_answer_in_its_thread(chat: Chat, text: str, at: str) -> None:
+def test_reminder_is_snoozed_by_a_message_in_its_thread(chat: Chat, text: str, at: str) -> None:
     """It is the last reminder posted there."""
     reminder = posted(chat)
 
@@ -101,7 +101,7 @@ def test_a_reminder_is_snoozed_by_an_answer_in_its_thread(chat: Chat, text: str,
     assert local_time(again.schedule_at, "Europe/Berlin") == at
 
 
-def test_there_is_nothing_to_snooze_elsewhere(chat: Chat) -> None:
+def test_nothing_can_be_snoozed_in_another_thread(chat: Chat) -> None:
     """Neither in another thread, nor before the reminder is posted."""
     chat.tap(chat.say(REMIND), "Confirm")
     early = chat.say("snooze")
@@ -114,7 +114,7 @@ def test_there_is_nothing_to_snooze_elsewhere(chat: Chat) -> None:
     assert len(chat.all()) == 1
 
 
-def test_a_reminder_is_snoozed_in_a_direct_message(chat: Chat) -> None:
+def test_last_reminder_is_snoozed_in_a_direct_message(chat: Chat) -> None:
     """Each message there has its own thread, so the last reminder is meant."""
     reminder = posted(chat)
 
@@ -124,7 +124,7 @@ def test_a_reminder_is_snoozed_in_a_direct_message(chat: Chat) -> None:
     assert chat.jobs.get(reminder.id) == reminder
 
 
-def test_a_reminder_is_snoozed_by_somebody_else_and_stays_whose_it_is(chat: Chat) -> None:
+def test_reminder_snoozed_by_another_person_keeps_its_owner(chat: Chat) -> None:
     """Both people are recorded."""
     reminder = posted(chat)
 
@@ -134,7 +134,7 @@ def test_a_reminder_is_snoozed_by_somebody_else_and_stays_whose_it_is(chat: Chat
     assert (again.created_by, again.updated_by) == ("chat:ada@example.com", "chat:bob@example.com")
 
 
-def test_a_time_to_snooze_that_is_none_is_told(chat: Chat) -> None:
+def test_invalid_snooze_time_is_reported(chat: Chat) -> None:
     """Nothing is scheduled."""
     posted(chat)
 

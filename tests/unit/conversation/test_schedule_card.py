@@ -19,7 +19,7 @@ from tests.chatting import (
 from tests.conversing import REMIND, WEEKDAYS, Chat
 
 
-def test_a_recurring_job_is_read_on_the_clocks_of_whoever_asks(chat: Chat) -> None:
+def test_recurring_job_uses_the_time_zone_of_the_person(chat: Chat) -> None:
     """The card shows the schedule in words and the next runs as local times."""
     asked = chat.say(WEEKDAYS)
     chat.tap(asked, "Confirm")
@@ -30,7 +30,7 @@ def test_a_recurring_job_is_read_on_the_clocks_of_whoever_asks(chat: Chat) -> No
     assert "Mon 23 Nov 2026, 09:00\nTue 24 Nov 2026, 09:00\nWed 25 Nov 2026, 09:00" in words_of(asked)
 
 
-def test_the_card_warns_where_either_day_is_enough(chat: Chat) -> None:
+def test_card_warns_if_either_day_field_is_enough(chat: Chat) -> None:
     """Both day fields are set: five runs stand below the warning, and where one field is free there is none."""
     asked = chat.say('cron 0 9 */2 * 1-5 post "x"')
 
@@ -40,7 +40,7 @@ def test_the_card_warns_where_either_day_is_enough(chat: Chat) -> None:
     assert "either" not in words_of(chat.say(WEEKDAYS))
 
 
-def test_a_day_on_which_the_clocks_change_is_marked(chat: Chat) -> None:
+def test_card_marks_a_day_on_which_the_clocks_change(chat: Chat) -> None:
     """The card marks it among the next runs."""
     chat.now = chat.now.replace(year=2027, month=3, day=26)
 
@@ -49,7 +49,7 @@ def test_a_day_on_which_the_clocks_change_is_marked(chat: Chat) -> None:
     assert "Sun 28 Mar 2027, 09:00 (the clocks change on this day, from +01:00 to +02:00)" in words_of(asked)
 
 
-def test_a_date_with_two_readings_is_asked_about(chat: Chat) -> None:
+def test_card_asks_about_a_date_with_two_readings(chat: Chat) -> None:
     """Each reading is a button with the person's text and time; a tap on it asks for confirmation."""
     told = chat.say("remind me on 12/1 at 17:30 to pay")
 
@@ -61,7 +61,7 @@ def test_a_date_with_two_readings_is_asked_about(chat: Chat) -> None:
     assert "I will remind you: pay" in words_of(asked)
 
 
-def test_what_is_not_understood_can_be_put_right_in_its_place(chat: Chat) -> None:
+def test_unclear_request_can_be_corrected_on_the_card(chat: Chat) -> None:
     """The card keeps the whole text in a field and guesses nothing."""
     told = chat.say("remind me soonish to call Bob")
 
@@ -75,7 +75,7 @@ def test_what_is_not_understood_can_be_put_right_in_its_place(chat: Chat) -> Non
 
 
 @pytest.mark.parametrize("letter", ["x", "ä", "🍕"])
-def test_a_text_that_is_far_too_long_is_shown_cut(chat: Chat, letter: str) -> None:
+def test_text_that_is_far_too_long_is_shown_cut(chat: Chat, letter: str) -> None:
     """The card with the reason fits into a message, whatever a person has pasted."""
     told = chat.say(f"remind me in 20 minutes to {letter * 40_000}")
 
@@ -83,7 +83,7 @@ def test_a_text_that_is_far_too_long_is_shown_cut(chat: Chat, letter: str) -> No
     assert len(fields_of(told)["phrase"]) == 4000
 
 
-def test_the_other_reading_is_one_tap_away(chat: Chat) -> None:
+def test_card_offers_the_other_reading(chat: Chat) -> None:
     """At ten, "at 7" means seven in the evening; a button offers the morning and replaces the card."""
     asked = chat.say("remind me at 7 to stretch")
 
@@ -97,7 +97,7 @@ def test_the_other_reading_is_one_tap_away(chat: Chat) -> None:
     assert local_time(job.schedule_at, "Europe/Berlin") == "Sun 22 Nov 2026, 07:00"
 
 
-def test_short_months_are_told_and_the_last_day_offered(chat: Chat) -> None:
+def test_card_warns_of_short_months_and_offers_the_last_day(chat: Chat) -> None:
     """Five months of the year have no 31st."""
     asked = chat.say('every month on the 31st at 9:00 post "rent"')
 
@@ -141,7 +141,7 @@ def test_short_months_are_told_and_the_last_day_offered(chat: Chat) -> None:
         ),
     ],
 )
-def test_what_cron_cannot_say_is_an_interval_or_has_bounds(
+def test_schedules_beyond_cron_are_intervals_or_have_bounds(
     chat: Chat, said: str, fields: dict[str, Any], words: list[str]
 ) -> None:
     """The card shows it with the next runs, and the job stores every part of it."""
@@ -156,7 +156,7 @@ def test_what_cron_cannot_say_is_an_interval_or_has_bounds(
     assert "Scheduled: pay" in words_of(done)
 
 
-def test_a_note_says_what_may_not_be_meant(chat: Chat) -> None:
+def test_note_says_what_may_not_be_meant(chat: Chat) -> None:
     """If both day fields are restricted, the note says that a match of either is enough."""
     assert "either is enough" in words_of(chat.say('cron 0 9 1 * 1 post "x"'))
 
@@ -167,7 +167,7 @@ def nowhere(chat: Chat, body: Any) -> Any:
     return body
 
 
-def test_the_time_zone_is_told_where_chat_does_not_say_it(chat: Chat) -> None:
+def test_card_names_the_time_zone_if_chat_does_not(chat: Chat) -> None:
     """It can be changed on the card, and every later change keeps it."""
     asked = chat.send(nowhere(chat, chat.app.message("remind me tomorrow at 9:00 to stretch")))
 
@@ -184,12 +184,12 @@ def test_the_time_zone_is_told_where_chat_does_not_say_it(chat: Chat) -> None:
     assert "Sun 22 Nov 2026, 07:00 (Asia/Tokyo)" in words_of(last)
 
 
-def test_a_known_time_zone_is_not_asked_about(chat: Chat) -> None:
+def test_card_asks_for_no_time_zone_that_chat_names(chat: Chat) -> None:
     """The card has no field for it."""
     assert list(fields_of(chat.say(REMIND))) == ["phrase"]
 
 
-def test_an_unknown_time_zone_is_refused(chat: Chat) -> None:
+def test_unknown_time_zone_is_refused(chat: Chat) -> None:
     """The error says what to write instead."""
     asked = chat.say(REMIND)
 

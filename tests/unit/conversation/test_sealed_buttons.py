@@ -32,7 +32,7 @@ def carried(button: Any) -> dict[str, str]:
     return {pair["key"]: pair["value"] for pair in button["onClick"]["action"]["parameters"]}
 
 
-def test_buttons_that_are_ours_work_as_ever(sealed: Chat, tea: Job) -> None:
+def test_our_own_buttons_work(sealed: Chat, tea: Job) -> None:
     """From an example to a job, and through every command on a job."""
     failed_job(sealed)
     asked = sealed.tap(sealed.say("help"), "remind me in 20 minutes to stretch")
@@ -75,7 +75,7 @@ ORDER = json.dumps(
     ],
 )
 @pytest.mark.parametrize("seal", [None, "", "0" * 64, "é"], ids=["none", "empty", "guessed", "not-ascii"])
-def test_a_button_of_another_app_does_nothing(
+def test_button_of_another_app_does_nothing(
     sealed: Chat, tea: Job, caplog: pytest.LogCaptureFixture, parameters: dict[str, str], seal: str | None
 ) -> None:
     """Nothing is created, changed or shown; a private message tells the person what to do."""
@@ -90,7 +90,7 @@ def test_a_button_of_another_app_does_nothing(
     assert [vars(record)["fields"]["action"] for record in caplog.records] == ["button_refused"]
 
 
-def test_no_field_of_a_marked_button_counts(sealed: Chat) -> None:
+def test_fields_are_ignored_beside_a_marked_button(sealed: Chat) -> None:
     """The seal covers the phrase on the button; nobody knows who filled in a field."""
     asked = sealed.say("remind me at 7 to stretch")
 
@@ -111,7 +111,7 @@ def test_no_field_of_a_marked_button_counts(sealed: Chat) -> None:
         pytest.param({"more": "x"}, id="one-more-parameter"),
     ],
 )
-def test_the_mark_of_one_button_does_not_serve_another(sealed: Chat, tea: Job, changes: dict[str, str]) -> None:
+def test_mark_of_one_button_does_not_fit_another(sealed: Chat, tea: Job, changes: dict[str, str]) -> None:
     """The seal covers every parameter of the button."""
     given = {**carried(button(sealed.say(REMIND), "Confirm")), **changes}
 
@@ -121,7 +121,7 @@ def test_the_mark_of_one_button_does_not_serve_another(sealed: Chat, tea: Job, c
     assert sealed.all() == [tea]
 
 
-def test_the_mark_of_one_space_does_not_serve_another(sealed: Chat, tea: Job) -> None:
+def test_mark_of_one_space_does_not_fit_another(sealed: Chat, tea: Job) -> None:
     """A card that was offered in another space is refused here."""
     confirm = button(sealed.say(REMIND), "Confirm")
     sealed.seal = Seal(lambda: b"key of this installation", ELSEWHERE)
@@ -132,7 +132,7 @@ def test_the_mark_of_one_space_does_not_serve_another(sealed: Chat, tea: Job) ->
     assert sealed.all() == [tea]
 
 
-def test_what_chat_adds_to_a_click_does_not_matter(sealed: Chat) -> None:
+def test_mark_ignores_what_chat_adds_to_a_click(sealed: Chat) -> None:
     """Chat repeats the action's name for apps that were converted to add-ons."""
     given = {**carried(button(sealed.say(REMIND), "Confirm")), "__action_method_name__": "https://example.com"}
 
@@ -141,7 +141,7 @@ def test_what_chat_adds_to_a_click_does_not_matter(sealed: Chat) -> None:
     assert len(sealed.all()) == 1
 
 
-def test_a_request_that_is_sealed_is_said_differently_by_saying_it(sealed: Chat) -> None:
+def test_sealed_request_is_reworded_in_a_new_message(sealed: Chat) -> None:
     """A seal cannot show who filled in a field, so a sealed card has none."""
     asked = sealed.say(REMIND)
 
@@ -149,7 +149,7 @@ def test_a_request_that_is_sealed_is_said_differently_by_saying_it(sealed: Chat)
     assert "textInput" not in json.dumps(asked)
 
 
-def test_the_agents_answer_needs_no_key(sealed: Chat) -> None:
+def test_agents_answer_needs_no_key(sealed: Chat) -> None:
     """The key is read from the store only when a button needs it."""
 
     def unreachable() -> bytes:

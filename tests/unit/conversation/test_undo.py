@@ -11,7 +11,7 @@ from tests.conversing import HOUR, Chat
 
 
 @pytest.mark.parametrize("job_id", ["tea", "mum"])
-def test_a_cancelled_job_is_brought_back(chat: Chat, tea: Job, mum: Job, job_id: str) -> None:
+def test_undo_brings_a_cancelled_job_back(chat: Chat, tea: Job, mum: Job, job_id: str) -> None:
     """Cancel offers Undo, and the job continues on its schedule."""
     before = chat.jobs.get(job_id)
     cancelled = chat.say(f"cancel {job_id}")
@@ -24,7 +24,7 @@ def test_a_cancelled_job_is_brought_back(chat: Chat, tea: Job, mum: Job, job_id:
     assert after.expire_at is None
 
 
-def test_what_was_paused_is_brought_back_paused(chat: Chat, tea: Job) -> None:
+def test_undo_keeps_a_paused_job_paused(chat: Chat, tea: Job) -> None:
     """Undo does not resume it."""
     chat.say("pause tea")
     chat.now += HOUR
@@ -35,7 +35,7 @@ def test_what_was_paused_is_brought_back_paused(chat: Chat, tea: Job) -> None:
     assert (chat.jobs.get("tea").status, chat.jobs.get("tea").cron) == (Status.PAUSED, tea.cron)
 
 
-def test_an_interval_keeps_its_rhythm_when_it_is_brought_back(chat: Chat) -> None:
+def test_undo_keeps_the_rhythm_of_an_interval(chat: Chat) -> None:
     """It does not start anew."""
     start = chat.now - timedelta(minutes=50)
     chat.jobs.schedule("log", {"message": "x"}, id="beat", every="90m", at=start, space=SPACE)
@@ -45,7 +45,7 @@ def test_an_interval_keeps_its_rhythm_when_it_is_brought_back(chat: Chat) -> Non
     assert chat.jobs.get("beat").schedule_at == chat.now + timedelta(minutes=40)
 
 
-def test_what_cannot_be_brought_back_says_why(chat: Chat, mum: Job) -> None:
+def test_undo_that_is_not_possible_says_why(chat: Chat, mum: Job) -> None:
     """Its time has passed, or it is not cancelled."""
     cancelled = chat.say("cancel mum")
     chat.tap(cancelled, "Undo")

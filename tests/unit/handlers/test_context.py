@@ -22,7 +22,7 @@ from shared.running.workers import time_limit
 from tests.handled import MINUTE, JobFactory, Run, greeting, nothing, refuse_all
 
 
-def test_a_handler_is_told_about_its_run(run: Run, held: RunningJob, now: datetime) -> None:
+def test_handler_gets_the_facts_of_its_run(run: Run, held: RunningJob, now: datetime) -> None:
     """It gets the stored payload and the facts of this attempt."""
     told: list[tuple[Payload, Context]] = []
     held.job = replace(held.job, attempts=2, timezone="Europe/Berlin")
@@ -37,13 +37,13 @@ def test_a_handler_is_told_about_its_run(run: Run, held: RunningJob, now: dateti
     assert (context.space, context.created_by, context.timezone) == ("spaces/A", "ada", "Europe/Berlin")
 
 
-def test_a_handler_is_not_asked_to_stop_at_first(context: Context) -> None:
+def test_handler_is_not_asked_to_stop_at_first(context: Context) -> None:
     """It may run to its deadline."""
     assert not context.stop.is_set()
     assert context.stop_reason is None
 
 
-def test_the_first_reason_to_stop_counts(context: Context) -> None:
+def test_first_reason_to_stop_is_kept(context: Context) -> None:
     """Later reasons change nothing."""
     context.ask_to_stop("cancelled")
     context.ask_to_stop("time limit")
@@ -52,7 +52,7 @@ def test_the_first_reason_to_stop_counts(context: Context) -> None:
     assert context.stop_reason == "cancelled"
 
 
-def test_the_reason_is_there_when_a_waiting_handler_wakes(context: Context) -> None:
+def test_waiting_handler_wakes_with_the_reason(context: Context) -> None:
     """A handler that waits on `stop` in its thread can read the reason at once."""
     reasons: list[str | None] = []
 
@@ -68,7 +68,7 @@ def test_the_reason_is_there_when_a_waiting_handler_wakes(context: Context) -> N
     assert reasons == ["lease lost"]
 
 
-def test_contexts_share_nothing(context: Context) -> None:
+def test_contexts_are_independent(context: Context) -> None:
     """Stopping one run stops no other."""
     another = Context(
         job_id="another",
@@ -86,7 +86,7 @@ def test_contexts_share_nothing(context: Context) -> None:
     assert another.stop_reason is None
 
 
-def test_a_handler_cannot_change_what_it_is_told(context: Context) -> None:
+def test_handler_cannot_change_its_context(context: Context) -> None:
     """The deadline is the tick's."""
     with pytest.raises(FrozenInstanceError):
         context.deadline = context.deadline + MINUTE  # type: ignore[misc]  # which is the point
@@ -102,32 +102,32 @@ def test_a_handler_cannot_change_what_it_is_told(context: Context) -> None:
         pytest.param(lambda payload: payload["seconds"], MINUTE, id="limit-makes-no-sense"),
     ],
 )
-def test_a_payload_can_ask_for_less_time(timeout_of: Callable[[Payload], timedelta] | None, limit: timedelta) -> None:
+def test_payload_can_ask_for_less_time(timeout_of: Callable[[Payload], timedelta] | None, limit: timedelta) -> None:
     """Never for more; an invalid one gets the whole time, and the run refuses it."""
     greet = Handler(job_type="greet", run=nothing, timeout=MINUTE, timeout_of=timeout_of)
 
     assert greet.limit({"seconds": 5}) == limit
 
 
-def test_a_job_of_an_unknown_type_has_the_default_limit(job_factory: JobFactory) -> None:
+def test_unknown_job_type_has_the_default_limit(job_factory: JobFactory) -> None:
     """It takes no time anyway."""
     assert time_limit({}, job_factory(job_type="greet"), 2 * DEFAULT_TIMEOUT) == DEFAULT_TIMEOUT
 
 
-def test_a_payload_is_checked_by_its_handler() -> None:
+def test_handler_checks_the_payload() -> None:
     """It is refused when the job is made."""
     with pytest.raises(InvalidPayload, match="name: it must be text"):
         check_payload(greeting(nothing, check=refuse_all), "greet", {})
 
 
 @pytest.mark.parametrize("job_type", ["greet", "wave"], ids=["no-check", "unknown-type"])
-def test_without_a_check_any_payload_is_taken(job_type: str) -> None:
+def test_any_payload_is_accepted_without_a_check(job_type: str) -> None:
     """A job may be made before its handler is deployed."""
     check_payload(greeting(nothing), job_type, {"anything": 1})
 
 
 @pytest.mark.parametrize("message", ["hello", "100 % sure, %s and %d", "two\nlines", '{"json": "too"}'])
-def test_a_log_job_writes_its_message(context: Context, caplog: pytest.LogCaptureFixture, message: str) -> None:
+def test_log_job_writes_its_message(context: Context, caplog: pytest.LogCaptureFixture, message: str) -> None:
     """The message arrives as it is, with the job's id beside it."""
     caplog.set_level(logging.INFO, "watchkeeper")
 
@@ -139,7 +139,7 @@ def test_a_log_job_writes_its_message(context: Context, caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize("payload", [{}, {"message": ""}, {"message": None}, {"message": 5}, {"message": ["hello"]}])
-def test_a_log_job_without_a_message_is_refused(context: Context, payload: Payload) -> None:
+def test_log_job_without_a_message_is_refused(context: Context, payload: Payload) -> None:
     """Both the check and the run say what is missing."""
     log = load_handlers(())["log"]
     assert log.check is not None

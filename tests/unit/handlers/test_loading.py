@@ -20,7 +20,7 @@ def test_named_modules_are_imported(write_module: WriteModule) -> None:
     assert handlers["greet"].run.__module__ == "greetings"
 
 
-def test_the_agents_handlers_are_imported_without_being_named(write_module: WriteModule) -> None:
+def test_agents_handlers_are_imported_by_default(write_module: WriteModule) -> None:
     """`agent/handlers.py` is where the user's code is expected."""
     write_module("agent.handlers", GREET)
 
@@ -30,12 +30,12 @@ def test_the_agents_handlers_are_imported_without_being_named(write_module: Writ
 
 
 @pytest.mark.usefixtures("write_module")
-def test_the_agents_handlers_may_be_absent() -> None:
+def test_agents_handlers_may_be_absent() -> None:
     """A package `agent` without handlers is fine."""
     assert "log" in load_handlers(())
 
 
-def test_the_whole_agent_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_agent_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     """A function that was deployed without the user's code still works."""
     monkeypatch.setattr(sys, "path", [])
     for name in ("agent", "agent.handlers"):
@@ -56,7 +56,7 @@ def test_the_whole_agent_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.parametrize("module", ["agent.handlers", "greetings"])
-def test_a_module_that_cannot_be_imported_is_named_with_the_reason(
+def test_error_names_a_module_that_cannot_be_imported(
     write_module: WriteModule, module: str, text: str, reason: str
 ) -> None:
     """The error has the module and the import's own error."""
@@ -72,13 +72,13 @@ def test_a_module_that_cannot_be_imported_is_named_with_the_reason(
 
 @pytest.mark.parametrize("module", ["no_such_module", "agent.nobody", "two words", ".relative"])
 @pytest.mark.usefixtures("write_module")
-def test_a_named_module_that_does_not_exist_is_named(module: str) -> None:
+def test_error_names_a_module_that_does_not_exist(module: str) -> None:
     """A typing error in JOB_HANDLERS is an error now, not a missing job type later."""
     with pytest.raises(InvalidSettings, match=f"JOB_HANDLERS.*{module}"):
         load_handlers([module])
 
 
-def test_a_module_that_misses_the_agents_handlers_is_named(write_module: WriteModule) -> None:
+def test_error_names_a_module_that_needs_absent_handlers(write_module: WriteModule) -> None:
     """They may be absent, but not for a module that imports them."""
     write_module("greetings", "import agent.handlers")
 
@@ -87,13 +87,13 @@ def test_a_module_that_misses_the_agents_handlers_is_named(write_module: WriteMo
 
 
 @pytest.mark.usefixtures("write_module")
-def test_the_agents_handlers_must_exist_when_they_are_named() -> None:
+def test_agents_handlers_must_exist_if_they_are_named() -> None:
     """Only modules that are not named may be absent."""
     with pytest.raises(InvalidSettings, match=r"JOB_HANDLERS.*agent\.handlers"):
         load_handlers(["agent.handlers"])
 
 
-def test_a_module_is_found_once_it_is_mended(write_module: WriteModule) -> None:
+def test_corrected_module_is_imported(write_module: WriteModule) -> None:
     """A failed import leaves nothing that prevents the next one."""
     write_module("greetings", f"{GREET}1 / 0")
     with pytest.raises(InvalidSettings):

@@ -14,7 +14,7 @@ from shared.running.running_job import RunningJob
 from tests.handled import MINUTE, RETENTION, Run, greeting, nothing, raising, refuse_all
 
 
-def test_a_handler_that_returns_has_succeeded(run: Run, now: datetime) -> None:
+def test_handler_that_returns_has_succeeded(run: Run, now: datetime) -> None:
     """The returned value is its output."""
     result = run(greeting(lambda payload, context: {"greeted": ["Ada"]}))
 
@@ -29,9 +29,7 @@ def test_a_handler_that_returns_has_succeeded(run: Run, now: datetime) -> None:
         pytest.param(SystemExit(3), "SystemExit: 3", id="exit"),
     ],
 )
-def test_a_handler_that_raises_has_failed_and_is_tried_again(
-    run: Run, held: RunningJob, exc: Exception, error: str
-) -> None:
+def test_handler_that_raises_has_failed_and_is_retried(run: Run, held: RunningJob, exc: Exception, error: str) -> None:
     """The error is recorded by class and text, and is not final."""
     result = run(greeting(raising(exc)))
 
@@ -47,7 +45,7 @@ def test_a_handler_that_raises_has_failed_and_is_tried_again(
         pytest.param(InvalidPayload("name: it must be text"), "name: it must be text", id="invalid-payload"),
     ],
 )
-def test_never_again_is_final(run: Run, held: RunningJob, exc: Exception, error: str) -> None:
+def test_cancel_is_final(run: Run, held: RunningJob, exc: Exception, error: str) -> None:
     """A handler uses it when another attempt would be useless."""
     result = run(greeting(raising(exc)))
 
@@ -55,7 +53,7 @@ def test_never_again_is_final(run: Run, held: RunningJob, exc: Exception, error:
     assert held.exception is exc
 
 
-def test_later_is_no_failure(run: Run, held: RunningJob) -> None:
+def test_snooze_is_not_a_failure(run: Run, held: RunningJob) -> None:
     """The same occurrence runs again after the pause, without using an attempt."""
     result = run(greeting(raising(Snooze(2 * MINUTE, "she is asleep"))))
 
@@ -66,13 +64,13 @@ def test_later_is_no_failure(run: Run, held: RunningJob) -> None:
     assert finished.execution_key == held.job.execution_key
 
 
-def test_the_former_names_are_the_same_classes() -> None:
+def test_former_names_are_the_same_classes() -> None:
     """Handlers that use them still work, whichever name is caught."""
     assert handlers.Later is Snooze
     assert handlers.NeverAgain is Cancel
 
 
-def test_later_needs_no_reason() -> None:
+def test_snooze_needs_no_reason() -> None:
     """The pause is enough."""
     assert str(Snooze(2 * MINUTE)) == "asked to run again in 120 s"
 
@@ -87,7 +85,7 @@ def test_later_needs_no_reason() -> None:
         pytest.param(lambda: Snooze(timedelta.min, "busy"), id="before-all-time"),
     ],
 )
-def test_a_senseless_pause_harms_nobody_but_its_job(run: Run, held: RunningJob, later: Callable[[], Snooze]) -> None:
+def test_invalid_snooze_affects_only_its_job(run: Run, held: RunningJob, later: Callable[[], Snooze]) -> None:
     """The tick can store the result of any argument of `Snooze`."""
 
     def run_greet(payload: Payload, context: Context) -> None:
@@ -98,7 +96,7 @@ def test_a_senseless_pause_harms_nobody_but_its_job(run: Run, held: RunningJob, 
     assert held.job.finish(result, retention=RETENTION).error
 
 
-def test_an_error_of_any_text_can_be_stored(run: Run, held: RunningJob) -> None:
+def test_error_with_any_text_can_be_stored(run: Run, held: RunningJob) -> None:
     """Half of a surrogate pair, which no store can write, is replaced."""
     result = run(greeting(raising(ValueError("half: \ud83d"))))
 
@@ -107,7 +105,7 @@ def test_an_error_of_any_text_can_be_stored(run: Run, held: RunningJob) -> None:
     assert error.encode().startswith(b"ValueError: half: ")
 
 
-def test_an_error_that_cannot_even_be_told_is_a_failure(run: Run) -> None:
+def test_error_that_cannot_be_printed_is_a_failure(run: Run) -> None:
     """The thread that ran the handler survives and reports it."""
 
     class Unspeakable(Exception):
@@ -119,13 +117,13 @@ def test_an_error_that_cannot_even_be_told_is_a_failure(run: Run) -> None:
     assert result.error
 
 
-def test_invalid_payload_is_invalid_input_too() -> None:
+def test_invalid_payload_is_invalid_input() -> None:
     """When a job is made it is ordinary bad input; in a run it is final."""
     assert issubclass(InvalidPayload, InvalidInput)
     assert issubclass(InvalidPayload, Cancel)
 
 
-def test_an_unknown_job_type_is_a_failure_that_names_it(run: Run) -> None:
+def test_unknown_job_type_is_a_failure_that_names_it(run: Run) -> None:
     """The error has the known types and where to add one; the next version of the code may know it."""
     result = run({"wave": Handler(job_type="wave", run=nothing)})
 
@@ -136,7 +134,7 @@ def test_an_unknown_job_type_is_a_failure_that_names_it(run: Run) -> None:
     assert not result.final
 
 
-def test_a_payload_that_the_check_refuses_is_never_run(run: Run) -> None:
+def test_payload_that_the_check_refuses_is_never_run(run: Run) -> None:
     """The check precedes every run, because a stored payload may be older than it."""
     calls: list[Payload] = []
 
@@ -174,7 +172,7 @@ class Nasty(Snooze):
 @pytest.mark.parametrize(
     "raised", [Busy(60), Busy("1h"), Busy(None), Nasty()], ids=["seconds", "text", "none", "nasty"]
 )
-def test_a_later_without_a_pause_is_a_failure(run: Run, raised: Snooze) -> None:
+def test_snooze_without_a_pause_is_a_failure(run: Run, raised: Snooze) -> None:
     """The error names what is missing, and the job is retried."""
 
     def handle(payload: Payload, context: Context) -> None:
@@ -187,7 +185,7 @@ def test_a_later_without_a_pause_is_a_failure(run: Run, raised: Snooze) -> None:
     assert "needs a timedelta" in result.error
 
 
-def test_an_error_text_without_end_is_cut(run: Run) -> None:
+def test_long_error_text_is_cut(run: Run) -> None:
     """To the length that is stored."""
 
     def handle(payload: Payload, context: Context) -> None:

@@ -14,7 +14,7 @@ from shared.handlers import Context, Handler, Payload, check_payload, handler, l
 from tests.handled import MINUTE, nothing, refuse_all
 
 
-def test_a_decorated_function_is_found_by_its_job_type() -> None:
+def test_decorated_function_is_found_by_its_job_type() -> None:
     """It can be called as before, and has the limit and the check that were given."""
     greet = handler("greet", timeout=MINUTE, check=refuse_all)(nothing)
 
@@ -22,19 +22,19 @@ def test_a_decorated_function_is_found_by_its_job_type() -> None:
     assert load_handlers(())["greet"] == Handler(job_type="greet", run=nothing, timeout=MINUTE, check=refuse_all)
 
 
-def test_a_handler_has_a_limit_when_none_is_given() -> None:
+def test_handler_has_a_limit_by_default() -> None:
     """30 seconds, so that nothing runs for ever."""
     handler("greet")(nothing)
 
     assert load_handlers(())["greet"].timeout == timedelta(seconds=30)
 
 
-def test_the_handlers_that_come_with_it_are_always_there() -> None:
+def test_built_in_handlers_are_always_loaded() -> None:
     """`http_request` and `log` need no setting."""
     assert load_handlers(()).keys() >= {"http_request", "log"}
 
 
-def test_the_code_of_a_built_in_handler_is_where_it_is_looked_for() -> None:
+def test_code_of_each_built_in_handler_exists() -> None:
     """It is imported by name with the first job, so no type checker notices a wrong name."""
     for known in load_handlers(()).values():
         named = [function for function in (known.run, known.check, known.timeout_of) if function is not None]
@@ -46,9 +46,7 @@ def test_the_code_of_a_built_in_handler_is_where_it_is_looked_for() -> None:
 
 
 @pytest.mark.parametrize("job_type", ["http_request", "chat_message", "agent"])
-def test_a_built_in_handler_that_cannot_be_imported_is_named_with_the_reason(
-    job_type: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_error_names_a_built_in_handler_that_cannot_be_imported(job_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that is not installed is no fault of the job: who makes or runs it reads what is missing."""
     known = load_handlers(())[job_type]
     monkeypatch.setitem(sys.modules, known.run.__module__, None)
@@ -59,7 +57,7 @@ def test_a_built_in_handler_that_cannot_be_imported_is_named_with_the_reason(
     assert str(caught.value).startswith(f"{known.run.__module__} cannot be imported: ModuleNotFoundError: ")
 
 
-def test_what_is_loaded_cannot_be_changed() -> None:
+def test_loaded_handlers_cannot_be_changed() -> None:
     """Only `@handler` adds handlers."""
     handlers = load_handlers(())
 
@@ -67,7 +65,7 @@ def test_what_is_loaded_cannot_be_changed() -> None:
         handlers["log"] = handlers["http_request"]  # type: ignore[index]  # which is the point
 
 
-def test_a_name_taken_twice_names_both_functions() -> None:
+def test_duplicate_name_names_both_functions() -> None:
     """Which one runs must not depend on the order of imports."""
     handler("greet")(nothing)
 
@@ -80,13 +78,13 @@ def test_a_name_taken_twice_names_both_functions() -> None:
     assert load_handlers(())["greet"].run is nothing
 
 
-def test_a_built_in_name_cannot_be_taken() -> None:
+def test_built_in_name_cannot_be_taken() -> None:
     """The job types that come with it are not replaced by accident."""
     with pytest.raises(InvalidSettings, match="http_request"):
         handler("http_request")(nothing)
 
 
-def test_a_module_may_be_imported_again() -> None:
+def test_module_can_be_imported_again() -> None:
     """The same function under the same name is not a conflict, because a failed import is repeated."""
     handler("greet")(nothing)
     handler("greet", timeout=MINUTE)(nothing)
@@ -102,14 +100,14 @@ def test_a_module_may_be_imported_again() -> None:
         pytest.param({"timeout": timedelta(seconds=-1)}, id="less-than-no-time"),
     ],
 )
-def test_a_limit_that_is_none_is_refused_when_it_is_registered(details: dict[str, Any]) -> None:
+def test_invalid_limit_is_refused(details: dict[str, Any]) -> None:
     """The error names the handler, long before a tick would fail."""
     with pytest.raises(InvalidSettings, match="greet"):
         handler("greet", **details)(nothing)
 
 
 @pytest.mark.parametrize("job_type", ["", "two words", nothing], ids=["empty", "a-space", "decorator-without-a-name"])
-def test_a_name_that_no_job_can_have_is_refused_when_it_is_registered(job_type: Any) -> None:
+def test_invalid_job_type_is_refused(job_type: Any) -> None:
     """It must be a typing error; `@handler` without a name would silently register nothing."""
     with pytest.raises(InvalidSettings):
         handler(job_type)(nothing)
@@ -137,7 +135,7 @@ class Waiting:
 
 
 @pytest.mark.parametrize("function", [waiting, waiting_for_more, yielding, Waiting(), partial(waiting, {})])
-def test_a_function_that_does_nothing_when_it_is_called_is_refused(function: Any) -> None:
+def test_async_or_generator_function_is_refused(function: Any) -> None:
     """Nothing would await or iterate it, and each of its jobs would count as done."""
     with pytest.raises(InvalidSettings, match="greet"):
         handler("greet")(function)

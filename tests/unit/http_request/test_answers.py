@@ -80,7 +80,7 @@ def test_any_2xx_is_success(send: Send, server: HttpServer, status: int) -> None
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 599])
-def test_a_trouble_that_may_pass_is_tried_again(fail: Fail, server: HttpServer, status: int) -> None:
+def test_temporary_failure_is_retried(fail: Fail, server: HttpServer, status: int) -> None:
     """Time-outs, too many requests without a time, and server errors fail only this attempt."""
     error = fail(RequestFailed, reply(status))
 
@@ -88,7 +88,7 @@ def test_a_trouble_that_may_pass_is_tried_again(fail: Fail, server: HttpServer, 
 
 
 @pytest.mark.parametrize("status", [300, 302, 304, 400, 401, 403, 404, 409, 410, 422, 451, 499])
-def test_any_other_refusal_is_final(fail: Fail, server: HttpServer, status: int) -> None:
+def test_other_refusals_are_final(fail: Fail, server: HttpServer, status: int) -> None:
     """The server would answer the same again; a 302 without a Location cannot be followed."""
     error = fail(Cancel, reply(status), method="DELETE")
 
@@ -112,7 +112,7 @@ def test_any_other_refusal_is_final(fail: Fail, server: HttpServer, status: int)
         pytest.param("Sat, 21 Nov 2026 10:01:00 +0100", timedelta(minutes=1), id="date-with-offset"),
     ],
 )
-def test_a_429_that_names_a_time_asks_for_that_time(fail: Fail, retry_after: str, delay: timedelta) -> None:
+def test_retry_after_of_a_429_sets_the_next_try(fail: Fail, retry_after: str, delay: timedelta) -> None:
     """Retry-After, in seconds or as a date, sets the next try: at most a day from now."""
     error = fail(Snooze, reply(429, headers={"Retry-After": retry_after}))
 
@@ -135,7 +135,7 @@ def test_a_429_that_names_a_time_asks_for_that_time(fail: Fail, retry_after: str
         f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT",
     ],
 )
-def test_a_429_with_a_senseless_time_is_tried_again_as_any_failure(fail: Fail, retry_after: str) -> None:
+def test_invalid_retry_after_is_ignored(fail: Fail, retry_after: str) -> None:
     """A Retry-After that cannot be parsed is ignored."""
     error = fail(RequestFailed, reply(429, headers={"Retry-After": retry_after}))
 
@@ -153,14 +153,14 @@ def test_a_429_with_a_senseless_time_is_tried_again_as_any_failure(fail: Fail, r
         pytest.param(raw(b"HTTP/1.1 500 \r\nno colon here\r\n\r\n"), id="broken-header"),
     ],
 )
-def test_an_answer_that_is_none_is_tried_again(fail: Fail, server: HttpServer, answer: Answer) -> None:
+def test_missing_response_is_retried(fail: Fail, server: HttpServer, answer: Answer) -> None:
     """If the server closes the connection or does not speak HTTP, only this attempt fails."""
     error = fail(RequestFailed, answer)
 
     assert f"GET http://{server.address}: " in str(error)
 
 
-def test_a_refused_connection_is_tried_again(fail: Fail) -> None:
+def test_refused_connection_is_retried(fail: Fail) -> None:
     """A server that is down may be up the next time."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"127.0.0.1:{closed.getsockname()[1]}"
@@ -171,13 +171,13 @@ def test_a_refused_connection_is_tried_again(fail: Fail) -> None:
 
 
 @pytest.mark.parametrize("path", SLOW)
-def test_the_time_limit_bounds_the_whole_exchange(slow_outcomes: dict[str, Any], path: str) -> None:
+def test_time_limit_bounds_the_whole_exchange(slow_outcomes: dict[str, Any], path: str) -> None:
     """Each phase of the exchange ends after `timeout_seconds`, and the attempt fails."""
     assert isinstance(slow_outcomes[path], RequestFailed)
     assert "timed out" in str(slow_outcomes[path])
 
 
-def test_the_handler_returns_at_its_time_limit(slow_outcomes: dict[str, Any]) -> None:
+def test_handler_returns_at_its_time_limit(slow_outcomes: dict[str, Any]) -> None:
     """A server that sends a byte from time to time does not delay it."""
     assert 1 <= slow_outcomes["ended"] < 2.5
 
@@ -190,7 +190,7 @@ def test_the_handler_returns_at_its_time_limit(slow_outcomes: dict[str, Any]) ->
         pytest.param(head(404, {}), Cancel, id="of-a-refusal"),
     ],
 )
-def test_the_body_of_an_answer_is_not_read(server: HttpServer, start: bytes, becomes: type[Exception] | None) -> None:
+def test_body_of_a_response_is_not_read(server: HttpServer, start: bytes, becomes: type[Exception] | None) -> None:
     """An endless answer takes neither time nor memory: the connection is closed."""
     flood = server.answers["/endless"] = Flood(start)
 
@@ -201,7 +201,7 @@ def test_the_body_of_an_answer_is_not_read(server: HttpServer, start: bytes, bec
     assert flood.was_cut
 
 
-def test_the_body_of_a_refusal_is_not_told(fail: Fail) -> None:
+def test_body_of_a_refusal_is_not_recorded(fail: Fail) -> None:
     """The job's history does not contain it, because it may be anything."""
     error = fail(Cancel, reply(400, b"private-query was wrong"))
 
@@ -211,7 +211,7 @@ def test_the_body_of_a_refusal_is_not_told(fail: Fail) -> None:
 @pytest.mark.parametrize(
     "host", [f"{'a' * 64}.example", "a..example", ".example"], ids=["long-part", "empty-part", "dot"]
 )
-def test_a_host_name_that_cannot_be_is_final(fail: Fail, host: str) -> None:
+def test_invalid_host_name_fails_for_good(fail: Fail, host: str) -> None:
     """No later attempt will find a server of that name."""
     error = fail(Cancel, host=host)
 

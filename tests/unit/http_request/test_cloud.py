@@ -72,7 +72,7 @@ def test_in_the_cloud_no_redirect_leads_inside(
     assert other.received == []
 
 
-def test_a_setting_that_cannot_be_used_sends_nothing(server: HttpServer, cloud: Callable[..., None]) -> None:
+def test_invalid_setting_prevents_the_request(server: HttpServer, cloud: Callable[..., None]) -> None:
     """The error names it; a later attempt may find it corrected."""
     cloud(HTTP_REQUEST_HOSTS=server.url())
 
@@ -127,7 +127,7 @@ def test_in_the_cloud_an_identity_token_goes_to_its_own_host(
         pytest.param({"oauth_scope": SCOPE}, "googleapis", id="an-access-token"),
     ],
 )
-def test_in_the_cloud_no_token_goes_to_a_host_that_it_is_not_for(
+def test_in_the_cloud_no_token_goes_to_another_host(
     https: HttpServer, metadata: HttpServer, cloud: Callable[..., None], payload: dict[str, Any], said: str
 ) -> None:
     """The error names the remedy; the token is not even requested."""

@@ -46,7 +46,7 @@ from tests.servers import HttpServer
         pytest.param("http://[hunter2]/", id="brackets-around-no-address"),
     ],
 )
-def test_an_address_that_is_none_is_refused(url: Any) -> None:
+def test_invalid_url_is_refused(url: Any) -> None:
     """The error names `url` and what it must be, and repeats nothing that may be secret."""
     with pytest.raises(InvalidPayload, match="url must be a full address") as caught:
         parse_request({"url": url})
@@ -54,7 +54,7 @@ def test_an_address_that_is_none_is_refused(url: Any) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_an_address_is_required() -> None:
+def test_url_is_required() -> None:
     """The error of an empty payload says what is missing."""
     with pytest.raises(InvalidPayload, match="url must be a full address"):
         parse_request({})
@@ -71,7 +71,7 @@ def test_an_address_is_required() -> None:
         "http://reports.example:65535/%20",
     ],
 )
-def test_an_address_of_any_good_form_is_taken(url: str) -> None:
+def test_valid_urls_are_accepted(url: str) -> None:
     """Ports, IPv6, names in any script and passwords are valid."""
     request = parse_request({"url": url})
 
@@ -79,7 +79,7 @@ def test_an_address_of_any_good_form_is_taken(url: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["get", "TRACE", "CONNECT", "GET ", "GET\r\nX: y", "", 5, True, ["GET"], {}])
-def test_a_method_that_is_none_is_refused(method: Any) -> None:
+def test_invalid_method_is_refused(method: Any) -> None:
     """The error names `method` and the valid methods."""
     with pytest.raises(InvalidPayload, match=r"method is .* must be one of GET, HEAD, POST"):
         parse_request({"url": URL, "method": method})
@@ -108,7 +108,7 @@ def test_a_method_that_is_none_is_refused(method: Any) -> None:
         pytest.param({"X-Öwn": "1"}, id="a-name-not-ascii"),
     ],
 )
-def test_headers_that_are_none_are_refused(headers: Any) -> None:
+def test_invalid_headers_are_refused(headers: Any) -> None:
     """No header can contain another one; the error names `headers`."""
     with pytest.raises(InvalidPayload, match="headers must be"):
         parse_request({"url": URL, "headers": headers})
@@ -122,7 +122,7 @@ def test_headers_that_are_none_are_refused(headers: Any) -> None:
         *("Content_Length", "Transfer_Encoding"),
     ],
 )
-def test_a_header_that_says_how_a_request_is_sent_is_refused(server: HttpServer, name: str) -> None:
+def test_framing_header_is_refused(server: HttpServer, name: str) -> None:
     """With it the body could pass for a second request; the error names the header, and nothing is sent."""
     body = "GET /smuggled HTTP/1.1\r\nHost: inside\r\n\r\n"
 
@@ -133,21 +133,21 @@ def test_a_header_that_says_how_a_request_is_sent_is_refused(server: HttpServer,
 
 
 @pytest.mark.parametrize("body", [5, 1.5, True, False, "\ud800"])
-def test_a_body_that_cannot_be_sent_is_refused(body: Any) -> None:
+def test_invalid_body_is_refused(body: Any) -> None:
     """A body must be text that UTF-8 can encode, an object or a list; the error names `body`."""
     with pytest.raises(InvalidPayload, match="body must be"):
         parse_request({"url": URL, "body": body})
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 0.5, 120.5, 121, 10**400, float("inf"), float("nan"), True, "5", [5]])
-def test_a_time_limit_out_of_bounds_is_refused(seconds: Any) -> None:
+def test_time_limit_out_of_bounds_is_refused(seconds: Any) -> None:
     """The error names `timeout_seconds` and its bounds."""
     with pytest.raises(InvalidPayload, match=r"timeout_seconds is .* must be from 1 to 120"):
         parse_request({"url": URL, "timeout_seconds": seconds})
 
 
 @pytest.mark.parametrize("audience", [5, True, [AUDIENCE], ""])
-def test_an_audience_that_is_none_is_refused(audience: Any) -> None:
+def test_invalid_audience_is_refused(audience: Any) -> None:
     """A job that needs a token is never sent without one; the error names `oidc_audience`."""
     with pytest.raises(InvalidPayload, match="oidc_audience must be"):
         parse_request({"url": URL, "oidc_audience": audience})
@@ -156,7 +156,7 @@ def test_an_audience_that_is_none_is_refused(audience: Any) -> None:
 @pytest.mark.parametrize(
     "scope", [5, True, [SCOPE], "", " ", f"{SCOPE} ", f"{SCOPE}  openid", f"{SCOPE}\n", 'a"b', "é"]
 )
-def test_a_scope_that_is_none_is_refused(scope: Any) -> None:
+def test_invalid_scope_is_refused(scope: Any) -> None:
     """The error names `oauth_scope` and shows an example."""
     with pytest.raises(InvalidPayload, match=r"oauth_scope must be .*/auth/cloud-platform"):
         parse_request({"url": URL, "oauth_scope": scope})
@@ -181,13 +181,13 @@ def test_two_authorizations_are_refused(payload: dict[str, Any]) -> None:
         parse_request(payload)
 
 
-def test_an_unknown_field_is_refused() -> None:
+def test_unknown_field_is_refused() -> None:
     """The error names the typing error and the known fields."""
     with pytest.raises(InvalidPayload, match="does not know boddy, mehtod; it knows url, method, headers, body"):
         parse_request({"url": URL, "mehtod": "GET", "boddy": {}})
 
 
-def test_null_is_as_good_as_absent() -> None:
+def test_null_counts_as_absent() -> None:
     """A program may write every field."""
     names = ("method", "headers", "body", "timeout_seconds", "oidc_audience", "oauth_scope")
 
@@ -196,13 +196,13 @@ def test_null_is_as_good_as_absent() -> None:
     assert request == parse_request({"url": URL})
 
 
-def test_a_payload_is_refused_when_the_job_is_made() -> None:
+def test_invalid_payload_is_refused_when_the_job_is_made() -> None:
     """A job that cannot run is not created."""
     with pytest.raises(InvalidPayload, match="url"):
         check_payload(load_handlers(()), "http_request", {"url": "reports.example"})
 
 
-def test_the_handler_refuses_before_it_sends(server: HttpServer) -> None:
+def test_handler_refuses_before_it_sends(server: HttpServer) -> None:
     """An invalid payload reaches no server."""
     with pytest.raises(InvalidPayload):
         http_request({"url": server.url("/"), "method": "SEND"}, new_context())

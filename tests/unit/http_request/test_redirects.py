@@ -12,7 +12,7 @@ from tests.servers import Exchange, HttpServer, head, raw, redirect
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("is_absolute", [True, False], ids=["absolute", "relative"])
-def test_a_redirect_on_the_same_server_is_followed(server: HttpServer, status: int, is_absolute: bool) -> None:
+def test_redirect_on_the_same_server_is_followed(server: HttpServer, status: int, is_absolute: bool) -> None:
     """Everything that was sent may be sent to the same server again."""
     server.answers["/start"] = redirect(server.url("/end?x=1") if is_absolute else "end?x=1", status)
 
@@ -37,7 +37,7 @@ def test_a_redirect_on_the_same_server_is_followed(server: HttpServer, status: i
         (308, "PATCH", "PATCH"),
     ],
 )
-def test_a_redirect_keeps_or_drops_method_and_body_as_http_says(
+def test_redirect_keeps_or_drops_method_and_body_as_http_says(
     server: HttpServer, status: int, method: str, becomes: str
 ) -> None:
     """303 turns into a GET, and 301 and 302 do for a POST; any other request is repeated unchanged."""
@@ -50,7 +50,7 @@ def test_a_redirect_keeps_or_drops_method_and_body_as_http_says(
     assert (sent.body, "Content-Type" in sent.headers) == ((b"", False) if becomes == "GET" else (b"text", True))
 
 
-def test_a_redirect_whose_body_is_cut_short_is_followed(server: HttpServer) -> None:
+def test_redirect_with_a_cut_body_is_followed(server: HttpServer) -> None:
     """Its body is not needed."""
     server.answers["/start"] = raw(head(302, {"Location": "/end", "Content-Length": "100"}) + b"cut")
 
@@ -96,7 +96,7 @@ def test_credentials_never_follow_a_redirect_to_another_server(
         pytest.param("https://127.0.0.1:{other_port}/end", id="an-upgrade-to-another-port"),
     ],
 )
-def test_a_server_is_its_scheme_name_and_port(server: HttpServer, other: HttpServer, fail: Fail, location: str) -> None:
+def test_server_is_its_scheme_name_and_port(server: HttpServer, other: HttpServer, fail: Fail, location: str) -> None:
     """A server that only looks the same gets no credentials."""
     ports = {
         name: address.rpartition(":")[2] for name, address in (("port", server.address), ("other_port", other.address))
@@ -108,7 +108,7 @@ def test_a_server_is_its_scheme_name_and_port(server: HttpServer, other: HttpSer
     assert other.received == []
 
 
-def test_without_credentials_a_redirect_to_another_server_is_followed(server: HttpServer, other: HttpServer) -> None:
+def test_redirect_to_another_server_is_followed_without_credentials(server: HttpServer, other: HttpServer) -> None:
     """A plain GET has no secrets; the execution key is sent, too."""
     server.answers["/start"] = redirect(other.url("/end"))
 
@@ -131,7 +131,7 @@ def test_without_credentials_a_redirect_to_another_server_is_followed(server: Ht
         pytest.param("https://a.test/", "https://b.a.test/", False, id="another-name"),
     ],
 )
-def test_what_the_same_server_is(url: str, target: str, is_same: bool) -> None:
+def test_same_server_has_the_same_scheme_host_and_port(url: str, target: str, is_same: bool) -> None:
     """Same scheme, host and port; the only change allowed is from http to https on the default ports."""
     assert is_same_server(url, target) is is_same
 
@@ -150,7 +150,7 @@ def test_what_the_same_server_is(url: str, target: str, is_same: bool) -> None:
     ids=["ftp", "mailto", "no-host", "bad-ipv6", "bad-port", "bad-name", "not-utf-8"],
 )
 @pytest.mark.parametrize("payload", [{}, {"headers": {"X-Own": "1"}}], ids=["plain", "with-credentials"])
-def test_a_redirect_that_leads_nowhere_is_final(server: HttpServer, payload: dict[str, Any], location: str) -> None:
+def test_invalid_redirect_fails_for_good(server: HttpServer, payload: dict[str, Any], location: str) -> None:
     """An address that cannot be followed now cannot be followed later."""
     server.answers["/start"] = redirect(location)
 
@@ -158,7 +158,7 @@ def test_a_redirect_that_leads_nowhere_is_final(server: HttpServer, payload: dic
         http_request({"url": server.url("/start"), **payload}, new_context())
 
 
-def test_redirects_are_followed_up_to_a_bound(server: HttpServer) -> None:
+def test_redirects_are_followed_up_to_a_limit(server: HttpServer) -> None:
     """The allowed number of redirects leads to the answer."""
     server.answers |= {f"/{n}": redirect(f"/{n + 1}") for n in range(MAX_REDIRECTS)}
 
@@ -167,7 +167,7 @@ def test_redirects_are_followed_up_to_a_bound(server: HttpServer) -> None:
     assert len(server.received) == MAX_REDIRECTS + 1
 
 
-def test_endless_redirects_are_final(fail: Fail, server: HttpServer) -> None:
+def test_endless_redirects_fail_for_good(fail: Fail, server: HttpServer) -> None:
     """One more redirect is taken for a loop, which a later attempt would not end."""
     error = fail(Cancel, redirect(SECRET_PATH))
 
@@ -175,7 +175,7 @@ def test_endless_redirects_are_final(fail: Fail, server: HttpServer) -> None:
     assert server.address in str(error)
 
 
-def test_a_handler_that_is_to_stop_follows_no_redirect(server: HttpServer) -> None:
+def test_stopped_handler_follows_no_redirect(server: HttpServer) -> None:
     """After the job's time limit, or when its lease is lost, it sends nothing more."""
     context = new_context()
 

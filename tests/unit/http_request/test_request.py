@@ -20,7 +20,7 @@ from tests.servers import (
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_is_sent_as_asked(send: Send, method: str) -> None:
+def test_every_method_is_sent_as_given(send: Send, method: str) -> None:
     """With the path and query of the URL."""
     received = send("/daily?day=1", method=method)
 
@@ -36,7 +36,7 @@ def test_every_method_is_sent_as_asked(send: Send, method: str) -> None:
         pytest.param({"body": ""}, "POST", id="with-empty-text"),
     ],
 )
-def test_the_method_follows_from_the_body_when_none_is_given(send: Send, payload: dict[str, Any], method: str) -> None:
+def test_default_method_depends_on_the_body(send: Send, payload: dict[str, Any], method: str) -> None:
     """A payload with a body is a POST, one without is a GET."""
     received = send(**payload)
 
@@ -44,7 +44,7 @@ def test_the_method_follows_from_the_body_when_none_is_given(send: Send, payload
 
 
 @pytest.mark.parametrize("body", [{"to": "Zoë", "n": [1, 2.5, None, True]}, [], {}, ["a", {"b": {}}]])
-def test_an_object_or_a_list_is_sent_as_json(send: Send, body: Any) -> None:
+def test_object_or_list_is_sent_as_json(send: Send, body: Any) -> None:
     """The content type says so."""
     received = send(body=body)
 
@@ -52,7 +52,7 @@ def test_an_object_or_a_list_is_sent_as_json(send: Send, body: Any) -> None:
     assert received.headers["Content-Type"] == "application/json"
 
 
-def test_text_is_sent_as_it_is(send: Send) -> None:
+def test_text_is_sent_unchanged(send: Send) -> None:
     """It is sent in UTF-8, and the content type says so."""
     received = send(body="Grüße\n{not json}")
 
@@ -60,7 +60,7 @@ def test_text_is_sent_as_it_is(send: Send) -> None:
     assert received.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
-def test_without_a_body_there_is_no_content_type(send: Send) -> None:
+def test_request_without_a_body_has_no_content_type(send: Send) -> None:
     """Nothing describes a body that does not exist."""
     received = send(method="POST")
 
@@ -68,7 +68,7 @@ def test_without_a_body_there_is_no_content_type(send: Send) -> None:
     assert "Content-Type" not in received.headers
 
 
-def test_the_execution_key_is_the_idempotency_key(send: Send) -> None:
+def test_execution_key_is_the_idempotency_key(send: Send) -> None:
     """The receiver can recognise a repeated delivery, in any attempt."""
     received = send()
 
@@ -84,7 +84,7 @@ def test_headers_of_the_payload_win(send: Send, name: str) -> None:
     assert received.headers.get_all(name) == ["own value"]
 
 
-def test_a_password_in_the_url_is_sent_as_basic_authentication(server: HttpServer) -> None:
+def test_password_in_the_url_is_sent_as_basic_authentication(server: HttpServer) -> None:
     """The part before the @ becomes the Authorization header."""
     http_request({"url": f"http://ada%40a.test:p%2Fss@{server.address}/"}, new_context())
 
@@ -114,7 +114,7 @@ def test_passwords_of_the_machine_do_not_replace_the_jobs_own(
         pytest.param({"url": URL, "timeout_seconds": 121}, timedelta(seconds=120), id="senseless"),
     ],
 )
-def test_the_payload_sets_the_time_limit_of_the_run(payload: dict[str, Any], limit: timedelta) -> None:
+def test_payload_sets_the_time_limit_of_the_run(payload: dict[str, Any], limit: timedelta) -> None:
     """The tick applies the same limit as the request."""
     handler = load_handlers(())["http_request"]
 

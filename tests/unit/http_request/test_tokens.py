@@ -13,7 +13,7 @@ from tests.requesting import AUDIENCE, SCOPE, SECRET_TARGET, Fail, Send, new_con
 from tests.servers import ACCESS_PATH, ACCESS_TOKEN, IDENTITY_PATH, Answer, HttpServer, drip, head, redirect, reply
 
 
-def test_an_identity_token_is_sent_when_an_audience_is_given(send: Send, metadata: HttpServer) -> None:
+def test_identity_token_is_sent_if_an_audience_is_given(send: Send, metadata: HttpServer) -> None:
     """The metadata server's token for exactly that audience is the bearer token."""
     received = send(oidc_audience=AUDIENCE)
 
@@ -21,7 +21,7 @@ def test_an_identity_token_is_sent_when_an_audience_is_given(send: Send, metadat
     assert metadata.received[-1].headers["Metadata-Flavor"] == "Google"
 
 
-def test_without_an_audience_nobody_is_asked_for_a_token(send: Send, metadata: HttpServer) -> None:
+def test_no_token_is_requested_without_an_audience(send: Send, metadata: HttpServer) -> None:
     """A plain request needs no call to the metadata server."""
     received = send()
 
@@ -29,7 +29,7 @@ def test_without_an_audience_nobody_is_asked_for_a_token(send: Send, metadata: H
     assert metadata.received == []
 
 
-def test_the_identity_token_stays_on_a_redirect_to_the_same_server(server: HttpServer, metadata: HttpServer) -> None:
+def test_identity_token_follows_a_redirect_to_the_same_server(server: HttpServer, metadata: HttpServer) -> None:
     """The same server is still the audience."""
     server.answers["/start"] = redirect("/end", 307)
 
@@ -49,9 +49,7 @@ def test_the_identity_token_stays_on_a_redirect_to_the_same_server(server: HttpS
         pytest.param(IDENTITY_PATH, reply(body=b"e30.e.c2ln", headers={"Content-Type": "text/html"}), id="no-base64"),
     ],
 )
-def test_a_metadata_server_that_gives_no_token_is_tried_again(
-    server: HttpServer, metadata: HttpServer, path: str, answer: Answer
-) -> None:
+def test_missing_identity_token_is_retried(server: HttpServer, metadata: HttpServer, path: str, answer: Answer) -> None:
     """Without its token the request is not sent; the next attempt may get one."""
     metadata.answers[path] = answer
 
@@ -62,7 +60,7 @@ def test_a_metadata_server_that_gives_no_token_is_tried_again(
     assert "hunter2" not in str(caught.value)
 
 
-def test_an_audience_that_is_a_whole_url_is_not_told_either(fail: Fail, metadata: HttpServer) -> None:
+def test_errors_do_not_quote_an_audience(fail: Fail, metadata: HttpServer) -> None:
     """Path and query of an audience are as secret as those of the URL."""
     metadata.answers["/"] = reply(404)
     audience = f"https://reports.example{SECRET_TARGET}"
@@ -73,7 +71,7 @@ def test_an_audience_that_is_a_whole_url_is_not_told_either(fail: Fail, metadata
 
 
 @pytest.mark.parametrize("scope", [SCOPE, f"{SCOPE} https://www.googleapis.com/auth/chat.bot", "openid"])
-def test_an_access_token_is_sent_when_a_scope_is_given(send: Send, metadata: HttpServer, scope: str) -> None:
+def test_access_token_is_sent_if_a_scope_is_given(send: Send, metadata: HttpServer, scope: str) -> None:
     """The metadata server's token for exactly those scopes is the bearer token."""
     received = send(oauth_scope=scope)
 
@@ -86,9 +84,7 @@ def test_an_access_token_is_sent_when_a_scope_is_given(send: Send, metadata: Htt
 @pytest.mark.parametrize(
     "answer", [reply(403, b"hunter2"), reply(body=b"hunter2"), reply(404)], ids=["no", "text", "nothing"]
 )
-def test_an_access_token_that_cannot_be_had_is_tried_again(
-    server: HttpServer, metadata: HttpServer, path: str, answer: Answer
-) -> None:
+def test_missing_access_token_is_retried(server: HttpServer, metadata: HttpServer, path: str, answer: Answer) -> None:
     """Without its token the request is not sent; the next attempt may get one."""
     metadata.answers[path] = answer
 
@@ -100,9 +96,7 @@ def test_an_access_token_that_cannot_be_had_is_tried_again(
 
 
 @pytest.mark.parametrize("get_token", [identity_token, access_token])
-def test_a_token_that_comes_in_drips_is_given_up_at_the_deadline(
-    metadata: HttpServer, get_token: Callable[[str, float], str]
-) -> None:
+def test_slow_token_is_cut_off_at_the_deadline(metadata: HttpServer, get_token: Callable[[str, float], str]) -> None:
     """The time limit of a request includes its token."""
     slow = head(200, {"Metadata-Flavor": "Google"})
     metadata.answers["/"] = drip([slow[n : n + 1] for n in range(30)], pause=0.1)
