@@ -14,7 +14,7 @@ import types
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import wraps
 from typing import Any, Literal
 
@@ -168,12 +168,11 @@ def _timing(timezone: str, **written: Any) -> Any:
 
 def read_time(text: str, timezone: str) -> datetime:
     """Return an ISO 8601 time; one without an offset is in that time zone. Raises InvalidInput."""
-    zone = load_timezone(timezone)
     try:
         moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError):
         raise InvalidInput(f"{str(text)[:100]!r} is not a time; write it like 2026-12-24T09:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=load_timezone(timezone))
 
 
 def _answering(tool: Tool) -> Tool:

@@ -182,6 +182,10 @@ def _check_time(name: str, value: Any) -> None:
         raise InvalidJob(f"{name} is {str(value)[:100]!r}; it must be a datetime with a time zone")
     if value.tzinfo is None:
         raise InvalidJob(f"the time {value} has no time zone; give one, e.g. with +00:00 or Z")
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidJob(f"{name} is {value}, which is no time in UTC; the years 1 to 9999 are possible") from None
 
 
 def _seconds(duration: Any) -> float | None:

@@ -96,3 +96,10 @@ def test_a_timing_that_is_all_past_is_refused(timing: Timing) -> None:
     """The error names the time."""
     with pytest.raises(InvalidInput, match="has passed; give a time in the future"):
         timing.ahead("UTC", NOW)
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_time_that_utc_cannot_hold_is_refused(time: str) -> None:
+    """Times are stored in UTC, whose years are those of a datetime."""
+    with pytest.raises(InvalidInput, match="the years 1 to 9999 are possible"):
+        Timing(at=datetime.fromisoformat(time))
