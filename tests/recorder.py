@@ -13,14 +13,14 @@ from tests.gcloud import NUMBER, PROJECT
 from watchkeeper.deploy.command import main
 from watchkeeper.deploy.functions_table import Function
 from watchkeeper.deploy.gcloud import Ended, Gcloud
-from watchkeeper.deploy.outside import Outside, Reply
+from watchkeeper.deploy.outside import HttpResponse, Outside
 from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.target import Target, read_target
 from watchkeeper.deploy.work import TryImport, Work
 
 MISSING = Ended(1, errors="ERROR: (gcloud) NOT_FOUND: it was not found\n")
 # How a function of ours answers a stranger.
-REFUSED_BY_CODE = Reply(
+REFUSED_BY_CODE = HttpResponse(
     401, b'{"status": "error", "error": {"code": "unauthorized", "message": "no"}, "trace_id": "1"}'
 )
 QUESTIONS = {"describe", "list", "get-iam-policy", "access", "read", "version"}
@@ -44,7 +44,7 @@ def _signed_out(settings: Settings) -> Store:
     raise StoreUnavailable("nobody is signed in")
 
 
-def _refuse(method: str, url: str, *, headers: Mapping[str, str], body: bytes | None) -> Reply:
+def _refuse(method: str, url: str, *, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
     return REFUSED_BY_CODE
 
 

@@ -23,7 +23,7 @@ from tests.deploying import FUNCTIONS, url
 from tests.gcloud import PROJECT
 from tests.recorder import MISSING, REFUSED_BY_CODE, Recorder, job_of, refused, shown
 from watchkeeper.deploy.gcloud import Ended
-from watchkeeper.deploy.outside import Outside, Reply
+from watchkeeper.deploy.outside import HttpResponse, Outside
 
 BEGAN = datetime(2026, 11, 29, 9, tzinfo=UTC)
 SETTINGS_HERE = Settings.from_env({})
@@ -41,7 +41,7 @@ class Deployment(Recorder):
     reasons: list[str] = field(default_factory=lambda: [""])  # of a refusal, as the function logs it, in the same way
     attempts: list[tuple[datetime, datetime, str]] = field(default_factory=list)
     tasks: dict[str, tuple[str, str, dict[str, str]]] = field(default_factory=dict)
-    reply: Reply = REFUSED_BY_CODE
+    reply: HttpResponse = REFUSED_BY_CODE
     is_busy: bool = False  # with other jobs: the turn of one of the smoke test does not come
 
     def __post_init__(self) -> None:

@@ -8,10 +8,11 @@ import pytest
 from tests.deploying import FUNCTIONS, REGION, SERVICES, SETTINGS, TASKS, url
 from tests.gcloud import PROJECT
 from tests.recorder import Recorder, refused, shown, target_of
-from watchkeeper.deploy import operating, queues, setup, smoke
+from watchkeeper.deploy import operating, queues, setup
 from watchkeeper.deploy.functions import deploy_function
 from watchkeeper.deploy.functions_table import Queue, read_table
 from watchkeeper.deploy.gcloud import StepFailed
+from watchkeeper.deploy.smoke import queue
 from watchkeeper.deploy.steps import steps_of
 from watchkeeper.deploy.work import Work
 
@@ -275,7 +276,7 @@ def test_a_queue_that_cannot_be_asked_about_stops_it(gcloud: Recorder, work: Wor
     """It is neither created again nor taken for a missing one."""
     gcloud.answers[DESCRIBE] = refused("PERMISSION_DENIED")
 
-    for step in (queues.keep_queue, queues.pause, smoke.deliver, queues.empty):
+    for step in (queues.keep_queue, queues.pause, queue.deliver, queues.empty):
         with pytest.raises(StepFailed, match="gcloud tasks queues could not be asked"):
             step(work, QUEUE)
 

@@ -16,15 +16,15 @@ from tests.deploying import FUNCTIONS, SETTINGS, TASKS, url
 from tests.gcloud import PROJECT
 from tests.recorder import MISSING, Recorder, refused, shown, target_of
 from tests.smoking import BEGAN, Deployment, left_by_a_killed_one
-from watchkeeper.deploy import smoke
 from watchkeeper.deploy.functions_table import Queue, read_table
 from watchkeeper.deploy.gcloud import Ended, StepFailed
-from watchkeeper.deploy.outside import Outside, Reply, open_deployed
+from watchkeeper.deploy.outside import HttpResponse, Outside, open_deployed
 from watchkeeper.deploy.patience import LIMIT, StillRefused
 from watchkeeper.deploy.signals import Interrupted
-from watchkeeper.deploy.smoke import Attempt, verdict
+from watchkeeper.deploy.smoke import chat, queue, scheduler
+from watchkeeper.deploy.smoke.scheduler import Attempt, verdict
+from watchkeeper.deploy.smoke.trial import on_trial
 from watchkeeper.deploy.steps import steps_of
-from watchkeeper.deploy.trial import on_trial
 from watchkeeper.deploy.work import Work
 
 TICK, GMAIL, CHAT = FUNCTIONS["tick"], FUNCTIONS["gmail_watch"], FUNCTIONS["chat_webhook"]
@@ -55,23 +55,23 @@ def work(cloud: Deployment, tmp_path: Path) -> Work:
 def call_tick(work: Work) -> None:
     """Make Cloud Scheduler call the tick."""
     assert TICK.scheduler_job
-    smoke.call(work, TICK, TICK.scheduler_job)
+    scheduler.call(work, TICK, TICK.scheduler_job)
 
 
 def call_gmail(work: Work) -> None:
     """Make Cloud Scheduler call a renewal, which runs no job."""
     assert GMAIL.scheduler_job
-    smoke.call(work, GMAIL, GMAIL.scheduler_job)
+    scheduler.call(work, GMAIL, GMAIL.scheduler_job)
 
 
 def deliver(work: Work) -> None:
     """Make the queue deliver."""
-    smoke.deliver(work, QUEUE)
+    queue.deliver(work, QUEUE)
 
 
 def knock(work: Work) -> None:
     """Send Chat's function an unsigned event."""
-    smoke.refuse_stranger(work, CHAT)
+    chat.send_unsigned_event(work, CHAT)
 
 
 EVERY_WAY = pytest.mark.parametrize("take", [call_tick, call_gmail, deliver])
@@ -584,7 +584,7 @@ def test_our_code_refuses_an_event_that_nobody_signed(
     cloud: Deployment, work: Work, capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
     """This shows that it runs with its settings; whether Chat reaches it stays open."""
-    cloud.reply = Reply(401, f'{{"error": {{"code": "{code}"}}}}'.encode())
+    cloud.reply = HttpResponse(401, f'{{"error": {{"code": "{code}"}}}}'.encode())
 
     knock(work)
 
@@ -599,7 +599,7 @@ def test_a_refusal_by_cloud_run_proves_less(
     cloud: Deployment, work: Work, capsys: pytest.CaptureFixture[str], status: int, token: Ended
 ) -> None:
     """The deployer may not be allowed to call, or may have no token for a call."""
-    cloud.reply = Reply(status, b"<html>Your client does not have permission to get URL</html>")
+    cloud.reply = HttpResponse(status, b"<html>Your client does not have permission to get URL</html>")
     cloud.answers["auth print-identity-token"] = token
 
     knock(work)
@@ -611,12 +611,15 @@ def test_a_refusal_by_cloud_run_proves_less(
 @pytest.mark.parametrize(
     ("reply", "says"),
     [
-        (Reply(200, b"{}"), "accepts an event that nobody signed"),
-        (Reply(500, b'{"error": {"code": "invalid_settings"}}'), "answered 500 invalid_settings; its log says why"),
-        (Reply(404, b"<html>"), "answered 404; its log says why"),
+        (HttpResponse(200, b"{}"), "accepts an event that nobody signed"),
+        (
+            HttpResponse(500, b'{"error": {"code": "invalid_settings"}}'),
+            "answered 500 invalid_settings; its log says why",
+        ),
+        (HttpResponse(404, b"<html>"), "answered 404; its log says why"),
     ],
 )
-def test_another_answer_to_it_is_a_failure(cloud: Deployment, work: Work, reply: Reply, says: str) -> None:
+def test_another_answer_to_it_is_a_failure(cloud: Deployment, work: Work, reply: HttpResponse, says: str) -> None:
     """An open function above all."""
     cloud.reply = reply
 
@@ -629,7 +632,7 @@ def test_a_function_that_is_not_up_yet_is_waited_for(
     cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """As long as the others."""
-    cloud.reply = Reply(status, b"")
+    cloud.reply = HttpResponse(status, b"")
 
     with pytest.raises(StillRefused):
         knock(work)
@@ -650,7 +653,7 @@ def test_no_token_of_ours_reaches_the_code(
     """Cloud Run takes the deployer's token in its own header and checks no other; a public function needs none."""
     sent: list[dict[str, str]] = []
 
-    def request(method: str, url: str, *, headers: dict[str, str], body: bytes | None) -> Reply:
+    def request(method: str, url: str, *, headers: dict[str, str], body: bytes | None) -> HttpResponse:
         sent.append(headers)
         return cloud.reply
 

@@ -5,7 +5,7 @@ steps.py       each verb as a list of steps
 setup.py       the steps, by what they are about: the project,
 functions.py   functions and their Scheduler jobs,
 monitoring.py  metrics, dashboard and alerts,
-operating.py   and what is done to a deployment that is there
+operating.py   and what is done to a deployment that is there;  smoke/  tries it
 work.py        what all steps share;  gcloud.py  runs gcloud;  patience.py  waits for what it is refused at first
 preflight.py   what is refused before the first change
 found.py       what else is deployed in the project: by other deployments, and by this one with a former table

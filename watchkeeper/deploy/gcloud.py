@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import click
 
 from shared.errors import WatchkeeperError
-from watchkeeper.deploy.patience import Patience, Waiting, passing
+from watchkeeper.deploy.patience import Backoff, Patience, passing
 
 USAGE_ERROR = 2  # how gcloud ends upon a command that it does not know
 # Nothing is to wait for an answer that nobody gives, nor be silenced by what a person has set in gcloud.
@@ -143,16 +143,16 @@ class Gcloud:
         unless: Callable[[], bool] | None = None,
     ) -> Ended:
         """Return how a command ends, which is run again while its refusal passes by itself. Raises StillRefused."""
-        waiting = Waiting(self._patience) if self._patience else None
+        backoff = Backoff(self._patience) if self._patience else None
         is_again = False
-        while (ended := self._end(words, is_captured=is_question, stdin=stdin)).code and waiting:
+        while (ended := self._end(words, is_captured=is_question, stdin=stdin)).code and backoff:
             # The refusal may have come after the change, as when the answer was lost.
             if is_again and {"create", "create-http-task"}.intersection(words) and _EXISTS.search(ended.errors):
                 return Ended(0)
             refusal = passing(ended.errors, is_question=is_question)
             if refusal is None or ended.code == USAGE_ERROR:
                 break
-            waiting.wait_for(refusal)
+            backoff.wait_for(refusal)
             if unless and unless():
                 return Ended(0)
             is_again = True

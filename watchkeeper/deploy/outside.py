@@ -14,17 +14,17 @@ from shared.store.protocol import Store
 REQUEST_SECONDS = 70  # Cloud Run keeps a request for a minute until an instance is free
 
 
-class Reply(NamedTuple):
+class HttpResponse(NamedTuple):
     """What came back from a function: the HTTP status, 0 without a response, and the body."""
 
     status: int
     body: bytes
 
 
-class Request(Protocol):
+class SendRequest(Protocol):
     """Sends a request."""
 
-    def __call__(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None) -> Reply:
+    def __call__(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
         """Send it once, and follow no redirect."""
         ...
 
@@ -38,7 +38,7 @@ def open_deployed(settings: Settings) -> Store:
     return open_store(settings, lambda: datetime.now(UTC))
 
 
-def request(method: str, url: str, *, headers: Mapping[str, str], body: bytes | None) -> Reply:
+def request(method: str, url: str, *, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
     """Send a request once, and follow no redirect."""
     from urllib3 import request
     from urllib3.exceptions import HTTPError
@@ -48,8 +48,8 @@ def request(method: str, url: str, *, headers: Mapping[str, str], body: bytes | 
             method, url, headers=dict(headers), body=body, timeout=REQUEST_SECONDS, retries=False, redirect=False
         )
     except HTTPError:
-        return Reply(0, b"")
-    return Reply(response.status, response.data)
+        return HttpResponse(0, b"")
+    return HttpResponse(response.status, response.data)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,4 +57,4 @@ class Outside:
     """The ways out; tests have ways of their own."""
 
     open_store: Callable[[Settings], Store] = open_deployed
-    request: Request = request
+    request: SendRequest = request

@@ -118,7 +118,7 @@ class Patience:
         click.echo("\r\x1b[K", nl=False, err=True, color=True)
 
 
-class Waiting:
+class Backoff:
     """The wait for one command: with pauses that grow, from its first refusal to the limit."""
 
     def __init__(self, patience: Patience) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from watchkeeper.deploy import operating, queues, smoke
+from watchkeeper.deploy import operating, queues
 from watchkeeper.deploy.found import Removed
 from watchkeeper.deploy.functions import deploy_function, schedule_function, stage_functions
 from watchkeeper.deploy.functions_table import Caller, Function, Queue, SchedulerJob
 from watchkeeper.deploy.monitoring import MONITORING
 from watchkeeper.deploy.plan import show_plan
 from watchkeeper.deploy.setup import SETUP
+from watchkeeper.deploy.smoke import chat, queue, scheduler
 from watchkeeper.deploy.work import Work
 
 STAGING = "stage: functions"
@@ -18,14 +19,14 @@ ALL = ("setup", "functions", "schedules", "monitoring", "smoke")
 # What each step of a verb is called, and what it does with a Scheduler job.
 SCHEDULED: dict[str, tuple[str, Callable[[Work, Function, SchedulerJob], None]]] = {
     "schedules": ("schedule", schedule_function),
-    "smoke": ("smoke", smoke.call),
+    "smoke": ("smoke", scheduler.call),
     "pause": ("pause", operating.pause),
     "resume": ("resume", operating.resume),
 }
 # The same with a queue.
 QUEUED: dict[str, tuple[str, Callable[[Work, Queue], None]]] = {
     "schedules": ("queue", queues.keep_queue),
-    "smoke": ("smoke", smoke.deliver),
+    "smoke": ("smoke", queue.deliver),
     "pause": ("pause", queues.pause),
     "resume": ("resume", queues.resume),
 }
@@ -106,6 +107,6 @@ def _on_queues(verb: str, work: Work) -> list[Step]:
 
 def _on_chat(work: Work) -> list[Step]:
     return [
-        Step("smoke", f"smoke: {function.name}", function.name, partial(smoke.refuse_stranger, work, function))
+        Step("smoke", f"smoke: {function.name}", function.name, partial(chat.send_unsigned_event, work, function))
         for function in work.target.chat_functions
     ]

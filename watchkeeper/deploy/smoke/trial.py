@@ -20,6 +20,7 @@ from watchkeeper.deploy.gcloud import StepFailed
 from watchkeeper.deploy.patience import LIMIT
 from watchkeeper.deploy.work import Work
 
+ABOUT_JOB = "a job smoke:ID is made in the store; it has to run, and is deleted"
 PREFIX, TYPE, BY = "smoke:", "log", "smoke"
 LEASE = timedelta(seconds=4 * LIMIT)  # longer than a smoke test waits: until then no tick takes it out of its queue
 FORGOTTEN = timedelta(hours=1)  # what a smoke test left that was killed; it expires after that too, if it never ran

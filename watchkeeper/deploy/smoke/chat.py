@@ -1,0 +1,74 @@
+"""The smoke test of what Google Chat calls: its code must refuse an unsigned event."""
+
+import json
+
+import click
+
+from watchkeeper.deploy.functions_table import Function
+from watchkeeper.deploy.gcloud import StepFailed
+from watchkeeper.deploy.outside import HttpResponse
+from watchkeeper.deploy.patience import Backoff
+from watchkeeper.deploy.smoke.waiting import BUSY, UNAVAILABLE
+from watchkeeper.deploy.work import Work
+
+
+def send_unsigned_event(work: Work, function: Function) -> None:
+    """Send what Chat calls an event that nobody signed, which its code has to refuse. Raises StepFailed, StillRefused.
+
+    Nobody but Chat can sign one, so a good event stays unproved. Cloud Run lets whoever deploys in, as far as that is
+    granted, by a header of its own: the code sees no token at all.
+    """
+    service, url = work.target.service(function), work.target.url(function)
+    unproved = f"not proved: that Google Chat reaches {service}; write `help` to the app"
+    if work.is_dry_run:
+        work.note(f"POST {url} without a token of Chat, which must be refused")
+        return
+    entrance = _entrance(work, function)
+    if entrance is not None and _is_refused_by_code(work, function, entrance):
+        click.echo(f"proved: {service} runs, and refuses an event that nobody signed")
+    else:
+        unproved += f". Nor that it runs, since Cloud Run lets you in only with roles/run.invoker on {service}"
+    work.leave_open(unproved)
+
+
+def _entrance(work: Work, function: Function) -> dict[str, str] | None:
+    """Return the headers by which Cloud Run lets whoever deploys in, None where gcloud has no such token.
+
+    Where everybody may call, none is needed.
+    """
+    if not work.target.caller(function):
+        return {}
+    asked = ("auth", "print-identity-token")
+    # Only a service account can have a token for an audience, and needs one.
+    for flags in ((f"--audiences={work.target.url(function)}",), ()):
+        found = work.gcloud.ask(*asked, *flags)
+        if found.code == 0:
+            return {"X-Serverless-Authorization": f"Bearer {found.output.decode().strip()}"}
+    return None
+
+
+def _is_refused_by_code(work: Work, function: Function, entrance: dict[str, str]) -> bool:
+    """Return whether our code refuses the event, and not Cloud Run. Raises StepFailed and StillRefused."""
+    service, backoff = work.target.service(function), Backoff(work.patience)
+    headers = {"Content-Type": "application/json", **entrance}
+    while True:
+        reply = work.outside.request("POST", work.target.url(function), headers=headers, body=b"{}")
+        code = _error_code(reply)
+        if code in ("unauthorized", "forbidden"):
+            return True
+        if not code and reply.status in (401, 403):
+            return False
+        if reply.status not in (0, 429, 503):
+            break
+        backoff.wait_for(BUSY if reply.status == 429 else UNAVAILABLE)
+    if reply.status == 200:
+        raise StepFailed(f"{service} accepts an event that nobody signed: anyone who reaches it can send it commands")
+    raise StepFailed(f"{service} answered {reply.status}{code and f' {code}'}; its log says why")
+
+
+def _error_code(reply: HttpResponse) -> str:
+    """Return the code of an error of ours, "" where the answer is not one."""
+    try:
+        return str(json.loads(reply.body)["error"]["code"])
+    except (ValueError, LookupError, TypeError):
+        return ""
