@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from shared.handlers import load_handlers
 from shared.model.job import Job
 from shared.model.times import iso
@@ -22,8 +24,11 @@ from shared.store.json_file import JsonStore
 from tests.deploying import FUNCTIONS, url
 from tests.gcloud import PROJECT
 from tests.recorder import MISSING, REFUSED_BY_CODE, Recorder, job_of, refused, shown
+from watchkeeper.deploy.functions_table import Queue, read_table
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.outside import HttpResponse, Outside
+from watchkeeper.deploy.smoke import chat, queue, scheduler
+from watchkeeper.deploy.work import Work
 
 BEGAN = datetime(2026, 11, 29, 9, tzinfo=UTC)
 SETTINGS_HERE = Settings.from_env({})
@@ -162,3 +167,42 @@ def left_by_a_killed_one(now: datetime) -> Job:
 
 def _next(said: list[str]) -> str:
     return said.pop(0) if len(said) > 1 else said[0]
+
+
+TICK, GMAIL, CHAT = FUNCTIONS["tick"], FUNCTIONS["gmail_watch"], FUNCTIONS["chat_webhook"]
+QUEUE: Queue = read_table({}).queues[0]
+RUN = "scheduler jobs run watchkeeper-tick"
+# As the logs of Cloud Scheduler and Cloud Tasks word them.
+FAULTS = {
+    "PERMISSION_DENIED, URL_ERROR-ERROR_OTHER. Original HTTP response code number = 403": "run setup, which grants it",
+    "RESOURCE_EXHAUSTED, Original HTTP response code number = 429": "another call takes as long",
+    "UNAVAILABLE, URL_UNREACHABLE-UNREACHABLE_5xx. Original HTTP response code number = 503": "what it cannot reach",
+}
+UNAUTHENTICATED = "UNAUTHENTICATED, Original HTTP response code number = 401"
+REMOVED = "signature removed by the platform; where Cloud Run IAM checks it, set AUTH_MODE=platform"
+
+
+def call_tick(work: Work) -> None:
+    """Make Cloud Scheduler call the tick."""
+    assert TICK.scheduler_job
+    scheduler.call(work, TICK, TICK.scheduler_job)
+
+
+def call_gmail(work: Work) -> None:
+    """Make Cloud Scheduler call a renewal, which runs no job."""
+    assert GMAIL.scheduler_job
+    scheduler.call(work, GMAIL, GMAIL.scheduler_job)
+
+
+def deliver(work: Work) -> None:
+    """Make the queue deliver."""
+    queue.deliver(work, QUEUE)
+
+
+def knock(work: Work) -> None:
+    """Send Chat's function an unsigned event."""
+    chat.send_unsigned_event(work, CHAT)
+
+
+EVERY_WAY = pytest.mark.parametrize("take", [call_tick, call_gmail, deliver])
+JOB_WAYS = pytest.mark.parametrize("take", [call_tick, deliver])
