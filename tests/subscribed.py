@@ -36,6 +36,11 @@ class Clock:
     def monotonic(self) -> float:
         return (self.now - self.put).timestamp()
 
+    @property
+    def waited(self) -> timedelta:
+        """Return how long anybody has slept."""
+        return timedelta(seconds=sum(self.slept))
+
     def put_forward(self, by: timedelta) -> None:
         """Put the wall clock forward or back, without time passing."""
         self.put += by

@@ -100,7 +100,7 @@ def test_a_budget_bounds_the_ratio_or_the_value(figure: Figure, is_held: bool) -
     assert exit_code([_figure(1.0), figure]) == (0 if is_held else 1)
 
 
-def test_json_tells_runs_and_what_follows_from_them() -> None:
+def test_json_has_the_runs_and_the_figures() -> None:
     """A reader of the JSON needs no arithmetic, and can repeat it."""
     told = _figure(3.0, 5.0, 4.0, bare=(2.0,), budget=1.5, note="so it is").as_object()
 
@@ -166,14 +166,14 @@ def _group(*measurements: tuple[float, ...]) -> Callable[[Site], Iterator[Figure
         pytest.param((1.02,) * 4, (1.0,) * 4, "", id="too-little"),
     ],
 )
-def test_beside_a_base_only_what_lies_apart_is_slower(here: Any, there: Any, verdict: str) -> None:
+def test_a_figure_is_slower_only_if_the_ratios_lie_apart(here: Any, there: Any, verdict: str) -> None:
     """The middle halves of the ratios must not overlap, so noise is not a change."""
     pair = Pair(_figure(*here, bare=(1.0,) * 4), _figure(*there, bare=(1.0,) * 4))
 
     assert (pair.is_slower, pair.is_faster) == (verdict == "slower", verdict == "faster")
 
 
-def test_time_is_told_by_what_it_was_spent_in(now: datetime) -> None:
+def test_time_is_divided_by_what_it_was_spent_on(now: datetime) -> None:
     """A library's work on job values counts for the values; the rest has its own line."""
 
     def work() -> None:
@@ -194,7 +194,7 @@ def test_parts_stand_beside_those_of_the_bare_limit() -> None:
     assert notes_of(figure) == ["tick, one run in seconds: calls 1.50, logs 0.50; the bare limit: calls 1.25"]
 
 
-def test_half_a_cpu_is_half_a_cpu() -> None:
+def test_half_a_cpu_halves_a_busy_process() -> None:
     """A busy process runs half of the time, and all of it once the quota is lifted."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         with governed(busy.pid):
@@ -242,12 +242,12 @@ def test_json_can_be_read_again() -> None:
         pytest.param(_figure(12_345.6, others=0.25), ("tick", "12,346 s", *[""] * 6, "0.2"), id="for-information"),
     ],
 )
-def test_a_row_shows_what_there_is(figure: Figure, cells: tuple[str, ...]) -> None:
+def test_a_row_leaves_a_missing_value_empty(figure: Figure, cells: tuple[str, ...]) -> None:
     """A cell without a value is empty; numbers have only significant digits."""
     assert row_of(figure) == cells
 
 
-def test_the_emulators_scan_is_taken_off_round_by_round() -> None:
+def test_the_emulators_scan_is_subtracted_round_by_round() -> None:
     """An idle tick is not blamed for the bare query's own wait; the note has the difference."""
     figure = without_scan("idle", (65.0, 95.0, 64.0), (34.0, 35.0, 36.0), scans=(30.0, 60.0, 30.0))
 
@@ -256,7 +256,7 @@ def test_the_emulators_scan_is_taken_off_round_by_round() -> None:
     assert "65.0 ms, 1.86 x" in figure.note
 
 
-def test_a_cold_start_is_held_to_hello_world_and_the_import() -> None:
+def test_a_cold_start_is_compared_with_hello_world_and_the_import() -> None:
     """The calls that the first answer makes are taken off, as the warm answer tells them."""
     starts = [
         Start(first=0.8, warm=0.2, imports=0.2, use=0.1),
@@ -270,7 +270,7 @@ def test_a_cold_start_is_held_to_hello_world_and_the_import() -> None:
     assert figure.is_held
 
 
-def test_an_installed_size_is_that_of_the_packages_of_a_lock(tmp_path: Path) -> None:
+def test_the_installed_size_counts_the_packages_of_the_lock(tmp_path: Path) -> None:
     """By the files of the packages; packages for another platform, which are not installed, do not count."""
     lock = tmp_path / "requirements.txt"
     lock.write_text("click==8.0 \\\n    --hash=sha256:0\nno-such-package==1 ; sys_platform == 'win32' \\\n")
@@ -281,7 +281,7 @@ def test_an_installed_size_is_that_of_the_packages_of_a_lock(tmp_path: Path) -> 
     assert sizes["no-such-package"] == 0 < sizes["click"] < 2**20
 
 
-def test_bills_are_counted_as_firestore_counts() -> None:
+def test_operations_are_counted_as_firestore_bills_them() -> None:
     """Each document is a read, a query that finds nothing is one too, and each write of a batch counts."""
     cashier = Cashier()
     found = [RunQueryResponse(document=Document(name=name)) for name in ("a", "b")]
@@ -298,7 +298,7 @@ def test_bills_are_counted_as_firestore_counts() -> None:
     assert cashier.bill == ({"RunQuery": 2, "BatchWrite": 1}, 3, 3)
 
 
-def test_jobs_to_measure_with_are_due_or_done(now: datetime) -> None:
+def test_jobs_for_measuring_are_due_or_finished(now: datetime) -> None:
     """Jobs to run are due, each at its own time; finished ones are never found again."""
     due, finished = due_jobs(500, now=now), finished_jobs(3, now=now)
 

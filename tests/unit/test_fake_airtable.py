@@ -81,7 +81,7 @@ def test_a_base_lists_its_webhooks(api: "Api") -> None:
     assert found.specification.options.filters.data_types == ["tableData"]
 
 
-def test_a_webhook_may_be_ill(clock: Clock) -> None:
+def test_a_webhook_can_have_problems(clock: Clock) -> None:
     """Each sign of trouble is where the client looks for it."""
     ill = webhook(WEBHOOK, expires_at=None, is_enabled=False, notifies=False, failing="Endpoint answered 500")
     with Airtable(bases={BASE: [ill]}, clock=clock) as airtable:
@@ -264,7 +264,7 @@ def test_rate_limits_on_request(airtable: Airtable, api: "Api", fault: str, retr
     assert response.headers.get("Retry-After") == retry_after
 
 
-def test_bases_given_are_not_written_to(clock: Clock) -> None:
+def test_the_given_bases_are_not_modified(clock: Clock) -> None:
     """A refresh changes the fake's own copy."""
     given = webhook(WEBHOOK, expires_at=NOW + SECOND)
     with Airtable(bases={BASE: [given]}, clock=clock) as airtable:

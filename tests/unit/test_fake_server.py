@@ -63,7 +63,7 @@ def test_requests_are_recorded_in_order(greeter: Greeter, ask: Ask) -> None:
     assert (second.method, second.path, second.bearer_token(), second.body) == ("GET", "/", "", b"")
 
 
-def test_a_refusal_is_an_answer(ask: Ask) -> None:
+def test_a_rejected_request_gets_its_error(ask: Ask) -> None:
     """An error of the service raised as Rejected becomes its answer."""
     answer = ask("/")
 
@@ -118,7 +118,7 @@ def test_faults_are_used_up_in_order(greeter: Greeter, ask: Ask) -> None:
         pytest.param("asleep", 0, "times is 0", id="never"),
     ],
 )
-def test_a_fault_that_cannot_be_is_refused(greeter: Greeter, name: str, times: int, said: str) -> None:
+def test_an_invalid_fault_is_refused(greeter: Greeter, name: str, times: int, said: str) -> None:
     """A wrong name is answered with the right ones, and zero times with the minimum."""
     with pytest.raises(ValueError, match=said):
         greeter.fail(name, times=times)
@@ -133,7 +133,7 @@ def test_a_cut_connection_has_no_answer(greeter: Greeter, ask: Ask) -> None:
     assert len(greeter.requests) == 1
 
 
-def test_a_web_page_in_place_of_json(greeter: Greeter, ask: Ask) -> None:
+def test_not_json_answers_with_a_web_page(greeter: Greeter, ask: Ask) -> None:
     """`not-json` is what a proxy or a sign-in page answers: 200 with HTML."""
     greeter.fail("not-json")
 
@@ -152,7 +152,7 @@ def test_a_hanging_request_is_never_answered(greeter: Greeter) -> None:
     assert requests.get(f"{greeter.url}/grace", timeout=PATIENCE).json() == {"hello": "/grace"}
 
 
-def test_the_end_does_not_wait_for_a_hanging_request() -> None:
+def test_closing_the_server_does_not_wait_for_a_hanging_request() -> None:
     """The server ends at once and cuts hanging connections."""
     outcome: list[str] = []
 
@@ -177,7 +177,7 @@ def test_the_end_does_not_wait_for_a_hanging_request() -> None:
     assert outcome == ["cut"]
 
 
-def test_a_port_that_is_taken_is_an_os_error(greeter: Greeter) -> None:
+def test_a_port_in_use_raises_an_os_error(greeter: Greeter) -> None:
     """It is raised when the fake is created, so that the caller can explain it."""
     port = int(greeter.url.rpartition(":")[2])
 
@@ -185,7 +185,7 @@ def test_a_port_that_is_taken_is_an_os_error(greeter: Greeter) -> None:
         Greeter(port=port)
 
 
-def test_a_person_sees_what_there_is(greeter: Greeter, ask: Ask) -> None:
+def test_the_control_page_shows_the_state(greeter: Greeter, ask: Ask) -> None:
     """GET /stand-in returns name, state and faults, and is not recorded."""
     greeter.fail("asleep", times=2, path="/ada")
 
@@ -200,7 +200,7 @@ def test_a_person_sees_what_there_is(greeter: Greeter, ask: Ask) -> None:
     assert greeter.requests == []
 
 
-def test_a_person_can_ask_for_faults(greeter: Greeter, ask: Ask) -> None:
+def test_faults_can_be_set_over_http(greeter: Greeter, ask: Ask) -> None:
     """PUT sets a fault, for one request and any path by default; DELETE clears them all."""
     armed = ask("/stand-in/faults/asleep?times=3&path=/ada", "PUT")
     ask("/stand-in/faults/mistaken", "PUT")
@@ -223,7 +223,7 @@ def test_a_person_can_ask_for_faults(greeter: Greeter, ask: Ask) -> None:
         pytest.param("GET", "/stand-in/else", 404, "GET /stand-in", id="other-path"),
     ],
 )
-def test_a_mistaken_command_is_explained(ask: Ask, method: str, path: str, status: int, said: str) -> None:
+def test_an_invalid_control_request_is_explained(ask: Ask, method: str, path: str, status: int, said: str) -> None:
     """The error has the valid commands."""
     answer = ask(path, method)
 

@@ -33,7 +33,7 @@ def get(scope: str = SCOPE, *, seconds: float = SECONDS, refused: str = "") -> s
     return access_token(scope, time.monotonic() + seconds, refused=refused)
 
 
-def test_a_token_serves_until_it_expires(oauth: GoogleOAuth) -> None:
+def test_a_token_is_used_until_it_expires(oauth: GoogleOAuth) -> None:
     """Each scope has its own, fetched once."""
     tokens = {get(scope) for scope in (SCOPE, OTHER, SCOPE, OTHER)}
 
@@ -41,7 +41,7 @@ def test_a_token_serves_until_it_expires(oauth: GoogleOAuth) -> None:
     assert len(oauth.requests) == 2
 
 
-def test_a_token_that_is_there_takes_no_thread(oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_valid_token_starts_no_thread(oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tick that hands over hundreds of jobs asks for it as often."""
     token = get()
     monkeypatch.setattr(google_credentials, "within", lambda *_: pytest.fail("a thread was started"))
@@ -66,7 +66,7 @@ def test_threads_share_a_token_and_its_replacement(oauth: GoogleOAuth) -> None:
     assert len(oauth.requests) == 2
 
 
-def test_a_token_service_that_hangs_holds_nobody_beyond_the_deadline(oauth: GoogleOAuth) -> None:
+def test_a_hanging_token_service_delays_nobody_beyond_the_deadline(oauth: GoogleOAuth) -> None:
     """Neither the first caller nor those who wait for its answer; the next one asks again."""
     get()  # whatever is imported is imported
     oauth.fail("hang", times=2)
@@ -111,7 +111,7 @@ def test_a_valid_token_is_returned_while_another_is_being_fetched(oauth: GoogleO
         assert isinstance(hanging.exception(SECONDS), NoToken)
 
 
-def test_credentials_that_are_not_there_are_looked_for_again(
+def test_missing_credentials_are_looked_for_again(
     oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """They may be added; the error has the remedy of Google's library."""
@@ -125,7 +125,7 @@ def test_credentials_that_are_not_there_are_looked_for_again(
 
 
 @pytest.mark.parametrize("content", ["{}", '{"type": "service_account"}', "[]", "a secret"])
-def test_a_key_file_that_is_none_is_a_failure_of_the_token(
+def test_an_invalid_key_file_gives_no_token(
     oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
 ) -> None:
     """For any error of the library, and without the file's content."""
@@ -138,7 +138,7 @@ def test_a_key_file_that_is_none_is_a_failure_of_the_token(
     assert "secret" not in f"{raised.value} {raised.value.said}"
 
 
-def test_a_key_file_that_cannot_be_read_is_a_failure_of_the_token(
+def test_an_unreadable_key_file_gives_no_token(
     oauth: GoogleOAuth, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """For example, a folder."""
@@ -148,7 +148,7 @@ def test_a_key_file_that_cannot_be_read_is_a_failure_of_the_token(
         get()
 
 
-def test_an_answer_that_is_no_token_is_not_quoted(oauth: GoogleOAuth) -> None:
+def test_an_answer_without_a_token_is_not_quoted(oauth: GoogleOAuth) -> None:
     """It could be a token after all."""
     oauth.fail("not-json")
 

@@ -70,7 +70,7 @@ def test_airtable_is_renewed_by_hand(run: Callable[..., Result], services: dict[
     assert jobs.get(AIRTABLE_ID).recent_runs[-1].by == "cli:ada"
 
 
-def test_what_cannot_be_renewed_is_an_error(run: Callable[..., Result], services: dict[str, str]) -> None:
+def test_a_failed_renewal_is_an_error(run: Callable[..., Result], services: dict[str, str]) -> None:
     """One line names it and the remedy; the JSON has both lists."""
     hooks = [webhook(WEBHOOK, expires_at=clock() - timedelta(hours=1))]
     with Airtable(bases={BASE: hooks}) as airtable:
@@ -130,7 +130,7 @@ def test_the_status_can_be_of_one_service(run: Callable[..., Result], services: 
     assert [job["id"] for job in json.loads(run("airtable", "--status", "--json").stdout)] == [AIRTABLE_ID]
 
 
-def test_a_renewal_that_another_call_does_is_skipped(
+def test_a_renewal_in_progress_elsewhere_is_skipped(
     run: Callable[..., Result], services: dict[str, str], jobs: Jobs, tmp_path: Path
 ) -> None:
     """The output says so; that is not a failure."""

@@ -78,7 +78,7 @@ def test_a_queue_says_how_long_nothing_can_begin() -> None:
     assert scheduled.pause(NOW) is None
 
 
-def test_nothing_begins_before_its_time_or_in_a_paused_queue() -> None:
+def test_no_task_begins_before_its_time_or_in_a_paused_queue() -> None:
     """A schedule time holds a task back to the second; a pause holds all of them."""
     task = make_task(due_at=NOW + SECOND)
     queue = make_queue(task)
@@ -178,7 +178,7 @@ def test_a_busy_worker_slows_the_queue_and_successes_speed_it_up() -> None:
     assert len(dispatched(queue, NOW + 2 * SECOND)) == 16
 
 
-def test_a_clock_that_is_put_back_stops_nothing_for_good() -> None:
+def test_a_queue_goes_on_after_the_clock_was_put_back() -> None:
     """The tokens are computed from the new time."""
     queue = make_queue(make_task("a"), make_task("b", due_at=NOW - DAY), max_per_second=1)
     dispatched(queue, NOW)
@@ -208,7 +208,7 @@ def test_limits_beyond_those_of_cloud_tasks_are_refused(
         read(resource)
 
 
-def test_whole_numbers_may_come_as_their_digits() -> None:
+def test_a_whole_number_may_be_text() -> None:
     """As the JSON of Protocol Buffers allows."""
     assert RateLimits.of({"maxConcurrentDispatches": "2"}).max_concurrent == 2
     assert RetryConfig.of({"maxAttempts": "-1", "maxDoublings": "0"}) == RetryConfig(max_attempts=-1, max_doublings=0)

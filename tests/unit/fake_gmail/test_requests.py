@@ -41,7 +41,7 @@ def test_the_body_must_follow_the_schema(users: Users, body: dict[str, Any], sai
 
 
 @pytest.mark.parametrize("behavior", ["include", "EXCLUDE", None])
-def test_values_are_taken_in_either_case(gmail: Gmail, users: Users, behavior: str | None) -> None:
+def test_values_are_accepted_in_either_case(gmail: Gmail, users: Users, behavior: str | None) -> None:
     """Google's guide has INCLUDE, its discovery document include; null is not a value."""
     watch(users(), labelIds=["INBOX", "UNREAD"], labelFilterBehavior=behavior)
 
@@ -78,7 +78,7 @@ def test_a_body_that_the_client_would_not_send_is_refused(gmail: Gmail, users: U
         pytest.param("POST", "/gmail/v1/users/me/stop?alt=json&prettyPrint=false", 204, "", id="good-query"),
     ],
 )
-def test_the_request_must_be_one_of_the_api(
+def test_a_request_that_the_api_does_not_know_is_refused(
     gmail: Gmail, users: Users, method: str, target: str, status: int, said: str
 ) -> None:
     """Paths, methods and parameters are those of the discovery document; other methods of it are not faked."""
@@ -102,7 +102,7 @@ def test_a_scope_of_the_method_is_needed(users: Users) -> None:
     )
 
 
-def test_only_the_own_mailbox_can_be_watched(users: Users) -> None:
+def test_a_token_for_one_mailbox_cannot_watch_another(users: Users) -> None:
     """A token for one mailbox is refused for another."""
     refused = refusal(lambda: watch(users(), user="grace@example.com"))
 
@@ -218,7 +218,7 @@ def test_the_client_answers_a_401_with_a_fresh_token(gmail: Gmail, users: Users)
     assert len(set(tokens)) == len(tokens) - 1
 
 
-def test_a_fault_without_a_topic_is_worded_too(gmail: Gmail) -> None:
+def test_a_fault_of_watch_works_without_a_topic(gmail: Gmail) -> None:
     """A fault of watch can be requested for a call without a topic."""
     gmail.fail("no-topic")
 

@@ -31,7 +31,7 @@ def test_a_key_file_acts_for_a_mailbox(oauth: GoogleOAuth, tmp_path: Path) -> No
     assert [request.path for request in oauth.requests] == ["/token"]
 
 
-def test_a_key_file_is_for_the_owner_alone(oauth: GoogleOAuth, tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_key_file(oauth: GoogleOAuth, tmp_path: Path) -> None:
     """The file has Google's fields, and mode 0600 even if it existed before."""
     path = tmp_path / "key.json"
     path.touch(mode=0o644)
@@ -52,7 +52,7 @@ def test_a_key_file_is_for_the_owner_alone(oauth: GoogleOAuth, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("seconds", "is_good"), [pytest.param(3598, True, id="last-second"), pytest.param(3599, False, id="over")]
 )
-def test_a_token_ends_with_its_hour(oauth_at_nine: GoogleOAuth, clock: Clock, seconds: int, is_good: bool) -> None:
+def test_a_token_expires_after_an_hour(oauth_at_nine: GoogleOAuth, clock: Clock, seconds: int, is_good: bool) -> None:
     """An access token is valid for 3,599 seconds; an unknown one never is."""
     _, answer = exchange(oauth_at_nine, assertion(oauth=oauth_at_nine))
 
@@ -95,7 +95,7 @@ def test_the_token_endpoint_fails_on_request(oauth: GoogleOAuth, tmp_path: Path,
         credentials.refresh(Request())
 
 
-def test_every_mailbox_exists_unless_told_otherwise(tmp_path: Path) -> None:
+def test_without_a_list_every_mailbox_exists(tmp_path: Path) -> None:
     """Without a list of users every one exists, in upper or lower case."""
     with GoogleOAuth() as oauth:
         credentials = key_credentials(oauth, tmp_path, "Grace@Example.com")
@@ -169,7 +169,7 @@ def test_another_grant_type_is_refused(oauth_at_nine: GoogleOAuth) -> None:
         pytest.param("rate-limit", 429, "rate_limit_exceeded", id="rate-limit"),
     ],
 )
-def test_the_token_endpoint_words_failures_in_its_own_form(
+def test_errors_of_the_token_endpoint_have_its_own_format(
     oauth: GoogleOAuth, fault: str, status: int, error: str
 ) -> None:
     """The same faults at /token have OAuth's format. The library would wait seconds to retry them."""

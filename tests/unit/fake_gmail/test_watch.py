@@ -45,7 +45,7 @@ def test_a_watch_on_another_topic_must_be_stopped_first(gmail: Gmail, users: Use
     assert gmail.watches[ADA].topic == OTHER_TOPIC
 
 
-def test_stop_is_204(gmail: Gmail, users: Users) -> None:
+def test_stop_answers_204(gmail: Gmail, users: Users) -> None:
     """Stopping is answered 204, whether there was a watch or not."""
     client = users()
     watch(client)
@@ -57,7 +57,7 @@ def test_stop_is_204(gmail: Gmail, users: Users) -> None:
     assert gmail.watches == {}
 
 
-def test_an_expired_watch_is_in_nobodys_way(gmail: Gmail, users: Users, clock: Clock) -> None:
+def test_an_expired_watch_does_not_block_another_topic(gmail: Gmail, users: Users, clock: Clock) -> None:
     """A watch on another topic can begin once the first one's seven days are over, and not before."""
     client = users()
     watch(client)

@@ -33,7 +33,9 @@ from tests.subscribed import (
 )
 
 
-def test_nobody_renews_while_another_call_does(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
+def test_a_subscription_that_another_call_renews_is_skipped(
+    renewals: Callable[..., Renewals], store: Store, clock: Clock
+) -> None:
     """The second call skips it; the first one's outcome is recorded."""
     inner: dict[str, Any] = {}
 
@@ -67,7 +69,7 @@ def test_a_renewal_whose_holder_died_is_taken_over_when_its_lease_ends(
     assert record(store).reclaims == 0
 
 
-def test_what_was_renewed_since_the_call_began_is_not_renewed_again(
+def test_a_subscription_renewed_since_the_call_began_is_skipped(
     renewals: Callable[..., Renewals], clock: Clock
 ) -> None:
     """The slower of two deliveries of one call finds it renewed."""
@@ -79,7 +81,7 @@ def test_what_was_renewed_since_the_call_began_is_not_renewed_again(
     assert isinstance(renewals(now=clock() + timedelta(seconds=1)).renew_all([AGENT], refused)[AGENT.id], Failed)
 
 
-def test_many_at_once_renew_once(store: Store, now: datetime) -> None:
+def test_many_calls_at_once_renew_once(store: Store, now: datetime) -> None:
     """In any interleaving of calls, one of them renews each subscription."""
     gate = threading.Barrier(4)
     renewed: list[str] = []
@@ -105,7 +107,7 @@ def test_many_at_once_renew_once(store: Store, now: datetime) -> None:
     assert sum(isinstance(outcome, Skipped) for each in outcomes for outcome in each.values()) == 6
 
 
-def test_the_alarm_does_not_keep_anybody_from_renewing(
+def test_a_lease_of_the_alarm_does_not_block_a_renewal(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
     """A tick that examines the deadline loses the job, and its later write changes nothing."""
@@ -122,7 +124,7 @@ def test_the_alarm_does_not_keep_anybody_from_renewing(
     assert [run.outcome for run in record(store).recent_runs] == [RunOutcome.COMPLETED, RunOutcome.COMPLETED]
 
 
-def test_a_pause_silences_the_alarm_and_no_renewal(
+def test_a_pause_silences_the_alarm_and_not_the_renewal(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
     """Whether it was paused before or during the renewal."""
@@ -176,7 +178,7 @@ def test_the_outcome_of_a_lost_lease_is_not_recorded(
     assert f"Another call has taken {AGENT.title} meanwhile" in caplog.messages
 
 
-def test_a_renewal_whose_lease_a_person_ended_is_recorded_all_the_same(
+def test_a_renewal_is_recorded_although_a_person_released_its_lease(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
     """The service did renew it."""
@@ -191,7 +193,9 @@ def test_a_renewal_whose_lease_a_person_ended_is_recorded_all_the_same(
     assert (record(store).status, record(store).ready_at) == (Status.PENDING, clock() + WEEK - DAY)
 
 
-def test_a_renewal_in_the_future_keeps_nobody_from_renewing(renewals: Callable[..., Renewals], clock: Clock) -> None:
+def test_a_recorded_renewal_in_the_future_does_not_block_a_renewal(
+    renewals: Callable[..., Renewals], clock: Clock
+) -> None:
     """A clock was wrong."""
     right = clock.now
     clock.now += 365 * DAY
@@ -201,7 +205,7 @@ def test_a_renewal_in_the_future_keeps_nobody_from_renewing(renewals: Callable[.
     assert isinstance(renewals().renew_all([AGENT], for_a_week(clock))[AGENT.id], Renewed)
 
 
-def test_what_has_lapsed_raises_the_alarm_at_once(
+def test_a_lapsed_subscription_raises_the_alarm_at_once(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
     """Also if its record named a later time."""
@@ -217,7 +221,7 @@ def test_what_has_lapsed_raises_the_alarm_at_once(
     assert record(store).payload["expires_at"] == iso(clock())
 
 
-def test_what_expires_first_is_renewed_first(renewals: Callable[..., Renewals], clock: Clock) -> None:
+def test_the_first_to_expire_is_renewed_first(renewals: Callable[..., Renewals], clock: Clock) -> None:
     """A call may not have time for all; one that was never renewed comes last, so it cannot block the others."""
     renewals().renew_all([AGENT], lambda subscription: Renewed(expires_at=clock() + WEEK))
     renewals().renew_all([SALES], lambda subscription: Renewed(expires_at=clock() + DAY))
@@ -234,7 +238,7 @@ def test_what_expires_first_is_renewed_first(renewals: Callable[..., Renewals], 
     assert order == [SALES.id, AGENT.id, fresh.id]
 
 
-def test_those_on_record_are_known_by_their_prefix(
+def test_recorded_subscriptions_are_found_by_their_prefix(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
     """Except those that a person has cancelled."""

@@ -45,7 +45,9 @@ def test_the_first_renewal_makes_the_record(renewals: Callable[..., Renewals], s
     }
 
 
-def test_what_was_recorded_first_stays(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
+def test_a_later_renewal_keeps_the_first_values_and_foreign_fields(
+    renewals: Callable[..., Renewals], store: Store, clock: Clock
+) -> None:
     """A later renewal moves the deadline and keeps foreign fields and the first history id."""
     renewals().renew_all([AGENT], for_a_week(clock, history_id="1"))
     job = record(store)
@@ -60,7 +62,7 @@ def test_what_was_recorded_first_stays(renewals: Callable[..., Renewals], store:
     assert again.ready_at == clock() + WEEK - DAY
 
 
-def test_a_failure_keeps_the_expiry_and_says_why(
+def test_a_failure_keeps_the_expiry_and_records_the_error(
     renewals: Callable[..., Renewals], store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The alarm does not move, and a later success removes the error."""
@@ -98,7 +100,7 @@ def test_a_failure_after_the_deadline_raises_the_alarm_at_once(
     assert record(store).schedule_at == clock() - timedelta(hours=5)
 
 
-def test_what_has_never_been_renewed_raises_the_alarm_at_once(
+def test_a_subscription_that_was_never_renewed_raises_the_alarm_at_once(
     renewals: Callable[..., Renewals], store: Store, clock: Clock
 ) -> None:
     """Its expiry is unknown, and it may not even exist."""
@@ -119,7 +121,9 @@ def test_the_expiry_that_the_service_knows_is_recorded_with_a_failure(
     assert record(store, known).ready_at == clock() + 2 * DAY
 
 
-def test_what_never_expires_has_no_alarm(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
+def test_a_subscription_without_an_expiry_has_no_alarm(
+    renewals: Callable[..., Renewals], store: Store, clock: Clock
+) -> None:
     """Its record is completed, until it expires again."""
     renewals().renew_all([AGENT], lambda subscription: Renewed(expires_at=None))
 
@@ -131,7 +135,7 @@ def test_what_never_expires_has_no_alarm(renewals: Callable[..., Renewals], stor
     assert record(store).status is Status.PENDING
 
 
-def test_one_that_fails_unexpectedly_does_not_stop_the_others(
+def test_an_unexpected_error_does_not_stop_the_others(
     renewals: Callable[..., Renewals], store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log has its traceback, the answer only the error, and its lease ends."""

@@ -50,7 +50,7 @@ def test_a_store_that_cannot_be_written_is_an_error(renewals: Callable[..., Rene
         renewals(Forgetful(store, is_applied=False)).renew_all([AGENT], never)
 
 
-def test_a_claim_that_was_not_heard_fails_alone(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
+def test_an_unconfirmed_claim_fails_alone(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
     """Without a confirmed lease it is not renewed; the others are, and hold no lease afterwards."""
     works = for_a_week(clock)
 
@@ -123,7 +123,7 @@ class Forgetful:
 
 
 @pytest.mark.parametrize("is_applied", [True, False])
-def test_a_record_whose_write_was_not_heard_is_looked_at_again(
+def test_a_record_whose_write_is_unconfirmed_is_read_again(
     renewals: Callable[..., Renewals], store: Store, clock: Clock, is_applied: bool
 ) -> None:
     """Applied or not, it is written once in the end."""

@@ -12,7 +12,7 @@ from shared.subscriptions import Subscription
 from tests.subscribed import AGENT, SALES, WEEK, Clock, never, record
 
 
-def test_nothing_is_begun_without_time_to_end_it(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
+def test_no_renewal_begins_without_time_to_end(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:
     """It starts at least 90 s before the lease ends; the others are reported and free for the next call."""
     call = renewals()
 
@@ -27,14 +27,14 @@ def test_nothing_is_begun_without_time_to_end_it(renewals: Callable[..., Renewal
     assert record(store, SALES).lease_until is None
 
 
-def test_nothing_is_begun_when_the_process_is_to_end(renewals: Callable[..., Renewals], clock: Clock) -> None:
+def test_no_renewal_begins_when_the_process_is_stopping(renewals: Callable[..., Renewals], clock: Clock) -> None:
     """Its claimed records are reported and released."""
     outcomes = renewals(is_stopping=lambda: True).renew_all([AGENT], never)
 
     assert isinstance(outcomes[AGENT.id], Failed)
 
 
-def test_a_pause_is_waited_for_if_there_is_time(renewals: Callable[..., Renewals], clock: Clock) -> None:
+def test_a_pause_begins_only_if_it_fits(renewals: Callable[..., Renewals], clock: Clock) -> None:
     """In small steps, to notice the end of the process; a pause that does not fit is not started."""
     call = renewals()
 
