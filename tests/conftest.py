@@ -52,12 +52,16 @@ SPREAD = {
     "tests/integration/dev/test_reloading.py",
     "tests/integration/dev/test_starting.py",
 }
-# Files whose tests share the first deployment, which takes long.
+# Files whose tests share what takes long to make: the first deployment, or a local run and a browser.
 TOGETHER = {
-    "tests/integration/test_build_steps.py",
-    "tests/integration/test_deploy.py",
-    "tests/integration/test_deploy_monitoring.py",
-    "tests/integration/test_doctor.py",
+    "tests/integration/test_build_steps.py": "the first deployment",
+    "tests/integration/test_deploy.py": "the first deployment",
+    "tests/integration/test_deploy_monitoring.py": "the first deployment",
+    "tests/integration/test_doctor.py": "the first deployment",
+    "tests/integration/console/test_any_view.py": "the console",
+    "tests/integration/console/test_form.py": "the console",
+    "tests/integration/console/test_jobs.py": "the console",
+    "tests/integration/console/test_now_and_chat.py": "the console",
 }
 
 
@@ -107,7 +111,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Spreading(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            return nodeid if file in SPREAD else "the first deployment" if file in TOGETHER else file
+            return nodeid if file in SPREAD else TOGETHER.get(file, file)
 
     return Spreading(config, log) if config.getoption("dist") == "loadfile" else None
 
