@@ -171,7 +171,7 @@ def test_an_export_keeps_the_form_of_the_json_file(collection: Collection, tmp_p
 
 
 @pytest.mark.parametrize("job_id", ["a/b", "a/b/c", "", ".", "__x__"])
-def test_an_id_that_cannot_be_is_unknown(collection: Collection, job_id: str) -> None:
+def test_an_impossible_id_is_unknown(collection: Collection, job_id: str) -> None:
     """An id that Firestore refuses is unknown, and not an error of the store."""
     result = collection.run("jobs", "show", job_id)
 

@@ -249,7 +249,7 @@ def test_an_attempt_is_given_up_at_its_deadline(
         pytest.param(HTTPStatus.SERVICE_UNAVAILABLE, ["HTTP 503"], id="unavailable"),
     ],
 )
-def test_whatever_is_not_2xx_is_a_failure_and_without_retries_not_tried_again(
+def test_any_status_but_2xx_is_a_failure_and_not_retried_by_default(
     function: Function, clock: Clock, caplog: pytest.LogCaptureFixture, status: HTTPStatus, warnings: list[str]
 ) -> None:
     """A failed call is logged; the next try is the next occurrence."""
@@ -262,7 +262,7 @@ def test_whatever_is_not_2xx_is_a_failure_and_without_retries_not_tried_again(
     assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == warnings
 
 
-def test_a_function_that_is_not_there_does_not_end_the_schedule(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreachable_function_does_not_end_the_schedule(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """During a restart of the function its calls fail, and the schedule continues."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -282,7 +282,7 @@ def test_a_function_that_is_not_there_does_not_end_the_schedule(clock: Clock, ca
         pytest.param(9, [1, 3, 6, 9], id="until-the-retries-are-used-up"),
     ],
 )
-def test_a_failed_call_is_made_again_as_the_job_says(
+def test_a_failed_call_is_retried_as_the_job_says(
     function: Function, clock: Clock, failures: int, minutes: list[int]
 ) -> None:
     """The pause doubles up to its limit, and the retries are of the same occurrence."""
@@ -367,7 +367,7 @@ def test_a_call_without_an_answer_says_why(clock: Clock) -> None:
     assert call.failure.startswith("nobody listens")
 
 
-def test_the_clock_is_looked_at_now_and_then(function: Function, clock: Clock) -> None:
+def test_a_long_wait_checks_the_clock(function: Function, clock: Clock) -> None:
     """No wait is long: after a laptop's sleep, in which timers stand still, a call is hardly late."""
     make_scheduler(function, clock, "0 9 * * *").run()
 

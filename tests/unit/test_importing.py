@@ -107,7 +107,7 @@ def test_a_finished_job_is_kept_for_a_while(conversion: Conversion, now: datetim
     assert (job.status, job.ready_at, job.expire_at) == (status, None, now + RETENTION)
 
 
-def test_a_failed_job_stays_until_somebody_looks(conversion: Conversion) -> None:
+def test_a_failed_job_never_expires(conversion: Conversion) -> None:
     """A failed job keeps its error and does not expire."""
     job = taken(conversion.convert("job", former(status="failed", error="boom")))
 
@@ -131,7 +131,7 @@ def test_a_running_job_whose_holder_is_gone_waits_again(conversion: Conversion, 
 
 
 @pytest.mark.parametrize("status", ["pending", "running", "paused", "cancelled"])
-def test_a_lease_in_force_is_left_alone(conversion: Conversion, now: datetime, status: str) -> None:
+def test_a_job_under_a_lease_in_force_is_refused(conversion: Conversion, now: datetime, status: str) -> None:
     """A job that may still be running is not imported, in any status; the reason says until when."""
     until = (now + MICROSECOND).replace(tzinfo=None).isoformat()
 
@@ -147,14 +147,14 @@ def test_a_finished_job_needs_no_lease(conversion: Conversion) -> None:
     assert (job.status, job.lease_until) == (Status.COMPLETED, None)
 
 
-def test_fields_that_are_not_ours_are_kept(conversion: Conversion) -> None:
+def test_foreign_fields_are_kept(conversion: Conversion) -> None:
     """They are imported unchanged."""
     job = taken(conversion.convert("job", former(owner={"team": ["a"]}, priority=7)))
 
     assert job.extra == {"owner": {"team": ["a"]}, "priority": 7}
 
 
-def test_what_may_be_missing_is_filled_in(conversion: Conversion, now: datetime) -> None:
+def test_missing_fields_are_filled_in(conversion: Conversion, now: datetime) -> None:
     """A job needs its type, status and time; everything else has a default."""
     document = {"id": "job", "job_type": "log", "status": "pending", "schedule_at": "2026-11-20T09:00:00"}
 
@@ -164,7 +164,7 @@ def test_what_may_be_missing_is_filled_in(conversion: Conversion, now: datetime)
 
 
 @pytest.mark.parametrize("status", ["pending", "running"])
-def test_a_job_without_a_handler_is_taken_in_paused(conversion: Conversion, status: str) -> None:
+def test_a_job_without_a_handler_is_imported_paused(conversion: Conversion, status: str) -> None:
     """Nothing would run it; its reason and last error stay readable, and it can be resumed once there is a handler."""
     job = taken(conversion.convert("job", former(job_type="digest", status=status, error="boom")))
 
@@ -197,7 +197,9 @@ def test_a_finished_job_needs_no_handler(conversion: Conversion) -> None:
         pytest.param({"recent_runs": ["x"]}, "recent_runs", id="history"),
     ],
 )
-def test_what_is_no_job_is_refused_with_the_reason(conversion: Conversion, fields: dict[str, Any], says: str) -> None:
+def test_an_invalid_document_is_refused_with_the_reason(
+    conversion: Conversion, fields: dict[str, Any], says: str
+) -> None:
     """The reason names the field; the document does not change, so nothing is lost."""
     document = former(**fields)
 
@@ -269,7 +271,7 @@ def test_a_job_that_has_expired_is_kept_once_more(conversion: Conversion, job_fa
 # -- quarantined documents ---------------------------------------------------------------------------------------------
 
 
-def test_a_repaired_document_is_taken_up_again(conversion: Conversion, job_factory: JobFactory, now: datetime) -> None:
+def test_a_repaired_document_is_converted(conversion: Conversion, job_factory: JobFactory, now: datetime) -> None:
     """The tick removed `ready_at` and recorded why; after repair the job is ready at its time, without the note."""
     job = job_factory(at=now)
     document = {**as_stored(job), "error": "unreadable: payload is no object"}

@@ -56,7 +56,7 @@ def test_an_instance_takes_one_call_at_a_time(instances: Instances) -> None:
     assert third.address == second.address
 
 
-def test_a_call_waits_for_an_instance_that_is_being_started_again() -> None:
+def test_a_call_waits_for_a_restarting_instance() -> None:
     """A process that ended after its answer is not called before it is up again."""
     is_up = threading.Event()
     instances = Instances(ADDRESSES[:1], is_up=lambda address: is_up.is_set())
@@ -71,7 +71,7 @@ def test_a_call_waits_for_an_instance_that_is_being_started_again() -> None:
 
 
 @pytest.mark.parametrize("is_up", [True, False], ids=["busy", "down"])
-def test_whoever_waits_at_the_end_is_refused(is_up: bool) -> None:
+def test_a_call_that_waits_at_the_end_is_refused(is_up: bool) -> None:
     """Neither a busy instance nor one that does not answer delays the end of the run."""
     instances = Instances(ADDRESSES[:1], is_up=lambda address: is_up)
     first, waiting = Caller(instances), Caller(instances)

@@ -21,7 +21,7 @@ def wait() -> Iterator[Wait]:
         signal.signal(number, handler)
 
 
-def test_each_signal_is_told_once(wait: Wait) -> None:
+def test_each_signal_is_returned_once(wait: Wait) -> None:
     """A signal that came before the wait counts, and then the next one is waited for."""
     signal.raise_signal(signal.SIGINT)
     signal.raise_signal(signal.SIGTERM)
@@ -32,7 +32,7 @@ def test_each_signal_is_told_once(wait: Wait) -> None:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_ends_the_wait_whichever_thread_the_system_gives_it_to(wait: Wait, number: signal.Signals) -> None:
+def test_a_signal_to_any_thread_ends_the_wait(wait: Wait, number: signal.Signals) -> None:
     """Any thread may catch two simultaneous signals, for example a Ctrl-C and a hang-up."""
     # The delay lets the main thread go to sleep first.
     threading.Timer(0.05, lambda: signal.pthread_kill(threading.get_ident(), number)).start()

@@ -72,7 +72,7 @@ def test_without_a_file_there_are_no_lines(path: Path) -> None:
     assert lines_of(path, "report") == []
 
 
-def test_the_log_is_for_its_owner_alone_and_bounded(path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_is_private_and_bounded(path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full file replaces the former one."""
     monkeypatch.setattr(logbook, "MOST_BYTES", 1_000)
     book = Logbook(path)
@@ -162,7 +162,7 @@ def test_new_lines_in_cloud_logging_come_once(now: datetime) -> None:
     assert [each.message for each in lines] == ["one", "two", "late"]
 
 
-def test_a_gcloud_that_may_not_read_says_so(now: datetime) -> None:
+def test_missing_permission_in_gcloud_is_shown(now: datetime) -> None:
     """One line, with gcloud's own reason."""
     gcloud = Recorder(answers={"logging read": refused("(gcloud.logging.read) PERMISSION_DENIED: no")})
 

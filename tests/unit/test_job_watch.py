@@ -60,7 +60,9 @@ def drawn(world: World) -> list[str]:
     return [line.strip() for line in console.file.getvalue().splitlines()]
 
 
-def test_what_runs_what_is_due_and_what_failed(world: World, job_factory: JobFactory, now: datetime) -> None:
+def test_a_snapshot_shows_what_runs_what_is_due_and_what_failed(
+    world: World, job_factory: JobFactory, now: datetime
+) -> None:
     """Each is a table; a success is only counted, and one more than an hour ago is left out."""
     world.now = now - 2 * HOUR
     world.end(world.begin(job_factory("yesterday", at=world.now)), error="old")
@@ -125,7 +127,7 @@ def test_without_a_terminal_each_start_and_end_is_a_line(world: World, job_facto
     ]
 
 
-def test_the_view_is_drawn_in_place(world: World, job_factory: JobFactory, now: datetime) -> None:
+def test_a_terminal_shows_each_snapshot_in_place(world: World, job_factory: JobFactory, now: datetime) -> None:
     """A terminal shows it again with every refresh."""
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
     steps = iter([False, True])
@@ -141,7 +143,7 @@ def test_the_view_is_drawn_in_place(world: World, job_factory: JobFactory, now: 
     assert "job-00" in console.file.getvalue()
 
 
-def test_ctrl_c_ends_it_quietly(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_watching_quietly(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the normal way out, not an error."""
 
     def interrupt(seconds: float) -> None:

@@ -57,7 +57,7 @@ def test_a_text_is_kept_as_it_is_and_anything_else_as_json(returned: object, kep
     assert output_of(returned) == kept
 
 
-def test_what_is_nested_without_end_is_ignored() -> None:
+def test_an_output_nested_too_deep_is_ignored() -> None:
     """No result can exhaust the stack."""
     endless: list[Any] = []
     endless.append(endless)
@@ -67,7 +67,7 @@ def test_what_is_nested_without_end_is_ignored() -> None:
 
 
 @pytest.mark.parametrize("character", ["x", "é", "世", "👩", '"', "\x00"])
-def test_what_is_long_is_cut_to_the_limit(character: str) -> None:
+def test_a_long_output_is_cut_to_the_limit(character: str) -> None:
     """At the limit it is complete; above, it is as long as the limit allows and ends with an ellipsis."""
     size = len(json.dumps(character, ensure_ascii=False).encode()) - 2
     most = (MAX_OUTPUT_BYTES - 2) // size
@@ -81,7 +81,7 @@ def test_what_is_long_is_cut_to_the_limit(character: str) -> None:
 
 @pytest.mark.slow
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner)) | st.binary())
-def test_whatever_is_returned_is_kept_within_the_limit(returned: object) -> None:
+def test_any_output_fits_the_limit(returned: object) -> None:
     """It is always text that can be stored."""
     kept = output_of(returned)
 

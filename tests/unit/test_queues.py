@@ -10,7 +10,7 @@ from watchkeeper.fakes.services import DEFAULT_QUEUES
 from watchkeeper.fakes.task_queue import RateLimits, RetryConfig
 
 
-def test_a_queue_has_the_limits_and_the_retry_of_the_table() -> None:
+def test_a_queue_has_the_limits_and_retry_of_the_table() -> None:
     """Those of the shipped table, so a local run delivers like a deployment."""
     retry = RetryConfig(
         max_attempts=100,
@@ -23,7 +23,7 @@ def test_a_queue_has_the_limits_and_the_retry_of_the_table() -> None:
     assert read_queues() == {"agents": (RateLimits(max_concurrent=2, max_per_second=1), retry)}
 
 
-def test_a_table_without_queues_has_one(tmp_path: Path) -> None:
+def test_a_table_without_queues_gets_a_default_queue(tmp_path: Path) -> None:
     """The one of the built-in agent."""
     table = tmp_path / "functions.toml"
     table.write_text(re.sub(r"\[queues\.(.|\n)*(?=# Settings that are secret)", "", FUNCTIONS_TABLE.read_text()))

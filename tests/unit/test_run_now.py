@@ -101,7 +101,7 @@ def hold_a_due_job(world: World) -> None:
         ),
     ],
 )
-def test_whatever_makes_a_job_ready_now_is_news(
+def test_every_way_to_ask_for_a_job_is_noticed(
     world: World, before: Callable[[World], object], ask: Callable[[World], object]
 ) -> None:
     """The same for all commands, from any place: the next look finds it, once."""
@@ -118,7 +118,7 @@ def test_whatever_makes_a_job_ready_now_is_news(
 
 
 @pytest.mark.parametrize("given", [{"after": MINUTE}, {"cron": "1 9 * * *"}], ids=["once", "cron"])
-def test_what_is_scheduled_waits_for_the_tick(world: World, given: dict[str, object]) -> None:
+def test_a_scheduled_job_waits_for_the_tick(world: World, given: dict[str, object]) -> None:
     """It falls due between two ticks, as in the cloud; the end of a lease is not a request either."""
     asked = world.watch()
     world.add(**given)
@@ -134,7 +134,7 @@ def test_what_is_scheduled_waits_for_the_tick(world: World, given: dict[str, obj
     assert looks == [False] * 5
 
 
-def test_what_was_asked_for_before_the_start_is_no_news(on_file: World) -> None:
+def test_a_job_from_before_the_start_is_not_noticed(on_file: World) -> None:
     """A local run begins with a tick, which runs it: a second tick would be useless."""
     on_file.add()
 
@@ -142,7 +142,7 @@ def test_what_was_asked_for_before_the_start_is_no_news(on_file: World) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("boom"), Later(timedelta())], ids=["failing", "put-off"])
-def test_a_job_that_does_not_succeed_makes_no_storm(on_file: World, error: Exception) -> None:
+def test_a_failing_job_does_not_cause_call_after_call(on_file: World, error: Exception) -> None:
     """Its further tries are scheduled: of 60 looks, each with a tick if there is news, one has news."""
 
     def work(payload: Payload, context: Context) -> None:
@@ -162,7 +162,7 @@ def test_a_job_that_does_not_succeed_makes_no_storm(on_file: World, error: Excep
     assert news == 1
 
 
-def test_a_job_that_no_tick_can_take_is_news_once(on_file: World) -> None:
+def test_a_job_that_no_tick_can_claim_is_noticed_once(on_file: World) -> None:
     """The call may fail or find the store locked: the next regular tick is the next try."""
     asked = on_file.watch()
     on_file.add()
@@ -174,7 +174,7 @@ def test_a_job_that_no_tick_can_take_is_news_once(on_file: World) -> None:
     assert looks == [True, False, False, False, False]
 
 
-def test_it_is_asked_for_again(on_file: World) -> None:
+def test_a_job_is_noticed_each_time_it_is_asked_for(on_file: World) -> None:
     """A later request is new."""
     on_file.add(cron="0 7 * * *")
     asked = on_file.watch()
@@ -188,7 +188,7 @@ def test_it_is_asked_for_again(on_file: World) -> None:
     assert looks == [True] * 3
 
 
-def test_nothing_is_read_while_the_file_stands_still(on_file: World, tmp_path: Path) -> None:
+def test_nothing_is_read_while_the_file_is_unchanged(on_file: World, tmp_path: Path) -> None:
     """A look only checks the file's state; every change is noticed, including its creation."""
     reads: list[timedelta] = []
 
@@ -211,7 +211,7 @@ def test_nothing_is_read_while_the_file_stands_still(on_file: World, tmp_path: P
     assert (first, second, len(reads)) == (True, [True] + [False] * 9, 3)
 
 
-def test_news_that_could_not_be_read_are_read_later(on_file: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_is_noticed_after_a_failed_read(on_file: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Although the file has not changed since."""
     changes = [True, True]
     asked = AskedFor(on_file.jobs, lambda: bool(changes) and changes.pop())
@@ -227,9 +227,7 @@ def unavailable(within: timedelta, *, limit: int) -> list[Job]:
     raise StoreUnavailable
 
 
-def test_a_store_that_cannot_be_read_is_no_news(
-    on_file: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_unreachable_store_causes_no_call(on_file: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It is read again after a change; the watch continues."""
     asked = AskedFor(on_file.jobs, watch_file(tmp_path / "jobs.json"))
     (tmp_path / "jobs.json").write_text("not JSON")
@@ -257,7 +255,7 @@ class Asked(AskedFor):
         return True
 
 
-def test_a_long_tick_holds_up_no_other_request() -> None:
+def test_a_long_tick_delays_no_other_call() -> None:
     """Each request has its own call, up to a limit; a call that ends makes room for another."""
     asked, began, let_go = Asked(looks=20), threading.Semaphore(0), threading.Event()
 
@@ -273,7 +271,7 @@ def test_a_long_tick_holds_up_no_other_request() -> None:
     let_go.set()
 
 
-def test_a_call_that_has_ended_makes_room() -> None:
+def test_a_finished_call_makes_room_for_another() -> None:
     """So the number of calls one after another has no limit."""
     asked, calls = Asked(looks=1_000_000), []
 

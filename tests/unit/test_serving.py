@@ -29,9 +29,7 @@ def connection() -> Iterator[HTTPConnection]:
     connection.close()
 
 
-def test_an_application_is_served_from_a_port_that_was_free(
-    connection: HTTPConnection, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_an_application_is_served_on_a_free_port(connection: HTTPConnection, capfd: pytest.CaptureFixture[str]) -> None:
     """No line is written for a request."""
     connection.request("GET", "/hello")
 
@@ -39,7 +37,7 @@ def test_an_application_is_served_from_a_port_that_was_free(
     assert "".join(capfd.readouterr()) == ""
 
 
-def test_what_is_foreign_never_reaches_the_application(connection: HTTPConnection) -> None:
+def test_a_foreign_request_never_reaches_the_application(connection: HTTPConnection) -> None:
     """The application would have cut the connection."""
     connection.request("GET", "/cut", headers={"Host": "evil.example"})
 
@@ -60,7 +58,7 @@ def test_a_port_that_is_taken_is_an_error() -> None:
         bind(app, taken.getsockname()[1])
 
 
-def test_an_end_does_not_wait_for_a_request_at_work() -> None:
+def test_the_end_does_not_wait_for_an_open_request() -> None:
     """A hanging request is left to its thread, and the port is free again."""
     began, closing = Event(), Event()
 

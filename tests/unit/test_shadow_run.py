@@ -123,7 +123,7 @@ def test_a_former_file_is_shown_in_the_order_of_time(shadow: Shadow) -> None:
 
 
 @pytest.mark.parametrize("args", [["tick", "--dry-run"], ["tick", "--dry-run", "--json"], ["tick"]])
-def test_nothing_beside_a_former_file_changes(shadow: Shadow, args: Sequence[str]) -> None:
+def test_a_dry_run_over_a_former_file_writes_nothing(shadow: Shadow, args: Sequence[str]) -> None:
     """No byte of it, no lock file, no temporary file, no new store; a real tick refuses such a file."""
     shadow.path.write_text(json.dumps(FORMER))
     before = shadow.folder()
@@ -134,7 +134,7 @@ def test_nothing_beside_a_former_file_changes(shadow: Shadow, args: Sequence[str
     assert shadow.folder() == before
 
 
-def test_what_cannot_be_taken_is_named_as_an_import_names_it(shadow: Shadow, tmp_path: Path) -> None:
+def test_a_refused_document_is_named_as_by_an_import(shadow: Shadow, tmp_path: Path) -> None:
     """By position, id and reason, and the types without a handler; that is not a failure."""
     shadow.path.write_text(json.dumps([*FORMER, former("late"), "no object"]))
     rehearsed = shadow("jobs", "import", str(shadow.path), "--dry-run", path=tmp_path / "none.json")
@@ -164,7 +164,7 @@ def test_it_shows_what_is_due_after_an_import(shadow: Shadow, tmp_path: Path, fo
     assert all(job_id in result.stdout for job_id in DUE)
 
 
-def test_a_file_that_is_not_there_is_named(shadow: Shadow) -> None:
+def test_a_missing_file_is_named(shadow: Shadow) -> None:
     """A misspelt path is not taken for a system without jobs."""
     result = shadow("tick", "--dry-run")
 
@@ -180,7 +180,7 @@ def test_a_file_that_is_not_there_is_named(shadow: Shadow) -> None:
         pytest.param('{"jobs": []}', 1, "is not a file of this store", id="other"),
     ],
 )
-def test_other_files_are_what_they_were(shadow: Shadow, text: str, code: int, says: str) -> None:
+def test_a_file_of_ours_is_read_as_before(shadow: Shadow, text: str, code: int, says: str) -> None:
     """Only a list is the former system's file; any other is an error with its reason."""
     shadow.path.write_text(text)
 
@@ -207,7 +207,7 @@ def test_it_shows_what_is_due_after_an_upgrade(shadow: Shadow, form: Sequence[st
     assert all(job_id in result.stdout for job_id in DUE)
 
 
-def test_documents_that_cannot_be_taken_are_named(shadow: Shadow) -> None:
+def test_documents_that_cannot_be_converted_are_named(shadow: Shadow) -> None:
     """With the reason; finished and paused ones are not even read."""
     store = shadow.collection(*FORMER)
 
@@ -236,7 +236,7 @@ def test_a_collection_with_due_jobs_costs_one_query(shadow: Shadow, job_factory:
     assert (result.stderr, store.asked) == ("", ["due"])
 
 
-def test_a_collection_of_ours_is_never_called_former(shadow: Shadow, job_factory: JobFactory) -> None:
+def test_a_collection_of_ours_is_not_taken_for_the_former_one(shadow: Shadow, job_factory: JobFactory) -> None:
     """If only later jobs wait, nothing is due."""
     store = shadow.collection()
     store.store.swap([Change(None, job_factory("later", at=shadow.now + timedelta(hours=2)))])

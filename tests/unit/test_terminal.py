@@ -98,7 +98,7 @@ def test_where_a_job_failed_is_shown(terminal: Terminal, stream: io.StringIO) ->
         pytest.param("[" * 100_000, id="deep"),
     ],
 )
-def test_what_is_no_log_line_is_shown_as_it_is(terminal: Terminal, stream: io.StringIO, line: str) -> None:
+def test_other_output_is_shown_unchanged(terminal: Terminal, stream: io.StringIO, line: str) -> None:
     """No output of a process is lost or stops the display."""
     terminal.show("tick", line)
 
@@ -136,7 +136,7 @@ def test_own_log_lines_look_the_same(terminal: Terminal, stream: io.StringIO) ->
     assert stream.getvalue()[8:] == " WARNING  dev              in 2 s\n"
 
 
-def test_a_terminal_that_is_gone_is_no_error(terminal: Terminal, stream: io.StringIO) -> None:
+def test_a_closed_terminal_is_not_an_error(terminal: Terminal, stream: io.StringIO) -> None:
     """The writer continues, because it has processes to stop."""
     stream.close()
 
@@ -161,7 +161,7 @@ def test_a_terminal_that_is_gone_is_no_error(terminal: Terminal, stream: io.Stri
         pytest.param({"CRON_SECRET": "hush-hush-hush-hush"}, "with the CRON_SECRET", id="secret"),
     ],
 )
-def test_the_introduction_says_what_is_real(env: dict[str, str], says: str) -> None:
+def test_the_banner_shows_what_is_real(env: dict[str, str], says: str) -> None:
     """The banner says where the jobs are and who may call the functions, without secrets."""
     text = introduced(env, Services())
 
@@ -169,7 +169,7 @@ def test_the_introduction_says_what_is_real(env: dict[str, str], says: str) -> N
     assert "hush" not in text
 
 
-def test_the_introduction_says_which_services_are_real() -> None:
+def test_the_banner_shows_which_services_are_real() -> None:
     """A service with any setting is real; for the others the banner shows where their fakes are."""
     env = {"AIRTABLE_API_KEY": "hush", "AUTH_MODE": "off"}
 
@@ -181,7 +181,7 @@ def test_the_introduction_says_which_services_are_real() -> None:
     assert "hush" not in text
 
 
-def test_the_introduction_tells_where_to_look() -> None:
+def test_the_banner_shows_where_to_look() -> None:
     """The page comes first, then every function with its schedule."""
     text = introduced({"AUTH_MODE": "off"}, Services())
 

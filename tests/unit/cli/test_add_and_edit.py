@@ -89,7 +89,7 @@ def test_a_time_is_read_on_the_right_clocks(run: Terminal, args: Sequence[str], 
         pytest.param("2026-10-25T02:30", "write 2026-10-25T02:30:00+02:00 or 2026-10-25T02:30:00+01:00", id="repeated"),
     ],
 )
-def test_a_clock_time_that_is_no_one_moment_is_refused(run: Terminal, at: str, says: str) -> None:
+def test_an_ambiguous_or_skipped_clock_time_is_refused(run: Terminal, at: str, says: str) -> None:
     """Where the clocks change, a naive time may exist twice or not at all; the error says so and what to write."""
     result = run("jobs", "add", "log", "--payload", HELLO, "--timezone", "Europe/Berlin", "--at", at)
 
@@ -109,7 +109,7 @@ def test_a_time_zone_is_checked_although_nothing_needs_it(
     assert (result.exit_code, "Mars/X" in result.stderr) == (1, True)
 
 
-def test_a_job_without_a_handler_is_added_when_it_is_meant(run: Terminal) -> None:
+def test_a_job_without_a_handler_is_added_with_allow_unknown(run: Terminal) -> None:
     """The handler may be deployed elsewhere, or the type may be a typing error; an option tells which."""
     refused = run("jobs", "add", "lgo", "--id", "job")
     added = run("jobs", "add", "digest", "--id", "job", "--allow-unknown")

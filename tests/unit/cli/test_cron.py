@@ -30,7 +30,7 @@ def test_occurrences_for_programs_are_utc(run: Terminal) -> None:
     assert json.loads(result.stdout) == ["2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z"]
 
 
-def test_what_may_not_be_meant_by_an_expression_is_mentioned(run: Terminal) -> None:
+def test_a_doubtful_expression_gives_a_warning(run: Terminal) -> None:
     """On stderr, so that a script reads only JSON."""
     result = run("cron", "0 9 */2 * 1-5")
 
@@ -39,7 +39,7 @@ def test_what_may_not_be_meant_by_an_expression_is_mentioned(run: Terminal) -> N
     assert json.loads(run("cron", "0 9 */2 * 1-5", "--json").stdout)
 
 
-def test_an_expression_that_begins_with_a_hyphen_is_no_option(run: Terminal) -> None:
+def test_an_expression_that_begins_with_a_hyphen_is_not_an_option(run: Terminal) -> None:
     """The error is about the expression."""
     result = run("cron", "-5 * * * *")
 
@@ -56,12 +56,12 @@ def test_an_expression_that_begins_with_a_hyphen_is_no_option(run: Terminal) -> 
         pytest.param("*/15 * * * *", "Every 15 minutes (UTC)", id="step"),
     ],
 )
-def test_a_schedule_is_put_in_words(run: Terminal, expression: str, words: str) -> None:
+def test_a_schedule_is_described_in_words(run: Terminal, expression: str, words: str) -> None:
     """The first line describes the expression."""
     assert run("cron", expression).stdout.splitlines()[0] == words
 
 
-def test_a_schedule_without_words_is_listed_all_the_same(run: Terminal) -> None:
+def test_a_schedule_that_words_cannot_describe_is_listed(run: Terminal) -> None:
     """An expression that the library cannot describe still has occurrences."""
     result = run("cron", "1 2,*/7 * * *", "--count", "1")
 

@@ -29,7 +29,7 @@ def test_an_export_can_be_imported_again(run: Terminal, job_factory: JobFactory,
     assert elsewhere.store.page() == run.store.page()
 
 
-def test_an_export_holds_what_cannot_be_read_too(run: Terminal) -> None:
+def test_an_export_holds_unreadable_documents(run: Terminal) -> None:
     """Unchanged, under its stored id, with a note on stderr."""
     document = former("other", status="odd")
     run.put_raw(bad=document)
@@ -60,7 +60,7 @@ def test_an_export_holds_all_of_a_job(run: Terminal, job_factory: JobFactory, no
     assert exported["lease_token"] == "t0ken"
 
 
-def test_an_export_overwrites_only_when_told(run: Terminal, job_factory: JobFactory, tmp_path: Path) -> None:
+def test_an_export_overwrites_a_file_only_with_force(run: Terminal, job_factory: JobFactory, tmp_path: Path) -> None:
     """Without --force an existing file does not change; with it the file is replaced, and nothing is left beside it."""
     run.put(job_factory())
     backup = tmp_path / "backup.json"
@@ -75,7 +75,7 @@ def test_an_export_overwrites_only_when_told(run: Terminal, job_factory: JobFact
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022])
-def test_an_export_is_for_its_owner_alone(run: Terminal, job_factory: JobFactory, tmp_path: Path, mask: int) -> None:
+def test_only_the_owner_can_read_an_export(run: Terminal, job_factory: JobFactory, tmp_path: Path, mask: int) -> None:
     """Payloads may hold secrets: a file that others could read loses those rights, and no planted link is followed."""
     run.put(job_factory("a"))
     backup, precious = tmp_path / "backup.json", tmp_path / "precious"
@@ -93,7 +93,7 @@ def test_an_export_is_for_its_owner_alone(run: Terminal, job_factory: JobFactory
     assert precious.read_text() == "precious"
 
 
-def test_an_export_to_nowhere_is_an_error(run: Terminal, tmp_path: Path) -> None:
+def test_an_export_that_cannot_be_written_is_an_error(run: Terminal, tmp_path: Path) -> None:
     """One line names the folder that does not exist."""
     result = run("jobs", "export", str(tmp_path / "nowhere" / "backup.json"))
 

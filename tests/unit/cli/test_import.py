@@ -52,7 +52,7 @@ def test_an_import_can_be_repeated(run: Terminal, jobs_json: Callable[..., str])
     assert run.job("a").status is Status.CANCELLED
 
 
-def test_what_cannot_be_imported_is_named_and_the_rest_taken(run: Terminal, jobs_json: Callable[..., str]) -> None:
+def test_an_import_names_what_it_refuses_and_imports_the_rest(run: Terminal, jobs_json: Callable[..., str]) -> None:
     """By position, id and reason, with exit code 1; a job with a lease in force cannot be imported."""
     path = jobs_json(
         former("a"),
@@ -104,7 +104,9 @@ def test_text_that_no_store_can_hold_does_not_stop_an_import(run: Terminal, jobs
     assert run.job("good").status is Status.PENDING
 
 
-def test_a_dry_run_reads_only(run: Terminal, jobs_json: Callable[..., str], job_factory: JobFactory) -> None:
+def test_a_dry_run_of_an_import_only_reads(
+    run: Terminal, jobs_json: Callable[..., str], job_factory: JobFactory
+) -> None:
     """It prints what the import would and writes nothing."""
     run.put(job_factory("a"))
     before = run.path.read_bytes()
@@ -130,7 +132,7 @@ def test_a_dry_run_reads_only(run: Terminal, jobs_json: Callable[..., str], job_
         pytest.param("\ufeff[]", 0, "- holds no jobs", id="byte-order-mark"),
     ],
 )
-def test_what_is_no_list_of_jobs_is_said_once(run: Terminal, text: str, code: int, says: str) -> None:
+def test_a_file_without_a_list_of_jobs_is_one_error(run: Terminal, text: str, code: int, says: str) -> None:
     """One line, and nothing is stored."""
     result = run("jobs", "import", "-", answer=text)
 
@@ -150,7 +152,7 @@ class MeetingStore(ScriptedStore):
         return super().swap(changes)
 
 
-def test_an_import_into_firestore_has_several_calls_under_way(run: Terminal, jobs_json: Callable[..., str]) -> None:
+def test_an_import_into_firestore_makes_several_calls_at_once(run: Terminal, jobs_json: Callable[..., str]) -> None:
     """Each has 500 jobs and none waits for the one before."""
     run.env["SCHEDULER_STORAGE"] = "firestore"
     run.fakes["store"] = store = MeetingStore(Lost())
@@ -161,7 +163,7 @@ def test_an_import_into_firestore_has_several_calls_under_way(run: Terminal, job
     assert len(store.swapped) == 2 * PAGE
 
 
-def test_an_import_ends_when_the_store_goes_away(run: Terminal, jobs_json: Callable[..., str]) -> None:
+def test_an_import_ends_when_the_store_becomes_unreachable(run: Terminal, jobs_json: Callable[..., str]) -> None:
     """It reports what was stored, and the error says to repeat the import for the rest."""
     run.fakes["store"] = ScriptedStore(Unknown("connection refused"))
 

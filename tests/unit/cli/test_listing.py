@@ -47,7 +47,7 @@ def test_an_empty_list_says_so(run: Terminal) -> None:
     assert json.loads(run("jobs", "list", "--json").stdout) == []
 
 
-def test_a_list_can_be_narrowed(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+def test_a_list_can_be_filtered(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
     """By status, space and number; subscriptions are listed on request."""
     run.put(
         job_factory("a"),
@@ -119,14 +119,14 @@ def test_unreadable_documents_are_listed_with_the_reason(run: Terminal) -> None:
     ("minutes", "when"),
     [pytest.param(-61, "in 61 min"), pytest.param(0, "due"), pytest.param(1, "due"), pytest.param(2, "2 min late")],
 )
-def test_a_list_says_what_is_late(run: Terminal, job_factory: JobFactory, minutes: int, when: str) -> None:
+def test_a_list_shows_what_is_late(run: Terminal, job_factory: JobFactory, minutes: int, when: str) -> None:
     """A tick comes once a minute, so a minute is not late."""
     run.put(job_factory(at=run.at - timedelta(minutes=minutes)))
 
     assert f"  {when}  " in run("jobs", "list").stdout
 
 
-def test_a_list_says_how_long_a_job_has_been_at_work(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+def test_a_list_shows_how_long_a_job_has_been_running(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
     """Or has been waiting in a queue; the end of its lease is not its next run."""
     claim = partial(Job.claim, now=now, token="t", lease=HOUR, retention=HOUR)
     run.put(claim(job_factory("a")), claim(job_factory("b"), queue="agents"))

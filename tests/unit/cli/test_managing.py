@@ -35,7 +35,7 @@ def test_all_failed_jobs_of_a_type_are_retried(run: Terminal, job_factory: JobFa
     assert run("jobs", "retry", "b", "--all").exit_code == 2
 
 
-def test_commands_change_jobs_and_say_what_is_now(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+def test_a_command_shows_the_new_state_of_each_job(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
     """Pause, resume, run and cancel record the caller's name."""
     run.put(job_factory(at=now + timedelta(hours=2)))
 
@@ -53,7 +53,7 @@ def test_commands_change_jobs_and_say_what_is_now(run: Terminal, job_factory: Jo
 @pytest.mark.parametrize(
     ("verb", "says"), [("pause", "already paused"), ("resume", "already pending, "), ("cancel", "already cancelled")]
 )
-def test_a_command_that_is_repeated_is_no_error(run: Terminal, job_factory: JobFactory, verb: str, says: str) -> None:
+def test_a_repeated_command_is_not_an_error(run: Terminal, job_factory: JobFactory, verb: str, says: str) -> None:
     """The job already has the state, and the output says since when."""
     run.put(job_factory(at=run.at + HOUR))
     run("jobs", "pause", "job")
@@ -110,7 +110,7 @@ def test_many_jobs_are_changed_in_one_write(run: Terminal, job_factory: JobFacto
     assert store.writes == 1
 
 
-def test_one_refusal_does_not_keep_the_others_from_it(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+def test_a_command_continues_after_a_refusal(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
     """Each id is reported; the exit code says that one failed."""
     run.put(job_factory("a"), job_factory("b").cancel(now=now, retention=timedelta(days=1)), job_factory("c"))
 

@@ -50,7 +50,7 @@ def test_commands_and_code_read_the_same_settings_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_settings_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
+def test_a_settings_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
     """One line, no traceback."""
     (tmp_path / ".env").write_bytes(b"\xff\xfe")
 
@@ -81,7 +81,7 @@ def test_commands_import_no_slow_library(tmp_path: Path, args: Sequence[str]) ->
 
 
 @pytest.mark.slow
-def test_ctrl_c_is_no_error(tmp_path: Path) -> None:
+def test_ctrl_c_is_not_an_error(tmp_path: Path) -> None:
     """An interrupted command ends with 130 and without a traceback."""
     ready = "import click; opened = click.open_file\n"
     ready += "click.open_file = lambda *args: (print('ready', flush=True), opened(*args))[1]"
@@ -97,7 +97,7 @@ def test_ctrl_c_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_during_the_start_is_no_error(tmp_path: Path) -> None:
+def test_ctrl_c_during_the_start_is_not_an_error(tmp_path: Path) -> None:
     """Nor while the commands are still being imported."""
     # A module that is interrupted when it is imported, in the place of one that the commands need.
     (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
@@ -109,7 +109,7 @@ def test_ctrl_c_during_the_start_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_reader_that_leaves_is_no_error(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
     """`watchkeeper jobs export | head -1` ends quietly."""
     Terminal(path=tmp_path / "jobs.json", at=now).put(*(job_factory(f"job-{number}") for number in range(2000)))
     export = process(tmp_path, "jobs", "export")
@@ -126,7 +126,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path, job_factory: JobFactor
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_one_line(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
+def test_a_full_disk_is_an_error_of_one_line(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
     """Output that cannot be written is an error without a traceback."""
     Terminal(path=tmp_path / "jobs.json", at=now).put(job_factory())
 

@@ -48,7 +48,7 @@ def fake_handlers(run: Callable[[Payload, Context], object]) -> dict[str, Handle
     return {"log": Handler(job_type="log", run=run)}
 
 
-def test_a_failed_job_is_no_failed_tick(live: Terminal) -> None:
+def test_a_failed_job_does_not_fail_the_tick(live: Terminal) -> None:
     """The job's error is one line on stderr; the tick succeeds."""
 
     def fail(payload: Payload, context: Context) -> None:
@@ -64,7 +64,7 @@ def test_a_failed_job_is_no_failed_tick(live: Terminal) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_tick_fails_when_the_store_cannot_be_read(live: Terminal) -> None:
+def test_a_tick_fails_if_the_store_is_unreachable(live: Terminal) -> None:
     """The file does not change."""
     live.path.write_text("{")
 
@@ -97,7 +97,7 @@ def test_ctrl_c_ends_a_tick_in_order(live: Terminal) -> None:
     assert signal.getsignal(signal.SIGINT) is handler_before
 
 
-def test_a_look_ahead_reads_only(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
+def test_a_dry_run_of_a_tick_only_reads(run: Terminal, job_factory: JobFactory, now: datetime) -> None:
     """It lists what is due now and within the hour, with lateness and notes, and runs nothing."""
     lease = timedelta(minutes=5)
     held = job_factory("held").claim(now=now, token="t", lease=lease, retention=lease)
@@ -124,7 +124,7 @@ def test_a_look_ahead_reads_only(run: Terminal, job_factory: JobFactory, now: da
     assert run.path.read_bytes() == before
 
 
-def test_a_look_ahead_names_unreadable_documents(run: Terminal) -> None:
+def test_a_dry_run_of_a_tick_names_unreadable_documents(run: Terminal) -> None:
     """The next tick would quarantine them; programs get them unchanged."""
     run.put_raw(bad=former("bad", status="odd", ready_at="2026-11-20T09:00:00Z"))
 
@@ -132,6 +132,6 @@ def test_a_look_ahead_names_unreadable_documents(run: Terminal) -> None:
     assert json.loads(run("tick", "--dry-run", "--json").stdout)[0]["id"] == "bad"
 
 
-def test_a_look_ahead_at_nothing_says_so(run: Terminal) -> None:
+def test_a_dry_run_of_a_tick_says_that_nothing_is_due(run: Terminal) -> None:
     """An empty store is not an error."""
     assert run("tick", "--dry-run").stdout == "Nothing is due now, or within the next hour.\n"

@@ -8,7 +8,7 @@ from shared.store.protocol import Lost
 from tests.command_line import JobFactory, ScriptedStore, Terminal, former
 
 
-def test_an_upgrade_takes_up_what_cannot_be_read(run: Terminal, job_factory: JobFactory) -> None:
+def test_an_upgrade_converts_unreadable_documents(run: Terminal, job_factory: JobFactory) -> None:
     """Former documents and repaired ones become jobs in place and keep their fields; readable jobs do not change."""
     repaired = json.loads(json.dumps(to_document(job_factory("repaired")), default=datetime.isoformat))
     del repaired["ready_at"]
@@ -25,7 +25,7 @@ def test_an_upgrade_takes_up_what_cannot_be_read(run: Terminal, job_factory: Job
     assert run.job("readable").version == readable
 
 
-def test_an_upgrade_leaves_alone_what_it_cannot_take(run: Terminal) -> None:
+def test_an_upgrade_leaves_what_it_cannot_convert(run: Terminal) -> None:
     """The document does not change and is named; the exit code is 1; the dry run prints the same."""
     run.put_raw(bad=former("bad", status="odd"), held=former("held", lease_until="2026-11-21T09:01:00"))
     before = run.path.read_bytes()
@@ -47,7 +47,7 @@ def test_an_upgrade_can_be_repeated(run: Terminal) -> None:
     assert run("jobs", "upgrade").stdout == "Every job can be read; there is nothing to upgrade.\n"
 
 
-def test_an_upgrade_loses_to_whoever_was_faster(run: Terminal) -> None:
+def test_an_upgrade_loses_to_a_faster_change(run: Terminal) -> None:
     """The write is conditional: a document that changed meanwhile is named, to be looked at again."""
     document = Unreadable(id="job", reason="no ready_at", document=former())
     store = ScriptedStore(Lost(), [document])

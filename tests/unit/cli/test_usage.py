@@ -18,7 +18,7 @@ def commands(group: click.Group, *path: str) -> Iterator[Sequence[str]]:
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=" ".join(path)) for path in commands(watchkeeper)])
-def test_every_command_explains_itself(run: Terminal, path: Sequence[str]) -> None:
+def test_every_command_has_help_with_an_example(run: Terminal, path: Sequence[str]) -> None:
     """Its help describes it and gives an example."""
     result = run(*path, "--help")
 
@@ -107,7 +107,7 @@ def test_settings_are_needed_only_where_they_are_used(run: Terminal) -> None:
     assert run("cron", "@daily", "--timezone", "UTC").exit_code == 0
 
 
-def test_dev_hands_over_the_environment(run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dev_passes_the_environment_on(run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit code is that of the local run."""
     given: list[tuple[Mapping[str, str], str | None]] = []
 

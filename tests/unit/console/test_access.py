@@ -23,7 +23,7 @@ def test_another_host_name_is_refused(system: System, path: str, host: str) -> N
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080"])
-def test_its_own_names_are_served(system: System, host: str) -> None:
+def test_requests_for_its_own_host_names_are_served(system: System, host: str) -> None:
     """The page is served under both names of this machine."""
     assert get(system, "/", Host=host).status_code == 200
 
@@ -42,9 +42,7 @@ def test_its_own_names_are_served(system: System, host: str) -> None:
         pytest.param(OURS, "application/x-www-form-urlencoded", id="form"),
     ],
 )
-def test_a_change_that_the_page_did_not_ask_for_is_refused(
-    system: System, headers: Mapping[str, str], mimetype: str
-) -> None:
+def test_a_change_from_another_page_is_refused(system: System, headers: Mapping[str, str], mimetype: str) -> None:
     """Only our own origin may change anything, and only with JSON, which no form of another site can send."""
     answer = post(system, "/api/jobs", {"type": "log", "message": "hello"}, headers, mimetype)
 
@@ -53,7 +51,7 @@ def test_a_change_that_the_page_did_not_ask_for_is_refused(
 
 
 @pytest.mark.parametrize("headers", [OURS, {"Sec-Fetch-Site": "same-origin"}])
-def test_a_change_that_the_page_asks_for_is_made(system: System, headers: Mapping[str, str]) -> None:
+def test_a_change_from_the_page_itself_is_made(system: System, headers: Mapping[str, str]) -> None:
     """Either header proves that our own page sent it."""
     answer = post(system, "/api/jobs", {"type": "log", "message": "hello", "id": "greeting"}, headers)
 
@@ -61,13 +59,13 @@ def test_a_change_that_the_page_asks_for_is_made(system: System, headers: Mappin
     assert system.jobs.get("greeting").payload == {"message": "hello"}
 
 
-def test_another_site_cannot_make_us_read(system: System) -> None:
+def test_another_site_cannot_cause_a_read(system: System) -> None:
     """Each read of the real Firestore costs money."""
     assert get(system, "/api/jobs", Sec_Fetch_Site="cross-site").status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/", "/static/console.css", "/api/jobs", "/nowhere"])
-def test_every_answer_carries_the_guards(system: System, path: str) -> None:
+def test_every_response_has_the_security_headers(system: System, path: str) -> None:
     """The browser may run only our own files, show the page in no frame, and send no referrer."""
     headers = get(system, path).headers
 
@@ -79,7 +77,7 @@ def test_every_answer_carries_the_guards(system: System, path: str) -> None:
     assert ("no-store" in headers.get("Cache-Control", "")) == path.startswith("/api/")
 
 
-def test_nothing_is_written_as_markup_or_inline(system: System) -> None:
+def test_the_page_has_no_inline_script_and_writes_no_markup(system: System) -> None:
     """The page has no inline script or style, and its scripts never turn text into elements."""
     page = get(system, "/").get_data(as_text=True)
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in STATIC.glob("*.js"))
@@ -92,7 +90,7 @@ def test_nothing_is_written_as_markup_or_inline(system: System) -> None:
     assert "//" not in page.replace("http://127.0.0.1", "")
 
 
-def test_a_body_beyond_all_reason_is_refused(system: System) -> None:
+def test_a_huge_body_is_refused(system: System) -> None:
     """A body that is too large is not read to its end."""
     assert post(system, "/api/jobs", {"message": "x" * 300_000}).status_code == 413
 

@@ -50,7 +50,7 @@ def test_a_form_that_is_saved_as_it_was_changes_nothing(system: System) -> None:
         ),
     ],
 )
-def test_what_is_typed_is_changed_and_the_rest_is_kept(
+def test_an_edit_changes_the_typed_fields_and_keeps_the_rest(
     system: System, fields: dict[str, str], changed: dict[str, Any]
 ) -> None:
     """An empty field removes its value."""
@@ -79,7 +79,7 @@ def test_an_edit_names_the_mistake_in_the_payload(system: System) -> None:
     assert all("in line 3, column 12" in answer.get_json()["errors"]["payload"] for answer in answers)
 
 
-def test_a_start_that_is_emptied_is_now(system: System, now: datetime) -> None:
+def test_an_emptied_start_means_now(system: System, now: datetime) -> None:
     """The label of the field says so."""
     system.jobs.schedule("log", {"message": "hello"}, id="job", cron="0 9 * * *", at=now + timedelta(days=10))
 

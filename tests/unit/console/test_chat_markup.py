@@ -31,7 +31,7 @@ def test_simple_markup_becomes_pieces() -> None:
     "address",
     ["javascript:alert(1)", " javascript:alert(1)", "JaVaScRiPt://x", "data:text/html,x", "//evil", "https://"],
 )
-def test_no_other_link_can_be_opened(address: str) -> None:
+def test_only_http_links_can_be_opened(address: str) -> None:
     """Neither in text, nor in a card, nor behind a button."""
     button = {"text": "Tap", "onClick": {"openLink": {"url": address}}}
     value = {"card": {"sections": [{"widgets": [{"buttonList": {"buttons": [button]}}]}]}}
@@ -42,7 +42,7 @@ def test_no_other_link_can_be_opened(address: str) -> None:
     assert card(value)["sections"][0]["widgets"][0]["buttons"][0]["href"] == ""
 
 
-def test_cards_know_a_few_tags_only() -> None:
+def test_cards_know_only_a_few_tags() -> None:
     """They become styles; any other tag stays text."""
     pieces = card_text(f'<b>Bold</b><br><a href="https://a.example">x</a> &lt;i&gt; {HOSTILE}')
 

@@ -66,7 +66,7 @@ def reply_of(person: Person, message: dict[str, Any], *, replaces: bool = False)
         ("/x", "/x", False),
     ],
 )
-def test_the_function_hears_what_is_said(
+def test_the_function_receives_the_message(
     room: Room, webhook: Webhook, person: Person, now: datetime, said: str, heard: str, is_command: bool
 ) -> None:
     """A text or a slash command, as the function's own parser reads it."""
@@ -110,7 +110,7 @@ def test_a_message_action_needs_its_number(system: System) -> None:
     assert "a number from 1 to 9999" in answer.get_json()["error"]
 
 
-def test_a_reply_stands_in_the_thread(room: Room, webhook: Webhook, person: Person) -> None:
+def test_a_reply_is_added_to_the_thread(room: Room, webhook: Webhook, person: Person) -> None:
     """So does the next message in that thread."""
     webhook.reply = reply_of(person, {"text": "You said: hello"})
 
@@ -150,7 +150,7 @@ def test_a_tapped_button_replaces_its_card(room: Room, webhook: Webhook, person:
         pytest.param([], "is not in the format", id="no-object"),
     ],
 )
-def test_an_answer_that_chat_would_not_show_is_named(
+def test_a_reply_that_chat_would_not_show_is_a_failure(
     room: Room, webhook: Webhook, person: Person, reply: Any, says: str
 ) -> None:
     """The developer sees that a person would get no answer."""
@@ -161,7 +161,7 @@ def test_an_answer_that_chat_would_not_show_is_named(
     assert says in room.messages()[1]["failure"]
 
 
-def test_the_form_of_the_other_generation_is_named(room: Room, webhook: Webhook, person: Person) -> None:
+def test_a_reply_in_the_other_format_is_a_failure(room: Room, webhook: Webhook, person: Person) -> None:
     """Chat shows no message for it."""
     other = replace(person, is_add_on=not person.is_add_on)
     webhook.reply = reply_of(other, {"text": "hello"})
@@ -171,7 +171,9 @@ def test_the_form_of_the_other_generation_is_named(room: Room, webhook: Webhook,
     assert "is not in the format" in room.messages()[1]["failure"]
 
 
-def test_posts_of_jobs_are_seen(room: Room, posts: list[dict[str, Any]], webhook: Webhook, person: Person) -> None:
+def test_messages_from_jobs_are_shown(
+    room: Room, posts: list[dict[str, Any]], webhook: Webhook, person: Person
+) -> None:
     """In the order of time; a post to another space has its name; their buttons work."""
     room.say("hello", person=person)
     common = {
@@ -189,7 +191,7 @@ def test_posts_of_jobs_are_seen(room: Room, posts: list[dict[str, Any]], webhook
     assert parse_event(webhook.events[1]).message == "spaces/console/messages/M1"
 
 
-def test_an_agent_may_answer_anything(room: Room, webhook: Webhook, person: Person) -> None:
+def test_any_answer_of_an_agent_is_shown(room: Room, webhook: Webhook, person: Person) -> None:
     """Cards and parameters of any shape do not break the page."""
     webhook.reply = reply_of(person, {"text": 7, "cardsV2": 7})
     room.say("hello", person=person)
@@ -201,7 +203,7 @@ def test_an_agent_may_answer_anything(room: Room, webhook: Webhook, person: Pers
     assert len(webhook.events) == 4
 
 
-def test_a_dialog_opens_and_is_sent(room: Room, webhook: Webhook, person: Person) -> None:
+def test_a_dialog_opens_and_is_submitted(room: Room, webhook: Webhook, person: Person) -> None:
     """Its fields are sent with the message that opened it; an answer with a message closes it."""
     field = {"textInput": {"name": "text", "label": "Text", "value": "tea", "type": "MULTIPLE_LINE"}}
     body = {"header": {"title": "Edit"}, "sections": [{"widgets": [field]}]}
@@ -226,13 +228,13 @@ def test_a_dialog_opens_and_is_sent(room: Room, webhook: Webhook, person: Person
     assert [message["who"] for message in room.messages()] == ["Ada", "Watchkeeper", "Watchkeeper"]
 
 
-def test_a_button_of_a_message_that_is_gone_is_refused(room: Room, person: Person) -> None:
+def test_a_button_of_a_deleted_message_is_refused(room: Room, person: Person) -> None:
     """The page may be older than the run."""
     with pytest.raises(InvalidInput, match="no longer exists"):
         room.tap("spaces/console/messages/C9", {}, {}, person=person)
 
 
-def test_a_function_that_is_away_is_said_in_the_chat(system: System) -> None:
+def test_an_unreachable_function_is_shown_in_the_chat(system: System) -> None:
     """The error is shown in the place of the answer."""
     messages = post(system, "/api/chat/say", {"text": "hello", "generation": "classic"}).get_json()["messages"]
 

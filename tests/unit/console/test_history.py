@@ -34,7 +34,7 @@ def test_all_runs_of_a_job_are_shown_a_page_at_a_time(system: System, json_store
     assert deployed["runs"][0]["log"].startswith("https://console.cloud.google.com/logs/query;query=")
 
 
-def test_another_try_in_the_history_is_late_against_its_own_time(now: datetime) -> None:
+def test_a_retry_in_the_history_is_late_by_its_own_due_time(now: datetime) -> None:
     """Its lateness does not count from the time of the occurrence."""
     first = Run(schedule_at=now, outcome=RunOutcome.RETRIED, started_at=now, ended_at=now, until=now + MINUTE)
     again = Run(schedule_at=now, outcome=RunOutcome.COMPLETED, started_at=now + MINUTE, ended_at=now + MINUTE)

@@ -61,7 +61,7 @@ def test_jobs_are_searched_and_sorted(
     assert [job.id for job in chosen(found, now, **asked).jobs] == ids
 
 
-def test_counts_are_of_all_that_match(job_factory: Callable[..., Job], now: datetime) -> None:
+def test_counts_include_every_page(job_factory: Callable[..., Job], now: datetime) -> None:
     """The chips count what matches the words and the type, in every state; a page shows its part."""
     found = [job_factory(f"report-{number:03}", at=now + MINUTE) for number in range(PAGE + 7)]
     found += [failed(job_factory("report-failed"), now), job_factory("other"), job_factory("subscription:x", CHECK)]
@@ -73,7 +73,7 @@ def test_counts_are_of_all_that_match(job_factory: Callable[..., Job], now: date
     assert selection.types == ["log"]
 
 
-def test_health_counts_what_needs_a_person(job_factory: Callable[..., Job], now: datetime) -> None:
+def test_health_counts_failed_late_and_stuck_jobs(job_factory: Callable[..., Job], now: datetime) -> None:
     """Each figure has its list; a recurring job that gave up counts as failed, although it continues."""
     recurring = failed(job_factory("recurring", cron="0 9 * * *", now=now - timedelta(hours=30)), now)
     claim = partial(job_factory, now=now - timedelta(hours=1))
@@ -128,7 +128,7 @@ def test_a_command_for_many_jobs(system: System, now: datetime) -> None:
         pytest.param({"ids": "job"}, 422, "select the jobs first", id="no-list"),
     ],
 )
-def test_a_command_for_other_jobs_than_a_person_saw_is_refused(
+def test_a_command_for_no_clear_selection_is_refused(
     system: System, now: datetime, body: dict[str, Any], status: int, says: str
 ) -> None:
     """What an address may get wrong would here mean all jobs."""
@@ -159,7 +159,7 @@ def test_a_command_for_all_that_match_is_refused_once_other_jobs_match(system: S
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"], ids=["broken", "list", "no-text"])
-def test_a_body_that_is_no_json_object_is_refused(system: System, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(system: System, body: bytes) -> None:
     """The error names what is wrong, not the browser."""
     answer = post(system, "/api/jobs", body)
 
@@ -188,7 +188,7 @@ def test_jobs_are_listed_as_they_run_next(jobs: Jobs, now: datetime) -> None:
     assert rows[0]["schedule"] == "Every 2 minutes (Asia/Tokyo)"
 
 
-def test_a_job_that_was_handed_over_is_waiting_and_not_running(job_factory: Callable[..., Job], now: datetime) -> None:
+def test_a_handed_over_job_is_shown_as_waiting(job_factory: Callable[..., Job], now: datetime) -> None:
     """Both views say in which queue and since when; the timeline has no running mark."""
     claim = partial(job_factory().claim, now=now, token="t", lease=timedelta(hours=1), retention=timedelta(days=1))
     waiting, running = claim(queue="agents"), claim()
@@ -204,7 +204,7 @@ def test_a_job_that_was_handed_over_is_waiting_and_not_running(job_factory: Call
     assert marks(waiting, now + MINUTE) == []
 
 
-def test_what_a_job_says_is_given_as_it_stands(system: System) -> None:
+def test_the_content_of_a_job_is_sent_as_json(system: System) -> None:
     """Markup stays text: the answer is JSON, which no browser shows as a page."""
     system.jobs.schedule("log", {"message": HOSTILE}, id="job")
 
@@ -215,7 +215,7 @@ def test_what_a_job_says_is_given_as_it_stands(system: System) -> None:
     assert json.loads(opened.get_json()["payload"]) == {"message": HOSTILE}
 
 
-def test_a_document_that_cannot_be_read_is_listed(now: datetime) -> None:
+def test_an_unreadable_document_is_listed(now: datetime) -> None:
     """The row has the reason."""
     (row,) = listed([Unreadable(id="odd", reason="no job_type", document={})], now)
 
@@ -274,7 +274,7 @@ def test_a_refused_command_says_why(system: System) -> None:
     ("path", "status"),
     [("/api/jobs/nobody/run", 404), ("/api/jobs/job/delete", 404), ("/api/call/chat_webhook", 404)],
 )
-def test_what_is_not_there_is_not_found(system: System, path: str, status: int) -> None:
+def test_an_unknown_job_command_or_function_is_not_found(system: System, path: str, status: int) -> None:
     """Other jobs, other commands, and functions without a schedule."""
     assert post(system, path).status_code == status
 

@@ -63,7 +63,7 @@ def test_the_preview_marks_a_change_of_clocks() -> None:
         pytest.param({"id": "subscription:x"}, {"id": "subscription: are reserved"}, id="not-for-jobs"),
     ],
 )
-def test_each_error_stands_beside_its_field(now: datetime, fields: dict[str, str], errors: dict[str, str]) -> None:
+def test_each_error_is_shown_at_its_field(now: datetime, fields: dict[str, str], errors: dict[str, str]) -> None:
     """An invalid value is reported at the field in which it was typed."""
     given = {"type": "log", "message": "hello", **fields}
 
@@ -107,14 +107,14 @@ def test_a_job_has_the_attempts_and_the_space_of_the_form(
     assert (job.max_attempts, job.space) == (attempts, space)
 
 
-def test_the_preview_names_a_number_of_attempts_that_is_none(now: datetime) -> None:
+def test_the_preview_shows_an_invalid_number_of_attempts(now: datetime) -> None:
     """At its field, while a person types."""
     assert preview(form(now, **ALL, max_attempts="0"), now)["errors"] == {
         "max_attempts": "write a whole number from 1 to 100"
     }
 
 
-def test_the_preview_keeps_to_the_bounds(now: datetime) -> None:
+def test_the_preview_respects_the_bounds(now: datetime) -> None:
     """The next five runs without the days off, and none after the end."""
     shown = preview(form(now, **{**ALL, "except_dates": "2026-12-07"}), now)
     few = preview(form(now, **{**ALL, "until": "2026-12-20T00:00"}), now)
@@ -132,7 +132,7 @@ def test_the_preview_of_a_start_in_the_past(now: datetime, misfire: str, first: 
     assert shown["runs"][0]["says"][4:10] == first
 
 
-def test_the_preview_warns_of_either_day(now: datetime) -> None:
+def test_the_preview_warns_if_both_day_fields_are_set(now: datetime) -> None:
     """With both day fields set the description would be wrong, so only the warning and the next runs are shown."""
     shown = preview(form(now, when="cron", cron="0 9 */2 * 1-5"), now)
 
@@ -145,7 +145,7 @@ def test_the_preview_warns_of_either_day(now: datetime) -> None:
     ("fields", "field"),
     [({"until": "2026-11-30T00:00"}, "until"), ({"until": "", "except_dates": "2026-12-01," * 101}, "except_dates")],
 )
-def test_a_schedule_that_never_comes_is_said_in_the_preview(now: datetime, fields: dict[str, str], field: str) -> None:
+def test_the_preview_shows_that_a_schedule_never_runs(now: datetime, fields: dict[str, str], field: str) -> None:
     """At the field to change."""
     shown = preview(form(now, **{**ALL, **fields}), now)
 
@@ -169,7 +169,7 @@ def test_an_opened_job_shows_its_bounds(system: System, now: datetime) -> None:
 
 
 @pytest.mark.parametrize(("payload", "says"), [('{"url": }', "not JSON"), ("[]", "JSON object"), ("[" * 9999, "")])
-def test_a_payload_that_is_no_object_is_refused(system: System, payload: str, says: str) -> None:
+def test_a_payload_that_is_not_an_object_is_refused(system: System, payload: str, says: str) -> None:
     """With the place of the mistake, if there is one."""
     answer = post(system, "/api/jobs", {"type": "http_request", "payload": payload})
 
@@ -178,7 +178,7 @@ def test_a_payload_that_is_no_object_is_refused(system: System, payload: str, sa
 
 
 @pytest.mark.parametrize("fields", [{"id": "a/b"}, {"message": "x" * 70_000}, {"message": "\ud800"}])
-def test_what_no_job_can_be_is_said_below_the_form(system: System, fields: dict[str, str]) -> None:
+def test_an_invalid_job_is_an_error_below_the_form(system: System, fields: dict[str, str]) -> None:
     """A refusal by the job itself may concern several fields, so it is shown at none."""
     answer = post(system, "/api/jobs", {"type": "log", "message": "hello", **fields})
 
@@ -187,12 +187,12 @@ def test_what_no_job_can_be_is_said_below_the_form(system: System, fields: dict[
 
 
 @pytest.mark.parametrize("fields", [{"when": "now"}, {"when": "at", "at": "2020-01-01T00:00"}])
-def test_the_preview_says_that_a_time_has_come(now: datetime, fields: dict[str, str]) -> None:
+def test_the_preview_of_a_time_in_the_past_says_now(now: datetime, fields: dict[str, str]) -> None:
     """A time in the past means now."""
     assert preview(form(now, **fields), now)["words"] == "With the next tick, within a minute"
 
 
-def test_a_taken_id_is_said_beside_it(system: System) -> None:
+def test_a_taken_id_is_an_error_at_its_field(system: System) -> None:
     """With what to do."""
     system.jobs.schedule("log", {"message": "hello"}, id="job")
 

@@ -35,14 +35,14 @@ def test_read_only_refuses_every_change(read_only: System) -> None:
 
 
 @pytest.mark.parametrize(("is_billed", "seconds"), [(False, 2), (True, 30)])
-def test_where_reads_are_billed_the_page_looks_seldom(system: System, is_billed: bool, seconds: int) -> None:
+def test_the_page_refreshes_seldom_if_reads_are_billed(system: System, is_billed: bool, seconds: int) -> None:
     """A local run may use the real Firestore, too."""
     about = get(replace(system, is_billed=is_billed), "/api/about").get_json()
 
     assert (about["is_read_only"], about["poll_seconds"]) == (False, seconds)
 
 
-def test_read_only_says_what_it_is(read_only: System) -> None:
+def test_a_read_only_page_says_so(read_only: System) -> None:
     """The page hides what is not possible."""
     about = get(read_only, "/api/about").get_json()
 
@@ -69,7 +69,7 @@ class Counting:
         return found
 
 
-def test_a_look_reads_what_can_have_changed(
+def test_a_refresh_reads_only_what_can_have_changed(
     read_only: System, json_store: JsonStore, job_factory: Callable[..., Job], now: datetime
 ) -> None:
     """Billed reads: all jobs once, then those that are due or visible; after ten minutes all again."""
@@ -91,7 +91,7 @@ def test_a_look_reads_what_can_have_changed(
     assert reads == [452, 0, 52, 452]
 
 
-def test_what_is_changed_here_is_seen_at_once(read_only: System, json_store: JsonStore) -> None:
+def test_a_change_on_the_page_shows_at_once(read_only: System, json_store: JsonStore) -> None:
     """Even if it was read a moment ago; a deletion, too."""
     jobs = read_only.jobs
     jobs.schedule("log", {"message": "hello"}, id="job", at=read_only.clock() + MINUTE)
@@ -115,7 +115,7 @@ class UnreachableStore:
         raise StoreUnavailable("Firestore does not answer")
 
 
-def test_a_store_that_is_away_is_said(read_only: System) -> None:
+def test_an_unreachable_store_is_an_error_with_advice(read_only: System) -> None:
     """The page gets the reason and the remedy to show, not a traceback."""
     store: Any = UnreachableStore()
     jobs = Jobs(store, clock=read_only.clock, handlers={}, retention=RETENTION)
@@ -126,7 +126,7 @@ def test_a_store_that_is_away_is_said(read_only: System) -> None:
     assert answer.get_json()["error"].startswith("Firestore does not answer. The jobs are in a file; ")
 
 
-def test_cloud_scheduler_stands_in_here_only(system: System, read_only: System) -> None:
+def test_the_fake_of_cloud_scheduler_is_shown_for_a_local_run_only(system: System, read_only: System) -> None:
     """Only a local run lists it, because the console calls its functions."""
     services = [views.about(each)["services"] for each in (system, read_only)]
 

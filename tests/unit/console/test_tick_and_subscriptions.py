@@ -57,7 +57,7 @@ def test_a_subscription_shows_the_time_that_is_left(system: System, json_store: 
     assert (shown["function"], shown["error"]) == ("gmail_watch", HOSTILE)
 
 
-def test_a_function_that_has_recorded_nothing_stands_for_its_subscriptions(system: System) -> None:
+def test_a_function_without_recorded_subscriptions_is_listed_itself(system: System) -> None:
     """With the error of its last call: it can be called from the page, and wrong settings are seen there."""
     failed = replace(system.call("tick"), status=500, body={"error": {"message": "no such setting"}})
     renewals = {"tick": system.schedules["tick"], "gmail_watch": system.schedules["tick"]}

@@ -10,7 +10,7 @@ from watchkeeper.console import views
 from watchkeeper.console.system import System
 
 
-def test_lateness_and_another_try_are_told_apart(job_factory: Callable[..., Job], now: datetime) -> None:
+def test_a_retry_is_not_shown_as_lateness(job_factory: Callable[..., Job], now: datetime) -> None:
     """A run is late against its due time, a retry against the time set for the retry."""
     job = job_factory(at=now - 20 * MINUTE)
     began = now - 15 * MINUTE
@@ -37,12 +37,12 @@ def test_what_was_missed_and_what_comes_are_marked(job_factory: Callable[..., Jo
     ]
 
 
-def test_a_run_under_way_is_open_at_its_end(job_factory: Callable[..., Job], now: datetime) -> None:
+def test_a_running_run_has_no_end_on_the_timeline(job_factory: Callable[..., Job], now: datetime) -> None:
     """It is drawn up to now; the end of its lease is not a coming run."""
     assert marks(held(job_factory(), now), now + MINUTE) == [("running", "09:00", "09:00")]
 
 
-def test_jobs_with_nothing_in_the_window_are_left_out(job_factory: Callable[..., Job], now: datetime) -> None:
+def test_the_timeline_leaves_out_jobs_without_marks(job_factory: Callable[..., Job], now: datetime) -> None:
     """Of the others, only as many as there are lanes; the rest is counted."""
     idle = [job_factory(f"idle-{number}", at=now + timedelta(days=1)) for number in range(5)]
     busy = [job_factory(f"busy-{number:02}") for number in range(views.LANES + 3)]
