@@ -52,6 +52,7 @@ LABELS = {
     "retry": "Retry",
     "move": "Move",
     "undo": "Undo",
+    "show": "Show",
 }
 
 
@@ -127,8 +128,8 @@ class Cards:
         heading = "What you have scheduled in this space" if mine else "What is scheduled in this space"
         return {"header": {"title": heading}, "sections": sections}
 
-    def which(self, jobs: Sequence[Job], action: str, **given: str) -> Card:
-        """Return the card that asks which job is meant; each has a button for the command."""
+    def which(self, jobs: Sequence[Job], action: str, *, more: int = 0, **given: str) -> Card:
+        """Return the card that asks which job is meant; each has a button for the command. `more` others fit too."""
         sections = [
             {
                 "widgets": [
@@ -138,6 +139,8 @@ class Cards:
             }
             for job in jobs
         ]
+        if more:
+            sections.append({"widgets": [text(f"{more} more fit. Write more of the text to find one of them.")]})
         return {"header": {"title": "Which one do you mean?"}, "sections": sections}
 
     def move(self, job: Job, order: When) -> Card:

@@ -9,7 +9,7 @@ from chat_reply import Reply, says, shows
 from confirming import NOT_YOURS, asker_here, asker_of, confirm
 from conversation import Conversation
 from job_words import Command, matching, read_command
-from managing import LISTED, command, list_jobs, open_jobs
+from managing import LISTED, command, list_jobs, open_jobs, show
 from markup import readable
 from orders import Asker, NotUnderstood, Order
 from reminding import snooze_here
@@ -62,9 +62,12 @@ def _answer_command(conversation: Conversation, said: Command) -> Reply | None:
     found = matching(said.about, open_jobs(conversation), action=said.action, timezone=conversation.timezone)
     given = {"when": said.when} if said.when else {}
     if found.is_sure:
-        act = moving.ask if said.action == "move" else command
+        act = {"move": moving.ask, "show": show}.get(said.action, command)
         return act(conversation, {"action": said.action, "id": found.jobs[0].id, **given})
-    return shows(conversation.cards.which(found.jobs[:LISTED], said.action, **given)) if found.jobs else None
+    if not found.jobs or (said.action == "show" and conversation.agent):  # which is asked to show other things too
+        return None
+    more = max(len(found.jobs) - LISTED, 0)
+    return shows(conversation.cards.which(found.jobs[:LISTED], said.action, more=more, **given))
 
 
 def _answer_request(conversation: Conversation, text: str, said: Command | None) -> Reply | None:

@@ -16,10 +16,11 @@ POSSIBLE = {
     "resume": (Status.PAUSED,),
     "retry": (Status.FAILED,),
     "cancel": OPEN,
+    "show": OPEN,
     "move": (Status.PENDING, Status.PAUSED),
 }
 _VERBS = {
-    **{verb: verb for verb in ("run", "pause", "resume", "retry", "cancel")},
+    **{verb: verb for verb in ("show", "run", "pause", "resume", "retry", "cancel")},
     **dict.fromkeys(("delete", "remove", "stop"), "cancel"),
     **dict.fromkeys(("reschedule", "move"), "move"),
     **{"unpause": "resume"},
@@ -32,7 +33,7 @@ _LIST = re.compile(
     re.I,
 )
 _HELP = re.compile(r"help(?:\s+me)?|what can (?:you|i) do", re.I)
-_ACT = re.compile(rf"(?P<verb>{'|'.join(_VERBS)})\s+(?P<about>\S.{{0,300}}?)(?:\s+now)?", re.I | re.S)
+_ACT = re.compile(rf"(?P<verb>{'|'.join(_VERBS)})\s+(?:me\s+)?(?P<about>\S.{{0,300}}?)(?:\s+now)?", re.I | re.S)
 _MOVED = re.compile(r"(?P<about>.+)\s+to\s+(?P<when>.+)", re.I | re.S)
 _SNOOZE = re.compile(r"snooze(?:\s+(?:this|it|that))?(?:\s+(?:for|until|till))?(?:\s+(?P<when>.{1,100}))?", re.I)
 _NOUNS = frozenset({"reminder", "reminders", "job", "message", "post", "question"})

@@ -38,6 +38,8 @@ JOBS = (
         ("move tea to 9 thanks", Command(action="move", about="tea", when="9")),
         ("remove my tea reminder", Command(action="cancel", about="my tea reminder")),
         ("run tea now", Command(action="run", about="tea")),
+        ("show me the tea job", Command(action="show", about="the tea job")),
+        ("show my jobs", Command(action="mine")),
         ("move walk to work to 9", Command(action="move", about="walk to work", when="9")),
         ("snooze", Command(action="snooze", when="10 minutes")),
         ("snooze this for 2 hours", Command(action="snooze", when="2 hours")),

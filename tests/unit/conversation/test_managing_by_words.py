@@ -60,6 +60,34 @@ def test_card_asks_if_only_a_part_of_the_text_fits(chat: Chat, mum: Job) -> None
     assert chat.jobs.get("mum") == mum
 
 
+def test_card_says_how_many_more_jobs_fit(chat: Chat) -> None:
+    """It shows eight."""
+    for number in range(10):
+        chat.jobs.schedule("log", {"message": f"call {number}"}, id=f"call{number}", every="1d", space=SPACE)
+
+    which = chat.say("cancel call")
+
+    assert [each["text"] for each in buttons_of(which)] == ["Cancel"] * 8
+    assert "2 more fit." in words_of(which)
+
+
+@pytest.mark.parametrize("text", ["show tea", "show me the tea job", "can you show tea?"])
+def test_job_is_shown_by_words(chat: Chat, tea: Job, text: str) -> None:
+    """It is the card of `job ID`."""
+    assert words_of(chat.say(text)) == words_of(chat.say("job tea"))
+
+
+def test_agent_is_asked_to_show_what_is_not_the_whole_name_of_a_job(chat: Chat, mum: Job) -> None:
+    """Agents are asked to show all kinds of things. Without one, a card asks which job is meant."""
+    which = chat.say("show me the call")
+    chat.agent = f"{AGENT}:answering"
+    asked.clear()
+    chat.say("show me the call")
+
+    assert "Which one do you mean?" in words_of(which)
+    assert [said for said, _ in asked] == ["show me the call"]
+
+
 @pytest.mark.parametrize("text", ["cancel the reminder to buy milk", "run the tests", "move the party to 9"])
 def test_command_that_fits_no_job_is_reported_or_goes_to_the_agent(chat: Chat, mum: Job, text: str) -> None:
     """Without an agent the answer says that no job fits."""
