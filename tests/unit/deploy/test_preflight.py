@@ -15,14 +15,6 @@ BUILDER = f"staging-build@{PROJECT}.iam.gserviceaccount.com"
 CHAT_ONLY = "ALLOWED_USERS=*@example.com\n"
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Path:
-    """The settings file of an environment."""
-    path = tmp_path / "production.env"
-    path.write_text(SETTINGS)
-    return path
-
-
 @pytest.mark.parametrize("verb", ["setup", "all"])
 @pytest.mark.parametrize(
     ("lines", "answers", "says"),

@@ -29,14 +29,6 @@ def files(gcloud: Recorder) -> list[str]:
     return [word.rpartition("/")[2] for word in words]
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Path:
-    """The settings file of an environment."""
-    path = tmp_path / "production.env"
-    path.write_text(SETTINGS)
-    return path
-
-
 def test_all_is_made_with_its_placeholders_filled_in(tmp_path: Path) -> None:
     """Only the names of the deployment and its place are filled in; Google's own placeholders stay."""
     gcloud = Recorder()

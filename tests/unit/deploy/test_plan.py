@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.settings import PROJECT_FOLDER
-from tests.deploying import REGION, SETTINGS
+from tests.deploying import REGION
 from tests.examined import check, listed, policy, schedule
 from tests.examined import remedies as plan_of
 from tests.gcloud import NUMBER, PROJECT
@@ -25,14 +25,6 @@ OFF = refused("(gcloud.x) PERMISSION_DENIED: Cloud Tasks API has not been used i
 def found(content: object) -> Ended:
     """Return an answer as gcloud shows it in JSON."""
     return shown(json.dumps(content))
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Path:
-    """The settings file of an environment."""
-    path = tmp_path / "production.env"
-    path.write_text(SETTINGS)
-    return path
 
 
 @pytest.fixture

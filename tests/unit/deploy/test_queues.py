@@ -25,18 +25,6 @@ LIMITS = {
 }
 
 
-@pytest.fixture
-def gcloud() -> Recorder:
-    """A gcloud on an empty project."""
-    return Recorder()
-
-
-@pytest.fixture
-def work(gcloud: Recorder, tmp_path: Path) -> Work:
-    """Work on every function, with the settings of an environment."""
-    return gcloud.work(target_of(tmp_path / "production.env", SETTINGS), tmp_path)
-
-
 def member(name: str) -> str:
     """Return an account of the project, as policies name it."""
     return f"serviceAccount:watchkeeper-{name}@{PROJECT}.iam.gserviceaccount.com"
