@@ -252,5 +252,6 @@ _ONCE: Mapping[str, Callable[[DayMarks, date], list[date]]] = {
 } | dict.fromkeys(("nth", "nth of_month", "month nth", "nth_weekday of_month", "month nth_weekday"), _next)
 _BEGINS: Mapping[str, Callable[[DayMarks, date], list[date]]] = {  # as a start or an end
     "month": lambda marks, today: _upcoming(("1", f"{months(marks)[0]}", "*"), today + DAY),
+    "month year": lambda marks, _: [date(int(marks["year"][0][0]), months(marks)[0], 1)],
     "year": lambda marks, _: [date(int(marks["year"][0][0]), 1, 1)],
 }

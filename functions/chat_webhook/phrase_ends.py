@@ -59,7 +59,7 @@ def _unit(clause: DayMarks) -> str:
     """Return the unit of a period, such as a month, or "" for a day."""
     if clause.keys() == {"coming"}:
         return clause["coming"][0][2] or ""
-    return next(iter(clause)) if clause.keys() in ({"month"}, {"year"}) else ""
+    return next((unit for unit in ("month", "year") if unit in clause and clause.keys() <= {"month", "year"}), "")
 
 
 def days_off(marks: Marks, here: Here) -> tuple[date, ...]:

@@ -102,11 +102,11 @@ _CLEARER = (
     (r"(?:three|3) times (?:a|per) week", "every monday, wednesday and friday"),
     (r"bi-?weekly", "every 2 weeks"),
     (r"bi-?monthly", "every 2 months on the 1st"),
-    (r"(?:on )?(?:christmas|xmas) eve", "on 24 december"),
-    (r"(?:on |at )?(?:christmas|xmas)(?: day|(?! eve))", "on 25 december"),
-    (r"(?:on )?new year'?s eve", "on 31 december"),
-    (r"(?:on )?new year'?s(?: day)?", "on 1 january"),
-    (r"(?:on |at )?halloween", "on 31 october"),
+    (r"(?:on )?(?:christmas|xmas) eve", "24 december"),
+    (r"(?:on |at )?(?:christmas|xmas)(?: day|(?! eve))", "25 december"),
+    (r"(?:on )?new year'?s eve", "31 december"),
+    (r"(?:on )?new year'?s(?: day)?", "1 january"),
+    (r"(?:on |at )?halloween", "31 october"),
     (rf"in ({_MONTH}(?: [0-9]{{4}})?)", r"on 1 \1"),
     (rf"(?:in )?mid[ -]({_MONTH}(?: [0-9]{{4}})?)", r"on 15 \1"),
     (rf"every ({_MONTH})", r"every 1 \1"),
@@ -145,7 +145,8 @@ def zone_in(text: str) -> str:
 
 @cache
 def _cities() -> frozenset[str]:
-    return frozenset(zone.rpartition("/")[2].replace("_", " ").lower() for zone in timezone_names())
+    names = (zone.rpartition("/")[2].replace("_", " ").lower() for zone in timezone_names())
+    return frozenset(names) - {"christmas", "easter"}
 
 
 def length_in(text: str) -> str:

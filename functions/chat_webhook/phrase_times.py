@@ -404,7 +404,7 @@ def _day_fields(marks: Marks, number: int, unit: str, today: date, at: str) -> t
         both = f"every {nth[0][0]} of the month {at}", f"every {count} weeks on {nth[0][2]} {at}"
         raise UnclearPhrase(f"Is {said(marks.phrase)!r} once a month, or every {count} weeks?", *both)
     if (day, weekday) == ("*", "*") and unit in ("week", "month", "year"):
-        if unit != "week" and (today.day > 28 or number > 1):
+        if unit != "week" and (today.day > 28 or (number > 1 and "from" not in marks.clauses)):
             raise UnclearPhrase(
                 f"Say on which day ({said(marks.phrase)!r} does not).", f"{said(marks.phrase)} on the 1st {at}"
             )

@@ -61,7 +61,7 @@ _COUNTED = (
 )
 _ANY_COUNTED = "|".join(sorted(_COUNTED, key=len, reverse=True)).replace(" ", "[ -]")
 _SYNONYMS = """sec=second min=minute hr=hour wk=week yr=year tues=tuesday weds=wednesday thur=thursday thurs=thursday
-    sept=september each=every everyday=every_day daily=every_day nightly=every_night hourly=every_hour
+    sept=september each=every ev=every everyday=every_day daily=every_day nightly=every_night hourly=every_hour
     weekly=every_week monthly=every_month yearly=every_year annually=every_year quarterly=every_3_month
     fortnightly=every_2_week fortnight=2_week midday=noon overmorrow=day_after_tomorrow tmrw=tomorrow tmr=tomorrow
     till=until thru=through tonight=today_night beginning=starting"""
@@ -130,6 +130,7 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"(?<=\d:\d\d):00\b", ""),
     (r"\b(\d{1,2})-([a-z]{3,9})-(\d{4})\b", r"\1 \2 \3"),
     (r"\bat (\d{1,2}) ?h ?([0-5]\d)?\b", lambda m: f"at {m[1]:0>2}:{m[2] or '00'}"),
+    (r"\bin (\d+) ?h ?([0-5]\d)\b", r"in \1 hour \2 minute"),
     (r"\ball days\b", "every day"),
     (r" (?:forever|indefinitely|until further notice)$", ""),
     (r"(?<=[a-z])\.(?=[\s,]|$)", ""),
@@ -148,6 +149,7 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (rf"\(({_DAY})\)", r"\1"),
     (r"\b(?:this|the) (?:up)?coming\b|\bupcoming\b", "coming"),
     (r"\b1st thing\b", ""),
+    (rf"\bearly (today|tomorrow|{_ONE_DAY}) morning\b", r"\1 early morning"),
     (r"\ball (?=every\b)", ""),
     (r"\buntil (?:and )?including\b", "through"),
     (r"\bup (?:to|until)\b", "until"),
@@ -160,8 +162,9 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"\b(?:a )?quarter (?:of )?(?:an )?hour\b", "15 minute"),
     (r"\b(\d+) (?:and a half hour|hour and a half)\b", lambda m: f"{60 * int(m[1]) + 30} minute"),
     (r"\b(an|every) hour and a half\b", lambda m: f"{m[1].removeprefix('an')} 90 minute"),
-    (rf"\b({_UNIT})' (?=time\b)", r"\1 "),
+    (rf"\b({_UNIT})'s? (?=time\b)", r"\1 "),
     (r"\b(?:a )?half (?:an )?hour\b", "30 minute"),
+    (r"\bhalf (?:a )?(day|year)\b", lambda m: "12 hour" if m[1] == "day" else "6 month"),
     (r"\b(\d+\.\d+) hour\b", _minutes),
     (r"\ban? (?=\d)", ""),
     (rf"\ban? (?={_UNIT}\b)", "1 "),

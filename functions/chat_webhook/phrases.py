@@ -112,18 +112,18 @@ _NO_BEGINNING = re.compile(
     re.I,
 )
 _NO_END = re.compile(r"(?:^|.*\s)(?:on|in|of|at|the|and|or|for|every|each|next|this|from|until|a|an)", re.I | re.S)
+_NUMBER = r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|fifteen|twenty|thirty|forty|fifty)"
 # and the text beside it does not begin or end so ("friday after next", "due by friday"): it would be cut short.
 _GOES_ON = re.compile(
-    r"""(?:
+    rf"""(?:
     after | before | past | or | and | but | of | at | on | in | by | every | each | next | to\s+last
-    | from | until | till | up\s+(?:to|until) | except | during | while | within | through | then | onwards?
+    | from | until | till | up\s+(?:to|until) | except | unless | skipping | during | while | within | through | then | onwards?
     | around | approximately | roughly | exactly | precisely | sharp | noonish
     | early | later? | latest | only | once | ago | now | (?:the\s+)?(?:same|this)\s+time | end
     | (?:today|tomorrow|tonight)(?!\Ws\b) | morning | afternoon | evening | night | (?:bed|lunch|dinner)time
     | (?:second|minute|hour|day|week|fortnight|month|quarter|year)s? | [ap]m
-    | \d+(?:h(?:\d\d)?)? | max\s+(?:to|\d+) | x\s?\d+
-    | one | two | three | four | five | six | seven | eight | nine | ten | fifteen | twenty | thirty | forty | fifty
-    )\b | &""",
+    | \d+h(?:\d\d)? | max\s+(?:to|\d+) | x\s?\d+
+    | {_NUMBER})\b | &""",
     re.I | re.X,
 )
 _ENDS_IN_NUMBER = re.compile(r".*(?:,|&|\band|\bor)\s*\d+", re.I | re.S)  # "at 8, 2" in "at 8, 2 pills"
@@ -241,7 +241,7 @@ def _when_first(rest: str) -> Iterator[tuple[str, str]]:
         if not is_linked and _ENDS_IN_TIME.fullmatch(when):
             zone = zone_in(text) or zone
         is_whole = is_linked or not (is_cut or zone)
-        if re.search(r"\d\s+(?:to|of)\s+\d", f"{when[-1:]} {text[:6]}"):
+        if re.search(rf"\b{_NUMBER}$", when, re.I) and re.match(rf"(?:to|of)\s+{_NUMBER}\b", text, re.I):
             is_whole = False  # "in 5 to 10 minutes"
         if when and is_whole and not _NO_END.fullmatch(when):
             text = text[link.end() :] if link else text
