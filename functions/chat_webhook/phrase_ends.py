@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import date, datetime, time
 
 from phrase_days import Here, days_of, is_elapsed, later, months
-from phrase_words import DayMarks, Marks, UnclearPhrase, unreadable
+from phrase_words import DayMarks, Marks, UnclearPhrase, UnknownWord, said, unreadable
 
 
 def start_of(marks: Marks, here: Here) -> date | None:
@@ -34,6 +34,8 @@ def _end_of_length(marks: Marks, first: datetime, here: Here, *, is_within_day: 
     span = clause["span"][0][2] if clause.keys() == {"span"} else None
     if not span:
         raise unreadable(marks)
+    if is_elapsed(span) and not is_within_day and not starts_later:
+        raise UnknownWord(f"{said(span)!r} is no length for {said(marks.phrase)!r}.")  # "yoga for 30 minutes every day"
     if is_elapsed(span):
         return later(first if starts_later else here.now, span)
     local = here.local(first)

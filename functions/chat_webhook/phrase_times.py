@@ -398,11 +398,11 @@ def _day_fields(marks: Marks, number: int, unit: str, today: date, at: str) -> t
         day, month, weekday = fields(marks.days)
     except UnclearPhrase as exc:
         raise UnclearPhrase(str(exc), *(f"{each} {at}" for each in exc.nearest)) from None
-    nth = marks.days.get("nth_weekday")
-    if nth and not unit and not marks.days.keys() & {"of_month", "month"} and nths(marks.days)[0] not in ("1", "L"):
-        count = nths(marks.days)[0]
-        both = f"every {nth[0][0]} of the month {at}", f"every {count} weeks on {nth[0][2]} {at}"
-        raise UnclearPhrase(f"Is {said(marks.phrase)!r} once a month, or every {count} weeks?", *both)
+    nth, counts = marks.days.get("nth_weekday"), nths(marks.days)
+    names_month = unit or marks.days.keys() & {"of_month", "month"}
+    if nth and not names_month and len(counts) == 1 and counts[0] not in ("1", "L"):
+        both = f"every {nth[0][0]} of the month {at}", f"every {counts[0]} weeks on {nth[0][2]} {at}"
+        raise UnclearPhrase(f"Is {said(marks.phrase)!r} once a month, or every {counts[0]} weeks?", *both)
     if (day, weekday) == ("*", "*") and unit in ("week", "month", "year"):
         if unit != "week" and (today.day > 28 or (number > 1 and "from" not in marks.clauses)):
             raise UnclearPhrase(
@@ -414,7 +414,7 @@ def _day_fields(marks: Marks, number: int, unit: str, today: date, at: str) -> t
     if number > 1 and unit in ("month", "year"):
         if unit == "year" or 12 % number:
             raise UnclearPhrase(f"A schedule cannot skip {unit}s unless they divide a year: {said(marks.phrase)!r}.")
-        last = number - 1 if nths(marks.days) == ["L"] else 0  # "every quarter on the last day" is the end of March
+        last = number - 1 if counts == ["L"] else 0  # "every quarter on the last day" is the end of March
         begin = today.month - 1 if "from" in marks.clauses else last
         month = listed(sorted((begin + n) % 12 + 1 for n in range(0, 12, number)))
     return (day, *_without(marks, month, weekday, is_by_day=day == "*" and not nth))

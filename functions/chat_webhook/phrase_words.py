@@ -228,7 +228,7 @@ def _canonical() -> list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], 
 
 def canonical(phrase: str) -> str:
     """Return a phrase in canonical words; such a phrase is returned unchanged."""
-    text = " ".join(phrase.lower().split())
+    text = " ".join(phrase.lower().split()).strip(", ")
     for pattern, replacement in _canonical():
         text = pattern.sub(replacement, text)
     return " ".join(text.split())
@@ -321,10 +321,10 @@ def marks_of(phrase: str) -> Marks:
     if len(parts) == 1 and re.search(r"(?:\band|\bor|&)\s*$", rest):  # "every day and night"
         raise UnclearPhrase(f"{phrase.strip()!r} cannot be read as a time.")
     rest = re.sub(r"\b(?:from|between) (.{1,40}?) (?:to|and) ", r"from \1 through ", rest)
+    days = day_marks(_CLAUSE.sub(" ", rest))
     clauses = [(_CLAUSES[match[1]], day_marks(_length(match))) for match in _CLAUSE.finditer(rest)]
     if len(dict(clauses)) < len(clauses):  # "except in may, except tomorrow"
         raise UnclearPhrase(f"{said(rest)!r} cannot be read as a time.")
-    days = day_marks(_CLAUSE.sub(" ", rest))
     if len(times) + len(hours) > 1:
         raise UnclearPhrase(f"{phrase.strip()!r} has more than one time. Write one, or a list such as at 9 and 17.")
     return Marks(

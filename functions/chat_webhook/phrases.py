@@ -117,7 +117,8 @@ _NUMBER = r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|fifteen|twen
 _GOES_ON = re.compile(
     rf"""(?:
     after | before | past | or | and | but | of | at | on | in | by | every | each | next | to\s+last
-    | from | until | till | up\s+(?:to|until) | except | unless | skipping | during | while | within | through | then | onwards?
+    | from | until | till | up\s+(?:to|until) | through | then | onwards? | during | while | within
+    | except | unless | skipping
     | around | approximately | roughly | exactly | precisely | sharp | noonish
     | early | later? | latest | only | once | ago | now | (?:the\s+)?(?:same|this)\s+time | end
     | (?:today|tomorrow|tonight)(?!\Ws\b) | morning | afternoon | evening | night | (?:bed|lunch|dinner)time
@@ -198,7 +199,8 @@ def _split(command: str, read: Reader) -> _Asked | None:
         if match["whom"] is None and not link and not _begins_with_time(rest, read):
             message = "I can remind you (me) or everybody here (us): remind me WHEN to TEXT."
             raise NotUnderstood(message, () if _NAMES.match(rest) else (f"remind me to {rest}",))
-        return _asked(match, last if link.isalpha() else chain(_when_first(rest), last))
+        first = () if link.isalpha() else _when_first(rest)
+        return _asked(match, chain(last, first) if link else chain(first, last))
     if match := _TEXT_FIRST.fullmatch(command):
         return _asked(match)
     match = _WHEN_FIRST.match(command)
@@ -266,8 +268,8 @@ def _when_last(rest: str) -> Iterator[tuple[str, str]]:
 
 def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
     """Return the order of the first split whose phrase has only words of a time. Raises NotUnderstood."""
-    unknown = ""
-    for phrase, typed in asked.splits:
+    unknown, splits = "", iter(asked.splits)
+    for phrase, typed in splits:
         text = typed if asked.kind != "remind" or typed.endswith("..") else typed.rstrip().removesuffix(".")
         text = _unquoted(_WITH_THANKS.sub("", text) if asked.kind == "remind" else text)
         try:
@@ -276,7 +278,8 @@ def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
             unknown = unknown or str(exc)
             continue
         except UnclearPhrase as exc:
-            raise NotUnderstood(str(exc), asked.commands(exc.nearest, text)) from exc
+            meant = asked.commands(exc.nearest, text) or _shorter(asked, phrase, splits, read)
+            raise NotUnderstood(str(exc), meant) from exc
         if not text:
             raise NotUnderstood(
                 f"Say {'what to remind you of' if asked.kind == 'remind' else f'what to {asked.kind}'}."
@@ -293,6 +296,17 @@ def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
         return Order(kind=asked.kind, text=text, timezone=timezone, when=when, everybody=asked.everybody, others=others)
     see = "I do not see when. Write the time first or last: remind me WHEN to TEXT."
     raise NotUnderstood(see if asked.kind == "remind" else unknown)
+
+
+def _shorter(asked: _Asked, unread: str, splits: Iterable[tuple[str, str]], read: Reader) -> tuple[str, ...]:
+    """Return the command with the end of an unread phrase only: "at 10pm" in "set the alarm for 6am at 10pm"."""
+    for phrase, text in splits:
+        with suppress(UnclearPhrase, InvalidSchedule):
+            read(phrase)
+            is_text = text and unread.endswith(phrase) and not _NEVER_AFTER & {text.lower().split()[-1]}
+            is_once = not re.search(r"\b(?:every|each|daily|weekly|monthly)\b", text, re.I)
+            return asked.commands([phrase], text) if is_text and is_once else ()
+    return ()
 
 
 def _refuse_long(text: str) -> None:

@@ -412,6 +412,9 @@ def test_blanks_of_any_kind_are_the_same(blank: str) -> None:
         ("remind me in 1 hour 15 to x", "remind me in 1 hour 15 minutes to x"),
         ("remind me in a few minutes to x", "remind me in 10 minutes to x"),
         ("remind me to x now", "remind me to x in 1 minute"),
+        ("remind me to set the alarm for 6am at 22:00", 'remind me at 22:00 to "set the alarm for 6am"'),
+        ("remind me to call April tomorrow", 'remind me tomorrow to "call April"'),
+        ("remind me to catch LH 1230 at 22:00", "remind me at 22:00 to catch LH 1230"),
         ("remind me to book the 9:00 train tomorrow", 'remind me tomorrow to "book the 9:00 train"'),
     ],
 )
