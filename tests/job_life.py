@@ -4,13 +4,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.model.history import Result
+from shared.model.history import Result, RunOutcome
 from shared.model.job import Job
 
 LEASE = timedelta(minutes=5)
 RETENTION = timedelta(days=30)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 MICROSECOND = timedelta(microseconds=1)
 JobFactory = Callable[..., Job]
 
@@ -29,3 +31,13 @@ def outcomes(job: Job) -> list[str]:
 
 def stop(job: Job, command: str, now: datetime) -> Job:
     return job.pause(now=now) if command == "pause" else job.cancel(now=now, retention=RETENTION)
+
+
+def ran(job: Job, now: datetime, error: str | None = None) -> Job:
+    """Return the job after a run, whose error is final."""
+    return finish(claim(job, now), now, error=error, final=True)
+
+
+def missed(job: Job) -> list[tuple[datetime, datetime | None]]:
+    """Return the first and the last of the occurrences in each entry of missed ones."""
+    return [(run.schedule_at, run.until) for run in job.recent_runs if run.outcome is RunOutcome.MISSED]

@@ -1,11 +1,11 @@
-"""A one-shot job and a recurring one, both due now."""
+"""A one-shot job, a recurring one, and one with every field of a schedule."""
 
 from datetime import datetime
 
 import pytest
 
 from shared.model.job import Job
-from tests.job_life import JobFactory
+from tests.job_life import DAY, MINUTE, JobFactory, ran
 
 
 @pytest.fixture
@@ -18,3 +18,18 @@ def waiting(job_factory: JobFactory, now: datetime) -> Job:
 def daily(job_factory: JobFactory, now: datetime) -> Job:
     """A job that runs every day at nine, due now."""
     return job_factory(cron="0 9 * * *", at=now)
+
+
+@pytest.fixture
+def rich(job_factory: JobFactory, now: datetime) -> Job:
+    """A job with every field of a schedule: every sixth day; the first was just run."""
+    job = job_factory(
+        every="6d",
+        timezone="Europe/Berlin",
+        until=now + 60 * DAY,
+        except_dates=["2026-12-03"],
+        misfire="skip",
+        grace=30 * MINUTE,
+        pause_after_failures=4,
+    )
+    return ran(job, now)
