@@ -91,7 +91,7 @@ def test_a_run_that_fails_and_is_tried_again(story: Story) -> None:
     assert story.broken() == []
 
 
-def test_a_holder_that_dies_and_one_that_comes_too_late(story: Story) -> None:
+def test_a_dead_holder_and_a_late_one(story: Story) -> None:
     """Runs overlap when a lease was lost; the late result counts as lost."""
     story.insert()
     story.claim("a")
@@ -128,7 +128,7 @@ def test_an_extra_run_by_a_clock_that_is_behind(story: Story) -> None:
     assert story.broken() == []
 
 
-def test_a_finish_that_its_tick_makes_twice(story: Story) -> None:
+def test_a_finish_that_is_written_twice(story: Story) -> None:
     """Its answer was lost, it is repeated and recognised: both count as won, with one version."""
     story.insert()
     story.run("a")
@@ -142,7 +142,7 @@ def is_of_a(fact: Fact) -> TypeGuard[Write]:
     return isinstance(fact, Write) and fact.by == "a"
 
 
-def test_a_write_that_nobody_heard_of(story: Story) -> None:
+def test_an_unknown_write_that_was_applied(story: Story) -> None:
     """It stands in the chain where a later reader found what it had made; what was not applied does not matter."""
     story.insert()
     story.run("a")
@@ -153,7 +153,7 @@ def test_a_write_that_nobody_heard_of(story: Story) -> None:
     assert story.broken() == []
 
 
-def test_what_is_read_from_a_file_is_what_was_noted(story: Story, tmp_path: Path) -> None:
+def test_facts_are_read_back_as_they_were_written(story: Story, tmp_path: Path) -> None:
     """Every kind of fact, jobs with their history included."""
     story.insert(payload={"seconds": 1})
     story.run("a", "failed", error="boom")
@@ -166,7 +166,7 @@ def test_what_is_read_from_a_file_is_what_was_noted(story: Story, tmp_path: Path
     assert from_file(tmp_path / "evidence") == story.facts
 
 
-def test_a_line_that_is_being_written_is_not_read_yet(tmp_path: Path) -> None:
+def test_a_line_without_an_end_is_not_read(tmp_path: Path) -> None:
     """A round looks into the evidence while others write it."""
     fact = Began(by="tick", key="job@now", clock=START)
     to_file(tmp_path / "evidence")(fact)

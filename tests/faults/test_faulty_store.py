@@ -46,7 +46,7 @@ def test_a_read_that_fails(json_store: Store, now: datetime, fault: Fault) -> No
             read()
 
 
-def test_a_slow_store_answers_all_the_same(json_store: Store, job_factory: Callable[..., Job]) -> None:
+def test_a_slow_store_answers(json_store: Store, job_factory: Callable[..., Job]) -> None:
     """After a while."""
     waited: list[float] = []
     faulty = FaultyStore(json_store, lambda method: Fault.SLOW, wait=waited.append)

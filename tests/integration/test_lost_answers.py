@@ -197,7 +197,7 @@ def test_a_lost_answer_to_a_deletion(store: LosesAnswers, job_factory: JobFactor
     assert store.direct.get(["job"]) == {}
 
 
-def test_half_a_batch_is_another_ticks(store: LosesAnswers, job_factory: JobFactory) -> None:
+def test_of_an_unanswered_batch_only_own_claims_are_recognised(store: LosesAnswers, job_factory: JobFactory) -> None:
     """Of a batch whose answer was lost, what another tick had claimed first is not taken for one's own."""
     now = utc_now()
     store.swap([Change(None, job_factory(name, at=now)) for name in ("a", "b")])

@@ -151,7 +151,7 @@ def test_a_stranger_is_refused_as_by_the_tick(deployment: Deployment) -> None:
     assert len(deployment.lines("ran")) == 1
 
 
-def test_a_store_that_cannot_be_asked_is_503(deployment: Deployment, tmp_path: Path) -> None:
+def test_an_unreachable_store_is_503(deployment: Deployment, tmp_path: Path) -> None:
     """So Cloud Tasks delivers again; nothing has begun."""
     task = deployment.hand_over()
     content = (tmp_path / "jobs.json").read_text()

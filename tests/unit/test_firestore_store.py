@@ -21,7 +21,7 @@ from tests.stored_jobs import RETENTION, JobFactory, claimed, insert, read, resu
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("extra", [[[1]], json.loads('{"a": [' * 30 + "]}" * 30)], ids=["list", "deep"])
-def test_one_value_that_cannot_be_stored_does_not_fail_its_neighbours(
+def test_one_value_that_cannot_be_stored_does_not_fail_the_others(
     firestore_store: FirestoreStore, job_factory: JobFactory, extra: object
 ) -> None:
     """Only this change is refused, with the store's reason; the rest of the call is stored."""
@@ -46,7 +46,7 @@ class CutStore(FirestoreStore):
 
 
 @pytest.mark.emulator
-def test_an_answer_that_lacks_a_write_is_none(firestore_client: firestore.Client, job_factory: JobFactory) -> None:
+def test_an_incomplete_answer_counts_as_none(firestore_client: firestore.Client, job_factory: JobFactory) -> None:
     """Reading the documents shows what was written."""
     store = CutStore(firestore_client, f"jobs-{uuid4().hex}")
 
@@ -166,7 +166,7 @@ class RefusesWrites(FirestoreStore):
 
 
 @pytest.mark.emulator
-def test_writes_that_are_refused_while_reads_work_are_not_lost_to_anybody(
+def test_refused_writes_of_unchanged_jobs_are_unknown_and_not_lost(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
 ) -> None:
     """The documents did not change, so no other writer was faster: the outcome is unknown, with the reason."""
@@ -178,7 +178,7 @@ def test_writes_that_are_refused_while_reads_work_are_not_lost_to_anybody(
     assert all(isinstance(outcome, Unknown) and "PermissionDenied" in outcome.reason for outcome in outcomes)
 
 
-def test_an_unreachable_store_is_unheard_on_writes_and_unavailable_on_reads(
+def test_an_unreachable_store_leaves_writes_unknown_and_fails_reads(
     unreachable_store: FirestoreStore, job_factory: JobFactory, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A swap never raises but returns unknown outcomes with the reason, and reads give up in time."""

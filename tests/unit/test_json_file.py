@@ -33,7 +33,7 @@ from tests.stored_jobs import RETENTION, JobFactory, insert
         pytest.param("\udcff", "cannot be read", id="not UTF-8"),
     ],
 )
-def test_a_file_that_is_no_job_file_is_never_overwritten(
+def test_a_file_of_another_kind_is_never_overwritten(
     tmp_path: Path, job_factory: JobFactory, now: datetime, text: str, says: str
 ) -> None:
     """Reading raises the reason and the remedy; no write is attempted, and the bytes stay."""

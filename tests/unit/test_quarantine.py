@@ -35,7 +35,7 @@ BROKEN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("broken", [pytest.param(fields, id=name) for name, fields in BROKEN.items()])
-def test_a_document_that_is_no_job_is_shown_and_set_aside(
+def test_an_unreadable_document_is_listed_and_quarantined(
     store: Store, job_factory: JobFactory, now: datetime, broken: dict[str, Any]
 ) -> None:
     """It is read as unreadable with a reason; a swap quarantines it and keeps all its other fields."""
@@ -55,7 +55,7 @@ def test_a_document_that_is_no_job_is_shown_and_set_aside(
 
 
 @pytest.mark.parametrize("ready_at", ["2026-11-21 at nine", ""], ids=["words", "empty"])
-def test_a_ready_time_that_is_text_is_set_aside_by_the_next_tick_that_works(
+def test_a_ready_time_that_is_text_is_quarantined_by_a_tick_with_other_work(
     store: Store, job_factory: JobFactory, now: datetime, ready_at: str
 ) -> None:
     """No comparison with a time finds it; it is read after the due jobs and quarantined like others."""
@@ -98,7 +98,7 @@ def test_looking_for_text_costs_an_idle_tick_nothing(
     assert counts == [1, 1, 2, 1, 2]
 
 
-def test_a_finished_job_that_is_ready_is_put_right(store: Store, job_factory: JobFactory, now: datetime) -> None:
+def test_a_finished_job_with_a_ready_time_is_quarantined(store: Store, job_factory: JobFactory, now: datetime) -> None:
     """This contradiction would make it due for ever; quarantine removes the ready time."""
     write_raw(store, "odd", {**to_document(job_factory("odd", at=now)), "status": "completed"})
     (found,) = store.due(now)
@@ -110,7 +110,7 @@ def test_a_finished_job_that_is_ready_is_put_right(store: Store, job_factory: Jo
     assert read(store, "odd").status is Status.COMPLETED
 
 
-def test_setting_aside_is_conditional(store: Store, job_factory: JobFactory, now: datetime) -> None:
+def test_quarantine_is_conditional(store: Store, job_factory: JobFactory, now: datetime) -> None:
     """A document that was repaired meanwhile is not touched."""
     write_raw(store, "bad", {**to_document(job_factory(at=now)), "status": "sleeping"})
     (found,) = store.due(now)

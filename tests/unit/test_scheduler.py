@@ -68,7 +68,7 @@ def test_a_tick_starts_an_occurrence_at_most_once(world: World, job_factory: Job
     assert len(world.runs) == len(set(world.runs)) == PAGE + 1
 
 
-def test_the_context_tells_what_a_handler_needs(world: World, job_factory: JobFactory, now: datetime) -> None:
+def test_the_context_has_what_a_handler_needs(world: World, job_factory: JobFactory, now: datetime) -> None:
     """Key, attempt and deadline; the second attempt has the same key."""
     seen: list[Context] = []
 

@@ -24,7 +24,9 @@ def fail(payload: Payload, context: Context) -> None:
     raise RuntimeError("boom")
 
 
-def test_a_failure_is_retried_and_told(world: World, job_factory: JobFactory, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_retried_and_logged(
+    world: World, job_factory: JobFactory, caplog: pytest.LogCaptureFixture
+) -> None:
     """The job keeps its error; the report counts it; an INFO line says when it runs again."""
     caplog.set_level(logging.INFO, "watchkeeper")
     world.on("log", fail)
@@ -55,7 +57,7 @@ def test_a_final_failure_is_an_error_with_its_traceback(
     assert isinstance(record.exc_info[1], RuntimeError)
 
 
-def test_a_failure_says_where(world: World, job_factory: JobFactory, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_has_its_location(world: World, job_factory: JobFactory, caplog: pytest.LogCaptureFixture) -> None:
     """The log has the place for the first attempt, each run keeps it: files, lines and functions, without code."""
     caplog.set_level(logging.INFO)
     world.on("log", lambda payload, context: json.loads("{"))
@@ -75,7 +77,7 @@ def test_a_failure_says_where(world: World, job_factory: JobFactory, caplog: pyt
     assert [run.trace for run in world.job().recent_runs] == [first, first]
 
 
-def test_a_failure_of_no_handler_has_no_place(world: World, job_factory: JobFactory) -> None:
+def test_an_unknown_job_type_and_a_snooze_have_no_location(world: World, job_factory: JobFactory) -> None:
     """An unknown job type and a snooze are not failures of a line of code."""
     world.on("log", lambda payload, context: (_ for _ in ()).throw(Snooze(MINUTE)))
     world.add(job_factory("later"), job_factory("unknown", "nobody"))
@@ -97,7 +99,7 @@ class Written(logging.Handler):
         self.lines.append(json.loads(self.format(record)))
 
 
-def test_what_is_logged_during_a_run_names_the_run(world: World, job_factory: JobFactory) -> None:
+def test_log_lines_of_a_handler_name_its_run(world: World, job_factory: JobFactory) -> None:
     """Including lines of a library that knows nothing of jobs, but no line outside a run."""
     foreign, written = logging.getLogger("some.package"), Written()
 
@@ -134,7 +136,7 @@ def test_what_is_logged_during_a_run_names_the_run(world: World, job_factory: Jo
         pytest.param(NotPossible("x"), "jobs_retried", Status.PENDING, id="our own error"),
     ],
 )
-def test_the_vocabulary_of_a_handler(
+def test_what_a_handler_raises_decides_what_follows(
     world: World, job_factory: JobFactory, raised: BaseException, counter: str, status: Status
 ) -> None:
     """The raised error decides what follows; the tick itself never fails."""
@@ -193,7 +195,7 @@ class Explosive(Job):
 
 
 @pytest.mark.parametrize("transition", ["claim", "finish"])
-def test_a_job_that_breaks_a_rule_is_set_aside_alone(
+def test_a_job_that_breaks_a_rule_is_quarantined_alone(
     world: World, job_factory: JobFactory, now: datetime, caplog: pytest.LogCaptureFixture, transition: str
 ) -> None:
     """The last guard: one ERROR names it, the other jobs are stored as completed, and the next tick is idle."""

@@ -197,7 +197,7 @@ def test_nothing_starts_beside_a_job_that_runs_alone(world: World, job_factory: 
     assert world.job("alone").status is Status.COMPLETED
 
 
-def test_a_job_that_gave_up_by_deaths_is_an_error(
+def test_a_job_given_up_after_five_deaths_is_an_error(
     world: World, job_factory: JobFactory, now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Alerts see it, although no handler started."""

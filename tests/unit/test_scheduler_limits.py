@@ -17,7 +17,9 @@ from shared.store.protocol import Change, Outcome, Unknown
 from tests.ticking import SECOND, JobFactory, World, do_nothing, is_claim, logged, wait_for_stop
 
 
-def test_what_the_budget_leaves_is_given_back(world: World, job_factory: JobFactory, now: datetime) -> None:
+def test_what_does_not_begin_within_the_budget_is_given_back(
+    world: World, job_factory: JobFactory, now: datetime
+) -> None:
     """Handlers start only within the budget: claimed jobs that did not start are free at once, without an attempt."""
 
     def slow(payload: Payload, context: Context) -> None:
@@ -96,7 +98,7 @@ def test_what_becomes_due_while_a_long_job_runs_does_not_wait_for_its_end(
     assert world.store.calls.count("due") == 2
 
 
-def test_a_handler_is_told_at_its_limit_and_recorded_as_failed(
+def test_a_handler_is_asked_to_stop_at_its_limit_and_recorded_as_failed(
     world: World, job_factory: JobFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     """At the limit it is asked to stop; five seconds later the run fails, with its place, and its thread is left."""
@@ -173,7 +175,7 @@ def test_a_result_that_comes_after_the_limit_is_refused(
     assert world.job().error == "timed out after 10 s"
 
 
-def test_a_handler_that_stops_when_told_reports_itself(world: World, job_factory: JobFactory) -> None:
+def test_a_handler_that_stops_when_asked_keeps_its_own_result(world: World, job_factory: JobFactory) -> None:
     """Within the five seconds of grace its own result counts."""
 
     def polite(payload: Payload, context: Context) -> None:

@@ -61,7 +61,7 @@ def test_without_a_look_ahead_the_tick_ends_at_once(world: World, job_factory: J
     assert world.clock.now < now + 5 * SECOND
 
 
-def test_a_job_is_nobodys_until_its_second(looking_ahead: World, job_factory: JobFactory, now: datetime) -> None:
+def test_nobody_holds_a_job_until_its_second(looking_ahead: World, job_factory: JobFactory, now: datetime) -> None:
     """A pause while the tick waits takes effect; the job does not run and is not changed."""
     looking_ahead.on("pause", lambda payload, context: looking_ahead.jobs().pause("in-10"))
     looking_ahead.add(job_factory("first", "pause", at=now), *later(job_factory, now, 10, 20))

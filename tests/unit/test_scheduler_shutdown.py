@@ -30,7 +30,9 @@ def test_a_process_that_is_told_to_end_starts_nothing_more(
     assert [world.job(f"job-{n}").status for n in range(3)] == ["completed", "pending", "pending"]
 
 
-def test_a_process_that_ends_does_not_wait_for_ever(world: World, job_factory: JobFactory) -> None:
+def test_a_process_that_ends_does_not_wait_for_a_handler_that_ignores_the_stop(
+    world: World, job_factory: JobFactory
+) -> None:
     """A handler that ignores the stop keeps its lease until another tick takes over; this tick returns."""
     go_on = threading.Event()
 
@@ -56,7 +58,7 @@ def test_a_process_that_ends_does_not_wait_for_ever(world: World, job_factory: J
     [(RuntimeError("stopped"), SECOND), (Snooze(timedelta(hours=1)), timedelta(hours=1))],
     ids=["an error", "later"],
 )
-def test_stopping_as_told_is_no_failure(
+def test_a_handler_that_stops_as_asked_has_not_failed(
     world: World, job_factory: JobFactory, now: datetime, raised: Exception, ready_in: timedelta
 ) -> None:
     """A handler that gives up because the process ends uses no attempt; its own snooze still counts."""

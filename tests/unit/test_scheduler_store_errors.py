@@ -11,7 +11,7 @@ from shared.store.protocol import Change, Lost, Outcome, Refused, Unknown
 from tests.ticking import MINUTE, SECOND, JobFactory, World, is_claim
 
 
-def test_a_store_that_is_away_fails_the_tick(world: World, job_factory: JobFactory) -> None:
+def test_an_unreachable_store_fails_the_tick(world: World, job_factory: JobFactory) -> None:
     """Scheduler and alerts must see it."""
     world.store.is_unreachable = True
 
@@ -31,7 +31,7 @@ def test_jobs_claimed_by_another_tick_are_skipped(world: World, job_factory: Job
     assert world.store.calls == ["due", "swap", "due", "swap"]
 
 
-def test_a_claim_that_was_not_heard_ends_the_tick(world: World, job_factory: JobFactory, now: datetime) -> None:
+def test_a_claim_without_an_answer_ends_the_tick(world: World, job_factory: JobFactory, now: datetime) -> None:
     """The outcome is unknown: nothing starts and the tick fails; a claim that was applied is taken over later."""
     world.store.answer = lambda changes: [Unknown("cut") for _ in changes]
     world.add(job_factory(at=now))
@@ -42,7 +42,9 @@ def test_a_claim_that_was_not_heard_ends_the_tick(world: World, job_factory: Job
     assert world.runs == []
 
 
-def test_a_claim_that_was_not_heard_among_others(world: World, job_factory: JobFactory, now: datetime) -> None:
+def test_one_claim_of_many_without_an_answer_does_not_end_the_tick(
+    world: World, job_factory: JobFactory, now: datetime
+) -> None:
     """One write with an unknown outcome does not end the tick: the others run."""
     world.store.answer = lambda changes: [
         Unknown("contention") if change.job_id == "a" else world.store.store.swap([change])[0] for change in changes
@@ -55,7 +57,7 @@ def test_a_claim_that_was_not_heard_among_others(world: World, job_factory: JobF
     assert not any(key.startswith("a@") for key in world.runs)
 
 
-def test_a_finish_is_repeated_until_it_is_heard(world: World, job_factory: JobFactory, now: datetime) -> None:
+def test_a_finish_is_repeated_until_the_store_answers(world: World, job_factory: JobFactory, now: datetime) -> None:
     """A result is stored as soon as the store answers again, and the tick succeeds."""
     refusals = iter([1, 2, 3])
 
@@ -89,7 +91,9 @@ def lose_an_answer(world: World, meanwhile: Callable[[], object]) -> Callable[[S
     return answer
 
 
-def test_a_finish_that_was_applied_unheard_is_recognised(world: World, job_factory: JobFactory, now: datetime) -> None:
+def test_a_finish_that_was_applied_without_an_answer_is_recognised(
+    world: World, job_factory: JobFactory, now: datetime
+) -> None:
     """The repeated write loses to the tick's own first write; the token shows whose it was."""
     world.store.answer = lose_an_answer(world, lambda: world.clock.turn(SECOND))
     world.add(job_factory(cron="0 * * * *", at=now))
@@ -100,7 +104,7 @@ def test_a_finish_that_was_applied_unheard_is_recognised(world: World, job_facto
     assert [run.outcome for run in world.job().recent_runs] == ["completed"]
 
 
-def test_an_unheard_finish_counts_as_what_it_was(world: World, job_factory: JobFactory, now: datetime) -> None:
+def test_a_recognised_finish_counts_by_its_own_outcome(world: World, job_factory: JobFactory, now: datetime) -> None:
     """Even if a person's command adds another history entry before the job is read again."""
 
     def edit_meanwhile() -> None:

@@ -196,7 +196,7 @@ def test_a_malformed_setting_is_named_with_what_it_must_be(name: str, text: str,
     "name",
     ["SCHEDULER_LEASE_SECONDS", "SCHEDULER_CONCURRENCY", "SCHEDULER_TICK_BUDGET_SECONDS", "SCHEDULER_RETENTION_DAYS"],
 )
-def test_a_number_that_is_none_is_named(name: str, text: str) -> None:
+def test_text_in_place_of_a_number_is_named(name: str, text: str) -> None:
     """Only plain digits are a number; a very long text is not repeated in full."""
     said = problem(**{name: text})
 
@@ -265,7 +265,7 @@ def test_no_authentication_in_the_cloud_is_refused() -> None:
     assert Settings.from_env({"AUTH_MODE": "off"}).auth.mode is AuthMode.OFF
 
 
-def test_the_rules_of_the_cloud_are_told_with_the_other_problems() -> None:
+def test_the_rules_of_the_cloud_are_reported_with_the_other_problems() -> None:
     """In the same error."""
     said = problem(K_SERVICE="watchkeeper-tick", SCHEDULER_STORAGE="json", AUTH_MODE="off", LOG_LEVEL="LOUD")
 
@@ -317,12 +317,12 @@ def test_a_secret_of_sixteen_characters_is_long_enough() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "secret:latest", "secret:3"])
-def test_where_no_secret_stands_none_is_accepted(text: str) -> None:
+def test_the_name_of_a_stored_secret_is_not_accepted_as_one(text: str) -> None:
     """A settings file for the cloud may have the name of a version in Secret Manager, which is not a secret."""
     assert Settings.from_env({"CRON_SECRET": text}).auth.cron_secret == ""
 
 
-def test_settings_can_be_a_key() -> None:
+def test_settings_can_be_a_cache_key() -> None:
     """A function caches what it set up for them."""
     assert hash(Settings.from_env({"CRON_SECRET": "a" * 16})) == hash(Settings.from_env({"CRON_SECRET": "a" * 16}))
     assert Settings.from_env({"CRON_SECRET": "a" * 16}) != Settings.from_env({"CRON_SECRET": "b" * 16})
@@ -331,7 +331,7 @@ def test_settings_can_be_a_key() -> None:
 # -- the settings file -------------------------------------------------------------------------------------------------
 
 
-def test_settings_are_taken_as_they_stand(tmp_path: Path) -> None:
+def test_values_of_a_settings_file_are_taken_literally(tmp_path: Path) -> None:
     """No command and no variable in a settings file is ever expanded; a name without a value counts as not set."""
     (tmp_path / "settings").write_text('A="$(id) $HOME ${HOME}"\nB=\nC\nexport D=d # comment\n')
 
@@ -340,7 +340,7 @@ def test_settings_are_taken_as_they_stand(tmp_path: Path) -> None:
     assert settings == {"A": "$(id) $HOME ${HOME}", "B": "", "D": "d"}
 
 
-def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:
     """A misspelt name never means the defaults."""
     with pytest.raises(InvalidSettings, match=r"the settings file .*staging.env cannot be read"):
         read_settings(tmp_path / "staging.env")
@@ -399,7 +399,7 @@ def test_a_deployed_function_reads_no_file(tmp_path: Path) -> None:
     assert "SCHEDULER_STORAGE" not in env
 
 
-def test_a_file_of_windows_is_read(tmp_path: Path) -> None:
+def test_a_settings_file_written_on_windows_is_read(tmp_path: Path) -> None:
     """With its byte order mark and its line ends."""
     (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfLOG_LEVEL=DEBUG\r\nSCHEDULER_TIMEZONE=Asia/Tokyo\r\n")
 

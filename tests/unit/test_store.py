@@ -117,7 +117,7 @@ def test_the_version_of_a_win_carries_the_next_swap(store: Store, job_factory: J
     assert read(store, job.id) == ended
 
 
-def test_changes_of_one_call_stand_for_themselves(store: Store, job_factory: JobFactory, now: datetime) -> None:
+def test_changes_of_one_call_are_independent(store: Store, job_factory: JobFactory, now: datetime) -> None:
     """A win, a loss, an insert and a deletion in one call each have their own outcome."""
     a, b, c = insert(store, *(job_factory(name, at=now) for name in "abc"))
     won(store.swap([Change(b, b.pause(now=now))])[0])
@@ -196,7 +196,7 @@ def test_a_value_that_was_never_read_replaces_nothing(store: Store, job_factory:
     assert read(store, job.id) == stored
 
 
-def test_an_id_made_again_has_no_old_version(store: Store, job_factory: JobFactory, now: datetime) -> None:
+def test_an_id_that_is_created_again_has_a_new_version(store: Store, job_factory: JobFactory, now: datetime) -> None:
     """The holder of a deleted job cannot write into a new one with the same id."""
     (old,) = insert(store, job_factory(at=now))
     store.swap([Change(old, None)])

@@ -156,7 +156,7 @@ def test_a_task_holds_the_id_and_the_token_and_is_named_after_neither(paused: Wo
     assert (task.account, task.audience, task.deadline) == (CALLER, paused.worker.url("/"), timedelta(minutes=30))
 
 
-def test_a_hand_over_that_is_repeated_makes_one_task(paused: World) -> None:
+def test_a_repeated_hand_over_creates_one_task(paused: World) -> None:
     """Its answer was lost; both ways to ask then say that it waits."""
     job = paused.hold()
     paused.fake.fail("applied-but-cut", path=CREATE)
@@ -167,7 +167,7 @@ def test_a_hand_over_that_is_repeated_makes_one_task(paused: World) -> None:
     assert len(paused.queue.tasks) == 1
 
 
-def test_a_task_that_was_taken_out_is_gone(paused: World) -> None:
+def test_a_deleted_task_is_gone(paused: World) -> None:
     """A second deletion is not an error, and a task that never existed is gone, too."""
     job = paused.hold()
     never = paused.tasks.find(job)
@@ -190,7 +190,7 @@ def test_what_cloud_tasks_refuses_was_not_handed_over(paused: World, fault: str)
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "internal", "cut"])
-def test_what_cloud_tasks_does_not_answer_is_uncertain(paused: World, fault: str) -> None:
+def test_a_call_without_an_answer_is_unknown(paused: World, fault: str) -> None:
     """The lease decides then."""
     job = paused.hold()
     paused.fake.fail(fault, path=CREATE)

@@ -33,7 +33,7 @@ def test_a_token_of_an_allowed_caller_is_accepted(
         pytest.param(policy(callers=frozenset({CALLER.upper()})), id="caller-in-another-case"),
     ],
 )
-def test_any_audience_and_any_caller_of_the_lists_will_do(
+def test_each_configured_audience_and_caller_is_accepted(
     provider: IdentityProvider, certificates: Certificates, allowed: AuthPolicy
 ) -> None:
     """One match in each list is enough; e-mail addresses are compared without regard to case."""
@@ -52,7 +52,7 @@ def test_header_name_and_scheme_are_compared_without_case(
     assert authenticate(headers, policy(), certificates=certificates, now=NOW) == CALLER
 
 
-def test_mode_off_lets_everybody_in(provider: IdentityProvider, certificates: Certificates) -> None:
+def test_mode_off_accepts_every_request(provider: IdentityProvider, certificates: Certificates) -> None:
     """Mode `off` checks nothing."""
     assert authenticate({}, AuthPolicy(mode=AuthMode.OFF), certificates=certificates, now=NOW) == "anonymous"
     assert provider.fetches == 0

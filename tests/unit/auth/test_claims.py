@@ -65,7 +65,7 @@ def test_a_token_with_a_wrong_claim_is_refused(
         pytest.param({"aud": "x" * 5000}, {"audience": "x" * 200}, id="long"),
     ],
 )
-def test_the_log_says_which_issuer_and_audience_came_and_which_were_expected(
+def test_the_log_has_the_issuer_and_audience_and_what_was_expected(
     issue: Issue,
     mode: AuthMode,
     certificates: Certificates,
@@ -91,7 +91,7 @@ def test_the_log_says_which_issuer_and_audience_came_and_which_were_expected(
 
 
 @pytest.mark.parametrize(("claims", "reason"), NO_OBJECTS)
-def test_claims_that_are_no_object_are_refused(
+def test_claims_that_are_not_an_object_are_refused(
     issue: Issue, mode: AuthMode, refuse: Refuse, claims: object, reason: str
 ) -> None:
     """Only a JSON object is a set of claims."""
@@ -135,7 +135,9 @@ def test_clocks_may_differ_by_ten_seconds(
         assert refuse(headers, policy(mode)) == reason
 
 
-def test_a_token_may_end_with_the_calendar(issue: Issue, mode: AuthMode, certificates: Certificates) -> None:
+def test_a_token_may_expire_in_the_last_year_of_the_calendar(
+    issue: Issue, mode: AuthMode, certificates: Certificates
+) -> None:
     """The clock skew does not overflow on the last second that a date can represent."""
     token = issue(google_claims(NOW, exp=seconds(datetime.max.replace(microsecond=0, tzinfo=UTC)), iat=0, nbf=0.5))
 
@@ -149,7 +151,7 @@ def test_a_token_may_end_with_the_calendar(issue: Issue, mode: AuthMode, certifi
         pytest.param("alice@example.com", {}, id="person"),
     ],
 )
-def test_a_genuine_token_of_somebody_else_is_forbidden(
+def test_a_valid_token_of_another_caller_is_forbidden(
     issue: Issue,
     mode: AuthMode,
     certificates: Certificates,

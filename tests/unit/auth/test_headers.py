@@ -49,7 +49,7 @@ def test_a_request_without_token_is_refused(mode: AuthMode, refuse: Refuse, head
         pytest.param("x" * 100_000, id="long"),
     ],
 )
-def test_what_is_no_token_is_refused_without_a_fetch(
+def test_a_malformed_token_is_refused_without_a_fetch(
     provider: IdentityProvider, mode: AuthMode, refuse: Refuse, token: str
 ) -> None:
     """Garbage leads neither to an error of another kind nor to a request to the identity provider."""

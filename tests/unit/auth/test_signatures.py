@@ -48,7 +48,7 @@ def test_another_algorithm_is_refused_without_a_fetch(
 
 
 @pytest.mark.parametrize(("header", "reason"), NO_OBJECTS)
-def test_a_header_that_is_no_object_is_refused(mode: AuthMode, refuse: Refuse, header: object, reason: str) -> None:
+def test_a_header_that_is_not_an_object_is_refused(mode: AuthMode, refuse: Refuse, header: object, reason: str) -> None:
     """Only a JSON object is a token header."""
     token = encode(header, google_claims(NOW), rs256(rsa_key("key-1")))
 
@@ -65,7 +65,9 @@ def test_an_unsigned_token_is_refused(refuse: Refuse) -> None:
 @pytest.mark.parametrize(
     ("alg", "reason"), [("HS256", "an algorithm other than RS256"), ("RS256", "bad signature")], ids=["HS256", "RS256"]
 )
-def test_the_certificate_is_no_shared_secret(provider: IdentityProvider, refuse: Refuse, alg: str, reason: str) -> None:
+def test_a_certificate_is_not_used_as_a_shared_secret(
+    provider: IdentityProvider, refuse: Refuse, alg: str, reason: str
+) -> None:
     """The other classic attack: a MAC whose secret is the public certificate."""
     sign = hs256(provider.certificates()["key-1"].encode())
     token = provider.token(google_claims(NOW), header={"alg": alg}, sign=sign)
@@ -113,7 +115,7 @@ def test_a_certificate_of_another_kind_is_not_used(provider: IdentityProvider, r
     assert refuse(bearer(token), policy()) == "the token cannot be checked (TypeError)"
 
 
-def test_a_removed_signature_is_told_from_a_bad_one(provider: IdentityProvider, refuse: Refuse) -> None:
+def test_the_log_tells_a_removed_signature_from_a_bad_one(provider: IdentityProvider, refuse: Refuse) -> None:
     """Mode `verify` refuses a token whose signature Cloud Run removed, and the log has the remedy."""
     token = without_signature(provider.token(google_claims(NOW)))
 

@@ -63,7 +63,7 @@ def test_without_certificates_the_answer_is_unavailable(
 
 
 @pytest.mark.parametrize("fault", GARBAGE)
-def test_no_kind_of_failure_is_repeated_at_every_request(
+def test_a_failed_fetch_is_not_repeated_at_every_request(
     provider: IdentityProvider, certificates: Certificates, fault: dict[str, Any]
 ) -> None:
     """After any wrong answer, the identity provider is asked at most once in ten seconds."""

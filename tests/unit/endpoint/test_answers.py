@@ -56,7 +56,7 @@ def test_body_and_content_type_are_ignored(ask: Ask, request_: dict[str, Any]) -
 
 @pytest.mark.parametrize("path", ["/health", "/tick/health", "/cron/tick/health?x=1"])
 @pytest.mark.usefixtures("closed")
-def test_health_is_told_to_anybody(ask: Ask, answers: Answers, path: str) -> None:
+def test_health_needs_no_authentication(ask: Ask, answers: Answers, path: str) -> None:
     """Without authentication, without work, and without a secret."""
     response = ask("GET", path)
 

@@ -11,7 +11,7 @@ from tests.tokens import CALLER, IdentityProvider, google_claims, without_signat
 
 
 @pytest.mark.usefixtures("closed")
-def test_the_caller_is_let_in(ask: Ask, answers: Answers, provider: IdentityProvider, now: datetime) -> None:
+def test_an_allowed_caller_is_answered(ask: Ask, answers: Answers, provider: IdentityProvider, now: datetime) -> None:
     """The function gets the caller of a good token."""
     response = ask(headers={"Authorization": f"Bearer {provider.token(google_claims(now))}"})
 
@@ -20,7 +20,7 @@ def test_the_caller_is_let_in(ask: Ask, answers: Answers, provider: IdentityProv
 
 
 @pytest.mark.usefixtures("closed")
-def test_the_secret_lets_in(ask: Ask, answers: Answers) -> None:
+def test_the_cron_secret_is_accepted(ask: Ask, answers: Answers) -> None:
     """CRON_SECRET replaces a token."""
     response = ask(headers={"Authorization": "Bearer open-sesame-open-sesame"})
 
@@ -38,7 +38,7 @@ def test_the_secret_lets_in(ask: Ask, answers: Answers) -> None:
     ],
 )
 @pytest.mark.usefixtures("closed")
-def test_who_proves_nothing_is_unauthorized(ask: Ask, answers: Answers, headers: dict[str, str]) -> None:
+def test_a_caller_without_proof_is_unauthorized(ask: Ask, answers: Answers, headers: dict[str, str]) -> None:
     """401, and nothing runs."""
     response = ask(headers=headers)
 
@@ -56,7 +56,7 @@ def test_who_proves_nothing_is_unauthorized(ask: Ask, answers: Answers, headers:
     ],
 )
 @pytest.mark.usefixtures("closed")
-def test_a_token_that_is_not_good_enough_is_refused(
+def test_a_token_with_a_wrong_claim_is_refused(
     ask: Ask,
     answers: Answers,
     provider: IdentityProvider,
@@ -78,7 +78,7 @@ def test_a_token_that_is_not_good_enough_is_refused(
 
 
 @pytest.mark.usefixtures("closed")
-def test_a_token_that_cannot_be_checked_now_is_no_refusal(
+def test_a_token_that_cannot_be_checked_now_is_503(
     ask: Ask, answers: Answers, provider: IdentityProvider, now: datetime
 ) -> None:
     """503, so that Scheduler and alerts see a fault of ours."""

@@ -35,7 +35,7 @@ from tests.called_function import TRACE, TRACE_FIELD, Answers, Ask, Lines, error
         pytest.param(CertificatesUnavailable("no certificates"), 503, "certificates_unavailable", id="certificates"),
     ],
 )
-def test_an_error_of_ours_has_its_status(ask: Ask, answers: Answers, exc: Exception, status: int, code: str) -> None:
+def test_each_error_has_its_status(ask: Ask, answers: Answers, exc: Exception, status: int, code: str) -> None:
     """One table has all errors; the message is for the caller."""
     answers.outcome = exc
 
@@ -72,9 +72,7 @@ def test_what_is_no_fault_of_the_function_is_a_warning(
 
 
 @pytest.mark.parametrize("exc", [StoreUnavailable("no store"), InvalidSettings("LOG_LEVEL is odd")])
-def test_an_error_that_is_our_trouble_is_logged_as_one(
-    ask: Ask, answers: Answers, lines: Lines, exc: Exception
-) -> None:
+def test_a_server_error_is_logged_as_an_error(ask: Ask, answers: Answers, lines: Lines, exc: Exception) -> None:
     """Alerts look for ERROR."""
     answers.outcome = exc
 
@@ -108,7 +106,7 @@ def test_an_unexpected_error_is_in_the_log_and_not_in_the_answer(
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/"), ("GET", "/health")])
-def test_wrong_settings_are_told_on_each_request(
+def test_invalid_settings_are_reported_on_each_request(
     ask: Ask, env: dict[str, str], answers: Answers, lines: Lines, method: str, path: str
 ) -> None:
     """The function starts and answers with the error, and recovers once they are corrected."""
@@ -128,7 +126,7 @@ def test_wrong_settings_are_told_on_each_request(
     assert mended.status_code == 200
 
 
-def test_good_settings_are_read_once(ask: Ask, env: dict[str, str], answers: Answers) -> None:
+def test_valid_settings_are_read_once(ask: Ask, env: dict[str, str], answers: Answers) -> None:
     """An instance keeps the settings that it started with."""
     ask()
     env |= {"SCHEDULER_STORAGE": "firestore", "LOG_LEVEL": "LOUD"}

@@ -30,7 +30,7 @@ from tests.announcing import (
 from watchkeeper.fakes.chat import Chat
 
 
-def test_a_final_failure_is_told(world: World, work: JobFactory) -> None:
+def test_a_final_failure_is_reported(world: World, work: JobFactory) -> None:
     """The message is a job, due at once, in the space of the job; it names what failed and offers a retry."""
     world.add(work())
 
@@ -47,7 +47,7 @@ def test_a_final_failure_is_told(world: World, work: JobFactory) -> None:
     assert world.job("job").status is Status.FAILED
 
 
-def test_the_last_attempt_is_told(world: World, work: JobFactory) -> None:
+def test_the_last_failed_attempt_is_reported(world: World, work: JobFactory) -> None:
     """Only the last attempt is reported, not one that is followed by another."""
     world.run = fail
     world.add(work(max_attempts=2))
@@ -62,7 +62,7 @@ def test_the_last_attempt_is_told(world: World, work: JobFactory) -> None:
     assert text_of(world.notices()[0]).endswith(f"failed for good at attempt 2: RuntimeError. {LOOK}")
 
 
-def test_five_dead_holders_are_told(world: World, work: JobFactory) -> None:
+def test_a_job_with_five_dead_holders_is_reported(world: World, work: JobFactory) -> None:
     """A job that kills its process gives up without a handler."""
     world.add(held_by_the_dead(work(), world.now, died_before=4))
 
@@ -123,7 +123,7 @@ def test_it_is_delivered_once_by_the_next_tick(world: World, work: JobFactory) -
     assert (second.jobs_succeeded, third.jobs_checked) == (1, 0)
 
 
-def test_a_failure_after_a_retry_is_told_too(world: World, work: JobFactory) -> None:
+def test_a_failure_after_a_retry_is_reported_too(world: World, work: JobFactory) -> None:
     """The person who tapped Retry needs to know; each failure of the occurrence is reported once."""
     world.add(work())
     world.tick()
@@ -168,7 +168,7 @@ def test_it_arrives_in_chat(
         pytest.param(do_nothing, {}, id="succeeded"),
     ],
 )
-def test_nothing_is_told_where_nothing_is_to_be_told(
+def test_without_a_final_failure_or_a_space_nothing_is_reported(
     on_file: World, work: JobFactory, run: Callable[[Payload, Context], None], given: dict[str, Any]
 ) -> None:
     """No message, and no call to the store for it: one query, one claim, one finish."""
@@ -181,7 +181,7 @@ def test_nothing_is_told_where_nothing_is_to_be_told(
     assert on_file.calls == ["due", "swap", "swap"]
 
 
-def test_a_cancelled_job_is_not_told_of(on_file: World, work: JobFactory) -> None:
+def test_the_failure_of_a_cancelled_job_is_not_reported(on_file: World, work: JobFactory) -> None:
     """The person who cancelled it does not need to know that it failed."""
 
     def cancelled_meanwhile(payload: Payload, context: Context) -> None:

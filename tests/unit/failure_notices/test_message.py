@@ -49,12 +49,12 @@ def test_a_button_calls_the_function_at_its_address(
 
 
 @pytest.mark.parametrize("thread", ["spaces/CCCC/threads/BBBB", "BBBB", f"{THREAD}/x", 7, None])
-def test_a_thread_that_is_none_of_the_space_is_left_out(work: JobFactory, now: datetime, thread: object) -> None:
+def test_a_thread_of_another_space_is_left_out(work: JobFactory, now: datetime, thread: object) -> None:
     """A job of any type may have a field `thread`; the message must still be deliverable."""
     assert "thread" not in noticed(given_up(work(payload={"thread": thread})), now).payload
 
 
-def test_ids_are_of_a_length_that_is_allowed(work: JobFactory, now: datetime) -> None:
+def test_ids_are_never_too_long(work: JobFactory, now: datetime) -> None:
     """The longest ids are shortened and still differ for each job and occurrence."""
     jobs = [work("j" * length, at=at) for length in (171, 172, 173, 199, 200) for at in (now, now + SECOND)]
 
@@ -105,6 +105,6 @@ def test_the_attempt_is_left_out_where_the_history_is_cut(work: JobFactory, now:
 
 
 @pytest.mark.parametrize("error", [None, ""])
-def test_an_error_that_says_nothing_is_no_trouble(work: JobFactory, now: datetime, error: str | None) -> None:
+def test_an_error_without_a_text_is_reported_too(work: JobFactory, now: datetime, error: str | None) -> None:
     """The message leaves the error out."""
     assert text_of(noticed(given_up(work(), error), now)).startswith("Job job (work) failed for good")

@@ -27,7 +27,7 @@ def inserts(changes: Sequence[Change]) -> bool:
     return any(change.before is None for change in changes)
 
 
-def test_a_message_that_was_not_heard_is_stored_again(world: World, work: JobFactory) -> None:
+def test_a_message_without_an_answer_is_stored_again(world: World, work: JobFactory) -> None:
     """The tick waits for the answer and does not end before."""
     tries = []
 
@@ -47,7 +47,7 @@ def test_a_message_that_was_not_heard_is_stored_again(world: World, work: JobFac
     assert [notice.id for notice in world.notices()] == [f"{KEY}:failed"]
 
 
-def test_a_message_that_is_never_heard_fails_the_tick(
+def test_a_message_that_cannot_be_stored_fails_the_tick(
     on_file: World, work: JobFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The tick ends within its own time, says what was lost, and the failure itself is stored."""
@@ -71,7 +71,7 @@ def test_a_message_that_is_never_heard_fails_the_tick(
     assert [fields["job_id"] for fields in lost] == [f"{KEY}:failed"]
 
 
-def test_a_message_that_was_stored_unheard_is_not_stored_twice(world: World, work: JobFactory) -> None:
+def test_a_message_that_was_stored_without_an_answer_is_not_stored_twice(world: World, work: JobFactory) -> None:
     """If the same tick finds it due, it is stored: no call has the same job twice."""
     claims = []
 
@@ -102,7 +102,7 @@ def do_or_give_up(world: World, payload: Payload, context: Context) -> None:
         world.now += timedelta(seconds=0.1)
 
 
-def test_a_second_failure_is_told_while_the_first_is_being_delivered(world: World, work: JobFactory) -> None:
+def test_a_second_failure_is_reported_while_the_first_is_being_delivered(world: World, work: JobFactory) -> None:
     """Each has its own id, and the one being delivered is not changed."""
     world.add(work())
     world.tick()
@@ -121,7 +121,7 @@ def test_a_second_failure_is_told_while_the_first_is_being_delivered(world: Worl
     ]
 
 
-def test_a_failure_at_the_end_of_its_time_is_told(on_file: World, work: JobFactory) -> None:
+def test_a_failure_at_the_end_of_the_ticks_time_is_reported(on_file: World, work: JobFactory) -> None:
     """The tick has time for only two calls: the result of the job and the message.
 
     The first call for how it ended takes the tick's time, and has no answer.

@@ -215,7 +215,7 @@ def test_a_delivery_to_a_process_that_ends_is_an_error(waiting: World) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "retry"])
-def test_a_job_that_waits_cannot_be_run_beside_that(waiting: World, command: str) -> None:
+def test_a_job_that_waits_in_its_queue_cannot_be_run_by_hand(waiting: World, command: str) -> None:
     """The refusal has the queue and the remedy."""
     with pytest.raises(NotPossible, match=r"has been waiting in queue agents since .*or `release` it to"):
         getattr(waiting.jobs(), command)("job")
@@ -239,7 +239,7 @@ def test_a_paused_job_that_is_run_once_stays_paused(world: World, job_factory: J
     assert world.job().status is Status.PAUSED
 
 
-def test_a_store_that_cannot_be_asked_is_an_error(waiting: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_store_is_an_error(waiting: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cloud Tasks has to deliver again: then the job can start."""
     (body,) = waiting.tasks.bodies()
     with monkeypatch.context() as patch:
@@ -250,7 +250,7 @@ def test_a_store_that_cannot_be_asked_is_an_error(waiting: World, monkeypatch: p
     assert waiting.deliver(body) == "succeeded"
 
 
-def test_a_run_whose_process_dies_is_handed_over_anew(waiting: World, now: datetime) -> None:
+def test_a_run_whose_process_dies_is_handed_over_again(waiting: World, now: datetime) -> None:
     """With the same execution key, a new token and a new task; it counts as a death."""
     (body,) = waiting.tasks.bodies()
     dead = waiting.job().begin(now=now, token="of the process that died", lease=LEASE)

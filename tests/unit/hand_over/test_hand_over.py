@@ -40,7 +40,7 @@ def test_a_job_with_a_queue_is_handed_over(world: World, job_factory: JobFactory
     assert world.tasks.bodies() == [{"job": "job", "token": job.lease_token}]
 
 
-def test_an_earlier_try_that_was_not_heard_has_handed_over(world: World, job_factory: JobFactory) -> None:
+def test_a_repeated_hand_over_finds_its_own_task(world: World, job_factory: JobFactory) -> None:
     """The task of this very lease has the name (409)."""
     world.tasks.answers = [(409, "it exists")]
     world.tasks.is_deaf = True
@@ -71,7 +71,7 @@ def test_a_task_that_is_refused_gives_the_job_back(
 
 
 @pytest.mark.parametrize("is_made", [True, False])
-def test_a_hand_over_that_was_not_heard_is_left_to_its_lease(
+def test_a_hand_over_without_an_answer_is_left_to_its_lease(
     world: World, job_factory: JobFactory, is_made: bool
 ) -> None:
     """If the task exists it runs the job; if not, that is found when the lease ends."""
@@ -88,7 +88,7 @@ def test_a_hand_over_that_was_not_heard_is_left_to_its_lease(
     assert world.job().reclaims == (not is_made)
 
 
-def test_a_task_that_waits_when_the_lease_ends_is_not_made_again(waiting: World) -> None:
+def test_a_task_that_waits_when_the_lease_ends_is_not_created_again(waiting: World) -> None:
     """A backlog of three leases: one task, no death, one run under the same key."""
     body = waiting.tasks.bodies()
 
@@ -105,7 +105,7 @@ def test_a_task_that_waits_when_the_lease_ends_is_not_made_again(waiting: World)
     assert waiting.runs == ["job@2026-11-21T09:00:00Z"]
 
 
-def test_a_task_that_is_gone_is_made_anew(waiting: World) -> None:
+def test_a_missing_task_is_created_again(waiting: World) -> None:
     """With a new token and name; the lost one counts as a death, and a late delivery of it does nothing."""
     (former,) = waiting.tasks.bodies()
     waiting.tasks.tasks.clear()
@@ -134,7 +134,7 @@ def test_a_job_whose_tasks_are_lost_again_and_again_is_given_up(waiting: World) 
     assert job.handed_over is None
 
 
-def test_a_job_that_cannot_be_claimed_anew_stops_nothing(
+def test_a_job_that_cannot_be_claimed_again_is_quarantined(
     waiting: World, job_factory: JobFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is quarantined, and the other jobs run."""
@@ -147,7 +147,7 @@ def test_a_job_that_cannot_be_claimed_anew_stops_nothing(
     assert isinstance(waiting.store.get(["job"])["job"], Unreadable)
 
 
-def test_a_question_that_is_not_answered_is_asked_again(waiting: World) -> None:
+def test_a_look_up_without_an_answer_is_repeated(waiting: World) -> None:
     """The lease is extended until Cloud Tasks can be reached."""
     waiting.turn(LEASE)
     waiting.tasks.answers = [(503, "later")]
@@ -159,7 +159,7 @@ def test_a_question_that_is_not_answered_is_asked_again(waiting: World) -> None:
     assert waiting.deliver() == "succeeded"
 
 
-def test_a_job_that_waits_keeps_its_place_when_the_tick_ends_before_it_asks(
+def test_a_waiting_job_keeps_its_place_when_the_tick_ends_before_it_asks(
     world: World, job_factory: JobFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its task still waits, so it is not taken out of the queue; the next tick asks after another lease."""

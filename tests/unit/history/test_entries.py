@@ -57,7 +57,7 @@ def test_more_runs_than_the_job_keeps(store: Store, job_factory: JobFactory, now
     assert latest == [now + HOUR, *expected[:5]]
 
 
-def test_a_holder_that_lost_its_lease_enters_nothing_over_its_death(
+def test_a_holder_that_lost_its_lease_does_not_replace_the_entry_of_its_death(
     store: Store, job_factory: JobFactory, now: datetime
 ) -> None:
     """Its result is refused; the run keeps the one entry that its holder died."""
@@ -71,7 +71,7 @@ def test_a_holder_that_lost_its_lease_enters_nothing_over_its_death(
     assert [entry.run.outcome for entry in store.history(job_id="report")] == ["completed", "died"]
 
 
-def test_a_reclaim_that_lost_enters_no_death(store: Store, job_factory: JobFactory, now: datetime) -> None:
+def test_a_lost_reclaim_leaves_no_entry(store: Store, job_factory: JobFactory, now: datetime) -> None:
     """A tick loses the takeover because the run ended a moment before; that entry stays."""
     job = put(store, None, job_factory("report", at=now))
     held = put(store, job, claimed(job, now, "a"))
@@ -139,7 +139,7 @@ def test_entries_outlive_their_job(store: Store, job_factory: JobFactory, now: d
     assert told(store.history(job_id="report")) == [("report@2026-11-21T09:00:00Z", RunOutcome.COMPLETED)]
 
 
-def test_no_history_of_what_cannot_be_a_job(store: Store) -> None:
+def test_an_id_that_no_job_can_have_has_no_history(store: Store) -> None:
     """An id that no job can have finds nothing, also if it has a meaning for the store."""
     assert [store.history(job_id=job_id) for job_id in ("", "a/b", "..", "nobody")] == [[]] * 4
 
@@ -153,7 +153,7 @@ def test_jobs_whose_ids_begin_alike_are_told_apart(store: Store, job_factory: Jo
 
 
 @pytest.mark.parametrize("after", ["x", "a/b~8204096620352-ab", "report~12-ab", "report~820409662035x-ab"])
-def test_a_cursor_that_is_none_is_refused(json_store: JsonStore, now: datetime, after: str) -> None:
+def test_an_invalid_cursor_is_refused(json_store: JsonStore, now: datetime, after: str) -> None:
     """It comes from an address, so it may be anything."""
     jobs = Jobs(json_store, clock=lambda: now, handlers={}, retention=DAY)
 
@@ -161,7 +161,7 @@ def test_a_cursor_that_is_none_is_refused(json_store: JsonStore, now: datetime, 
         next(jobs.history(after=after), None)
 
 
-def test_entries_are_found_where_older_ones_drop_out(job_factory: JobFactory, now: datetime) -> None:
+def test_a_new_run_is_found_when_the_oldest_drops_out(job_factory: JobFactory, now: datetime) -> None:
     """A job keeps ten runs: the eleventh pushes the first one out, and is the only new one."""
     job = job_factory(cron="* * * * *")
     same = Run(schedule_at=now, outcome=RunOutcome.COMPLETED, started_at=now, ended_at=now)

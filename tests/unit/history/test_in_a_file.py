@@ -11,7 +11,7 @@ from shared.store.protocol import Change, Unknown
 from tests.histories import MINUTE, JobFactory, claimed, finished, put, run
 
 
-def test_without_a_history_none_is_kept(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
+def test_without_a_history_no_entry_is_kept(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
     """The job keeps its own ten runs, and there is no file beside it."""
     store = JsonStore(tmp_path / "jobs.json", lambda: now, kept=timedelta())
 
@@ -22,7 +22,7 @@ def test_without_a_history_none_is_kept(tmp_path: Path, job_factory: JobFactory,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["jobs.json", "jobs.json.lock"]
 
 
-def test_a_line_whose_change_was_never_made_is_no_history(
+def test_a_line_of_a_change_that_was_not_made_does_not_count(
     tmp_path: Path, job_factory: JobFactory, now: datetime
 ) -> None:
     """A writer killed between history and job file leaves a line that is never read, and the next writer drops it."""

@@ -56,7 +56,7 @@ def test_the_entry_goes_with_the_end_of_its_run(
 
 
 @pytest.mark.emulator
-def test_an_end_that_was_not_heard_has_one_entry(
+def test_an_end_without_an_answer_has_one_entry(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
 ) -> None:
     """It is recognised as won, and its entry is overwritten with the same."""
@@ -69,7 +69,7 @@ def test_an_end_that_was_not_heard_has_one_entry(
 
 
 @pytest.mark.emulator
-def test_the_entry_of_one_that_lost_is_replaced_by_that_of_the_winner(
+def test_the_winner_replaces_the_entry_of_the_loser(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
 ) -> None:
     """An end that is lost to a person's command leaves its entry; the tick that reclaims the job knows better."""
@@ -85,7 +85,7 @@ def test_the_entry_of_one_that_lost_is_replaced_by_that_of_the_winner(
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("calls", [0, 1, 2])
-def test_a_process_that_is_killed_between_two_calls_loses_nothing_that_was_missed(
+def test_a_kill_between_two_calls_loses_no_missed_occurrence(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime, calls: int
 ) -> None:
     """The claim that leaves occurrences out and the entry that says so are stored both, or neither of them."""
@@ -102,7 +102,7 @@ def test_a_process_that_is_killed_between_two_calls_loses_nothing_that_was_misse
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("calls", [0, 1, 2])
-def test_a_process_that_is_killed_between_two_calls_leaves_no_word_of_one_that_lost(
+def test_a_kill_between_two_calls_leaves_no_entry_of_the_loser(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime, calls: int
 ) -> None:
     """The entry of an end that was lost to a person is replaced with the claim that takes the job, or stands alone."""
@@ -125,7 +125,7 @@ def test_a_process_that_is_killed_between_two_calls_leaves_no_word_of_one_that_l
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("calls", [0, 1, 2])
-def test_a_process_that_is_killed_between_two_calls_leaves_the_end_that_counts(
+def test_a_kill_between_two_calls_leaves_the_entry_of_the_stored_end(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime, calls: int
 ) -> None:
     """An end that is made again, after it was lost to a person, replaces its own entry as it is stored."""
@@ -146,7 +146,7 @@ def test_a_process_that_is_killed_between_two_calls_leaves_the_end_that_counts(
 
 
 @pytest.mark.emulator
-def test_of_claims_that_leave_something_out_only_those_are_lost_whose_job_has_changed(
+def test_of_claims_with_missed_occurrences_only_those_of_changed_jobs_are_lost(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
 ) -> None:
     """All or none are stored in one call, so the others are made again: one more read and one more call."""
@@ -178,7 +178,7 @@ def test_a_commit_that_meets_contention_is_repeated_once(
 
 
 @pytest.mark.emulator
-def test_claims_that_are_refused_while_no_job_has_changed_are_lost_to_nobody(
+def test_refused_claims_of_unchanged_jobs_are_unknown(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
 ) -> None:
     """The change that was in the way is not stored yet, or never will be: the outcome is unknown, with the reason."""

@@ -152,7 +152,7 @@ def test_an_occurrence_on_a_day_off_does_not_exist(job_factory: JobFactory, now:
     assert missed(claim(after, now + 3 * DAY)) == []
 
 
-def test_what_was_missed_begins_and_ends_on_days_that_count(job_factory: JobFactory, now: datetime) -> None:
+def test_missed_occurrences_begin_and_end_on_days_that_are_not_excluded(job_factory: JobFactory, now: datetime) -> None:
     """The last missed occurrence is not on a day off."""
     job = job_factory(cron="0 9 * * *", except_dates=["2026-11-24"])
 
@@ -218,7 +218,7 @@ def test_skip_runs_what_is_at_most_the_grace_late(
         pytest.param({"every": "6d", "pause_after_failures": "x"}, "whole number from 1 to 1000", id="text"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(job_factory: JobFactory, given: dict[str, Any], complaint: str) -> None:
+def test_contradictory_values_are_refused(job_factory: JobFactory, given: dict[str, Any], complaint: str) -> None:
     """One line names the value and the remedy."""
     with pytest.raises(InvalidInput, match=complaint) as refused:
         job_factory(**given)
@@ -226,7 +226,7 @@ def test_what_cannot_be_meant_is_refused(job_factory: JobFactory, given: dict[st
     assert "\n" not in str(refused.value)
 
 
-def test_a_schedule_that_never_comes_is_refused(job_factory: JobFactory, now: datetime) -> None:
+def test_a_schedule_that_never_runs_is_refused(job_factory: JobFactory, now: datetime) -> None:
     """Its end is not after its first occurrence, or every day of it is off."""
     nothing_left = [
         {"cron": "0 9 * * *", "until": now},

@@ -106,7 +106,7 @@ def test_a_paused_job_stays_paused_when_edited(daily: Job, now: datetime) -> Non
     assert edited.resume(now=now, retention=RETENTION).ready_at == now + timedelta(hours=3)
 
 
-def test_editing_a_running_job_concerns_later_occurrences(daily: Job, now: datetime) -> None:
+def test_editing_a_running_job_changes_later_occurrences_only(daily: Job, now: datetime) -> None:
     """Its run continues under its lease; the next occurrence follows the new expression."""
     held = claim(daily, now)
 

@@ -55,7 +55,7 @@ def test_a_changed_schedule_keeps_a_start_that_is_to_come(job_factory: JobFactor
     assert (at_once.starts_at, at_once.schedule_at) == (None, now + DAY + HOUR)
 
 
-def test_cron_takes_the_place_of_every_and_the_other_way_round(rich: Job, now: datetime) -> None:
+def test_cron_replaces_every_and_the_other_way_round(rich: Job, now: datetime) -> None:
     """An edit of one removes the other and its start."""
     by_cron = rich.edit(now=now + HOUR, cron="0 9 * * *")
     by_every = by_cron.edit(now=now + HOUR, every="13h")
@@ -115,7 +115,7 @@ def test_an_extra_run_is_kept_when_the_bounds_change(rich: Job, now: datetime) -
 
 
 @pytest.mark.parametrize("late", [-2 * DAY, -HOUR, HOUR])
-def test_an_extra_run_after_the_end_begins_nothing_anew(
+def test_an_extra_run_after_the_end_starts_no_ended_occurrence_again(
     job_factory: JobFactory, now: datetime, late: timedelta
 ) -> None:
     """Also if a clock that is behind requests it: what ended stays ended, and the job completed."""

@@ -44,7 +44,7 @@ def test_many_failures_are_counted_beyond_the_history(job_factory: JobFactory, n
     assert (job.status, len(job.recent_runs)) == (Status.PAUSED, 10)
 
 
-def test_another_try_is_no_failure_in_a_row(job_factory: JobFactory, now: datetime) -> None:
+def test_a_retry_is_no_failure_in_a_row(job_factory: JobFactory, now: datetime) -> None:
     """An occurrence counts when it gives up, not at each attempt; without a limit nothing pauses."""
     limited = job_factory(cron="0 9 * * *", pause_after_failures=1, max_attempts=2)
     failed = Result(started_at=now, ended_at=now, by="x", error="boom")

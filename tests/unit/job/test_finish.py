@@ -98,7 +98,7 @@ def test_a_recurring_job_survives_a_final_failure(daily: Job, now: datetime) -> 
     assert outcomes(failed) == ["failed"]
 
 
-def test_a_recurring_job_ends_with_time_itself(daily: Job, now: datetime) -> None:
+def test_a_recurring_job_is_completed_at_the_end_of_the_calendar(daily: Job, now: datetime) -> None:
     """If no occurrence can follow it is completed, without an error in the tick."""
     last = replace(daily, schedule_at=datetime(9999, 12, 31, 9, tzinfo=UTC))
 

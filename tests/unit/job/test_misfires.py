@@ -75,7 +75,7 @@ def test_a_year_of_minutes_is_caught_up_without_walking(job_factory: JobFactory,
     assert held.recent_runs[0].until == now - MINUTE
 
 
-def test_a_job_that_is_given_back_unbegun_is_caught_up_again(daily: Job, now: datetime) -> None:
+def test_a_job_given_back_before_it_began_is_caught_up_again(daily: Job, now: datetime) -> None:
     """Its first attempt is still to come, so after another outage the newest occurrence runs."""
     held = claim(daily, now + timedelta(days=1))
 

@@ -30,14 +30,14 @@ def test_listing_leaves_out_subscriptions_unless_asked(jobs: Jobs, store: Store,
 
 
 @pytest.mark.parametrize("command", ["get", "pause", "resume", "cancel", "run", "retry", "release", "delete"])
-def test_what_is_not_there_is_named(jobs: Jobs, command: str) -> None:
+def test_a_missing_job_is_named(jobs: Jobs, command: str) -> None:
     """Every command names the job that does not exist."""
     with pytest.raises(UnknownJob, match="no job missing"):
         getattr(jobs, command)("missing")
 
 
 @pytest.mark.parametrize("command", ["get", "pause", "run"])
-def test_what_cannot_be_read_is_named_with_the_remedy(jobs: Jobs, store: Store, command: str) -> None:
+def test_an_unreadable_job_is_named_with_the_remedy(jobs: Jobs, store: Store, command: str) -> None:
     """It does not change; it can be deleted."""
     insert(store, Unreadable(id="bad", reason="", document={"team": "ops"}))
 
@@ -118,9 +118,7 @@ def answering(json_store: JsonStore, now: datetime, job_factory: JobFactory) -> 
 
 
 @pytest.mark.parametrize("command", ["pause", "delete"])
-def test_a_command_that_comes_second_is_applied_to_what_it_then_finds(
-    answering: tuple[Answers, Jobs], command: str
-) -> None:
+def test_a_command_that_loses_is_applied_to_the_newer_job(answering: tuple[Answers, Jobs], command: str) -> None:
     """A lost swap is read again and repeated."""
     store, jobs = answering
     store.answers = [Lost(), Lost()]
@@ -130,7 +128,7 @@ def test_a_command_that_comes_second_is_applied_to_what_it_then_finds(
     assert [job.id for job in jobs.list(status="pending")] == []
 
 
-def test_a_command_for_many_tries_again_what_somebody_changed_first(answering: tuple[Answers, Jobs]) -> None:
+def test_a_command_for_many_is_repeated_for_jobs_that_somebody_changed(answering: tuple[Answers, Jobs]) -> None:
     """It names the job that changes again and again."""
     store, jobs = answering
     store.answers = [Lost()]
@@ -143,7 +141,7 @@ def test_a_command_for_many_tries_again_what_somebody_changed_first(answering: t
     assert always == {"a": "it keeps changing; try again"}
 
 
-def test_what_many_came_to_is_told_though_the_store_goes_away(
+def test_a_command_for_many_reports_what_was_not_done_when_the_store_fails(
     answering: tuple[Answers, Jobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the jobs of the repeated write are named, with the reason."""
@@ -179,7 +177,7 @@ def test_a_job_that_keeps_changing_is_given_up_with_a_reason(answering: tuple[An
     ("answer", "error", "says"),
     [(Unknown("cut"), StoreUnavailable, "did not confirm.*cut"), (Refused("too large"), InvalidInput, "too large")],
 )
-def test_an_answer_that_is_none_is_told(
+def test_an_unconfirmed_command_is_an_error(
     answering: tuple[Answers, Jobs], answer: Outcome, error: type[Exception], says: str
 ) -> None:
     """The person gets the store's reason."""
@@ -215,7 +213,7 @@ def test_a_one_shot_that_is_replaced_at_its_ended_time_is_then_unchanged(
     assert jobs.get("once").execution_key != job.execution_key
 
 
-def test_what_is_kept_beside_the_jobs_is_not_listed(jobs: Jobs, store: Store, now: datetime) -> None:
+def test_documents_beside_the_jobs_are_not_listed(jobs: Jobs, store: Store, now: datetime) -> None:
     """Nor exported: it may be a secret."""
     assert isinstance(store.swap([Change(None, Job.create("watchkeeper:key", "log", now=now))])[0], Won)
 
@@ -232,7 +230,7 @@ def test_what_is_kept_beside_the_jobs_is_not_listed(jobs: Jobs, store: Store, no
         pytest.param({"space": "spaces/\x1b[31m"}, "like spaces/AAAA", id="no-letters"),
     ],
 )
-def test_what_is_no_job_of_anybody_is_refused(jobs: Jobs, given: dict[str, Any], says: str) -> None:
+def test_reserved_ids_and_types_are_refused(jobs: Jobs, given: dict[str, Any], says: str) -> None:
     """No list would show it, and nobody would hear of its failures."""
     with pytest.raises(InvalidInput, match=says):
         jobs.schedule(**{"job_type": "log", "payload": HELLO, **given})

@@ -73,7 +73,7 @@ def test_another_definition_is_an_error_that_names_the_differences(
     assert jobs.get("report") == before
 
 
-def test_a_space_that_is_not_asked_for_is_no_difference(jobs: Jobs) -> None:
+def test_a_space_that_is_not_given_is_no_difference(jobs: Jobs) -> None:
     """The job keeps it."""
     jobs.schedule("log", HELLO, id="report", space="spaces/A")
 
@@ -169,7 +169,7 @@ def test_the_same_interval_again_changes_nothing(store: Store, now: datetime) ->
         jobs.schedule("log", HELLO, id="report", at=now + DAY, **RICH)
 
 
-def test_replace_takes_away_what_is_not_asked_for_any_more(jobs: Jobs, now: datetime) -> None:
+def test_replace_removes_what_is_no_longer_given(jobs: Jobs, now: datetime) -> None:
     """The whole definition counts; the same rhythm keeps its start and its next occurrence."""
     first = jobs.schedule("log", HELLO, id="report", until=now + 60 * DAY, **RICH).job
 

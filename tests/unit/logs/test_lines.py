@@ -15,7 +15,7 @@ from shared.logs import JsonFormatter, job_fields, set_up_logs
 from tests.log_lines import TRACE, TRACE_FIELD, Lines, Unspeakable, log
 
 
-def test_a_line_says_when_how_grave_and_what(lines: Lines) -> None:
+def test_a_line_has_time_severity_and_message(lines: Lines) -> None:
     """Severity, message, time and logger are in the fields that Cloud Logging reads."""
     before = datetime.now(UTC)
 
@@ -36,7 +36,7 @@ def test_the_severity_is_the_level(lines: Lines, severity: str) -> None:
     assert [line["severity"] for line in lines()] == [severity]
 
 
-def test_fields_stand_beside_the_message(lines: Lines) -> None:
+def test_fields_are_beside_the_message(lines: Lines) -> None:
     """Each can be searched for."""
     log.info("Job completed", extra={"fields": {"action": "job_completed", "attempt": 2, "runs": [{"error": None}]}})
 
@@ -115,7 +115,7 @@ def test_without_a_request_there_is_no_trace(lines: Lines) -> None:
     assert TRACE_FIELD not in line
 
 
-def test_an_exception_is_told_with_its_traceback(lines: Lines) -> None:
+def test_an_exception_is_logged_with_its_traceback(lines: Lines) -> None:
     """Error Reporting finds it under `stack_trace`."""
     try:
         raise ValueError("no such person")
@@ -170,7 +170,7 @@ def test_any_message_is_one_line_and_comes_back_as_it_was(lines: Lines, message:
         pytest.param({"ada"}, "{'ada'}", id="a-set"),
     ],
 )
-def test_a_value_that_json_does_not_know_is_told_as_text(lines: Lines, value: object, told: str) -> None:
+def test_a_value_that_json_does_not_know_is_logged_as_text(lines: Lines, value: object, told: str) -> None:
     """The line and its other fields arrive."""
     log.info("hello", extra={"fields": {"value": value, "attempt": 2}})
 
@@ -194,7 +194,7 @@ def endless() -> dict[str, object]:
         pytest.param(Unspeakable(), id="that-cannot-be-told"),
     ],
 )
-def test_a_value_that_cannot_be_written_does_not_cost_the_line(lines: Lines, value: object) -> None:
+def test_a_value_that_cannot_be_written_does_not_lose_the_line(lines: Lines, value: object) -> None:
     """The message arrives with all other fields, as JSON that Cloud Logging can read."""
     log.info("hello", extra={"fields": {"value": value, "action": "test"}})
 
@@ -203,7 +203,7 @@ def test_a_value_that_cannot_be_written_does_not_cost_the_line(lines: Lines, val
     assert "value" in line
 
 
-def test_arguments_that_do_not_fit_do_not_cost_the_line() -> None:
+def test_arguments_that_do_not_fit_do_not_lose_the_line() -> None:
     """A wrong call of the logger shows in the log, not on stderr."""
     record = logging.makeLogRecord({"msg": "%d jobs", "args": ("many",)})
 
@@ -212,7 +212,7 @@ def test_arguments_that_do_not_fit_do_not_cost_the_line() -> None:
     assert line["message"] == "%d jobs ('many',)"
 
 
-def test_a_message_that_cannot_be_told_does_not_cost_the_line() -> None:
+def test_a_message_that_cannot_be_printed_does_not_lose_the_line() -> None:
     """Even if the message itself is the object that fails."""
     line = json.loads(JsonFormatter().format(logging.makeLogRecord({"levelname": "ERROR", "msg": Unspeakable()})))
 
@@ -220,7 +220,7 @@ def test_a_message_that_cannot_be_told_does_not_cost_the_line() -> None:
     assert line["message"].startswith("a Unspeakable that cannot be printed")
 
 
-def test_text_that_utf_8_cannot_write_does_not_cost_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_that_utf_8_cannot_encode_does_not_lose_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """JSON allows half of a surrogate pair, so a job's message may contain it."""
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="utf-8"))
@@ -231,7 +231,7 @@ def test_text_that_utf_8_cannot_write_does_not_cost_the_line(monkeypatch: pytest
     assert line["message"].startswith("half: ")
 
 
-def test_fields_cannot_pass_for_what_the_line_itself_says(lines: Lines) -> None:
+def test_fields_cannot_replace_those_of_the_line_itself(lines: Lines) -> None:
     """A field named `severity` or `message` does not hide an error."""
     log.error("hello", extra={"fields": {"severity": "DEBUG", "message": "nothing"}})
 
@@ -239,7 +239,7 @@ def test_fields_cannot_pass_for_what_the_line_itself_says(lines: Lines) -> None:
     assert (line["severity"], line["message"]) == ("ERROR", "hello")
 
 
-def test_lines_go_to_what_stdout_is_at_that_moment(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_go_to_the_current_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     """functions-framework replaces stdout for each request, to add the execution id."""
     replaced = io.StringIO()
 
@@ -268,7 +268,7 @@ def test_each_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
     assert writes[0].endswith("}\n")
 
 
-def test_a_line_is_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_flushed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last line of a killed process arrives."""
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(written), encoding="utf-8"))
@@ -286,7 +286,7 @@ def test_a_line_is_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ERROR", ["our error", "their error"]),
     ],
 )
-def test_the_level_says_what_is_heard(lines: Lines, level: str, heard: list[str]) -> None:
+def test_the_level_decides_what_is_logged(lines: Lines, level: str, heard: list[str]) -> None:
     """LOG_LEVEL=DEBUG is for our own lines: other libraries would log every detail of every request."""
     set_up_logs(level)
 
@@ -298,7 +298,7 @@ def test_the_level_says_what_is_heard(lines: Lines, level: str, heard: list[str]
     assert [line["message"] for line in lines()] == heard
 
 
-def test_to_set_up_again_doubles_no_line(lines: Lines) -> None:
+def test_a_second_set_up_doubles_no_line(lines: Lines) -> None:
     """It replaces the handlers of the framework or of an earlier set-up."""
     logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))
     set_up_logs("INFO")
