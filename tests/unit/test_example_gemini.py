@@ -104,7 +104,7 @@ def context(jobs: Jobs, now: datetime) -> AgentContext:
     return with_jobs(asked, lambda: jobs)
 
 
-def test_a_question_is_answered(gemini: ModuleType, vertex: HttpServer, context: AgentContext) -> None:
+def test_question_is_answered(gemini: ModuleType, vertex: HttpServer, context: AgentContext) -> None:
     """The model gets the person and the local time, and is called without a key."""
     vertex.answers[PATH] = model = FakeGemini(text("Saturday."))
 
@@ -115,7 +115,7 @@ def test_a_question_is_answered(gemini: ModuleType, vertex: HttpServer, context:
     assert "Ada asks; there it is Saturday, 2026-11-21 10:00 (Europe/Berlin)." in told
 
 
-def test_the_model_schedules_a_job(gemini: ModuleType, vertex: HttpServer, context: AgentContext, jobs: Jobs) -> None:
+def test_model_schedules_a_job(gemini: ModuleType, vertex: HttpServer, context: AgentContext, jobs: Jobs) -> None:
     """It requests a call and gets the result; each request has the conversation so far."""
     order = {"kind": "message", "text": "Tea!", "at": "2026-11-21T16:00"}
     vertex.answers[PATH] = model = FakeGemini(call("schedule_job", **order), text("I will."))
@@ -130,7 +130,7 @@ def test_the_model_schedules_a_job(gemini: ModuleType, vertex: HttpServer, conte
     assert heard["parts"][0]["functionResponse"]["response"]["job"]["id"] == job.id
 
 
-def test_the_model_hears_what_cannot_be_done(gemini: ModuleType, vertex: HttpServer, context: AgentContext) -> None:
+def test_model_gets_the_error_of_a_tool(gemini: ModuleType, vertex: HttpServer, context: AgentContext) -> None:
     """A refusal is an answer, so the model can correct its call or explain it."""
     vertex.answers[PATH] = model = FakeGemini(call("cancel_job", job_id="lunch"), text("There is no such job."))
 
@@ -147,7 +147,7 @@ def test_the_model_hears_what_cannot_be_done(gemini: ModuleType, vertex: HttpSer
         (call("cancel_job", id="lunch"), "cancel_job: missing a required argument: 'job_id'"),
     ],
 )
-def test_a_call_that_makes_no_sense_is_answered(
+def test_invalid_call_is_answered(
     gemini: ModuleType, vertex: HttpServer, context: AgentContext, wrong: list[Part], says: str
 ) -> None:
     """Models invent tools and parameters."""
@@ -158,9 +158,7 @@ def test_a_call_that_makes_no_sense_is_answered(
     assert heard["error"] == says
 
 
-def test_a_model_that_calls_without_end_is_stopped(
-    gemini: ModuleType, vertex: HttpServer, context: AgentContext
-) -> None:
+def test_endless_calls_are_stopped(gemini: ModuleType, vertex: HttpServer, context: AgentContext) -> None:
     """Each call of the model costs money; the person gets an answer that says so."""
     vertex.answers[PATH] = model = FakeGemini(call("list_jobs"))
 
@@ -168,7 +166,7 @@ def test_a_model_that_calls_without_end_is_stopped(
     assert len(model.requests) <= gemini.MOST_ROUNDS + 1
 
 
-def test_a_refusal_of_the_model_is_an_error(gemini: ModuleType, vertex: HttpServer, context: AgentContext) -> None:
+def test_refusal_of_the_model_is_an_error(gemini: ModuleType, vertex: HttpServer, context: AgentContext) -> None:
     """Chat then apologises, and a job is retried."""
     from google.genai import errors
 
@@ -179,6 +177,6 @@ def test_a_refusal_of_the_model_is_an_error(gemini: ModuleType, vertex: HttpServ
         gemini.answer("Hello", context)
 
 
-def test_it_is_an_agent_that_can_be_named(gemini: ModuleType) -> None:
+def test_example_can_be_named_as_the_agent(gemini: ModuleType) -> None:
     """In CHAT_AGENT."""
     assert load_agent("agent.examples.gemini:answer") is gemini.answer

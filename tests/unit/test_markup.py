@@ -8,7 +8,7 @@ from markup import protected, readable, restored
 
 
 @given(st.lists(st.sampled_from(["<users/105>", "<https://a.b/1|x y>", "<b>", "a", " ", "<", "\ue000"])).map("".join))
-def test_what_is_protected_is_restored(text: str) -> None:
+def test_protected_markup_is_restored(text: str) -> None:
     """Between any other text."""
     short, found = protected(text)
 

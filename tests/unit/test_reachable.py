@@ -75,7 +75,7 @@ INTERNAL = [
         *((address, AddressKind.INTERNAL) for address in INTERNAL),
     ],
 )
-def test_every_address_is_of_one_kind(address: str, kind: AddressKind) -> None:
+def test_each_address_has_its_kind(address: str, kind: AddressKind) -> None:
     """The ranges hold up to their edges, and an IPv4 address within an IPv6 one counts as itself."""
     assert kind_of(address) is kind
 
@@ -84,7 +84,7 @@ def test_every_address_is_of_one_kind(address: str, kind: AddressKind) -> None:
 
 
 @pytest.mark.parametrize("address", [*PUBLIC, *PRIVATE, *INTERNAL])
-def test_on_ones_own_machine_every_address_is_allowed(address: str) -> None:
+def test_outside_the_cloud_every_address_is_allowed(address: str) -> None:
     """Only K_SERVICE makes it the cloud."""
     Reach.from_env({}).check_address("anything", address)
 
@@ -122,7 +122,7 @@ def test_in_the_cloud_a_public_address_is_allowed(address: str) -> None:
     "audience",
     ["https://a.example", "https://a.example/", "https://A.Example/path?x=1", "a.example", "https://a.example:8443"],
 )
-def test_an_audience_of_the_own_host_is_allowed(audience: str) -> None:
+def test_audience_of_the_same_host_is_allowed(audience: str) -> None:
     """As an https URL, with any path, or as the host alone."""
     Reach.from_env(CLOUD).check_audience(audience, scheme="https", host="a.example")
 
@@ -135,7 +135,7 @@ def test_an_audience_of_the_own_host_is_allowed(audience: str) -> None:
         "32555940559.apps.googleusercontent.com",
     ],
 )
-def test_an_audience_of_another_host_needs_to_be_listed(audience: str) -> None:
+def test_audience_of_another_host_must_be_listed(audience: str) -> None:
     """The error names the setting; a list allows exactly this audience."""
     with pytest.raises(Cancel, match="HTTP_REQUEST_AUDIENCES"):
         Reach.from_env(CLOUD).check_audience(audience, scheme="https", host="a.example")
@@ -153,7 +153,7 @@ def test_no_identity_token_is_sent_in_clear_text() -> None:
 
 
 @pytest.mark.parametrize("host", ["run.googleapis.com", "europe-west1-run.googleapis.com", "a.b.googleapis.com"])
-def test_an_access_token_is_for_googles_apis(host: str) -> None:
+def test_access_token_is_allowed_for_googles_apis(host: str) -> None:
     """Over https to any host below googleapis.com."""
     Reach.from_env(CLOUD).check_scope(scheme="https", host=host)
 
@@ -166,7 +166,7 @@ def test_an_access_token_is_for_googles_apis(host: str) -> None:
         *(("https", host) for host in ("run.googleapis.com.", "www.google.com", "svc-abc-uc.a.run.app", "127.0.0.1")),
     ],
 )
-def test_an_access_token_is_for_nothing_else(scheme: str, host: str) -> None:
+def test_access_token_is_refused_for_other_hosts(scheme: str, host: str) -> None:
     """The error has the remedy."""
     settings = {**CLOUD, "HTTP_REQUEST_HOSTS": host, "HTTP_REQUEST_AUDIENCES": host, "HTTP_REQUEST_PRIVATE": "on"}
 
@@ -174,7 +174,7 @@ def test_an_access_token_is_for_nothing_else(scheme: str, host: str) -> None:
         Reach.from_env(settings).check_scope(scheme=scheme, host=host)
 
 
-def test_on_ones_own_machine_every_token_may_be_sent_anywhere() -> None:
+def test_outside_the_cloud_every_token_is_allowed() -> None:
     """There it is the developer's own identity and network."""
     reach = Reach.from_env({})
 
@@ -185,7 +185,7 @@ def test_on_ones_own_machine_every_token_may_be_sent_anywhere() -> None:
 # -- settings ----------------------------------------------------------------------------------------------------------
 
 
-def test_hosts_are_read_as_a_url_has_them() -> None:
+def test_hosts_are_read_as_in_a_url() -> None:
     """Case does not matter; an IPv6 address may have brackets."""
     reach = Reach.from_env({**CLOUD, "HTTP_REQUEST_HOSTS": " Inventory.Internal, 127.0.0.1,[::1], fd00::5,a_b "})
 
@@ -195,7 +195,7 @@ def test_hosts_are_read_as_a_url_has_them() -> None:
 @pytest.mark.parametrize(
     "host", ["http://a.example", "a.example:80", "a.example/", "*.example", "a b", "10.0.0.0/8", "."]
 )
-def test_a_host_that_is_none_is_named(host: str) -> None:
+def test_error_names_an_invalid_host(host: str) -> None:
     """It would never match, and the job would be refused without a hint."""
     with pytest.raises(InvalidSettings, match=r"HTTP_REQUEST_HOSTS is .* without scheme, port or path"):
         Reach.from_env({"HTTP_REQUEST_HOSTS": f"good,{host}"})
@@ -208,7 +208,7 @@ def test_private_is_on_or_off(text: str) -> None:
         Reach.from_env({"HTTP_REQUEST_PRIVATE": text})
 
 
-def test_settings_that_are_empty_count_as_not_set() -> None:
+def test_empty_settings_count_as_not_set() -> None:
     """An empty line in .env allows nothing."""
     names = ("HTTP_REQUEST_HOSTS", "HTTP_REQUEST_PRIVATE", "HTTP_REQUEST_AUDIENCES")
 

@@ -28,7 +28,7 @@ class Rival:
         return self._store.swap(changes)
 
 
-def test_the_key_is_made_once_and_kept(store: Store, now: datetime) -> None:
+def test_key_is_created_once_and_kept(store: Store, now: datetime) -> None:
     """It is the same a year later: a card may be old."""
     first = kept_key(store, now)
 
@@ -36,7 +36,7 @@ def test_the_key_is_made_once_and_kept(store: Store, now: datetime) -> None:
     assert kept_key(store, now + timedelta(days=365)) == first
 
 
-def test_no_two_installations_have_the_same_key(store: Store, json_store: Store, now: datetime) -> None:
+def test_installations_have_different_keys(store: Store, json_store: Store, now: datetime) -> None:
     """It is random."""
     first = kept_key(store, now)
     (kept,) = store.get([KEY_ID]).values()
@@ -45,14 +45,14 @@ def test_no_two_installations_have_the_same_key(store: Store, json_store: Store,
     assert kept_key(store, now) != first
 
 
-def test_of_two_instances_that_make_a_key_one_wins(json_store: Store, now: datetime) -> None:
+def test_one_of_two_instances_creates_the_key(json_store: Store, now: datetime) -> None:
     """Both continue with the same key."""
     rival = Rival(json_store, now)
 
     assert kept_key(rival, now) == rival.theirs  # type: ignore[arg-type]  # it passes everything on
 
 
-def test_the_key_is_no_work(store: Store, now: datetime) -> None:
+def test_key_is_not_a_job_to_run(store: Store, now: datetime) -> None:
     """It is never due, has no space and does not expire."""
     kept_key(store, now)
 
@@ -64,7 +64,7 @@ def test_the_key_is_no_work(store: Store, now: datetime) -> None:
 
 
 @pytest.mark.parametrize("payload", [{}, {"key": ""}, {"key": "short"}, {"key": ["x" * 64]}, {"message": "x" * 64}])
-def test_a_document_without_a_key_marks_nothing(
+def test_document_without_a_key_is_an_error(
     json_store: Store, job_factory: Callable[..., Job], now: datetime, payload: dict[str, object]
 ) -> None:
     """A guessable key would be worse than no key; the error has the remedy."""
@@ -74,7 +74,7 @@ def test_a_document_without_a_key_marks_nothing(
         kept_key(json_store, now)
 
 
-def test_the_order_of_the_parameters_does_not_matter() -> None:
+def test_mark_ignores_the_order_of_the_parameters() -> None:
     """Chat returns them as an object."""
     seal = Seal(lambda: b"key", "spaces/A")
     mark = seal.of({"action": "run", "id": "tea"})
