@@ -199,7 +199,7 @@ def checked(reply: Mapping[str, Any]) -> dict[str, Any]:
         assert "actionResponse" not in message
     body = json.dumps(message, ensure_ascii=False).encode()
     request = Request(method="POST", path=f"/v1/{SPACE}/messages", query={}, headers=Message(), body=body)
-    assert CHAT_API.checked_body(request, CHAT_API.method_of(request, played=[CREATE])) == message  # raises Rejected
+    assert CHAT_API.checked_body(request, CHAT_API.method_of(request, faked=[CREATE])) == message  # raises Rejected
     assert message.get("text") or message.get("cardsV2")
     assert len(body) <= LARGEST_MESSAGE
     return message

@@ -36,7 +36,7 @@ def test_it_is_a_build() -> None:
     request = Request(
         method="POST", path="/v1/projects/demo/builds", query={}, headers=Message(), body=json.dumps(BUILD).encode()
     )
-    method = discovery.method_of(request, played=("cloudbuild.projects.builds.create",))
+    method = discovery.method_of(request, faked=("cloudbuild.projects.builds.create",))
 
     assert discovery.checked_body(request, method)["steps"]
 

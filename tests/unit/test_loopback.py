@@ -122,10 +122,10 @@ def _port_of(name: str, stack: ExitStack) -> int:
         stack.enter_context(serving(server))
         return server.port
     oauth = stack.enter_context(GoogleOAuth())
-    return int(_played(name, oauth, stack).url.rpartition(":")[2])
+    return int(_faked(name, oauth, stack).url.rpartition(":")[2])
 
 
-def _played(name: str, oauth: GoogleOAuth, stack: ExitStack) -> Fake:
+def _faked(name: str, oauth: GoogleOAuth, stack: ExitStack) -> Fake:
     match name:
         case "gmail":
             return stack.enter_context(Gmail(oauth))
@@ -146,14 +146,14 @@ def _played(name: str, oauth: GoogleOAuth, stack: ExitStack) -> Fake:
         pytest.param({"Sec_Fetch_Site": "cross-site"}, id="other-site"),
     ],
 )
-def test_a_played_service_refuses_what_is_foreign(send: Send, headers: Mapping[str, str]) -> None:
+def test_a_faked_service_refuses_what_is_foreign(send: Send, headers: Mapping[str, str]) -> None:
     """Neither the service nor its control pages answer a page of another website."""
     asked = [("GET", "/"), ("POST", "/"), ("GET", "/stand-in"), ("PUT", "/stand-in/faults/hang"), ("OPTIONS", "/")]
 
     assert {send(method, path, **headers) for method, path in asked} == {403}
 
 
-def test_a_played_service_answers_this_machine(send: Send) -> None:
+def test_a_faked_service_answers_this_machine(send: Send) -> None:
     """A program, and a person who types the address."""
     answers = [send("GET", "/stand-in", Host="localhost:80"), send("GET", "/stand-in", Sec_Fetch_Site="none")]
 

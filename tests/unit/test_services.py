@@ -13,7 +13,7 @@ WORKER = Worker(url=URL, queues=DEFAULT_QUEUES)
 PORTS = [0] * FAKES
 
 
-def test_cloud_tasks_is_played_for_whoever_runs_the_jobs() -> None:
+def test_cloud_tasks_is_faked_for_a_worker() -> None:
     """The settings name the queue and the function as a deployment does, and allow the calls."""
     with running_fakes({}, PORTS, WORKER) as services:
         settings = Settings.from_env({**services.settings, **services.worker_settings})
@@ -35,7 +35,7 @@ def test_cloud_tasks_is_played_for_whoever_runs_the_jobs() -> None:
         pytest.param({"TASK_QUEUES": f"agents={QUEUE}"}, None, "real", id="configured-without-function"),
     ],
 )
-def test_cloud_tasks_is_not_played_otherwise(env: dict[str, str], worker: Worker | None, state: str) -> None:
+def test_cloud_tasks_is_not_faked_otherwise(env: dict[str, str], worker: Worker | None, state: str) -> None:
     """Without the function nothing could be called, and a queue in the settings is a real one."""
     with running_fakes(env, PORTS, worker) as services:
         told = {service.name: service.is_fake for service in services.told()}

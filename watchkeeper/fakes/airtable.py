@@ -1,4 +1,4 @@
-"""A fake of Airtable's webhooks: listing those of a base, and extending the life of one.
+"""A fake of Airtable's webhooks: it lists those of a base, and refreshes one.
 
 https://airtable.com/developers/web/api/list-webhooks
 https://airtable.com/developers/web/api/refresh-a-webhook
@@ -30,7 +30,7 @@ def webhook(
     notifies: bool = True,
     failing: str | None = None,
 ) -> dict[str, Any]:
-    """Make a webhook as Airtable lists it; `failing` is the error of its last notification."""
+    """Return a webhook as Airtable lists it; `failing` is the error of its last notification."""
     notified_at = "2026-11-20T08:00:00.000Z"
     result = {"success": True, "completionTimestamp": notified_at, "durationMs": 12.5, "retryNumber": 0}
     if failing is not None:
@@ -49,7 +49,7 @@ def webhook(
 
 
 def airtable_error(status: int, code: str, message: str) -> Response:
-    """Word an error as Airtable words most of them."""
+    """Return an error in the form of most of Airtable's errors."""
     return json_response({"error": {"type": code, "message": message}}, status)
 
 
@@ -61,15 +61,15 @@ def _rate_limit(headers: Mapping[str, str] | None = None) -> Response:
 UNAUTHORIZED = airtable_error(401, "AUTHENTICATION_REQUIRED", "Authentication required")
 NOT_FOUND = json_response({"error": "NOT_FOUND"}, 404)
 RATE_LIMIT = _rate_limit()
-# Airtable does not document what it answers here; that it is a 4xx is all that anybody may rely on.
+# Airtable does not document this error; rely only on its being a 4xx.
 NOT_ACTIVE = airtable_error(422, "INVALID_REQUEST_UNKNOWN", "The webhook is not active and cannot be refreshed")
 
 
 class Airtable(Fake):
     """Holds the webhooks of its bases.
 
-    `bases` maps a base's id to its webhooks (see `webhook`), which may be changed at any time. By default there is
-    BASE with one healthy webhook.
+    `bases` maps a base's id to its webhooks (see `webhook`), which a test may change at any time. The default is BASE
+    with one healthy webhook.
     """
 
     name = "Airtable"
@@ -84,7 +84,7 @@ class Airtable(Fake):
         "not-found": NOT_FOUND,
         "rate-limit": RATE_LIMIT,
         "rate-limit-1s": _rate_limit({"Retry-After": "1"}),
-        # The codes of these two are not documented; the texts are.
+        # The texts of these two are documented, their codes are not.
         "internal": airtable_error(500, "SERVER_ERROR", "The server encountered an unexpected condition."),
         "unavailable": airtable_error(503, "SERVICE_UNAVAILABLE", "The server could not process your request in time."),
     }
@@ -125,7 +125,7 @@ class Airtable(Fake):
             return {"bases": deepcopy(self.bases)}
 
     def _check_rate(self, base: str) -> None:
-        """Allow so many requests in any second; who asks for more gets nothing for a while."""
+        """Allow REQUESTS_PER_SECOND in any second; block a faster caller for PENALTY."""
         now, times = self._clock(), self._times[base]
         while times and times[0] <= now - timedelta(seconds=1):
             times.popleft()
@@ -148,7 +148,7 @@ class Airtable(Fake):
 
 
 def _written(moment: datetime | None) -> str | None:
-    """Write a time as Airtable does, with milliseconds."""
+    """Return a time in Airtable's format, with milliseconds."""
     if moment is None:
         return None
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -111,7 +111,7 @@ class Chat(Fake):
 
     def answer(self, request: Request) -> Response:
         """Check the request against the discovery document and the token, then post the message."""
-        method = self._api.method_of(request, played=(CREATE,))
+        method = self._api.method_of(request, faked=(CREATE,))
         grant = self._grant(request)
         body = self._api.checked_body(request, method)
         self._check_access(grant, method.scopes)

@@ -1,6 +1,6 @@
 """A fake of Cloud Tasks: queues that call a URL for each task, checked against Google's own discovery document.
 
-It plays HTTP tasks, and calls this machine alone. `task_queue` has the rules of a queue, `task_request` makes a call.
+It fakes HTTP tasks, and calls only this machine. `task_queue` has the rules of a queue, `task_request` makes a call.
 
 https://cloud.google.com/tasks/docs/reference/rest
 """
@@ -36,7 +36,7 @@ from watchkeeper.fakes.task_wire import (
 )
 
 QUEUES = "cloudtasks.projects.locations.queues"
-LONGEST_WAIT = timedelta(seconds=10)  # while a laptop sleeps, its clock goes on and the timers stand still
+LONGEST_WAIT = timedelta(seconds=10)  # timers stop while a laptop sleeps, the clock does not
 SHORTEST_WAIT = timedelta(milliseconds=1)
 JOIN_SECONDS = 2
 DELIVERY_FAULTS = ("deliver-twice", "deliver-late", "deliver-never", "deadline")
@@ -44,20 +44,21 @@ DELIVERY_FAULTS = ("deliver-twice", "deliver-late", "deliver-never", "deadline")
 
 @contextmanager
 def as_it_stands(url: str) -> Iterator[str]:
-    """Yield the host and port that the URL names."""
+    """Yield the host and port of the URL."""
     yield urlsplit(url).netloc
 
 
 class CloudTasks(Fake):
-    """Dispatches the tasks of its queues to the workers that they name, as long as it is entered.
+    """Dispatches the tasks of its queues to their workers while it is entered.
 
-    The service account of `oauth` may do everything; with `takes_any_token` so may anybody with a token. `accounts` are
-    the service accounts that may be named in a task's token (None: every one of the queue's project). `address_of`
-    leads to the host and port that serve a URL, held until the call has ended; it may raise ConnectionError. A clock
-    that is moved by hand needs `wake()`. `queues` are by their full names.
+    The service account of `oauth` may do everything; with `takes_any_token` so may every caller with a token.
+    `accounts` are the service accounts that a task's token may name (None: every one of the queue's project).
+    `address_of` yields the host and port that serve a URL until the call has ended; it may raise ConnectionError. A
+    test that moves its clock calls `wake()`. `queues` are by their full names.
 
-    A delivery fault meets the next dispatch, whose path is the full name of the task: `deliver-twice` at once,
-    `deliver-late` by `lateness`, `deliver-never` (the task is gone), and `deadline`: it passes while the worker works.
+    A delivery fault applies to the next dispatch, whose path is the full name of the task. `deliver-twice` sends two
+    requests at once, `deliver-late` waits for `lateness`, `deliver-never` removes the task, and `deadline` lets the
+    deadline pass while the worker still works.
     """
 
     name = "Cloud Tasks"
@@ -91,7 +92,7 @@ class CloudTasks(Fake):
         self._dispatcher = threading.Thread(target=self._dispatch_when_due, daemon=True)
         self._oauth = oauth
         self._takes_any_token = takes_any_token
-        self._played: dict[str, Callable[[Request, Method, dict[str, Any]], Response]] = {
+        self._faked: dict[str, Callable[[Request, Method, dict[str, Any]], Response]] = {
             f"{QUEUES}.create": self._create_queue,
             f"{QUEUES}.get": lambda request, method, body: self._shown_queue(method.path["name"]),
             f"{QUEUES}.patch": self._patch_queue,
@@ -122,35 +123,35 @@ class CloudTasks(Fake):
         super().__exit__(*exc_info)
 
     def add_queue(self, name: str, limits: RateLimits = RateLimits(), retry: RetryConfig = RetryConfig()) -> TaskQueue:  # noqa: B008  # frozen
-        """Make a queue, or configure the one that is there."""
+        """Create a queue, or configure the existing one."""
         with self._lock:
             if name in self.queues:
                 self.queues[name].configure(limits, retry)
             return self.queues.setdefault(name, TaskQueue(limits, retry))
 
     def wake(self) -> None:
-        """Look at the clock again."""
+        """Let the dispatcher read the clock again."""
         with self._changed:
             self._changed.notify_all()
 
     @property
     def is_calling(self) -> bool:
-        """Return whether an attempt is under way."""
+        """Return whether an attempt is in progress."""
         with self._lock:
             return bool(self._deliveries)
 
     def answer(self, request: Request) -> Response:
         """Check the request against the discovery document and the token, then do what it asks."""
-        method = self._api.method_of(request, played=self._played)
+        method = self._api.method_of(request, faked=self._faked)
         self._check_access(request.bearer_token(), method.scopes)
         body = self._api.checked_body(request, method)
         with self._changed:
-            response = self._played[method.id](request, method, body)
+            response = self._faked[method.id](request, method, body)
             self._changed.notify_all()
         return response
 
     def state(self) -> dict[str, Any]:
-        """Return the queues and their tasks, without what is sent to the workers."""
+        """Return the queues and their tasks, without bodies and tokens."""
         with self._lock:
             return {"queues": {name: state_of(queue) for name, queue in self.queues.items()}}
 
@@ -161,7 +162,7 @@ class CloudTasks(Fake):
         return [*super()._fault_names(), *DELIVERY_FAULTS]
 
     def _applied_but_cut(self, request: Request) -> None:
-        """Do what is asked, but cut the connection instead of saying so."""
+        """Apply the request, and cut the connection instead of answering."""
         self.answer(request)
 
     def _check_access(self, token: str, scopes: Collection[str]) -> None:
@@ -194,7 +195,7 @@ class CloudTasks(Fake):
         return self._configured(name, body)
 
     def _patch_queue(self, request: Request, method: Method, body: dict[str, Any]) -> Response:
-        """Replace what the mask names, or all of it; make a queue that is not there."""
+        """Replace the fields of the mask, or all fields; create a missing queue."""
         name, mask = method.path["name"], request.query.get("updateMask", "")
         if name in self.queues and mask:
             body = masked(queue_resource(name, self.queues[name]), body, mask.split(","))
@@ -258,7 +259,7 @@ class CloudTasks(Fake):
                 self._changed.wait(self._dispatch_due().total_seconds())
 
     def _dispatch_due(self) -> timedelta:
-        """Dispatch what is due, and return how long to wait before the next look."""
+        """Dispatch the due tasks, and return the time until the next check."""
         now, pauses = self._clock(), [LONGEST_WAIT]
         for name, queue in self.queues.items():
             while task := queue.next_task(now):
@@ -295,7 +296,7 @@ class CloudTasks(Fake):
             self._changed.notify_all()
 
     def _headers(self, name: str, task: Task) -> dict[str, str]:
-        """Return what is sent along; a worker must not trust it, but for the token."""
+        """Return the headers of a request; a worker can trust only the token."""
         token = {"Authorization": f"Bearer {self._oauth.id_token(task.account, task.audience)}"} if task.account else {}
         previous = (
             {"X-CloudTasks-TaskPreviousResponse": str(task.last.status)} if task.last and task.last.status else {}

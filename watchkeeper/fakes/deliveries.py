@@ -1,9 +1,9 @@
-"""A server that jobs can deliver to, and jobs that do: real input to try the whole system with.
+"""A server that counts deliveries, and jobs that deliver to it: realistic input to try the whole system with.
 
     python -m watchkeeper.fakes.deliveries jobs.json --jobs 200 --port 8090
 
-writes so many due `http_request` jobs to `jobs.json`, in the form of the system that Watchkeeper replaces, then
-answers their requests and says how many came, and whether one came twice. `GET /` gives the figures as JSON.
+writes 200 due `http_request` jobs to `jobs.json`, in the format of the system that Watchkeeper replaces. Then it
+answers their requests, and reports how many arrived and whether one arrived twice. `GET /` returns the figures as JSON.
 """
 
 import json
@@ -25,11 +25,11 @@ from watchkeeper.serving import bind, only_this_machine
 @click.option("--jobs", "count", default=200, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("--port", default=8090, show_default=True, type=click.IntRange(1, 65535))
 def main(path: Path, count: int, port: int) -> None:
-    """Write due jobs to PATH, in the former system's form, and take what they deliver."""
+    """Write due jobs to PATH, in the former system's format, and receive what they deliver."""
     try:
         server = bind_deliveries(deliveries := Deliveries(), port)
     except OSError as exc:
-        raise click.ClickException(f"port {port} cannot be used ({exc.strerror}); give another with --port") from exc
+        raise click.ClickException(f"port {port} cannot be used ({exc.strerror}); choose another with --port") from exc
     jobs = former_jobs(count, url=f"http://127.0.0.1:{port}", now=datetime.now(UTC))
     path.write_text(json.dumps(jobs, indent=1), encoding="utf-8")
     click.echo(f"{path}: {count} due jobs; they deliver to http://127.0.0.1:{port} (Ctrl-C ends this server)")
@@ -40,7 +40,7 @@ def main(path: Path, count: int, port: int) -> None:
 
 
 def former_jobs(count: int, *, url: str, now: datetime) -> list[dict[str, Any]]:
-    """Make jobs as the former system kept them: naive UTC times as text, due for up to an hour."""
+    """Return jobs as the former system stored them: with naive UTC times as text, due for up to an hour."""
 
     def text(moment: datetime) -> str:
         return moment.replace(tzinfo=None).isoformat()
@@ -61,14 +61,14 @@ def former_jobs(count: int, *, url: str, now: datetime) -> list[dict[str, Any]]:
 
 
 class Deliveries:
-    """An application that counts deliveries by idempotency key: any POST is one, and GET asks for the figures."""
+    """A web application that counts deliveries by idempotency key: POST is a delivery, GET returns the figures."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._keys: Counter[str] = Counter()
 
     def figures(self) -> dict[str, int]:
-        """Return how many requests came, for how many occurrences, and how many came more than once."""
+        """Return the number of requests, of occurrences, and of occurrences that were delivered more than once."""
         with self._lock:
             repeated = sum(times > 1 for times in self._keys.values())
             return {"requests": self._keys.total(), "occurrences": len(self._keys), "delivered_twice": repeated}
@@ -84,7 +84,7 @@ class Deliveries:
 
 
 def bind_deliveries(deliveries: Deliveries, port: int) -> BaseWSGIServer:
-    """Return a server for them, for this machine alone. Raises OSError."""
+    """Return a server for them that only this machine can reach. Raises OSError."""
     return bind(only_this_machine(Request.application(deliveries.answer)), port)
 
 

@@ -1,6 +1,6 @@
-"""What the fakes of Google's APIs check requests against: the discovery document of the API.
+"""The check of a request against the discovery document of its API, for the fakes of Google's APIs.
 
-It is the one that Google's client library carries and follows, so there is nothing to fetch.
+The documents come with Google's client library, which follows them itself.
 
 https://developers.google.com/discovery/v1/reference/apis
 """
@@ -16,8 +16,8 @@ from typing import Any
 from watchkeeper.fakes.server import Rejected, Request, Response
 
 Schema = Mapping[str, Any]
-# Words an error as the API does, from its code, status, message and (for older APIs) reason.
-ErrorWording = Callable[[int, str, str, str], Response]
+# Returns an error in the API's form from its code, status, message and (for older APIs) reason.
+MakeError = Callable[[int, str, str, str], Response]
 
 INTEGERS = {
     "int32": range(-(2**31), 2**31),
@@ -35,7 +35,7 @@ TYPES: dict[str, tuple[type, ...]] = {"string": (str,), "number": (int, float), 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """The method that a request is for. `path` are the parameters in its path, `body` names the schema of its body."""
+    """The method that a request calls. `path` has the parameters in its path, `body` the name of its body's schema."""
 
     id: str
     path: Mapping[str, str]
@@ -45,26 +45,26 @@ class Method:
 
 
 class Discovery:
-    """One API as its discovery document describes it. Whatever does not follow it is refused, as `error` words it."""
+    """One API, as its discovery document describes it. A request that does not follow it is rejected with `error`."""
 
-    def __init__(self, api: str, version: str, error: ErrorWording) -> None:
+    def __init__(self, api: str, version: str, error: MakeError) -> None:
         self._document = _document(api, version)
         self._error = error
 
-    def method_of(self, request: Request, *, played: Collection[str]) -> Method:
-        """Find the method that a request is for; 404 when there is none, 501 when its id is not among `played`."""
+    def method_of(self, request: Request, *, faked: Collection[str]) -> Method:
+        """Return the method that a request calls. Raises Rejected: 404 for an unknown one, 501 if not in `faked`."""
         for description in _methods(self._document):
             if description["httpMethod"] != request.method:
                 continue
             if found := re.fullmatch(_path_pattern(description), request.path):
-                if description["id"] not in played:
+                if description["id"] not in faked:
                     message = f"The fake does not know {description['id']}"
                     raise Rejected(self._error(501, "UNIMPLEMENTED", message, "notImplemented"))
                 return self._method(description, found.groupdict())
         raise Rejected(self._error(404, "NOT_FOUND", "Requested entity was not found.", "notFound"))
 
     def checked_body(self, request: Request, method: Method) -> dict[str, Any]:
-        """Check the query and the body; return the body, without fields that are null."""
+        """Check the query and the body, and return the body without null fields. Raises Rejected."""
         self._check_query(request.query, method.parameters)
         try:
             body = request.json() if request.body else {}
@@ -94,7 +94,7 @@ class Discovery:
             if value not in parameter.get("enum", [value]):
                 raise self._invalid(f"Invalid value at '{name}', \"{value}\"")
 
-    # -- Values: each is checked and given back without what is null; `at` says where it stands ------------------------
+    # -- Values: each is checked and returned without null fields; `at` is its place in the body -----------------------
 
     def _message(self, value: Mapping[str, Any], schema: Schema, at: str) -> dict[str, Any]:
         fields = schema.get("properties", {})
@@ -123,7 +123,7 @@ class Discovery:
         return value
 
     def _items(self, items: list[Any], schema: Schema, at: str) -> list[Any]:
-        # A scalar that is refused is quoted itself; of messages, only the number tells which one is meant.
+        # An error quotes an invalid scalar; for a message it gives the number in the list.
         numbered = "$ref" in schema
         return [self._value(item, schema, f"{at}[{index}]" if numbered else at) for index, item in enumerate(items)]
 
@@ -148,7 +148,7 @@ def _methods(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _path_pattern(description: Mapping[str, Any]) -> str:
-    """Make a pattern with a group for each parameter: one segment of the path, or what the parameter itself says.
+    """Return a pattern with a group for each parameter: one segment of the path, or the parameter's own pattern.
 
     A resource name, as in `v1/{+parent}/messages`, has several segments.
     """
@@ -164,12 +164,12 @@ def _fits(value: Any, schema: Schema) -> bool:
     """Return whether a scalar has the type, format and values of its schema."""
     kind, form = schema["type"], schema.get("format")
     if form in INTEGERS:
-        # Either of a number and its digits is taken, as Protocol Buffers have it.
+        # The JSON of Protocol Buffers allows a number or its digits as text.
         is_whole = type(value) in (int, str) and re.fullmatch("-?[0-9]{1,20}", str(value))
         return bool(is_whole) and int(value) in INTEGERS[form]
     if type(value) not in TYPES.get(kind, ()):
         return False
     if "enum" in schema:
-        # Gmail's guide writes the names of an enumeration in capitals, its discovery document does not.
+        # Gmail's guide writes the values of an enumeration in capitals, its discovery document in lower case.
         return value in schema["enum"] or value.lower() in schema["enum"]
     return form not in FORMATS or bool(FORMATS[form].fullmatch(value))

@@ -32,7 +32,7 @@ def _invalid(message: str) -> Rejected:
 
 
 def _not_published(request: Request, code: int, status: str, said: str, reason: str) -> Response:
-    """Word what watch says when its test notification could not be published."""
+    """Return watch's error when it could not publish its test notification."""
     topic = _topic_of(request)
     said = said.format(name=topic.rpartition("/")[2])
     return _error(code, status, f"Error sending test message to Cloud PubSub {topic} : {said}", reason)
@@ -50,7 +50,7 @@ def _not_a_publisher(request: Request) -> Response:
 def _topic_of(request: Request) -> str:
     try:
         return str(request.json()["topicName"])
-    except (ValueError, TypeError, KeyError):  # a fault may be asked for on any request
+    except (ValueError, TypeError, KeyError):  # a fault may be set for any request
         return f"projects/{PROJECT}/topics/unknown"
 
 
@@ -79,8 +79,8 @@ class ActiveWatch:
 class Gmail(Fake):
     """Holds one watch for each mailbox that `oauth` grants access to.
 
-    `topics` are the full names of the Pub/Sub topics that exist (None: every one of the project). `delay` is how many
-    seconds a watch takes. `watches` and `renewals` (successful calls) are by mailbox.
+    `topics` are the full names of the existing Pub/Sub topics (None: every topic of the project exists). `delay` is the
+    duration of a watch call in seconds. `watches` and `renewals` (successful calls) are by mailbox.
     """
 
     name = "Gmail"
@@ -121,7 +121,7 @@ class Gmail(Fake):
 
     def answer(self, request: Request) -> Response:
         """Check the request against the discovery document and the token, then do what it asks."""
-        method = self._api.method_of(request, played=(WATCH, STOP))
+        method = self._api.method_of(request, faked=(WATCH, STOP))
         grant = self._grant(request)
         body = self._api.checked_body(request, method)
         _check_access(grant, method.scopes, method.path["userId"])
@@ -144,7 +144,7 @@ class Gmail(Fake):
 
     def _watch(self, request: Request, body: Mapping[str, Any], grant: Grant) -> Response:
         if grant.subject == self._oauth.service_account:
-            # A service account that acts for nobody has no mailbox.
+            # A service account has no mailbox of its own.
             raise Rejected(_error(400, "FAILED_PRECONDITION", "Precondition check failed.", "failedPrecondition"))
         topic = body.get("topicName") or ""
         if not re.fullmatch(f"projects/{re.escape(self._project)}/topics/{TOPIC_ID}", topic):

@@ -1,7 +1,7 @@
 """A fake of Google's token endpoint and the IAM Credentials API: domain-wide delegation, with and without a key.
 
-It checks what it is sent as Google does, and answers the documented refusals. It knows one service account, whose key
-it makes itself. The other fakes of Google sign the ID tokens of their calls by it, and it serves the certificate.
+It checks requests as Google does, and answers with the documented errors. It has one service account, with a key that
+it generates. The other fakes of Google sign the ID tokens of their calls with it; this one serves the certificate.
 
 https://developers.google.com/identity/protocols/oauth2/service-account
 https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signJwt
@@ -42,18 +42,18 @@ SIGN_JWT = re.compile(r"/v1/projects/-/serviceAccounts/([^/:]+):signJwt")
 
 
 def oauth_error(status: int, error: str, description: str) -> Response:
-    """Word an error as the token endpoint does."""
+    """Return an error in the form of the token endpoint."""
     return json_response({"error": error, "error_description": description}, status)
 
 
 def api_error(code: int, status: str, message: str, **error: str) -> Response:
-    """Word an error as a Google API does; `error` says more in the list of errors, which older APIs have too."""
+    """Return an error in the form of a Google API; `error` completes the list of errors that older APIs have."""
     errors = {"errors": [{"message": message, "domain": "global", **error}]} if error else {}
     return json_response({"error": {"code": code, "message": message, **errors, "status": status}}, code)
 
 
 def unauthenticated(token: str, **error: str) -> Response:
-    """Word a Google API's refusal of an access token, which may be missing."""
+    """Return a Google API's error for an invalid access token, or for a missing one ("")."""
     said = "had invalid authentication credentials" if token else "is missing required authentication credential"
     message = (
         f"Request {said}. Expected OAuth 2 access token, login cookie or other valid authentication credential. "
@@ -78,7 +78,7 @@ NO_TOKEN_CREATOR = api_error(
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """What an access token is good for: acting as `subject`, within `scopes`."""
+    """The rights of an access token: to act as `subject`, within `scopes`."""
 
     subject: str
     scopes: frozenset[str]
@@ -105,8 +105,8 @@ def _rate_limit(request: Request) -> Response:
 class GoogleOAuth(Fake):
     """Grants access tokens to one service account: for itself within any scope, and for mailboxes by delegation.
 
-    `users` are the mailboxes that exist (None: every one), `scopes` those that the domain's administrator authorised
-    for delegation. `source_token` is the access token that may ask for signatures by the service account.
+    `users` are the existing mailboxes (None: every mailbox exists), `scopes` those that the domain's administrator has
+    authorised for delegation. The holder of `source_token` may have assertions signed by the service account.
     """
 
     name = "Google OAuth and IAM Credentials"
@@ -150,7 +150,7 @@ class GoogleOAuth(Fake):
         return api_error(404, "NOT_FOUND", "Method not found.")
 
     def state(self) -> dict[str, Any]:
-        """Return who may be acted for, and how many tokens were granted."""
+        """Return the mailboxes and scopes of the delegation, and the number of tokens."""
         return {
             "service_account": self.service_account,
             "users": None if self.users is None else sorted(self.users),
@@ -159,22 +159,22 @@ class GoogleOAuth(Fake):
         }
 
     def grant_of(self, access_token: str) -> Grant | None:
-        """Return what a token is good for; None when it is unknown or has expired."""
+        """Return the rights of a token, or None if it is unknown or has expired."""
         grant, expires_at = self._grants.get(access_token, (None, None))
         return grant if expires_at and self._clock() < expires_at else None
 
     def id_token(self, email: str, audience: str) -> str:
-        """Return an ID token of a service account, as Google's own services send it."""
+        """Return an ID token of a service account, as Google's services send it."""
         now = int(self._clock().timestamp())
         account = {"azp": SUBJECT, "email": email, "email_verified": True, "sub": SUBJECT}
         times = {"iat": now, "exp": now + int(LONGEST_ASSERTION.total_seconds())}
         return self._signed({"aud": audience, "iss": "https://accounts.google.com", **account, **times})
 
     def write_key_file(self, path: Path) -> None:
-        """Write a key file of the service account as Google makes them, for the owner's eyes only."""
+        """Write a key file of the service account in Google's format, with mode 0600."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, 0o600)  # the file may have been there before
+            os.fchmod(descriptor, 0o600)  # the file may have existed before
             json.dump(self._key_file(), file, indent=2)
 
     # -- The token endpoint --------------------------------------------------------------------------------------------
@@ -294,13 +294,13 @@ class GoogleOAuth(Fake):
 
 @cache
 def _key() -> rsa.RSAPrivateKey:
-    """Make the key, once per process, since that is slow."""
+    """Generate the key, once per process because that is slow."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @cache
 def _certificate() -> str:
-    """Return a certificate of the key (PEM), signed by itself."""
+    """Return a self-signed certificate of the key, as PEM."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a fake of Google")])
     builder = x509.CertificateBuilder(
         issuer_name=name,

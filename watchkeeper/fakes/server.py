@@ -1,13 +1,13 @@
-"""What the fakes of outside services have in common: a small HTTP server on this machine, with faults on request.
+"""The base of all fakes of outside services: a small HTTP server on this machine, with faults on request.
 
-A subclass says what it answers and which errors its service documents. It is spoken to by the real client library:
+A subclass defines its answers and the errors that its service documents. Tests call it with the real client library:
 
     with Airtable() as airtable:
         airtable.fail("rate-limit", times=2, path="/refresh")
         ...
         assert airtable.requests[0].method == "GET"
 
-A person has the same with curl: `GET /stand-in`, `PUT /stand-in/faults/NAME?times=2&path=...` and
+With curl the same is `GET /stand-in`, `PUT /stand-in/faults/NAME?times=2&path=...` and
 `DELETE /stand-in/faults`.
 """
 
@@ -42,18 +42,18 @@ class Request:
     body: bytes
 
     def json(self) -> Any:
-        """Parse the body. Raises ValueError when it is no JSON."""
+        """Parse the body. Raises ValueError if it is not JSON."""
         return json.loads(self.body)
 
     def bearer_token(self) -> str:
-        """Return the token of the Authorization header, empty when there is none."""
+        """Return the token of the Authorization header, or "" without one."""
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         return token if scheme.lower() == "bearer" else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """An answer. A 204 has neither a body nor its headers."""
+    """The answer to a request. With status 204 neither the body nor its headers are sent."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -61,25 +61,25 @@ class Response:
 
 
 class Rejected(Exception):
-    """The request is answered with this error."""
+    """The service rejects the request with this error."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.body.decode())
         self.response = response
 
 
-# What is answered instead; None cuts the connection.
+# The answer in place of the normal one; None cuts the connection.
 Fault = Response | Callable[[Request], Response | None]
 
 
 def json_response(value: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with JSON."""
+    """Return an answer with a JSON body."""
     content_type = {"Content-Type": "application/json; charset=UTF-8"}
     return Response(status=status, headers={**content_type, **(headers or {})}, body=json.dumps(value).encode())
 
 
 def utc_now() -> datetime:
-    """Return the time."""
+    """Return the current time."""
     return datetime.now(UTC)
 
 
@@ -94,10 +94,10 @@ class _Armed:
 
 
 class Fake(ABC):
-    """Serves on 127.0.0.1 while it is entered, a thread for each connection.
+    """Serves on 127.0.0.1 while it is entered, with a thread for each connection.
 
-    The port is taken at once (0: any that is free), so `url` holds from the start; OSError says that it cannot be had.
-    `requests` holds each request from before it is answered, in order of arrival; those of CONTROL_PATH are left out.
+    The constructor binds the port (0: any free one), so `url` is valid at once, and raises OSError if it is in use.
+    `requests` lists the requests in order of arrival, each from before its answer; those to CONTROL_PATH are left out.
     """
 
     name: ClassVar[str]
@@ -115,11 +115,11 @@ class Fake(ABC):
 
     @abstractmethod
     def answer(self, request: Request) -> Response:
-        """Answer as the service would, with or by raising Rejected. Called by several threads at once."""
+        """Return the service's answer, or raise Rejected. Several threads call it at once."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
-        """Return, as JSON, what a person may want to see of the service. No secrets."""
+        """Return the state of the service for a person, as JSON without secrets."""
 
     def __enter__(self) -> Self:
         self._serving.enter_context(serving(self._server))
@@ -130,15 +130,14 @@ class Fake(ABC):
         self._serving.close()
 
     def fail(self, name: str, *, times: int = 1, path: str = "") -> None:
-        """Answer the next so many requests whose path contains `path` with this fault.
+        """Answer the next `times` requests whose path contains `path` with this fault.
 
-        The method stands before the path: "POST /v2". Faults are used up in the order in which they were asked for.
-        Raises ValueError, which lists the names there are.
+        The method precedes the path: "POST /v2". The fault that was set first is used up first. Raises ValueError.
         """
         if name not in (names := self._fault_names()):
-            raise ValueError(f"{self.name} has no fault {name!r}, but {', '.join(names)}")
+            raise ValueError(f"unknown fault {name!r} of {self.name}; choose one of {', '.join(names)}")
         if times < 1:
-            raise ValueError(f"times is {times}, but must be at least 1")
+            raise ValueError(f"times is {times}; it must be at least 1")
         with self._lock:
             self._armed.append(_Armed(name=name, times=times, path=path))
 
@@ -149,7 +148,7 @@ class Fake(ABC):
 
     @property
     def has_faults(self) -> bool:
-        """Return whether a fault is still to come."""
+        """Return whether a fault is still set."""
         with self._lock:
             return bool(self._armed)
 
@@ -182,14 +181,14 @@ class Fake(ABC):
         return {**self.documented_errors, "hang": self._hang, "cut": lambda request: None, "not-json": NOT_JSON}
 
     def _fault_names(self) -> list[str]:
-        """Return the names of all faults; a subclass may have some that are not about requests."""
+        """Return the names of all faults; a subclass may add some that do not concern requests."""
         return [*self._faults()]
 
     def _hang(self, request: Request) -> None:
         self._closing.wait()
 
     def _next_fault(self, path: str, names: Collection[str]) -> str | None:
-        """Use up a fault, one of these, for what happens at `path`. The caller holds the lock."""
+        """Use up the first fault with one of these names that is set for `path`. The caller holds the lock."""
         for armed in self._armed:
             if armed.name in names and armed.path in path:
                 armed.times -= 1
@@ -202,13 +201,14 @@ class Fake(ABC):
         method, name = request.method, request.path.removeprefix(f"{FAULTS_PATH}/")
         if method == "PUT" and request.path.startswith(f"{FAULTS_PATH}/"):
             try:
-                self.fail(name, times=int(request.query.get("times", "1")), path=request.query.get("path", ""))
+                self.fail(name, times=_whole(request.query.get("times", "1")), path=request.query.get("path", ""))
             except ValueError as exc:
                 return json_response({"error": str(exc)}, 400)
         elif method == "DELETE" and request.path == FAULTS_PATH:
             self.clear_faults()
         elif (method, request.path) != ("GET", CONTROL_PATH):
-            return json_response({"error": f"There is GET {CONTROL_PATH}, PUT and DELETE {FAULTS_PATH}"}, 404)
+            usage = f"use GET {CONTROL_PATH}, PUT {FAULTS_PATH}/NAME or DELETE {FAULTS_PATH}"
+            return json_response({"error": usage}, 404)
         return json_response(self._about())
 
     def _about(self) -> dict[str, Any]:
@@ -217,5 +217,12 @@ class Fake(ABC):
         return {"name": self.name, "state": self.state(), "faults": self._fault_names(), "armed": armed}
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"times is {text!r}; it must be a whole number") from None
+
+
 class _Plain(wrappers.Response):
-    default_mimetype = None  # only the headers of the service
+    default_mimetype = None  # send only the headers of the service

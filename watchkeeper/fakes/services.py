@@ -1,8 +1,8 @@
-"""The fakes of a local run: one for each outside service of which nothing is configured, and the settings for it.
+"""The fakes of a local run: one for each outside service without settings of its own, and the settings for it.
 
     python -m watchkeeper.fakes.services --port 8090
 
-serves them by themselves and prints the settings, to try a function or the command line with.
+serves them alone and prints the settings for a function or the command line.
 """
 
 import signal
@@ -25,7 +25,7 @@ from watchkeeper.fakes.google_oauth import GoogleOAuth
 from watchkeeper.fakes.task_queue import RateLimits, RetryConfig
 
 SERVICES = ("Google OAuth", "Gmail", "Airtable", "Chat", "Cloud Tasks")
-FAKES = len(SERVICES)  # so many ports are needed at most
+FAKES = len(SERVICES)  # the ports that all of them need
 GMAIL = ("GMAIL_USER_EMAIL", "GMAIL_WATCH_TOPIC", "GMAIL_DELEGATE", "GCP_SERVICE_ACCOUNT_JSON_PATH")
 AIRTABLE = ("AIRTABLE_API_KEY", "AIRTABLE_BASE_ID")
 CHAT = ("CHAT_AUDIENCE", "CHAT_API_ENDPOINT", "GOOGLE_APPLICATION_CREDENTIALS")
@@ -38,7 +38,7 @@ RUN_JOB_CALLER = f"watchkeeper-tasks@{PROJECT}.iam.gserviceaccount.com"
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """An outside service. `address` is the fake's, as http://host:port, and empty where the service is real."""
+    """An outside service. `address` is that of its fake, as http://host:port, or "" if the service is real."""
 
     name: str
     address: str
@@ -47,9 +47,9 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True)
 class Worker:
-    """Who runs what is handed over: the function run_job, by its URL, and what a handler's queues allow.
+    """The function that runs handed-over jobs, by its URL, and the queues that lead to it.
 
-    `address_of` is that of `CloudTasks`.
+    `address_of` is passed to `CloudTasks`.
     """
 
     url: str
@@ -59,9 +59,10 @@ class Worker:
 
 @dataclass(frozen=True)
 class Services:
-    """The fakes that are served: their addresses by the name of the service, and the settings that lead there.
+    """The running fakes: their addresses by the name of the service, and the settings that point to them.
 
-    `worker_settings` are for run_job alone: they let the fake of Cloud Tasks in. `absent` are neither fake nor real.
+    `worker_settings` are for run_job alone: they admit the fake of Cloud Tasks. `absent` services are neither faked nor
+    configured.
     """
 
     addresses: dict[str, str] = field(default_factory=dict)
@@ -77,25 +78,25 @@ class Services:
 
 @contextmanager
 def running_fakes(env: Mapping[str, str], ports: Sequence[int], worker: Worker | None = None) -> Iterator[Services]:
-    """Serve a fake of each service for which `env` has no setting, on so many given ports (0: any).
+    """Serve a fake of each service for which `env` has no setting, on the given ports (0: any free one).
 
-    Cloud Tasks is played for a `worker` alone.
+    Cloud Tasks is faked only for a `worker`.
     """
     read = Environment(env)
     services = Services()
     settings, addresses = services.settings, services.addresses
-    plays_gmail = not any(read.text(name) for name in GMAIL)
-    # The fake's key would take the place of the credentials that the real Firestore needs.
+    fakes_gmail = not any(read.text(name) for name in GMAIL)
+    # The fake's key would replace the credentials that the real Firestore needs.
     is_real_firestore = read.text("SCHEDULER_STORAGE") == "firestore" and not read.text("FIRESTORE_EMULATOR_HOST")
-    plays_chat = not is_real_firestore and not any(read.text(name) for name in CHAT)
-    plays_tasks = worker is not None and not any(read.text(name) for name in TASKS)
+    fakes_chat = not is_real_firestore and not any(read.text(name) for name in CHAT)
+    fakes_tasks = worker is not None and not any(read.text(name) for name in TASKS)
     with ExitStack() as stack:
-        if plays_gmail or plays_chat or plays_tasks:
+        if fakes_gmail or fakes_chat or fakes_tasks:
             oauth = stack.enter_context(GoogleOAuth(port=ports[0]))
             key_file = str(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "service-account.json")
             oauth.write_key_file(Path(key_file))
             addresses["Google OAuth"] = oauth.url
-        if plays_gmail:
+        if fakes_gmail:
             addresses["Gmail"] = settings["GMAIL_API_ENDPOINT"] = stack.enter_context(Gmail(oauth, port=ports[1])).url
             settings["GMAIL_USER_EMAIL"] = "agent@example.com"
             settings["GMAIL_WATCH_TOPIC"] = f"projects/{PROJECT}/topics/gmail-events"
@@ -104,14 +105,14 @@ def running_fakes(env: Mapping[str, str], ports: Sequence[int], worker: Worker |
             airtable = stack.enter_context(Airtable(port=ports[2]))
             addresses["Airtable"] = settings["AIRTABLE_API_ENDPOINT"] = airtable.url
             settings.update(AIRTABLE_API_KEY=API_KEY, AIRTABLE_BASE_ID=BASE)
-        if plays_chat:
+        if fakes_chat:
             addresses["Chat"] = settings["CHAT_API_ENDPOINT"] = stack.enter_context(Chat(oauth, port=ports[3])).url
             settings["GOOGLE_APPLICATION_CREDENTIALS"] = key_file
             settings["ALLOWED_USERS"] = read.text("ALLOWED_USERS", "*@example.com")
             settings["CHAT_AGENT"] = read.text("CHAT_AGENT", "agent.chat:answer")
-        if plays_tasks and worker is not None:
-            # Where Chat or Firestore is real, so are the credentials, and this fake cannot know their tokens.
-            tasks = CloudTasks(oauth, port=ports[4], takes_any_token=not plays_chat, address_of=worker.address_of)
+        if fakes_tasks and worker is not None:
+            # If Chat or Firestore is real, so are the credentials, and this fake does not know their tokens.
+            tasks = CloudTasks(oauth, port=ports[4], takes_any_token=not fakes_chat, address_of=worker.address_of)
             addresses["Cloud Tasks"] = settings["TASKS_API_ENDPOINT"] = stack.enter_context(tasks).url
             for name, (limits, retry) in worker.queues.items():
                 tasks.add_queue(_full_name(name), limits, retry)
@@ -145,7 +146,7 @@ def main(port: int, run_job: str | None) -> None:
             )
             Event().wait()
     except OSError as exc:
-        raise click.ClickException(f"the ports from {port} on cannot be used ({exc.strerror}); give another") from exc
+        raise click.ClickException(f"the ports from {port} on cannot be used ({exc.strerror}); change --port") from exc
     except (KeyboardInterrupt, SystemExit):
         return
 

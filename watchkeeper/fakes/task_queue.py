@@ -1,4 +1,4 @@
-"""The rules of a queue of Cloud Tasks, without a server and without a clock: what is dispatched when, and what follows.
+"""The rules of a queue of Cloud Tasks, without server or clock: when a task is dispatched, and when it is retried.
 
 https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues
 """
@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-RESERVED = timedelta(hours=24)  # a name is not free before, after its task has ended
+RESERVED = timedelta(hours=24)  # until the name of a task that has ended is free again
 MOST_PER_SECOND, MOST_CONCURRENT = 500, 5000
-SLOWEST = 16  # 429 and 503 divide the rate by this at most
-MOST_SECONDS = 10**9  # whatever a duration says
+SLOWEST = 16  # 429 and 503 divide the rate by at most this
+MOST_SECONDS = 10**9  # of any duration
 SLOW_DOWN = (429, 503)
 
 
 class InvalidQueue(ValueError):
-    """A queue cannot be configured like this; the message names the field."""
+    """A queue cannot have this configuration; the message names the field."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RateLimits:
-    """How many tasks a queue dispatches at once, and in a second. The defaults are those of Cloud Tasks."""
+    """The tasks that a queue dispatches at once and in a second. The defaults are those of Cloud Tasks."""
 
     max_concurrent: int = 1000
     max_per_second: float = MOST_PER_SECOND
@@ -42,7 +42,7 @@ class RateLimits:
 
     @property
     def burst(self) -> int:
-        """Return how many tasks a queue that was idle dispatches at once."""
+        """Return the number of tasks that an idle queue can dispatch at once."""
         return max(1, math.ceil(self.max_per_second))
 
     def resource(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class RateLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class RetryConfig:
-    """When a failed attempt is repeated. The defaults are those of Cloud Tasks."""
+    """The retries of a failed attempt. The defaults are those of Cloud Tasks."""
 
     max_attempts: int = 100  # -1: no limit
     max_duration: timedelta = timedelta()  # from the first attempt; zero: no limit
@@ -81,14 +81,14 @@ class RetryConfig:
         return retry
 
     def pause_after(self, attempts: int) -> timedelta:
-        """Return the pause after so many attempts: it doubles, then grows by equal steps, up to the longest."""
+        """Return the pause after this number of attempts: it doubles, then grows by equal steps, up to the longest."""
         doublings = min(attempts - 1, self.max_doublings)
         steps = max(attempts - self.max_doublings, 1)
         longest = self.max_backoff / self.min_backoff if self.min_backoff else 0
         return self.min_backoff * min(2.0**doublings * steps, longest)
 
     def gives_up(self, attempts: int, since_first: timedelta) -> bool:
-        """Return whether no attempt is left. With both limits, both must be reached."""
+        """Return whether no attempt is left. If both limits are set, both must be reached."""
         is_spent = self.max_attempts != -1 and attempts >= self.max_attempts
         if not self.max_duration:
             return is_spent
@@ -108,7 +108,7 @@ class RetryConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptResult:
-    """How an attempt ended: with the HTTP status of the worker, or without one, for the reason in `failure`."""
+    """The end of an attempt: the HTTP status of the worker, or the reason in `failure`."""
 
     status: int = 0
     failure: str = ""
@@ -120,14 +120,14 @@ class AttemptResult:
 
 @dataclass(kw_only=True, eq=False)
 class Task:
-    """A task and its attempts so far. `running` counts those that have no answer yet."""
+    """A task and its attempts so far. `running` counts those without a response yet."""
 
     id: str
     url: str
     method: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    account: str  # "": it is sent without a token
+    account: str  # "" for a request without a token
     audience: str
     deadline: timedelta
     created_at: datetime
@@ -143,7 +143,7 @@ class Task:
 
 
 class TaskQueue:
-    """The tasks of one queue, by id. Every rule takes the time."""
+    """The tasks of one queue, by id. Every rule takes the time as an argument."""
 
     def __init__(self, limits: RateLimits, retry: RetryConfig) -> None:
         self.limits = limits
@@ -159,11 +159,11 @@ class TaskQueue:
         self._filled_at: datetime | None = None
 
     def configure(self, limits: RateLimits, retry: RetryConfig) -> None:
-        """Replace the limits; what is scheduled stays so."""
+        """Replace the limits; scheduled tasks keep their times."""
         self.limits, self.retry = limits, retry
 
     def has_had(self, task_id: str, now: datetime) -> bool:
-        """Return whether a task of this name ended so recently that the name is not free."""
+        """Return whether the name is still blocked by a task that ended recently."""
         ended_at = self._ended.get(task_id)
         return ended_at is not None and now < ended_at + RESERVED
 
@@ -172,7 +172,7 @@ class TaskQueue:
         self.tasks[task.id] = task
 
     def remove(self, task_id: str, now: datetime) -> None:
-        """Remove a task; what runs of it runs on, and its answer does not count."""
+        """Remove a task. A running attempt goes on, and its result does not count."""
         del self.tasks[task_id]
         self._ended[task_id] = now
 
@@ -185,14 +185,14 @@ class TaskQueue:
     # -- dispatching ---------------------------------------------------------------------------------------------------
 
     def next_task(self, now: datetime) -> Task | None:
-        """Return the task that is to be dispatched now, if the limits allow one."""
+        """Return the task to dispatch now, or None if none is due or the limits allow none."""
         self._fill(now)
         if self.is_paused or self._running >= self.limits.max_concurrent or self._tokens < 1:
             return None
         return min((task for task in self._waiting() if task.due_at <= now), key=_by_time, default=None)
 
     def pause(self, now: datetime) -> timedelta | None:
-        """Return how long nothing can be dispatched; None as long as nothing else happens to the queue."""
+        """Return the time until the next dispatch; None if only another event can cause one."""
         following = min(self._waiting(), key=_by_time, default=None)
         if following is None or self.is_paused or self._running >= self.limits.max_concurrent:
             return None
@@ -200,7 +200,7 @@ class TaskQueue:
         return max(following.due_at - now, until_token)
 
     def begin(self, task: Task, now: datetime) -> None:
-        """Note that an attempt begins."""
+        """Record the beginning of an attempt."""
         self._fill(now)
         self._tokens -= 1
         self._running += 1
@@ -210,7 +210,7 @@ class TaskQueue:
         task.last_at, task.last_ended_at = now, None
 
     def end(self, task: Task, answer: AttemptResult, now: datetime) -> None:
-        """Note how an attempt ended, and schedule the next one if there is to be one."""
+        """Record the end of an attempt, and schedule the next one or remove the task."""
         self._fill(now)
         self._running -= 1
         task.running -= 1
@@ -239,12 +239,12 @@ class TaskQueue:
 
 
 def duration(text: str | None, default: timedelta) -> timedelta:
-    """Read a duration as the API writes it: 3.5s."""
+    """Read a duration in the API's format, such as 3.5s."""
     return timedelta(seconds=min(float(text.removesuffix("s")), MOST_SECONDS)) if text else default
 
 
 def seconds(length: timedelta) -> str:
-    """Write a duration as the API does."""
+    """Return a duration in the API's format."""
     return f"{length.total_seconds():g}s"
 
 

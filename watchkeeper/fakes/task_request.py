@@ -1,4 +1,4 @@
-"""One attempt at a task: a request to the worker, which ends with its answer, at the deadline, or when it is cut."""
+"""One attempt at a task: a request to the worker that ends with its response, at the deadline, or when it is cut."""
 
 import socket
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ from watchkeeper.fakes.task_queue import AttemptResult
 
 DEADLINE = AttemptResult(failure="DEADLINE_EXCEEDED")
 CUT = AttemptResult(failure="UNAVAILABLE: the connection was cut")
-ELSEWHERE = AttemptResult(failure="UNAVAILABLE: the fake of Cloud Tasks calls this machine alone")
+ELSEWHERE = AttemptResult(failure="UNAVAILABLE: the fake of Cloud Tasks calls only this machine")
 
 
 class TaskRequest:
-    """A request that is sent once. It is cut from another thread, while `send` waits for the answer."""
+    """A request that is sent once. Another thread can cut it while `send` waits for the response."""
 
     def __init__(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, deadline: timedelta) -> None:
         self._method = method
@@ -29,7 +29,7 @@ class TaskRequest:
         self._connection: HTTPConnection | None = None
 
     def send(self, address: str, *, waits: bool = True) -> AttemptResult:
-        """Send it to `address` (host:port), and return how that ended. Without `waits` the deadline passes at once."""
+        """Send it to `address` (host:port) and return the result. Without `waits` the deadline passes at once."""
         if not is_loopback(address) or self._url.scheme != "http":
             return ELSEWHERE
         if self._is_cut.is_set():
@@ -50,7 +50,7 @@ class TaskRequest:
             connection.close()
 
     def cut(self) -> None:
-        """End `send` at once; the worker is not stopped."""
+        """End `send` at once, without stopping the worker."""
         self._is_cut.set()
         if self._connection is not None and (sock := self._connection.sock) is not None:
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Queues and tasks of Cloud Tasks on the wire: what is asked for, checked, and what is answered."""
+"""Queues and tasks of Cloud Tasks as JSON: requests are checked, and resources written as the API does."""
 
 import base64
 import re
@@ -24,16 +24,16 @@ SHORTEST_DEADLINE, USUAL_DEADLINE, LONGEST_DEADLINE = (
     timedelta(minutes=10),
     timedelta(minutes=30),
 )
-# What a task cannot set.
+# The headers that a task cannot set.
 PLATFORM_HEADERS = re.compile(
     "host|content-length|user-agent|authorization|x-(cloudtasks|google|appengine)-.*", re.IGNORECASE
 )
-# google.rpc.Code of an answer; any other is 2, unknown.
+# The google.rpc.Code of a status; any other status is 2, unknown.
 CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 10, 429: 8, 500: 13, 503: 14}
 
 
 def error(code: int, status: str, message: str, reason: str = "") -> Response:
-    """Word an error; Cloud Tasks, being a newer API, has no list with a reason."""
+    """Return an error. Cloud Tasks is a newer API: its errors have no list with a reason."""
     return api_error(code, status, message)
 
 
@@ -61,12 +61,12 @@ TASK_EXISTED = error(
 
 
 def task_of(parent: str, asked: Mapping[str, Any], *, now: datetime, accounts: Collection[str] | None) -> Task:
-    """Read a task that is to be created in a queue. Raises Rejected.
+    """Read the task of a create request. Raises Rejected.
 
-    `accounts` are the service accounts that its token may name; None: every one of the project.
+    `accounts` are the service accounts that its token may name (None: every one of the project).
     """
     if (http := asked.get("httpRequest")) is None or "oauthToken" in http:
-        raise Rejected(error(501, "UNIMPLEMENTED", "The fake plays HTTP tasks alone, without OAuth tokens"))
+        raise Rejected(error(501, "UNIMPLEMENTED", "The fake knows only HTTP tasks, without OAuth tokens"))
     url, body, token = http.get("url", ""), _decoded(http.get("body", "")), http.get("oidcToken", {})
     headers = {name: text for name, text in http.get("headers", {}).items() if not PLATFORM_HEADERS.fullmatch(name)}
     method = http.get("httpMethod", "POST")
@@ -147,7 +147,7 @@ def _moment(text: str) -> datetime:
 
 
 def page_of(ids: list[str], query: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Return the ids of the page that is asked for, and what leads to the next one. Raises Rejected."""
+    """Return the ids of the requested page, and the token of the next one. Raises Rejected."""
     asked = query.get("pageSize") or str(LARGEST_PAGE)
     if not re.fullmatch("[0-9]{1,9}", asked):
         raise invalid(f"Invalid value at 'page_size' (TYPE_INT32), \"{asked}\"")
@@ -157,7 +157,7 @@ def page_of(ids: list[str], query: Mapping[str, str]) -> tuple[list[str], dict[s
 
 
 def config_of(name: str, resource: Mapping[str, Any]) -> tuple[RateLimits, RetryConfig]:
-    """Read how a queue is to be configured. Raises Rejected."""
+    """Read the configuration of a queue. Raises Rejected."""
     if not QUEUE_NAME.fullmatch(name):
         raise invalid(f'Invalid resource name: "{name}"')
     try:
@@ -167,7 +167,7 @@ def config_of(name: str, resource: Mapping[str, Any]) -> tuple[RateLimits, Retry
 
 
 def masked(present: dict[str, Any], given: Mapping[str, Any], mask: list[str]) -> dict[str, Any]:
-    """Return the queue with each field of the mask replaced by the given one."""
+    """Return the queue with the fields of the mask replaced."""
     changed = {name: dict(value) if isinstance(value, dict) else value for name, value in present.items()}
     for path in mask:
         name, _, part = path.partition(".")
@@ -182,7 +182,7 @@ def masked(present: dict[str, Any], given: Mapping[str, Any], mask: list[str]) -
 
 
 def queue_resource(name: str, queue: TaskQueue) -> dict[str, Any]:
-    """Return a queue as Cloud Tasks answers it."""
+    """Return a queue in Cloud Tasks' format."""
     return {
         "name": name,
         "rateLimits": queue.limits.resource(),
@@ -193,7 +193,7 @@ def queue_resource(name: str, queue: TaskQueue) -> dict[str, Any]:
 
 
 def task_resource(parent: str, task: Task, view: str | None) -> dict[str, Any]:
-    """Return the task as Cloud Tasks answers it. Only the view FULL has the body."""
+    """Return a task in Cloud Tasks' format. Only the view FULL has the body."""
     is_full = view == "FULL"
     token = {"serviceAccountEmail": task.account, "audience": task.audience}
     http = {
@@ -227,7 +227,7 @@ def _last_attempt(task: Task, began_at: datetime) -> dict[str, Any]:
 
 
 def state_of(queue: TaskQueue) -> dict[str, Any]:
-    """Return a queue and its tasks for a person, without what is sent to the workers."""
+    """Return a queue and its tasks for a person, without bodies and tokens."""
     tasks = [
         {
             "id": task.id,

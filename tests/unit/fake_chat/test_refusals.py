@@ -116,7 +116,7 @@ def test_query_must_match_the_document(chat: Chat, messages: Any) -> None:
     ("space", "method", "expected"),
     [
         pytest.param("spaces/CCC", "create", (403, "PERMISSION_DENIED", "not a member of this space"), id="space"),
-        pytest.param(SPACE, "list", (501, "UNIMPLEMENTED", "does not know chat.spaces.messages.list"), id="not-played"),
+        pytest.param(SPACE, "list", (501, "UNIMPLEMENTED", "does not know chat.spaces.messages.list"), id="not-faked"),
     ],
 )
 def test_unavailable_space_or_method_is_refused(
@@ -178,7 +178,7 @@ def checked_topic(**body: Any) -> dict[str, Any]:
     pubsub = Discovery("pubsub", "v1", lambda code, status, message, reason: api_error(code, status, message))
     content = json.dumps(body).encode()
     request = Request(method="PUT", path="/v1/projects/p/topics/t", query={}, headers=Headers(), body=content)
-    return pubsub.checked_body(request, pubsub.method_of(request, played=["pubsub.projects.topics.create"]))
+    return pubsub.checked_body(request, pubsub.method_of(request, faked=["pubsub.projects.topics.create"]))
 
 
 def test_maps_and_durations_are_checked() -> None:

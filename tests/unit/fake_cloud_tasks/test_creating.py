@@ -98,7 +98,7 @@ def test_a_name_is_taken_while_its_task_is_there_and_for_a_day_after(world: Worl
             "iam.serviceAccounts.actAs",
             id="account-of-another-project",
         ),
-        pytest.param({"http": {"oauthToken": {}}}, 501, "HTTP tasks alone", id="oauth-token"),
+        pytest.param({"http": {"oauthToken": {}}}, 501, "only HTTP tasks", id="oauth-token"),
     ],
 )
 def test_an_invalid_task_is_refused(paused: World, given: dict[str, Any], status: int, says: str) -> None:

@@ -69,7 +69,7 @@ def test_a_body_that_the_client_would_not_send_is_refused(gmail: Gmail, users: U
 @pytest.mark.parametrize(
     ("method", "target", "status", "said"),
     [
-        pytest.param("GET", "/gmail/v1/users/me/profile", 501, "gmail.users.getProfile", id="not-played"),
+        pytest.param("GET", "/gmail/v1/users/me/profile", 501, "gmail.users.getProfile", id="not-faked"),
         pytest.param("GET", "/gmail/v1/users/me/watch", 404, "not found", id="method"),
         pytest.param("POST", "/gmail/v1/users/me/watches", 404, "not found", id="path"),
         pytest.param("POST", "/gmail/v1/users/me/stop?user=me", 400, 'Unknown name "user"', id="query"),

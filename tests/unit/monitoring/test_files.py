@@ -35,7 +35,7 @@ def test_the_api_takes_the_file(path: Path) -> None:
     body = json.dumps(read(path)).encode()
     request = Request(method="POST", path=target, query={}, headers=Message(), body=body)
 
-    checked = discovery.checked_body(request, discovery.method_of(request, played=[method_id]))
+    checked = discovery.checked_body(request, discovery.method_of(request, faked=[method_id]))
 
     assert checked == read(path)
 
