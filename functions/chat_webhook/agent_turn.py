@@ -11,8 +11,7 @@ from chat_reply import Reply, says
 from confirming import asker_here, propose
 from conversation import SORRY, Conversation
 from shared.handlers.agent import AgentContext, Proposal
-from shared.handlers.asking import Action, ActionKind, pack_asked, routed
-from shared.handlers.asking import clicked as what_was_clicked
+from shared.handlers.asking import Action, ActionKind, pack_asked, routed, unrouted
 from shared.jobs import AlreadyScheduled
 from shared.model.times import iso
 from shared.web.chat_rules import in_parts
@@ -29,7 +28,7 @@ def command(conversation: Conversation, given: Mapping[str, str]) -> Reply | Non
 def clicked(conversation: Conversation, given: Mapping[str, str]) -> Reply | None:
     """Return the agent's answer to a click that is not for us."""
     event = conversation.event
-    name, parameters = what_was_clicked(given, event.function)
+    name, parameters = unrouted(given, event.function)
     action = Action(kind="click", name=name, parameters=parameters, inputs=event.inputs, message=event.source)
     return ask(conversation, "", action)
 

@@ -19,7 +19,7 @@ LIST = "managing.list_jobs"
 JOB = "managing.show"
 AGENT_COMMAND = "agent_turn.command"
 AGENT_BUTTON = "agent_turn.clicked"
-BUTTONS = {  # by the `action` of the button
+ACTIONS = {  # by the `action` of the button
     "list": "managing.turn",
     "show": JOB,
     **dict.fromkeys(("run", "pause", "resume", "cancel", "retry"), "managing.command"),
@@ -81,8 +81,8 @@ def _answer_click(conversation: Conversation, given: Mapping[str, str]) -> Reply
         return says(NOT_OURS, for_one=True)
     if action == "say":
         return _answer_text(conversation, given.get("text", ""))
-    if action in BUTTONS:
-        return _reply_of(BUTTONS[action], conversation, given)
+    if action in ACTIONS:
+        return _reply_of(ACTIONS[action], conversation, given)
     if conversation.agent:
         return _reply_of(AGENT_BUTTON, conversation, given)
     log.warning("A button of Chat asks for what is not known", extra={"fields": {"action": "unknown_button"}})

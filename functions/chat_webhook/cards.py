@@ -34,7 +34,7 @@ RUNS_SHOWN = 3
 RUNS_SHOWN_WITH_NOTE = 5
 LONGEST_PHRASE = 4000  # characters in a field; Chat takes a message of at most 32,000 bytes, cards included
 FORMS = "Put the time first or last, for example: tomorrow at 9:00, in 20 minutes, every monday at 9:00."
-BUTTONS = {
+OFFERED = {
     Status.PENDING: ("run", "pause", "cancel"),
     Status.RUNNING: ("pause", "cancel"),
     Status.PAUSED: ("run", "resume", "cancel"),
@@ -221,7 +221,7 @@ class Cards:
 
     def _run_now(self, job: Job) -> str:
         """Return what Run now does, or did, to the regular run, or "" if it is not offered."""
-        if "run" not in BUTTONS[job.status]:
+        if "run" not in OFFERED[job.status]:
             return ""
         if job.status is Status.COMPLETED:
             return "Run now repeats it once."
@@ -252,7 +252,7 @@ class Cards:
         paused = {"paused": "yes"} if was_paused else {}
         buttons = [
             self._buttons.make(LABELS[action], action, id=job.id, **(paused if action == "undo" else {}))
-            for action in BUTTONS[job.status]
+            for action in OFFERED[job.status]
         ]
         if "edit" in more:
             if self._buttons.takes_fields and job.status in OPEN:

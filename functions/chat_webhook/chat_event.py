@@ -17,20 +17,6 @@ from shared.model.times import iso
 
 # The ids of the commands in the app's configuration, and the words that stand for them in a message.
 COMMANDS = {"1": "remind", "2": "every", "3": "jobs", "4": "job", "5": "help"}
-CLASSIC = {
-    "MESSAGE": "message",
-    "ADDED_TO_SPACE": "added",
-    "REMOVED_FROM_SPACE": "quiet",
-    "CARD_CLICKED": "clicked",
-    "APP_COMMAND": "message",
-}
-ADD_ON = {
-    "messagePayload": "message",
-    "addedToSpacePayload": "added",
-    "removedFromSpacePayload": "quiet",
-    "buttonClickedPayload": "clicked",
-    "appCommandPayload": "message",
-}
 
 
 class EventKind(StrEnum):
@@ -41,6 +27,22 @@ class EventKind(StrEnum):
     QUIET = "quiet"
     CLICKED = "clicked"
     UNKNOWN = "unknown"
+
+
+CLASSIC = {
+    "MESSAGE": EventKind.MESSAGE,
+    "ADDED_TO_SPACE": EventKind.ADDED,
+    "REMOVED_FROM_SPACE": EventKind.QUIET,
+    "CARD_CLICKED": EventKind.CLICKED,
+    "APP_COMMAND": EventKind.MESSAGE,
+}
+ADD_ON = {
+    "messagePayload": EventKind.MESSAGE,
+    "addedToSpacePayload": EventKind.ADDED,
+    "removedFromSpacePayload": EventKind.QUIET,
+    "buttonClickedPayload": EventKind.CLICKED,
+    "appCommandPayload": EventKind.MESSAGE,
+}
 
 
 class Dialog(StrEnum):
@@ -124,11 +126,11 @@ def parse_event(body: Any) -> Event:
         raise InvalidInput("a Chat event is a JSON object")
     if "type" in body:
         name = text_in(body, "type")
-        event = _event(body, CLASSIC.get(name, ""), body, body, _object(body, "common"), is_add_on=False)
+        event = _event(CLASSIC.get(name, EventKind.UNKNOWN), body, body, _object(body, "common"), is_add_on=False)
         return replace(event, name="" if name in CLASSIC else _harmless(name))
     chat, common = _object(body, "chat"), _object(body, "commonEventObject")
     name = next((name for name in ADD_ON if name in chat), "")
-    event = _event(body, ADD_ON.get(name, ""), _object(chat, name), chat, common, is_add_on=True)
+    event = _event(ADD_ON.get(name, EventKind.UNKNOWN), _object(chat, name), chat, common, is_add_on=True)
     if event.kind is EventKind.UNKNOWN:
         return replace(event, name=_harmless(next((each for each in chat if each.endswith("Payload")), "")))
     # Added by a command or a mention: that comes in a request of its own, and is answered there.
@@ -137,8 +139,7 @@ def parse_event(body: Any) -> Event:
 
 
 def _event(
-    body: Mapping[str, Any],
-    kind: str,
+    kind: EventKind,
     payload: Mapping[str, Any],
     about: Mapping[str, Any],
     common: Mapping[str, Any],
@@ -149,10 +150,10 @@ def _event(
     command = _command(message, payload)
     unknown = "" if _word(command) else _id(command)
     text = _argument(_plain(message), message, command)
-    if kind == "added" and text:
-        kind = "message"  # a classic app that is added by a mention gets one event, with the message
+    if kind is EventKind.ADDED and text:
+        kind = EventKind.MESSAGE  # a classic app that is added by a mention gets one event, with the message
     return Event(
-        kind=EventKind(kind or "unknown"),
+        kind=kind,
         is_add_on=is_add_on,
         user=text_in(about, "user", "name"),
         email=text_in(about, "user", "email").lower(),

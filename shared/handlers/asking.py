@@ -109,7 +109,7 @@ def _addressed(action: Mapping[str, Any], function: str, mark: Mark) -> dict[str
     return {**action, "function": function, "parameters": [{"key": key, "value": at} for key, at in named.items()]}
 
 
-def clicked(parameters: Mapping[str, str], function: str) -> tuple[str, dict[str, str]]:
+def unrouted(parameters: Mapping[str, str], function: str) -> tuple[str, dict[str, str]]:
     """Return the name and the parameters that an agent gave a button, from those of a click.
 
     Those of a card that the agent has posted by itself are returned as they are.

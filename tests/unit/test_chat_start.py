@@ -17,7 +17,7 @@ from tests.tokens import AUDIENCE, CALLER, IdentityProvider, google_claims
 SLOW = ("croniter", "cron_descriptor", "google.auth", "urllib3", "zoneinfo")
 OURS = ("cards", "managing", "phrases", "agent_turn", "shared.handlers", "shared.jobs", "shared.model.job")
 NAMES = (
-    *dict.fromkeys(answering.BUTTONS.values()),
+    *dict.fromkeys(answering.ACTIONS.values()),
     *(answering.TEXT, answering.LIST, answering.AGENT_COMMAND, answering.AGENT_BUTTON),
 )
 ASK_FOR_HELP = """

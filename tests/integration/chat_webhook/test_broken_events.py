@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from answering import BUTTONS
+from answering import ACTIONS
 from shared.jobs import open_jobs
 from tests.chatting import SPACE, AddOn, Classic, checked, words_of
 from tests.renewing import in_file
@@ -70,7 +70,6 @@ WORDS = (
     *("20", "9:00", "25:61", "-1", "0", "*", "*/5", "minutes", "hours", "month", '"', "<users/all>", "until", "job"),
     *("99999999999999", "jobs", "other", "first", "february", "30", "noon", "utc", "at 9:00", "in 20 minutes"),
 )
-ACTIONS = ("say", *BUTTONS)
 
 
 ORDER = {"kind": "message", "text": "x", "timezone": "UTC"}
@@ -95,7 +94,11 @@ def clicks(draw: st.DrawFn) -> Any:
     at = texts | st.sampled_from(("2099-01-01T09:00:00Z", "0001-01-01T00:00:00+14:00", "in 10 minutes"))
     names = {"id": texts, "text": said, "order": orders() | texts, "proposal": orders() | texts, "user": texts}
     names |= {"at": at, "when": at | said, "cron": texts, "was": texts, "by": texts, "first": texts, "timezone": texts}
-    given = {"action": draw(st.sampled_from(ACTIONS)), "id": "job", **draw(st.fixed_dictionaries({}, optional=names))}
+    given = {
+        "action": draw(st.sampled_from(("say", *ACTIONS))),
+        "id": "job",
+        **draw(st.fixed_dictionaries({}, optional=names)),
+    }
     pairs = [{"key": name, "value": value} for name, value in given.items()]
     made_up = {"text": "?", "onClick": {"action": {"function": URL, "parameters": pairs}}}
     return draw(apps).click(made_up, inputs={"phrase": draw(said)})

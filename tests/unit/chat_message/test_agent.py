@@ -12,7 +12,7 @@ import pytest
 from shared.errors import InvalidSettings
 from shared.handlers import Cancel, Payload, check_payload, load_handlers
 from shared.handlers.agent import AgentContext, Proposal
-from shared.handlers.asking import Action, clicked
+from shared.handlers.asking import Action, unrouted
 from shared.handlers.chat_message import AgentFailed, agent
 from shared.handlers.proposal import unpacked
 from shared.jobs import open_jobs
@@ -202,7 +202,7 @@ def test_buttons_of_a_posted_card_call_our_function(google: Google, monkeypatch:
     (found,) = buttons_of(google.chat.messages[0].body)
     action = found["onClick"]["action"]
     assert action["function"] == "https://example.com/chat"
-    assert clicked({pair["key"]: pair["value"] for pair in action["parameters"]}, "x") == ("approve", {"id": "7"})
+    assert unrouted({pair["key"]: pair["value"] for pair in action["parameters"]}, "x") == ("approve", {"id": "7"})
 
 
 def test_proposal_whose_time_has_passed_fails_the_job(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
