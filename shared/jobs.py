@@ -50,8 +50,9 @@ class UnknownJobType(InvalidInput):
     """No handler is registered for that job type."""
 
     def __init__(self, job_type: str, known: Collection[str]) -> None:
-        near = get_close_matches(job_type, known, n=1)
-        meant = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(sorted(known))}"
+        choices = sorted({*known} - {SUBSCRIPTION_CHECK})
+        near = get_close_matches(job_type, choices, n=1)
+        meant = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(choices)}"
         super().__init__(
             f"no handler is registered for {job_type!r} ({meant}); add one in agent/handlers.py, or name its module in "
             "JOB_HANDLERS"

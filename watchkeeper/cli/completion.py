@@ -6,6 +6,7 @@ from itertools import islice, takewhile
 import click
 
 from shared.errors import WatchkeeperError
+from shared.subscriptions import CHECK
 from watchkeeper.session import Session, open_session
 
 MOST_OFFERED = 50  # and so many documents are read at most
@@ -24,7 +25,9 @@ def complete_ids(ctx: click.Context, param: click.Parameter, begun: str) -> list
 
 def complete_types(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
     """Return the job types that begin like this, of those that have a handler here."""
-    return _offered(ctx, lambda session: sorted(name for name in session.handlers if name.startswith(begun)))
+    return _offered(
+        ctx, lambda session: sorted(name for name in session.handlers.keys() - {CHECK} if name.startswith(begun))
+    )
 
 
 def _offered(ctx: click.Context, find: Callable[[Session], Sequence[str]]) -> list[str]:

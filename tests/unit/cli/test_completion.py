@@ -23,6 +23,7 @@ def test_ids_and_job_types_are_completed(run: Terminal, job_factory: JobFactory)
         assert completed(run, "jobs", verb, "rep") == ["report-a", "report-b"]
     assert completed(run, "jobs", "pause", "sync", "in") == ["invoice"]
     assert completed(run, "jobs", "add", "http") == ["http_request"]
+    assert completed(run, "jobs", "add", "sub") == []  # only a renewal makes a subscription_check
     assert completed(run, "jobs", "list", "--type", "lo") == ["log"]
 
 

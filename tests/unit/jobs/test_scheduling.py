@@ -205,6 +205,9 @@ def test_code_that_knows_all_handlers_refuses_an_unknown_type(json_store: JsonSt
 
     with pytest.raises(UnknownJobType, match=r"no handler is registered for 'htp_request' \(did you mean http_request"):
         jobs.schedule("htp_request", {"url": "https://example.com"})
+    with pytest.raises(UnknownJobType, match="choose one of agent, chat_message, ") as refused:
+        jobs.schedule("digest")
+    assert "subscription_check" not in str(refused.value)  # only a renewal makes one
     assert jobs.schedule("digest", id="job", allow_unknown=True).outcome == "created"
 
 
