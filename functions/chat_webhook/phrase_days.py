@@ -239,6 +239,12 @@ def _date_in_year(marks: DayMarks, today: date) -> list[date]:
     return [day for day in days if day.year == year]
 
 
+def _next_in_year(marks: DayMarks, today: date) -> list[date]:
+    """Read "the last friday of october 2027"."""
+    year = int(marks["year"][0][0])
+    return [day for day in _upcoming(fields(marks), max(today, date(year, 1, 1))) if day.year == year]
+
+
 _ONCE: Mapping[str, Callable[[DayMarks, date], list[date]]] = {
     "": lambda _, today: [today, today + DAY],
     "relative": lambda marks, today: [today + _RELATIVE.index(marks["relative"][0][0]) * DAY],
@@ -249,6 +255,8 @@ _ONCE: Mapping[str, Callable[[DayMarks, date], list[date]]] = {
     "coming nth_weekday": _in_coming_month,
     "date": _date,
     "coming date": _date_in_year,
+    "month nth year": _next_in_year,
+    "month nth_weekday year": _next_in_year,
 } | dict.fromkeys(("nth", "nth of_month", "month nth", "nth_weekday of_month", "month nth_weekday"), _next)
 _BEGINS: Mapping[str, Callable[[DayMarks, date], list[date]]] = {  # as a start or an end
     "month": lambda marks, today: _upcoming(("1", f"{months(marks)[0]}", "*"), today + DAY),

@@ -16,7 +16,7 @@ _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _NAMED = rf"(?:{_DAY}|january|february|april|june|july|august|september|october|november|december)"
 _UNIT = "(?:sec|min|hour|hr|day|week|fortnight|month|quarter|year|weekend)[a-z]*"
 _FEW = "(?:an?|half|[0-9.,]+|one|two|three|four|five|six|seven|eight|nine|ten|few|several|other|couple|some)"
-_FEAST = "(?:christmas|xmas|easter|thanksgiving|halloween|new year'?s?|valentine'?s?)"
+FEAST = "(?:christmas|xmas|easter|thanksgiving|halloween|new year'?s?|valentine'?s?)"
 _OWN = "".join(
     rf"(?<!\b{word} )" for word in ("a", "the", "my", "our", "your", "his", "her", "their")
 )  # friday meeting
@@ -40,7 +40,7 @@ _PATTERNS = rf"""
 \b(?:end|beginning|start|middle|close) of (?:the |this |next |each |every )?(?:business|{_UNIT}|{_NAMED})\b
 \b(?:eod|eow|eom|cob|asap|soon)\b|\b(?:shortly|eventually|sometime|someday|later)\W*(?:$| to\b| this\b| today\b)
 \b(?:in the|at|this|every|tomorrow) (?:morning|afternoon|evening|night|dawn|dusk|sunset|lunch)\b
-\b{_FEAST} (?:day|eve|monday|sunday)\b|\b(?:on|at|by|until|before|after) {_FEAST}|\b{_FEAST}\W*$
+\b{FEAST} (?:day|eve|monday|sunday)\b|\b(?:on|at|by|until|before|after) {FEAST}|\b{FEAST}\W*$
 \b(?:starting|until|till|except|beginning) \w+
 (?-i:\b(?:UTC|GMT|CES?T|E[SD]T|P[SD]T|MST|BST|JST)\b|\b[A-Z][a-z]+/[A-Z]\w+)
 \b(?:heute|morgen|übermorgen|uhr|stunden?|(?:mon|diens|donners|frei|sams|sonn)tags?|mittwochs?|jeden?|täglich)\b

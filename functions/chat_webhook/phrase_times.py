@@ -85,7 +85,7 @@ def _clock(text: str, parts: Iterable[str] = ()) -> _Clock:
     hours = [hour]
     if digits and digits[3]:
         hours = [hour % 12 + 12 * (digits[3] == "p")] if 1 <= hour <= 12 else []
-    elif 1 <= hour <= 12 and re.match(r"[1-9]\d?(?!\d)", named):  # but "07:00" and "1730"
+    elif 1 <= hour <= 12 and re.match(r"[1-9]\d?(?!\d)|[1-9]\d\d$", named):  # but "07:00" and "1730"
         hours = [12, 0] if hour == 12 else [hour, hour + 12]
     away = _away(match["away"]) if match and match["away"] else timedelta()
     readings = [(datetime(2000, 1, 2, each, minute) + away).time() for each in hours if each < 24 and minute < 60]
@@ -114,7 +114,10 @@ def _at(clocks: Iterable[time]) -> str:
 
 def _once(marks: Marks, here: Here) -> When:
     clocks = _clocks(marks)
-    if marks.clauses or marks.hours:
+    if marks.hours and not marks.clauses:
+        starts = said(f"{marks.phrase} at {marks.hours[0]}")
+        raise UnclearPhrase(f"A single run has one time, not {' to '.join(marks.hours)!r}.", starts)
+    if marks.clauses:
         raise UnclearPhrase(
             f"Only a repeated schedule can have a start, an end or exceptions, unlike {said(marks.phrase)!r}."
         )

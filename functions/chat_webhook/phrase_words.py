@@ -59,7 +59,7 @@ _COUNTED = (
     | {f"{tens} {_NTHS[n]}": _ordinal(ten + n) for tens, ten in _TENS.items() for n in range(1, 10)}
     | {"thirtieth": "30th"}
 )
-_ANY_COUNTED = "|".join(sorted(_COUNTED, key=len, reverse=True)).replace(" ", "[ -]")
+COUNTED = "|".join(sorted(_COUNTED, key=len, reverse=True)).replace(" ", "[ -]")
 _SYNONYMS = """sec=second min=minute hr=hour wk=week yr=year tues=tuesday weds=wednesday thur=thursday thurs=thursday
     sept=september each=every ev=every everyday=every_day daily=every_day nightly=every_night hourly=every_hour
     weekly=every_week monthly=every_month yearly=every_year annually=every_year quarterly=every_3_month
@@ -78,6 +78,7 @@ _UNIT = rf"(?:{'|'.join(UNITS)})"
 _ONE_DAY = "|".join(DAYS)
 _DAY = rf"(?:{_ONE_DAY}|weekday|weekend)"
 _MONTH = rf"(?:{'|'.join(MONTHS)})"
+_SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)})"
 _NUMBER = r"\d{1,2}(?:st|nd|rd|th)?"
 _SINCE = r"(?:from|between|starting)"
 _NTH = r"(?:\d{1,2}(?:st|nd|rd|th)|last)"
@@ -125,10 +126,12 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     # What is typed in many ways,
     (r"[’‘]", "'"),  # noqa: RUF001 - telephones type them
     (r"[–—]", "-"),  # noqa: RUF001
-    (r"(?<![a-z])([ap])\.m\b\.?", r"\1m"),
+    (r"(?<=\d)( ?[ap])\.? ?m\b\.?", r"\1m"),
+    (r"\b(at \d{1,2}|\d{1,2}:\d\d)([ap])\b", r"\1\2m"),
     (r"\b(\d{4}-\d\d-\d\d)t(?=\d\d:\d\d)", r"\1 at "),
     (r"(?<=\d:\d\d):00\b", ""),
-    (r"\b(\d{1,2})-([a-z]{3,9})-(\d{4})\b", r"\1 \2 \3"),
+    (r"\b(\d{1,2})([-/])([a-z]{3,9})\2(?:20)?(\d\d)\b", r"\1 \3 20\4"),
+    (rf"(?<=\d)(?={_SHORT_MONTH}[a-z]*\b)|(?<=\b{_SHORT_MONTH})(?=\d)", " "),
     (r"\bat (\d{1,2}) ?h ?([0-5]\d)?\b", lambda m: f"at {m[1]:0>2}:{m[2] or '00'}"),
     (r"\bin (\d+) ?h ?([0-5]\d)\b", r"in \1 hour \2 minute"),
     (r"\ball days\b", "every day"),
@@ -137,11 +140,11 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r",(?=\S)", ", "),
     (r"(?<=[\dm])-(?=\d{1,2}(?::\d| ?[ap]m\b))", " to "),
     (r"\s?o ?'?clock\b", " o'clock"),
-    (r"(?<=\d)(?:([hmsdw])(?=\d|\b)|(?=(?:min|sec|hr|hour|day|week)))", lambda m: f" {_LETTERS.get(m[1], '')} "),
+    (r"(?<=\d) ?(?:([hmsdw])(?=\d|\b)|(?=(?:min|sec|hr|hour|day|week)))", lambda m: f" {_LETTERS.get(m[1], '')} "),
     # numbers,
-    (rf"\b({_ANY_COUNTED})\b", lambda m: _COUNTED[m[1].replace("-", " ")]),
+    (rf"\b({COUNTED})\b", lambda m: _COUNTED[m[1].replace("-", " ")]),
     (r"\b(at \d{1,2}) ([0-5]\d)(?= ?[ap]m\b| (?:on|in|today|tomorrow|every)\b|$)", r"\1:\2"),
-    (r"\b(?:a )?couple(?: of)?\b", "2"),
+    (r"(?<!\bat )(?<!\bat a )\b(?:a )?couple(?: of)?\b", "2"),
     (r"\b(?:working |work[ -]?|business |week[ -])day(s?)\b", r"weekday\1"),
     (r"[a-z]+", lambda m: _WORDS.get(m[0], m[0])),
     (r"\s+", " "),
@@ -169,7 +172,7 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"\ban? (?=\d)", ""),
     (rf"\ban? (?={_UNIT}\b)", "1 "),
     (r"\bin (?:about|around|approximately|exactly) (?=\d)", "in "),
-    (rf"(?<!every )\b({_SPAN}) (?:from (?:now|today)|hence)\b(?! on)", r"in \1"),
+    (rf"(?<!every )\b({_SPAN}) (?:from (?:now|today)|hence|later)\b(?! on)", r"in \1"),
     (rf"(?<!every )\b({_SPAN}) from\b", r"\1 after"),
     (rf"\bafter (?={_SPAN}\b)", "in "),
     (r"\bin (?=in \d)|\bfrom now on\b|\b(?:my|our|local) time\b", ""),
@@ -188,7 +191,9 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"\bevery(?: day)? night at (?:midnight|12 am)\b", "every day at midnight"),
     (r"\bevery day of (?:the|every) (?:week|month|year)\b", "every day"),
     (rf"\bevery ({_NTH}(?: day| (?:{_ONE_DAY}))?) of the quarter\b", r"every quarter on the \1"),
-    (r"\bstarting of\b", "start of"),
+    (r"\b(?:starting|begin) of\b", "start of"),
+    (r"\bevery (week|month|quarter|year) (?:at|on|in) the (?:(end)|starting|start|begin)\b",
+     lambda m: f"{m[2] or 'start'} of every {m[1]}"),
     (r"\b(last|1st|end|start)(?: day)? of (the|every) year\b", _of_year),
     (r"\b(end|start) of every quarter\b", lambda m: f"{'last' if m[1] == 'end' else '1st'} day of every quarter"),
     (r"\bevery quarter\b", "every 3 month"),
@@ -198,6 +203,7 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (rf"\b(?<!starting )(?:from |between )?{_EVERY_DAY} ?(?:-|to|through) ?{_EVERY_DAY}\b", _weekdays),
     (rf"\bbetween ({_ONE_DAY}) and ({_ONE_DAY})\b", lambda m: _weekdays(m).removeprefix("every ")),
     (r"\bevery (\d+ )?(week|month|year)(?:,? on)? every\b", r"every \1\2"),
+    (rf"\b({_NTH}(?:{_AND}{_NTH})*) every ({_ONE_DAY})\b", r"every \1 \2"),
     (rf"({_AND})(?:on )?every (?=\d+(?:st|nd|rd|th)|last|{_DAY}|{_MONTH})", r"\1"),
     (rf"\b(?:but|not|other than|apart from) (?=(?:on )?(?:every )?{_DAY})|\bexcept for\b", "except "),
     (r"\b(except|excluding|but not) (?:on )?(?:every )?", r"\1 "),
@@ -209,11 +215,11 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (rf"(?<!\band )(?<!, )\b({_NUMBER} )(?:of )?({_MONTH}(?:{_AND}{_MONTH})+)(?! \d)", _in_each),
     (rf"\bthis (?={_PART}\b)", "today "),
     (r"\bend of (?:the )?year\b", "31st december"),
-    (rf"\bend of {_OF_MONTH}", "last day of "),
+    (rf"\b(?:end|last) of {_OF_MONTH}", "last day of "),
     (rf"\bstart of {_OF_MONTH}", "1st day of "),
-    (r"\b12 (noon|midnight)\b", r"\1"),
+    (r"\b12(?::00)? (noon|midnight)\b", r"\1"),
     (r"\b(?:days|on day) (\d+(?:, (?:and )?\d+| and \d+)*)\b", lambda m: re.sub(r"\d+", _as_nth, m[1])),
-    (r"(?<=\bon the )\d{1,2}(?= at\b|$)", _as_nth),
+    (r"(?<=\bon the )\d{1,2}(?= at\b|$)|\b\d{1,2}(?= of (?:the|this|next) month\b)", _as_nth),
     (r"\bat :(\d\d)\b", r"at minute \1"),
     (r"\bat (\d+|(?:a )?quarter|half)(?: minute)? past(?! (?:\d|noon|midnight))(?: (?:the|every) hour)?\b",
      _minutes_past),
@@ -271,7 +277,7 @@ _MARKS = tuple(
         ("recurs", "every"),
         ("minute", r"at minute (\d{1,2})"),
         ("span", rf"(?:in )?({_SPAN}) after|in ({_SPAN})(?: time)?"),
-        ("date", r"(?P<y>\d{4})[-/](?P<m>\d{1,2})[-/](?P<d>\d{1,2})"),
+        ("date", r"(?P<y>\d{4})(?P<by>[-/.])(?P<m>\d{1,2})(?P=by)(?P<d>\d{1,2})"),
         ("date", r"(?P<a>\d{1,2})(?:(?P<by>[/.-])(?P<b>\d{1,2})(?P=by)(?P<y>\d{4}|\d\d)|[/.](?P<b2>\d{1,2})\.?)"),
         ("date", rf"(?P<m>{_MONTH}) (?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?![\d:])(?:,? (?P<y>\d{{4}}))?"),
         ("date", rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?: day)?(?: of)? (?P<m>{_MONTH})(?:,? (?P<y>\d{{4}}))?"),
@@ -281,10 +287,11 @@ _MARKS = tuple(
         ("month", rf"{_MONTH}(?:{_AND}{_MONTH})*"),
         ("coming", r"(next|this|coming)(?: (week|month|year))?"),
         ("relative", "today|tomorrow|day after tomorrow"),
-        ("of_month", "month"),
+        ("of_month", r"(?<=\b(?:of|in) )month|(?<=\b(?:of|in) (?:the) )month"),
         ("year", r"[12]\d{3}"),
     )
 )
+_COUNT = re.compile(r"\b(?:twice|\d+ ?(?:x|times?|occurrences?))\b(?! (?:\d|per|every)\b)")
 _FILLER = re.compile(rf"(?:{_AND}|\s|,|(?:on|the|of|in|at)\b)")
 
 
@@ -320,7 +327,7 @@ def marks_of(phrase: str) -> Marks:
     rest, parts = _taken(_PARTS, rest)
     if len(parts) == 1 and re.search(r"(?:\band|\bor|&)\s*$", rest):  # "every day and night"
         raise UnclearPhrase(f"{phrase.strip()!r} cannot be read as a time.")
-    rest = re.sub(r"\b(?:from|between) (.{1,40}?) (?:to|and) ", r"from \1 through ", rest)
+    rest = re.sub(rf"\b(?:from|between) ((?:(?!\b(?:{_OPENS})\b).){{1,40}}?) (?:to|and) ", r"from \1 through ", rest)
     days = day_marks(_CLAUSE.sub(" ", rest))
     clauses = [(_CLAUSES[match[1]], day_marks(_length(match))) for match in _CLAUSE.finditer(rest)]
     if len(dict(clauses)) < len(clauses):  # "except in may, except tomorrow"
@@ -359,6 +366,8 @@ def day_marks(text: str) -> DayMarks:
             continue
         if bare := match is None and re.fullmatch(r"\s*in (\d+)\s*", text):
             raise UnclearPhrase(f"In {bare[1]} of what?", f"in {bare[1]} minutes")
+        if match is None and _COUNT.search(text):
+            raise UnknownWord(f"A schedule ends on a day, and not after so many runs: {said(text)!r}.")
         if match is None:
             raise UnknownWord(f"The word {text[at:].split()[0]!r} is not known in {' '.join(text.split())!r}.")
         if name in found and name != "date":

@@ -14,9 +14,9 @@ from itertools import chain
 
 from markup import protected, restored
 from orders import NotUnderstood, Order, OrderKind, When
-from phrase_hints import length_in, looks_like_time, phrasings, zone_in
+from phrase_hints import FEAST, length_in, looks_like_time, phrasings, zone_in
 from phrase_times import read_when
-from phrase_words import UnclearPhrase, UnknownWord, words
+from phrase_words import COUNTED, MONTHS, UnclearPhrase, UnknownWord, words
 from shared.model.recurrence import ALIASES, InvalidSchedule, Recurrence, load_timezone
 
 LONGEST_TEXT = 1000  # characters
@@ -69,7 +69,11 @@ _DASH = "–—-"  # noqa: RUF001 - telephones type them
 _LINK = r"(?:(?:to|that|about|of)\b|:(?=\s))\s*"
 _PLEASE = r"(?:please|pls|plz)\b"
 _THANKS = rf"(?:{_PLEASE}|(?:many )?(?:thanks|thank you|thx)(?: (?:a lot|so much|very much|in advance))?)"
-_PERIOD = r"(?:(?:the|every|each|this|next)\s+)?(?:week|month|quarter|year|day|hour)s?(?![\w'’-])"  # noqa: RUF001
+_MONTH = "|".join(f"{month}|{month[:3]}" for month in MONTHS)
+_PERIOD = (
+    r"(?:(?:the|every|each|this|next|last|past|previous|current|coming)\s+){0,2}"
+    rf"(?:(?:week|month|quarter|year|day|hour)s?|{_MONTH}|{FEAST})(?![\w'’-])"  # noqa: RUF001
+)
 _LINK_AFTER = rf"(?:{_PLEASE},?\s+)?(?!of\s+{_PERIOD}|to\s+last\b){_LINK}"  # after a phrase
 _ASKS = (
     rf"(?:(?:{_PLEASE}|hey|hi|hello|okay|ok|google|kindly|(?:can|could|would|will) you|(?:don['’]t|do not) forget to"  # noqa: RUF001
@@ -117,15 +121,20 @@ _NUMBER = r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|fifteen|twen
 _GOES_ON = re.compile(
     rf"""(?:
     after | before | past | or | and | but | of | at | on | in | by | every | each | next | to\s+last
-    | from | until | till | up\s+(?:to|until) | through | then | onwards? | during | while | within
+    | from | until | till | thru | up\s+(?:to|until) | through | then | onwards? | during | while | within
     | except | unless | skipping
-    | around | approximately | roughly | exactly | precisely | sharp | noonish
-    | early | later? | latest | only | once | ago | now | (?:the\s+)?(?:same|this)\s+time | end
+    | around | approximately | roughly | exactly | precisely | sharp | (?:morning|noon|afternoon|evening|\d+)ish
+    | early | earlier | later? | latest | only | once | ago | now | (?:the\s+)?(?:same|this)\s+time | end
     | (?:today|tomorrow|tonight)(?!\Ws\b) | morning | afternoon | evening | night | (?:bed|lunch|dinner)time
-    | (?:second|minute|hour|day|week|fortnight|month|quarter|year)s? | [ap]m
-    | \d+h(?:\d\d)? | max\s+(?:to|\d+) | x\s?\d+
-    | {_NUMBER})\b | &""",
+    | (?:breakfast|lunch|dinner)\s+to
+    | (?:second|minute|hour|day|week|fortnight|month|quarter|year)s? | qtr | last\s+(?:day|week|month|year) | [ap]\s?m
+    | \d+(?:h(?:\d\d)?|[dmsw]) | max\s+(?:to|\d+) | x\s?\d+
+    | {_NUMBER})\b | & | [+–—-]\s?\d""",  # noqa: RUF001
     re.I | re.X,
+)
+_LENGTH_FIRST = re.compile(rf"(?:\d+\s?|an?\s|half\s|(?:{COUNTED})\s)[a-z]", re.I)  # "2h", "five minutes"
+_CLOCK_FIRST = re.compile(
+    r"\d{1,2}\s+(?:tonight|(?:(?:tomorrow|this|in\s+the|at)\s+(?:morning|afternoon|evening|night)))\b", re.I
 )
 _ENDS_IN_NUMBER = re.compile(r".*(?:,|&|\band|\bor)\s*\d+", re.I | re.S)  # "at 8, 2" in "at 8, 2 pills"
 _NAMES = re.compile(r"[@<]|(?:[\w.-]+\s+){1,3}(?:to|about|that|of)\b", re.I)  # somebody else, as in "Bob to call"
@@ -239,17 +248,18 @@ def _when_first(rest: str) -> Iterator[tuple[str, str]]:
         when, text = rest[: space.start()], rest[space.end() :]
         link = re.match(_LINK_AFTER, text, re.I)
         is_cut = _GOES_ON.match(text) or re.fullmatch(r"in\s+\d+", when) or (text and _ENDS_IN_NUMBER.fullmatch(when))
-        is_linked = link or re.search(f"[:{_DASH}]", space[0])
+        is_range = re.search(f"[{_DASH}]", space[0]) and re.match(rf"\d|(?:{COUNTED})\b", text, re.I)  # "10 - 22"
+        is_linked = link or (re.search(f"[:{_DASH}]", space[0]) and not is_range)
         if not is_linked and _ENDS_IN_TIME.fullmatch(when):
             zone = zone_in(text) or zone
-        is_whole = is_linked or not (is_cut or zone)
+        is_whole = is_linked or not (is_cut or is_range or zone)
         if re.search(rf"\b{_NUMBER}$", when, re.I) and re.match(rf"(?:to|of)\s+{_NUMBER}\b", text, re.I):
             is_whole = False  # "in 5 to 10 minutes"
         if when and is_whole and not _NO_END.fullmatch(when):
             text = text[link.end() :] if link else text
             yield when, text
-            if re.match(r"\d+\s?[a-z]|an?\b|half\b", when):
-                yield f"in {when}", text
+            if _LENGTH_FIRST.match(when):
+                yield f"{'at' if _CLOCK_FIRST.match(when) else 'in'} {when}", text
     if zone:
         raise NotUnderstood(f"Is {zone!r} a time zone? I read times only in your own.")
 

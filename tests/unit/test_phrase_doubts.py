@@ -592,7 +592,6 @@ def test_an_exception_leaves_the_other_months_as_they_are(phrase: str, cron: str
         "remind me every hour to stretch for the next 3 hours",
         "remind me every day at 9 to call dad this week only",
         "remind me every day at 9 to call dad only this week",
-        "remind me a week later about x",
     ],
 )
 def test_what_follows_a_text_in_quotes_may_say_when(command: str) -> None:

@@ -468,7 +468,6 @@ ASKED = [
     "remind me to x 17.10",
     "remind me to x on 3.2.2027",
     "every 4M post 'x'",
-    "remind me 8 tonight to x",
     "remind me 3 fridays from now to x",
     "remind me in the next 3 days to x",
     "remind me to x on the 5th floor at 10",
@@ -594,7 +593,6 @@ ASKED = [
     "remind me 2026-12-32 to prepare",
     "remind me 13/13/2026 to prepare",
     "remind me on 5-12-2026 to prepare",
-    "remind me on 2026.12.24 to prepare",
     "remind me jan 5 at 5pm and 6pm to prepare",
     "remind me at 5 march 5 to prepare",
 ]

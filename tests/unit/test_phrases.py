@@ -410,7 +410,7 @@ REFUSED = [
     ("every day except the 1st", "cannot be read", []),
     ("every monday except mondays", "cannot be read", []),
     ("tomorrow until friday", "Only a repeated schedule", []),
-    ("from 9 to 17", "Only a repeated schedule", []),
+    ("from 9 to 17", "A single run has one time", ["at 9"]),
     (
         "every 3 weeks on friday and sunday",
         "cannot say",
