@@ -46,7 +46,6 @@ def contents(kind: str) -> dict[str, Any]:
 
 FILES = sorted(FOLDER.glob("*.json"))
 METRICS, ALERTS, DASHBOARD = contents("metric"), contents("alert"), contents("dashboard")["dashboard"]
-WIDGETS = [tile["widget"] for tile in DASHBOARD["mosaicLayout"]["tiles"]]
 TEXTS = {
     "README.md": (FOLDER / "README.md").read_text(encoding="utf-8"),
     **{name: alert["documentation"]["content"] for name, alert in ALERTS.items()},

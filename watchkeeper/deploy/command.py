@@ -122,15 +122,22 @@ def _run(
             _confirm("Type yes to deploy this: ", "yes", "nothing was deployed")
         progress.steps = _removal(line, work) if line.is_removed else steps_of(line.verb, work)
         if not progress.steps and not line.is_removed:
-            raise StepFailed(
-                f"there is nothing to do: neither a Cloud Scheduler job nor a queue calls {' '.join(line.only)}"
-            )
+            _have_nothing_to_do(line, target)
         for step in progress:
             if step.verb not in SHOWING:
                 work.announce(step.title)
             step.do()
     if not line.is_dry_run and line.verb not in SHOWING:
         work.announce("done")
+
+
+def _have_nothing_to_do(line: CommandLine, target: Target) -> None:
+    """Say so. Raises StepFailed where a person named the functions: something else was expected then."""
+    names = " or ".join(function.name for function in target.functions)
+    says = f"there is nothing to do: neither a Cloud Scheduler job nor a queue calls {names}"
+    if line.only and not line.is_if_configured:
+        raise StepFailed(says)
+    click.echo(f"# {says}" if line.is_dry_run else says)
 
 
 def _find_settings(given: str, called_from: Path) -> str:

@@ -265,9 +265,11 @@ class Target:
 
     def _malformed(self) -> Iterator[str]:
         """Return what Google would refuse only in the middle of a deployment, or the function itself after it."""
-        database = self.table.firestore.database
+        database, location = self.table.firestore.database, self.table.firestore.location
         if not re.fullmatch(_DATABASE, database):
             yield f"FIRESTORE_DATABASE is {database!r}: a database has 4 to 63 small letters, digits and hyphens"
+        if not re.fullmatch(r"[a-z0-9-]*", location):
+            yield f"FIRESTORE_LOCATION is {location!r}: give nam5, eur3, or a region such as europe-west1"
         for function in self.functions:
             for names in function.requires:
                 if len(given := [name for name in names if self._is_set([name])]) > 1:

@@ -36,6 +36,7 @@ CHAT_ONLY = "ALLOWED_USERS=*@example.com\n"
         ),
         pytest.param("GMAIL_DELEGATE=--a b\n", {}, "is to act as '--a b': give the address of a", id="delegate"),
         pytest.param("FIRESTORE_DATABASE=My DB\n", {}, "FIRESTORE_DATABASE is 'My DB': a database has", id="database"),
+        pytest.param("FIRESTORE_LOCATION=Paris (FR)\n", {}, "FIRESTORE_LOCATION is 'Paris (FR)': give", id="place"),
         pytest.param("SCHEDULER_CONCURRENCY=many\n", {}, "SCHEDULER_CONCURRENCY is 'many': it must be", id="number"),
         pytest.param("", {"version": shown("517.0.0")}, "gcloud is version 517.0.0, and 518 is needed", id="gcloud"),
         pytest.param(
@@ -298,3 +299,19 @@ def test_a_chosen_function_that_there_is_not_is_named(settings: Path, capsys: py
 
     assert (gcloud.run(settings, "setup"), gcloud.commands) == (1, [])
     assert "DEPLOYMENT_FUNCTIONS: unknown function tock; choose one of tick, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("only", "code"), [((), 0), (("--only", "chat_webhook"), 1)])
+def test_an_environment_without_scheduled_functions_has_nothing_to_schedule(
+    settings: Path, capsys: pytest.CaptureFixture[str], only: tuple[str, ...], code: int
+) -> None:
+    """That fails no build; a person who names a function expects something else."""
+    settings.write_text(f"{CHAT_ONLY}DEPLOYMENT_FUNCTIONS=chat_webhook\n")
+    gcloud = Recorder()
+
+    assert gcloud.run(settings, "schedules", *only) == code
+    said = capsys.readouterr()
+    assert "nothing to do: neither a Cloud Scheduler job nor a queue calls chat_webhook\n" in (
+        said.err if code else said.out
+    )
+    assert gcloud.changes == []
