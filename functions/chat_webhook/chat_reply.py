@@ -40,7 +40,9 @@ def rendered(reply: Reply | None, event: Event) -> dict[str, Any]:
     if reply.is_dialog or event.dialog is Dialog.OPEN:
         return _dialog(_card_of(reply.message), event)
     replaces = reply.replaces and event.kind is EventKind.CLICKED and event.dialog is None
-    viewer = {"privateMessageViewer": {"name": event.user}} if reply.for_one and event.user else {}
+    # Chat documents private messages for spaces with several people; a direct message has one.
+    is_private = reply.for_one and event.user and not event.is_direct
+    viewer = {"privateMessageViewer": {"name": event.user}} if is_private else {}
     kind = "UPDATE_MESSAGE" if replaces else "NEW_MESSAGE" if event.dialog else ""
     response = {"actionResponse": {"type": kind}} if kind and not event.is_add_on else {}
     message = fitted({**reply.message, **viewer, **response})

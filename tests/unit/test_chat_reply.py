@@ -8,6 +8,7 @@ from chat_event import Event, parse_event
 from chat_reply import rendered, says, shows
 from shared.web.chat_rules import encoded
 from tests.chatting import LARGEST_MESSAGE, AddOn, Classic, checked, from_person
+from tests.conversing import in_direct_message
 
 App = type[Classic] | type[AddOn]
 CARD = {"header": {"title": "News"}, "sections": [{"widgets": [{"textParagraph": {"text": "All is well."}}]}]}
@@ -62,6 +63,14 @@ def test_private_reply_names_its_viewer(app: App) -> None:
 def test_private_reply_without_a_person_has_no_viewer(app: App) -> None:
     """An event without a person has no name to give."""
     event = parse_event(from_person(app.message("hello"), name=""))
+
+    assert rendered(says("Psst", for_one=True), event) == wrapped(app, {"text": "Psst"})
+
+
+@both
+def test_private_reply_in_a_direct_message_has_no_viewer(app: App) -> None:
+    """Nobody else is there."""
+    event = parse_event(in_direct_message(app.message("hello")))
 
     assert rendered(says("Psst", for_one=True), event) == wrapped(app, {"text": "Psst"})
 
