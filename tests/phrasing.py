@@ -1,13 +1,16 @@
-"""What a command in plain English means, in one line."""
+"""What a command in plain English means: an order, told in one line, or a question."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
+
+import pytest
 
 from orders import NotUnderstood, Order
 from phrases import understand
 
 BERLIN = "Europe/Berlin"
 NOW = datetime(2026, 11, 25, 10, 7, tzinfo=ZoneInfo(BERLIN))  # a Wednesday
+SATURDAY = datetime(2026, 11, 21, 10, 30, tzinfo=ZoneInfo(BERLIN))
 
 
 def local(moment: datetime, timezone: str) -> datetime:
@@ -33,3 +36,15 @@ def said(order: Order) -> str:
         f"except {' '.join(map(str, when.except_dates))}" if when.except_dates else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def order(command: str, *, now: datetime = NOW, timezone: str = BERLIN) -> Order:
+    found = meaning(command, now, timezone)
+    assert isinstance(found, Order), found
+    return found
+
+
+def question(command: str, *, now: datetime = NOW, timezone: str = BERLIN) -> NotUnderstood:
+    with pytest.raises(NotUnderstood) as caught:
+        understand(command, now=now, timezone=timezone)
+    return caught.value

@@ -12,7 +12,7 @@ from shared.model.interval import Interval
 from shared.model.recurrence import InvalidSchedule, Recurrence
 from shared.model.schedule import Schedule
 from tests.unit.test_interval import PROPERTY, calls_of
-from tests.unit.test_recurrence import DAY, MICROSECOND, MINUTE, ZONES, at, moments, near_schedules
+from tests.walking_clocks import DAY, MICROSECOND, MINUTE, ZONES, at, crons_at_night, moments
 
 BERLIN = "Europe/Berlin"
 CHRISTMAS = (date(2026, 12, 24), date(2026, 12, 25))
@@ -127,7 +127,7 @@ def bounded(draw: st.DrawFn) -> tuple[Schedule, datetime]:
     near = st.timedeltas(timedelta(days=-3), timedelta(days=3))
     dates = draw(st.frozensets(st.integers(-2, 2).map(lambda n: day + n * DAY), max_size=4))
     minutes = st.sampled_from([1, 7, 30, 90, 1440]).map("{}m".format)
-    rhythm = draw(near_schedules.map(lambda each: each.cron) | minutes | st.sampled_from(["13h", "1d", "2d"]))
+    rhythm = draw(crons_at_night.map(lambda each: each.cron) | minutes | st.sampled_from(["13h", "1d", "2d"]))
     start = draw(near if rhythm[-1] in "mhd" else st.none() | near)
     until = draw(st.none() | near)
     schedule = Schedule(
