@@ -70,9 +70,10 @@ def note(says: str) -> Card:
     return {"sections": [{"widgets": [text(says)]}]}
 
 
-def card(heading: str, *widgets: Widget) -> Card:
+def card(heading: str, *widgets: Widget, subtitle: str = "") -> Card:
     """Return a card with a heading."""
-    return {"header": {"title": heading}, "sections": [{"widgets": list(widgets)}]}
+    header = {"title": heading, **({"subtitle": subtitle} if subtitle else {})}
+    return {"header": header, "sections": [{"widgets": list(widgets)}]}
 
 
 def row(*buttons: Widget) -> Widget:

@@ -104,7 +104,7 @@ class Cards:
         """Return the card of a job that was just scheduled."""
         job = for_space(job)
         says = text(f"{self._next(job)}\nIts id is {job.id}.")
-        return card(f"Scheduled: {title(job)}", says, self._commands(job, "edit"))
+        return card(f"Scheduled: {title(job)}", says, self._commands(job, "edit"), subtitle=self._clocks)
 
     def jobs(self, jobs: Sequence[Job], *, back: int | None, more: int | None, mine: bool = False) -> Card:
         """Return the list of jobs, each with its buttons; `back` and `more` are where the other pages begin.
@@ -126,7 +126,7 @@ class Cards:
         if turns:
             sections.append({"widgets": [row(*turns)]})
         heading = "What you have scheduled in this space" if mine else "What is scheduled in this space"
-        return {"header": {"title": heading}, "sections": sections}
+        return {"header": {"title": heading, "subtitle": self._clocks}, "sections": sections}
 
     def which(self, jobs: Sequence[Job], action: str, *, more: int = 0, **given: str) -> Card:
         """Return the card that asks which job is meant; each has a button for the command. `more` others fit too."""
@@ -141,7 +141,7 @@ class Cards:
         ]
         if more:
             sections.append({"widgets": [text(f"{more} more fit. Write more of the text to find one of them.")]})
-        return {"header": {"title": "Which one do you mean?"}, "sections": sections}
+        return {"header": {"title": "Which one do you mean?", "subtitle": self._clocks}, "sections": sections}
 
     def move(self, job: Job, order: When) -> Card:
         """Return the card that asks whether to move a job to another time; nothing is changed yet."""
@@ -155,7 +155,8 @@ class Cards:
             self._buttons.make("Move", "moved", id=job.id, was=time_of(job), **to),
             self._buttons.make("Keep", "show", id=job.id),
         )
-        return card(f"Shall I move this? {title(job)}", text(f"From: {old}\nTo: {new}"), buttons)
+        times = text(f"From: {old}\nTo: {new}")
+        return card(f"Shall I move this? {title(job)}", times, buttons, subtitle=self._clocks)
 
     def job(self, job: Job, note: str = "", *, was_paused: bool = False) -> Card:
         """Return the card of one job: why it runs or does not, and its last runs."""
@@ -168,7 +169,7 @@ class Cards:
         commands = self._commands(job, "edit", "list", was_paused=was_paused)
         widgets = [text("\n".join(filter(None, lines))), text(f"Last runs:\n{runs}"), commands]
         return {
-            "header": {"title": title(job), "subtitle": f"{job.id}, {job.status}"},
+            "header": {"title": title(job), "subtitle": f"{job.id}, {job.status}. {self._clocks}"},
             "sections": [{"widgets": widgets}],
         }
 
@@ -200,9 +201,15 @@ class Cards:
     def snoozed(self, job: Job) -> Card:
         """Return the card of a reminder that will be posted again."""
         says = f"The next reminder is at {local_time(job.schedule_at, self._timezone)}. Its id is {job.id}."
-        return card(f"Snoozed: {title(job)}", text(says), row(self._buttons.make("Cancel", "cancel", id=job.id)))
+        cancel = row(self._buttons.make("Cancel", "cancel", id=job.id))
+        return card(f"Snoozed: {title(job)}", text(says), cancel, subtitle=self._clocks)
 
     # -- parts ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def _clocks(self) -> str:
+        """Return whose clocks a card shows: everybody in a space sees it, also in other time zones."""
+        return f"Times are in {self._timezone}."
 
     def _times(self, order: Order) -> Widget:
         asked, zone = order.when, order.timezone

@@ -23,6 +23,7 @@ def test_list_shows_the_jobs_of_the_space(chat: Chat, tea: Job) -> None:
 
     assert words_of(listed).splitlines() == [
         "What is scheduled in this space",
+        "Times are in Europe/Berlin.",
         "pending, tea",
         "tea",
         "At 09:00, Monday through Friday (UTC). It is not due until Mon 23 Nov 2026, 10:00.",

@@ -195,3 +195,13 @@ def test_unknown_time_zone_is_refused(chat: Chat) -> None:
 
     with pytest.raises(InvalidInput, match="Write an IANA name"):
         chat.tap(asked, "Change", inputs={"phrase": REMIND, "timezone": "Bielefeld"})
+
+
+def test_cards_name_the_time_zone_of_their_times(chat: Chat) -> None:
+    """Everybody in the space sees them, also in other time zones."""
+    scheduled = chat.tap(chat.say("remind me tomorrow at 9:00 to stretch"), "Confirm")
+
+    cards = [chat.say(text) for text in ("jobs", "show stretch", "move stretch to 10", "cancel the reminder")]
+
+    for card in (scheduled, *cards):
+        assert "Times are in Europe/Berlin." in words_of(card)
