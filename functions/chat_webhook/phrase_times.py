@@ -15,7 +15,7 @@ from phrase_ends import days_off, end_of, is_partly_off, start_of
 from phrase_words import DAYS, TIME, Marks, UnclearPhrase, items, marks_of, said, unreadable
 from shared.model.schedule import just_before
 
-FURTHEST = timedelta(days=366)
+FURTHEST = timedelta(days=5 * 366)  # a later one is a typing mistake
 WAKING = 6  # nobody means an earlier hour by "at 3"
 _HOURS = {  # of a part of the day: the usual one, and those that count as it
     "early morning": (7, range(9)),
@@ -137,7 +137,7 @@ def _once(marks: Marks, here: Here) -> When:
     if when.at and when.at < here.now:
         raise UnclearPhrase(f"{said(f'{marks.phrase} {_at([(clock or _USUAL).meant])}')!r} is past.", *when.others)
     if when.at and when.at - here.now > FURTHEST:
-        raise UnclearPhrase(f"{said(marks.phrase)!r} is more than a year away.")
+        raise UnclearPhrase(f"{said(marks.phrase)!r} is more than five years away.")
     return when
 
 

@@ -71,8 +71,8 @@ REFUSED = [
     ("today at 9:00", "'today at 09:00' is past", []),
     ("today", "'today at 09:00' is past", []),
     ("on 2026-11-20 at 8", "is past", []),
-    ("in 367 days", "more than a year away", []),
-    ("on december 24 2027", "more than a year away", []),
+    ("in 1831 days", "more than five years away", []),
+    ("on december 24 2031", "more than five years away", []),
     ("march 28 at 02:30", "clocks skip it", ["on 2027-03-28 at 01:30", "on 2027-03-28 at 03:30"]),
     ("on 2027-10-31 at 02:30", "comes twice", ["on 2027-10-31 at 01:30", "on 2027-10-31 at 03:30"]),
 ]
