@@ -54,7 +54,7 @@ export const setNow = iso => (ahead = Date.parse(iso) - Date.now());
 /** Return a time that updates itself: "in 42 s", "3 min ago". */
 export const counting = (iso, title) => h("time", { datetime: iso, title, "data-counts": "" }, distance(iso));
 
-export function distance(iso) {
+function distance(iso) {
   const seconds = Math.round((Date.parse(iso) - now()) / 1000);
   const length = span(Math.abs(seconds));
   return seconds > 0 ? `in ${length}` : seconds === 0 ? "now" : `${length} ago`;
