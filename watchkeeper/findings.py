@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from shared.settings import Settings
-
 
 class Finding(NamedTuple):
     """One line: `state` is ok, warning or wrong; `says` is the finding and its remedy."""
@@ -23,11 +21,3 @@ def chat_findings(chat_auth: str, then: str = "") -> Iterator[Finding]:
             "CHAT_AUTH=endpoint is legacy: its token proves Google Chat and not which app, so anybody's app that is "
             f"pointed at the function is heard; set it to addon or project_number, as docs/CHAT.md says{then}",
         )
-
-
-def place_of_jobs(settings: Settings, emulator: str) -> str:
-    """Return where the jobs are stored, in words."""
-    if settings.storage == "json":
-        return f"jobs are kept in {settings.json_path}"
-    where = f"the emulator at {emulator}" if emulator else f"project {settings.project or 'of the credentials'}"
-    return f"jobs are kept in Firestore, {where}, database {settings.database}, collection {settings.collection}"

@@ -14,6 +14,7 @@ from shared.settings import Settings, complete_environment
 from shared.store.opening import open_store
 from shared.store.protocol import Store
 
+EMULATOR = "FIRESTORE_EMULATOR_HOST"
 ADD_HANDLER = "add one in agent/handlers.py, or name its module in JOB_HANDLERS"
 
 
@@ -71,6 +72,26 @@ def open_session() -> Session:
     """Open a session on the environment, completed by the settings file. Raises InvalidSettings."""
     file = complete_environment()
     return Session(env=os.environ, clock=partial(datetime.now, UTC), user=_user_name(), settings_file=file)
+
+
+def is_billed(settings: Settings, env: Mapping[str, str]) -> bool:
+    """Return whether the jobs are in the real Firestore, which bills each read and may have a deployment at work."""
+    return settings.storage == "firestore" and not env.get(EMULATOR)
+
+
+def place_of_jobs(settings: Settings, env: Mapping[str, str]) -> str:
+    """Return where the jobs are stored, in words."""
+    if settings.storage == "json":
+        return f"in the file {from_here(settings.json_path)}"
+    where = f"database {settings.database}, collection {settings.collection}"
+    if emulator := env.get(EMULATOR):
+        return f"in the Firestore emulator at {emulator}, {where}"
+    return f"in the REAL Firestore: project {settings.project or 'of your credentials'}, {where}"
+
+
+def from_here(path: Path) -> Path:
+    """Return a path relative to the current folder, if it is in it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _user_name() -> str:

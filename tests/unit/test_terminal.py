@@ -13,11 +13,12 @@ import pytest
 from shared.jobs import Jobs
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
-from watchkeeper.console.banner import banner, place_of_jobs
+from watchkeeper.console.banner import banner
 from watchkeeper.console.system import FunctionCall, System
 from watchkeeper.deploy.functions_table import read_functions
 from watchkeeper.dev.terminal import Terminal
 from watchkeeper.fakes.services import FAKES, Services, running_fakes
+from watchkeeper.session import place_of_jobs
 
 AT = datetime(2026, 11, 21, 12, 30, 5, tzinfo=UTC)
 LOCAL_TIME = f"{AT.astimezone():%H:%M:%S}"

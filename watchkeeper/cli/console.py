@@ -12,7 +12,7 @@ from shared.errors import WatchkeeperError
 from shared.jobs import Jobs
 from shared.settings import Settings
 from shared.store.opening import open_store
-from watchkeeper.session import Session
+from watchkeeper.session import Session, place_of_jobs
 
 
 @click.command()
@@ -41,7 +41,6 @@ def console(session: Session, project: str, port: int, database: str | None, col
 def _serve(settings: Settings, clock: Callable[[], datetime], port: int) -> None:
     # Slow to import, and not needed by other commands.
     from watchkeeper.console.app import create_console
-    from watchkeeper.console.banner import place_of_jobs
     from watchkeeper.console.system import System
     from watchkeeper.fakes.services import Service
     from watchkeeper.serving import bind

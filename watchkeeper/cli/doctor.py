@@ -22,8 +22,8 @@ from shared.store.documents import Unreadable
 from shared.store.protocol import Change, Refused, Store, Unknown, Won
 from shared.subscriptions import PREFIX as SUBSCRIPTIONS
 from watchkeeper.deploy.functions_table import read_functions
-from watchkeeper.findings import Finding, chat_findings, place_of_jobs
-from watchkeeper.session import ADD_HANDLER, Session
+from watchkeeper.findings import Finding, chat_findings
+from watchkeeper.session import ADD_HANDLER, Session, place_of_jobs
 from watchkeeper.times import span
 
 SUSPECT_CLOCK = timedelta(seconds=5)
@@ -91,8 +91,7 @@ def examine(session: Session) -> Iterator[Finding]:
         yield Finding("wrong", "settings", str(exc))
         return
     source = f"from {session.settings_file}; " if session.settings_file else ""
-    place = place_of_jobs(settings, session.env.get("FIRESTORE_EMULATOR_HOST", ""))
-    yield Finding("ok", "settings", f"{source}{place}")
+    yield Finding("ok", "settings", f"{source}jobs are kept {place_of_jobs(settings, session.env)}")
     yield from chat_findings(session.env.get("CHAT_AUTH", "").strip())
     try:
         documents = list(session.jobs.list(with_subscriptions=True))

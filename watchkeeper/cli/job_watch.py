@@ -18,7 +18,7 @@ from shared.model.history import RunOutcome
 from shared.model.job import Job
 from shared.model.value import Status
 from watchkeeper.cli.display import Row
-from watchkeeper.session import Session
+from watchkeeper.session import Session, is_billed
 from watchkeeper.times import distance, shown, span, took
 
 AHEAD, LATELY = timedelta(days=1), timedelta(hours=1)
@@ -63,8 +63,7 @@ def watch_jobs(session: Session, seconds: float | None) -> None:
     Example:
       watchkeeper jobs watch
     """
-    is_billed = session.settings.storage == "firestore" and not session.env.get("FIRESTORE_EMULATOR_HOST")
-    pause = seconds or (BILLED if is_billed else FREE)
+    pause = seconds or (BILLED if is_billed(session.settings, session.env) else FREE)
 
     def wait() -> bool:
         time.sleep(pause)

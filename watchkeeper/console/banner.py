@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shared.settings import AuthMode, Settings
 from watchkeeper.console.system import System
+from watchkeeper.session import EMULATOR, from_here
 
 
 def banner(system: System, console: int, settings: Settings, env: Mapping[str, str]) -> str:
@@ -36,16 +37,6 @@ To see the subscriptions, or to renew them once more:
 """
 
 
-def place_of_jobs(settings: Settings, env: Mapping[str, str]) -> str:
-    """Return where the jobs are stored, in words."""
-    if settings.storage == "json":
-        return f"in the file {_from_here(settings.json_path)}"
-    if emulator := env.get("FIRESTORE_EMULATOR_HOST"):
-        return f"in the Firestore emulator at {emulator}, collection {settings.collection}"
-    project = settings.project or "of your credentials"
-    return f"in the REAL Firestore: project {project}, database {settings.database}, collection {settings.collection}"
-
-
 def _schedule(system: System, function: str) -> str:
     if function == "run_job":
         return ", called by Cloud Tasks for each job that a tick hands over"
@@ -69,17 +60,13 @@ def _access(settings: Settings) -> str:
 
 def _store(settings: Settings, env: Mapping[str, str]) -> str:
     """Return the settings that point another command to the emulator."""
-    if settings.storage == "json" or not (emulator := env.get("FIRESTORE_EMULATOR_HOST")):
+    if settings.storage == "json" or not (emulator := env.get(EMULATOR)):
         return ""
     project = f"GOOGLE_CLOUD_PROJECT={settings.project} " if settings.project else ""
-    return f"SCHEDULER_STORAGE=firestore {project}FIRESTORE_EMULATOR_HOST={emulator} "
+    return f"SCHEDULER_STORAGE=firestore {project}{EMULATOR}={emulator} "
 
 
 def _command() -> str:
     if shutil.which("watchkeeper"):
         return "watchkeeper"
-    return str(_from_here(Path(sys.executable).with_name("watchkeeper")))
-
-
-def _from_here(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return str(from_here(Path(sys.executable).with_name("watchkeeper")))

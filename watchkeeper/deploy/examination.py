@@ -22,8 +22,8 @@ from watchkeeper.deploy.functions_table import Caller
 from watchkeeper.deploy.gcloud import ENVIRONMENT, Ended
 from watchkeeper.deploy.remedies import Remedies
 from watchkeeper.deploy.target import UNKNOWN_NUMBER, read_target
-from watchkeeper.findings import Finding, chat_findings, place_of_jobs
-from watchkeeper.session import Session
+from watchkeeper.findings import Finding, chat_findings
+from watchkeeper.session import Session, place_of_jobs
 from watchkeeper.times import distance
 
 PATIENCE = 60  # seconds for an answer of gcloud
@@ -51,7 +51,7 @@ def examine_deployment(
         remedies = Remedies(target=target, file=file, only=only)
         env = {**target.settings, "SCHEDULER_STORAGE": "firestore", "GOOGLE_CLOUD_PROJECT": project}
         deployed = replace(session, env=env)
-        place = place_of_jobs(deployed.settings, session.env.get("FIRESTORE_EMULATOR_HOST", ""))
+        place = f"jobs are kept {place_of_jobs(deployed.settings, session.env)}"
         needs_number = target.needs_number
     except InvalidSettings as exc:
         yield Finding("wrong", "settings", str(exc))

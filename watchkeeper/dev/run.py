@@ -23,7 +23,7 @@ from shared.model.value import Status
 from shared.settings import PROJECT_FOLDER, AuthMode, Environment, Settings
 from shared.store.opening import open_store
 from shared.store.protocol import Change, Store
-from watchkeeper.console.banner import banner, place_of_jobs
+from watchkeeper.console.banner import banner
 from watchkeeper.console.system import System
 from watchkeeper.deploy.functions_table import Function, read_functions
 from watchkeeper.deploy.staging import StagedCode
@@ -38,6 +38,7 @@ from watchkeeper.dev.run_now import AskedFor, call_when_asked, watch_file
 from watchkeeper.dev.terminal import Terminal
 from watchkeeper.fakes.services import FAKES, Queues, Services, Worker, running_fakes
 from watchkeeper.logbook import Logbook, log_path
+from watchkeeper.session import EMULATOR, is_billed, place_of_jobs
 
 log = logging.getLogger("watchkeeper.dev")
 
@@ -45,7 +46,6 @@ JOIN_SECONDS = 2
 EXAMPLE_JOB = "example-hello"
 USER = "watchkeeper dev"
 KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
-EMULATOR = "FIRESTORE_EMULATOR_HOST"
 
 clock = partial(datetime.now, UTC)
 
@@ -103,7 +103,7 @@ def run(env: Mapping[str, str], storage: str | None = None) -> int:
             env = _with_whole_paths({**env, **services.settings}, settings)
             settings = Settings.from_env(env)
             jobs = _open_jobs(store, settings, handlers, is_new=is_new)
-            if "Cloud Tasks" in services.addresses and not _is_billed(settings, env):
+            if "Cloud Tasks" in services.addresses and not is_billed(settings, env):
                 _empty_queues(store, jobs)
             setup = Setup(
                 layout=layout,
@@ -246,7 +246,7 @@ def _system(setup: Setup, processes: Sequence[FunctionProcess], schedulers: Mapp
         last_call=lambda name: schedulers[name].last_call if name in schedulers else None,
         call=lambda name: schedulers[name].run_now(),
         is_read_only=False,
-        is_billed=_is_billed(setup.settings, setup.env),
+        is_billed=is_billed(setup.settings, setup.env),
         log_file=log_path(setup.settings),
     )
 
@@ -344,11 +344,6 @@ def _empty_queues(store: Store, jobs: Jobs) -> None:
     """Make the jobs ready that waited in a queue of an earlier run, since the queue ended with it."""
     waiting = [job for job in jobs.list(status=Status.RUNNING) if isinstance(job, Job) and job.handed_over is not None]
     store.swap([Change(job, job.give_back(now=clock(), due_at=job.due_at)) for job in waiting])
-
-
-def _is_billed(settings: Settings, env: Mapping[str, str]) -> bool:
-    """Return whether the jobs are in the real Firestore, which bills each read and may have a deployment at work."""
-    return settings.storage == "firestore" and not env.get(EMULATOR)
 
 
 def _show(terminal: Terminal, logbook: Logbook, source: str, line: str) -> None:

@@ -46,7 +46,7 @@ def test_commands_and_code_read_the_same_settings_file(tmp_path: Path) -> None:
 
     assert made.returncode == 0
     assert out.splitlines()[1].startswith("mine")
-    assert f"from {tmp_path / 'my.env'}; jobs are kept in {tmp_path / 'mine.json'}" in told
+    assert f"from {tmp_path / 'my.env'}; jobs are kept in the file mine.json" in told
 
 
 @pytest.mark.slow

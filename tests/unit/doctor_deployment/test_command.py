@@ -69,7 +69,9 @@ def test_without_a_right_every_question_is_a_line(tmp_path: Path) -> None:
 
     settings_line, project, *others = result.stdout.splitlines()
     assert result.exit_code == 1
-    assert settings_line.startswith("ok       settings  jobs are kept in Firestore, project demo, database (default)")
+    assert settings_line.startswith(
+        "ok       settings  jobs are kept in the REAL Firestore: project demo, database (default)"
+    )
     assert project.endswith(
         "demo cannot be looked at: PERMISSION_DENIED: no; what Chat calls is left out, since it depends on the "
         "project's number"
