@@ -1,7 +1,7 @@
-"""The judge of a run with faults: from what was written down and what the store holds to a list of broken promises.
+"""The checker: compares the evidence of a run with what the store holds, and lists the broken promises.
 
-Per job, all writes are put into the one order in which they replaced each other; a write that nobody heard of counts
-where a later reader found what it would have made. Each rule then looks at that chain and at the handlers' record.
+The writes of each job are put into the order in which they replaced each other, its chain. A write without an answer
+belongs to the chain if a later reader found its value. Each rule then checks the chain and what the handlers recorded.
 """
 
 from collections import Counter, defaultdict
@@ -45,9 +45,10 @@ class Evidence:
 def violations(
     facts: Iterable[Fact], stored: Mapping[str, Job], now: datetime, history: Iterable[Entry] | None = None
 ) -> list[str]:
-    """Return every promise that was broken. `stored` is what is left when all has calmed down.
+    """Return every broken promise.
 
-    `now` is the time of the last look for due jobs, and `history` that beside the jobs, of a store that has one.
+    `stored` are the jobs at the end, `now` is the time of the last query for due jobs, and `history` are the entries of
+    a store that keeps them.
     """
     evidence = Evidence(facts)
     found: list[str] = []
@@ -64,7 +65,7 @@ def violations(
         found += _results(chain, evidence)
     found += _runs(chains, evidence)
     found += _counts(chains, evidence)
-    found += [said for job in stored.values() for said in _unsettled(job, now)]
+    found += [problem for job in stored.values() for problem in _unsettled(job, now)]
     if history is not None:
         found += _history(chains, list(history))
     return sorted(found)
@@ -76,18 +77,18 @@ def violations(
 def _chain(job_id: str, writes: Sequence[Write], stored: Job | None) -> tuple[list[Write], list[str]]:
     """Follow the versions of a job from its insert to what is stored."""
     won: dict[str | None, list[Write]] = defaultdict(list)
-    unsure: dict[str | None, list[Write]] = defaultdict(list)
+    unanswered: dict[str | None, list[Write]] = defaultdict(list)
     seen = {write.before_version: write.before for write in writes if write.before_version is not None}
     if stored is not None:
         seen[version_of(stored)] = stored
     for write in writes:
-        if write.said == "won" and any(_is_same(write, known) for known in won[write.before_version]):
+        if write.answer == "won" and any(_is_same(write, known) for known in won[write.before_version]):
             continue
-        (won if write.said == "won" else unsure)[write.before_version].append(write)
+        (won if write.answer == "won" else unanswered)[write.before_version].append(write)
     chain: list[Write] = []
     version: str | None = None
     reached: set[str | None] = {None}
-    while following := [*won[version], *_unheard(unsure[version], seen, reached)]:
+    while following := [*won[version], *_unanswered(unanswered[version], seen, reached)]:
         if len(won[version]) > 1:
             return chain, [f"{job_id}: {len(won[version])} writes replaced version {version}"]
         chain.append(following[0])
@@ -108,16 +109,16 @@ def _chain(job_id: str, writes: Sequence[Write], stored: Job | None) -> tuple[li
 
 
 def _is_same(write: Write, known: Write) -> bool:
-    """Return whether it is one write: made again by a tick that had not heard of it, or recognised by two.
+    """Return whether both are one write: repeated by a tick that had no answer, or recognised by two ticks.
 
-    Two ticks can only make the same of a job where neither takes it, and it moves on to its next occurrence.
+    Two ticks can make the same change only if neither claims the job, and it moves on to its next occurrence.
     """
     is_move = write.after is not None and write.after == known.after and write.after.lease_until is None
     return write.after_version == known.after_version and (write.by == known.by or is_move)
 
 
-def _unheard(writes: Sequence[Write], seen: Mapping[str, Job | None], reached: set[str | None]) -> Iterator[Write]:
-    """Find the write with a lost answer that made a version which somebody read."""
+def _unanswered(writes: Sequence[Write], seen: Mapping[str, Job | None], reached: set[str | None]) -> Iterator[Write]:
+    """Yield the write without an answer whose value somebody read."""
     for write in writes:
         for version, job in seen.items():
             if job == write.after and version not in reached:
@@ -134,7 +135,7 @@ def _is_claim(write: Write) -> bool:
 
 
 def _is_begin(write: Write) -> bool:
-    """Return whether a delivery takes the job out of its queue: it has shown the token that waited there."""
+    """Return whether a delivery begins the job: it has the token that the job waited for."""
     is_out = write.after is not None and write.after.handed_over is None
     return is_out and write.before is not None and write.before.waits_for(write.before.lease_token or "")
 
@@ -148,14 +149,14 @@ def _is_asking(write: Write) -> bool:
 
 
 def _claims(chain: Iterable[Write]) -> Iterator[str]:
-    """A job is taken when it is due and asked for, and from another holder, who counts, only when its lease is over.
+    """A job is claimed when it is due and not paused; from another holder only after its lease, and that is a death.
 
-    Out of its queue it is taken by one delivery, or anew by the tick that has asked for its task.
+    From its queue it is claimed by one delivery, or again by the tick that has asked for its task.
     """
     asked_by = ""
     is_asked_for = True
     for write in chain:
-        if write.is_a_persons:
+        if write.is_by_a_person:
             is_asked_for = write.after is not None and write.after.ready_at is not None
         if _is_asking(write):
             asked_by = write.by
@@ -168,26 +169,25 @@ def _claims(chain: Iterable[Write]) -> Iterator[str]:
         if before.handed_over is not None and asked_by == write.by and write.after.reclaims == before.reclaims + 1:
             continue
         if before.lease_until is not None and write.after.reclaims != before.reclaims + 1:
-            yield f"{before.id}: {write.by} took it from a dead holder who does not count"
+            yield f"{before.id}: {write.by} claimed it from a dead holder that is not counted"
         if before.status is Status.PAUSED and not is_asked_for:
-            yield f"{before.id}: {write.by} took it although it was paused"
+            yield f"{before.id}: {write.by} claimed it although it was paused"
         if before.lease_until is not None and before.lease_until > write.clock:
-            yield f"{before.id}: {write.by} took it at {iso(write.clock)}, leased until {iso(before.lease_until)}"
+            yield f"{before.id}: {write.by} claimed it at {iso(write.clock)}, leased until {iso(before.lease_until)}"
         if before.ready_at is None or before.ready_at > write.clock:
-            yield f"{before.id}: {write.by} took it at {iso(write.clock)}, ready at {before.ready_at}"
+            yield f"{before.id}: {write.by} claimed it at {iso(write.clock)}, ready at {before.ready_at}"
         if before.status not in (Status.PENDING, Status.RUNNING, Status.PAUSED):
-            yield f"{before.id}: {write.by} took it although it was {before.status}"
+            yield f"{before.id}: {write.by} claimed it although it was {before.status}"
 
 
 def _fence(chain: Iterable[Write]) -> Iterator[str]:
-    """Of all ticks only the present holder changes a job, and none undoes what people did.
+    """Of all ticks only the present holder changes a job, and none undoes a person's command.
 
-    A tick that asks for the task of a job which waits in its queue shares the hold, and the token, of the one that
-    handed it over: until it is begun, it is whose token is shown.
+    A tick that asks for the task of a waiting job shares the hold, and the token, of the tick that handed it over.
     """
     holders: set[str] = set()
     for write in chain:
-        asked = write.before.status if write.before and not write.is_a_persons else None
+        asked = write.before.status if write.before and not write.is_by_a_person else None
         after = write.after.status if write.after else None
         wakes = asked is Status.PAUSED and after in (Status.PENDING, Status.RUNNING)
         if wakes or (asked is Status.CANCELLED and after is not Status.CANCELLED):
@@ -196,7 +196,7 @@ def _fence(chain: Iterable[Write]) -> Iterator[str]:
             holders = {write.by}
         elif _is_asking(write):
             holders.add(write.by)
-        elif not write.is_a_persons and write.before is not None:
+        elif not write.is_by_a_person and write.before is not None:
             is_given_up = write.before.deaths > write.before.reclaims >= MAX_RECLAIMS - 1
             is_moved = (
                 write.before.lease_until is None and write.before.is_subject_to_misfire
@@ -211,7 +211,7 @@ def _runs(chains: Mapping[str, Sequence[Write]], evidence: Evidence) -> Iterator
     leases: dict[RunId, list[Write]] = defaultdict(list)
     for chain in chains.values():
         for write in chain:
-            if write.after is not None and write.after.lease_until is not None and not write.is_a_persons:
+            if write.after is not None and write.after.lease_until is not None and not write.is_by_a_person:
                 leases[write.by, write.after.execution_key].append(write)
     for run, times in Counter((began.by, began.key) for began in evidence.began).items():
         if times > 1:
@@ -242,7 +242,7 @@ def _ends_lease(write: Write) -> bool:
     """Return whether the write takes the job from a holder whose handler may still be at work."""
     if write.before is None or write.before.lease_until is None or write.after is None:
         return False
-    is_over = write.is_a_persons or write.before.lease_until <= write.clock
+    is_over = write.is_by_a_person or write.before.lease_until <= write.clock
     has_died = is_over and any(run.outcome is RunOutcome.DIED for run in added(write))
     return has_died or any((run.error or "").startswith("timed out") for run in added(write))
 
@@ -261,10 +261,10 @@ def added(write: Write) -> tuple[Run, ...]:
 
 
 def _endings(chain: Iterable[Write], evidence: Evidence) -> Iterator[str]:
-    """What history says of a run is what its handler did; each occurrence ends once, unless a person reopens it."""
+    """The history of a run agrees with its handler; an occurrence ends once, unless a person reopens it."""
     over: set[datetime] = set()
     for write in chain:
-        if write.is_a_persons and write.before is not None and write.before.status is Status.FAILED:
+        if write.is_by_a_person and write.before is not None and write.before.status is Status.FAILED:
             over.discard(write.before.schedule_at)  # `retry` is the same occurrence again
         for run in added(write):
             key = f"{write.job_id}@{iso(run.schedule_at)}"
@@ -284,7 +284,7 @@ def _endings(chain: Iterable[Write], evidence: Evidence) -> Iterator[str]:
 
 
 def _results(chain: Sequence[Write], evidence: Evidence) -> Iterator[str]:
-    """What a handler came to is in the history, if its tick reported and nobody took the job away meanwhile."""
+    """The outcome of a handler is in the history, if its tick reported and nobody took the job over meanwhile."""
     reported = {report.by for report in evidence.reports}
     for at, claim in enumerate(chain):
         if not _is_claim(claim) or claim.after is None or claim.by not in reported:
@@ -292,7 +292,7 @@ def _results(chain: Sequence[Write], evidence: Evidence) -> Iterator[str]:
         key, later = claim.after.execution_key, chain[at + 1 :]
         is_stored = any(write.by == claim.by and added(write) for write in later)
         if (claim.by, key) in evidence.ended and not is_stored and not any(_ends_lease(write) for write in later):
-            yield f"{key}: what it came to under {claim.by} is lost"
+            yield f"{key}: its outcome under {claim.by} is lost"
 
 
 def _is_backed(run: Run, ended: Ended | None, has_begun: bool) -> bool:
@@ -304,12 +304,12 @@ def _is_backed(run: Run, ended: Ended | None, has_begun: bool) -> bool:
 
 
 def _history(chains: Mapping[str, Sequence[Write]], history: Sequence[Entry]) -> Iterator[str]:
-    """Each run that ended, and each gap, has exactly one entry, which says what the write that was won said.
+    """Each run that ended, and each gap, has exactly one entry, which agrees with the write that was won.
 
-    A run beyond these is one that has no other word: its holder came to an end, and could never store it.
+    Any other entry is that of a run whose holder has ended, and could never store its result.
     """
     told = Counter((entry.job_id, entry.run) for entry in history)
-    wrote = Counter((job_id, run) for job_id, chain in chains.items() for write in chain for run in _told_by(write))
+    wrote = Counter((job_id, run) for job_id, chain in chains.items() for write in chain for run in _entries_of(write))
     for (job_id, run), count in (wrote - told).items():
         yield f"{job_id}@{iso(run.schedule_at)}: {count} entries of the history are missing, {run}"
     settled = {(job_id, run.started_at) for job_id, run in wrote if run.outcome is not RunOutcome.MISSED}
@@ -321,8 +321,8 @@ def _history(chains: Mapping[str, Sequence[Write]], history: Sequence[Entry]) ->
             yield f"{entry_id}: it is {count} times in the history"
 
 
-def _told_by(write: Write) -> Iterator[Run]:
-    """Return the gaps that a write added, and the end of the run: of a death and what followed from it, the latter."""
+def _entries_of(write: Write) -> Iterator[Run]:
+    """Yield the gaps that a write added, and the end of its run: of a death and what followed from it, the latter."""
     runs = added(write) if write.before is not None else ()
     yield from (run for run in runs if run.outcome is RunOutcome.MISSED)
     yield from [run for run in runs if run.outcome is not RunOutcome.MISSED][-1:]
@@ -332,9 +332,9 @@ def _told_by(write: Write) -> Iterator[Run]:
 
 
 def _occurrences(chain: Sequence[Write]) -> Iterator[str]:
-    """No occurrence is passed over: it ended, or history says that it was missed; one that was begun keeps its key.
+    """No occurrence is left out: it ended, or the history says that it was missed; one that was begun keeps its key.
 
-    An extra occurrence, which a person asked for, ends before the regular one that it holds up goes on.
+    An extra occurrence, which a person asked for, ends before the regular one goes on.
     """
     entries: list[Run] = []
     for write in chain:
@@ -356,16 +356,16 @@ def _occurrences(chain: Sequence[Write]) -> Iterator[str]:
         if write.before.cron is None:
             continue
         if not touched:
-            yield f"{key}: {write.by} moved on, and there is no word of it"
+            yield f"{key}: {write.by} moved on, and nothing is recorded of it"
         if extra:
             continue
         if write.after.schedule_at < left:
             yield f"{key}: {write.by} went back to {iso(write.after.schedule_at)}"
-        yield from _passed_over(write, write.before, write.after.schedule_at)
+        yield from _left_out(write, write.before, write.after.schedule_at)
 
 
-def _passed_over(write: Write, before: Job, until: datetime) -> Iterator[str]:
-    """Return the occurrences between the one that was left and `until` that are not recorded as missed."""
+def _left_out(write: Write, before: Job, until: datetime) -> Iterator[str]:
+    """Yield the occurrences before `until` that are not recorded as missed."""
     recurrence = Recurrence(before.cron or "", before.timezone or "UTC")
     missed = [
         (run.schedule_at, run.until or run.schedule_at) for run in added(write) if run.outcome is RunOutcome.MISSED
@@ -374,12 +374,12 @@ def _passed_over(write: Write, before: Job, until: datetime) -> Iterator[str]:
     while between < until:
         ends = [last for first, last in missed if first <= between <= last]
         if not ends:
-            yield f"{before.id}@{iso(between)}: {write.by} passed over it"
+            yield f"{before.id}@{iso(between)}: {write.by} left it out"
         between = recurrence.after(max([between, *ends]))
 
 
 def _unsettled(job: Job, now: datetime) -> Iterator[str]:
-    """In the end nothing is due, and nothing is held but by holders that died under a paused or cancelled job."""
+    """At the end nothing is due, and nothing is held, except by dead holders of paused or cancelled jobs."""
     if job.is_due(now):
         yield f"{job.id}: it is still due"
     if job.status is Status.RUNNING:
@@ -394,9 +394,9 @@ def _unsettled(job: Job, now: datetime) -> Iterator[str]:
 
 
 def _counts(chains: Mapping[str, Sequence[Write]], evidence: Evidence) -> Iterator[str]:
-    """The metrics of a tick that reported are what its handlers did and what became of it.
+    """The metrics of a tick agree with what its handlers did, and with what was stored.
 
-    A result may count as lost although it was stored: when nobody heard so, and another holder has the job by then.
+    A result may count as lost although it was stored, if its write had no answer and another holder has the job since.
     """
     began = Counter(fact.by for fact in evidence.began)
     stored: dict[str, Counter[RunOutcome]] = defaultdict(Counter)

@@ -1,7 +1,7 @@
-"""What is written down while faults are injected, for the checker to judge: by the handlers, and beneath the ticks.
+"""The evidence of a run with faults: facts that handlers and stores write down, for the checker to judge.
 
-The `Ledger` stands between a store and all that can go wrong above it, so it knows what the store really did, whatever
-a tick came to hear. Each fact is a line, appended whole, so that a process may be killed between any two.
+The `Ledger` is directly above the store, beneath the injected faults, so it knows what the store really did, no matter
+what a tick was answered. Each fact is one line, appended by one write, so a process can be killed between any two.
 """
 
 import json
@@ -19,25 +19,25 @@ from shared.model.times import iso
 from shared.store.documents import Unreadable, from_document, read_time, to_document, with_times
 from shared.store.protocol import PAGE, Change, Lost, Outcome, Store, Won
 
-PEOPLE = "people"  # begins the names of those who are no ticks
+PEOPLE = "people"  # begins the names of all who write and are not ticks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Write:
-    """One change and what the store said of it: "tried" (nothing, so far), "won", "lost" or "unheard"."""
+    """One change, and the store's answer: "none" (so far), "won", "lost" or "unknown"."""
 
     by: str
     number: int
-    said: str
-    clock: datetime  # of who wrote, when it was tried
+    answer: str
+    clock: datetime  # of the writer, before the call
     before: Job | None
     before_version: str | None
     after: Job | None
     after_version: str | None = None
 
     @property
-    def is_a_persons(self) -> bool:
-        """Return whether it is no tick's."""
+    def is_by_a_person(self) -> bool:
+        """Return whether a person made it, and no tick or delivery."""
         return self.by.startswith(PEOPLE)
 
     @property
@@ -50,7 +50,7 @@ class Write:
 
 @dataclass(frozen=True, kw_only=True)
 class Began:
-    """A handler's first line."""
+    """A handler began."""
 
     by: str
     key: str
@@ -59,7 +59,7 @@ class Began:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A handler's last line: "completed", "failed", "final" or "later"."""
+    """A handler ended: "completed", "failed", "final" or "later"."""
 
     by: str
     key: str
@@ -68,7 +68,7 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
-    """The metrics of a tick that came to its end."""
+    """The metrics of a tick that ended normally."""
 
     by: str
     metrics: Mapping[str, Any]
@@ -76,7 +76,7 @@ class Reported:
 
 @dataclass(frozen=True, kw_only=True)
 class Injected:
-    """A fault of the store, as somebody met it."""
+    """A fault that was injected into a call to the store."""
 
     by: str
     method: str
@@ -89,7 +89,7 @@ KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in (Write, Began, E
 
 
 class Ledger(Store):
-    """Passes everything on to the store, and notes each write before and after."""
+    """Passes every call on to the store, and records each write before and after the call."""
 
     def __init__(self, store: Store, by: str, clock: Callable[[], datetime], note: Note) -> None:
         self._store = store
@@ -129,7 +129,7 @@ class Ledger(Store):
         return Write(
             by=self._by,
             number=next(self._numbers),
-            said="tried",
+            answer="none",
             clock=self._clock(),
             before=before,
             before_version=None if before is None else version_of(before),
@@ -139,8 +139,8 @@ class Ledger(Store):
 
 def _answered(write: Write, outcome: Outcome) -> Write:
     if isinstance(outcome, Won):
-        return replace(write, said="won", after_version=version_of(outcome.job) if outcome.job else None)
-    return replace(write, said="lost" if isinstance(outcome, Lost) else "unheard")
+        return replace(write, answer="won", after_version=version_of(outcome.job) if outcome.job else None)
+    return replace(write, answer="lost" if isinstance(outcome, Lost) else "unknown")
 
 
 def version_of(job: Job | Unreadable) -> str:
@@ -166,7 +166,7 @@ def _plain(value: Any) -> Any:
 
 def from_file(path: Path) -> list[Fact]:
     """Read all facts."""
-    whole, _, _ = path.read_text().rpartition("\n")  # the last line may be under way
+    whole, _, _ = path.read_text().rpartition("\n")  # the last line may be incomplete
     return [_fact(json.loads(line)) for line in whole.splitlines()]
 
 

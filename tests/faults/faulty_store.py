@@ -1,4 +1,4 @@
-"""A store that fails as stores do, by seed: before a call, after it was applied, late, in part, or slowly."""
+"""A store that fails by seed: before a call, after it was applied, late, in part, or slowly."""
 
 import random
 import time

@@ -1,7 +1,7 @@
-"""One round of faults, over real processes: what is done to them, and what the checker says of it afterwards.
+"""One round of faults over real processes: what disturbs them, and what the checker finds afterwards.
 
-The seed draws who is killed, ended or frozen, when the store is away, what people do and which calls fail. It repeats
-that plan; how the processes share the machine is never the same twice.
+The seed decides which processes are killed, ended or frozen, when the store is unreachable, what people do and which
+calls fail. The same seed repeats that plan, but not the timing of the processes.
 """
 
 import math
@@ -45,20 +45,14 @@ FIRST_SECONDS = 1.5  # undisturbed: a process takes a while to start
 MOST_SECONDS = 60.0  # more than asked for, on a machine that is slow
 DISTURBANCES = ["kill", "terminate", "freeze", "outage", "task"]
 TASK_FAULTS = ["deliver-twice", "deliver-late", "deliver-never", "applied-but-cut", "forbidden", "unavailable", "cut"]
-HAPPENED = (
-    "runs",
-    "deliveries",
-    "ticks",
-    "commands",
-    "faults",
-)  # at least one of each, in a round that shows something
+HAPPENED = ("runs", "deliveries", "ticks", "commands", "faults")  # a round without one of them proves little
 ROOT = Path(__file__).parents[2]
 END_SECONDS = 30.0  # for processes that were told to end: a call to the store may take ten
 
 
 @dataclass
 class Round:
-    """What a round came to: broken promises, what happened, and where all of it is written down."""
+    """The result of a round: broken promises, figures, and the file with the evidence."""
 
     broken: list[str]
     figures: Counter[str]
@@ -66,28 +60,28 @@ class Round:
     seed: int
 
     def __str__(self) -> str:
-        """Return what is broken, the command that runs the round again, and where the evidence is."""
+        """Return the broken promises, the command that repeats the round, and where the evidence is."""
         count = f"{len(self.broken)} broken promises; `make soak SEED={self.seed}` runs this again"
-        return "\n".join([count, *self.broken, f"what happened is written down in {self.evidence}"])
+        return "\n".join([count, *self.broken, f"the evidence is in {self.evidence}"])
 
 
 @dataclass
 class Outage:
-    """A way in which a store is away for a while, without losing what it has."""
+    """A way to make a store unreachable for a while, without losing its data."""
 
     begin: Callable[[], object]
     end: Callable[[], object]
 
 
 class Calm(random.Random):
-    """A draw by which nothing goes wrong that need not."""
+    """A source of numbers with which no handler fails that can succeed."""
 
     def random(self) -> float:
         return 0.999
 
 
 class Process:
-    """A process of the round, begun anew whenever it has ended."""
+    """A process of the round, which is started again whenever it has ended."""
 
     def __init__(self, plan: Plan, env: Mapping[str, str]) -> None:
         self._plan = plan
@@ -115,12 +109,12 @@ class Process:
         self._popen.terminate()
 
     def freeze(self, seconds: float) -> None:
-        """Let it stand still, as a processor that is taken away does."""
+        """Suspend it for a while, like an instance that gets no processor."""
         self._popen.send_signal(signal.SIGSTOP)
         self._thaw_at = time.monotonic() + seconds
 
     def thaw(self, *, now: float = math.inf) -> None:
-        """Let it go on, when it is time."""
+        """Continue it when its time has come."""
         if 0 < self._thaw_at <= now:
             self._popen.send_signal(signal.SIGCONT)
             self._thaw_at = 0.0
@@ -131,7 +125,7 @@ class Process:
         return self._popen.poll()
 
     def wait(self) -> bool:
-        """Wait for its end, and say whether it came by itself."""
+        """Wait for its end; return whether it ended without a kill."""
         try:
             self._popen.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -142,14 +136,14 @@ class Process:
 
 
 class Supervisor:
-    """Starts the processes of a round and sees to it that they have no easy life."""
+    """Starts the processes of a round, and disturbs them."""
 
     def __init__(
         self, plan: Plan, env: Mapping[str, str], outages: Sequence[Outage], tasks: CloudTasks, ports: Sequence[int]
     ) -> None:
         self._draw = random.Random(plan.seed)
         self._tasks = tasks
-        self._to_do = self._draw.sample(DISTURBANCES, len(DISTURBANCES))  # each once, whatever else is drawn later
+        self._to_do = self._draw.sample(DISTURBANCES, len(DISTURBANCES))  # each at least once
         self._outages = outages
         self._outage: Outage | None = None
         self._outage_ends_at = 0.0
@@ -164,7 +158,7 @@ class Supervisor:
         self.broken: list[str] = []
 
     def run(self, seconds: float, is_enough: Callable[[], bool]) -> None:
-        """Disturb the processes for so long, on a slow machine until enough has happened, and end them."""
+        """Disturb the processes for this time, or on a slow machine until enough has happened; then end them."""
         try:
             now = time.monotonic()
             until, disturb_at = now + seconds, now + FIRST_SECONDS
@@ -254,7 +248,7 @@ def run_round(seed: int, *, seconds: float, emulator: str | None, folder: Path) 
 
 @contextmanager
 def _cloud_tasks(ports: Sequence[int], folder: Path, env: dict[str, str]) -> Iterator[CloudTasks]:
-    """Play Cloud Tasks, which calls the instances of run_job in turn, dead or alive."""
+    """Run a fake of Cloud Tasks, which calls the instances of run_job in turn, dead or alive."""
     turns = cycle(ports)
 
     @contextmanager
@@ -286,7 +280,7 @@ def begin(plan: Plan) -> None:
 
 
 def calm_down(plan: Plan) -> tuple[list[str], Counter[str]]:
-    """Run ticks without faults, hours apart, until nothing is left to do; judge what has happened."""
+    """Run ticks without faults, hours apart, until nothing is left to do; then check the evidence."""
     note = to_file(Path(plan.evidence))
     store = plan.store()
     last_look = plan.clock()
@@ -332,14 +326,14 @@ def _figures(facts: Sequence[Fact]) -> Counter[str]:
                 figures["handed over"] += fact.metrics["jobs_handed_over"]
             case Injected():
                 figures["faults"] += 1
-            case Write(said="won", is_a_persons=True):
+            case Write(answer="won", is_by_a_person=True):
                 figures["commands"] += 1
-            case Write(said="unheard"):
-                figures["unheard writes"] += 1
+            case Write(answer="unknown"):
+                figures["unknown writes"] += 1
     return figures
 
 
-# -- how a store is away -----------------------------------------------------------------------------------------------
+# -- outages ----------------------------------------------------------------------------------------------------------
 
 
 def _locked(plan: Plan) -> Outage:
@@ -354,7 +348,7 @@ def _locked(plan: Plan) -> Outage:
 
 
 def _outages(proxy: Proxy, emulator: str) -> list[Outage]:
-    """Connections are refused; answers are kept back and then cut off; the emulator stands still."""
+    """Connections are refused; answers are held back and then cut off; the emulator is suspended."""
     found = subprocess.run(
         ["pgrep", "-f", f"java.*--port={emulator.rpartition(':')[2]}"], capture_output=True, text=True
     )

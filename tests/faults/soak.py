@@ -1,7 +1,7 @@
-"""Rounds of faults for as long as one likes: `make soak SECONDS=600`, or one seed again: `make soak SEED=123`.
+"""Rounds of faults for any length of time: `make soak SECONDS=600`, or one seed again: `make soak SEED=123`.
 
-Each round has a fresh seed, which is printed: first hypothesis interleaves ticks in memory, then processes work on a
-file and on the emulator. It ends with the first broken promise, and leaves what was written down to be looked at.
+Each round has a fresh seed, which is printed. First hypothesis interleaves ticks in memory, then processes work on a
+file and on the emulator. The soak ends with the first broken promise, and keeps the evidence.
 """
 
 import logging
@@ -31,7 +31,7 @@ ROUND_SECONDS = 30
 
 
 def soak(seeds: Iterator[int], seconds: float, emulator: str | None) -> bool:
-    """Run rounds until the time is up; say whether every promise was kept."""
+    """Run rounds until the time is up; return whether every promise was kept."""
     until = time.monotonic() + seconds
     total: Counter[str] = Counter()
     for seed in seeds:
@@ -41,19 +41,19 @@ def soak(seeds: Iterator[int], seconds: float, emulator: str | None) -> bool:
             folder = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-"))
             done = run_round(seed, seconds=ROUND_SECONDS, emulator=address, folder=folder)
             total += done.figures + Counter(rounds=1)
-            say(f"  {'emulator' if address else 'file'}: {told(done.figures)}")
+            say(f"  {'emulator' if address else 'file'}: {in_one_line(done.figures)}")
             if done.broken:
                 say(str(done))
                 return False
             shutil.rmtree(folder)
         if time.monotonic() > until:
             break
-    say(f"all promises kept: {told(total)}")
+    say(f"all promises kept: {in_one_line(total)}")
     return True
 
 
-def told(figures: Counter[str]) -> str:
-    """Write figures in one line."""
+def in_one_line(figures: Counter[str]) -> str:
+    """Return the figures in one line."""
     return ", ".join(f"{count} {name}" for name, count in figures.items())
 
 
@@ -64,7 +64,7 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    """Run for the seconds that the first argument gives, or the seed that the second one gives."""
+    """Run for the seconds of the first argument, with the seeds of the others, if there are any."""
     logging.disable(logging.CRITICAL)
     shared.running.backlog.LONGEST_WAIT = 0  # the ticks of the model need not wait for each other
     seconds, given = float(sys.argv[1]), sys.argv[2:]

@@ -108,7 +108,7 @@ def test_a_dead_holder_and_a_late_one(story: Story) -> None:
 
 
 def test_occurrences_that_were_missed(story: Story) -> None:
-    """History says so, and that is a reason."""
+    """The history says so."""
     story.insert(cron="* * * * *")
     story.now += 10 * MINUTE
     story.run("a")
@@ -143,10 +143,10 @@ def is_of_a(fact: Fact) -> TypeGuard[Write]:
 
 
 def test_an_unknown_write_that_was_applied(story: Story) -> None:
-    """It stands in the chain where a later reader found what it had made; what was not applied does not matter."""
+    """It is in the chain if a later reader found its value; one that was not applied does not matter."""
     story.insert()
     story.run("a")
-    story.facts = [replace(fact, said="tried", after_version=None) if is_of_a(fact) else fact for fact in story.facts]
+    story.facts = [replace(fact, answer="none", after_version=None) if is_of_a(fact) else fact for fact in story.facts]
     never = next(fact for fact in story.facts if is_of_a(fact))
     story.facts.append(replace(never, by="b", after=replace(story.job, error="never applied")))
 
@@ -167,7 +167,7 @@ def test_facts_are_read_back_as_they_were_written(story: Story, tmp_path: Path) 
 
 
 def test_a_line_without_an_end_is_not_read(tmp_path: Path) -> None:
-    """A round looks into the evidence while others write it."""
+    """A round reads the evidence while processes still write it."""
     fact = Began(by="tick", key="job@now", clock=START)
     to_file(tmp_path / "evidence")(fact)
     with (tmp_path / "evidence").open("a") as evidence:
@@ -181,20 +181,20 @@ def test_a_line_without_an_end_is_not_read(tmp_path: Path) -> None:
 
 def two_winners(story: Story) -> None:
     story.run("a")
-    won = [fact for fact in story.facts if isinstance(fact, Write) and fact.said == "won"][-1]
+    won = [fact for fact in story.facts if isinstance(fact, Write) and fact.answer == "won"][-1]
     story.facts.append(replace(won, by="b", number=99, after_version="99"))
 
 
 def a_lost_write(story: Story) -> None:
     story.run("a")
-    won = [fact for fact in story.facts if isinstance(fact, Write) and fact.said == "won"][-1]
+    won = [fact for fact in story.facts if isinstance(fact, Write) and fact.answer == "won"][-1]
     assert won.before is not None
     story.store.jobs["job"] = replace(won.before, version=won.before_version, status=Status.CANCELLED, ready_at=None)
 
 
 def a_write_from_nowhere(story: Story) -> None:
     story.run("a")
-    won = [fact for fact in story.facts if isinstance(fact, Write) and fact.said == "won"][-1]
+    won = [fact for fact in story.facts if isinstance(fact, Write) and fact.answer == "won"][-1]
     story.facts.append(replace(won, by="b", number=99, before_version="98", after_version="99"))
 
 
@@ -202,20 +202,20 @@ def a_lost_job(story: Story) -> None:
     del story.store.jobs["job"]
 
 
-def taken_under_a_lease(story: Story) -> None:
+def claimed_under_a_lease(story: Story) -> None:
     story.claim("a")
     story.now += 59 * SECOND
     story.write("b", replace(story.job.claim(now=story.now + SECOND, token="b", lease=MINUTE, retention=DAY)))
     story.finish("b", error="given up: by hand", final=True)
 
 
-def taken_before_its_time(story: Story) -> None:
+def claimed_before_its_time(story: Story) -> None:
     story.write(PEOPLE, replace(story.job, ready_at=START + MINUTE, schedule_at=START + MINUTE))
     story.write("a", story.job.claim(now=START + MINUTE, token="a", lease=MINUTE, retention=DAY))
     story.finish("a", error="given up: by hand", final=True)
 
 
-def taken_from_one_who_does_not_count(story: Story) -> None:
+def claimed_from_a_dead_holder_that_is_not_counted(story: Story) -> None:
     story.claim("a")
     story.now += MINUTE
     after = story.job.claim(now=story.now, token="b", lease=MINUTE, retention=DAY)
@@ -225,7 +225,7 @@ def taken_from_one_who_does_not_count(story: Story) -> None:
     story.finish("b")
 
 
-def taken_while_paused(story: Story) -> None:
+def claimed_while_paused(story: Story) -> None:
     story.claim("a")
     story.write(PEOPLE, story.job.pause(now=story.now))
     story.write("a", replace(story.job, ready_at=story.now))
@@ -233,7 +233,7 @@ def taken_while_paused(story: Story) -> None:
     story.run("b")
 
 
-def taken_after_a_cancel(story: Story) -> None:
+def claimed_after_a_cancel(story: Story) -> None:
     story.write(PEOPLE, story.job.cancel(now=story.now, retention=DAY))
     story.write("a", replace(story.job, ready_at=story.now, lease_token="a"))
     story.store.jobs["job"] = replace(story.job, ready_at=None)
@@ -317,7 +317,7 @@ def lost_its_result(story: Story) -> None:
     story.write(PEOPLE, story.job.cancel(now=story.now, retention=DAY))
 
 
-def passed_over_one(story: Story) -> None:
+def left_one_out(story: Story) -> None:
     story.write(PEOPLE, replace(story.job, cron="* * * * *", timezone="UTC"))
     story.run("a")
     story.write("a", replace(story.job, schedule_at=START + 5 * MINUTE, ready_at=START + 5 * MINUTE))
@@ -378,17 +378,17 @@ def miscounted_results(story: Story) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tell", "said"),
+    ("tell", "says"),
     [
         (two_winners, "2 writes replaced version"),
         (a_lost_write, "the store holds version 2, the last known write made 3"),
         (a_write_from_nowhere, "a write of b was won, and is lost"),
         (a_lost_job, "the store holds version None"),
-        (taken_under_a_lease, "b took it at 2026-11-21T09:00:59Z, leased until"),
-        (taken_before_its_time, "a took it at 2026-11-21T09:00:00Z, ready at"),
-        (taken_from_one_who_does_not_count, "a dead holder who does not count"),
-        (taken_while_paused, "although it was paused"),
-        (taken_after_a_cancel, "although it was cancelled"),
+        (claimed_under_a_lease, "b claimed it at 2026-11-21T09:00:59Z, leased until"),
+        (claimed_before_its_time, "a claimed it at 2026-11-21T09:00:00Z, ready at"),
+        (claimed_from_a_dead_holder_that_is_not_counted, "a dead holder that is not counted"),
+        (claimed_while_paused, "although it was paused"),
+        (claimed_after_a_cancel, "although it was cancelled"),
         (finished_by_another, "b changed it while a was its holder"),
         (woken_from_a_pause, "a made it running, a person had it paused"),
         (ran_twice_under_one_claim, "a ran it 2 times"),
@@ -399,10 +399,10 @@ def miscounted_results(story: Story) -> None:
         (failed_against_its_handler, "recorded failed, its handler says completed"),
         (completed_and_failed, "it ended twice, the second time failed"),
         (tried_too_often, "6 attempts"),
-        (lost_its_result, "what it came to under a is lost"),
-        (passed_over_one, "2026-11-21T09:02:00Z: a passed over it"),
+        (lost_its_result, "its outcome under a is lost"),
+        (left_one_out, "2026-11-21T09:02:00Z: a left it out"),
         (changed_its_key, "people moved on, and it has not ended (later)"),
-        (merged_an_extra_run, "a moved on, and there is no word of it"),
+        (merged_an_extra_run, "a moved on, and nothing is recorded of it"),
         (lost_the_regular_run, "people asked for an extra run, and lost the regular one"),
         (skipped_after_an_extra_run, "a ended an extra run, and went on at 2026-11-21T09:01:00Z"),
         (went_back, "a went back to 2026-11-21T09:00:00Z"),
@@ -412,13 +412,13 @@ def miscounted_results(story: Story) -> None:
         (miscounted_results, "jobs_retried 1, 0 in the store"),
     ],
 )
-def test_a_broken_promise_is_found(story: Story, tell: Callable[[Story], None], said: str) -> None:
-    """Each rule has a story that it condemns."""
+def test_a_broken_promise_is_found(story: Story, tell: Callable[[Story], None], says: str) -> None:
+    """Each rule has a story that breaks it."""
     story.insert()
 
     tell(story)
 
-    assert any(said in line for line in story.broken()), story.broken()
+    assert any(says in line for line in story.broken()), story.broken()
 
 
 # -- the history beside the jobs ---------------------------------------------------------------------------------------
@@ -426,7 +426,7 @@ def test_a_broken_promise_is_found(story: Story, tell: Callable[[Story], None], 
 
 def told(story: Story) -> list[Entry]:
     """Return the history as a store keeps it."""
-    pairs = [(fact.before, fact.after) for fact in story.facts if isinstance(fact, Write) and fact.said == "won"]
+    pairs = [(fact.before, fact.after) for fact in story.facts if isinstance(fact, Write) and fact.answer == "won"]
     return [entry for before, after in pairs if before and after for entry in entries(before, after, kept=DAY)]
 
 
@@ -450,7 +450,7 @@ def told(story: Story) -> list[Entry]:
 def test_each_run_has_one_entry_in_the_history(
     story: Story, spoil: Callable[[list[Entry]], list[Entry]], says: list[str]
 ) -> None:
-    """A death, and the run that followed, are two; one less, one more or another word is a broken promise."""
+    """A death and the run that followed are two; one less, one more or a different one is a broken promise."""
     story.insert()
     story.claim("a")
     story.now += DAY

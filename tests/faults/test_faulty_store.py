@@ -23,7 +23,7 @@ from tests.faults.faulty_store import Fault, FaultyStore, by_seed
 def test_a_write_that_fails(
     store: Store, job_factory: Callable[..., Job], fault: Fault, at_once: list[str], afterwards: list[str]
 ) -> None:
-    """On both stores nobody hears what was written; a time-out is written before the next call."""
+    """On both stores the outcome is unknown; what timed out is written before the next call."""
     waited: list[float] = []
     faulty = FaultyStore(store, lambda method: fault if method == "swap" else None, wait=waited.append)
 
@@ -38,7 +38,7 @@ def test_a_write_that_fails(
 
 @pytest.mark.parametrize("fault", [Fault.BEFORE, Fault.AFTER, Fault.PART, Fault.LATE])
 def test_a_read_that_fails(json_store: Store, now: datetime, fault: Fault) -> None:
-    """It says that the store is away, as a store does."""
+    """It raises StoreUnavailable, as a store does."""
     faulty = FaultyStore(json_store, lambda method: fault, wait=lambda seconds: None)
 
     for read in (lambda: faulty.get(["a"]), lambda: faulty.due(now), faulty.page, faulty.now):

@@ -1,7 +1,7 @@
 """The tick and the job's rules, interleaved by hypothesis: several ticks, people, time and a store that fails.
 
-Ticks are cranked by hand, one call to the store at a time, over a store in memory; between a tick's read and its
-write anybody else may come first. What was done is judged by the same checker as the runs with real processes.
+A tick is moved on by hand, one call to the store at a time, over a store in memory; anybody else can come between
+its read and its write. The checker is the same as for real processes.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Rounds of faults over real processes, with fixed seeds; `make soak` runs others for as long as one likes."""
+"""Rounds of faults over real processes, with fixed seeds; `make soak` runs fresh ones."""
 
 import logging
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.faults.rounds import DISTURBANCES, HAPPENED, run_round
 def test_a_round_of_faults_breaks_no_promise(
     storage: str, seed: int, request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Killed, ended and frozen ticks, clocks apart, people at work, a store that fails: the checker finds nothing."""
+    """Ticks are killed, ended and frozen, clocks differ, people give commands and the store fails."""
     caplog.set_level(logging.CRITICAL)
     emulator = request.getfixturevalue("firestore_emulator") if storage == "firestore" else None
 

@@ -1,7 +1,7 @@
-"""A process that lives through a round of faults: it ticks, runs what was handed over, or does what people do.
+"""A process in a round of faults: it runs ticks, takes deliveries, or gives commands as people do.
 
-Time runs faster here: the clocks of all processes follow the machine's, times `speed`, each a little off. So leases,
-budgets and limits have their usual proportions, and minutes pass in seconds.
+Time runs faster here: the clock of each process is the machine's, times `speed`, and a little off. So leases, budgets
+and limits keep their proportions, and minutes pass in seconds.
 """
 
 import json
@@ -47,7 +47,7 @@ QUEUE = "projects/watchkeeper-local/locations/local/queues/agents"
 QUEUED = "queued-"  # begins the job types that are handed over
 LEFT_BEHIND = 70  # the exit code of a process that has left a thread behind
 COMMANDS = ("pause", "resume", "resume", "cancel", "run", "run", "retry", "release", "edit")
-# How often a run of each job type fails, fails for good, asks for later, and outlives its limit.
+# How often a run of each job type fails, fails for good, is snoozed, and outlives its limit.
 KINDS = {
     "good": (0.0, 0.0, 0.0, 0.0),
     "flaky": (0.4, 0.05, 0.1, 0.0),
@@ -123,10 +123,10 @@ class Worker:
         self._is_told_to_end = True
 
     def _must_end(self) -> bool:
-        return self._is_told_to_end or os.getppid() != self._parent  # nobody is to be left behind
+        return self._is_told_to_end or os.getppid() != self._parent  # no process outlives its round
 
     def _leave(self) -> None:
-        """End as soon as the present work is answered: a thread was left behind."""
+        """End after the present call, since a thread was left behind."""
         self._code = LEFT_BEHIND
         self._is_told_to_end = True
 
@@ -192,8 +192,8 @@ class Worker:
             store.write_late()
         return True
 
-    def be_people(self) -> int:
-        """Do as people do: add jobs, and ask this and that of the jobs that there are; return the exit code."""
+    def act_as_people(self) -> int:
+        """Add jobs, and give commands on those that exist; return the exit code."""
         store = self._faulty(self._plan.name)
         queues = self._plan.settings().queues
         jobs = Jobs(store, clock=self._plan.clock, handlers={}, retention=RETENTION, queues=queues)
@@ -238,7 +238,7 @@ def add_job(jobs: Jobs, draw: random.Random, name: str) -> None:
 
 
 def handlers(by: str, note: Note, draw: random.Random) -> dict[str, Handler]:
-    """Make the handlers of one tick. They note what they do; they stop when told, except those that hang."""
+    """Return the handlers of one tick, which record what they do. They stop when asked, except those that hang."""
 
     def run(kind: str, payload: Payload, context: Context) -> None:
         note(Began(by=by, key=context.execution_key, clock=context.started_at))
@@ -267,15 +267,15 @@ def handlers(by: str, note: Note, draw: random.Random) -> dict[str, Handler]:
 def _work(kind: str, payload: Payload, context: Context, draw: random.Random) -> str:
     fails, final, later, hangs = KINDS[kind]
     if draw.random() < hangs:
-        time.sleep(2.0)  # it hears nothing
+        time.sleep(2.0)  # it ignores the stop
         return "completed"
     if context.stop.wait(payload.get("seconds", 0)):
         return "failed"
-    said = draw.random()
+    drawn = draw.random()
     for outcome, share in (("failed", fails), ("final", final), ("later", later)):
-        if said < share:
+        if drawn < share:
             return outcome
-        said -= share
+        drawn -= share
     return "completed"
 
 
@@ -283,7 +283,13 @@ if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     plan = Plan(**json.loads(sys.argv[1]))
     worker = Worker(plan)
-    live = worker.be_people if plan.name.startswith(PEOPLE) else worker.take_deliveries if plan.port else worker.tick_on
+    live = (
+        worker.act_as_people
+        if plan.name.startswith(PEOPLE)
+        else worker.take_deliveries
+        if plan.port
+        else worker.tick_on
+    )
     code = live()
     sys.stdout.flush()
     os._exit(code)  # with its threads
