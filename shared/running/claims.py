@@ -126,7 +126,7 @@ class Claims:
             case Unknown(reason):
                 # The claim may have been applied: then its lease ends like a dead holder's. It is never begun twice.
                 self.tally.unknown = reason
-                log_job(logging.WARNING, "job_unheard", found, f"could not be claimed for sure: {reason}")
+                log_job(logging.WARNING, "job_unheard", found, f"may not have been claimed: {reason}")
             case Refused(reason):
                 self.tally.won.append(found)  # reading it again would not help
                 log_job(logging.ERROR, "job_refused", found, f"cannot be claimed, the store refuses it: {reason}")

@@ -39,7 +39,7 @@ class Notices:
                 timezone=self._settings.timezone,
             )
         except Exception as exc:  # a case that no rule foresaw; the tick must go on
-            log_job(logging.ERROR, "notice_refused", job, "failed, and no message about it can be made", exc)
+            log_job(logging.ERROR, "notice_refused", job, "failed, and the message about it could not be created", exc)
             return
         if notice is not None and notice.id not in held:
             self._unstored[notice.id] = notice
@@ -61,10 +61,15 @@ class Notices:
             return
         del self._unstored[notice.id]  # stored, now or earlier
         if isinstance(outcome, Refused):
-            log_job(logging.ERROR, "notice_refused", notice, f"cannot be stored, so nobody is told: {outcome.reason}")
+            log_job(
+                logging.ERROR,
+                "notice_refused",
+                notice,
+                f"cannot be stored, so its space gets no message: {outcome.reason}",
+            )
 
     def close(self) -> str:
         """Log which messages may not be stored; return what went wrong, or ""."""
         for notice in self._unstored.values():
-            log_job(logging.ERROR, "notice_lost", notice, "may not have been stored, so perhaps nobody is told")
+            log_job(logging.ERROR, "notice_lost", notice, "may not have been stored, so its space may get no message")
         return "messages about failed jobs could not be stored" if self._unstored else ""

@@ -1,4 +1,4 @@
-"""How runs end: counted in the report, logged, and told to a space if an occurrence was given up."""
+"""The results of runs: counted in the report, logged, and reported to a space if an occurrence was given up."""
 
 import logging
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""Writes that Firestore applied and whose answers were lost: each is recognised as one's own, and happens once."""
+"""Writes that Firestore applied and whose answers were lost: each is recognised, and happens once."""
 
 import threading
 import time
@@ -142,7 +142,7 @@ def test_a_lost_answer_to_a_claim_or_a_finish(
 
 
 def test_a_lost_answer_to_a_heartbeat(store: LosesAnswers, job_factory: JobFactory) -> None:
-    """The holder goes on under the lease that it has, without being told to stop."""
+    """The holder continues under its lease, and is not asked to stop."""
     store.swap([Change(None, job_factory(at=utc_now()))])
     store.should_lose = lambda change: is_heartbeat(change) and not is_claim(change)
     reasons: list[str | None] = []
@@ -198,7 +198,7 @@ def test_a_lost_answer_to_a_deletion(store: LosesAnswers, job_factory: JobFactor
 
 
 def test_of_an_unanswered_batch_only_own_claims_are_recognised(store: LosesAnswers, job_factory: JobFactory) -> None:
-    """Of a batch whose answer was lost, what another tick had claimed first is not taken for one's own."""
+    """What another tick had claimed first is not recognised as a claim of this one."""
     now = utc_now()
     store.swap([Change(None, job_factory(name, at=now)) for name in ("a", "b")])
     stale = store.get(["a", "b"])

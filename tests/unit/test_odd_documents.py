@@ -235,7 +235,7 @@ def put_good_jobs(store: Store) -> None:
 
 
 def check(store: Store) -> None:
-    """Assert that good jobs beside them run once, and that after a tick or two there is nothing left to do."""
+    """Assert that the good jobs run once, and that nothing is left to do after one or two ticks."""
     ran = tick(store)
     again = tick(store)
 

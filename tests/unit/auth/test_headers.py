@@ -1,4 +1,4 @@
-"""Which header has the token, and what is not a token at all."""
+"""Which header has the token, and malformed tokens."""
 
 import pytest
 

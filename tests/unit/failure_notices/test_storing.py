@@ -152,4 +152,4 @@ def test_a_message_that_the_store_refuses_is_logged(
     on_file.tick()
 
     (record,) = [record for record in caplog.records if vars(record)["fields"]["action"] == "notice_refused"]
-    assert "cannot be stored, so nobody is told: too odd" in record.getMessage()
+    assert "cannot be stored, so its space gets no message: too odd" in record.getMessage()

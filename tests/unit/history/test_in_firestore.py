@@ -199,7 +199,7 @@ def test_refused_claims_of_unchanged_jobs_are_unknown(
 def test_what_was_missed_costs_no_call_of_its_own(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
 ) -> None:
-    """Claims that leave something out are one call with their entries, and the claims beside them another."""
+    """Claims with missed occurrences are one call with their entries, and all other claims another."""
     store = Scripted(firestore_store)
     late = [put(firestore_store, None, job_factory(name, cron="* * * * *")) for name in "ab"]
     due = [put(firestore_store, None, job_factory(name, at=now)) for name in "cd"]
@@ -268,7 +268,7 @@ def test_of_two_calls_at_once_the_entry_is_that_of_the_winner(
     is_entry_first: bool,
     is_holder_in_pieces: bool,
 ) -> None:
-    """A batch is not atomic: a reclaim may come in the middle of an end. Who wins has the last word."""
+    """A batch is not atomic: a reclaim may come in the middle of an end. The entry of the winner stays."""
     held = put(firestore_store, None, claimed(job_factory("report", at=now), now, "a"))
     changes = [Change(held, finished(held, now)), Change(held, claimed(held, now + HOUR, "b"))]
     in_pieces, whole = changes if is_holder_in_pieces else reversed(changes)

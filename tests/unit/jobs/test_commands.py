@@ -231,7 +231,7 @@ def test_documents_beside_the_jobs_are_not_listed(jobs: Jobs, store: Store, now:
     ],
 )
 def test_reserved_ids_and_types_are_refused(jobs: Jobs, given: dict[str, Any], says: str) -> None:
-    """No list would show it, and nobody would hear of its failures."""
+    """No list would show such a job, and its failures would not be reported."""
     with pytest.raises(InvalidInput, match=says):
         jobs.schedule(**{"job_type": "log", "payload": HELLO, **given})
 
@@ -239,7 +239,7 @@ def test_reserved_ids_and_types_are_refused(jobs: Jobs, given: dict[str, Any], s
 
 
 def test_a_space_is_checked_when_it_is_changed(jobs: Jobs) -> None:
-    """An empty one is none."""
+    """An empty one counts as no space."""
     jobs.schedule("log", HELLO, id="job", space="spaces/A")
 
     with pytest.raises(InvalidInput, match="like spaces/AAAA"):
