@@ -69,7 +69,7 @@ def check_message(payload: Payload) -> None:
     if text is None and cards is None:
         raise InvalidPayload("chat_message needs text, cardsV2 or both")
     if text is not None and not _has_text(text):
-        raise InvalidPayload("chat_message: text must be a text that is not empty")
+        raise InvalidPayload("chat_message: text must be a non-empty string")
     if cards is not None and not (isinstance(cards, list) and cards and all(isinstance(card, dict) for card in cards)):
         raise InvalidPayload('chat_message: cardsV2 must be a list of cards, each {"cardId": "...", "card": {...}}')
 
@@ -85,7 +85,7 @@ def check_question(payload: Payload) -> None:
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= MAX_AGENT_SECONDS:
         raise InvalidPayload(f"agent: timeout_seconds must be a whole number from 1 to {MAX_AGENT_SECONDS}")
     if not _has_text(payload.get("prompt")) and not (payload.get("prompt") == "" and _asked(payload).get("action")):
-        raise InvalidPayload("agent: prompt must be a text that is not empty")
+        raise InvalidPayload("agent: prompt must be a non-empty string")
     _check_asker(payload)
 
 
@@ -235,7 +235,7 @@ def _post_part(
     if not 200 <= response.status < 300:
         raise _refusal(response, answer, space, context)
     if not isinstance(answer, dict) or "name" not in answer:
-        raise NotPosted("Chat did not answer with the message that it created")
+        raise NotPosted("the response of Chat is not the created message")
     return answer
 
 

@@ -116,7 +116,7 @@ def _check_headers(request: OutgoingRequest) -> None:
         )
     if framing := sorted(name for name in headers if _is_framing(name)):
         raise InvalidPayload(
-            f"http_request: headers must not have {', '.join(framing)}; how a request is sent is not up to the payload"
+            f"http_request: headers must not include {', '.join(framing)}: Watchkeeper decides how a request is sent"
         )
     ways = (
         request.oidc_audience is not None,
@@ -193,7 +193,7 @@ def _target(url: str) -> Target:
     try:
         return read_target(url)
     except InvalidUrl:
-        raise Cancel(f"{_server(url)} cannot be the address of a server") from None
+        raise Cancel(f"{_server(url)} is not a valid server address") from None
 
 
 def _exchange(
@@ -224,8 +224,8 @@ def _followed(url: str, location: str, request: OutgoingRequest) -> str:
         raise Cancel(f"{_server(url)} redirects to an invalid URL")
     if request.has_credentials and not is_same_server(url, target):
         raise Cancel(
-            f"{_server(url)} redirects to {_server(target)}, which must not see this request; "
-            "put the final address into the job"
+            f"{_server(url)} redirects to {_server(target)}, which must not get the credentials or the body of this "
+            "request; use the final URL in the job"
         )
     return target
 

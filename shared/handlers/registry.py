@@ -179,7 +179,7 @@ def _check_registration(job_type: object, function: Callable[..., object], timeo
         raise InvalidSettings(f"the handler of {job_type!r} needs a timedelta above zero as timeout, not {timeout!r}")
     if queue is not None and not (isinstance(queue, str) and re.fullmatch(QUEUE, queue, re.ASCII)):
         raise InvalidSettings(
-            f"the handler of {job_type!r} has the queue {queue!r}; a queue is named by small letters, digits and -"
+            f"the handler of {job_type!r} has the queue {queue!r}; it may have lowercase letters, digits and -"
         )
     if queue is not None and timeout > LONGEST_IN_QUEUE:
         raise InvalidSettings(f"the handler of {job_type!r} has a timeout above 29 minutes, the longest in a queue")

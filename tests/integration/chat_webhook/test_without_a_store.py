@@ -1,4 +1,4 @@
-"""Requests that need no store work without one, invalid ones are refused, and the others are apologised for."""
+"""Without a store, requests that need none work, invalid ones are refused, and the others get an apology."""
 
 import json
 import socket

@@ -91,7 +91,7 @@ def test_run_waits_while_chat_is_busy(google: Google, fault: str, waits: list[in
         pytest.param("unavailable", "Chat said 503 The service is currently unavailable.", id="503"),
         pytest.param("cut", "no response from Chat (RemoteDisconnected)", id="cut"),
         pytest.param("hang", "no response from Chat (TimeoutError)", id="hang"),
-        pytest.param("not-json", "Chat did not answer with the message that it created", id="not-json"),
+        pytest.param("not-json", "the response of Chat is not the created message", id="not-json"),
     ],
 )
 def test_temporary_failure_is_retried(google: Google, monkeypatch: pytest.MonkeyPatch, fault: str, says: str) -> None:
@@ -129,7 +129,7 @@ def odd_chat(google: Google, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpSe
 
 
 MESSAGES_PATH = f"/v1/{SPACE}/messages"
-NOT_CREATED = "Chat did not answer with the message that it created"
+NOT_CREATED = "the response of Chat is not the created message"
 
 
 @pytest.mark.parametrize(
