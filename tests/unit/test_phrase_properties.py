@@ -119,10 +119,13 @@ def test_no_time_is_swallowed_by_the_text(time: str) -> None:
         assert [meaning(text, NOW, BERLIN) for text in (first, last)] == ["ask", "ask"]
 
 
-@given(words=st.lists(st.sampled_from(["call", "Bob", "about", "the", "report", *TIMES]), min_size=1, max_size=4))
+@given(words=st.lists(st.sampled_from(["call", "Bob", "about", "report", *TIMES]), min_size=1, max_size=4))
 @example(words=["call", "Bob", "on wednsday"])
 def test_no_text_of_an_order_looks_like_a_time(words: list[str]) -> None:
-    """With the words in any order, the text of an order contains no time, except in "the daily report"."""
+    """With the words in any order, the text of an order contains no time, except in "daily report".
+
+    An article would make a thing of some: "the 9:30 call" is text beside a time of day.
+    """
     found = meaning(f"remind me tomorrow at 9:00 to {' '.join(words)}", NOW, BERLIN)
 
     if isinstance(found, Order):
