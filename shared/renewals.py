@@ -37,6 +37,12 @@ class NotRenewed(WatchkeeperError):
         super().__init__(message)
         self.has_lapsed = has_lapsed
 
+    @classmethod
+    def with_remedy(cls, problem: str, remedy: str = "") -> "NotRenewed":
+        """Return the error of a problem (cut short) with its remedy, by default to try again."""
+        words = " ".join(problem.split())[:300].rstrip(".")
+        return cls(f"{words}; {remedy or 'try again in some minutes, as Cloud Scheduler does'}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Renewed:
@@ -61,12 +67,6 @@ class Failed:
 
 RenewalOutcome = Renewed | Skipped | Failed
 Renew = Callable[[Subscription], Renewed]
-
-
-def told(service: str, said: object, remedy: str = "") -> str:
-    """Word the reason of a failure: the service, what it said (cut short), and what to do."""
-    words = " ".join(str(said).split())[:300].rstrip(".")
-    return f"{service} said {words}; {remedy or 'try again in some minutes, as Cloud Scheduler does'}"
 
 
 class Renewals:
@@ -120,9 +120,9 @@ class Renewals:
         an outcome could not be recorded (the others were still renewed).
         """
         wanted = {subscription.id: subscription for subscription in subscriptions}
-        taken, outcomes = self._take_all(wanted)
-        trouble: StoreUnavailable | None = None
-        for job in taken:
+        claimed, outcomes = self._claim_all(wanted)
+        unavailable: StoreUnavailable | None = None
+        for job in claimed:
             began = self._monotonic()
             if self.has_time():
                 outcome = _renew_one(renew, wanted[job.id])
@@ -135,9 +135,9 @@ class Renewals:
                 ran = timedelta(seconds=self._monotonic() - began)
                 self._record(job, wanted[job.id], outcome, ran)
             except StoreUnavailable as exc:
-                trouble = exc
-        if trouble is not None:
-            raise trouble
+                unavailable = exc
+        if unavailable is not None:
+            raise unavailable
         return outcomes
 
     def recorded(self, prefix: str) -> list[Subscription]:
@@ -150,13 +150,13 @@ class Renewals:
             if job.status is not Status.CANCELLED
         ]
 
-    def _take_all(self, wanted: Mapping[str, Subscription]) -> tuple[list[Job], dict[str, RenewalOutcome]]:
+    def _claim_all(self, wanted: Mapping[str, Subscription]) -> tuple[list[Job], dict[str, RenewalOutcome]]:
         """Claim the subscriptions in one swap; return the claimed jobs, and the outcomes of the others."""
-        taken: dict[str, Job] = {}
+        claimed: dict[str, Job] = {}
         outcomes: dict[str, RenewalOutcome] = {}
         unconfirmed = ""
         for _ in range(TRIES):
-            left = [name for name in wanted if name not in taken and name not in outcomes]
+            left = [name for name in wanted if name not in claimed and name not in outcomes]
             if not left:
                 break
             try:
@@ -167,49 +167,49 @@ class Renewals:
             refused = {name: refusal for name, job in found.items() if (refusal := self._refusal(job))}
             outcomes.update(refused)
             changes = [
-                Change(found.get(name), self._taken(found.get(name), wanted[name]))
+                Change(found.get(name), self._claim(found.get(name), wanted[name]))
                 for name in left
                 if name not in refused
             ]
             for change, answer in zip(changes, self._store.swap(changes), strict=True):
                 if isinstance(answer, Won) and isinstance(answer.job, Job):
-                    taken[change.job_id] = answer.job
+                    claimed[change.job_id] = answer.job
                 elif isinstance(answer, Refused | Unknown):
                     unconfirmed = answer.reason
                     outcomes[change.job_id] = Failed(f"the store did not confirm its lease ({unconfirmed}); try again")
                 # A lost claim is read again: perhaps another call took it, perhaps a person paused it.
-        if unconfirmed and not taken:
+        if unconfirmed and not claimed:
             raise StoreUnavailable(f"nothing can be renewed without a lease: {unconfirmed}")
         reason = f"its record {f'cannot be read ({unconfirmed})' if unconfirmed else 'keeps changing'}; try again"
-        busy = dict.fromkeys(wanted.keys() - taken.keys(), Failed(reason))
+        busy = dict.fromkeys(wanted.keys() - claimed.keys(), Failed(reason))
         # The first to expire comes first: a call may not have time for all of them.
-        in_order = sorted(taken.values(), key=lambda job: recorded_time(job.payload, "expires_at") or LAST)
+        in_order = sorted(claimed.values(), key=lambda job: recorded_time(job.payload, "expires_at") or LAST)
         return in_order, {**busy, **outcomes}
 
-    def _refusal(self, present: Job | Unreadable) -> RenewalOutcome | None:
+    def _refusal(self, stored: Job | Unreadable) -> RenewalOutcome | None:
         """Return why a subscription must not be renewed now, or None.
 
         A lease of the tick is no obstacle: its check only looks, and its result may be refused.
         """
-        if isinstance(present, Unreadable):
+        if isinstance(stored, Unreadable):
             remedy = "repair it, then run `watchkeeper jobs upgrade`"
-            return Failed(f"its record cannot be read ({present.reason}); {remedy}")
-        if present.lease_until is not None and present.lease_until > self._clock():
-            is_renewal = present.started_at and present.payload.get("renewal_started_at") == iso(present.started_at)
+            return Failed(f"its record cannot be read ({stored.reason}); {remedy}")
+        if stored.lease_until is not None and stored.lease_until > self._clock():
+            is_renewal = stored.started_at and stored.payload.get("renewal_started_at") == iso(stored.started_at)
             return Skipped() if is_renewal else None
-        renewed_at = recorded_time(present.payload, "renewed_at")
+        renewed_at = recorded_time(stored.payload, "renewed_at")
         # A time in the future comes from a wrong clock, and must not prevent renewals for ever.
         was_just_renewed = renewed_at is not None and self.now <= renewed_at <= self._clock() + self._lease
         return Skipped() if was_just_renewed else None
 
-    def _taken(self, present: Job | Unreadable | None, subscription: Subscription) -> Job:
-        job = present if isinstance(present, Job) else Job.create(subscription.id, CHECK, now=self.now, by=self._by)
+    def _claim(self, stored: Job | Unreadable | None, subscription: Subscription) -> Job:
+        job = stored if isinstance(stored, Job) else Job.create(subscription.id, CHECK, now=self.now, by=self._by)
         now = self._clock()
         payload = {**job.payload, "subscription": subscription.title, "renewal_started_at": iso(now)}
         return job.claim(now=now, token=new_token(), lease=self._lease, retention=self._retention, payload=payload)
 
     def _record(self, job: Job, subscription: Subscription, outcome: Renewed | Failed, ran: timedelta) -> None:
-        """Write the outcome into the record, unless another call has taken it. Raises StoreUnavailable."""
+        """Write the outcome into the record, unless another call has claimed it. Raises StoreUnavailable."""
         ended_at, error = self._clock(), outcome.reason if isinstance(outcome, Failed) else None
         result = Result(started_at=ended_at - ran, ended_at=ended_at, by=self._by, error=error)
 
@@ -220,7 +220,7 @@ class Renewals:
 
         if not settle(self._store, job, finished):
             fields = {"action": "lease_lost", "job_id": job.id}
-            log.warning("Another call has taken %s meanwhile", subscription.title, extra={"fields": fields})
+            log.warning("Another call has claimed %s meanwhile", subscription.title, extra={"fields": fields})
 
 
 def _renew_one(renew: Renew, subscription: Subscription) -> Renewed | Failed:
@@ -241,10 +241,10 @@ def _renew_one(renew: Renew, subscription: Subscription) -> Renewed | Failed:
 
 
 def _payload(
-    present: Mapping[str, Any], subscription: Subscription, outcome: Renewed | Failed, now: datetime
+    stored: Mapping[str, Any], subscription: Subscription, outcome: Renewed | Failed, now: datetime
 ) -> dict[str, Any]:
     """Return the record: what was recorded first stays, the last renewal, expiry and error are replaced."""
-    kept = {name: value for name, value in present.items() if name not in ("renewal_started_at", "error")}
+    kept = {name: value for name, value in stored.items() if name not in ("renewal_started_at", "error")}
     if isinstance(outcome, Renewed):
         expires_at = outcome.expires_at and iso(outcome.expires_at)
         return {**outcome.first, **kept, "renewed_at": iso(now), "expires_at": expires_at}

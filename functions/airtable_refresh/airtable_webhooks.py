@@ -13,7 +13,7 @@ from airtable_settings import AirtableSettings
 from shared.errors import RenewalFailed
 from shared.model.times import iso
 from shared.model.value import ID
-from shared.renewals import Failed, NotRenewed, RenewalOutcome, Renewals, Renewed, Skipped, told
+from shared.renewals import Failed, NotRenewed, RenewalOutcome, Renewals, Renewed, Skipped
 from shared.store.documents import read_time
 from shared.subscriptions import PREFIX, Subscription
 from shared.web.retry_after import parse_retry_after
@@ -28,7 +28,7 @@ log = logging.getLogger("watchkeeper.airtable")
 TIMEOUT_SECONDS = (5, 20)  # to connect, and for each read
 PAUSE = timedelta(seconds=30)  # after a 429: https://airtable.com/developers/web/api/rate-limits
 SHORTEST_PAUSE = timedelta(seconds=1)
-APART = timedelta(seconds=0.25)  # each base takes five requests a second
+SPACING = timedelta(seconds=0.25)  # each base takes five requests a second
 GONE = (
     "Airtable no longer lists it: it was deleted, lapsed a week ago, or is hidden from this token; if it is no longer "
     "wanted, end its alarm with `watchkeeper jobs cancel`"
@@ -87,11 +87,11 @@ def _list(api: "Api", base: str, prefix: str, renewals: Renewals) -> dict[str, L
     if not renewals.has_time():
         raise NotRenewed("there was no time left to list its webhooks; try again")
     listed = {}
-    for webhook in _patiently(api.base(base).webhooks, renewals):
+    for webhook in _with_pauses(api.base(base).webhooks, renewals):
         expires_at = webhook.expiration_time and _aware(webhook.expiration_time)
         listed[f"{prefix}{webhook.id}"] = ListedWebhook(base, webhook, expires_at)
-    if odd := [name for name in listed if not re.fullmatch(ID, name, re.ASCII)]:
-        raise NotRenewed(told("Airtable", f"ids that cannot be recorded ({', '.join(odd)})"))
+    if invalid := [name for name in listed if not re.fullmatch(ID, name, re.ASCII)]:
+        raise NotRenewed.with_remedy(f"Airtable lists ids that cannot be recorded ({', '.join(invalid)})")
     return listed
 
 
@@ -101,15 +101,15 @@ def _extend(hook: ListedWebhook, renewals: Renewals) -> Renewed:
         return Renewed(expires_at=None)
     if hook.expires_at <= renewals.now:
         raise NotRenewed(f"it expired at {iso(hook.expires_at)}, and cannot be refreshed any more: {REPLACE}")
-    renewals.wait(APART)
-    _patiently(hook.webhook.extend_expiration, renewals)
+    renewals.wait(SPACING)
+    _with_pauses(hook.webhook.extend_expiration, renewals)
     expires_at = read_time(hook.webhook.expiration_time, UTC)  # pyairtable leaves it as the text that Airtable sent
     if expires_at is None or isinstance(expires_at, datetime):
         return Renewed(expires_at=expires_at)
-    raise NotRenewed(told("Airtable", f"an expirationTime that is not a time ({expires_at!r})"))
+    raise NotRenewed.with_remedy(f"Airtable's expirationTime is not a time ({expires_at!r})")
 
 
-def _patiently(ask: Callable[[], T], renewals: Renewals) -> T:
+def _with_pauses(ask: Callable[[], T], renewals: Renewals) -> T:
     """Call Airtable, again after each pause that it asks for, while there is time. Raises NotRenewed."""
     from requests import HTTPError, RequestException
 
@@ -119,16 +119,16 @@ def _patiently(ask: Callable[[], T], renewals: Renewals) -> T:
         except HTTPError as exc:
             response = exc.response
             if response is None:
-                raise NotRenewed(told("Airtable", "an error without a message")) from exc
-            said = f"{response.status_code} {_error(response)}"
+                raise NotRenewed.with_remedy("Airtable said an error without a response") from exc
+            said = f"Airtable said {response.status_code} {_error(response)}"
             if response.status_code != 429:
-                raise NotRenewed(told("Airtable", said, _remedy(response.status_code))) from exc
+                raise NotRenewed.with_remedy(said, _remedy(response.status_code)) from exc
             if not renewals.wait(_pause(response, renewals.now)):
-                raise NotRenewed(told("Airtable", f"{said}, and there is no time left to pause")) from exc
+                raise NotRenewed.with_remedy(f"{said}, and there is no time left to pause") from exc
         except RequestException as exc:
-            raise NotRenewed(told("Airtable", f"something unusable ({type(exc).__name__}: {exc})")) from exc
+            raise NotRenewed.with_remedy(f"no usable response from Airtable ({type(exc).__name__}: {exc})") from exc
         except (ValueError, LookupError, TypeError, AttributeError) as exc:
-            raise NotRenewed(told("Airtable", f"something undocumented ({type(exc).__name__}: {exc})")) from exc
+            raise NotRenewed.with_remedy(f"undocumented response from Airtable ({type(exc).__name__}: {exc})") from exc
 
 
 def _pause(response: "Response", now: datetime) -> timedelta:
@@ -191,7 +191,7 @@ def _answer(
     }
     if failed:
         reasons = "; ".join(" ".join(entry.values()) for entry in failed)
-        raise RenewalFailed(f"{len(failed)} Airtable renewals failed: {reasons}", {**answer, "failed": failed})
+        raise RenewalFailed(f"Could not refresh all Airtable webhooks: {reasons}", {**answer, "failed": failed})
     if skipped and not refreshed:
         return {"status": "skipped", "message": "Skipped: another call refreshes the Airtable webhooks", **answer}
     return {"message": f"Refreshed {len(refreshed)} Airtable webhooks", **answer}

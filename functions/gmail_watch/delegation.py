@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gmail_settings import GmailSettings
 from shared.errors import InvalidSettings
-from shared.renewals import NotRenewed, told
+from shared.renewals import NotRenewed
 from shared.web.google_credentials import Fetch, NoToken, default_credentials, refresh
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ IAM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 AUTHORISE = f"authorise the service account's client ID for {SCOPE} (Admin console, domain-wide delegation)"
 
 SIGN_IN = "check the credentials that this runs with; on your own machine: `gcloud auth application-default login`"
-TOKEN_SERVICE = "Google's token service"
 TOKEN_SECONDS = 20  # for a token, including its signature
 
 
@@ -66,7 +65,7 @@ def _refresh(credentials: Any, fetch: Fetch | None, remedy: Callable[[str], str]
     try:
         refresh(credentials, time.monotonic() + TOKEN_SECONDS, fetch)
     except NoToken as exc:
-        raise NotRenewed(told(TOKEN_SERVICE, exc.said, remedy(exc.said))) from exc
+        raise NotRenewed.with_remedy(f"could not get a token from Google: {exc.said}", remedy(exc.said)) from exc
 
 
 def _remedy(said: str, gmail: GmailSettings) -> str:

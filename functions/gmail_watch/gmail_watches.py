@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from delegation import AUTHORISE, acting_for, own_credentials
 from gmail_settings import GmailSettings
 from shared.errors import RenewalFailed
-from shared.renewals import Failed, NotRenewed, RenewalOutcome, Renewals, Renewed, Skipped, told
+from shared.renewals import Failed, NotRenewed, RenewalOutcome, Renewals, Renewed, Skipped
 from shared.subscriptions import PREFIX, Subscription
 from shared.web.google_credentials import Fetch
 
@@ -93,15 +93,15 @@ def _watch(mailbox: str, gmail: GmailSettings, source: "Credentials | None", fet
     body = {"topicName": gmail.topic, "labelIds": list(gmail.labels), "labelFilterBehavior": "include"}
     watch = users.watch(userId="me", body=body)
     try:
-        return _read(_asked(watch, gmail))
+        return _read(_send(watch, gmail))
     except NotRenewed as exc:
         if ONE_CLIENT not in str(exc):
             raise
     # A watch on another topic is active. Stopping it every time would lose the notifications until the new one.
     log.warning("Gmail refuses a second watch; stopping the present one", extra={"fields": {"action": "stopped"}})
     try:
-        _asked(users.stop(userId="me"), gmail)
-        return _read(_asked(watch, gmail))
+        _send(users.stop(userId="me"), gmail)
+        return _read(_send(watch, gmail))
     except NotRenewed as exc:
         # Even a stop that was not answered may have been carried out.
         raise NotRenewed(f"{exc}; the former watch is stopped, or may be", has_lapsed=True) from exc
@@ -115,10 +115,10 @@ def _read(answer: Any) -> RenewedWatch:
             expires_at=datetime.fromtimestamp(int(answer["expiration"]) / 1000, UTC),
         )
     except (LookupError, TypeError, ValueError, ArithmeticError, OSError) as exc:
-        raise NotRenewed(told("Gmail", "an answer without historyId and expiration, or not with numbers")) from exc
+        raise NotRenewed.with_remedy("no historyId and expiration in the response of Gmail") from exc
 
 
-def _asked(request: Any, gmail: GmailSettings) -> Any:
+def _send(request: Any, gmail: GmailSettings) -> Any:
     """Send one request and return the answer. Raises NotRenewed."""
     from googleapiclient.errors import HttpError
     from httplib2 import HttpLib2Error
@@ -126,12 +126,12 @@ def _asked(request: Any, gmail: GmailSettings) -> Any:
     try:
         return request.execute()
     except HttpError as exc:
-        said = f"{exc.status_code} {exc.reason}"
-        raise NotRenewed(told("Gmail", said, _remedy(exc.status_code, exc.reason, gmail))) from exc
+        said = f"Gmail said {exc.status_code} {exc.reason}"
+        raise NotRenewed.with_remedy(said, _remedy(exc.status_code, exc.reason, gmail)) from exc
     except (HttpLib2Error, HTTPException, OSError) as exc:
-        raise NotRenewed(told("Gmail", f"nothing ({type(exc).__name__}: {exc})")) from exc
+        raise NotRenewed.with_remedy(f"no response from Gmail ({type(exc).__name__}: {exc})") from exc
     except ValueError as exc:
-        raise NotRenewed(told("Gmail", f"something that is not JSON ({exc})")) from exc
+        raise NotRenewed.with_remedy(f"the response of Gmail is not JSON ({exc})") from exc
 
 
 def _users(credentials: "Credentials", endpoint: str) -> Any:

@@ -130,7 +130,7 @@ def _no_token(name: str, exc: Exception) -> NoToken:
 
 def _said(exc: Exception) -> str:
     if isinstance(exc, _NO_TOKEN):
-        return f"no valid token in the answer ({type(exc).__name__})"  # its text may quote the answer
+        return f"no valid token in the response ({type(exc).__name__})"  # its text may quote the response
     if isinstance(exc, OSError):
-        return "nothing (timed out)" if isinstance(exc, TimeoutError) else f"nothing ({type(exc).__name__})"
+        return f"no response ({'timed out' if isinstance(exc, TimeoutError) else type(exc).__name__})"
     return " ".join(arg for arg in exc.args if isinstance(arg, str)) or str(exc)

@@ -155,4 +155,4 @@ def test_an_answer_without_a_token_is_not_quoted(oauth: GoogleOAuth) -> None:
     with pytest.raises(NoToken) as raised:
         get()
 
-    assert raised.value.said.startswith("no valid token in the answer (")
+    assert raised.value.said.startswith("no valid token in the response (")

@@ -79,7 +79,7 @@ def test_a_failed_renewal_is_an_error(run: Callable[..., Result], services: dict
 
     assert (plain.exit_code, plain.stdout) == (1, "")
     last_line = plain.stderr.splitlines()[-1]
-    assert last_line.startswith(f"error: 1 Airtable renewals failed: {BASE} {WEBHOOK} it expired at ")
+    assert last_line.startswith(f"error: Could not refresh all Airtable webhooks: {BASE} {WEBHOOK} it expired at ")
     assert "make a new webhook" in last_line
     assert as_json.exit_code == 1
     assert json.loads(as_json.stdout)["failed"][0]["webhook_id"] == WEBHOOK
@@ -117,7 +117,7 @@ def test_the_status_shows_each_subscription(run: Callable[..., Result], services
     assert rows[0].endswith("paused: no alarm")
     assert "(in 6 days)" in rows[1]
     assert "unknown" in rows[2]
-    assert "last error: Gmail said nothing (ConnectionRefusedError" in rows[2]
+    assert "last error: no response from Gmail (ConnectionRefusedError" in rows[2]
     assert [job["id"] for job in as_json] == [row.split()[0] for row in rows]
 
 

@@ -36,8 +36,8 @@ FAULTS = {
     "rate-limit": ("Airtable said 429 ", AGAIN),  # the lease leaves no time for the pause
     "internal": ("Airtable said 500 SERVER_ERROR: The server encountered an unexpected condition", AGAIN),
     "unavailable": ("Airtable said 503 SERVICE_UNAVAILABLE: The server could not process", AGAIN),
-    "cut": ("Airtable said something unusable (ConnectionError", AGAIN),
-    "not-json": ("Airtable said something unusable (JSONDecodeError", AGAIN),
+    "cut": ("no usable response from Airtable (ConnectionError", AGAIN),
+    "not-json": ("no usable response from Airtable (JSONDecodeError", AGAIN),
 }
 
 
@@ -56,7 +56,7 @@ def test_a_base_that_cannot_be_listed_is_reported_with_a_remedy(
         "status": "error",
         "error": {
             "code": "renewal_failed",
-            "message": f"1 Airtable renewals failed: {BASE} {failed['reason']}",
+            "message": f"Could not refresh all Airtable webhooks: {BASE} {failed['reason']}",
         },
         "trace_id": answered.trace,
         "webhooks_refreshed": 0,
@@ -84,7 +84,7 @@ def test_a_webhook_that_cannot_be_refreshed_is_reported_with_a_remedy(
         "status": "error",
         "error": {
             "code": "renewal_failed",
-            "message": f"1 Airtable renewals failed: {BASE} {WEBHOOK} {failed['reason']}",
+            "message": f"Could not refresh all Airtable webhooks: {BASE} {WEBHOOK} {failed['reason']}",
         },
         "trace_id": answered.trace,
         "webhooks_refreshed": 0,
@@ -181,7 +181,7 @@ def test_a_request_without_a_response_times_out(
         refresh()
 
     (failed,) = refused.value.answer["failed"]
-    assert failed["reason"].startswith("Airtable said something unusable (ReadTimeout")
+    assert failed["reason"].startswith("no usable response from Airtable (ReadTimeout")
     assert AGAIN in failed["reason"]
     assert [request.path for request in airtable.requests].count(path) == 1
     assert API_KEY not in json.dumps(refused.value.answer)

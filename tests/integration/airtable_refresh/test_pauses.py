@@ -40,7 +40,7 @@ def test_a_429_without_retry_after_pauses_for_half_a_minute(
 
     assert answer["webhooks_refreshed"] == 1
     assert [request.path for request in airtable.requests].count(path) == 2
-    assert clock.waited == timedelta(seconds=30) + airtable_webhooks.APART
+    assert clock.waited == timedelta(seconds=30) + airtable_webhooks.SPACING
 
 
 def test_a_429_is_retried_while_there_is_time(airtable: Airtable, clock: Clock, refresh: Refresh) -> None:
@@ -107,7 +107,7 @@ def test_a_429_pauses_as_long_as_its_retry_after_says(
 
     refresh()
 
-    assert clock.waited == timedelta(seconds=seconds) + airtable_webhooks.APART
+    assert clock.waited == timedelta(seconds=seconds) + airtable_webhooks.SPACING
 
 
 def test_a_pause_that_is_longer_than_any_call_is_not_begun(

@@ -13,7 +13,7 @@ from tests.renewing import call, let_out
 from tests.running import RunningFunction
 from watchkeeper.fakes.google_oauth import GoogleOAuth, oauth_error
 
-TOKEN_SERVICE = "Google's token service said"
+TOKEN_SERVICE = "could not get a token from Google:"
 # What the reason names: the service and what it said, then the remedy.
 GMAIL_FAULTS = {
     "unauthorized": ("Gmail said 401 Request had invalid authentication credentials", AUTHORISE),
@@ -25,8 +25,8 @@ GMAIL_FAULTS = {
     "rate-limit": ("Gmail said 429 Too many concurrent requests for user", AGAIN),
     "internal": ("Gmail said 500 Internal error encountered", AGAIN),
     "unavailable": ("Gmail said 503 The service is currently unavailable", AGAIN),
-    "cut": ("Gmail said nothing (RemoteDisconnected", AGAIN),
-    "not-json": ("Gmail said an answer without historyId and expiration", AGAIN),
+    "cut": ("no response from Gmail (RemoteDisconnected", AGAIN),
+    "not-json": ("no historyId and expiration in the response of Gmail", AGAIN),
 }
 TOKEN_FAULTS = {
     "not-delegated": (f"{TOKEN_SERVICE} unauthorized_client: Client is unauthorized", AUTHORISE),
@@ -36,7 +36,7 @@ TOKEN_FAULTS = {
     ),
     "unavailable": (f"{TOKEN_SERVICE} temporarily_unavailable: The service is currently unavailable", AGAIN),
     "cut": (f"{TOKEN_SERVICE} ('Connection aborted.'", AGAIN),
-    "not-json": (f"{TOKEN_SERVICE} no valid token in the answer (", AGAIN),
+    "not-json": (f"{TOKEN_SERVICE} no valid token in the response (", AGAIN),
 }
 
 
@@ -127,7 +127,7 @@ def test_a_token_request_without_a_response_times_out(
     with pytest.raises(RenewalFailed) as refused:
         gmail_watches.renew_watches(GmailSettings.from_env(google.settings), renewals)
 
-    assert "Google's token service said" in str(refused.value)
+    assert "could not get a token from Google:" in str(refused.value)
     assert "timed out" in str(refused.value)
     assert AGAIN in str(refused.value)
     assert google.asked() == []
@@ -163,5 +163,5 @@ def test_a_watch_request_without_a_response_times_out(
     with pytest.raises(RenewalFailed) as refused:
         gmail_watches.renew_watches(GmailSettings.from_env(google.settings), renewals)
 
-    assert f"Gmail said nothing (TimeoutError: timed out); {AGAIN}" in str(refused.value)
+    assert f"no response from Gmail (TimeoutError: timed out); {AGAIN}" in str(refused.value)
     assert google.asked() == [WATCH]

@@ -175,7 +175,7 @@ def test_the_outcome_of_a_lost_lease_is_not_recorded(
 
     assert record(store).payload["history_id"] == "theirs"
     assert record(store).ready_at == clock() + WEEK - DAY
-    assert f"Another call has taken {AGENT.title} meanwhile" in caplog.messages
+    assert f"Another call has claimed {AGENT.title} meanwhile" in caplog.messages
 
 
 def test_a_renewal_is_recorded_although_a_person_released_its_lease(
