@@ -28,6 +28,7 @@ _STOPS = (
 _CLOCK = r"(?:[0-9]{1,2}:[0-9]{2}|[0-9]{1,4} ?[ap]\.?m)"
 _PATTERNS = rf"""
 \b(?:at )?{_CLOCK}\b|\bo'?clock\b|\b(?:noon|midnight|midday)\b
+\bat (?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b(?! of\b)
 \b(?:at|um|@|on|by|until|from)(?: the)? ?[0-9]{{1,4}}(?:st|nd|rd|th)?\b|\b[0-9]{{1,2}}(?:st|nd|rd|th)\b{_STOPS}
 \b[0-9]{{1,2}}/[0-9]{{1,2}}\b|\b[0-9]{{1,2}}\.[0-9]{{1,2}}\.|\b[0-9]{{4}}([-/])[0-9]{{1,2}}\1[0-9]{{1,2}}\b
 \b[0-9]{{1,2}}-[0-9]{{1,2}}-[0-9]{{2,4}}\b|\b{_MONTH}\.? [0-9]|\b[0-9]{{1,2}}(?:st|nd|rd|th)?\.? (?:of )?{_MONTH}\b
@@ -35,7 +36,7 @@ _PATTERNS = rf"""
 \b(?:on|next|this|last|every|each|by|until|from|before|after|since|starting)(?: the)? (?:{_DAY}|sat|sun)\b
 \b(?:in|within|after|every|each|another) (?:about )?{_FEW}\b[\w ]{{0,12}}\b{_UNIT}\b|\bfrom now\b|\bonce an? \w+
 \b(?:{_UNIT}|time) (?:from|after|before) (?:today|tomorrow|next|that|{_DAY})\b
-\b(?:every|each) (?:{_UNIT}|{_DAY}|morning|afternoon|evening|night|[0-9])|\b(?:twice|\w+ times)\b
+\b(?:every|each) (?:odd |even )?(?:{_UNIT}|{_DAY}|morning|afternoon|evening|night|[0-9])|\b(?:twice|\w+ times)\b
 \b(?:daily|hourly|weekly|monthly|yearly|annually|quarterly|nightly|fortnightly|biweekly)\b{_STOPS}
 \b(?:end|beginning|start|middle|close) of (?:the |this |next |each |every )?(?:business|{_UNIT}|{_NAMED})\b
 \b(?:eod|eow|eom|cob|asap|soon)\b|\b(?:shortly|eventually|sometime|someday|later)\W*(?:$| to\b| this\b| today\b)
@@ -77,14 +78,18 @@ _REST = re.compile(
     rf"|(?:this|next) {_PERIOD} only|only (?:this|next) {_PERIOD})\W*$",
     re.I,
 )
-_OF_THING = re.compile(
-    rf"\b(?:an?|the|my|our|your|his|her|their) {_CLOCK}(?: ?[ap]m)? (?!{_STOP_WORD})(?=[^\W\d_])", re.I
+_ARTICLE = "(?:an?|the|my|our|your|his|her|their)"
+_OF_THING = re.compile(rf"\b{_ARTICLE} {_CLOCK}(?: ?[ap]m)? (?!{_STOP_WORD})(?=[^\W\d_])", re.I)
+_BESIDE_EVENT = re.compile(
+    rf"\b(?:(?P<length>{_FEW} (?:minute|hour|day|week|month)s? )(?:before|after)|(?:before|after) {_ARTICLE})"
+    r" [^\W\d_]\S*(?: \S+){0,2}$",
+    re.I,
 )
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|\b[a-z]{2,9}://\S+")
 # What people write for a time, and the likeliest time that is read.
 _CLEARER = (
     (r"(?:at |around |over |during )?lunch(?: ?time)?", "at noon"),
-    (r"after lunch", "at 13:30"),
+    (r"(?<!hour )(?<!hours )(?<!minutes )after lunch", "at 13:30"),
     (r"(?:at )?breakfast(?: ?time)?", "at 8:00"),
     (r"(?:at )?(?:dinner|supper)(?: ?time)?", "at 19:00"),
     (r"(?:at |before )?bed(?: ?time)?", "at 22:00"),
@@ -152,6 +157,12 @@ def _cities() -> frozenset[str]:
 def length_in(text: str) -> str:
     """Return the length or number of times with which a text begins, or a length at its end, or ""."""
     return found[1].strip() if (found := _LENGTH.match(text) or _REST.search(text)) else ""
+
+
+def relative_in(text: str, *, has_clock: bool) -> str:
+    """Return the event at the end of a text that a time behind it may be of, or "": "before the meeting" at 9."""
+    found = _BESIDE_EVENT.search(" ".join(text.split()))
+    return found[0].strip() if found and (has_clock or found["length"]) else ""
 
 
 def phrasings(text: str) -> Iterator[str]:

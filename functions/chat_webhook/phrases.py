@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
+from typing import NamedTuple
 
 from markup import protected, restored
 from orders import NotUnderstood, Order, OrderKind, When
-from phrase_hints import FEAST, length_in, looks_like_time, phrasings, zone_in
+from phrase_hints import FEAST, length_in, looks_like_time, phrasings, relative_in, zone_in
 from phrase_times import read_when
-from phrase_words import COUNTED, MONTHS, UnclearPhrase, UnknownWord, words
+from phrase_words import COUNTED, DAYS, MONTHS, UnclearPhrase, UnknownWord, words
 from shared.model.recurrence import ALIASES, InvalidSchedule, Recurrence, load_timezone
 
 LONGEST_TEXT = 1000  # characters
@@ -139,7 +140,18 @@ _CLOCK_FIRST = re.compile(
 _ENDS_IN_NUMBER = re.compile(r".*(?:,|&|\band|\bor)\s*\d+", re.I | re.S)  # "at 8, 2" in "at 8, 2 pills"
 _NAMES = re.compile(r"[@<]|(?:[\w.-]+\s+){1,3}(?:to|about|that|of)\b", re.I)  # somebody else, as in "Bob to call"
 _NOT_AFTER = frozenset(words("the a an my our your his her their this that next last"))
+_VAGUE_DAY = frozenset(words("any some most odd even"))
+_VAGUE = re.compile(r"\b(?:not|maybe|perhaps|(?:any|some)\s?time|at\s+the\s+latest)(?:\s+(?:on|at|in))?$", re.I)
+_DAY_NAME = re.compile("|".join(day[:3] for day in (*DAYS, "weekday", "weekend")), re.I)
 _NEVER_AFTER = frozenset(words("by before after until till since from for than of to about and or due except starting"))
+
+
+class _Split(NamedTuple):
+    """A command parted into a phrase for the time and a text; `is_last` if the time stands last."""
+
+    when: str
+    text: str
+    is_last: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +160,7 @@ class _Asked:
 
     kind: OrderKind
     everybody: bool
-    splits: Iterable[tuple[str, str]]
+    splits: Iterable[_Split]
 
     def commands(self, phrases: Iterable[str], text: str) -> tuple[str, ...]:
         """Return the commands for other phrases."""
@@ -179,13 +191,13 @@ def _expression(typed: str, *, timezone: str) -> When:
     return When(cron=cron)
 
 
-def _asked(match: re.Match[str], splits: Iterable[tuple[str, str]] | None = None) -> _Asked:
+def _asked(match: re.Match[str], splits: Iterable[_Split] | None = None) -> _Asked:
     parts = match.groupdict()
     verb = (parts.get("verb") or "remind").lower()
     return _Asked(
         kind="remind" if verb == "remind" else "post" if verb == "post" else "ask",
         everybody=(parts.get("whom") or "").lower() == "us",
-        splits=splits if splits is not None else [(match["when"], match["text"])],
+        splits=splits if splits is not None else [_Split(match["when"], match["text"])],
     )
 
 
@@ -217,7 +229,7 @@ def _split(command: str, read: Reader) -> _Asked | None:
 
 
 def _begins_with_time(rest: str, read: Reader) -> bool:
-    for phrase, _ in _when_first(rest):
+    for phrase, _, _ in _when_first(rest):
         try:
             read(phrase)
         except UnknownWord:
@@ -241,7 +253,7 @@ def _is_request(match: re.Match[str], read: Reader) -> bool:
     return True
 
 
-def _when_first(rest: str) -> Iterator[tuple[str, str]]:
+def _when_first(rest: str) -> Iterator[_Split]:
     """Split after each of the first words; a number alone is a duration ("2h call Anna"). Raises NotUnderstood."""
     zone = ""
     for space in reversed(list(_SPACES.finditer(rest[:_LONGEST_PHRASE]))):
@@ -257,14 +269,14 @@ def _when_first(rest: str) -> Iterator[tuple[str, str]]:
             is_whole = False  # "in 5 to 10 minutes"
         if when and is_whole and not _NO_END.fullmatch(when):
             text = text[link.end() :] if link else text
-            yield when, text
+            yield _Split(when, text)
             if _LENGTH_FIRST.match(when):
-                yield f"{'at' if _CLOCK_FIRST.match(when) else 'in'} {when}", text
+                yield _Split(f"{'at' if _CLOCK_FIRST.match(when) else 'in'} {when}", text)
     if zone:
         raise NotUnderstood(f"Is {zone!r} a time zone? I read times only in your own.")
 
 
-def _when_last(rest: str) -> Iterator[tuple[str, str]]:
+def _when_last(rest: str) -> Iterator[_Split]:
     """Split before each of the last words."""
     rest = re.sub(rf"(?:[\s,.!?]{{1,9}}{_THANKS})?[^\w\"“”»'’)\]>]{{0,9}}$", "", rest, flags=re.I)  # noqa: RUF001
     start = max(len(rest) - _LONGEST_PHRASE, rest.rfind(_QUOTES[rest[0]][0], 1) + 1 if rest[:1] in _QUOTES else 0)
@@ -272,14 +284,15 @@ def _when_last(rest: str) -> Iterator[tuple[str, str]]:
         text, when = rest[: start + word.start()].rstrip(" ,\u00a0"), rest[start + word.start() :]
         before = text.lower().split()[-1] if text else "the"
         is_cut = before in _NOT_AFTER or (when[0].isdigit() and before in ("in", "at", "on", "around"))
-        if not is_cut and not _NO_BEGINNING.match(when):
-            yield when, text
+        is_vague = (before in _VAGUE_DAY and _DAY_NAME.match(when)) or _VAGUE.search(text)
+        if not (is_cut or is_vague or _NO_BEGINNING.match(when)):
+            yield _Split(when, text, is_last=True)
 
 
 def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
     """Return the order of the first split whose phrase has only words of a time. Raises NotUnderstood."""
     unknown, splits = "", iter(asked.splits)
-    for phrase, typed in splits:
+    for phrase, typed, is_last in splits:
         text = typed if asked.kind != "remind" or typed.endswith("..") else typed.rstrip().removesuffix(".")
         text = _unquoted(_WITH_THANKS.sub("", text) if asked.kind == "remind" else text)
         try:
@@ -295,11 +308,11 @@ def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
                 f"Say {'what to remind you of' if asked.kind == 'remind' else f'what to {asked.kind}'}."
             )
         _refuse_long(text)
-        if left := _left(typed, phrase, is_recurring=when.is_recurring):
+        if left := _left(typed, phrase, is_recurring=when.is_recurring, is_last=is_last):
             message = (
                 f"Is {left!r} a part of the time? I read only {phrase.strip()!r}. Text in quotes is taken as it is."
             )
-            is_thing = not _left(typed, "at 9", is_recurring=when.is_recurring)  # "the 5pm flight"
+            is_thing = not _left(typed, "at 9", is_recurring=when.is_recurring, is_last=False)  # "the 5pm flight"
             meant = _joined(asked, phrase, text, read) or (asked.commands([phrase], text) if is_thing else ())
             raise NotUnderstood(message, meant)
         others = asked.commands(when.others, text)
@@ -308,9 +321,9 @@ def _order(asked: _Asked, read: Reader, timezone: str) -> Order:
     raise NotUnderstood(see if asked.kind == "remind" else unknown)
 
 
-def _shorter(asked: _Asked, unread: str, splits: Iterable[tuple[str, str]], read: Reader) -> tuple[str, ...]:
+def _shorter(asked: _Asked, unread: str, splits: Iterable[_Split], read: Reader) -> tuple[str, ...]:
     """Return the command with the end of an unread phrase only: "at 10pm" in "set the alarm for 6am at 10pm"."""
-    for phrase, text in splits:
+    for phrase, text, _ in splits:
         with suppress(UnclearPhrase, InvalidSchedule):
             read(phrase)
             is_text = text and unread.endswith(phrase) and not _NEVER_AFTER & {text.lower().split()[-1]}
@@ -325,7 +338,7 @@ def _refuse_long(text: str) -> None:
         raise NotUnderstood(message, is_final=True)
 
 
-def _left(typed: str, phrase: str, *, is_recurring: bool) -> str:
+def _left(typed: str, phrase: str, *, is_recurring: bool, is_last: bool) -> str:
     """Return the part of the text that looks like a time, or ""; text in quotes is taken as it is."""
     if typed.strip() != _unquoted(typed):
         return ""
@@ -333,16 +346,19 @@ def _left(typed: str, phrase: str, *, is_recurring: bool) -> str:
     beside = re.sub('^["“„][^"“”]*["“”]', "", typed.strip())  # a text in quotes, where the phrase may go on
     length = length_in(beside) if is_recurring else ""
     is_text = is_recurring and beside == typed.strip()
+    has_clock = bool(_CLOCK.search(phrase))
+    beside_event = relative_in(typed, has_clock=has_clock) if is_last else ""
     return (
         length
-        or looks_like_time(typed, is_recurring=is_text, has_clock=bool(_CLOCK.search(phrase)))
+        or beside_event
+        or looks_like_time(typed, is_recurring=is_text, has_clock=has_clock)
         or (last if last in _NEVER_AFTER else "")
     )
 
 
 def _joined(asked: _Asked, phrase: str, text: str, read: Reader) -> tuple[str, ...]:
     """Return the command with the phrase and the time at the end of the text combined, if that can be read."""
-    for when, rest in _when_last(f"{text} {phrase}"):
+    for when, rest, _ in _when_last(f"{text} {phrase}"):
         with suppress(UnclearPhrase, InvalidSchedule):
             read(when)
             return asked.commands([when], _unquoted(rest)) if len(rest) < len(text) else ()

@@ -5,6 +5,14 @@ import pytest
 from tests.phrasing import BERLIN, NOW, meaning
 
 ASKED = [
+    "remind me to call Bob not tomorrow",
+    "remind me to call Bob maybe tomorrow",
+    "remind me to call Bob any time on friday",
+    "remind me to call Bob at the latest on friday",
+    "remind me to call Bob on any friday",
+    "remind me to call Bob on most fridays",
+    "remind me to call Bob every even day at 9",
+    "remind me to meet at five in Rome on friday",
     "remind me 9am London to call",
     "remind me tomorrow at 9 in New York to call",
     "remind me tomorrow at 9:00 Europe/Paris to call",
@@ -161,7 +169,6 @@ ASKED = [
     "remind me every now and then to prepare",
     "remind me every once in a while to prepare",
     "remind me once to prepare",
-    "remind me once tomorrow to prepare",
     "remind me once every 2 weeks to prepare",
     "remind me all day to prepare",
     "remind me weekdays except holidays to prepare",

@@ -309,3 +309,25 @@ def test_a_date_with_a_dot_is_day_and_month_first(phrase: str, nearest: list[str
 def test_no_part_of_a_phrase_is_dropped(phrase: str) -> None:
     """What cannot be said in one schedule is asked about."""
     assert question(f"remind me {phrase} to x")
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [
+        ("prepare 15 minutes before the meeting", "at 9"),
+        ("call Bob an hour after lunch", "tomorrow"),
+        ("call Bob before the meeting", "at 9"),
+        ("call Bob after my flight", "tomorrow at 9"),
+    ],
+)
+def test_a_time_behind_an_event_may_be_of_the_event(text: str, when: str) -> None:
+    """In front of the text it is of the reminder, which is suggested."""
+    suggestion = f"remind me {when} to {text}"
+
+    assert question(f"remind me to {text} {when}").suggestions == (suggestion,)
+    assert order(suggestion).text == text
+
+
+def test_a_day_behind_an_event_is_the_day_of_both() -> None:
+    """Without a clock time nothing is doubtful."""
+    assert said(order("remind me to call Bob after the game tomorrow")) == "2026-11-26 09:00"
