@@ -65,7 +65,7 @@ class Deployment(Recorder):
     @property
     def runs(self) -> list[str]:
         """Return the id of the job of each run, from the history."""
-        return [entry.job_id for entry in self.store.history() if entry.is_of_a_run]
+        return [entry.job_id for entry in self.store.history() if not entry.run.is_missed]
 
     def tick(self) -> None:
         """Run what is due, as the tick of the minute does."""

@@ -41,11 +41,6 @@ class Entry:
     expire_at: datetime
 
     @property
-    def is_of_a_run(self) -> bool:
-        """Return whether a holder claimed the job; missed occurrences have no run."""
-        return self.run.outcome is not RunOutcome.MISSED
-
-    @property
     def execution_key(self) -> str:
         """Return the key of the occurrence, the same as `Job.execution_key`."""
         return f"{self.job_id}@{iso(self.run.schedule_at)}"
@@ -59,14 +54,15 @@ def entries(before: Job, after: Job, *, kept: timedelta) -> list[Entry]:
     added = _added(before.recent_runs, after.recent_runs)
     if not added or not kept:
         return []
-    ended = [run for run in added if run.outcome is not RunOutcome.MISSED][-1:]
-    return [_entry(before, run, kept) for run in added if run.outcome is RunOutcome.MISSED or run in ended]
+    ended = [run for run in added if not run.is_missed][-1:]
+    return [_entry(before, run, kept) for run in added if run.is_missed or run in ended]
 
 
 def is_by_its_holder(before: Job, after: Job) -> bool:
     """Return whether a change adds nothing but the end of a run, as its holder knows it."""
-    others = (RunOutcome.DIED, RunOutcome.MISSED)
-    return not any(run.outcome in others for run in _added(before.recent_runs, after.recent_runs))
+    return not any(
+        run.is_missed or run.outcome is RunOutcome.DIED for run in _added(before.recent_runs, after.recent_runs)
+    )
 
 
 def _added(before: Sequence[Run], after: Sequence[Run]) -> Sequence[Run]:
@@ -78,9 +74,8 @@ def _added(before: Sequence[Run], after: Sequence[Run]) -> Sequence[Run]:
 
 
 def _entry(before: Job, run: Run, kept: timedelta) -> Entry:
-    is_missed = run.outcome is RunOutcome.MISSED
-    at = run.schedule_at if is_missed else before.started_at or run.schedule_at
-    holder = "missed" if is_missed else hashlib.sha256((before.lease_token or "").encode()).hexdigest()[:12]
+    at = run.schedule_at if run.is_missed else before.started_at or run.schedule_at
+    holder = "missed" if run.is_missed else hashlib.sha256((before.lease_token or "").encode()).hexdigest()[:12]
     return Entry(
         id=f"{_prefix(before.id, at)}-{holder}",
         job_id=before.id,

@@ -44,6 +44,11 @@ class Run:
     output: str | None = None
     by: str | None = None
 
+    @property
+    def is_missed(self) -> bool:
+        """Return whether it stands for missed occurrences, which did not run."""
+        return self.outcome is RunOutcome.MISSED
+
 
 @dataclass(frozen=True, kw_only=True)
 class HandOver:

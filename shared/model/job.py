@@ -244,10 +244,7 @@ class Job(JobLife):
         if before is None:
             return None
         # `until` is an occurrence only in an entry of missed ones.
-        latest = max(
-            run.until or run.schedule_at if run.outcome is RunOutcome.MISSED else run.schedule_at
-            for run in self.recent_runs
-        )
+        latest = max(run.until or run.schedule_at if run.is_missed else run.schedule_at for run in self.recent_runs)
         return before if before <= latest else None
 
     def _not_ended(self, first: datetime, ended: datetime | None) -> datetime:

@@ -254,5 +254,5 @@ class JobLife(JobValue):
         if not self.is_recurring:
             return None
         # Missed occurrences have ended too, even those later than an extra one that waited long.
-        missed = (run.until or run.schedule_at for run in self.recent_runs if run.outcome is RunOutcome.MISSED)
+        missed = (run.until or run.schedule_at for run in self.recent_runs if run.is_missed)
         return self.regular_at or self.schedule.after(max((self.schedule_at, *missed)))

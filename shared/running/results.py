@@ -24,7 +24,7 @@ class Results:
     def ended_in_claim(self, job: Job) -> None:
         """Record a job that did not run: its time was missed, or too many of its holders died."""
         run = job.recent_runs[-1]
-        if run.outcome is RunOutcome.MISSED:
+        if run.is_missed:
             follows = "its schedule has ended" if job.ready_at is None else f"it moves on to {iso(job.schedule_at)}"
             log_job(logging.WARNING, "job_missed", job, f"was not run in time; {follows}")
         else:
