@@ -1,1 +1,1 @@
-"""Benchmarks: what the project costs in time, calls and memory, beside what a bare client takes in the same run."""
+"""Benchmarks: the time, calls and memory of the project, compared with a bare client in the same run."""

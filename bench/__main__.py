@@ -1,4 +1,4 @@
-"""Measure everything, each figure beside a bare limit of the same run, and report which budgets are met.
+"""Measure everything, compare each figure with a bare limit of the same run, and report which budgets are met.
 
 python -m bench --only idle --json figures.json
 python -m bench --only full-page --base main
@@ -26,11 +26,11 @@ from shared.errors import WatchkeeperError
 
 
 @click.command()
-@click.option("--only", multiple=True, type=click.Choice(list(GROUPS)), help="Only these; can be given several times.")
-@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here too.")
-@click.option("--base", metavar="COMMIT", help="Compare with this commit, measured in turns with what stands here.")
+@click.option("--only", multiple=True, type=click.Choice(list(GROUPS)), help="Only this group; can be repeated.")
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to FILE too.")
+@click.option("--base", metavar="COMMIT", help="Compare with this commit, measured in turns with the working copy.")
 def main(only: Sequence[str], file: Path | None, base: str | None) -> None:
-    """Measure, print a table, and exit with 1 if a budget is exceeded, or beside a base if something is slower."""
+    """Measure and print a table; exit with 1 if a budget is exceeded, or with a base if something is slower."""
     began, load = time.monotonic(), load_average()
     names = list(only or GROUPS)
     try:

@@ -33,7 +33,7 @@ def bare_tick(collection: str, with_history: bool = True) -> float:
 
 
 def bare_pool(collection: str, threads: int, wait: float) -> float:
-    """Do the same for jobs that each wait so many seconds in one of so many threads; return the seconds it took."""
+    """Do the same for jobs that wait for some seconds, each in one of several threads; return the seconds it took."""
     began = time.perf_counter()
     found = due(collection)
     times = update(collection, [(job.id, job.update_time, claim_fields()) for job in found])
@@ -52,7 +52,7 @@ def bare_query(collection: str) -> float:
 
 
 def bare_listing(collection: str, space: str) -> float:
-    """Query the jobs of a space that are not over; return the seconds it took."""
+    """Query the jobs of a space that have not ended; return the seconds it took."""
     began = time.perf_counter()
     is_open = FieldFilter("status", "in", ["pending", "running", "paused", "failed"])
     query = client().collection(collection).where(filter=FieldFilter("space", "==", space)).where(filter=is_open)

@@ -18,14 +18,14 @@ TIMES = ("schedule_at", "created_at")
 
 
 def list_json(file: str) -> None:
-    """Read the job file once, and make the jobs."""
+    """Read the job file once, and parse its jobs."""
     from shared.store.json_file import JsonStore
 
     JsonStore(Path(file), lambda: datetime.now(UTC)).page(limit=sys.maxsize)
 
 
 def import_firestore(file: str) -> None:
-    """Create a document of each job of the former system's file."""
+    """Create a document for each job in the former system's file."""
     from google.cloud import firestore
     from google.cloud.firestore_v1.bulk_batch import BulkWriteBatch
 

@@ -1,4 +1,4 @@
-"""What SDKs cost a process of functions-framework when it starts: their import, and their first use.
+"""The cost of SDKs at the start of a functions-framework process: their import, and their first use.
 
     python -P bench/bare_start.py google.cloud.firestore pyairtable
 
@@ -19,7 +19,7 @@ for module in sys.argv[1:]:
     import_module(module)
 imported = time.perf_counter()
 
-from google.cloud import firestore  # noqa: E402  # by now it costs nothing
+from google.cloud import firestore  # noqa: E402  # it is imported already
 
 
 def seconds(use: Callable[[], object]) -> float:
@@ -30,14 +30,14 @@ def seconds(use: Callable[[], object]) -> float:
 
 
 def connect() -> firestore.Client:
-    """Read a document by a client of its own."""
+    """Read a document with a new client."""
     client = firestore.Client()
     client.document("bench/nothing").get()
     return client
 
 
 def load_key() -> None:
-    """Read the key of the mailboxes, and make a client with it."""
+    """Read the key file, and make a client with it."""
     from google.oauth2.service_account import Credentials
 
     make_client(Credentials.from_service_account_file(os.environ["GCP_SERVICE_ACCOUNT_JSON_PATH"]))  # type: ignore[no-untyped-call]

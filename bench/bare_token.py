@@ -1,4 +1,4 @@
-"""What the check of a token costs a process of functions-framework when it starts: the least that any check does.
+"""The cost of checking a token at the start of a functions-framework process: the minimum of any check.
 
     python -P bench/bare_token.py CERTIFICATES_URL TOKEN
 
@@ -16,7 +16,7 @@ import functions_framework  # noqa: F401
 
 
 def decoded(part: str) -> bytes:
-    """Read a part of a token."""
+    """Decode a part of a token."""
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 

@@ -1,6 +1,6 @@
-"""Compare what stands here with another commit: both measured in turns, by the bench that stands here.
+"""Compare the working copy with another commit: both are measured in turns, by the bench of the working copy.
 
-Each side is a process of its own, with its own emulator. While one measures the other waits for its turn.
+Each side is a process with its own emulator. While one measures, the other waits.
 """
 
 import json
@@ -24,7 +24,7 @@ from shared.errors import WatchkeeperError
 from shared.settings import PROJECT_FOLDER
 
 TURNS = 3  # of three rounds each
-LEAST_CHANGE = 0.03  # less is no change, however small the spread
+LEAST_CHANGE = 0.03  # a smaller difference is no change, whatever the spread
 
 
 class NotComparable(WatchkeeperError):
@@ -32,29 +32,29 @@ class NotComparable(WatchkeeperError):
 
 
 class Pair(NamedTuple):
-    """One figure of what stands here, and of the base."""
+    """One figure of the working copy and of the base."""
 
     here: Figure
     there: Figure
 
     @property
     def change(self) -> float:
-        """Return how many times as slow it is here; of two ratios to a bare limit, which has no part in the change."""
+        """Return the time here divided by that of the base; with a bare limit, the ratios to it are compared."""
         return self.here.judged / self.there.judged if self.there.judged else 1.0
 
     @property
     def is_slower(self) -> bool:
-        """Return whether the middle halves of the runs lie apart."""
+        """Return whether it is slower here, and the middle halves of the runs do not overlap."""
         return self.change > 1 + LEAST_CHANGE and self.here.judged_spread[0] > self.there.judged_spread[1]
 
     @property
     def is_faster(self) -> bool:
-        """Return the same the other way round."""
+        """Return whether it is faster here, and the middle halves of the runs do not overlap."""
         return self.change < 1 - LEAST_CHANGE and self.here.judged_spread[1] < self.there.judged_spread[0]
 
 
 def compared(base: str, names: Sequence[str]) -> list[Pair]:
-    """Measure the groups here and at the base. Raises NotComparable."""
+    """Measure the groups in the working copy and in the base. Raises NotComparable."""
     pairs: list[Pair] = []
     with _checked_out(base) as folder, _side(PROJECT_FOLDER) as here, _side(folder) as there:
         for name in names:
@@ -69,7 +69,7 @@ def compared(base: str, names: Sequence[str]) -> list[Pair]:
 
 @contextmanager
 def _checked_out(base: str) -> Iterator[Path]:
-    """Check the commit out into a temporary folder, with the bench that stands here."""
+    """Check the commit out into a temporary folder, with the bench of the working copy."""
     with TemporaryDirectory() as parent:
         folder = Path(parent) / "base"
         _git("worktree", "add", "--quiet", "--detach", str(folder), base)
@@ -88,22 +88,22 @@ def _git(*arguments: str) -> None:
 
 
 def _python(folder: Path) -> str:
-    """Return the interpreter of a side: this one, or where other packages are asked for, one with those."""
+    """Return the interpreter of a side: this one, or a new one if the side pins other packages."""
     pins = "requirements-dev.txt"
     if not (folder / pins).exists():
         raise NotComparable(f"the base has no {pins}: choose a later commit")
     if (folder / pins).read_bytes() == (PROJECT_FOLDER / pins).read_bytes():
         return sys.executable
     if subprocess.run(["make", "setup", f"PYTHON={sys.executable}"], cwd=folder, stdout=sys.stderr).returncode:
-        raise NotComparable("the environment of the base cannot be made; what was said stands above")
+        raise NotComparable("the environment of the base could not be made; see the error above")
     return str(folder / ".venv/bin/python")
 
 
 @contextmanager
 def _side(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start the process that measures what stands in a folder; it ends when nothing more is asked."""
+    """Start the process that measures the code in a folder; it ends when its input ends."""
     command = [_python(folder), "-P", "-m", "bench.base"]
-    # Before what the environment of the project itself has on its path.
+    # It precedes the path of the project's own environment.
     env = {**os.environ, "PYTHONPATH": str(folder)}
     with subprocess.Popen(
         command, cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -125,9 +125,9 @@ def _measure(side: "subprocess.Popen[str]", name: str) -> list[Figure]:
 
 
 def _serve() -> None:
-    """Measure what is asked for on stdin, a group a line, and write its figures as a line of JSON."""
+    """Read the names of groups from stdin, measure each, and write its figures as a line of JSON."""
     told = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is measured may write as it likes
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # measured code may write to stdout
     with told, open_site(rounds=TURNS) as site:
         ticks.warm_up(site)
         for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""What ticks cost at Firestore, counted at the client's channel: calls, documents read, writes sent."""
+"""The Firestore operations of ticks, counted at the client's channel: calls, documents read, writes sent."""
 
 import time
 from collections import Counter
@@ -20,7 +20,7 @@ from shared.store.firestore import FirestoreStore
 
 
 class Bill(NamedTuple):
-    """The calls by method, and what is billed for them. A query that finds nothing is billed as one read."""
+    """The calls by method, and their billed operations. A query that finds nothing is billed as one read."""
 
     calls: dict[str, int]
     reads: int
@@ -40,7 +40,7 @@ class Cashier(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
         return Bill(dict(self._calls), self._reads, self._writes)
 
     def intercept_unary_unary(self, proceed: Callable[..., Any], details: Any, request: Any) -> Any:
-        """Count a batch of writes, the one call with a single answer that a store makes."""
+        """Count a batch of writes, the only unary call of a store."""
         self._note_call(details)
         self._writes += len(request.writes)
         return proceed(details, request)
@@ -56,7 +56,7 @@ class Cashier(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
     def _noting_reads(self, answers: Iterable[Any]) -> Iterator[Any]:
         documents = 0
         for answer in answers:
-            # A query may answer without a document, to tell of its progress.
+            # A query may send a response without a document, to report its progress.
             documents += not isinstance(answer, RunQueryResponse) or "document" in answer
             yield answer
         self._reads += max(documents, 1)
@@ -69,7 +69,7 @@ class CountingClient(firestore.Client):
         super().__init__(project=PROJECT)
         self._cashier = cashier
 
-    # The client has no public way to be given a channel.
+    # The client has no public argument for a channel.
     def _emulator_channel(self, transport: Any) -> Any:
         return grpc.intercept_channel(super()._emulator_channel(transport), self._cashier)  # type: ignore[no-untyped-call]
 
@@ -83,7 +83,7 @@ def billed_tick(collection: str, kept: timedelta = KEPT) -> tuple[Bill, int]:
 
 
 def billing(site: Site) -> Iterator[Figure]:
-    """Count an idle tick, then a full page. What a page costs beyond an idle tick is what its jobs cost."""
+    """Count an idle tick, then a full page. The difference is the cost of its jobs."""
     idle, _ = site.measure(billed_tick, site.filled(finished_jobs(1_000, now=clock())))
     full, ran = site.measure(billed_tick, site.filled(due_jobs(500, now=clock())))
     without, ran_without = site.measure(billed_tick, site.filled(due_jobs(500, now=clock())), timedelta())

@@ -1,4 +1,4 @@
-"""How long the command line takes to import many jobs, and to list them, in both stores. Whole processes are timed."""
+"""The time of the command line to import and to list many jobs, in both stores. Whole processes are timed."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ JOBS = 20_000
 
 
 def catalogue(site: Site) -> Iterator[Figure]:
-    """Time `jobs import` of the former system's file, and `jobs list --json`, beside the least that both take."""
+    """Time `jobs import` of the former system's file and `jobs list --json`, and compare them with bare limits."""
     file = site.folder / "jobs.json"
     file.write_text(json.dumps(former_jobs(JOBS, url="http://127.0.0.1", now=clock() + timedelta(days=1))))
     took: defaultdict[str, list[float]] = defaultdict(list)

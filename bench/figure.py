@@ -1,4 +1,4 @@
-"""One measured figure: its runs, those of the bare limit beside it, and whether it keeps its budget."""
+"""One measured figure: its runs, those of its bare limit, and whether it is within its budget."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -6,13 +6,13 @@ from itertools import zip_longest
 from statistics import median, quantiles
 from typing import Any
 
-ROUNDS = 7  # so many runs, at least, has every figure of a time
-PAIRS = 4  # fewer ratios tell nothing of how they spread
+ROUNDS = 7  # the fewest runs of any time
+PAIRS = 4  # the fewest ratios that have a spread
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """What was measured, run by run, in `unit`. A lower value is a better one.
+    """The measured values of all runs, in `unit`. A lower value is better.
 
     `bare` are the runs of the same work without this project, interleaved with the measured ones. The budget bounds
     the ratio of the medians where there is such a limit, else the median itself; without one the figure just informs.
@@ -53,12 +53,12 @@ class Figure:
 
     @property
     def judged(self) -> float:
-        """Return what the budget bounds."""
+        """Return the value that the budget bounds: the ratio, or the median."""
         return self.value if self.ratio is None else self.ratio
 
     @property
     def judged_spread(self) -> tuple[float, float]:
-        """Return between what the middle half of it lies: of the ratios round by round, or of the runs."""
+        """Return the limits of the middle half of the ratios round by round, or of the runs."""
         each = [run / bare for run, bare in zip(self.runs, self.bare, strict=False) if bare] or self.runs
         if len(each) < PAIRS:
             return self.judged, self.judged
@@ -76,7 +76,7 @@ class Figure:
         return self.budget is not None and not self.is_held and self.judged_spread[0] <= self.budget
 
     def pooled(self, again: "Figure") -> "Figure":
-        """Return the figure of these runs and of those of another measurement."""
+        """Return the figure with the runs of both measurements."""
         loads = [each.others for each in (self, again) if each.others is not None]
         return replace(
             self,
@@ -89,7 +89,7 @@ class Figure:
         )
 
     def as_object(self) -> dict[str, Any]:
-        """Return all of it as an object for JSON."""
+        """Return the figure as an object for JSON."""
         return {
             "name": self.name,
             "unit": self.unit,
@@ -110,7 +110,7 @@ class Figure:
 
     @classmethod
     def from_object(cls, told: Mapping[str, Any]) -> "Figure":
-        """Read a figure of the JSON; what follows from its runs is calculated again."""
+        """Read a figure from JSON; derived values are calculated again."""
         return cls(
             **{name: told[name] for name in ("name", "unit", "budget", "note", "parts", "bare_parts", "others")},
             runs=tuple(told["runs"]),
@@ -119,7 +119,7 @@ class Figure:
 
 
 def pooled(figures: Iterable[Figure], again: Iterable[Figure]) -> list[Figure]:
-    """Return the figures of two measurements of the same things; to none, the second one alone."""
+    """Return the figures of two measurements of the same group; without a first one, those of the second."""
     pairs = zip_longest(figures, again)
     return [(first or second) if first is None or second is None else first.pooled(second) for first, second in pairs]
 

@@ -1,4 +1,4 @@
-"""The functions as they are deployed, each a process of functions-framework: how they start and how they answer."""
+"""The functions as they are deployed, each a process of functions-framework: their starts and their answers."""
 
 import json
 import os
@@ -41,7 +41,7 @@ SDKS = {"tick": FIRESTORE, "gmail_watch": (*FIRESTORE, *GMAIL), "airtable_refres
 
 
 class Start(NamedTuple):
-    """The seconds of one start: to the first answer, and for the same when warm; and those of a bare process."""
+    """The seconds of one start: to the first answer, of the same answer when warm, and of a bare process."""
 
     first: float
     warm: float
@@ -83,7 +83,7 @@ def cold_starts(site: Site) -> Iterator[Figure]:
 
 
 def cold_start(name: str, starts: Sequence[Start], hello: Sequence[float], *, budget: float) -> Figure:
-    """Compare the start of a function that needs SDKs with hello world and what they cost a bare process.
+    """Compare the start of a function that needs SDKs with hello world plus their cost in a bare process.
 
     What its calls to the store and to other services take is not the start's: the same answer takes it when warm too.
     """
@@ -95,7 +95,7 @@ def cold_start(name: str, starts: Sequence[Start], hello: Sequence[float], *, bu
         unit="ms",
         runs=milliseconds(start.first - start.warm for start in starts),
         bare=milliseconds(plain + start.imports + start.use for plain, start in limits),
-        budget=budget,  # what is above 1 is for modules of our own
+        budget=budget,  # the part above 1 is for our own modules
         note=f"first answer after {first:,.0f} ms, when warm {warm:,.0f} ms; to a bare process the import costs "
         f"{imports:,.0f} ms and the first use {use:,.0f} ms; without the latter {without:.2f} x",
     )
@@ -153,7 +153,7 @@ def running(name: str, env: Mapping[str, str]) -> Iterator[int]:
 
 
 def environment(site: Site, **more: str) -> dict[str, str]:
-    """Return the environment of a function, without the caller's own settings."""
+    """Return the environment of a function, without the settings of this process."""
     return {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
         "PYTHONPATH": str(PROJECT_FOLDER),
@@ -202,19 +202,19 @@ def answer(port: int, body: bytes, token: str = "") -> float:
 
 
 def bare_start(modules: Sequence[str], env: Mapping[str, str]) -> tuple[float, float]:
-    """Return the seconds that a bare process takes to import the SDKs, and to use them first."""
+    """Return the seconds of a bare process for the import of the SDKs and for their first use."""
     imports, use = in_bare_process("bare_start.py", *modules, env=env).split()
     return float(imports), float(use)
 
 
 def in_bare_process(program: str, *arguments: str, env: Mapping[str, str]) -> bytes:
-    """Run a program of this folder; return what it writes."""
+    """Run a program of this folder; return its output."""
     command = [sys.executable, "-P", str(PROJECT_FOLDER / "bench" / program), *arguments]
     return subprocess.run(command, env=env, capture_output=True, check=True).stdout
 
 
 def said_in_chat(text: str) -> bytes:
-    """Write the event of a message to the app."""
+    """Return the event of a message to the app."""
     person = {"name": "users/1", "displayName": "Ada", "email": "ada@example.com", "type": "HUMAN"}
     space = {"name": SPACE, "type": "ROOM", "spaceType": "SPACE"}
     place = {"space": space, "thread": {"name": f"{SPACE}/threads/1"}}

@@ -1,4 +1,4 @@
-"""The same ratios with half a CPU, as the smallest instances of Cloud Run have it.
+"""The same ratios with half a CPU, like the smallest instances of Cloud Run.
 
 The quota is kept as the kernel keeps that of a container: of every 100 ms a process may run for 50 ms, of all its
 threads together, and then it stands still until the period is over. What it runs too long, because its governor woke
@@ -33,13 +33,13 @@ def half_cpu(site: Site) -> Iterator[Figure]:
 
 @contextmanager
 def governed(pid: int) -> Iterator[None]:
-    """Hold a process to its quota, from a process of its own."""
+    """Enforce the quota of a process, from another process."""
     env = {**os.environ, "PYTHONPATH": str(PROJECT_FOLDER)}
     with subprocess.Popen([sys.executable, "-P", "-m", "bench.half_cpu", str(pid)], env=env) as governor:
         try:
             yield
             if governor.poll() is not None:
-                raise RuntimeError("nothing held the process to its quota")
+                raise RuntimeError("the quota of the process was not enforced")
         finally:
             governor.kill()
             governor.wait()
@@ -47,7 +47,7 @@ def governed(pid: int) -> Iterator[None]:
 
 
 def cpu_clock(pid: int) -> int:
-    """Return the id of the clock that tells how long another process ran, as clock_getcpuclockid(3) makes it."""
+    """Return the id of another process's CPU clock, as clock_getcpuclockid(3) does."""
     return (~pid << 3) | 2
 
 

@@ -1,4 +1,4 @@
-"""What it costs to hand jobs over to a queue, and how a tick fares while they run elsewhere.
+"""The cost of handing jobs over to a queue, and the ticks beside them while they run elsewhere.
 
 Cloud Tasks is played by a server that answers every request after 20 ms, in a process of its own: what is measured is
 the way there. How a job goes through a queue is no matter of this project.
@@ -33,7 +33,7 @@ from shared.store.protocol import Change
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 
 QUEUE = "projects/bench/locations/here/queues/agents"
-THREADS = 16  # as a tick has
+THREADS = 16  # as many as a tick
 JOBS = 500
 LONG_JOBS = 20
 TICKS = 60
@@ -66,7 +66,7 @@ def _settings(address: str) -> dict[str, str]:
 
 
 def page(site: Site) -> Iterator[Figure]:
-    """Time the hand-over of a page beside the bare calls."""
+    """Time the hand-over of a page, and compare it with the bare calls."""
     with task_service(site) as (address, given):
         site.measure(_use_key, site.folder / "key.json")
         ours, bare = [], []
@@ -89,7 +89,7 @@ def page(site: Site) -> Iterator[Figure]:
 
 
 def bare_hand_over(collection: str, address: str) -> float:
-    """Query, claim and hand over a page of jobs by the bare libraries; return the seconds it took."""
+    """Query, claim and hand over a page of jobs with the bare libraries; return the seconds it took."""
     began = time.perf_counter()
     found = due(collection)
     update(collection, [(job.id, job.update_time, claim_fields()) for job in found])
@@ -146,7 +146,7 @@ def _beside_long_jobs(site: Site, given: dict[str, str]) -> Iterator[Figure]:
 
 
 def queued_jobs(count: int, prefix: str = "job") -> list[Job]:
-    """Make due jobs that are to be handed over."""
+    """Return due jobs that a tick hands over."""
     return due_jobs(count, now=clock(), job_type="bench_queued", prefix=prefix)
 
 
@@ -159,7 +159,7 @@ def _use_key(path: Path) -> None:
 
 @contextmanager
 def _slow_tasks() -> Iterator[str]:
-    """Serve in a process of its own; yield the address."""
+    """Serve in another process; yield the address."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,), daemon=True)
     process.start()
@@ -180,7 +180,7 @@ def _serve(told: Connection) -> None:
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer each request of a connection after a while."""
+    """Answer each request of a connection after DELAY."""
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()

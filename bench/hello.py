@@ -1,4 +1,4 @@
-"""The bare function: what functions-framework itself takes to start and to answer."""
+"""The bare function: the time of functions-framework itself to start and to answer."""
 
 import flask
 import functions_framework

@@ -1,4 +1,4 @@
-"""What each function installs: the files of the packages that its lock names, as they lie in this environment.
+"""The installed size of each function: the files of the packages in its lock, as they are in this environment.
 
 Compiled Python is left out: pip adds it, to every package alike.
 """
@@ -12,12 +12,12 @@ from bench.figure import Figure
 from bench.site import Site
 from shared.settings import PROJECT_FOLDER
 
-DESCRIPTIONS = "googleapiclient/discovery_cache/documents/"  # of every API of Google; Gmail's is the one that is read
+DESCRIPTIONS = "googleapiclient/discovery_cache/documents/"  # of every API of Google; only Gmail's is read
 MIB = 2**20
 
 
 def installed(site: Site) -> Iterator[Figure]:
-    """Weigh what the functions install."""
+    """Measure the installed sizes of the functions."""
     sizes = {lock.parent.name: sizes_of(lock) for lock in sorted((PROJECT_FOLDER / "functions").glob("*/*.txt"))}
     each = {name: sum(packages.values()) for name, packages in sizes.items()}
     unread = sum(size for path, size in files_of("google-api-python-client") if DESCRIPTIONS in path)
@@ -40,13 +40,13 @@ def installed(site: Site) -> Iterator[Figure]:
 
 
 def sizes_of(lock: Path) -> dict[str, int]:
-    """Return the bytes of each package of a lock; of one for another platform, none."""
+    """Return the bytes of each package of a lock, without packages for another platform."""
     names = re.findall(r"^([A-Za-z0-9_.-]+)==", lock.read_text(), re.MULTILINE)
     return {name: sum(size for _, size in files_of(name)) for name in names}
 
 
 def files_of(package: str) -> Iterator[tuple[str, int]]:
-    """Return the path and the bytes of each file that a package has brought."""
+    """Return the path and the bytes of each file of a package."""
     try:
         found = distribution(package).files or ()
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""The jobs to measure with, made by the project's own rules."""
+"""The jobs for measuring, created by the project's own rules."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ RETENTION = timedelta(days=30)
 
 
 def due_jobs(count: int, *, now: datetime, job_type: str = "log", prefix: str = "job") -> list[Job]:
-    """Make `count` due jobs, the oldest an hour late."""
+    """Return `count` due jobs, the oldest an hour late."""
     return [
         Job.create(
             f"{prefix}-{number:05}",
@@ -25,7 +25,7 @@ def due_jobs(count: int, *, now: datetime, job_type: str = "log", prefix: str = 
 
 
 def finished_jobs(count: int, *, now: datetime) -> list[Job]:
-    """Make `count` completed jobs, as a tick leaves them."""
+    """Return `count` completed jobs, as a tick leaves them."""
     return list(_finished(due_jobs(count, now=now), now))
 
 

@@ -1,4 +1,4 @@
-"""How late jobs start that are due at random seconds, with one tick a minute.
+"""The lateness of jobs that are due at random seconds, with one tick a minute.
 
 The clocks of the ticks are put to the full minute at which Cloud Scheduler would call them, and go on from there at
 their own pace: nothing waits for a minute to pass, and nothing is scaled.
@@ -50,7 +50,7 @@ def _figures(site: Site, name: str, lookahead: str) -> Iterator[Figure]:
 
 
 def two_ticks(collection: str, minute: datetime, lookahead: str) -> None:
-    """Run, in this process, the tick of a full minute and that of the next."""
+    """Run the ticks of a full minute and of the next one in this process."""
     given = settings({"SCHEDULER_LOOKAHEAD_SECONDS": lookahead})
     for begin in (minute, minute + MINUTE):
         run_tick(open_store(collection), handlers(), settings=given, clock=_clock_from(begin), monotonic=time.monotonic)

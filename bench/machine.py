@@ -1,4 +1,4 @@
-"""What else the machine does: the load average, and how many of its cores other processes take."""
+"""The other work of the machine: the load average, and the cores that other processes use."""
 
 import os
 import time
@@ -20,14 +20,14 @@ class Moment:
 
     @classmethod
     def now(cls) -> "Moment | None":
-        """Return the present one; None where the system has no /proc."""
+        """Return the current seconds, or None on a system without /proc."""
         with suppress(OSError):
             return cls(time.monotonic(), _busy(), _own())
         return None
 
 
 def others_since(then: Moment | None) -> float | None:
-    """Return how many cores other processes took since then, where that is known."""
+    """Return the number of cores that other processes have used since then, or None if it is unknown."""
     now = Moment.now()
     if now is None or then is None:
         return None
@@ -35,7 +35,7 @@ def others_since(then: Moment | None) -> float | None:
 
 
 def load_average() -> float:
-    """Return how many processes ran or wanted to, over the last minute."""
+    """Return the load average of the last minute."""
     return os.getloadavg()[0]
 
 
@@ -45,7 +45,7 @@ def _busy() -> float:
 
 
 def _own() -> float:
-    """Return the seconds of this process and of its descendants, those too that have ended."""
+    """Return the CPU seconds of this process and its descendants, including those that have ended."""
     parents: dict[int, int] = {}
     used: dict[int, int] = {}
     for file in PROC.glob("[0-9]*/stat"):

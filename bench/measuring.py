@@ -1,4 +1,4 @@
-"""Measure groups of figures at one site, and a group again whose figures leave it open whether they keep a budget."""
+"""Measure groups of figures at one site, and measure a group again if it is doubtful whether a budget is met."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from bench.site import Site
 
 Group = Callable[[Site], Iterator[Figure]]
 
-# The emulator becomes slower with all that was ever stored in it, so what stores much comes last.
+# The emulator becomes slower with everything that it ever stored, so groups that store much come last.
 GROUPS: Mapping[str, Group] = {
     "delay": ticks.delay,
     "installed": installed.installed,
@@ -31,12 +31,12 @@ GROUPS: Mapping[str, Group] = {
     "backlog": ticks.backlog,
     "catalogue": catalogue.catalogue,
 }
-TIMES = 3  # so often is a group measured at most
-LAST_AGAIN = 10 * 60  # seconds from the beginning, after which nothing is measured again
+TIMES = 3  # the most measurements of a group
+LAST_AGAIN = 10 * 60  # seconds from the beginning; after that no group is measured again
 
 
 def measured(site: Site, names: Sequence[str], groups: Mapping[str, Group] = GROUPS) -> list[Figure]:
-    """Measure the named groups, and say how far it is.
+    """Measure the named groups, and report the progress.
 
     A group with a budget that is missed by less than the spread is measured again, and judged by all of its runs: so
     a budget is missed only where something is slower.
@@ -58,7 +58,7 @@ def measured(site: Site, names: Sequence[str], groups: Mapping[str, Group] = GRO
 
 
 def measured_once(site: Site, group: Group) -> list[Figure]:
-    """Measure one group, and note what else the machine did."""
+    """Measure one group, and record the other work of the machine."""
     then = Moment.now()
     figures = list(group(site))
     others = others_since(then)

@@ -1,4 +1,4 @@
-"""What a worker of the tick function weighs after it has run a page of jobs, and handed another one over."""
+"""The memory of a worker of the tick function after it has run a page of jobs, and handed another one over."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from shared.store.protocol import Change
 
 
 def memory(site: Site) -> Iterator[Figure]:
-    """Weigh it after a tick that runs 500 jobs, and after one more that hands 500 over."""
+    """Measure it after a tick that runs 500 jobs, and after one more that hands 500 over."""
     ran, handed_over = [], []
     with task_service(site) as (_, given):
         env = {"GOOGLE_APPLICATION_CREDENTIALS": str(site.folder / "key.json"), **given}
@@ -33,10 +33,10 @@ def memory(site: Site) -> Iterator[Figure]:
 
 
 def _weighed(site: Site, collection: str, port: int) -> float:
-    """Return the peak memory of the worker so far, as a job tells it that runs there."""
+    """Return the peak memory of the worker so far, as a job reports it from there."""
     store, file = site.store(collection), site.folder / collection
     if store.page(limit=1, status="pending"):
-        raise RuntimeError("the tick did not run the jobs whose memory was to be measured")
+        raise RuntimeError("the tick did not run the jobs of the measurement")
     weigh = Job.create(f"weigh-{clock():%H%M%S%f}", "bench_memory", now=clock(), payload={"file": str(file)})
     store.swap([Change(None, weigh)])
     answer(port, b"")

@@ -1,4 +1,4 @@
-"""What the time of a run is made of: calls to the store, its client library, job values, logs and so on.
+"""The parts of the time of a run: calls to the store, its client library, job values, logs and so on.
 
 The main thread is interrupted every two milliseconds, and the time since the last interruption is given to the part
 that it is in: that of the innermost frame that belongs to one. So nothing is slowed down much, unlike by a profiler
@@ -16,7 +16,7 @@ EVERY = 0.002  # seconds
 OTHER = "other"
 THREADS = "other threads (CPU)"
 
-# A frame belongs to the first part whose text its file and function contain, and else to its caller's part.
+# A frame belongs to the first part that has a text in its file and function, otherwise to its caller's part.
 PARTS = (
     ("waiting for handlers", ("shared/running/runner.py:_wait", "concurrent/futures")),
     ("pausing", ("shared/running/backlog.py:_look",)),
@@ -31,14 +31,14 @@ PARTS = (
 
 
 class Profile(NamedTuple):
-    """What a function returned, and the seconds in each part; those of other threads ran beside the rest."""
+    """The result of a function, and the seconds of each part; those of other threads ran at the same time."""
 
     result: object
     parts: dict[str, float]
 
 
 def profiled(function: Callable[..., object], *args: object, **kwargs: object) -> Profile:
-    """Run a function in this thread, the main one, and tell what its time was made of."""
+    """Run a function in this thread, the main one, and return its result with the parts of its time."""
     process, thread = time.process_time(), time.thread_time()
     with Sampler() as sampler:
         result = function(*args, **kwargs)
@@ -48,7 +48,7 @@ def profiled(function: Callable[..., object], *args: object, **kwargs: object) -
 
 
 class Sampler:
-    """Adds up, while it is entered, the seconds of each part."""
+    """Adds up the seconds of each part while it is entered."""
 
     def __init__(self) -> None:
         self.parts: defaultdict[str, float] = defaultdict(float)
@@ -67,7 +67,7 @@ class Sampler:
         signal.signal(signal.SIGALRM, self._handler)
 
     def _sample(self, number: int, frame: FrameType | None) -> None:
-        # Some calls let an interruption wait until they return: that was their time.
+        # Some calls delay an interruption until they return: then that was their time.
         now = time.perf_counter()
         self.parts[part_of(frame)] += now - self._before
         self._before = now

@@ -1,4 +1,4 @@
-"""The place of a run: a Firestore emulator, the slow proxy before it, and the processes that measure."""
+"""The environment of a run: a Firestore emulator, the slow proxy before it, and the measuring processes."""
 
 import multiprocessing
 import os
@@ -25,7 +25,7 @@ from watchkeeper.dev.firestore_emulator import running_emulator
 
 DELAY = 0.020  # seconds, on every call to the emulator
 WORKERS = 8
-FILLS = 3  # on a busy machine an emulator that has just started does not answer in time
+FILLS = 3  # attempts; on a busy machine an emulator that has just started does not answer in time
 
 Given = ParamSpec("Given")
 T = TypeVar("T")
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Site:
-    """Preparation and checks use the `emulator` itself; measurements go through the `proxy`, in so many `rounds`."""
+    """Preparation and checks use the `emulator` directly; measurements use the `proxy`, in `rounds` rounds."""
 
     emulator: str
     proxy: str
@@ -51,11 +51,11 @@ class Site:
         return self.workers[worker].submit(function, *args, **kwargs)
 
     def parts(self, function: Callable[Given, T], *args: Given.args, **kwargs: Given.kwargs) -> dict[str, float]:
-        """Run it there once more, and return the seconds that it spent in each part of its work."""
+        """Run a function there once more, and return the seconds of each part of its work."""
         return self.measure(profiled, function, *args, **kwargs).parts
 
     def store(self, collection: str) -> FirestoreStore:
-        """Open a store beside the proxy."""
+        """Open a store without the proxy."""
         return FirestoreStore(self.client, collection)
 
     def filled(self, jobs: Iterable[Job]) -> str:
@@ -66,10 +66,10 @@ class Site:
             failed = [each for each in self.store(collection).swap(changes) if not isinstance(each, Won)]
             if not failed:
                 return collection
-        raise RuntimeError(f"the emulator did not take {len(failed)} of {len(changes)} jobs: {failed[0]}")
+        raise RuntimeError(f"the emulator did not store {len(failed)} of {len(changes)} jobs: {failed[0]}")
 
     def clear(self) -> None:
-        """Empty the emulator, so that no figure pays for the data of another."""
+        """Empty the emulator, so that the data of one figure do not slow down another."""
         connection = HTTPConnection(self.emulator)
         connection.request("DELETE", f"/emulator/v1/projects/{PROJECT}/databases/(default)/documents")
         connection.getresponse().read()
@@ -89,6 +89,6 @@ def open_site(rounds: int = ROUNDS) -> Iterator[Site]:
 
 
 def _worker(address: str) -> ProcessPoolExecutor:
-    # A forked process could not use gRPC.
+    # gRPC does not work in a forked process.
     spawned = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(1, spawned, initializer=begin, initargs=(address,))

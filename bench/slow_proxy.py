@@ -1,4 +1,4 @@
-"""A TCP proxy that delays every response, as a network in between would.
+"""A TCP proxy that delays every response, like a network.
 
 Each response is forwarded a fixed time after it arrived, in order and whole. So each call waits that long once;
 concurrent calls and long responses wait no longer, and the delay costs no throughput.

@@ -1,4 +1,4 @@
-"""The figures as people read them."""
+"""The figures as a table for people."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,18 +15,18 @@ LEAST_PART = 0.01  # of the whole
 
 
 def print_figures(figures: Sequence[Figure]) -> None:
-    """Print the figures, a line each whatever the width, and their notes below."""
+    """Print the figures, one line each at any width, and their notes below."""
     console = Console(width=WIDTH, highlight=False)
     console.print(_table(HEADER, ((row_of(figure), not figure.is_held) for figure in figures)))
-    console.print("\nOTHERS: how many cores other processes of this machine took meanwhile.")
+    console.print("\nOTHERS: the number of cores that other processes used meanwhile.")
     console.print(*(f"\n{line}" for figure in figures for line in notes_of(figure)), sep="")
 
 
 def print_comparison(pairs: Sequence[Pair], base: str) -> None:
-    """Print the figures beside those of the base."""
+    """Print the figures and those of the base."""
     console = Console(width=WIDTH, highlight=False)
     console.print(_table(COMPARISON, ((comparison_of(pair), pair.is_slower) for pair in pairs)))
-    console.print(f"\nThe base is {base}. Where there is a bare limit, the ratios to it are compared.")
+    console.print(f"\nThe base is {base}. Figures with a bare limit are compared by their ratios to it.")
 
 
 def _table(header: Sequence[str], rows: Iterable[tuple[Sequence[str], bool]]) -> Table:
@@ -56,7 +56,7 @@ def row_of(figure: Figure) -> tuple[str, ...]:
 
 
 def comparison_of(pair: Pair) -> tuple[str, ...]:
-    """Return the cells of one figure beside that of the base."""
+    """Return the cells of one figure and of the same figure of the base."""
     here, there = pair
     ratios = [
         cell
@@ -68,7 +68,7 @@ def comparison_of(pair: Pair) -> tuple[str, ...]:
 
 
 def notes_of(figure: Figure) -> list[str]:
-    """Return the lines below the table: the note, and what the time is made of beside what the bare limit's is."""
+    """Return the lines below the table: the note, and the parts of the time here and of the bare limit."""
     notes = [f"{figure.name}: {figure.note}"] if figure.note else []
     if not figure.parts:
         return notes

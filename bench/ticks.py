@@ -1,4 +1,4 @@
-"""How long ticks take: a full page, nothing to do, several at once, a long backlog."""
+"""The time of ticks: over a full page, with nothing to do, several at once, over a long backlog."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ HEAD_START = 0.3  # seconds, for every process to have its task before all begin
 Runs = tuple[float, ...]
 DEFAULTS: Mapping[str, str] = MappingProxyType({})
 BACKLOG = 20_000
-THREADS = 64  # that run handlers which wait
+THREADS = 64  # for handlers that wait
 BACKLOG_BUDGET = 4  # seconds a tick, so that the backlog takes many
 
 
@@ -31,7 +31,7 @@ class Ticked(NamedTuple):
 
 
 def tick(collection: str, given: Mapping[str, str] = DEFAULTS, *, begins_at: float = 0.0) -> Ticked:
-    """Run a tick in this process, at a set time (`time.time()`) or at once, and time it from there."""
+    """Run and time a tick in this process, at once or at a given time (`time.time()`)."""
     work.ran.clear()
     limits = settings(given)
     store = open_store(collection, limits.history)
@@ -42,12 +42,12 @@ def tick(collection: str, given: Mapping[str, str] = DEFAULTS, *, begins_at: flo
 
 
 def warm_up(site: Site) -> None:
-    """Run once in every process, and in the emulator, what is measured later."""
+    """Run once in every process what is measured later, to warm up processes and emulator."""
     ticks_at_once(site, site.filled(due_jobs(1_000, now=clock(), job_type="bench_count")), WORKERS)
 
 
 def delay(site: Site) -> Iterator[Figure]:
-    """Show what the proxy adds to a call: the same query through it and beside it."""
+    """Measure what the proxy adds to a call: the same query with and without it."""
     collection = site.filled([])
     pairs = [(site.measure(bare_query, collection), bare_query(collection)) for _ in range(site.rounds * 5)]
     added = milliseconds(through - beside for through, beside in pairs)
@@ -55,7 +55,7 @@ def delay(site: Site) -> Iterator[Figure]:
 
 
 def full_page(site: Site) -> Iterator[Figure]:
-    """Time a tick over 500 jobs, with a history and without, each beside a bare client that writes as much."""
+    """Time a tick over 500 jobs with and without a history, each compared with a bare client that writes as much."""
     (ours,) = page(site)
     yield ours
     (without,) = page(site, days=0)
@@ -66,7 +66,7 @@ def full_page(site: Site) -> Iterator[Figure]:
 
 
 def page(site: Site, days: int = 30) -> Iterator[Figure]:
-    """Time a tick over 500 jobs with a history of so many days."""
+    """Time a tick over 500 jobs with a history of this many days."""
     given = {"SCHEDULER_HISTORY_DAYS": str(days)}
     bare: list[float] = []
     ours: list[float] = []
@@ -88,7 +88,7 @@ def page(site: Site, days: int = 30) -> Iterator[Figure]:
 
 
 def waiting(site: Site) -> Iterator[Figure]:
-    """Time a tick over 500 jobs whose handlers wait, beside a bare client with as many threads."""
+    """Time a tick over 500 jobs whose handlers wait, and compare it with a bare client with as many threads."""
     given = {"SCHEDULER_CONCURRENCY": str(THREADS)}
     bare: list[float] = []
     ours: list[float] = []
@@ -135,7 +135,7 @@ def idle(site: Site) -> Iterator[Figure]:
 
 
 def without_scan(name: str, ticks: Runs, empty: Runs, *, scans: Runs) -> Figure:
-    """Compare idle ticks over finished jobs with those over an empty store, less what is the emulator's own.
+    """Compare idle ticks over finished jobs with those over an empty store, without the emulator's own share.
 
     It has no index and reads every document for any client: `scans` is how much longer the bare query took.
     """
@@ -146,7 +146,7 @@ def without_scan(name: str, ticks: Runs, empty: Runs, *, scans: Runs) -> Figure:
 
 
 def at_once(site: Site) -> Iterator[Figure]:
-    """Time several ticks that begin at one moment over the same 1,000 jobs."""
+    """Time several ticks that begin at the same moment over the same 1,000 jobs."""
     seconds: dict[int, list[float]] = {count: [] for count in (1, 2, 4, 8)}
     duplicates = lost = 0
     for _ in range(site.rounds):
@@ -168,14 +168,14 @@ def at_once(site: Site) -> Iterator[Figure]:
 
 
 def ticks_at_once(site: Site, collection: str, count: int) -> list[Ticked]:
-    """Run `count` ticks, each in its own process, from the same moment on."""
+    """Run `count` ticks from the same moment, each in its own process."""
     begins_at = time.time() + HEAD_START
     started = [site.start(worker, tick, collection, begins_at=begins_at) for worker in range(count)]
     return [each.result() for each in started]
 
 
 def backlog(site: Site) -> Iterator[Figure]:
-    """Drain a long backlog by one tick after another, and compare its end with its beginning."""
+    """Drain a long backlog with one tick after another, and compare its end with its beginning."""
     collection = site.filled(due_jobs(BACKLOG, now=clock()))
     each: list[float] = []  # milliseconds a job, tick by tick
     left = BACKLOG
@@ -197,4 +197,4 @@ def backlog(site: Site) -> Iterator[Figure]:
 def expect(metrics: Mapping[str, Any], **expected: object) -> None:
     """Raise RuntimeError if a tick did other work than expected."""
     if differing := {name: metrics[name] for name, value in expected.items() if metrics[name] != value}:
-        raise RuntimeError(f"the tick did not do what was to be measured: {differing}, not {expected}")
+        raise RuntimeError(f"the tick did not do the measured work: {differing}, not {expected}")

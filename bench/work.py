@@ -1,4 +1,4 @@
-"""Handlers to measure with (`JOB_HANDLERS=bench.work`)."""
+"""Handlers for measuring (`JOB_HANDLERS=bench.work`)."""
 
 import resource
 import sys
@@ -20,7 +20,7 @@ def count(payload: Payload, context: Context) -> None:
 
 @handler("bench_wait")
 def wait(payload: Payload, context: Context) -> None:
-    """Wait, as for the response of a service."""
+    """Wait, like a handler that calls a service."""
     time.sleep(WAIT)
 
 

@@ -1,4 +1,4 @@
-"""The set-up of a measuring process: the client of the slow store, and the log that a function writes.
+"""The set-up of a measuring process: the client of the slow store, and a log like a function's.
 
 Everything here runs in a process of its own, so that neither the preparation nor the proxy takes part in a figure.
 """
@@ -26,7 +26,7 @@ clock = partial(datetime.now, UTC)
 
 
 def begin(address: str) -> None:
-    """Set this process up for the store at `address`. The log is written as in a function, and leads nowhere."""
+    """Set this process up for the store at `address`. The log is written as in a function, and discarded."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["FIRESTORE_EMULATOR_HOST"] = address
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for the life of the process
@@ -36,18 +36,18 @@ def begin(address: str) -> None:
 
 @lru_cache(maxsize=1)
 def client() -> firestore.Client:
-    """Return this process's client."""
+    """Return the client of this process."""
     return firestore.Client(project=PROJECT)
 
 
 def open_store(collection: str, kept: timedelta = KEPT) -> FirestoreStore:
-    """Open the project's own store on it, with a history that is kept for so long."""
+    """Open the project's own store on it, with a history that is kept for this long."""
     return FirestoreStore(client(), collection, kept=kept)
 
 
 @lru_cache(maxsize=1)
 def handlers() -> Handlers:
-    """Import the handlers, those to measure with too."""
+    """Import the handlers, including those for measuring."""
     return load_handlers([HANDLERS])
 
 
