@@ -22,8 +22,8 @@ from watchkeeper.deploy.target import Target, read_target
 API = "PERMISSION_DENIED: Cloud Firestore API has not been used in project 1 before or it is disabled."
 FAULTS = {
     API: "enables the APIs",
-    "INVALID_ARGUMENT: Service account tick@p.iam.gserviceaccount.com does not exist.": "whether it is there",
-    "NOT_FOUND: Unknown service account": "whether it is there",
+    "INVALID_ARGUMENT: Service account tick@p.iam.gserviceaccount.com does not exist.": "that it exists",
+    "NOT_FOUND: Unknown service account": "that it exists",
     "HTTPError 409: There were concurrent policy changes. Please retry.": "another deployment",
     "ABORTED: The operation was aborted.": "another deployment",
     "ResponseError: status=[Code=409], message=[unable to queue the operation]": "another deployment",
@@ -32,7 +32,7 @@ FAULTS = {
     "Permission denied on secret: projects/1/secrets/a for Revision service account x": "which grants it",
     "Build failed: failed to Fetch: Access to bucket gcf-v2-sources-1-us-central1 denied.": "which grants them",
     "Unable to retrieve the repository metadata for projects/p/repositories/gcf-artifacts.": "artifactregistry.reader",
-    "INVALID_ARGUMENT: Cannot find metric(s) that match type.": "some minutes",
+    "INVALID_ARGUMENT: Cannot find metric(s) that match type.": "a few minutes",
 }
 State = dict[Key, dict[str, Any]]
 Disturbance = Callable[[int, Sequence[str], Callable[[], Ended]], Ended]

@@ -402,7 +402,7 @@ def test_an_interruption_says_how_to_go_on(cloud: GoogleCloud, tmp_path: Path) -
 
     assert run.returncode == -signal.SIGTERM
     assert "FAILED    setup: apis\nnot done  setup: accounts\n" in said
-    assert f"To go on:\n  {SCRIPT} setup --project {PROJECT}" in said
+    assert f"To continue:\n  {SCRIPT} setup --project {PROJECT}" in said
     assert list((tmp_path / "work").iterdir()) == []
 
 

@@ -134,22 +134,22 @@ def test_everything_that_is_broken_is_named_with_its_remedy(
     assert code == 1
     assert [finding for finding in found if finding[0] != "ok"] == [
         ("wrong", "apis", f"not enabled: cloudscheduler.googleapis.com; {run('setup')}"),
-        ("wrong", "roles", f"watchkeeper-tick has not roles/datastore.user; {run('setup')}"),
+        ("wrong", "roles", f"watchkeeper-tick lacks roles/datastore.user; {run('setup')}"),
         ("warning", "queue", f"watchkeeper-agents is paused; {run('resume', 'run_job')}"),
         (
             *("wrong", "queue"),
-            "watchkeeper-agents has another max-concurrent-dispatches, max-dispatches-per-second; "
+            "watchkeeper-agents has a different max-concurrent-dispatches, max-dispatches-per-second; "
             + run("schedules", "run_job"),
         ),
         (
             *("wrong", "queue"),
-            "on watchkeeper-agents watchkeeper-tick has not roles/cloudtasks.enqueuer, watchkeeper-tick has not "
-            "roles/cloudtasks.viewer, watchkeeper-tick has not roles/cloudtasks.taskDeleter, watchkeeper-chat-webhook "
-            f"has not roles/cloudtasks.taskDeleter; {run('setup')}",
+            "on watchkeeper-agents watchkeeper-tick lacks roles/cloudtasks.enqueuer, watchkeeper-tick lacks "
+            "roles/cloudtasks.viewer, watchkeeper-tick lacks roles/cloudtasks.taskDeleter, watchkeeper-chat-webhook "
+            f"lacks roles/cloudtasks.taskDeleter; {run('setup')}",
         ),
         (
             *("wrong", "queue"),
-            f"watchkeeper-tick may not make tasks that act as {account('watchkeeper-tasks')}; {run('setup')}",
+            f"watchkeeper-tick may not create tasks that act as {account('watchkeeper-tasks')}; {run('setup')}",
         ),
         (
             *("wrong", "secret"),
@@ -158,7 +158,7 @@ def test_everything_that_is_broken_is_named_with_its_remedy(
         ),
         (
             *("wrong", "function"),
-            f"watchkeeper-tick was deployed with another AUTH_AUDIENCE; {run('functions', 'tick')}",
+            f"watchkeeper-tick was deployed with a different AUTH_AUDIENCE; {run('functions', 'tick')}",
         ),
         (
             *("wrong", "schedule"),
@@ -167,14 +167,14 @@ def test_everything_that_is_broken_is_named_with_its_remedy(
         ),
         (
             *("wrong", "topic"),
-            f"{project}/topics/gmail cannot be looked at: PERMISSION_DENIED: Permission 'pubsub.topics.getIamPolicy' "
+            f"{project}/topics/gmail could not be checked: PERMISSION_DENIED: Permission 'pubsub.topics.getIamPolicy' "
             "denied. This command is unauthenticated because the [auth/disable_credentials] property is True",
         ),
         ("wrong", "caller", f"watchkeeper-gmail-watch may be called by allUsers; {run('setup', 'gmail_watch')}"),
         ("warning", "schedule", f"gmail-watch-renewal is paused; {run('resume', 'gmail_watch')}"),
         (
             *("wrong", "schedule"),
-            f"gmail-watch-renewal has another oidc-token-audience; {run('schedules', 'gmail_watch')}",
+            f"gmail-watch-renewal has a different oidc-token-audience; {run('schedules', 'gmail_watch')}",
         ),
         ("wrong", "function", f"watchkeeper-chat-webhook is not deployed; {run('functions', 'chat_webhook')}"),
         ("wrong", "gmail", f"{WATCH} expires in 23 h; {run('smoke', 'gmail_watch')}"),

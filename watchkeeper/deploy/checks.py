@@ -114,7 +114,7 @@ def _accounts(remedies: Remedies) -> Check:
 def _roles(remedies: Remedies) -> Check:
     def judge(policy: Any) -> Iterator[Problem]:
         missing = [
-            f"{account.id} has not {role}"
+            f"{account.id} lacks {role}"
             for account in remedies.target.accounts
             for role in account.roles
             if f"serviceAccount:{remedies.target.email(account.id)}" not in unconditional_members(policy, role)
@@ -139,7 +139,7 @@ def _queue(remedies: Remedies, queue: Queue) -> Check:
         if stale := [
             flag for flag, keys in QUEUE_SHOWN_AT.items() if _number(value_at(found, keys)) != _number(wanted[flag])
         ]:
-            says = f"{name} has another {', '.join(stale)}"
+            says = f"{name} has a different {', '.join(stale)}"
             yield Problem(says, remedies.deploy("schedules", worker), fate=Fate.CHANGE)
 
     question = ("tasks", "queues", "describe", name, f"--location={remedies.target.region}")
@@ -161,7 +161,7 @@ def _queue_roles(remedies: Remedies, queue: Queue) -> Check:
 
     def judge(policy: Any) -> Iterator[Problem]:
         missing = [
-            f"{_id(member)} has not {role}"
+            f"{_id(member)} lacks {role}"
             for role, member in remedies.target.queue_grants
             if member not in unconditional_members(policy, role)
         ]
@@ -179,11 +179,11 @@ def _task_makers(remedies: Remedies) -> Check:
         may_act = unconditional_members(policy, "roles/iam.serviceAccountUser")
         missing = [_id(member) for member in remedies.target.task_makers if member not in may_act]
         if missing:
-            says = f"{', '.join(missing)} may not make tasks that act as {email}"
+            says = f"{', '.join(missing)} may not create tasks that act as {email}"
             yield Problem(says, remedies.deploy("setup"), fate=Fate.CHANGE)
 
     question = ("iam", "service-accounts", "get-iam-policy", email)
-    return Check("queue", f"who may act as {email}", question, f"who makes tasks may act as {email}", judge)
+    return Check("queue", f"who may act as {email}", question, f"who creates tasks may act as {email}", judge)
 
 
 def _secret(remedies: Remedies, secret: Secret) -> Check:

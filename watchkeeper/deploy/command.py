@@ -62,7 +62,7 @@ def main(
     with suppress(OSError):  # nobody reads it
         if not progress.is_complete:
             commands = "".join(f"  {command}\n" for command in progress.commands(line, SCRIPT))
-            click.echo(f"\n{progress.report()}To go on:\n{commands}", nl=False, err=True)
+            click.echo(f"\n{progress.report()}To continue:\n{commands}", nl=False, err=True)
         if progress.left_open:
             points = "".join(f"  {point}\n" for point in progress.left_open)
             click.echo(f"\nLeft open:\n{points}", nl=False, err=True)
@@ -199,7 +199,7 @@ def _removal(line: CommandLine, work: Work) -> list[Step]:
     if removed.all:
         _confirm_destruction(line, work.target, list(dict.fromkeys(found.name for found in removed.all)))
     elif not work.is_dry_run:
-        click.echo("functions.toml has all that is deployed")
+        click.echo("everything deployed is in functions.toml")
     work.note("and then delete each of them that functions.toml no longer has")
     return steps_of_removal(removed, work)
 
@@ -211,7 +211,7 @@ def _confirm_destruction(line: CommandLine, target: Target, names: Sequence[str]
     of = "" if target.table.prefix == DEFAULT_PREFIX else f", of the deployment {target.table.prefix}"
     what = f"functions and Scheduler jobs in {target.project} ({target.region}){of}"
     click.echo(f"This deletes {what}: {' '.join(names)}")
-    question = "Whatever else was set up stays. Type the project's id to go on: "
+    question = "Everything else stays. Type the project's id to continue: "
     _confirm(question, target.project, "nothing was deleted")
 
 

@@ -84,7 +84,7 @@ def _cloud(remedies: Remedies, env: Mapping[str, str], *, needs_number: bool) ->
         target = replace(target, number=project["projectNumber"])
     else:
         left_out = "; what Chat calls is left out, since it depends on the project's number" if needs_number else ""
-        yield Finding("wrong", "project", f"{target.project} cannot be looked at: {project}{left_out}")
+        yield Finding("wrong", "project", f"{target.project} could not be checked: {project}{left_out}")
         if needs_number:
             others = [each for each in target.functions if each.called_by is not Caller.CHAT]
             target = replace(target, functions=others)

@@ -73,7 +73,7 @@ def refuse_neighbours(target: Target, gcloud: Gcloud) -> None:
     listed = gcloud.ask(*FUNCTIONS, _FUNCTION)
     functions = read_functions(json.loads(listed.output or "[]")) if listed.code == 0 else ()
     for found in neighbours(target, functions):
-        raise StepFailed(f"{found.says}; {found.remedy}; --share deploys all the same")
+        raise StepFailed(f"{found.says}; {found.remedy}; --share deploys anyway")
 
 
 def neighbours(target: Target, functions: Sequence[FoundFunction]) -> Iterator[Neighbour]:
@@ -97,8 +97,8 @@ def _in_two_regions(target: Target, found: FoundFunction) -> Neighbour:
     another = "staging-" if prefix == DEFAULT_PREFIX else "another-"
     return Neighbour(
         f"{found.name} is deployed in {found.region}, not in {target.region}, and a deployment is in one region: with "
-        f"the prefix {prefix} both would have the same jobs, service accounts, secrets and alerts",
-        f"name --region {found.region}, or run destroy with it first, or set another DEPLOYMENT_PREFIX in the settings "
+        f"the prefix {prefix} both would share jobs, service accounts, secrets and alerts",
+        f"use --region {found.region}, or run destroy with it first, or set another DEPLOYMENT_PREFIX in the settings "
         f"file, such as {another}",
     )
 
@@ -106,7 +106,7 @@ def _in_two_regions(target: Target, found: FoundFunction) -> Neighbour:
 def _on_the_same_jobs(target: Target, found: FoundFunction) -> Neighbour:
     database, collection = _jobs_of(target.settings)
     return Neighbour(
-        f"{found.name} in {found.region} is of another deployment and has the same jobs, those of the collection "
+        f"{found.name} in {found.region} belongs to another deployment and has the same jobs, those of the collection "
         f"{collection} in the database {database}: both would run them",
         "leave SCHEDULER_COLLECTION unset in the settings file, since it follows from DEPLOYMENT_PREFIX, or set "
         "another FIRESTORE_DATABASE",

@@ -57,7 +57,7 @@ def _differences(target: Target, function: Function, found: Mapping[str, Any]) -
     names = {name for name in wanted.keys() | told.keys() if wanted.get(name) != told.get(name)} - SET_BY_THE_PLATFORM
     names |= {place.partition("=")[0] for place in {*target.secret_references(function)} ^ {*_references(service)}}
     if names:
-        yield f"was deployed with another {', '.join(sorted(names))}"
+        yield f"was deployed with a different {', '.join(sorted(names))}"
 
 
 def _references(service: Mapping[str, Any]) -> Iterator[str]:
@@ -96,7 +96,7 @@ def _lock(remedies: Remedies, function: Function) -> Check:
             yield Problem(f"there is no service {service}", mend, fate=Fate.CREATE, things=things)
         elif value_at(found, ("metadata", "annotations", UNLOCKED)) == "true":
             lock = remedies.gcloud("run", "services", "update", service, "--invoker-iam-check", region)
-            yield Problem(f"Cloud Run lets everybody in to {service}, whoever may call it", lock)
+            yield Problem(f"Cloud Run does not check who calls {service}", lock)
 
     question = ("run", "services", "describe", service, region)
     return Check("caller", f"the lock of {service}", question, f"Cloud Run checks who calls {service}", judge)
@@ -133,7 +133,7 @@ def _stale(remedies: Remedies, function: Function, job: SchedulerJob, found: Map
     flags = schedule_flags(remedies.target, function, job)
     wanted = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
     if stale := [flag for flag, keys in SHOWN_AT.items() if value_at(found, keys) != wanted[flag]]:
-        says = f"{job.name} has another {', '.join(stale)}"
+        says = f"{job.name} has a different {', '.join(stale)}"
         yield Problem(says, remedies.deploy("schedules", function.name), fate=Fate.CHANGE)
 
 

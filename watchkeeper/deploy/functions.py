@@ -74,14 +74,14 @@ def _change_caller(work: Work, change: str, service: str, member: str, condition
     except GcloudFailed as exc:
         if exc.is_for_outsiders:
             work.leave_open(
-                f"{member} may not call {service}: the organisation allows roles to its own domains only. Have its "
-                "administrator except this project from iam.allowedPolicyMemberDomains, run `setup`, and end the "
-                "exception; the grant stays"
+                f"{member} may not call {service}: the organisation allows roles only for its own domains. Ask its "
+                "administrator to exempt this project from iam.allowedPolicyMemberDomains, run `setup`, and end the "
+                "exemption; the grant stays"
             )
             return
         raise StepFailed(
-            f"{service} is deployed, but who may call it could not be set. That takes run.services.setIamPolicy, as in "
-            "roles/run.admin: have it granted to whoever deploys, or let somebody who has it go on"
+            f"{service} is deployed, but its caller could not be set, which needs run.services.setIamPolicy, as in "
+            "roles/run.admin: grant that to the account that deploys, or let someone who has it continue"
         ) from exc
 
 
@@ -104,7 +104,7 @@ def refuse_others(target: Target, job: SchedulerJob, found: str) -> None:
     if found.startswith(description("")) and not found.startswith(ours):
         service = found.removeprefix(description(""))
         raise StepFailed(
-            f"the Scheduler job {job.name} calls {service}, which is of another deployment; delete it first"
+            f"the Scheduler job {job.name} calls {service}, which belongs to another deployment; delete it first"
         )
 
 

@@ -124,7 +124,7 @@ class Gcloud:
         if ended.is_not_found:
             return None
         click.echo(ended.errors, nl=False, err=True)
-        raise StepFailed(f"gcloud {words[0]} {words[1]} could not be asked; what it said stands above")
+        raise StepFailed(f"gcloud {words[0]} {words[1]} failed; see its error above")
 
     def ask(self, *words: str) -> Ended:
         """Return how a question ends that may be refused. A dry run does not print it."""

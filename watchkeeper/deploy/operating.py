@@ -90,7 +90,7 @@ def read_serving(text: str) -> dict[str, str]:
     for line in text.splitlines():
         service, _, revision = line.partition(" ")
         if not revision:
-            raise StepFailed(f"--to: `{line}` is no line of SERVICE REVISION, as `serving` prints them")
+            raise StepFailed(f"--to: `{line}` is not a line SERVICE REVISION as `serving` prints it")
         revisions[service] = revision
     return revisions
 

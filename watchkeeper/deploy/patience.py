@@ -38,29 +38,29 @@ REFUSALS = (
     _refusal(
         r"SERVICE_DISABLED|has not been used in project|API .*not.* enabled|wait a few minutes for the action",
         "an API that was just enabled",
-        "run setup, which enables the APIs; if it has, look whether the project has a billing account",
+        "run setup, which enables the APIs; if it has, check that the project has a billing account",
         concerns_questions=True,
     ),
     _refusal(
         r"Cannot find metric|metric referenced by the provided filter is unknown",
-        "a metric that was just made",
-        "try again in some minutes",
+        "a metric that was just created",
+        "try again in a few minutes",
         limit=600,
     ),
     _refusal(
         r"Service account \S* ?(does not exist|was not found)|Unknown service account",
-        "a service account that was just made",
-        "look with `gcloud iam service-accounts list` whether it is there; setup makes those of functions.toml",
+        "a service account that was just created",
+        "check with `gcloud iam service-accounts list` that it exists; setup creates those of functions.toml",
     ),
     _refusal(
         r"Permission denied on secret",
         "the role on a secret",
-        "run setup, which grants it; if it has, look whether an organisation policy takes it away",
+        "run setup, which grants it; if it has, check whether an organisation policy takes it away",
     ),
     _refusal(
         r"Access to bucket gcf-\S* denied|storage\.objects\.get.* (access|denied)|artifactregistry\.\S* denied",
         "the roles of the account that builds",
-        "run setup, which grants them; if it has, look whether an organisation policy takes them away",
+        "run setup, which grants them; if it has, check whether an organisation policy takes them away",
     ),
     _refusal(
         r"Unable to retrieve the repository metadata",
@@ -71,18 +71,18 @@ REFUSALS = (
     _refusal(
         r"Unable to queue the operation|ABORTED|(?<![-\w])concurrent\b|(HTTPError |code[ =:]*)409(?!.*exist)",
         "another change of the same thing to end",
-        "look for another deployment that is at work, and go on when it has ended",
+        "check whether another deployment is running, and continue when it has ended",
     ),
     _refusal(
         r"RESOURCE_EXHAUSTED|\b429\b|rateLimitExceeded|Quota exceeded",
         "a quota of calls",
-        "go on later, or have the quota that stands above raised",
+        "try again later, or ask for a higher quota (named above)",
         concerns_questions=True,
     ),
     _refusal(
         r"\bUNAVAILABLE\b|HTTPError 503|currently unavailable",
         "a service that is not available",
-        "go on later; https://status.cloud.google.com says what is known",
+        "try again later; see https://status.cloud.google.com",
         concerns_questions=True,
     ),
 )

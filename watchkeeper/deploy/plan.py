@@ -64,7 +64,7 @@ def show_plan(work: Work) -> None:
 def lines_of(check: Check, answer: Any) -> Iterator[Line]:
     """Return what a deployment does about what is asked."""
     if isinstance(answer, CannotAsk) and not isinstance(answer, ApiOff):
-        yield Line(Fate.UNKNOWN, check.subject, f"{check.about} cannot be looked at: {answer}")
+        yield Line(Fate.UNKNOWN, check.subject, f"{check.about} could not be checked: {answer}")
         return
     found = None if isinstance(answer, ApiOff) else answer
     problems = check.judge(found)

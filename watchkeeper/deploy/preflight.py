@@ -40,8 +40,8 @@ def refuse_at_once(verb: str, target: Target, gcloud: Gcloud, *, may_share: bool
     """
     if not _REGION.fullmatch(target.region):
         raise StepFailed(
-            f"--region is {target.region}, where no function can be: name a region, such as us-central1 or "
-            "europe-west1, and neither a zone nor a multi-region"
+            f"--region is {target.region}, which is not a region: use one such as us-central1 or europe-west1, not a "
+            "zone or a multi-region"
         )
     if verb in DEPLOYING and not may_share:
         refuse_neighbours(target, gcloud)
@@ -71,15 +71,15 @@ def _refuse_lacking_region(target: Target, gcloud: Gcloud) -> None:
         return
     asked = {api: question for api, question in LOCATIONS.items() if api in target.apis}
     answers = {api: gcloud.ask(*question, "--format=value(name.basename())") for api, question in asked.items()}
-    others = f"these have all that is needed: {', '.join(sorted(REGIONS))}"
+    others = f"these regions have everything: {', '.join(sorted(REGIONS))}"
     for api, ended in answers.items():
         if ended.code == 0 and target.region not in ended.output.decode().split():
             raise StepFailed(f"{api} is not in {target.region}; {others}")
     if unknown := [api for api, ended in answers.items() if ended.code]:
         raise StepFailed(
-            f"it is not known whether {target.region} has {', '.join(unknown)}, and Google cannot be asked before that "
-            f"is enabled: run `gcloud services enable {' '.join(unknown)} --project {target.project}`, then this "
-            f"again, or choose another region; {others}"
+            f"cannot tell whether {target.region} has {', '.join(unknown)} while that is not enabled: run `gcloud "
+            f"services enable {' '.join(unknown)} --project {target.project}` and try again, or choose another region; "
+            f"{others}"
         )
 
 
@@ -90,8 +90,8 @@ def _refuse_database(target: Target, gcloud: Gcloud) -> None:
     kind, _, location = gcloud.ask(*question, "--format=value(type,locationId)").output.decode().strip().partition("\t")
     if kind == "DATASTORE_MODE":
         raise StepFailed(
-            f"the database {firestore.database} is in Datastore mode: name another one in FIRESTORE_DATABASE, which "
-            "setup makes"
+            f"the database {firestore.database} is in Datastore mode: name another database in FIRESTORE_DATABASE; "
+            "setup creates it"
         )
     if location and firestore.location and location != firestore.location:
         raise StepFailed(

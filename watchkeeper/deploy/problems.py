@@ -47,7 +47,7 @@ class Check(NamedTuple):
     def findings(self, answer: Any) -> list[Finding]:
         """Judge an answer, which may be that the question could not be asked."""
         if isinstance(answer, CannotAsk):
-            return [Finding("wrong", self.subject, f"{self.about} cannot be looked at: {answer}")]
+            return [Finding("wrong", self.subject, f"{self.about} could not be checked: {answer}")]
         found = [Finding(each.state, self.subject, f"{each.says}; {each.remedy}") for each in self.judge(answer)]
         return found or [Finding("ok", self.subject, self.well)]
 

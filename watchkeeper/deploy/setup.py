@@ -116,9 +116,9 @@ def make_topics(work: Work) -> None:
             if not exc.is_for_outsiders:
                 raise
             work.leave_open(
-                f"Gmail may not publish to {topic}, so no mailbox can be watched: the organisation allows roles to its "
-                "own domains only. Have its administrator except this project from iam.allowedPolicyMemberDomains, run "
-                "`setup --only gmail_watch`, and end the exception; the grant stays"
+                f"Gmail may not publish to {topic}, so no mailbox can be watched: the organisation allows roles only "
+                "for its own domains. Ask its administrator to exempt this project from "
+                "iam.allowedPolicyMemberDomains, run `setup --only gmail_watch`, and end the exemption; the grant stays"
             )
 
 

@@ -34,7 +34,7 @@ def test_a_failed_step_stops_it_and_says_how_to_go_on(settings: Path, capsys: py
         "done      schedule: tick\n"
         "FAILED    schedule: gmail_watch\n"
         "not done  schedule: airtable_refresh\n"
-        "To go on:\n"
+        "To continue:\n"
         f"  {GO_ON.format('schedules', settings)} --only gmail_watch airtable_refresh\n"
     )
     assert "airtable" not in repr(gcloud.changes)
@@ -54,7 +54,7 @@ def test_a_failed_build_keeps_the_functions_behind_it_as_they_are(
         "done      stage: functions\n"
         "FAILED    deploy: tick\n"
         "not done  deploy: chat_webhook\n"
-        "To go on:\n"
+        "To continue:\n"
         f"  {GO_ON.format('functions', settings)} --only tick chat_webhook\n"
     )
     assert gcloud.changes == ["functions deploy watchkeeper-tick"]
@@ -68,8 +68,8 @@ def test_what_is_left_of_all_is_a_command_for_each_verb(settings: Path, capsys: 
 
     said = capsys.readouterr().err
     assert code == 1
-    assert "ERROR: PERMISSION_DENIED\nerror: gcloud firestore databases could not be asked; what it said" in said
-    assert said.partition("To go on:\n")[2] == (
+    assert "ERROR: PERMISSION_DENIED\nerror: gcloud firestore databases failed; see its error above" in said
+    assert said.partition("To continue:\n")[2] == (
         f"  {GO_ON.format('setup', settings)} --only tick chat_webhook\n"
         f"  {GO_ON.format('functions', settings)} --only tick chat_webhook\n"
         f"  {GO_ON.format('schedules', settings)} --only tick\n"
@@ -120,7 +120,9 @@ def test_an_interruption_says_how_to_go_on(
     said = capsys.readouterr().err
     assert code == -number
     assert "\nFAILED    pause: tick\nnot done  pause: gmail_watch\n" in said
-    assert f"To go on:\n  {GO_ON.format('pause', settings)} --only tick gmail_watch airtable_refresh run_job\n" in said
+    assert (
+        f"To continue:\n  {GO_ON.format('pause', settings)} --only tick gmail_watch airtable_refresh run_job\n" in said
+    )
 
 
 def test_a_signal_that_is_ignored_interrupts_nothing() -> None:
@@ -231,4 +233,4 @@ def test_a_warning_that_something_is_not_found_is_no_answer(settings: Path, caps
     code = Recorder({"scheduler jobs describe": denied}).run(settings, "destroy", "--yes", "--only", "tick")
 
     assert code == 1
-    assert "gcloud scheduler jobs could not be asked" in capsys.readouterr().err
+    assert "gcloud scheduler jobs failed" in capsys.readouterr().err

@@ -224,7 +224,7 @@ def test_a_second_region_is_refused(environments: Environments, capsys: pytest.C
     assert (code, environments.project.snapshot()) == (1, before)
     assert said.startswith(f"error: watchkeeper-tick is deployed in {REGION}, not in {OTHER_REGION}, and a deployment")
     for remedy in (
-        f"name --region {REGION}, or run destroy with it",
+        f"use --region {REGION}, or run destroy with it",
         "set another DEPLOYMENT_PREFIX",
         "staging-",
         "--share",
@@ -245,7 +245,7 @@ def test_a_second_prefix_on_the_same_jobs_is_refused(
 
     said = capsys.readouterr().err
     assert (code, environments.project.snapshot()) == (1, before)
-    assert said.startswith(f"error: watchkeeper-tick in {REGION} is of another deployment and has the same jobs")
+    assert said.startswith(f"error: watchkeeper-tick in {REGION} belongs to another deployment and has the same jobs")
     assert "leave SCHEDULER_COLLECTION unset" in said
     assert "--share" in said
 
@@ -297,7 +297,10 @@ def test_a_scheduler_job_of_another_deployment_is_not_taken_over(
     assert codes == [1, 0]
     assert environments.project.resources[tick] == before
     assert environments.project.resources[gmail]["description"] == "Calls the function staging-gmail-watch"
-    assert "the Scheduler job staging-tick calls former-tick, which is of another deployment" in capsys.readouterr().err
+    assert (
+        "the Scheduler job staging-tick calls former-tick, which belongs to another deployment"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("verb", ["plan", "schedules", "all"])
@@ -313,7 +316,7 @@ def test_a_scheduler_job_of_another_deployment_is_refused_before_the_first_chang
 
     assert code == 1
     assert environments.project.snapshot() == before
-    assert "staging-airtable-webhook-refresh calls former-airtable, which is of" in capsys.readouterr().err
+    assert "staging-airtable-webhook-refresh calls former-airtable, which belongs to" in capsys.readouterr().err
 
 
 # -- What the table no longer has --------------------------------------------------------------------------------------
@@ -362,7 +365,7 @@ def test_what_the_table_no_longer_has_can_be_destroyed(
     gone = {Key(kind, "staging-report", REGION) for kind in ("functions", "scheduler jobs")}
     assert codes == [0, 0]
     assert outdated.project.snapshot() == {key: each for key, each in before.items() if key not in gone}
-    assert "functions.toml has all that is deployed\n" in capsys.readouterr().out
+    assert "everything deployed is in functions.toml\n" in capsys.readouterr().out
 
 
 def test_nothing_is_destroyed_that_nobody_has_confirmed(

@@ -70,7 +70,9 @@ def test_without_the_right_to_set_callers_it_says_whom_to_ask(gcloud: Recorder, 
     """The function is deployed; that nobody may call it yet is an error with its remedy."""
     gcloud.answers |= QUEUES | {"run services add-iam-policy-binding": refused("PERMISSION_DENIED")}
 
-    with pytest.raises(StepFailed, match=r"watchkeeper-tick is deployed, but who may call .* roles/run.admin: have it"):
+    with pytest.raises(
+        StepFailed, match=r"is deployed, but its caller could not be set, .* roles/run.admin: grant that"
+    ):
         deploy_function(work, TICK)
 
     assert gcloud.changes[0] == "functions deploy watchkeeper-tick"

@@ -97,7 +97,7 @@ def test_an_alert_on_a_new_metric_is_tried_again(tmp_path: Path, capsys: pytest.
     apply_alerts(gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path))
 
     said = capsys.readouterr()
-    assert said.err.count("waiting for a metric that was just made") == len(gcloud.pauses) == 2
+    assert said.err.count("waiting for a metric that was just created") == len(gcloud.pauses) == 2
     assert len(gcloud.changes) == len(ALERTS) + 2
 
 
@@ -112,12 +112,12 @@ def test_an_alert_that_stays_refused_is_an_error_with_its_remedy(
     assert code == 1
     assert sum(gcloud.pauses) == 600
     assert capsys.readouterr().err.endswith(
-        "error: waited 10 min for a metric that was just made, without success: try again in some minutes\n"
+        "error: waited 10 min for a metric that was just created, without success: try again in a few minutes\n"
         "\n"
         "done      apply: metrics\n"
         "done      apply: dashboard\n"
         "FAILED    apply: alerts\n"
-        "To go on:\n"
+        "To continue:\n"
         f"  {SCRIPT} monitoring --project {PROJECT} --region {REGION} --settings {settings}\n"
     )
 

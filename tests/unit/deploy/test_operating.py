@@ -185,8 +185,8 @@ def test_a_rollback_to_a_file_leaves_what_is_not_in_it(
     ("content", "says"),
     [
         (None, "error: there is no file of revisions before.txt\n"),
-        ("tick\n", "error: --to: `tick` is no line of SERVICE REVISION, as `serving` prints them\n"),
-        ("tick\x84\n", "error: --to: `tick\ufffd` is no line of SERVICE REVISION, as `serving` prints them\n"),
+        ("tick\n", "error: --to: `tick` is not a line SERVICE REVISION as `serving` prints it\n"),
+        ("tick\x84\n", "error: --to: `tick\ufffd` is not a line SERVICE REVISION as `serving` prints it\n"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(

@@ -141,7 +141,7 @@ QUEUE = "watchkeeper-agents"
             "queue",
             QUEUE,
             CannotAsk("no"),
-            Line(Fate.UNKNOWN, "queue", f"{QUEUE} cannot be looked at: no"),
+            Line(Fate.UNKNOWN, "queue", f"{QUEUE} could not be checked: no"),
             id="refused",
         ),
         pytest.param(

@@ -40,7 +40,7 @@ CHAT_ONLY = "ALLOWED_USERS=*@example.com\n"
         pytest.param("SCHEDULER_CONCURRENCY=many\n", {}, "SCHEDULER_CONCURRENCY is 'many': it must be", id="number"),
         pytest.param("", {"version": shown("517.0.0")}, "gcloud is version 517.0.0, and 518 is needed", id="gcloud"),
         pytest.param(
-            "", {DATABASE: shown("DATASTORE_MODE\tnam5")}, "is in Datastore mode: name another one", id="datastore"
+            "", {DATABASE: shown("DATASTORE_MODE\tnam5")}, "is in Datastore mode: name another database", id="datastore"
         ),
         pytest.param(
             "FIRESTORE_LOCATION=eur3\n",
@@ -106,7 +106,7 @@ def test_a_place_that_is_no_region_is_refused(
     code = gcloud.run(settings, verb, place=("--project", PROJECT, "--region", region))
 
     assert (code, gcloud.changes) == (1, [])
-    assert f"--region is {region}, where no function can be" in capsys.readouterr().err
+    assert f"--region is {region}, which is not a region" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("region", ["us-central1", "northamerica-northeast2", "europe-west12", "me-central1"])
@@ -127,14 +127,14 @@ THERE = shown("us-central1\neurope-west4")
     [
         pytest.param(
             {FUNCTIONS_IN: THERE, SCHEDULER_IN: THERE, TASKS_IN: shown("us-central1")},
-            "error: cloudtasks.googleapis.com is not in europe-west4; these have all that is needed: asia-east1, ",
+            "error: cloudtasks.googleapis.com is not in europe-west4; these regions have everything: asia-east1, ",
             id="lacking",
         ),
         pytest.param(
             {FUNCTIONS_IN: THERE, SCHEDULER_IN: OFF, TASKS_IN: OFF},
-            "has cloudscheduler.googleapis.com, cloudtasks.googleapis.com, and Google cannot be asked before that is "
+            "has cloudscheduler.googleapis.com, cloudtasks.googleapis.com while that is not "
             f"enabled: run `gcloud services enable cloudscheduler.googleapis.com cloudtasks.googleapis.com --project "
-            f"{PROJECT}`, then this again, or choose another region; ",
+            f"{PROJECT}` and try again, or choose another region; ",
             id="unknown",
         ),
         pytest.param({FUNCTIONS_IN: THERE, SCHEDULER_IN: THERE, TASKS_IN: THERE}, "", id="well"),

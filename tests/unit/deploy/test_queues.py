@@ -265,7 +265,7 @@ def test_a_queue_that_cannot_be_asked_about_stops_it(gcloud: Recorder, work: Wor
     gcloud.answers[DESCRIBE] = refused("PERMISSION_DENIED")
 
     for step in (queues.keep_queue, queues.pause, queue.deliver, queues.empty):
-        with pytest.raises(StepFailed, match="gcloud tasks queues could not be asked"):
+        with pytest.raises(StepFailed, match="gcloud tasks queues failed"):
             step(work, QUEUE)
 
     assert gcloud.changes == []

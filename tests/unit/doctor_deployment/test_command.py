@@ -16,7 +16,7 @@ from watchkeeper.session import Session
 
 def test_a_question_that_cannot_be_asked_is_a_finding() -> None:
     """It names the question and has gcloud's error."""
-    expected = [("wrong", "who has which role cannot be looked at: PERMISSION_DENIED: no")]
+    expected = [("wrong", "who has which role could not be checked: PERMISSION_DENIED: no")]
 
     assert judged("roles", "who has which role", CannotAsk("PERMISSION_DENIED: no")) == expected
 
@@ -73,7 +73,7 @@ def test_without_a_right_every_question_is_a_line(tmp_path: Path) -> None:
         "ok       settings  jobs are kept in the REAL Firestore: project demo, database (default)"
     )
     assert project.endswith(
-        "demo cannot be looked at: PERMISSION_DENIED: no; what Chat calls is left out, since it depends on the "
+        "demo could not be checked: PERMISSION_DENIED: no; what Chat calls is left out, since it depends on the "
         "project's number"
     )
     assert [line.split()[:2] for line in others] == [

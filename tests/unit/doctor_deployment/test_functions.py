@@ -69,18 +69,18 @@ TOLD = TICK["serviceConfig"]["environmentVariables"]
             function(
                 "tick", remedies(), environmentVariables={**TOLD, "AUTH_AUDIENCE": "https://old", "CHAT_AUDIENCE": "x"}
             ),
-            "was deployed with another AUTH_AUDIENCE, CHAT_AUDIENCE",
+            "was deployed with a different AUTH_AUDIENCE, CHAT_AUDIENCE",
             id="another-and-one-too-many",
         ),
         pytest.param(
             function("tick", remedies(), environmentVariables={}),
-            "was deployed with another AUTH_AUDIENCE, AUTH_CALLERS, CALL_TIMEOUT_SECONDS, GOOGLE_CLOUD_PROJECT, "
+            "was deployed with a different AUTH_AUDIENCE, AUTH_CALLERS, CALL_TIMEOUT_SECONDS, GOOGLE_CLOUD_PROJECT, "
             "PUBLIC_URL, RUN_JOB_CALLER, RUN_JOB_URL, TASK_QUEUES",
             id="told-nothing",
         ),
         pytest.param(
             function("tick", remedies(), secretEnvironmentVariables=[]),
-            "was deployed with another CRON_SECRET",
+            "was deployed with a different CRON_SECRET",
             id="secret",
         ),
         pytest.param(
@@ -166,7 +166,7 @@ def test_exactly_the_caller_may_call_a_function(answer: Any, expected: list[tupl
             {"metadata": {"annotations": {"run.googleapis.com/invoker-iam-disabled": "true"}}},
             (
                 "wrong",
-                "Cloud Run lets everybody in to watchkeeper-tick, whoever may call it; run `gcloud run services update "
+                "Cloud Run does not check who calls watchkeeper-tick; run `gcloud run services update "
                 "watchkeeper-tick --invoker-iam-check --region=eu --project demo`",
             ),
             id="switched-off",

@@ -34,14 +34,14 @@ QUEUE = {
         ),
         pytest.param(
             {**QUEUE, "rateLimits": {"maxConcurrentDispatches": 1000, "maxDispatchesPerSecond": 1}},
-            ("wrong", f"watchkeeper-agents has another max-concurrent-dispatches; {run('schedules', 'run_job')}"),
+            ("wrong", f"watchkeeper-agents has a different max-concurrent-dispatches; {run('schedules', 'run_job')}"),
             id="more-at-once",
         ),
         pytest.param(
             {**QUEUE, "retryConfig": {"maxAttempts": -1}},
             (
                 "wrong",
-                "watchkeeper-agents has another max-attempts, max-retry-duration, min-backoff, max-backoff, "
+                "watchkeeper-agents has a different max-attempts, max-retry-duration, min-backoff, max-backoff, "
                 f"max-doublings; {run('schedules', 'run_job')}",
             ),
             id="tried-for-ever",
@@ -62,11 +62,11 @@ def test_who_hands_jobs_over_must_be_able_to() -> None:
 
     assert judged("queue", users, {"bindings": bindings})[0][0] == "ok"
     assert judged("queue", users, {"bindings": bindings[1:]}) == [
-        ("wrong", f"on watchkeeper-agents watchkeeper-tick has not roles/cloudtasks.enqueuer; {SETUP}")
+        ("wrong", f"on watchkeeper-agents watchkeeper-tick lacks roles/cloudtasks.enqueuer; {SETUP}")
     ]
     assert judged("queue", makers, policy("roles/iam.serviceAccountUser", tick))[0][0] == "ok"
     assert judged("queue", makers, policy("roles/iam.serviceAccountUser", chat)) == [
-        ("wrong", f"watchkeeper-tick may not make tasks that act as {email('watchkeeper-tasks')}; {SETUP}")
+        ("wrong", f"watchkeeper-tick may not create tasks that act as {email('watchkeeper-tasks')}; {SETUP}")
     ]
 
 

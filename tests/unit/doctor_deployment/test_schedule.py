@@ -27,13 +27,13 @@ LOG = "the log of watchkeeper-tick says why, docs/OPERATIONS.md what to do"
             schedule(schedule="*/5 * * * *", timeZone="Asia/Tokyo", attemptDeadline="15s"),
             (
                 "wrong",
-                f"watchkeeper-tick has another schedule, time-zone, attempt-deadline; {run('schedules', 'tick')}",
+                f"watchkeeper-tick has a different schedule, time-zone, attempt-deadline; {run('schedules', 'tick')}",
             ),
             id="when",
         ),
         pytest.param(
             schedule(httpTarget={**TARGET, "httpMethod": "PUT"}),
-            ("wrong", f"watchkeeper-tick has another http-method; {run('schedules', 'tick')}"),
+            ("wrong", f"watchkeeper-tick has a different http-method; {run('schedules', 'tick')}"),
             id="method",
         ),
         pytest.param(
@@ -50,7 +50,7 @@ LOG = "the log of watchkeeper-tick says why, docs/OPERATIONS.md what to do"
             schedule(httpTarget={**TARGET, "oidcToken": {"serviceAccountEmail": "x", "audience": "https://old"}}),
             (
                 "wrong",
-                "watchkeeper-tick has another oidc-service-account-email, oidc-token-audience; "
+                "watchkeeper-tick has a different oidc-service-account-email, oidc-token-audience; "
                 + run("schedules", "tick"),
             ),
             id="token",
@@ -59,7 +59,7 @@ LOG = "the log of watchkeeper-tick says why, docs/OPERATIONS.md what to do"
             schedule(httpTarget={"uri": TICK_AUDIENCE, "httpMethod": "POST"}),
             (
                 "wrong",
-                "watchkeeper-tick has another oidc-service-account-email, oidc-token-audience; "
+                "watchkeeper-tick has a different oidc-service-account-email, oidc-token-audience; "
                 + run("schedules", "tick"),
             ),
             id="no-token",

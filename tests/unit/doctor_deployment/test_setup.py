@@ -120,7 +120,7 @@ def test_a_role_that_is_missing_or_conditional_is_named() -> None:
 
     remedy = f"{SETUP[:-1]} --only tick`"
     assert well == [Finding("ok", "roles", "every service account has its roles")]
-    assert wrong == [Finding("wrong", "roles", f"watchkeeper-tick has not roles/datastore.user; {remedy}")]
+    assert wrong == [Finding("wrong", "roles", f"watchkeeper-tick lacks roles/datastore.user; {remedy}")]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def send_unsigned_event(work: Work, function: Function) -> None:
         return
     entrance = _entrance(work, function)
     if entrance is not None and _is_refused_by_code(work, function, entrance):
-        click.echo(f"proved: {service} runs, and refuses an event that nobody signed")
+        click.echo(f"proved: {service} runs, and refuses an unsigned event")
     else:
         unproved += f". Nor that it runs, since Cloud Run lets you in only with roles/run.invoker on {service}"
     work.leave_open(unproved)
@@ -62,8 +62,8 @@ def _is_refused_by_code(work: Work, function: Function, entrance: dict[str, str]
             break
         backoff.wait_for(BUSY if reply.status == 429 else UNAVAILABLE)
     if reply.status == 200:
-        raise StepFailed(f"{service} accepts an event that nobody signed: anyone who reaches it can send it commands")
-    raise StepFailed(f"{service} answered {reply.status}{code and f' {code}'}; its log says why")
+        raise StepFailed(f"{service} accepts an unsigned event: anyone who can reach it can send it commands")
+    raise StepFailed(f"{service} answered {reply.status}{code and f' {code}'}; see its log")
 
 
 def _error_code(reply: HttpResponse) -> str:

@@ -101,7 +101,7 @@ def _begun(work: Work, job: SchedulerJob) -> datetime:
         after = work.describe_job(job.name, "(lastAttemptTime)")
         if after and after != before:
             return datetime.fromisoformat(after)
-    raise StepFailed(f"{job.name} was told to run, and no attempt was seen; look into its log")
+    raise StepFailed(f"{job.name} was told to run, but no attempt followed; see its log")
 
 
 def _await_end(
@@ -114,7 +114,7 @@ def _await_end(
         said = verdict(_attempts(work, job, first - function.timeout), first=first, latest=latest)
         if said is not None:
             return said
-    raise StepFailed(f"an attempt of {job.name} began, and its log has no end; is it excluded from the log?")
+    raise StepFailed(f"an attempt of {job.name} began, but its end is not in the log; is it excluded there?")
 
 
 def verdict(attempts: Sequence[Attempt], *, first: datetime, latest: datetime) -> str | None:
@@ -147,7 +147,7 @@ def _attempts(work: Work, job: SchedulerJob, since: datetime) -> list[Attempt]:
     try:
         found = work.gcloud.look("logging", "read", lines, "--order=asc", "--format=json")
     except StepFailed as exc:
-        says = f"how {job.name} was answered stands in its log, which takes roles/logging.viewer to read"
+        says = f"cannot read the log of {job.name}, which says how its call ended: that needs roles/logging.viewer"
         raise StepFailed(says) from exc
     return [_attempt(line) for line in json.loads(found or "[]")]
 

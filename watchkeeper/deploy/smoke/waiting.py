@@ -29,7 +29,7 @@ PASSING = (
     Refusal(
         re.compile(r"PERMISSION_DENIED|\b403\b"),
         "the right to call the function",
-        "run setup, which grants it; if it has, look whether an organisation policy takes it away",
+        "run setup, which grants it; if it has, check whether an organisation policy takes it away",
     ),
     BUSY,
     UNAVAILABLE,

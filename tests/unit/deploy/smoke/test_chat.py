@@ -22,7 +22,7 @@ def test_our_code_refuses_an_event_that_nobody_signed(
 
     knock(work)
 
-    assert capsys.readouterr().out == "proved: watchkeeper-chat-webhook runs, and refuses an event that nobody signed\n"
+    assert capsys.readouterr().out == "proved: watchkeeper-chat-webhook runs, and refuses an unsigned event\n"
     assert cloud.left_open == ["not proved: that Google Chat reaches watchkeeper-chat-webhook; write `help` to the app"]
 
 
@@ -45,12 +45,12 @@ def test_a_refusal_by_cloud_run_proves_less(
 @pytest.mark.parametrize(
     ("reply", "says"),
     [
-        (HttpResponse(200, b"{}"), "accepts an event that nobody signed"),
+        (HttpResponse(200, b"{}"), "accepts an unsigned event"),
         (
             HttpResponse(500, b'{"error": {"code": "invalid_settings"}}'),
-            "answered 500 invalid_settings; its log says why",
+            "answered 500 invalid_settings; see its log",
         ),
-        (HttpResponse(404, b"<html>"), "answered 404; its log says why"),
+        (HttpResponse(404, b"<html>"), "answered 404; see its log"),
     ],
 )
 def test_another_answer_to_it_is_a_failure(cloud: Deployment, work: Work, reply: HttpResponse, says: str) -> None:

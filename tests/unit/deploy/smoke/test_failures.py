@@ -41,9 +41,9 @@ def test_a_failure_says_what_to_do(
     [
         ("scheduler jobs describe", MISSING, "there is no Scheduler job gmail-watch-renewal; run schedules"),
         ("scheduler jobs describe", shown("ENABLED|https://former.run.app"), "calls https://former.run.app, which is"),
-        ("scheduler jobs run", shown(""), "was told to run, and no attempt was seen"),
-        ("logging read", refused("PERMISSION_DENIED"), "takes roles/logging.viewer to read"),
-        ("logging read", shown("[]"), "its log has no end; is it excluded from the log"),
+        ("scheduler jobs run", shown(""), "was told to run, but no attempt followed"),
+        ("logging read", refused("PERMISSION_DENIED"), "that needs roles/logging.viewer"),
+        ("logging read", shown("[]"), "its end is not in the log; is it excluded there"),
     ],
 )
 def test_what_cannot_be_seen_is_not_called_well(
