@@ -31,13 +31,13 @@ ARGUMENTS = (
     "--disable-site-isolation-trials",
     "--disable-features=BackForwardCache,SpareRendererForSitePerProcess",
 )
-PATIENCE = 30.0  # seconds for whatever is waited for
+PATIENCE = 30.0  # seconds, for any wait
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name that the protocol gives to a reference
 VISIBLE = "const shown = [...document.querySelectorAll(arguments[0])].filter(each => each.checkVisibility());"
 
 
 class BrowserMissing(Exception):
-    """There is no browser to test with; on Debian: apt-get install chromium chromium-driver."""
+    """No browser to test with; on Debian: apt-get install chromium chromium-driver."""
 
 
 def find_browser() -> None:
@@ -82,11 +82,11 @@ class Browser:
             self._folder.cleanup()
 
     def open(self, url: str) -> None:
-        """Open an address, and wait until it is there."""
+        """Open an address, and wait until it is loaded."""
         self._ask("POST", "/url", {"url": url})
 
     def reload(self) -> None:
-        """Load the page anew, and wait until it is there."""
+        """Reload the page, and wait until it is loaded."""
         self._ask("POST", "/refresh", {})
 
     def run(self, script: str, *arguments: Any) -> Any:
@@ -94,7 +94,7 @@ class Browser:
         return self._ask("POST", "/execute/sync", {"script": script, "args": arguments})
 
     def wait_for(self, script: str, *arguments: Any, seconds: float = PATIENCE) -> Any:
-        """Wait until a function in the page returns what is true, and return it."""
+        """Wait until a function in the page returns a true value, and return it."""
         deadline = time.monotonic() + seconds
         while not (value := self.run(script, *arguments)):
             assert time.monotonic() < deadline, f"not within {seconds} s: {script} {arguments}\n{self.text('body')}"
@@ -102,22 +102,22 @@ class Browser:
         return value
 
     def see(self, text: str, *, within: str = "body", seconds: float = PATIENCE) -> None:
-        """Wait until this text is to be seen."""
+        """Wait until this text is visible."""
         self.wait_for(
             VISIBLE + "return shown.some(e => e.innerText.includes(arguments[1]))", within, text, seconds=seconds
         )
 
     def text(self, selector: str) -> str:
-        """Return the text of the first such element that is to be seen."""
+        """Return the text of the first such element that is visible."""
         return str(self.run(VISIBLE + "return shown[0]?.innerText ?? ''", selector))
 
     def click(self, text: str = "", *, within: str) -> None:
-        """Click what has this text, the last of such: `within` selects it itself, or what it stands in."""
+        """Click the last element with this text; `within` selects the element itself, or what it is in."""
         find = "return shown.filter(e => e.innerText.includes(arguments[1]) && !e.disabled).at(-1)"
         self._act(lambda element: self._ask("POST", f"/element/{element}/click", {}), find, within, text)
 
     def type(self, text: str, *, into: str) -> None:
-        """Replace what stands in a field."""
+        """Replace the text of a field."""
 
         def replace(element: str) -> None:
             self._ask("POST", f"/element/{element}/clear", {})
@@ -138,7 +138,7 @@ class Browser:
                 time.sleep(0.1)
 
     def press(self, key: str) -> None:
-        """Press a key wherever the focus is, by its code in the protocol: \ue007 is Enter, \ue00c is Escape."""
+        """Press a key where the focus is, by its code in the protocol: \ue007 is Enter, \ue00c is Escape."""
         strokes = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
         self._ask("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]})
 
@@ -153,12 +153,12 @@ class Browser:
         self._ask("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": media})
 
     def errors(self) -> list[str]:
-        """Return what the browser has logged as an error since it was asked last."""
+        """Return the errors that the browser has logged since the last call."""
         entries = self._ask("POST", "/se/log", {"type": "browser"})
         return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
 
     def screenshot(self) -> bytes:
-        """Return a picture of what is to be seen, as PNG."""
+        """Return a picture of the visible page, as PNG."""
         return base64.b64decode(self._ask("GET", "/screenshot"))
 
     def _wait_for_driver(self) -> None:

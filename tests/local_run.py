@@ -25,7 +25,7 @@ from watchkeeper.dev.queues import read_queues
 from watchkeeper.dev.run import processes_of
 from watchkeeper.fakes.services import FAKES
 
-PATIENCE = 20  # seconds for whatever is waited for
+PATIENCE = 20  # seconds, for any wait
 START_SECONDS = 60
 PROCESSES = len(processes_of(read_functions({}), read_queues()))
 
@@ -145,7 +145,7 @@ def copy_project(folder: Path, *functions: str) -> Path:
 
 
 def free_port() -> int:
-    """Return the first of as many free ports as a run needs, below those that the system hands out by itself."""
+    """Return the first of as many free ports as a run needs, below those that the system assigns."""
     for _ in range(100):
         port = random.randrange(20_000, 32_000)
         with suppress(OSError), ExitStack() as stack:

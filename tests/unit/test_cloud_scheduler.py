@@ -270,7 +270,7 @@ def test_an_unreachable_function_does_not_end_the_schedule(clock: Clock, caplog:
 
     make_scheduler(Function(address=f"127.0.0.1:{port}"), clock).run()
 
-    failure = f"nobody listens at 127.0.0.1:{port}; the function may just be starting"
+    failure = f"connection refused by 127.0.0.1:{port}; the function may still be starting"
     assert [record.getMessage().partition(" failed: ")[2] for record in caplog.records] == [failure, failure]
 
 
@@ -364,7 +364,7 @@ def test_a_call_without_an_answer_says_why(clock: Clock) -> None:
     call = make_scheduler(Function(address=f"127.0.0.1:{port}"), clock).run_now()
 
     assert (call.status, call.body, call.has_succeeded) == (None, None, False)
-    assert call.failure.startswith("nobody listens")
+    assert call.failure.startswith("connection refused")
 
 
 def test_a_long_wait_checks_the_clock(function: Function, clock: Clock) -> None:

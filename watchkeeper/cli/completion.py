@@ -9,7 +9,7 @@ from shared.errors import WatchkeeperError
 from shared.subscriptions import CHECK
 from watchkeeper.session import Session, open_session
 
-MOST_OFFERED = 50  # and so many documents are read at most
+MOST_OFFERED = 50  # also the number of documents that are read
 
 
 def complete_ids(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:

@@ -21,7 +21,7 @@ from watchkeeper.times import shown
 GAP = "  "
 SHORTEST_FOLD = 20
 PIECES = 2000  # written at once
-LATE = " late"  # ends a distance of time that needs a look
+LATE = " late"  # the end of a time that needs attention
 FAILED = {"failed", "died", "unreadable"}  # a status, or the outcome of a run
 
 Row = Sequence[str]

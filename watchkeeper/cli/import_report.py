@@ -54,7 +54,7 @@ class ImportReport:
         """Return the table: status in the document, status of the job, count."""
         rows = [(was, status, str(count)) for (was, status), count in sorted(self.imported.items())]
         if self.present:
-            rows.append(("", "exists already, left alone", str(self.present)))
+            rows.append(("", "exists already, unchanged", str(self.present)))
         if self.refused:
             rows.append(("", "not imported", str(len(self.refused))))
         return rows

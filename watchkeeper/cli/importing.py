@@ -69,7 +69,7 @@ class Conversion:
         """Return the job of a document, or why it is none.
 
         ISO text becomes a time, a naive one in UTC. A waiting job without `ready_at` becomes ready at `schedule_at`; so
-        does a running one after the end of its lease. A job under a lease in force is left alone.
+        does a running one after the end of its lease. A job under a lease in force is refused.
         """
         document = with_times(raw, naive=UTC)
         if reason := _reserved(job_id, document) or self._held(document):

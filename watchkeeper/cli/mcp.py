@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer  # slow to import, and an extra of the package
 
 READING = ("list_jobs", "show_job")
-UNDOING = ("edit_job", "cancel_job")  # what was there before is lost
+UNDOING = ("edit_job", "cancel_job")  # the former state is lost
 MOST_LISTED = 100  # in one answer: a model reads all of it
 REFUSED = "this server only reads; to change jobs, start it with `watchkeeper mcp --allow-changes`"
 
@@ -67,11 +67,11 @@ def mcp(session: Session, allow_changes: bool, space: str | None, user: str | No
 
 
 def create_server(session: Session, *, space: str, user: str, timezone: str, may_change: bool) -> "MCPServer":
-    """Return the server. Raises InvalidSettings or StoreUnavailable where there are no jobs to serve."""
+    """Return the server. Raises InvalidSettings or StoreUnavailable if the jobs cannot be read."""
     from mcp.server.mcpserver import MCPServer
     from mcp_types import ToolAnnotations
 
-    # Who only reads can do so even if a handler cannot be imported.
+    # Reading works even if a handler cannot be imported.
     jobs = session.checked_jobs if may_change else session.jobs
     next(iter(jobs.list(page_size=1)), None)  # fails here, where a person sees it
 
@@ -98,7 +98,7 @@ def _instructions(space: str, timezone: str, *, may_change: bool) -> str:
 
 
 def _context(jobs: Jobs, now: datetime, space: str, user: str, timezone: str) -> AgentContext:
-    """Return the context of one call: the clock goes on, and every call is a request of its own."""
+    """Return the context of one call, each with its own time and its own key."""
     key = uuid.uuid4().hex
     context = AgentContext(space=space, thread=None, user=user, timezone=timezone, idempotency_key=key, now=now)
     context = with_jobs(context, lambda: jobs)
@@ -107,7 +107,7 @@ def _context(jobs: Jobs, now: datetime, space: str, user: str, timezone: str) ->
 
 @dataclass(frozen=True, kw_only=True)
 class EveryJob(SpaceJobs):
-    """The jobs of every space, for who may see them all. None is scheduled: it would not know where to post."""
+    """The jobs of every space. None can be scheduled, since it would not know where to post."""
 
     every: Jobs
 
@@ -116,7 +116,7 @@ class EveryJob(SpaceJobs):
         raise InvalidInput("a job posts into a space: start the server with `watchkeeper mcp --space spaces/...`")
 
     def get(self, job_id: str) -> Job:
-        """Return a job. Raises InvalidInput where there is none of that id; a subscription is none."""
+        """Return a job. Raises UnknownJob if there is none, also for a subscription."""
         if job_id.startswith((SUBSCRIPTIONS, NOT_A_JOB)):
             raise UnknownJob(f"there is no job {job_id}")
         return self.every.get(job_id)
@@ -127,7 +127,7 @@ class EveryJob(SpaceJobs):
 
 
 def _served(tool: Tool, tools: Callable[[], dict[str, Tool]]) -> Tool:
-    """Return the tool on the context of the moment, with what cannot be done as an error of the protocol."""
+    """Return the tool with a new context for each call; its errors become errors of the protocol."""
     from mcp.server.mcpserver.exceptions import ToolError
 
     @wraps(tool)
@@ -154,6 +154,6 @@ def _refusing(tool: Tool) -> Tool:
 
 
 def _cut(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer with so many jobs as a model can read, and how many there are."""
+    """Return an answer with as many jobs as a model can read, and their total number."""
     jobs = answer.get("jobs", [])
     return {"jobs": jobs[:MOST_LISTED], "total": len(jobs)} if len(jobs) > MOST_LISTED else answer

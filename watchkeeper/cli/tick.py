@@ -1,4 +1,4 @@
-"""`watchkeeper tick`: one tick in this process, or a look at what it would run."""
+"""`watchkeeper tick`: one tick in this process, or a list of what it would run."""
 
 import time
 

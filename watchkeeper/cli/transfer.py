@@ -34,7 +34,7 @@ def import_jobs(session: Session, file: str, dry_run: bool) -> None:
     """Import the jobs of FILE (- is standard input).
 
     FILE is a JSON list: the jobs.json of the former system (times without a zone are UTC), or the output of
-    `jobs export`. A job whose id already exists is left alone, so you can repeat an import. Jobs without a handler are
+    `jobs export`. A job whose id already exists is not changed, so you can repeat an import. Jobs without a handler are
     imported paused. If a job cannot be imported, its reason is shown, the others are imported, and the exit code
     is 1.
 

@@ -294,7 +294,7 @@ class _Console:
                 raise InvalidInput(f"unknown status {asked['status'][:100]!r}; choose one of {', '.join(STATES)}")
             selection = self._select(asked, self._catalogue.read())
             if body.get("digest", selection.digest) != selection.digest:
-                raise NotPossible("other jobs match now than the page showed; look again and repeat the command")
+                raise NotPossible("other jobs match now than the page showed; check the list and repeat the command")
             ids = selection.matching
         if not isinstance(ids, list | tuple) or not all(isinstance(each, str) for each in ids) or not ids:
             raise InvalidInput("select the jobs first")
@@ -358,8 +358,8 @@ class _Console:
         if not self._fake_chat:
             return []
         try:
-            _, told = _exchange("GET", self._fake_chat, CONTROL_PATH, FAKE_CHAT_SECONDS)
-            return list(told["state"]["messages"])
+            _, fake = _exchange("GET", self._fake_chat, CONTROL_PATH, FAKE_CHAT_SECONDS)
+            return list(fake["state"]["messages"])
         except (OSError, HTTPException, ValueError, LookupError, TypeError) as exc:
             raise WatchkeeperError(f"no response from the fake Chat ({type(exc).__name__})") from exc
 

@@ -41,7 +41,7 @@ class Catalogue:
         self.whole_at: datetime | None = None
 
     def read(self, *, anew: bool = False) -> Sequence[Record]:
-        """Return every job by id, reading what can have changed; `anew` reads them all."""
+        """Return every job by id, after reading those that can have changed, or all with `anew`."""
         with self._lock:
             if anew or self._monotonic() >= self._next_all:
                 self._read_all()

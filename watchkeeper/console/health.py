@@ -1,6 +1,6 @@
 """The health of the system: how many jobs failed, are late, stuck or waiting, and how many subscriptions will lapse.
 
-Each figure has a level beside its number, for a mark as well as a colour, and the address of the list behind it.
+Each figure has a number, a level (shown as a mark and a colour) and the address of its list.
 """
 
 from collections import Counter
@@ -15,19 +15,19 @@ from watchkeeper.console.selection import Record, states_of
 
 LAPSING = timedelta(days=2)  # a renewal a day, and one that failed
 SAYS = {
-    "failed": "gave up after the last attempt",
+    "failed": "gave up after failing",
     "late": "due, but not started",
-    "stuck": "the run died, and no tick took over",
+    "stuck": "died, and no tick took over",
     "lapsing": "subscriptions that end within two days",
     "waiting": "in the queues of long jobs",
     "unreadable": "documents that cannot be read as jobs",
 }
-LEVELS = {"waiting": "info"}  # what is no fault; anything else is one
+LEVELS = {"waiting": "info"}  # not a fault, unlike the others
 ALWAYS = ("failed", "late", "stuck", "lapsing", "waiting")
 
 
 def figures(found: Sequence[Record], now: datetime) -> list[dict[str, Any]]:
-    """Return the figures of all jobs and subscriptions, in the order in which to look at them."""
+    """Return the figures of all jobs and subscriptions, the most urgent first."""
     jobs = (job for job in found if not job.id.startswith(PREFIX))
     counts = Counter(state for job in jobs for state in states_of(job, now))
     counts["lapsing"] = sum(job.id.startswith(PREFIX) and _is_lapsing(job, now) for job in found)
@@ -41,7 +41,7 @@ def _figure(name: str, count: int) -> dict[str, Any]:
 
 
 def _is_lapsing(job: Record, now: datetime) -> bool:
-    """Return whether a subscription ends soon, or nobody knows when; one that never ends was renewed once."""
+    """Return whether a subscription ends soon, or its end is unknown; one without an end never lapses once renewed."""
     if isinstance(job, Unreadable):
         return True
     if job.status is Status.CANCELLED:

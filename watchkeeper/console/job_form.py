@@ -1,4 +1,4 @@
-"""The form for a new job: its fields become a definition, or an error message beside each invalid field."""
+"""The form of a job: its fields become a definition or changes, or an error message at each invalid field."""
 
 import json
 import re

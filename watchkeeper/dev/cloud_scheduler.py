@@ -1,7 +1,7 @@
 """A fake of Cloud Scheduler: calls one function on its schedule, as the real one would.
 
-What the real one promises is kept: one call at a time, the same headers, an attempt deadline, and after a failure
-further attempts as the Scheduler job's retry says.
+It keeps the promises of the real one: one call at a time, the same headers, an attempt deadline, and after a failure
+retries as the Scheduler job says.
 """
 
 import json
@@ -19,12 +19,12 @@ from watchkeeper.deploy.functions_table import RetryPolicy, SchedulerJob
 
 log = logging.getLogger("watchkeeper.scheduler")
 
-# While a laptop sleeps, its clock goes on and the timers stand still: so look at the clock now and then.
+# While a laptop sleeps, timers stop and its clock does not, so the wait checks the clock now and then.
 LONGEST_WAIT = timedelta(seconds=10)
 
 
 class CloudScheduler:
-    """One Scheduler job at work; `last_call` is the last one that it made.
+    """Runs one Scheduler job; `last_call` is its last call.
 
     `address` is the `host:port` of the function, and `headers` go with every call, which `until_ready` may hold back.
     `clock` gives aware times; `wait(seconds)` waits that long and says whether to stop.
@@ -49,12 +49,12 @@ class CloudScheduler:
         self._clock = clock
         self._wait = wait
         self._until_ready = until_ready
-        self._call_is_out = threading.Lock()
+        self._open_call = threading.Lock()
 
     def run(self) -> None:
         """Call on schedule until `wait` says to stop.
 
-        The occurrence that comes while a call is out waits for its end; further ones are dropped.
+        An occurrence during an open call waits for its end; further ones are dropped.
         """
         scheduled = self._job.recurrence.after(self._clock())
         while not self._wait_until(scheduled):
@@ -62,11 +62,11 @@ class CloudScheduler:
             scheduled = self._job.recurrence.after(last.began_at)
 
     def run_now(self) -> FunctionCall:
-        """Call once, beside the schedule, as soon as no other call is out. Such a call has no schedule time."""
+        """Call once, outside the schedule, when no other call is open. Such a call has no schedule time."""
         return self._call({})
 
     def run_beside(self) -> FunctionCall:
-        """Call once, at once, even while another call is out, which would not find new work for up to ten seconds."""
+        """Call at once, even while another call is open, since that one may find new work only ten seconds later."""
         return self._noted_attempt({})
 
     def _wait_until(self, moment: datetime) -> bool:
@@ -85,8 +85,8 @@ class CloudScheduler:
         return call
 
     def _call(self, headers: Mapping[str, str]) -> FunctionCall:
-        """Make one attempt when no other call is out."""
-        with self._call_is_out:
+        """Make one attempt when no other call is open."""
+        with self._open_call:
             return self._noted_attempt(headers)
 
     def _noted_attempt(self, headers: Mapping[str, str]) -> FunctionCall:
@@ -111,9 +111,9 @@ class CloudScheduler:
                 body = json.loads(response.read())
             status = response.status
         except TimeoutError:
-            failure = f"no answer within the attempt deadline of {deadline:g} s; the function may still be at work"
+            failure = f"no answer within the attempt deadline of {deadline:g} s; the function may still be running"
         except ConnectionRefusedError:
-            failure = f"nobody listens at {self._address}; the function may just be starting"
+            failure = f"connection refused by {self._address}; the function may still be starting"
         except (OSError, HTTPException) as exc:
             failure = f"{type(exc).__name__}: {exc}"
         finally:

@@ -27,7 +27,7 @@ log = logging.getLogger("watchkeeper.dev")
 START_SECONDS = 30
 STOP_SECONDS = 10  # as long as Cloud Run gives
 POLL_SECONDS = 0.05
-FIRST_PAUSE, LONGEST_PAUSE = 1, 60  # seconds until it is started again
+FIRST_PAUSE, LONGEST_PAUSE = 1, 60  # seconds until a restart
 STEADY_SECONDS = 60  # a process that ran so long has earned the first pause again
 
 
@@ -70,7 +70,7 @@ class FunctionProcess:
         return True
 
     def keep_running(self) -> None:
-        """From now on, start it again whenever it ends, with a growing pause."""
+        """From now on, restart it whenever it ends, with a growing pause."""
         self._watcher.start()
 
     def try_import(self, folder: Path) -> None:
@@ -109,7 +109,7 @@ class FunctionProcess:
         return self._process.poll() is None
 
     def terminate(self) -> None:
-        """Ask it to end, as Cloud Run does: it finishes or releases what it runs. It is not started again."""
+        """Ask it to end, as Cloud Run does: it finishes or releases its jobs. It is not restarted."""
         with self._starts_and_stops:
             self._is_stopping = True
             self._asked_to_end.set()
@@ -152,7 +152,7 @@ class FunctionProcess:
                 is_steady = time.monotonic() - began > STEADY_SECONDS
                 pause = FIRST_PAUSE if is_steady else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
                 how = f"exit code {code}" if code >= 0 else f"signal {-code}"
-                log.error("The %s function ended (%s) and is started again in %d s", self.function.name, how, pause)
+                log.error("The %s function ended (%s) and restarts in %d s", self.function.name, how, pause)
                 self._asked_to_end.wait(pause)
             with self._starts_and_stops:
                 if self._is_stopping:

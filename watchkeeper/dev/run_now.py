@@ -34,7 +34,7 @@ class AskedFor:
         self.has_news()
 
     def has_news(self) -> bool:
-        """Return whether a job was asked for since the last look. A request is news once, whatever comes of it."""
+        """Return whether a job was asked for since the last call. Each request counts once, whatever its outcome."""
         if not self._has_changed() and not self._is_behind:
             return False
         try:

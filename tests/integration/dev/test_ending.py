@@ -113,6 +113,6 @@ def test_a_function_that_dies_is_restarted(start: Callable[..., LocalRun], tick_
 
     os.kill(min(groups), signal.SIGKILL)  # the first that was started
 
-    run.wait_for("The tick function ended (signal 9) and is started again in 1 s")
+    run.wait_for("The tick function ended (signal 9) and restarts in 1 s")
     until(run.answers, PATIENCE)
     assert run.function_groups() - groups

@@ -48,7 +48,7 @@ def test_an_import_can_be_repeated(run: Terminal, jobs_json: Callable[..., str])
     result = run("jobs", "import", path)
 
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[1].split() == ["exists", "already,", "left", "alone", "2"]
+    assert result.stdout.splitlines()[1].split() == ["exists", "already,", "unchanged", "2"]
     assert run.job("a").status is Status.CANCELLED
 
 

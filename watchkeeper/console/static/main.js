@@ -8,7 +8,7 @@ import * as panel from "./panel.js";
 import { read } from "./route.js";
 
 const views = { now, jobs, chat };
-const SLOW = 300; // milliseconds until a load is said to be slow
+const SLOW = 300; // milliseconds until a load counts as slow
 let about;
 let isAway = true; // or not greeted yet
 let timer;
@@ -32,11 +32,11 @@ export async function refresh() {
     views[name].update(data);
     if (job) panel.update(job);
     readAt[name] = new Date();
-    tellTrouble("");
+    showTrouble("");
   } catch (problem) {
     isAway ||= !problem.status;
     if (mine !== turn) return;
-    tellTrouble(problem.message);
+    showTrouble(problem.message);
   } finally {
     clearTimeout(slow);
     if (mine === turn) $("#loading").hidden = true;
@@ -44,22 +44,22 @@ export async function refresh() {
   if (!document.hidden) timer = setTimeout(refresh, (about?.poll_seconds ?? 2) * 1000);
 }
 
-/** Say what is wrong, and how old the figures on view are: none of them may pass for the present. */
-function tellTrouble(message) {
+/** Show what is wrong, and how old the figures are: nobody should take them for the present ones. */
+function showTrouble(message) {
   const since = readAt[current()];
   const age = since ? `What you see is from ${since.toLocaleTimeString([], { hourCycle: "h23", timeZone: about.timezone, timeZoneName: "short" })}.` : "Nothing could be read yet.";
-  const told = message && `${message} ${age}`;
-  show($("#trouble"), told);
-  panel.tellTrouble(told);
+  const text = message && `${message} ${age}`;
+  show($("#trouble"), text);
+  panel.showTrouble(text);
   $("main").classList.toggle("old", Boolean(message));
   $("main").classList.toggle("unknown", !since);
 }
 
 /** Ask the server what to show. Reload if a new run has replaced the old one. */
 async function greet() {
-  const told = await get("/api/about");
-  if (about && about.run !== told.run) return location.reload();
-  about ??= start(told);
+  const answer = await get("/api/about");
+  if (about && about.run !== answer.run) return location.reload();
+  about ??= start(answer);
   isAway = false;
   turnTo();
 }

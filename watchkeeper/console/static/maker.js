@@ -84,7 +84,7 @@ async function save() {
   go({ view: "jobs", id });
 }
 
-/** Move the cursor to where the payload is no JSON. */
+/** Move the cursor to the JSON error in the payload. */
 function goToMistake() {
   const [, line, column] = PLACE.exec($("#go-to").dataset.says).map(Number);
   const lines = field("payload").value.split("\n");

@@ -36,8 +36,8 @@ export function turnTo(jobId) {
 const head = title => h("div.head", {}, h("h2", { dir: "auto" }, title),
   h("button.close", { "aria-label": "Close", "data-focus": "close", onclick: () => panel.close() }, "✕"));
 
-/** Show above the job what is wrong: the panel may cover the whole page. */
-export const tellTrouble = message => (message ? (panel.dataset.trouble = message) : delete panel.dataset.trouble);
+/** Show above the job what is wrong, since the panel may cover the whole page. */
+export const showTrouble = message => (message ? (panel.dataset.trouble = message) : delete panel.dataset.trouble);
 
 /** Read the open job, and its history where it has run since; show the reason if it cannot be read. */
 export async function load() {
@@ -51,7 +51,7 @@ export async function load() {
     }
     return job;
   } catch (problem) {
-    if (!problem.status) throw problem; // the page says that the server is away
+    if (!problem.status) throw problem; // the page shows that the server does not respond
     return { id: wanted, title: wanted, problem: problem.message };
   }
 }
