@@ -292,7 +292,7 @@ class FirestoreStore:
             log.warning("Entries of the history could not be written yet: %s", _reason(exc))
             written = owed[: max(len(self._owed) - MOST_OWED, 0)]  # no entry is retried for ever
         for entry in written:
-            del self._owed[entry.id]
+            self._owed.pop(entry.id, None)  # another thread may have written it too
 
     def _recognise(self, changes: Sequence[Change], unknown: dict[str, Outcome]) -> dict[str, Outcome]:
         """Read the jobs whose writes got no answer: a document equal to the changed job was written by us."""

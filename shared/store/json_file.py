@@ -208,7 +208,8 @@ class JsonStore:
         try:
             text = self._path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            return {"counter": 0, "jobs": {}, "versions": {}}
+            # The history of a job file that was moved away stays.
+            return {"counter": 0, "history": _size(self._history), "jobs": {}, "versions": {}}
         except (OSError, UnicodeDecodeError) as exc:
             raise StoreUnavailable(f"the job file {self._path} cannot be read ({exc}); it is left as it is") from exc
         return self._checked(text)
@@ -248,6 +249,14 @@ def stamp_of(path: Path) -> tuple[int, ...] | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _size(path: Path) -> int:
+    """Return the size of the file, or 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _text(content: Mapping[str, Any]) -> str:

@@ -38,6 +38,20 @@ def test_a_line_of_a_change_that_was_not_made_does_not_count(
     assert [entry.run.outcome for entry in store.history()] == ["retried", "completed"]
 
 
+def test_the_history_outlives_its_job_file(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
+    """A broken job file is moved away, as its error says: the runs so far stay listed, and new ones are added."""
+    path = tmp_path / "jobs.json"
+    store = JsonStore(path, lambda: now)
+    run(store, put(store, None, job_factory("old", at=now)), now)
+    path.rename(tmp_path / "broken.json")
+
+    before = [entry.job_id for entry in store.history()]
+    run(store, put(store, None, job_factory("new", at=now)), now + MINUTE)
+
+    assert before == ["old"]
+    assert [entry.job_id for entry in store.history()] == ["new", "old"]
+
+
 def test_a_damaged_line_hides_no_other(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:
     """A power cut or an editor may damage a line."""
     store = JsonStore(tmp_path / "jobs.json", lambda: now)
