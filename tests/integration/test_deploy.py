@@ -318,7 +318,7 @@ def test_a_scheduler_job_arrives_complete(
 # -- Later deployments -------------------------------------------------------------------------------------------------
 
 
-def test_a_second_deployment_mends_what_is_wrong_and_creates_nothing(deployed: Operator) -> None:
+def test_a_second_deployment_repairs_faults_and_creates_nothing(deployed: Operator) -> None:
     """Everything is found and brought up to date: a function that was opened, stale jobs and queues, monitoring.
 
     Who may call is left alone where it is right; so is what people have added to an alert, and that a job is paused.
@@ -375,7 +375,7 @@ def test_a_second_deployment_mends_what_is_wrong_and_creates_nothing(deployed: O
 # -- Failures ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_interruption_says_how_to_go_on(cloud: GoogleCloud, tmp_path: Path) -> None:
+def test_an_interruption_prints_how_to_continue(cloud: GoogleCloud, tmp_path: Path) -> None:
     """Like a failure; none of its files is left, and the exit code shows the signal."""
     operator = Operator(cloud, tmp_path)
     (tmp_path / "work").mkdir()
@@ -424,7 +424,7 @@ def test_jobs_are_paused_and_resumed(deployed: Operator) -> None:
     assert len(deployed.cloud.changes) == 5
 
 
-def test_a_rollback_gives_the_traffic_back(deployed: Operator) -> None:
+def test_a_rollback_moves_the_traffic_back(deployed: Operator) -> None:
     """The last working revision before it gets all of it."""
     service = f"namespaces/{PROJECT}/services/watchkeeper-tick"
     deployed.cloud.add_revision("watchkeeper-tick", is_ready=False)
@@ -436,7 +436,7 @@ def test_a_rollback_gives_the_traffic_back(deployed: Operator) -> None:
     assert [(each["revisionName"], each["percent"]) for each in traffic] == [("watchkeeper-tick-00001-abc", 100)]
 
 
-def test_the_status_shows_what_is_there_and_what_is_not(deployed: Operator) -> None:
+def test_the_status_shows_existing_and_missing_parts(deployed: Operator) -> None:
     """A line for each function and each Scheduler job, and nothing is changed."""
     del deployed.cloud.resources[f"{PLACE}/functions/watchkeeper-gmail-watch"]
     deployed.cloud.resources[f"{PLACE}/jobs/watchkeeper-tick"].update(

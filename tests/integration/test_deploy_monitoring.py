@@ -22,7 +22,7 @@ from watchkeeper.deploy.target import read_target
 from watchkeeper.deploy.work import Work
 
 
-def test_all_is_made_with_its_placeholders_filled_in(first: FirstDeployment) -> None:
+def test_everything_is_created_with_its_placeholders_filled_in(first: FirstDeployment) -> None:
     """Each file arrives unchanged, except for the prefix, the project and the region."""
     alerts = {f"{ALERTS}/{number}": each for number, each in enumerate(read("alert"), 1)}
 

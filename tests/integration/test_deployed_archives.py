@@ -178,7 +178,7 @@ def test_an_archive_is_served_by_itself(shipped: Shipped) -> None:
     assert status == 401
 
 
-def test_what_is_imported_only_when_it_is_used_is_there_too(shipped: Shipped) -> None:
+def test_packages_that_are_imported_late_are_uploaded_too(shipped: Shipped) -> None:
     """Every import of every module that it can reach succeeds, except those that only another program reaches."""
     run = shipped.python(EVERY_IMPORT, str(shipped.source))
 
@@ -186,7 +186,7 @@ def test_what_is_imported_only_when_it_is_used_is_there_too(shipped: Shipped) ->
     assert set(json.loads(run.stdout)) == OF_OPERATORS | OF_ANOTHER.get(shipped.name, set())
 
 
-def test_nothing_is_there_that_it_does_not_need(shipped: Shipped) -> None:
+def test_an_archive_contains_nothing_it_does_not_need(shipped: Shipped) -> None:
     """Neither other files of this checkout, nor those of another function."""
     run = shipped.python(IMPORTS, "functions_framework", *NOT_DEPLOYED, *NOT_SHIPPED[shipped.name])
 

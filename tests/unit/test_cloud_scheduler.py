@@ -138,7 +138,7 @@ def test_a_call_has_the_headers_of_cloud_scheduler(function: Function, clock: Cl
     ]
 
 
-def test_an_occurrence_waits_for_the_call_that_is_out_and_further_ones_are_dropped(
+def test_an_occurrence_waits_for_the_running_call_and_further_ones_are_dropped(
     function: Function, clock: Clock
 ) -> None:
     """A first call from 12:01 to 12:04:30 delays that of 12:02; those of 12:03 and 12:04 never come."""
@@ -168,7 +168,7 @@ def test_a_manual_run_comes_beside_the_schedule(function: Function, clock: Clock
     assert function.schedule_times() == [None, "2026-11-21T12:01:00Z"]
 
 
-def test_two_calls_are_never_out_at_once(function: Function, clock: Clock) -> None:
+def test_two_calls_never_run_at_once(function: Function, clock: Clock) -> None:
     """A manual run waits for the end of the open call."""
     is_called, may_answer = threading.Event(), threading.Event()
 

@@ -107,7 +107,7 @@ def test_the_script_of_a_step_can_be_read_by_bash(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, step in STEPS.items() if "./deploy_functions.sh" in step["script"]])
-def test_the_script_of_a_step_calls_what_there_is(name: str) -> None:
+def test_the_script_of_a_step_calls_existing_commands(name: str) -> None:
     """Verbs and options are those of the usage text, functions those of the table."""
     for words in re.findall(r"\./deploy_functions\.sh (.+)", STEPS[name]["script"]):
         verb, *rest = words.partition(" && ")[0].partition(" >")[0].split()

@@ -147,7 +147,7 @@ def test_renewals_are_tried_again_within_the_hour() -> None:
         )
 
 
-def test_every_function_has_an_account_of_its_own_with_no_right_but_to_the_jobs() -> None:
+def test_every_function_has_its_own_account_that_may_only_use_the_jobs() -> None:
     """The shipped table: each function has its own service account, which may use only Firestore."""
     deployment = read_table({})
 
@@ -178,7 +178,7 @@ def test_a_task_is_tried_for_a_day_and_not_for_ever() -> None:
         assert queue.retry.max_duration == 24 * HOUR
 
 
-def test_whoever_hands_jobs_over_has_the_roles_for_it_and_run_job_has_none() -> None:
+def test_only_functions_that_hand_jobs_over_have_roles_on_queues() -> None:
     """The shipped table: the tick makes, asks for and deletes tasks; the webhook deletes what a person cancels."""
     roles = {function.name: function.queue_roles for function in read_functions({}) if function.queue_roles}
 
@@ -206,7 +206,7 @@ def test_every_setting_is_described_and_passed_on() -> None:
     assert not passed_on & NOT_PASSED_ON
 
 
-def test_whatever_is_required_is_passed_on() -> None:
+def test_every_required_setting_is_passed_on() -> None:
     """The shipped table passes every required setting to its function."""
     for function in read_functions({}):
         required = {name for names in function.requires for name in names}
@@ -242,7 +242,7 @@ def test_a_table_is_read_into_values(tmp_path: Path) -> None:
     )
 
 
-def test_a_project_may_want_no_queues(tmp_path: Path) -> None:
+def test_a_project_may_have_no_queues(tmp_path: Path) -> None:
     """Then the handlers that name a queue run in the tick."""
     path = tmp_path / "functions.toml"
     path.write_text(re.sub(r"\[queues\.(.|\n)*(?=\[secrets)", "", TABLE))
@@ -279,7 +279,7 @@ def test_a_setting_in_the_table_comes_from_the_environment(cadence: str, cron: s
         ("5/10 * * * *", "5/10"),
     ],
 )
-def test_what_only_we_take_is_refused_for_cloud_scheduler(cadence: str, item: str) -> None:
+def test_an_expression_that_cloud_scheduler_rejects_is_refused(cadence: str, item: str) -> None:
     """A job may recur like this, but Cloud Scheduler would refuse it after everything else is deployed."""
     assert Recurrence(cadence, "UTC")
 
@@ -291,7 +291,7 @@ def test_what_only_we_take_is_refused_for_cloud_scheduler(cadence: str, item: st
 @pytest.mark.parametrize(
     "cadence", ["*/5 * * * *", "0-59/7 8-17 1,15 JAN-MAR,dec 1-5", "0 0 * * 7", "0 0 * * MON-FRI", "0 0 31 12 sun"]
 )
-def test_what_cloud_scheduler_takes_is_taken(cadence: str) -> None:
+def test_an_expression_that_cloud_scheduler_accepts_is_accepted(cadence: str) -> None:
     """As in its documentation: numbers, names, ranges, their steps, and lists."""
     assert read_functions({"SCHEDULER_CADENCE": cadence})[0].scheduler_job is not None
 
@@ -327,7 +327,7 @@ def test_what_cloud_scheduler_takes_is_taken(cadence: str) -> None:
         pytest.param("[functions.tick]", "[functions.tick", "cannot be read: .*line", id="no-toml"),
     ],
 )
-def test_what_is_wrong_in_the_table_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_an_error_in_the_table_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
     """An invalid table is one error that names the file and the key."""
     assert old in TABLE
     path = tmp_path / "functions.toml"

@@ -53,7 +53,7 @@ def test_a_function_can_be_imported_from_its_staged_folder(tmp_path: Path, name:
     assert files(tmp_path / "staged") == before
 
 
-def test_what_is_staged_may_be_read_whatever_the_umask(project: Path, tmp_path: Path, tick: Function) -> None:
+def test_staged_files_are_readable_whatever_the_umask(project: Path, tmp_path: Path, tick: Function) -> None:
     """A checkout that only its owner may read must not make the function unreadable."""
     for path in project.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
@@ -201,7 +201,7 @@ def test_a_staged_path_leads_to_its_source(tick: Function, tmp_path: Path, stage
         pytest.param(lambda project: (project / "agent/.chat.py.swp").touch(), "", id="not-staged"),
     ],
 )
-def test_what_has_changed_since_it_was_staged_is_named(
+def test_changes_since_staging_are_named(
     tick: Function, project: Path, tmp_path: Path, change: Callable[[Path], object], says: str
 ) -> None:
     """Only what is part of the function counts."""
@@ -225,7 +225,7 @@ def test_code_is_staged_again_in_a_folder_of_its_own(tick: Function, project: Pa
     assert (former / "agent" / "chat.py").read_text() != "answer = None"
 
 
-def test_what_was_compiled_once_is_not_compiled_for_the_next_copy(
+def test_compiled_code_is_reused_by_the_next_copy(
     tick: Function, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Unless it has changed."""
@@ -248,7 +248,7 @@ def test_what_was_compiled_once_is_not_compiled_for_the_next_copy(
 
 
 @pytest.mark.slow
-def test_an_environment_of_ones_own_has_no_influence(
+def test_the_environment_of_the_shell_has_no_effect(
     tick: Function, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The function will not have the variables of the deploying shell."""

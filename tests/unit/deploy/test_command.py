@@ -21,7 +21,9 @@ THERE = {"projects describe": shown(NUMBER), "tasks queues describe": shown("RUN
 GO_ON = f"{SCRIPT} {{}} --project {PROJECT} --region {REGION} --settings {{}}"
 
 
-def test_a_failed_step_stops_it_and_says_how_to_go_on(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_step_stops_the_run_and_prints_how_to_continue(
+    settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The output has what was done, what was not, and one command for each remaining verb; no files are left."""
     answers = {"projects describe": shown(NUMBER), "functions describe": shown("ACTIVE")}
     gcloud = Recorder({"scheduler jobs create http gmail": refused("no"), **answers})
@@ -60,7 +62,7 @@ def test_a_failed_build_keeps_the_functions_behind_it_as_they_are(
     assert gcloud.changes == ["functions deploy watchkeeper-tick"]
 
 
-def test_what_is_left_of_all_is_a_command_for_each_verb(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rest_of_all_is_printed_as_one_command_per_verb(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Setup continues for the functions that were named, other verbs for those that remain."""
     gcloud = Recorder({"firestore databases": refused("PERMISSION_DENIED"), "projects describe": shown(NUMBER)})
 
@@ -78,7 +80,7 @@ def test_what_is_left_of_all_is_a_command_for_each_verb(settings: Path, capsys: 
     )
 
 
-def test_what_is_left_of_a_build_leaves_out_the_same_functions(
+def test_the_command_to_continue_a_build_leaves_out_the_same_functions(
     settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A function that is not configured is refused if the command does not say that it may be left out."""
@@ -92,7 +94,7 @@ def test_what_is_left_of_a_build_leaves_out_the_same_functions(
     assert Recorder().run(settings, *shlex.split(command), place=()) == 0
 
 
-def test_a_command_to_go_on_with_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_to_continue_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Also if the name of the settings file has spaces or quotes."""
     settings = tmp_path / "our own.env"
     settings.write_text(SETTINGS)
@@ -104,7 +106,7 @@ def test_a_command_to_go_on_with_can_be_pasted(tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interruption_says_how_to_go_on(
+def test_an_interruption_prints_how_to_continue(
     settings: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
     """Like a failure; the exit code shows the signal."""
@@ -161,7 +163,7 @@ def test_an_interruption_ends_the_command_that_runs() -> None:
         pytest.param("SCHEDULER_STORAGE=json", "SCHEDULER_STORAGE is 'json' in the cloud", id="local-storage"),
     ],
 )
-def test_what_would_not_run_is_not_uploaded(
+def test_a_function_that_would_not_run_is_not_uploaded(
     settings: Path, capsys: pytest.CaptureFixture[str], setting: str, says: str
 ) -> None:
     """All functions are imported and their settings checked before the first call that deploys."""
@@ -202,7 +204,7 @@ def test_chat_is_public_for_a_token_that_only_code_can_check(settings: Path) -> 
     assert "--member=user:former@example.com" in gcloud.flags("run services remove-iam-policy-binding")
 
 
-def test_a_project_that_is_not_there_is_named(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_project_is_named(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its number is part of what is deployed."""
     code = Recorder().run(settings, "functions")
 
@@ -210,14 +212,14 @@ def test_a_project_that_is_not_there_is_named(settings: Path, capsys: pytest.Cap
     assert capsys.readouterr().err == f"error: there is no project {PROJECT}\n"
 
 
-def test_what_a_command_writes_is_kept_apart() -> None:
+def test_the_output_and_the_errors_of_a_command_are_kept_apart() -> None:
     """Its stdin, both outputs and its exit code arrive; there are no questions."""
     script = 'cat; echo "$CLOUDSDK_CORE_DISABLE_PROMPTS" >&2; exit 3'
 
     assert execute(["sh", "-c", script], stdin=b"\x00\xff", is_captured=True) == Ended(3, b"\x00\xff", "1\n")
 
 
-def test_a_gcloud_that_is_told_to_be_silent_answers_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silenced_gcloud_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise everything would look as if it were missing, and no error had a reason."""
     monkeypatch.setenv("CLOUDSDK_CORE_USER_OUTPUT_ENABLED", "false")
     monkeypatch.setenv("CLOUDSDK_CORE_VERBOSITY", "none")
@@ -226,7 +228,7 @@ def test_a_gcloud_that_is_told_to_be_silent_answers_all_the_same(monkeypatch: py
     assert execute(["sh", "-c", script], stdin=None, is_captured=True).output == b"1 warning\n"
 
 
-def test_a_warning_that_something_is_not_found_is_no_answer(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_does_not_count_as_missing(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What may not be seen is not taken for missing."""
     denied = Ended(1, errors="WARNING: the configuration was not found\nERROR: (gcloud.scheduler) PERMISSION_DENIED\n")
 

@@ -161,7 +161,7 @@ def test_the_script_finds_its_folder_however_it_is_called(tmp_path: Path) -> Non
         assert (run.returncode, run.stdout, run.stderr) == (0, USAGE, "")
 
 
-def test_an_environment_that_lacks_packages_is_one_line_too(tmp_path: Path) -> None:
+def test_a_missing_package_is_one_clear_line(tmp_path: Path) -> None:
     """The system's Python, for example, has none of them."""
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')

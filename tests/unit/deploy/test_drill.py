@@ -48,7 +48,7 @@ def test_a_second_deployment_changes_nothing(settings: Path, wanted: State) -> N
 
 
 @pytest.mark.parametrize("at", range(1, CHANGES + 1))
-def test_a_run_that_is_interrupted_goes_on_as_it_says(settings: Path, wanted: State, at: int) -> None:
+def test_an_interrupted_run_can_be_continued_as_printed(settings: Path, wanted: State, at: int) -> None:
     """At each change: it is made, but its answer is lost."""
 
     def interrupt(number: int, words: Sequence[str], do: Callable[[], Ended]) -> Ended:
@@ -66,7 +66,7 @@ def test_a_run_that_is_interrupted_goes_on_as_it_says(settings: Path, wanted: St
     assert project.state == wanted
 
 
-def test_answers_that_are_lost_do_nothing_twice(settings: Path, wanted: State) -> None:
+def test_a_lost_answer_causes_no_duplicate(settings: Path, wanted: State) -> None:
     """Each change is made but reported as refused, so it is tried again."""
     seen = set()
 
@@ -82,7 +82,7 @@ def test_answers_that_are_lost_do_nothing_twice(settings: Path, wanted: State) -
 
 
 @pytest.mark.parametrize("at", range(1, CHANGES + 1))
-def test_a_run_that_is_given_up_names_the_remedy_and_goes_on(settings: Path, wanted: State, at: int) -> None:
+def test_a_run_that_gives_up_names_the_remedy_and_can_be_continued(settings: Path, wanted: State, at: int) -> None:
     """At each change, for each of the reasons in turn."""
     fault, remedy = list(FAULTS.items())[at % len(FAULTS)]
     refused_command: list[Sequence[str]] = []

@@ -55,7 +55,7 @@ def test_every_verb_has_a_dry_run(
     assert would == changes
 
 
-def test_no_other_kind_of_chat_needs_the_account_of_add_ons(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_add_ons_need_the_account_of_add_ons(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With CHAT_AUTH=endpoint it is not created."""
     Recorder().run(settings, "setup", "--dry-run")
     assert "services identity create" in capsys.readouterr().out

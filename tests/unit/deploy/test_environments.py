@@ -84,7 +84,7 @@ def test_a_second_environment_makes_everything_anew(
     assert {key.kind for key in environments.own["staging"]} == {key.kind for key in own}
 
 
-def test_no_name_of_another_environment_is_anywhere_in_an_environment(environments: Environments) -> None:
+def test_an_environment_contains_no_name_of_another(environments: Environments) -> None:
     """Neither in settings of functions, in filters of metrics and alerts, nor in texts for people."""
     texts = json.dumps([[*key, each] for key, each in environments.of("staging").items()], default=str)
 
@@ -155,7 +155,7 @@ def test_the_collection_is_the_same_for_functions_and_for_commands(settings: dic
         assert Settings.from_env({**told, "K_SERVICE": "x"}).collection == collection
 
 
-def test_a_prefix_that_stands_in_the_table_leaves_the_jobs_where_they_are(tmp_path: Path) -> None:
+def test_a_prefix_in_the_table_leaves_the_jobs_where_they_are(tmp_path: Path) -> None:
     """A command on this machine does not read the table, and must find the jobs of the deployment."""
     table = FUNCTIONS_TABLE.read_text().replace("${DEPLOYMENT_PREFIX:-watchkeeper-}", "own-")
     (tmp_path / "functions.toml").write_text(table)
@@ -260,21 +260,21 @@ def test_a_second_prefix_on_the_same_jobs_is_refused(
         pytest.param("", id="the-same-deployment"),
     ],
 )
-def test_what_has_nothing_in_common_is_not_refused(environments: Environments, lines: str) -> None:
+def test_a_deployment_that_shares_nothing_is_accepted(environments: Environments, lines: str) -> None:
     """Also beside two environments."""
     settings = environments.settings("third", SETTINGS + lines)
 
     assert environments.project.run(settings, "setup") == 0
 
 
-def test_sharing_on_purpose_is_not_refused(environments: Environments) -> None:
+def test_deliberate_sharing_is_accepted(environments: Environments) -> None:
     """A move to another region needs both for a while."""
     settings = environments.folder / "production.env"
 
     assert environments.project.run(settings, "setup", "--share", place=place(OTHER_REGION)) == 0
 
 
-def test_a_function_that_is_not_of_watchkeeper_is_no_neighbour(environments: Environments) -> None:
+def test_a_function_of_other_software_is_no_neighbour(environments: Environments) -> None:
     """Also if it has a similar name."""
     key = Key("functions", "watchkeeper-report", OTHER_REGION)
     flags = {"build-service-account": "", "env-vars-file": {"SCHEDULER_COLLECTION": "scheduler_jobs"}}
@@ -340,7 +340,7 @@ def outdated(environments: Environments) -> Environments:
     return environments
 
 
-def test_the_status_shows_what_the_table_no_longer_has(
+def test_the_status_shows_what_was_removed_from_the_table(
     outdated: Environments, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """For this environment only; functions that others built are left out."""
@@ -354,7 +354,7 @@ def test_the_status_shows_what_the_table_no_longer_has(
     assert all("destroy --removed" in " ".join(line) for line in shows)
 
 
-def test_what_the_table_no_longer_has_can_be_destroyed(
+def test_what_was_removed_from_the_table_can_be_destroyed(
     outdated: Environments, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Function and Scheduler job, and nothing else; then nothing is left to destroy."""
@@ -368,7 +368,7 @@ def test_what_the_table_no_longer_has_can_be_destroyed(
     assert "everything deployed is in functions.toml\n" in capsys.readouterr().out
 
 
-def test_nothing_is_destroyed_that_nobody_has_confirmed(
+def test_nothing_is_destroyed_without_confirmation(
     outdated: Environments, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The question names the resources and the deployment."""

@@ -28,7 +28,7 @@ def test_a_deployment_passes_the_environment_in_a_file(gcloud: Recorder, work: W
     assert f"--set-secrets={secret}" in gcloud.flags("functions deploy")
 
 
-def test_a_function_that_was_opened_is_closed_again(gcloud: Recorder, work: Work) -> None:
+def test_a_function_that_others_may_call_is_closed_again(gcloud: Recorder, work: Work) -> None:
     """Each deployment allows exactly one caller."""
     gcloud.answers[POLICY] = shown("allUsers\nuser:former@example.com")
 
@@ -41,7 +41,7 @@ def test_a_function_that_was_opened_is_closed_again(gcloud: Recorder, work: Work
     ]
 
 
-def test_a_condition_on_who_may_call_is_removed(gcloud: Recorder, work: Work) -> None:
+def test_a_conditional_caller_is_replaced(gcloud: Recorder, work: Work) -> None:
     """gcloud refuses to change a policy with conditions unless it is told which binding is meant."""
     gcloud.answers[POLICY] = shown(
         f"user:former@example.com\t\nuser:former@example.com\tuntil May\nserviceAccount:{SCHEDULER}\tuntil May"
@@ -55,7 +55,7 @@ def test_a_condition_on_who_may_call_is_removed(gcloud: Recorder, work: Work) ->
     ]
 
 
-def test_who_may_call_is_left_alone_where_it_is_right(gcloud: Recorder, work: Work) -> None:
+def test_a_correct_caller_is_left_alone(gcloud: Recorder, work: Work) -> None:
     """For the Scheduler's account as for that of add-ons."""
     gcloud.answers[POLICY] = shown(f"serviceAccount:{SCHEDULER}")
     gcloud.answers["run services get-iam-policy watchkeeper-chat-webhook"] = shown(f"serviceAccount:{ADDON}")
@@ -66,7 +66,7 @@ def test_who_may_call_is_left_alone_where_it_is_right(gcloud: Recorder, work: Wo
     assert gcloud.changes == []
 
 
-def test_without_the_right_to_set_callers_it_says_whom_to_ask(gcloud: Recorder, work: Work) -> None:
+def test_without_permission_to_set_the_caller_the_error_names_the_role(gcloud: Recorder, work: Work) -> None:
     """The function is deployed; that nobody may call it yet is an error with its remedy."""
     gcloud.answers |= QUEUES | {"run services add-iam-policy-binding": refused("PERMISSION_DENIED")}
 
@@ -78,7 +78,7 @@ def test_without_the_right_to_set_callers_it_says_whom_to_ask(gcloud: Recorder, 
     assert gcloud.changes[0] == "functions deploy watchkeeper-tick"
 
 
-def test_a_failed_build_is_not_opened_to_anybody(gcloud: Recorder, work: Work) -> None:
+def test_a_failed_build_gets_no_caller(gcloud: Recorder, work: Work) -> None:
     """gcloud's own error has the reason."""
     gcloud.answers |= QUEUES | {"functions deploy": refused("Build failed")}
 

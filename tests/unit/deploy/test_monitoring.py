@@ -29,7 +29,7 @@ def files(gcloud: Recorder) -> list[str]:
     return [word.rpartition("/")[2] for word in words]
 
 
-def test_all_is_made_with_its_placeholders_filled_in(tmp_path: Path) -> None:
+def test_everything_is_created_with_its_placeholders_filled_in(tmp_path: Path) -> None:
     """Only the names of the deployment and its place are filled in; Google's own placeholders stay."""
     gcloud = Recorder()
     work = gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path)
@@ -46,7 +46,7 @@ def test_all_is_made_with_its_placeholders_filled_in(tmp_path: Path) -> None:
     assert "${log.extracted_label.job_id}" in (tmp_path / "alert-job_given_up.json").read_text()
 
 
-def test_what_is_there_is_updated(tmp_path: Path) -> None:
+def test_existing_parts_are_updated(tmp_path: Path) -> None:
     """A metric by its name; the dashboard from the state that it replaces."""
     answers = {"logging metrics list": shown("watchkeeper_ticks\nother"), "monitoring dashboards describe": shown("e1")}
     gcloud = Recorder({**answers})
@@ -62,7 +62,7 @@ def test_what_is_there_is_updated(tmp_path: Path) -> None:
     assert applied["displayName"] == "Watchkeeper"
 
 
-def test_what_people_have_added_to_an_alert_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_alert_keeps_what_people_added(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its channels, its labels, and that it is off; of two with one title, the first is updated."""
     gcloud = Recorder({SHOWS: shown(f"p/1|{LATE}|False|c/1,c/2|team=ops,level=2\np/2|Other|True||\np/3|{LATE}|True||")})
     work = gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path)
@@ -122,7 +122,7 @@ def test_an_alert_that_stays_refused_is_an_error_with_its_remedy(
     )
 
 
-def test_a_gcloud_that_has_alerts_as_alpha_is_told_so(tmp_path: Path) -> None:
+def test_an_older_gcloud_is_called_with_its_alpha_commands(tmp_path: Path) -> None:
     """The image of Cloud Build has no alpha component, an older gcloud has nothing else."""
     new, old = Recorder(), Recorder({"monitoring policies list": Ended(2, errors="Invalid choice: 'policies'.")})
 

@@ -41,7 +41,7 @@ def test_a_job_is_paused_and_resumed_once(gcloud: Recorder, work: Work, verb: st
     assert gcloud.changes == [f"scheduler jobs {verb} watchkeeper-tick"] * is_told
 
 
-def test_a_job_that_is_not_there_keeps_nobody_from_pausing_the_others(
+def test_a_missing_scheduler_job_does_not_stop_the_others_from_being_paused(
     gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is named, and the verb succeeds."""
@@ -75,7 +75,7 @@ def test_a_job_of_the_former_system_stays_as_it_is(
     assert gcloud.changes == ["functions delete watchkeeper-gmail-watch"]
 
 
-def test_the_status_shows_what_is_there_and_what_is_not(
+def test_the_status_shows_existing_and_missing_parts(
     gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A line for each function and each Scheduler job and nothing else, and nothing is changed."""
@@ -120,7 +120,7 @@ def test_a_rollback_goes_to_the_newest_that_works_before_the_one_that_serves(
     assert revision_before(serving, [Revision(*each) for each in revisions]) == before
 
 
-def test_a_rollback_gives_the_traffic_back(gcloud: Recorder, work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rollback_moves_the_traffic_back(gcloud: Recorder, work: Work, capsys: pytest.CaptureFixture[str]) -> None:
     """All of it; a function without an earlier revision does not change and does not stop the others."""
     gcloud.answers = {
         "run services describe watchkeeper-tick": shown("\ttagged\n100\ttick-2"),
@@ -164,7 +164,7 @@ def test_two_bad_deployments_in_a_row_go_back_to_the_good_one(
     assert before.read_text() == "watchkeeper-gmail-watch watchkeeper-gmail-watch-1\n"
 
 
-def test_a_rollback_to_a_file_leaves_what_is_not_in_it(
+def test_a_rollback_to_a_file_leaves_other_functions_alone(
     gcloud: Recorder, work: Work, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A function that was deployed for the first time has no earlier revision; one that serves it already stays."""
@@ -189,7 +189,7 @@ def test_a_rollback_to_a_file_leaves_what_is_not_in_it(
         ("tick\x84\n", "error: --to: `tick\ufffd` is not a line SERVICE REVISION as `serving` prints it\n"),
     ],
 )
-def test_a_file_of_another_kind_is_refused(
+def test_a_malformed_file_of_revisions_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, says: str
 ) -> None:
     """Before the first change."""
@@ -212,7 +212,7 @@ def test_a_file_of_another_kind_is_refused(
         pytest.param(PROJECT, 0, id="the-project"),
     ],
 )
-def test_destroying_asks(
+def test_destroy_asks_for_confirmation(
     gcloud: Recorder,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -240,7 +240,7 @@ def test_destroying_asks(
     assert said.err == ("error: nothing was deleted\n" if code else "")
 
 
-def test_what_is_gone_already_is_not_deleted(gcloud: Recorder, work: Work) -> None:
+def test_missing_parts_are_not_deleted(gcloud: Recorder, work: Work) -> None:
     """So `destroy` can be repeated."""
     for function in FUNCTIONS.values():
         operating.destroy(work, function)

@@ -50,7 +50,7 @@ def deploy(gcloud: Recorder, folder: Path) -> None:
 
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_refusal_that_passes_is_waited_for_at_every_step(tmp_path: Path, fault: str, times: int) -> None:
+def test_every_temporary_refusal_is_retried_at_every_step(tmp_path: Path, fault: str, times: int) -> None:
     """A first deployment succeeds, with the same changes as without refusals."""
     smooth, new = Recorder(), NewProject(fault=fault, times=times)
 
@@ -63,7 +63,7 @@ def test_every_refusal_that_passes_is_waited_for_at_every_step(tmp_path: Path, f
 
 
 @pytest.mark.parametrize(("fault", "remedy"), FAULTS.items())
-def test_a_refusal_that_stays_is_given_up_with_its_remedy(tmp_path: Path, fault: str, remedy: str) -> None:
+def test_a_lasting_refusal_ends_with_its_remedy(tmp_path: Path, fault: str, remedy: str) -> None:
     """After about eight minutes; a new metric takes up to ten."""
     gcloud = NewProject(fault=fault, times=10**6)
 
@@ -88,12 +88,12 @@ def test_a_refusal_that_stays_is_given_up_with_its_remedy(tmp_path: Path, fault:
     ],
 )
 @pytest.mark.parametrize("is_question", [True, False])
-def test_what_does_not_pass_is_not_waited_for(errors: str, is_question: bool) -> None:
+def test_a_permanent_error_is_not_retried(errors: str, is_question: bool) -> None:
     """Waiting would only hide it."""
     assert passing(errors, is_question=is_question) is None
 
 
-def test_a_command_that_gcloud_does_not_know_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_usage_error_is_not_retried(tmp_path: Path) -> None:
     """gcloud prints every flag of the command then, and one of them may read like a refusal that passes."""
     usage = Ended(2, errors="ERROR: (gcloud.tasks.queues.create) unrecognized arguments: --x\n429 concurrent\n")
     gcloud = Recorder({"tasks queues create": usage})
@@ -104,7 +104,7 @@ def test_a_command_that_gcloud_does_not_know_is_not_waited_for(tmp_path: Path) -
     assert gcloud.pauses == []
 
 
-def test_a_change_that_was_made_although_its_answer_was_lost_is_done(tmp_path: Path) -> None:
+def test_a_change_whose_answer_was_lost_counts_as_done(tmp_path: Path) -> None:
     """A second creation is refused, because the resource exists."""
     create = "secrets create watchkeeper-airtable-api-key"
     gcloud = Recorder({create: [refused("UNAVAILABLE"), refused("ALREADY_EXISTS: it exists")]})
@@ -114,7 +114,7 @@ def test_a_change_that_was_made_although_its_answer_was_lost_is_done(tmp_path: P
     assert len(gcloud.pauses) == 1
 
 
-def test_what_only_asks_does_not_wait(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_verb_that_only_asks_does_not_retry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing was created just now, so an API that is off stays off."""
     (settings := tmp_path / "production.env").write_text(SETTINGS)
     gcloud = Recorder({"functions describe": refused(API)})
@@ -125,7 +125,7 @@ def test_what_only_asks_does_not_wait(tmp_path: Path, capsys: pytest.CaptureFixt
     assert API in capsys.readouterr().err
 
 
-def test_a_run_that_gives_up_says_why_and_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_gives_up_says_why_and_how_to_continue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In CI each pause is a line; the remedy is the only error."""
     (settings := tmp_path / "production.env").write_text(SETTINGS)
     gcloud = Recorder({"projects describe": shown(NUMBER), "iam service-accounts create": refused("ABORTED")})
@@ -163,7 +163,7 @@ def test_the_errors_of_a_change_are_shown_and_read(capfd: pytest.CaptureFixture[
     assert capfd.readouterr() == ("a value\n", "ABORTED")
 
 
-def test_after_a_first_build_that_failed_setup_goes_on(tmp_path: Path) -> None:
+def test_setup_continues_after_a_failed_first_build(tmp_path: Path) -> None:
     """The function exists in the state FAILED; there is no service to call."""
     (settings := tmp_path / "production.env").write_text(SETTINGS)
     there = {"projects describe": shown(NUMBER), "functions describe": shown("FAILED")}
@@ -179,7 +179,7 @@ def test_after_a_first_build_that_failed_setup_goes_on(tmp_path: Path) -> None:
     assert "run services add-iam-policy-binding" not in repr(gcloud.changes)
 
 
-def test_the_roles_of_the_builds_are_granted_before_what_takes_long(tmp_path: Path) -> None:
+def test_the_roles_of_builds_are_granted_before_slow_steps(tmp_path: Path) -> None:
     """They take effect only minutes later, so the database is created meanwhile."""
     gcloud = Recorder()
 

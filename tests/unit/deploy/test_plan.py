@@ -64,7 +64,7 @@ def test_a_plan_only_asks(gcloud: Recorder, settings: Path) -> None:
 
 
 @pytest.mark.parametrize(("region", "is_said"), [("us-central1", False), ("europe-west3", True)])
-def test_a_plan_says_where_a_project_may_not_be_allowed_to_build(
+def test_a_plan_warns_of_a_region_where_builds_may_be_refused(
     gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str], region: str, is_said: bool
 ) -> None:
     """gcloud cannot answer this, so a first deployment may fail because of it."""
@@ -87,7 +87,7 @@ def test_a_dry_run_of_a_plan_prints_its_questions(
     assert ["gcloud", "services", "list", "--enabled", "--format=json", f"--project={PROJECT}"] in asked
 
 
-def test_what_the_table_does_not_have_is_unknown(
+def test_parts_that_are_not_in_the_table_are_shown_as_unknown(
     gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It has our prefix, so it may be a former function or one that is no longer configured."""
@@ -114,7 +114,7 @@ def test_what_the_table_does_not_have_is_unknown(
 
 
 @pytest.mark.parametrize("prefix", ["watchkeeper-", "staging-"])
-def test_what_a_build_has_is_known(
+def test_the_account_and_the_secret_of_a_build_are_known(
     gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str], prefix: str
 ) -> None:
     """Its account and the secret with the settings file are created by hand, for each environment."""
@@ -179,14 +179,12 @@ QUEUE = "watchkeeper-agents"
         ),
     ],
 )
-def test_what_a_deployment_does_follows_from_what_doctor_finds(
-    subject: str, about: str, answer: Any, expected: Line
-) -> None:
+def test_a_plan_follows_from_the_findings_of_doctor(subject: str, about: str, answer: Any, expected: Line) -> None:
     """The checks are the same; a role on a missing resource is created with it."""
     assert next(lines_of(check(subject, about, plan_of()), answer)) == expected
 
 
-def test_a_function_gets_a_new_revision_in_any_case() -> None:
+def test_a_function_always_gets_a_new_revision() -> None:
     """Its code is not compared."""
     state = {"state": "FAILED", "serviceConfig": {}}
 
@@ -197,9 +195,7 @@ def test_a_function_gets_a_new_revision_in_any_case() -> None:
     assert lines[1].says == "watchkeeper-tick gets a new revision, with the code of now"
 
 
-def test_what_is_there_of_monitoring_is_counted(
-    gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_existing_monitoring_is_counted(gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is replaced in any case."""
     gcloud.answers["logging metrics list"] = found([{"name": "watchkeeper_ticks"}, {"name": "others"}])
 
@@ -210,7 +206,7 @@ def test_what_is_there_of_monitoring_is_counted(
     assert "create   metric     watchkeeper_ticks" not in said
 
 
-def test_when_a_scheduler_job_ran_last_is_no_part_of_a_plan() -> None:
+def test_a_plan_ignores_the_last_run_of_a_scheduler_job() -> None:
     """A deployment does not change it."""
     failed = schedule(status={"code": 16})
 
@@ -219,7 +215,7 @@ def test_when_a_scheduler_job_ran_last_is_no_part_of_a_plan() -> None:
     assert line.says == "watchkeeper-tick calls watchkeeper-tick: * * * * * (UTC)"
 
 
-def test_gcloud_that_is_not_signed_in_is_said_once(
+def test_a_signed_out_gcloud_is_reported_once(
     gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No plan is possible then."""

@@ -62,7 +62,7 @@ CHAT_ONLY = "ALLOWED_USERS=*@example.com\n"
         ),
     ],
 )
-def test_what_could_not_end_well_is_refused_before_the_first_change(
+def test_a_deployment_that_cannot_succeed_is_refused_before_the_first_change(
     settings: Path, capsys: pytest.CaptureFixture[str], verb: str, lines: str, answers: dict[str, Ended], says: str
 ) -> None:
     """With the remedy, in one line."""
@@ -78,7 +78,7 @@ def test_what_could_not_end_well_is_refused_before_the_first_change(
     assert said.count("\n") == 1
 
 
-def test_accounts_that_setup_has_made_are_used_again(settings: Path) -> None:
+def test_accounts_made_by_setup_are_reused(settings: Path) -> None:
     """They are named like their ids. What else is in the project has any name."""
     settings.write_text(f"{SETTINGS}DEPLOYMENT_PREFIX=staging-\n")
     others = f"watchkeeper-build@{PROJECT}.iam.gserviceaccount.com\tBuilds\n"
@@ -97,7 +97,7 @@ def test_accounts_that_setup_has_made_are_used_again(settings: Path) -> None:
 
 @pytest.mark.parametrize("region", ["us-central1-a", "nam5", "eur3", "global", "us"])
 @pytest.mark.parametrize("verb", ["setup", "schedules", "status"])
-def test_a_place_that_is_no_region_is_refused(
+def test_a_zone_or_a_multi_region_is_refused(
     settings: Path, capsys: pytest.CaptureFixture[str], verb: str, region: str
 ) -> None:
     """Zones and multi-regions have similar names."""
@@ -110,7 +110,7 @@ def test_a_place_that_is_no_region_is_refused(
 
 
 @pytest.mark.parametrize("region", ["us-central1", "northamerica-northeast2", "europe-west12", "me-central1"])
-def test_a_region_is_taken(settings: Path, region: str) -> None:
+def test_a_region_is_accepted(settings: Path, region: str) -> None:
     """With any number."""
     assert Recorder().run(settings, "pause", place=("--project", PROJECT, "--region", region)) == 0
 
@@ -154,7 +154,7 @@ def test_a_region_that_lacks_a_service_is_refused(
     assert says in said
 
 
-def test_a_region_that_is_known_to_have_everything_is_not_asked_for(settings: Path) -> None:
+def test_google_is_not_asked_about_a_known_region(settings: Path) -> None:
     """A new project, which cannot be asked, does not refuse it either."""
     gcloud = Recorder({"projects describe": shown(NUMBER)})
 
@@ -182,7 +182,7 @@ def test_a_function_that_cannot_be_imported_changes_nothing(settings: Path, capf
     assert "FAILED    stage: functions\nnot done  setup: apis" in capfd.readouterr().err
 
 
-def test_what_is_not_deployed_is_not_scheduled(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_function_that_is_not_deployed_is_not_scheduled(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Everything missing is named before the first job is created."""
     gcloud = Recorder({"functions describe watchkeeper-tick": shown("ACTIVE")})
 
@@ -292,7 +292,7 @@ def test_a_build_deploys_what_a_setting_chooses(
     assert says in capsys.readouterr().err
 
 
-def test_a_chosen_function_that_there_is_not_is_named(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_chosen_function_is_named(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Before any question."""
     settings.write_text(f"{SETTINGS}DEPLOYMENT_FUNCTIONS=tock\n")
     gcloud = Recorder()

@@ -44,7 +44,7 @@ def run(gcloud: Recorder, folder: Path, *words: str) -> int:
 # -- Settings ---------------------------------------------------------------------------------------------------------
 
 
-def test_who_hands_jobs_over_is_told_the_queues_and_who_runs_the_jobs(tmp_path: Path) -> None:
+def test_a_function_that_hands_jobs_over_gets_the_queues_and_the_worker(tmp_path: Path) -> None:
     """The tick and the webhook, where a person may cancel, get the queues; run_job gets its caller."""
     target = target_of(tmp_path / "settings", "TASKS_API_ENDPOINT=http://127.0.0.1:9")
     hand_over = {
@@ -74,7 +74,7 @@ def test_a_function_that_uses_no_queue_needs_none_set_up(tmp_path: Path) -> None
     assert "cloudtasks.googleapis.com" in tick.apis
 
 
-def test_without_the_function_that_runs_their_jobs_queues_count_for_nothing(tmp_path: Path) -> None:
+def test_queues_without_a_worker_are_ignored(tmp_path: Path) -> None:
     """Their handlers run in the tick, and no queue is set up that nothing empties."""
     target = target_of(tmp_path / "settings")
     functions = tuple(each for each in target.functions if each.name != "run_job")
@@ -107,7 +107,7 @@ def test_a_queue_is_made_with_its_limits_and_its_roles(gcloud: Recorder, work: W
     assert all(f"--location={REGION}" in words and "--condition=None" not in words for words in on_queue)
 
 
-def test_a_queue_that_is_there_is_brought_up_to_date(gcloud: Recorder, work: Work) -> None:
+def test_an_existing_queue_is_updated(gcloud: Recorder, work: Work) -> None:
     """With every limit, because an update keeps the others; existing roles are not granted again."""
     gcloud.answers |= {
         DESCRIBE: shown("PAUSED"),
@@ -175,7 +175,7 @@ def test_a_queue_is_paused_and_resumed_once(
     ]
 
 
-def test_a_queue_that_is_not_there_keeps_nobody_from_pausing(
+def test_a_missing_queue_does_not_stop_pausing(
     gcloud: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is named, and the verb succeeds."""
@@ -260,7 +260,7 @@ def test_a_dry_run_shows_what_would_change(
     assert all(line.startswith(change) for line, change in zip(would, changes, strict=True))
 
 
-def test_a_queue_that_cannot_be_asked_about_stops_it(gcloud: Recorder, work: Work) -> None:
+def test_a_queue_that_cannot_be_checked_stops_the_run(gcloud: Recorder, work: Work) -> None:
     """It is neither created again nor taken for a missing one."""
     gcloud.answers[DESCRIBE] = refused("PERMISSION_DENIED")
 

@@ -55,7 +55,7 @@ def test_a_database_as_it_should_be_is_left_alone(gcloud: Recorder, work: Work, 
     assert gcloud.changes == []
 
 
-def test_accounts_that_are_there_are_not_made(gcloud: Recorder, work: Work) -> None:
+def test_existing_accounts_are_not_created(gcloud: Recorder, work: Work) -> None:
     """The others are; that of add-ons is requested each time, because nobody can list it."""
     accounts = [work.target.email(account.id) for account in work.target.accounts]
     gcloud.answers["iam service-accounts list"] = shown("\n".join(accounts[1:]))

@@ -27,7 +27,7 @@ def test_another_region_is_another_address_and_audience(tmp_path: Path) -> None:
     assert target.table.firestore.location == "eur3"
 
 
-def test_a_key_file_is_mounted_and_its_path_told(tmp_path: Path) -> None:
+def test_a_key_file_is_mounted_and_its_path_is_set(tmp_path: Path) -> None:
     """The file's content becomes a secret; the function gets the path to it."""
     key = tmp_path / "key.json"
     key.write_bytes(b'{"private_key": "s3cret"}\n')
@@ -50,7 +50,7 @@ def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         target.secret_values()
 
 
-def test_a_secret_that_is_no_longer_set_is_taken_away(tmp_path: Path) -> None:
+def test_a_secret_that_is_no_longer_set_is_cleared(tmp_path: Path) -> None:
     """The update names it, because it would keep it otherwise."""
     flags = deploy_flags(target_of(tmp_path / "settings"), FUNCTIONS["tick"], tmp_path / "env.yaml")
 
@@ -89,7 +89,7 @@ def test_a_webhook_that_would_be_unprotected_is_refused(
     assert gcloud.commands == []
 
 
-def test_the_number_is_told_to_whom_it_concerns(tmp_path: Path) -> None:
+def test_the_project_number_is_set_only_where_it_is_needed(tmp_path: Path) -> None:
     """A token of the classic kind is for the project's number; everybody may call then."""
     target = target_of(tmp_path / "settings", "CHAT_AUTH=project_number")
     chat = FUNCTIONS["chat_webhook"]

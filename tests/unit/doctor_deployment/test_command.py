@@ -34,7 +34,7 @@ def test_a_question_that_cannot_be_asked_is_a_finding() -> None:
         pytest.param("", "gcloud failed and did not say why", id="nothing"),
     ],
 )
-def test_of_what_gcloud_says_the_error_is_shown(said: str, line: str) -> None:
+def test_only_the_error_of_gcloud_is_shown(said: str, line: str) -> None:
     """In one line, without the name of the command."""
     assert last_error(said) == line
 
@@ -56,7 +56,7 @@ def doctor(env: Mapping[str, str], *arguments: str) -> Result:
     return CliRunner().invoke(watchkeeper, ["doctor", *arguments], obj=session)
 
 
-def test_without_a_right_every_question_is_a_line(tmp_path: Path) -> None:
+def test_a_missing_permission_is_a_line_for_each_check(tmp_path: Path) -> None:
     """Checks that need the unknown number of the project are left out."""
     gcloud = tmp_path / "gcloud"
     gcloud.write_text("#!/bin/sh\necho 'ERROR: (gcloud.any) PERMISSION_DENIED: no' >&2\nexit 1\n")

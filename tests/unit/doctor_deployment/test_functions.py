@@ -22,7 +22,7 @@ from watchkeeper.deploy.remedies import Remedies
         pytest.param(listed("watchkeeper-own", built_by="somebody"), "ok", "no other deployment", id="not-built-by-us"),
     ],
 )
-def test_what_else_is_deployed_is_examined(found: dict[str, Any], state: str, says: str) -> None:
+def test_other_deployments_are_examined(found: dict[str, Any], state: str, says: str) -> None:
     """Another deployment that shares something with this one, and functions that are no longer in the table."""
     ((found_state, found_says),) = judged("deployment", "what else is deployed", [found])
 

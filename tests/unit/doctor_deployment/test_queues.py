@@ -53,7 +53,7 @@ def test_a_queue_must_be_there_with_its_limits(found: Any, expected: tuple[str, 
     assert judged("queue", "watchkeeper-agents", found) == [expected]
 
 
-def test_who_hands_jobs_over_must_be_able_to() -> None:
+def test_a_function_that_hands_jobs_over_needs_its_roles() -> None:
     """A missing role on the queue is named, and so is a tick that may not act as the account of the tasks."""
     tick, chat = own("tick"), own("chat-webhook")
     roles = [("enqueuer", [tick]), ("viewer", [tick]), ("taskDeleter", [tick, chat])]
@@ -70,11 +70,11 @@ def test_who_hands_jobs_over_must_be_able_to() -> None:
     ]
 
 
-def test_a_queue_that_is_not_there_is_said_once() -> None:
+def test_a_missing_queue_is_reported_once() -> None:
     """The check of its users does not report it again."""
     assert judged("queue", "who may use watchkeeper-agents", None)[0][0] == "ok"
 
 
-def test_functions_without_a_queue_have_none_examined() -> None:
+def test_queues_are_not_examined_for_functions_without_one() -> None:
     """For example, an agent that only renews subscriptions."""
     assert not [each for each in checks(remedies("gmail_watch")) if each.subject == "queue"]

@@ -166,7 +166,7 @@ def test_the_version_of_a_secret_must_be_enabled(name: str, found: Any, expected
     assert judged("secret", f"watchkeeper-{name}", found) == [expected]
 
 
-def test_who_needs_a_secret_must_be_able_to_read_it() -> None:
+def test_a_function_must_be_able_to_read_its_secrets() -> None:
     """A secret that does not exist cannot be read by anybody."""
     readers = ("tick", "gmail-watch", "airtable-refresh")
     about, role = "who may read watchkeeper-cron-secret", "roles/secretmanager.secretAccessor"

@@ -41,7 +41,7 @@ def test_the_api_takes_the_file(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_nothing_of_one_project_stands_in_a_file(path: Path) -> None:
+def test_a_file_contains_nothing_of_one_project(path: Path) -> None:
     """Nor of one deployment; the project decides whom to notify."""
     text = path.read_text(encoding="utf-8")
 

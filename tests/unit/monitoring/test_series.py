@@ -49,7 +49,7 @@ QUERIES = list(found(DASHBOARD, "prometheusQuery"))
 
 
 @pytest.mark.parametrize(("filter_text", "aggregation"), SERIES)
-def test_a_series_is_one_that_there_is(filter_text: str, aggregation: Any) -> None:
+def test_every_chart_uses_an_existing_series(filter_text: str, aggregation: Any) -> None:
     """Metric, resource, labels and names exist, and the aligner fits the metric's type."""
     compared = {field: value for field, _, value in terms(filter_text)}
     metric = {**GOOGLES, **OURS}[compared.pop("metric.type")]
@@ -73,7 +73,7 @@ def test_a_series_is_one_that_there_is(filter_text: str, aggregation: Any) -> No
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_a_query_is_over_a_metric_that_there_is(query: str) -> None:
+def test_every_query_uses_an_existing_metric(query: str) -> None:
     """In PromQL the sum of a distribution has a name derived from the metric's."""
     (name,) = re.findall(r"logging_googleapis_com:user_(\w+)_sum\{", query)
     metric = OURS[f"logging.googleapis.com/user/{name}"]
@@ -82,7 +82,7 @@ def test_a_query_is_over_a_metric_that_there_is(query: str) -> None:
     assert f'{{monitored_resource="{metric["resource"]}"}}' in query
 
 
-def test_every_metric_is_looked_at() -> None:
+def test_every_metric_is_used() -> None:
     """Each is on a chart or in an alert."""
     looked_at = " ".join([*QUERIES, *(filter_text for filter_text, _ in SERIES)])
 

@@ -19,7 +19,7 @@ def commands(start: str) -> list[str]:
 
 
 @pytest.mark.parametrize("command", commands("watchkeeper"))
-def test_a_command_is_one_that_there_is(command: str) -> None:
+def test_every_command_exists(command: str) -> None:
     """The command line accepts it, with its options and choices."""
     _, *words = shlex.split(re.sub(r"\$\{[^}]*\}", "job", command))
     found_command: click.Command = watchkeeper
@@ -34,7 +34,7 @@ def test_a_command_is_one_that_there_is(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", commands("./deploy_functions.sh"))
-def test_a_verb_of_the_deployment_is_one_that_there_is(command: str) -> None:
+def test_every_verb_of_the_deployment_exists(command: str) -> None:
     """It has the verb, project, region and settings, which identify the deployment."""
     _, verb, *options = shlex.split(command)
     place, more = options[:4], options[4:]
@@ -46,7 +46,7 @@ def test_a_verb_of_the_deployment_is_one_that_there_is(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", commands("gcloud"))
-def test_a_command_of_gcloud_names_what_there_is(command: str) -> None:
+def test_every_gcloud_command_names_existing_resources(command: str) -> None:
     """It reads the log (its filter is tested above) or calls one of the Scheduler jobs, in the project."""
     words = shlex.split(command)
 

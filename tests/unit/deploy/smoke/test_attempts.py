@@ -43,7 +43,7 @@ def test_only_an_attempt_that_began_with_the_test_counts(
     assert verdict(ordered, first=BEGAN, latest=BEGAN + timedelta(seconds=latest)) == wanted
 
 
-def test_what_the_job_says_of_its_last_attempt_is_not_asked(cloud: Deployment, work: Work) -> None:
+def test_the_status_of_the_last_attempt_is_not_used(cloud: Deployment, work: Work) -> None:
     """While the new attempt runs, the job still shows the failure of the one before."""
     cloud.attempts.append((BEGAN - timedelta(seconds=60), BEGAN - timedelta(seconds=57), "INTERNAL, 500"))
 

@@ -14,7 +14,7 @@ from watchkeeper.deploy.work import Work
 
 
 @pytest.mark.parametrize("code", ["unauthorized", "forbidden"])
-def test_our_code_refuses_an_event_that_nobody_signed(
+def test_our_code_refuses_an_unsigned_event(
     cloud: Deployment, work: Work, capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
     """This shows that it runs with its settings; whether Chat reaches it stays open."""
@@ -53,7 +53,7 @@ def test_a_refusal_by_cloud_run_proves_less(
         (HttpResponse(404, b"<html>"), "answered 404; see its log"),
     ],
 )
-def test_another_answer_to_it_is_a_failure(cloud: Deployment, work: Work, reply: HttpResponse, says: str) -> None:
+def test_any_other_answer_is_a_failure(cloud: Deployment, work: Work, reply: HttpResponse, says: str) -> None:
     """An open function above all."""
     cloud.reply = reply
 
@@ -62,7 +62,7 @@ def test_another_answer_to_it_is_a_failure(cloud: Deployment, work: Work, reply:
 
 
 @pytest.mark.parametrize("status", [0, 429, 503])
-def test_a_function_that_is_not_up_yet_is_waited_for(
+def test_a_function_that_is_still_starting_is_waited_for(
     cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """As long as the others."""

@@ -46,7 +46,7 @@ def test_a_failure_says_what_to_do(
         ("logging read", shown("[]"), "its end is not in the log; is it excluded there"),
     ],
 )
-def test_what_cannot_be_seen_is_not_called_well(
+def test_an_unreadable_log_does_not_count_as_success(
     cloud: Deployment, work: Work, beginning: str, answer: Ended, says: str
 ) -> None:
     """Nor is the run of another system's Scheduler job."""

@@ -59,7 +59,7 @@ def test_without_the_store_the_rest_is_proved(
 
 
 @EVERY_WAY
-def test_what_is_paused_is_not_woken(cloud: Deployment, work: Work, take: Callable[[Work], None]) -> None:
+def test_paused_parts_stay_paused(cloud: Deployment, work: Work, take: Callable[[Work], None]) -> None:
     """A person paused it; a tick would run what is due."""
     cloud.answers["tasks queues describe"] = shown("PAUSED")
     cloud.answers["scheduler jobs describe watchkeeper-tick"] = shown(f"PAUSED|{url('tick')}")
@@ -127,7 +127,7 @@ def test_the_job_is_made_where_the_functions_look_for_it(
     assert [(each.storage, each.project, each.collection) for each in opened] == [("firestore", PROJECT, collection)]
 
 
-def test_the_emulator_of_a_shell_is_no_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_emulator_in_the_shell_is_not_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The functions would never find a job created there."""
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
 

@@ -50,7 +50,7 @@ def test_an_interruption_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("take", [call_tick, deliver])
-def test_what_a_killed_one_left_is_deleted_by_the_next(
+def test_the_next_smoke_test_deletes_what_a_killed_one_left(
     cloud: Deployment, work: Work, take: Callable[[Work], None]
 ) -> None:
     """Once it is an hour old: a younger one may still be needed, and other jobs belong to somebody."""
@@ -72,7 +72,7 @@ def test_what_a_killed_one_left_is_deleted_by_the_next(
 
 
 @pytest.mark.parametrize("queue", ["", "agents"])
-def test_every_store_takes_the_job_and_loses_it(store: Store, tmp_path: Path, queue: str) -> None:
+def test_every_store_keeps_and_then_deletes_the_job(store: Store, tmp_path: Path, queue: str) -> None:
     """By the store's own clock it is due, or waits in its queue for a delivery with its token."""
     gcloud = Recorder()
     gcloud.outside = Outside(open_store=lambda settings: store, request=gcloud.outside.request)
@@ -90,7 +90,7 @@ def test_every_store_takes_the_job_and_loses_it(store: Store, tmp_path: Path, qu
     assert (store.page(), gcloud.left_open) == ([], [])
 
 
-def test_a_signal_while_the_job_is_deleted_leaves_no_job_unnamed(
+def test_a_signal_during_the_deletion_names_the_job_that_is_left(
     cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The remaining one is listed under "Left open"."""

@@ -15,7 +15,7 @@ from watchkeeper.deploy.work import Work
 @EVERY_WAY
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_passes_by_itself_is_waited_for(
+def test_a_temporary_refusal_is_waited_for(
     cloud: Deployment, work: Work, take: Callable[[Work], None], fault: str, times: int
 ) -> None:
     """A grant without effect yet, a busy instance, an unreachable store: it succeeds in the end, with one run."""
@@ -31,7 +31,7 @@ def test_what_passes_by_itself_is_waited_for(
 @EVERY_WAY
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("is_lost", [False, True])
-def test_a_command_that_is_refused_is_sent_again(
+def test_a_refused_command_is_sent_again(
     cloud: Deployment,
     work: Work,
     monkeypatch: pytest.MonkeyPatch,
@@ -62,7 +62,7 @@ def test_a_command_that_is_refused_is_sent_again(
 
 @EVERY_WAY
 @pytest.mark.parametrize(("fault", "remedy"), FAULTS.items())
-def test_what_stays_is_given_up_with_its_remedy(
+def test_a_refusal_that_lasts_ends_with_its_remedy(
     cloud: Deployment, work: Work, take: Callable[[Work], None], fault: str, remedy: str
 ) -> None:
     """After about eight minutes, and nothing is left behind."""
