@@ -62,6 +62,7 @@ TOGETHER = {
     "tests/integration/console/test_form.py": "the console",
     "tests/integration/console/test_jobs.py": "the console",
     "tests/integration/console/test_now_and_chat.py": "the console",
+    "tests/integration/console/test_token.py": "the console",
 }
 
 

@@ -73,6 +73,23 @@ def test_many_jobs_are_changed_at_once(page: ConsolePage, jobs: Jobs) -> None:
     assert {jobs.get(f"mow-{number}").status for number in range(3)} == {"paused"}
 
 
+def test_all_jobs_that_match_are_changed_at_once(page: ConsolePage, jobs: Jobs) -> None:
+    """Also those on other pages."""
+    names = [f"rake-{number}" for number in range(51)]
+    for name in names:
+        jobs.schedule("log", {"message": "rake"}, id=name, at=datetime.now(UTC) + DAY)
+    page.turn_to("jobs")
+    page.type("rake", into="#search")
+    page.see("1 to 50 of 51")
+
+    page.click(within="#pick-all")
+    page.click("Select all 51 that match", within="#many button")
+    page.click("Pause", within="#commands button")
+    page.see("Pause: 51 of 51 done.")
+
+    assert {jobs.get(name).status for name in names} == {"paused"}
+
+
 def test_a_job_in_a_queue_is_shown_as_waiting(page: ConsolePage, jobs: Jobs, folder: Path) -> None:
     """In the table and in the panel, with its queue and without a lease."""
     now = datetime.now(UTC)

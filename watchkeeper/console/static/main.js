@@ -48,7 +48,7 @@ export async function refresh() {
 function showTrouble(message) {
   const since = readAt[current()];
   const age = since ? `What you see is from ${since.toLocaleTimeString([], { hourCycle: "h23", timeZone: about.timezone, timeZoneName: "short" })}.` : "Nothing could be read yet.";
-  const text = message && `${message} ${age}`;
+  const text = message && `${message.replace(/\.?$/, ".")} ${age}`;
   show($("#trouble"), text);
   panel.showTrouble(text);
   $("main").classList.toggle("old", Boolean(message));
@@ -84,6 +84,7 @@ function turnTo() {
 
 keepToken();
 addEventListener("hashchange", async () => {
+  keepToken(); // an address that is pasted into an open tab loads nothing again
   turnTo();
   await refresh();
 });
