@@ -81,26 +81,28 @@ _ASKS = (
     r"|i(?:['’]d| would)? (?:like|want|need) you to|(?:make|be) sure (?:to|you))[,!]?\s+)*"  # noqa: RUF001
 )
 _REMINDER = re.compile(
-    rf"{_ASKS}(?:(?:set(?:\s+up)?|create|add|make|schedule)(?:\s+me)?|i(?:\s+need|'d\s+like|\s+want))\s+a\s+reminder\b"
+    rf"{_ASKS}(?:(?:(?:set(?:\s+up)?|create|add|make|schedule|give|get)(?:\s+me)?|i(?:\s+need|['’]d\s+like|\s+want)"  # noqa: RUF001
+    r"|(?:can|could|may)\s+i\s+(?:get|have))\s+(?:an?\s+)?reminder\b|reminder\b(?=\s+to\s+(?!all|every|the\b|@|<)))"
     r"(?:\s+for\s+(?P<whom>me|us)\b)?(?:\s+for\b)?\s*",
     re.I,
 )
 _POST = re.compile(rf"{_ASKS}(?=post\b)", re.I)
 _REMIND = re.compile(
-    rf"{_ASKS}remind\b(?:\s+(?P<whom>me|us)\b)?(?:,?\s+{_PLEASE},?)?\s*(?P<link>{_LINK}|[{_DASH}]\s+)?(?P<text>.*)",
+    rf"{_ASKS}remind\b(?:\s+(?P<whom>me|myself|us)\b)?(?:,?\s+{_PLEASE},?)?\s*(?P<link>{_LINK}|[{_DASH}]\s+)?(?P<text>.*)",
     re.I | re.S,
 )
 _WITH_THANKS = re.compile(  # behind a text, where "to say please" has no thanks
     rf"(?:(?:^|[,.!?;]\s{{0,9}}){_THANKS}|(?<!\s)(?<!\bsay)(?<!\bwrite)\s{{1,9}}{_PLEASE})[\s.!?]{{0,9}}$", re.I
 )
-_VERB = rf"(?:(?P<verb>post|ask)\b:?|{_ASKS}remind\s+(?P<whom>me|us)\b(?P<link>\s*{_LINK})?)\s*(?P<text>.*)"
+_VERB = rf"{_ASKS}(?:(?P<verb>post|ask)\b:?|remind\s+(?P<whom>me|us)\b(?P<link>\s*{_LINK})?)\s*(?P<text>.*)"
 # "++" tries a run of blanks once, however long it is.
 _CRON = re.compile(rf"cron\s+(?P<when>.{{1,600}}?)\s++{_VERB}", re.I | re.S)
 _WHEN_FIRST = re.compile(rf"(?P<when>.{{1,{_LONGEST_PHRASE}}}?)[\s,:{_DASH}]++{_VERB}", re.I | re.S)
 _TEXT_FIRST = re.compile(
-    r"(?P<verb>post|ask)\b:?\s*(?P<text>[\"“„«'‘].+[\"“”»'’])[\s,]+(?P<when>[^\"“”]{1,200})",  # noqa: RUF001
+    rf"(?P<verb>post|ask)\b:?\s*(?P<text>[\"“„«'‘].+[\"“”»'’])[\s,:({_DASH}]+(?P<when>[^\"“”]{{1,200}})",  # noqa: RUF001
     re.I | re.S,
 )
+_WHEN_BETWEEN = re.compile(r"(?P<verb>post|ask)\s+(?P<when>[^\"“„«]{1,200}?)[\s,:]+(?P<text>[\"“„«].+)", re.I | re.S)
 _SPACES = re.compile(rf"[^\S\n]+[{_DASH}][^\S\n]+|[\s,]+|:\s|$")  # a list may have dashes in front
 _QUESTION = re.compile(r"(?:what|who|whom|whose|how|why|which|where|whether|when|if)\b", re.I)
 _ANY_CLOCK = r"\bat\s+\d|\d:\d\d|\d\s?[ap]m\b"
@@ -125,7 +127,7 @@ _GOES_ON = re.compile(
     | from | until | till | thru | up\s+(?:to|until) | through | then | onwards? | during | while | within
     | except | unless | skipping
     | around | approximately | roughly | exactly | precisely | sharp | (?:morning|noon|afternoon|evening|\d+)ish
-    | early | earlier | later? | latest | only | once | ago | now | (?:the\s+)?(?:same|this)\s+time | end
+    | '\d\d | early | earlier | later? | latest | only | once | ago | now | (?:the\s+)?(?:same|this)\s+time | end
     | (?:today|tomorrow|tonight)(?!\Ws\b) | morning | afternoon | evening | night | (?:bed|lunch|dinner)time
     | (?:breakfast|lunch|dinner)\s+to
     | (?:second|minute|hour|day|week|fortnight|month|quarter|year)s? | qtr | last\s+(?:day|week|month|year) | [ap]\s?m
@@ -223,21 +225,26 @@ def _split(command: str, read: Reader) -> _Asked | None:
         first = () if link.isalpha() else _when_first(rest)
         return _asked(match, chain(last, first) if link else chain(first, last))
     if match := _TEXT_FIRST.fullmatch(command):
+        return _asked(match, [_Split(_without_end(match["when"]), match["text"])])
+    if (match := _WHEN_BETWEEN.fullmatch(command)) and _is_time(match["when"], read):
         return _asked(match)
     match = _WHEN_FIRST.match(command)
     return _asked(match) if match and _is_request(match, read) else None
 
 
 def _begins_with_time(rest: str, read: Reader) -> bool:
-    for phrase, _, _ in _when_first(rest):
-        try:
-            read(phrase)
-        except UnknownWord:
-            continue
-        except UnclearPhrase:
-            pass
-        return True
-    return False
+    return any(_is_time(split.when, read) for split in _when_first(rest))
+
+
+def _is_time(phrase: str, read: Reader) -> bool:
+    """Return whether a phrase has only words of a time, even if it is not clear."""
+    try:
+        read(phrase)
+    except UnknownWord:
+        return False
+    except UnclearPhrase:
+        pass
+    return True
 
 
 def _is_request(match: re.Match[str], read: Reader) -> bool:
@@ -278,7 +285,7 @@ def _when_first(rest: str) -> Iterator[_Split]:
 
 def _when_last(rest: str) -> Iterator[_Split]:
     """Split before each of the last words."""
-    rest = re.sub(rf"(?:[\s,.!?]{{1,9}}{_THANKS})?[^\w\"“”»'’)\]>]{{0,9}}$", "", rest, flags=re.I)  # noqa: RUF001
+    rest = _without_end(rest)
     start = max(len(rest) - _LONGEST_PHRASE, rest.rfind(_QUOTES[rest[0]][0], 1) + 1 if rest[:1] in _QUOTES else 0)
     for word in re.finditer(r"(?<!\S)\S", rest[start:]):
         text, when = rest[: start + word.start()].rstrip(" ,\u00a0"), rest[start + word.start() :]
@@ -287,6 +294,11 @@ def _when_last(rest: str) -> Iterator[_Split]:
         is_vague = (before in _VAGUE_DAY and _DAY_NAME.match(when)) or _VAGUE.search(text)
         if not (is_cut or is_vague or _NO_BEGINNING.match(when)):
             yield _Split(when, text, is_last=True)
+
+
+def _without_end(text: str) -> str:
+    """Return a text without thanks, emoji and marks at its end."""
+    return re.sub(rf"(?:[\s,.!?)]{{1,9}}{_THANKS})?[^\w\"“”»'’\]>]{{0,9}}$", "", text, flags=re.I)  # noqa: RUF001
 
 
 def _order(asked: _Asked, read: Reader, timezone: str) -> Order:

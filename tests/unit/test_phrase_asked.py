@@ -169,7 +169,6 @@ ASKED = [
     "remind me every now and then to prepare",
     "remind me every once in a while to prepare",
     "remind me once to prepare",
-    "remind me once every 2 weeks to prepare",
     "remind me all day to prepare",
     "remind me weekdays except holidays to prepare",
     "remind me on the last business day of the month to prepare",

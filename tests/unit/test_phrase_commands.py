@@ -236,6 +236,8 @@ NO_REQUEST = [
     "cron jobs ask for trouble",
     "every day at 9 poster",
     "post the report tomorrow",
+    'ask Bob "are you there?"',
+    "reminder to all: lunch at 12",
 ]
 
 
