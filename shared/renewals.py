@@ -114,7 +114,7 @@ class Renewals:
         return False
 
     def renew_all(self, subscriptions: Iterable[Subscription], renew: Renew) -> dict[str, RenewalOutcome]:
-        """Renew each subscription that no other call is renewing, record the outcomes, and return them by id.
+        """Renew each subscription that no other call is renewing, record the outcomes, and return them in order.
 
         `renew` raises NotRenewed. Raises StoreUnavailable if nothing could be claimed (then nothing was renewed), or if
         an outcome could not be recorded (the others were still renewed).
@@ -138,7 +138,7 @@ class Renewals:
                 unavailable = exc
         if unavailable is not None:
             raise unavailable
-        return outcomes
+        return {name: outcomes[name] for name in wanted}
 
     def recorded(self, prefix: str) -> list[Subscription]:
         """Return the recorded subscriptions whose id begins so, except those that a person has cancelled."""
@@ -182,9 +182,12 @@ class Renewals:
             raise StoreUnavailable(f"nothing can be renewed without a lease: {unconfirmed}")
         reason = f"its record {f'cannot be read ({unconfirmed})' if unconfirmed else 'keeps changing'}; try again"
         busy = dict.fromkeys(wanted.keys() - claimed.keys(), Failed(reason))
+
+        def expiry(job: Job) -> datetime:
+            return wanted[job.id].expires_at or recorded_time(job.payload, "expires_at") or LAST
+
         # The first to expire comes first: a call may not have time for all of them.
-        in_order = sorted(claimed.values(), key=lambda job: recorded_time(job.payload, "expires_at") or LAST)
-        return in_order, {**busy, **outcomes}
+        return sorted(claimed.values(), key=expiry), {**busy, **outcomes}
 
     def _refusal(self, stored: Job | Unreadable) -> RenewalOutcome | None:
         """Return why a subscription must not be renewed now, or None.

@@ -1,14 +1,11 @@
 """The airtable_refresh function on this machine, against the fake of Airtable."""
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from tests.renewing import Storage, utc_now
-from tests.running import RunningFunction, running_function
+from tests.renewing import LocalFunction, utc_now
 from watchkeeper.fakes.airtable import API_KEY, BASE, WEBHOOK, Airtable, webhook
 
 OTHER_BASE = "appLocalStandIn02"
@@ -34,14 +31,13 @@ class ClockAhead:
         return utc_now() + self.ahead
 
 
-@dataclass(frozen=True)
-class LocalAirtable:
-    """Airtable on this machine, and a store in a file."""
+@dataclass(frozen=True, kw_only=True)
+class LocalAirtable(LocalFunction):
+    """Airtable on this machine."""
 
+    name = "airtable_refresh"
     airtable: Airtable
     clock: ClockAhead
-    folder: Path
-    storage: Storage
 
     @property
     def settings(self) -> dict[str, str]:
@@ -53,15 +49,6 @@ class LocalAirtable:
             # Too short for the pause of 30 seconds after a 429, long enough for one of a second.
             "SCHEDULER_LEASE_SECONDS": "20",
         }
-
-    def running(
-        self, env: Mapping[str, str] | None = None, *, storage: Storage | None = None
-    ) -> AbstractContextManager[RunningFunction]:
-        """Run the function, with these settings instead."""
-        storage = storage or self.storage
-        return running_function(
-            "airtable_refresh", self.folder, {"AUTH_MODE": "off", **self.settings, **storage.env, **(env or {})}
-        )
 
     def reset(self) -> None:
         """Forget the test before."""

@@ -3,15 +3,13 @@
 import base64
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tests.renewing import Storage
-from tests.running import RunningFunction, running_function
+from tests.renewing import LocalFunction
 from watchkeeper.fakes.gmail import ActiveWatch, Gmail
 from watchkeeper.fakes.google_oauth import METADATA_SCOPE, GoogleOAuth
 
@@ -36,14 +34,13 @@ UNSET = dict.fromkeys(
 )
 
 
-@dataclass(frozen=True)
-class LocalGoogle:
-    """The fakes of Google, the key file that one of them wrote, and a store in a file."""
+@dataclass(frozen=True, kw_only=True)
+class LocalGoogle(LocalFunction):
+    """The fakes of Google. The key file is written by one of them."""
 
+    name = "gmail_watch"
     oauth: GoogleOAuth
     gmail: Gmail
-    folder: Path
-    storage: Storage
 
     @property
     def key_path(self) -> Path:
@@ -59,15 +56,6 @@ class LocalGoogle:
             "GCP_SERVICE_ACCOUNT_JSON_PATH": str(self.key_path),
             "GMAIL_API_ENDPOINT": self.gmail.url,
         }
-
-    def running(
-        self, env: Mapping[str, str] | None = None, *, storage: Storage | None = None
-    ) -> AbstractContextManager[RunningFunction]:
-        """Run the function, with these settings instead."""
-        storage = storage or self.storage
-        return running_function(
-            "gmail_watch", self.folder, {"AUTH_MODE": "off", **self.settings, **storage.env, **(env or {})}
-        )
 
     def reset(self) -> None:
         """Forget the test before."""

@@ -1,22 +1,25 @@
-"""The renewing functions as their tests see them: a call with what it logged, the record that it leaves, its store."""
+"""The renewing functions in their tests: a call with its log, the stores, and each function against its fakes."""
 
 import json
 import threading
 import uuid
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import pytest
 from google.cloud import firestore
 
 from shared.model.job import Job
 from shared.store.firestore import FirestoreStore
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Store
-from tests.running import RunningFunction
+from tests.running import RunningFunction, running_function
 
 
 def utc_now() -> datetime:
@@ -78,6 +81,46 @@ class Storage:
         job = self.store.get([job_id])[job_id]
         assert isinstance(job, Job), job
         return job
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalFunction(ABC):
+    """A renewing function on this machine, with a store in a file."""
+
+    name: ClassVar[str]
+    folder: Path
+    storage: Storage
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, str]:
+        """Return the settings that lead to the fakes."""
+
+    def running(
+        self, env: Mapping[str, str] | None = None, *, storage: Storage | None = None
+    ) -> AbstractContextManager[RunningFunction]:
+        """Run the function, with these settings instead."""
+        storage = storage or self.storage
+        return running_function(
+            self.name, self.folder, {"AUTH_MODE": "off", **self.settings, **storage.env, **(env or {})}
+        )
+
+
+TwoFunctions = tuple[Storage, list[RunningFunction]]
+TWO_FUNCTIONS = ["one process", "two processes", pytest.param("firestore", marks=pytest.mark.emulator)]
+
+
+@contextmanager
+def two_functions(local: LocalFunction, request: pytest.FixtureRequest) -> Iterator[TwoFunctions]:
+    """Run the function twice over one store, as the fixture's parameter of TWO_FUNCTIONS says."""
+    if request.param == "one process":
+        of_one = request.getfixturevalue("of_one")
+        yield local.storage, [of_one, of_one]
+        return
+    on_emulator = request.param == "firestore"
+    storage = in_firestore(request.getfixturevalue("firestore_client")) if on_emulator else local.storage
+    with ExitStack() as stack:
+        yield storage, [stack.enter_context(local.running(storage=storage)) for _ in range(2)]
 
 
 def in_file(folder: Path) -> Storage:

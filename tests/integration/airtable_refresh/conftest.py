@@ -24,7 +24,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirtable]:
     folder = tmp_path_factory.mktemp("airtable_refresh")
     clock = ClockAhead()
     with Airtable(clock=clock) as airtable:
-        yield LocalAirtable(airtable, clock, folder, in_file(folder))
+        yield LocalAirtable(airtable=airtable, clock=clock, folder=folder, storage=in_file(folder))
 
 
 @pytest.fixture(autouse=True)

@@ -1,34 +1,22 @@
 """Two calls at once."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from tests.local_airtable import DAY, LIST, OTHER_WEBHOOK, REFRESH, LocalAirtable
-from tests.renewing import Storage, call_at_once, in_firestore, utc_now
-from tests.running import RunningFunction
+from tests.renewing import TWO_FUNCTIONS, TwoFunctions, call_at_once, two_functions, utc_now
 from watchkeeper.fakes.airtable import BASE, WEBHOOK, webhook
 
 
-@pytest.fixture(params=["one process", "two processes", pytest.param("firestore", marks=pytest.mark.emulator)])
-def two_callable(
-    local: LocalAirtable, request: pytest.FixtureRequest
-) -> Iterator[tuple[Storage, list[RunningFunction]]]:
+@pytest.fixture(params=TWO_FUNCTIONS)
+def two_callable(local: LocalAirtable, request: pytest.FixtureRequest) -> Iterator[TwoFunctions]:
     """The function twice, over one store: as one process, as two on a file, as two on the emulator."""
-    if request.param == "one process":
-        of_one = request.getfixturevalue("of_one")
-        yield local.storage, [of_one, of_one]
-        return
-    on_emulator = request.param == "firestore"
-    storage = in_firestore(request.getfixturevalue("firestore_client")) if on_emulator else local.storage
-    with ExitStack() as stack:
-        yield storage, [stack.enter_context(local.running(storage=storage)) for _ in range(2)]
+    with two_functions(local, request) as callable_twice:
+        yield callable_twice
 
 
-def test_two_calls_at_once_refresh_each_webhook_once(
-    local: LocalAirtable, two_callable: tuple[Storage, list[RunningFunction]]
-) -> None:
+def test_two_calls_at_once_refresh_each_webhook_once(local: LocalAirtable, two_callable: TwoFunctions) -> None:
     """The other call names a webhook as skipped, which is not an error."""
     storage, functions = two_callable
     ids = {WEBHOOK, OTHER_WEBHOOK}
@@ -46,9 +34,7 @@ def test_two_calls_at_once_refresh_each_webhook_once(
         assert len(storage.record(f"subscription:airtable:{BASE}:{webhook_id}").recent_runs) == 1
 
 
-def test_a_call_with_nothing_left_to_refresh_is_skipped(
-    local: LocalAirtable, two_callable: tuple[Storage, list[RunningFunction]]
-) -> None:
+def test_a_call_with_nothing_left_to_refresh_is_skipped(local: LocalAirtable, two_callable: TwoFunctions) -> None:
     """With one webhook, one of two calls has nothing to do."""
     _, functions = two_callable
 

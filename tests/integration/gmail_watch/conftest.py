@@ -18,7 +18,7 @@ def fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGoogle]:
     """Google on this machine, for all tests of this folder."""
     folder = tmp_path_factory.mktemp("gmail_watch")
     with GoogleOAuth() as oauth, Gmail(oauth) as gmail:
-        google = LocalGoogle(oauth, gmail, folder, in_file(folder))
+        google = LocalGoogle(oauth=oauth, gmail=gmail, folder=folder, storage=in_file(folder))
         oauth.write_key_file(google.key_path)
         yield google
 

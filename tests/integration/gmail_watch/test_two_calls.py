@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from http.client import HTTPException
 
 import pytest
@@ -11,28 +10,25 @@ import pytest
 from shared.model.history import RunOutcome
 from shared.model.value import Status
 from tests.local_google import ADA, GRACE, RECORD, WATCH, LocalGoogle
-from tests.renewing import Answered, Storage, call, call_at_once, in_firestore
+from tests.renewing import (
+    TWO_FUNCTIONS,
+    Answered,
+    TwoFunctions,
+    call,
+    call_at_once,
+    two_functions,
+)
 from tests.running import RunningFunction, until
 
 
-@pytest.fixture(params=["one process", "two processes", pytest.param("firestore", marks=pytest.mark.emulator)])
-def two_callable(
-    google: LocalGoogle, request: pytest.FixtureRequest
-) -> Iterator[tuple[Storage, list[RunningFunction]]]:
+@pytest.fixture(params=TWO_FUNCTIONS)
+def two_callable(google: LocalGoogle, request: pytest.FixtureRequest) -> Iterator[TwoFunctions]:
     """The function twice, over one store: as one process, as two on a file, as two on the emulator."""
-    if request.param == "one process":
-        of_one = request.getfixturevalue("of_one")
-        yield google.storage, [of_one, of_one]
-        return
-    on_emulator = request.param == "firestore"
-    storage = in_firestore(request.getfixturevalue("firestore_client")) if on_emulator else google.storage
-    with ExitStack() as stack:
-        yield storage, [stack.enter_context(google.running(storage=storage)) for _ in range(2)]
+    with two_functions(google, request) as callable_twice:
+        yield callable_twice
 
 
-def test_two_calls_at_once_make_one_renewal(
-    google: LocalGoogle, two_callable: tuple[Storage, list[RunningFunction]]
-) -> None:
+def test_two_calls_at_once_make_one_renewal(google: LocalGoogle, two_callable: TwoFunctions) -> None:
     """The later one reports that it was skipped, which is not an error."""
     storage, functions = two_callable
     google.gmail.delay = 0.3

@@ -222,9 +222,13 @@ def test_a_lapsed_subscription_raises_the_alarm_at_once(
 
 
 def test_the_first_to_expire_is_renewed_first(renewals: Callable[..., Renewals], clock: Clock) -> None:
-    """A call may not have time for all; one that was never renewed comes last, so it cannot block the others."""
+    """A call may not have time for all; one whose expiry is unknown comes last, so it cannot block the others.
+
+    The expiry that the service says counts more than the recorded one.
+    """
     renewals().renew_all([AGENT], lambda subscription: Renewed(expires_at=clock() + WEEK))
     renewals().renew_all([SALES], lambda subscription: Renewed(expires_at=clock() + DAY))
+    soon = Subscription(id="subscription:gmail:soon@example.com", title="soon", expires_at=clock() + 2 * HOUR)
     clock.now += HOUR
     order: list[str] = []
 
@@ -233,9 +237,9 @@ def test_the_first_to_expire_is_renewed_first(renewals: Callable[..., Renewals],
         return Renewed(expires_at=clock() + WEEK)
 
     fresh = Subscription(id="subscription:gmail:new@example.com", title="new")
-    renewals().renew_all([fresh, AGENT, SALES], note)
+    renewals().renew_all([fresh, AGENT, SALES, soon], note)
 
-    assert order == [SALES.id, AGENT.id, fresh.id]
+    assert order == [soon.id, SALES.id, AGENT.id, fresh.id]
 
 
 def test_recorded_subscriptions_are_found_by_their_prefix(
