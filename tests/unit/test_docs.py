@@ -145,6 +145,14 @@ def test_log_lines_exist(page: Path) -> None:
     assert {name for name in named if f'"{name}"' not in source} == set()
 
 
+@every_page
+def test_files_of_tests_exist(page: Path) -> None:
+    """A page that sends a reader, or a promise, to tests names files that are there."""
+    named = {path for text in code(page) for path in re.findall(r"\btests/[\w./-]+", text)}
+
+    assert {path for path in named if not (PROJECT_FOLDER / path).exists()} == set()
+
+
 @pytest.mark.parametrize("page", EVERY_FILE, ids=lambda page: str(page.relative_to(PROJECT_FOLDER)))
 def test_links_lead_somewhere(page: Path) -> None:
     """No link within the project names a file or a heading that is not there."""
