@@ -152,7 +152,7 @@ def detail(job: Job, now: datetime, timezone: str) -> View:
         "Pauses": _pauses(job),
         "Lease until": at(job.lease_until),
         "Chat space": job.space or "",
-        "Made": f"{at(job.created_at)} by {person(job.created_by)}",
+        "Created": f"{at(job.created_at)} by {person(job.created_by)}",
         "Changed": f"{at(job.updated_at)} by {person(job.updated_by)}" if job.updated_at else "",
     }
     row = _row(job, now, timezone)
