@@ -51,10 +51,11 @@ STYLES = {"ok": "green", "warning": "yellow", "wrong": "red"}
 def doctor(
     ctx: click.Context, project: str | None, region: str | None, file: Path | None, only: tuple[str, ...]
 ) -> None:
-    """Examine this installation: settings, store, handlers, limits and clock; or a deployment.
+    """Examine this installation, or a deployment.
 
-    Each fault is shown with its remedy, and the exit code is then 1. doctor reads the whole store, to count its jobs,
-    and writes and deletes a document of its own, to see that it can.
+    It checks settings, store, handlers, limits and clock. Each fault is shown with its remedy, and the exit code is
+    then 1. doctor reads the whole store, to count its jobs, and writes and deletes a document of its own, to see that
+    it can.
 
     With --project it examines a deployment instead, and changes nothing. It uses gcloud, with the account that is
     signed in there, to check APIs, service accounts, roles, the Firestore database, secrets, functions and their

@@ -46,9 +46,10 @@ def show_logs(
     url: bool,
     as_json: bool,
 ) -> None:
-    """Show what was logged about a job, and by its handler while it ran.
+    """Show the log of a job.
 
-    Without --project it is the log that `make run` writes.
+    That is what the functions logged about it, and its handler while it ran. Without --project it is the log that
+    `make run` writes.
 
     \b
     Examples:

@@ -54,10 +54,11 @@ class Snapshot:
 @click.option("--every", "seconds", type=click.FloatRange(min=0.5), metavar="S", help="Seconds between two refreshes.")
 @click.pass_obj
 def watch_jobs(session: Session, seconds: float | None) -> None:
-    """Watch jobs run, until Ctrl-C: what is running, what is due next, what failed in the last hour.
+    """Watch jobs run, until Ctrl-C.
 
-    It refreshes every 2 seconds; with the real Firestore every 30, since each refresh reads up to 220 documents. If the
-    output is not a terminal, it prints a line for each job that starts and each run that ends.
+    It shows what is running, what is due next, and what failed in the last hour. It refreshes every 2 seconds; with the
+    real Firestore every 30, since each refresh reads up to 220 documents. If the output is not a terminal, it prints a
+    line for each job that starts and each run that ends.
 
     \b
     Example:

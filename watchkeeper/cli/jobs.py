@@ -141,12 +141,13 @@ def _ask_about_type(job_type: str, known: Collection[str]) -> None:
 @definition_options
 @click.pass_obj
 def edit_job(session: Session, /, job_id: str, **options: Any) -> None:
-    """Change what a job does, or when; everything else stays, also the history.
+    """Change what a job does, or when.
 
-    A new time starts a new occurrence, and makes a finished job pending again. A new --cron or --every takes the place
-    of both, and starts from now, or from a start that is still to come, unless --at or --in is given; --at or --in
-    alone turns a recurring job into a one-shot job. Remove the end with --until never, days off with --except none, the
-    limit with --pause-after-failures 0, a grace with --misfire coalesce or --grace 10m.
+    Everything else stays, also the history. A new time starts a new occurrence, and makes a finished job pending again.
+    A new --cron or --every takes the place of both, and starts from now, or from a start that is still to come, unless
+    --at or --in is given; --at or --in alone turns a recurring job into a one-shot job. Remove the end with --until
+    never, days off with --except none, the limit with --pause-after-failures 0, a grace with --misfire coalesce or
+    --grace 10m.
 
     \b
     Examples:
@@ -262,7 +263,9 @@ def retry_jobs(session: Session, job_ids: Sequence[str], every: bool, job_type: 
 @click.option("--catch-up", is_flag=True, help="Also run the newest occurrence that fell due meanwhile.")
 @click.pass_obj
 def resume_jobs(session: Session, job_ids: Sequence[str], catch_up: bool) -> None:
-    """Resume paused jobs: a recurring one with its next future occurrence.
+    """Resume paused jobs.
+
+    A recurring job continues with its next future occurrence, another with the occurrence that it had.
 
     \b
     Example:

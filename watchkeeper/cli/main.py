@@ -77,10 +77,11 @@ def watchkeeper(ctx: click.Context) -> None:
 )
 @click.pass_context
 def dev(ctx: click.Context, storage: str | None) -> None:
-    """Run every function on this machine, and a page to see them, until Ctrl-C.
+    """Run the whole system on this machine, until Ctrl-C.
 
-    A fake Cloud Scheduler calls each function at once, and then on its schedule in functions.toml. Gmail, Airtable,
-    Chat and Cloud Tasks are fakes, unless one of their settings is set. A function is reloaded when its code changes.
+    The console, a web page, shows and controls it. A fake Cloud Scheduler calls each function at once, and then on its
+    schedule in functions.toml. Gmail, Airtable, Chat and Cloud Tasks are fakes, unless one of their settings is set. A
+    function is reloaded when its code changes.
 
     \b
     Example:

@@ -40,7 +40,7 @@ REFUSED = "this server only reads; to change jobs, start it with `watchkeeper mc
 @click.option("--timezone", metavar="TZ", help="The zone of times without an offset.  [default: SCHEDULER_TIMEZONE]")
 @click.pass_obj
 def mcp(session: Session, allow_changes: bool, space: str | None, user: str | None, timezone: str | None) -> None:
-    """Serve the jobs to an MCP client over standard input and output, until it closes them.
+    """Serve the jobs to an MCP client, over standard input and output.
 
     The client lists and shows jobs; with --allow-changes it also changes them. A job that is scheduled posts into the
     space, or asks your agent there, so scheduling needs --space. docs/AGENT.md shows how a client is set up.

@@ -26,9 +26,10 @@ HEADER = ("SUBSCRIPTION", "EXPIRES", "RENEWED", "REMARK")
 @click.option("--json", "as_json", is_flag=True, help="Write the answer, or with --status a list of jobs, as JSON.")
 @click.pass_context
 def renew(ctx: click.Context, service: str | None, only_status: bool, as_json: bool) -> None:
-    """Renew Gmail's push watches or Airtable's webhooks, once, in this process.
+    """Renew Gmail's push watches or Airtable's webhooks once.
 
-    It does the same as the function, with the settings of this machine. The exit code is 1 if a renewal failed.
+    It does the same as the function, in this process and with the settings of this machine. The exit code is 1 if a
+    renewal failed.
 
     \b
     Examples:

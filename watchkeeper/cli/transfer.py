@@ -78,10 +78,10 @@ def upgrade_jobs(session: Session, dry_run: bool) -> None:
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 @click.pass_obj
 def export_jobs(session: Session, file: Path | None, force: bool) -> None:
-    """Write all jobs as a JSON list to FILE, or to standard output (also "-").
+    """Write all jobs as a JSON list to FILE.
 
-    Unreadable documents are written unchanged, so that nothing is lost; `jobs import` imports those that it can
-    convert, and lists the others.
+    Without FILE, or with "-", it writes to standard output. Unreadable documents are written unchanged, so that nothing
+    is lost; `jobs import` imports those that it can convert, and lists the others.
 
     \b
     Example:

@@ -26,6 +26,14 @@ def test_every_command_has_help_with_an_example(run: Terminal, path: Sequence[st
     assert path == ("jobs",) or f"  watchkeeper {' '.join(path)}" in result.stdout
 
 
+@pytest.mark.parametrize("path", [[], ["jobs"]], ids=["watchkeeper", "jobs"])
+def test_the_list_of_commands_has_whole_sentences(run: Terminal, path: Sequence[str]) -> None:
+    """click cuts a long one at the width of the terminal."""
+    listed = run(*path, "--help").stdout.partition("Commands:\n")[2]
+
+    assert [line for line in listed.splitlines() if not line.endswith(".")] == []
+
+
 def test_the_version_is_that_of_the_package(run: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--version` prints the installed release."""
     monkeypatch.setattr("importlib.metadata.version", {"watchkeeper": "1.2.3"}.get)
