@@ -68,8 +68,9 @@ def good_documents() -> list[Document]:
     later = Result(started_at=NOW, ended_at=NOW, by="schedule", error="busy", later=LEASE)
     put_off = held.finish(later, retention=LEASE)
     done = held.finish(Result(started_at=NOW, ended_at=NOW, by="schedule", output="[42]"), retention=LEASE)
+    handed_over = daily.claim(now=NOW + timedelta(days=1), token="t", lease=LEASE, retention=LEASE, queue="agents")
     # The histories of `put_off` and `done` hold every field between them.
-    jobs = (once, daily, interval, failed, held, put_off, done, daily.run(now=NOW, by="ana"))
+    jobs = (once, daily, interval, failed, held, put_off, done, handed_over, daily.run(now=NOW, by="ana"))
     return [to_document(job) for job in jobs]
 
 
@@ -190,6 +191,7 @@ def test_what_can_be_read_obeys_every_command_or_refuses_it() -> None:
             "pause": partial(job.pause, now=NOW),
             "resume": partial(job.resume, now=NOW, retention=retention),
             "cancel": partial(job.cancel, now=NOW, retention=retention),
+            "restore": partial(job.restore, now=NOW),
             "run": partial(job.run, now=NOW),
             "retry": partial(job.retry, now=NOW),
             "release": partial(job.release, now=NOW),
