@@ -22,7 +22,7 @@ SHOWN_AT = {
     "oidc-service-account-email": ("httpTarget", "oidcToken", "serviceAccountEmail"),
     "oidc-token-audience": ("httpTarget", "oidcToken", "audience"),
 }
-STATUS_CODES = {4: "no answer in time", 5: "404", 7: "403", 13: "500", 14: "503", 16: "401"}
+STATUS_CODES = {4: "no answer in time", 5: "404", 7: "403", 8: "429", 13: "500", 14: "503", 16: "401"}
 
 
 def function_checks(remedies: Remedies, function: Function) -> Iterator[Check]:
