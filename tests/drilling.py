@@ -12,11 +12,11 @@ from tests.deploying import REGION
 from tests.gcloud import NUMBER, PROJECT
 from tests.recorded_project import Key, RecordedProject
 from watchkeeper.deploy.command_line import read_command_line
+from watchkeeper.deploy.deployment import Deployment, read_deployment
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.progress import Progress
 from watchkeeper.deploy.signals import Interrupted
 from watchkeeper.deploy.steps import STAGING, steps_of
-from watchkeeper.deploy.target import Target, read_target
 
 # As Google words them, by what a run does about those that stay.
 API = "PERMISSION_DENIED: Cloud Firestore API has not been used in project 1 before or it is disabled."
@@ -69,7 +69,7 @@ class Project(RecordedProject):
 def attempt(project: Project, settings: Path, *words: str) -> tuple[list[list[str]], str]:
     """Run a verb, without staging or smoke test. Return the commands to go on with, none at the end, and the error."""
     line = read_command_line([*words, "--project", PROJECT, "--region", REGION, "--settings", str(settings)])
-    work = project.work(_target(settings, line.only), settings.parent)
+    work = project.work(_deployment(settings, line.only), settings.parent)
     progress = Progress([step for step in steps_of(line.verb, work) if step.title != STAGING and step.verb != "smoke"])
     error = ""
     try:
@@ -81,8 +81,8 @@ def attempt(project: Project, settings: Path, *words: str) -> tuple[list[list[st
 
 
 @cache
-def _target(settings: Path, only: tuple[str, ...]) -> Target:
-    return read_target(project=PROJECT, region=REGION, number=NUMBER, only=only, file=settings)
+def _deployment(settings: Path, only: tuple[str, ...]) -> Deployment:
+    return read_deployment(project=PROJECT, region=REGION, number=NUMBER, only=only, file=settings)
 
 
 def _verb(command: str) -> list[str]:

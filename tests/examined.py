@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from watchkeeper.deploy.checks import checks
+from watchkeeper.deploy.deployment import Deployment
 from watchkeeper.deploy.function_checks import beside
 from watchkeeper.deploy.functions_table import read_table
 from watchkeeper.deploy.problems import Check
 from watchkeeper.deploy.remedies import Remedies
-from watchkeeper.deploy.target import Target
 
 DELEGATE = "delegate@demo.iam.gserviceaccount.com"
 TOPIC = "projects/demo/topics/gmail"
@@ -30,8 +30,8 @@ def remedies(*only: str, **settings: str) -> Remedies:
     given = {**SETTINGS, **settings}
     table = read_table(given)
     functions = tuple(function for function in table.functions if not only or function.name in only)
-    target = Target(table=table, settings=given, project="demo", region="eu", number="42", functions=functions)
-    return Remedies(target=target, file=Path("prod.env"), only=only)
+    deployment = Deployment(table=table, settings=given, project="demo", region="eu", number="42", functions=functions)
+    return Remedies(deployment=deployment, file=Path("prod.env"), only=only)
 
 
 def run(verb: str, function: str) -> str:

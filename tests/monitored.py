@@ -7,8 +7,8 @@ from typing import Any
 from shared.settings import PROJECT_FOLDER
 from tests.deploying import REGION
 from tests.gcloud import NUMBER, PROJECT, GoogleCloud, Resource
+from watchkeeper.deploy.deployment import read_deployment
 from watchkeeper.deploy.monitoring import fill, placeholders
-from watchkeeper.deploy.target import read_target
 
 METRICS = f"projects/{PROJECT}/metrics"
 ALERTS = f"projects/{PROJECT}/alertPolicies"
@@ -16,7 +16,7 @@ DASHBOARD = f"projects/{PROJECT}/dashboards/watchkeeper"
 CHANNELS = [f"projects/{PROJECT}/notificationChannels/{number}" for number in (1, 2)]
 LATE = "Watchkeeper: jobs run more than 2 minutes late"
 GIVEN_UP = "Watchkeeper: a job was given up"
-GIVEN = placeholders(read_target(project=PROJECT, region=REGION, number=NUMBER, only=(), file=None))
+GIVEN = placeholders(read_deployment(project=PROJECT, region=REGION, number=NUMBER, only=(), file=None))
 TWICE = f'there is more than one alert policy "{GIVEN_UP}"; {ALERTS}/'
 
 

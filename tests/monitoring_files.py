@@ -11,26 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from shared.settings import PROJECT_FOLDER
+from watchkeeper.deploy.deployment import Deployment
 from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, read_table
 from watchkeeper.deploy.monitoring import fill, placeholders
-from watchkeeper.deploy.target import Target
 
 FOLDER = PROJECT_FOLDER / "monitoring"
 TABLE = tomllib.loads(FUNCTIONS_TABLE.read_text(encoding="utf-8"))
 
 
-def target(**settings: str) -> Target:
+def deployment(**settings: str) -> Deployment:
     """Return a deployment of the whole table."""
     table = read_table(settings)
-    return Target(
+    return Deployment(
         table=table, settings=settings, project="demo", region="europe-west1", number="", functions=table.functions
     )
 
 
-GIVEN = placeholders(target())
-SERVICES = {target().service(function) for function in target().functions}
-QUEUES = {target().queue(queue) for queue in target().table.queues}
-SCHEDULER_JOBS = {function.scheduler_job.name for function in target().functions if function.scheduler_job}
+GIVEN = placeholders(deployment())
+SERVICES = {deployment().service(function) for function in deployment().functions}
+QUEUES = {deployment().queue(queue) for queue in deployment().table.queues}
+SCHEDULER_JOBS = {function.scheduler_job.name for function in deployment().functions if function.scheduler_job}
 
 Entry = dict[str, Any]
 

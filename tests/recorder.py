@@ -11,11 +11,11 @@ from shared.store.protocol import Store
 from tests.deploying import FUNCTIONS, REGION
 from tests.gcloud import NUMBER, PROJECT
 from watchkeeper.deploy.command import main
+from watchkeeper.deploy.deployment import Deployment, read_deployment
 from watchkeeper.deploy.functions_table import Function
 from watchkeeper.deploy.gcloud import Ended, Gcloud
 from watchkeeper.deploy.outside import HttpResponse, Outside
 from watchkeeper.deploy.patience import Patience
-from watchkeeper.deploy.target import Target, read_target
 from watchkeeper.deploy.work import TryImport, Work
 
 MISSING = Ended(1, errors="ERROR: (gcloud) NOT_FOUND: it was not found\n")
@@ -93,12 +93,12 @@ class Recorder:
         (words,) = (words for words in self.commands if " ".join(words).startswith(beginning))
         return [word for word in words if word.startswith("--")]
 
-    def work(self, target: Target, folder: Path) -> Work:
-        """Return work on a target that this gcloud does."""
+    def work(self, deployment: Deployment, folder: Path) -> Work:
+        """Return work on a deployment that this gcloud does."""
         patience = Patience(sleep=self.pauses.append, clock=self.clock)
-        gcloud = Gcloud(target.project, execute=self, is_dry_run=False, patience=patience)
+        gcloud = Gcloud(deployment.project, execute=self, is_dry_run=False, patience=patience)
         return Work(
-            target=target,
+            deployment=deployment,
             gcloud=gcloud,
             folder=folder,
             patience=patience,
@@ -141,10 +141,10 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(line) for line in text.splitlines() if not line.startswith("#")]
 
 
-def target_of(settings: Path, *lines: str, region: str = REGION, only: Sequence[str] = ()) -> Target:
-    """Return the target of these settings, which are written to a file."""
+def deployment_of(settings: Path, *lines: str, region: str = REGION, only: Sequence[str] = ()) -> Deployment:
+    """Return the deployment of these settings, which are written to a file."""
     settings.write_text("\n".join(lines))
-    return read_target(project=PROJECT, region=region, number=NUMBER, only=only, file=settings)
+    return read_deployment(project=PROJECT, region=region, number=NUMBER, only=only, file=settings)
 
 
 def job_of(function: Function) -> str:

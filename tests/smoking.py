@@ -38,7 +38,7 @@ LOG = f"projects/{PROJECT}/logs"
 
 
 @dataclass
-class Deployment(Recorder):
+class FakeDeployment(Recorder):
     """One that is well. `said` is how calls end, one after another and the last for ever; "" is well."""
 
     folder: Path = field(kw_only=True)

@@ -13,13 +13,13 @@ from pathlib import Path
 from tests import warm_gcloud
 from tests.deploying import FUNCTIONS, SETTINGS, lacking, url
 from tests.gcloud import NUMBER
-from tests.recorder import Recorder, shown, target_of
-from tests.smoking import Deployment
+from tests.recorder import Recorder, deployment_of, shown
+from tests.smoking import FakeDeployment
+from watchkeeper.deploy.deployment import Deployment
 from watchkeeper.deploy.gcloud import Ended, StepFailed
 from watchkeeper.deploy.plan import show_plan
 from watchkeeper.deploy.preflight import refuse_at_once
 from watchkeeper.deploy.steps import VERBS, steps_of
-from watchkeeper.deploy.target import Target
 
 READ = """
 import io, json, os, sys
@@ -75,9 +75,9 @@ def sent(folder: Path) -> list[list[str]]:
 
     A plan, and what is asked before it, are sent too.
     """
-    target = target_of(folder / "settings", SETTINGS)
+    deployment = deployment_of(folder / "settings", SETTINGS)
     gcloud = Recorder()
-    work = gcloud.work(target, folder)
+    work = gcloud.work(deployment, folder)
     steps = [step for verb in VERBS if verb not in ("all", "smoke") for step in steps_of(verb, work)]
     for step in (step for step in steps if step.title != "stage: functions"):
         state = {"pause": "ENABLED", "resume": "PAUSED"}.get(step.verb, "1")
@@ -91,26 +91,26 @@ def sent(folder: Path) -> list[list[str]]:
             gcloud.answers = {**answers}
             with suppress(StepFailed):  # it may lack what another step makes
                 step.do()
-    return [*gcloud.commands, *sent_by_a_plan(target, folder), *sent_by_a_smoke_test(target, folder)]
+    return [*gcloud.commands, *sent_by_a_plan(deployment, folder), *sent_by_a_smoke_test(deployment, folder)]
 
 
-def sent_by_a_plan(target: Target, folder: Path) -> list[list[str]]:
+def sent_by_a_plan(deployment: Deployment, folder: Path) -> list[list[str]]:
     """Return every question of a plan, and those before it: in a region that is known, and in one that is not."""
     gcloud = Recorder()
-    work = gcloud.work(target, folder)
-    for each in (target, replace(target, region="europe-west12")):
+    work = gcloud.work(deployment, folder)
+    for each in (deployment, replace(deployment, region="europe-west12")):
         with suppress(StepFailed):  # nothing can be asked about the second one
             refuse_at_once("plan", each, work.gcloud, may_share=False)
     show_plan(work)
     return gcloud.commands
 
 
-def sent_by_a_smoke_test(target: Target, folder: Path) -> list[list[str]]:
+def sent_by_a_smoke_test(deployment: Deployment, folder: Path) -> list[list[str]]:
     """Return every command of a smoke test: of one that ends well, and of one whose calls are refused."""
     commands: list[list[str]] = []
     for said in ("", "UNAUTHENTICATED, 401"):
-        cloud = Deployment(folder=folder, said=[said], reasons=["wrong audience"])
-        for step in steps_of("smoke", cloud.work(target, folder)):
+        cloud = FakeDeployment(folder=folder, said=[said], reasons=["wrong audience"])
+        for step in steps_of("smoke", cloud.work(deployment, folder)):
             with suppress(StepFailed):
                 step.do()
         commands += cloud.commands

@@ -14,11 +14,11 @@ from tests.deploying import REGION, Operator
 from tests.gcloud import NUMBER, PROJECT
 from tests.monitored import ALERTS, DASHBOARD, LATE, METRICS, applied, read
 from watchkeeper.deploy import monitoring
+from watchkeeper.deploy.deployment import read_deployment
 from watchkeeper.deploy.gcloud import Gcloud, execute
 from watchkeeper.deploy.monitoring import apply_alerts
 from watchkeeper.deploy.outside import Outside
 from watchkeeper.deploy.patience import PAUSES, Patience
-from watchkeeper.deploy.target import read_target
 from watchkeeper.deploy.work import Work
 
 
@@ -47,13 +47,18 @@ def test_an_alert_on_a_new_metric_is_tried_again(
     shutil.copy(PROJECT_FOLDER / "monitoring" / "alert-lateness.json", only)
     monkeypatch.setattr(monitoring, "FOLDER", only)  # each of the others is one more start of gcloud
     pauses: list[float] = []
-    target = read_target(project=PROJECT, region=REGION, number=NUMBER, only=(), file=deployed.settings)
+    deployment = read_deployment(project=PROJECT, region=REGION, number=NUMBER, only=(), file=deployed.settings)
     patience = Patience(sleep=pauses.append, clock=lambda: sum(pauses))
     gcloud = Gcloud(PROJECT, execute=execute, is_dry_run=False, patience=patience)
 
     apply_alerts(
         Work(
-            target=target, gcloud=gcloud, folder=deployed.folder, patience=patience, leave_open=print, outside=Outside()
+            deployment=deployment,
+            gcloud=gcloud,
+            folder=deployed.folder,
+            patience=patience,
+            leave_open=print,
+            outside=Outside(),
         )
     )
 

@@ -1,7 +1,7 @@
 """The uploaded archives: each function runs from its archive alone, with its own locked requirements and nothing else.
 
 Everywhere else a function finds the packages of the checkout's environment, also those that its own lock lacks. The
-tests of a deployment show that the staged folder is uploaded, with the settings of the target.
+tests of a deployment show that the staged folder is uploaded, with the settings of the deployment.
 """
 
 import json
@@ -22,8 +22,8 @@ import pytest
 from tests.deploying import FUNCTIONS, REGION, SETTINGS, lacking, needs
 from tests.gcloud import NUMBER, PROJECT
 from tests.running import RunningFunction, until
+from watchkeeper.deploy.deployment import read_deployment
 from watchkeeper.deploy.staging import stage
-from watchkeeper.deploy.target import read_target
 from watchkeeper.dev.probe import answers
 
 START_SECONDS = 60  # nothing of the new environment is compiled yet
@@ -135,14 +135,16 @@ def shipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     function = FUNCTIONS[request.param]
     place, common = tmp_path_factory.mktemp(function.name), tmp_path_factory.getbasetemp()
     (place / "settings").write_text(SETTINGS)
-    target = read_target(project=PROJECT, region=REGION, number=NUMBER, only=(), file=place / "settings")
-    secrets = {secret.setting: "the place of a secret" for secret in target.secrets(function) if not secret.mounted_at}
+    deployment = read_deployment(project=PROJECT, region=REGION, number=NUMBER, only=(), file=place / "settings")
+    secrets = {
+        secret.setting: "the place of a secret" for secret in deployment.secrets(function) if not secret.mounted_at
+    }
     cache = {"PYTHONPYCACHEPREFIX": str(common / "compiled")}
     env = {
         "PATH": os.defpath,
         **cache,
-        "K_SERVICE": target.service(function),
-        **target.environment(function),
+        "K_SERVICE": deployment.service(function),
+        **deployment.environment(function),
         **secrets,
     }
     shipped = Shipped(function.name, place, common / "environment", env)

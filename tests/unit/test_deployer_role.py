@@ -11,7 +11,7 @@ from tests.deploying import SETTINGS
 from tests.examined import remedies
 from tests.gcloud import NUMBER
 from tests.recorder import Recorder, shown
-from tests.smoking import Deployment
+from tests.smoking import FakeDeployment
 from watchkeeper.deploy.deployer import FILE, ROLE, deployer_check
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.findings import Finding
@@ -65,7 +65,7 @@ def sent(tmp_path: Path) -> set[str]:
     (settings := tmp_path / "production.env").write_text(SETTINGS)
     found = set()
     for verb in ("serving", "functions", "schedules", "smoke", "rollback"):
-        gcloud = Deployment(folder=tmp_path) if verb == "smoke" else Recorder(dict(THERE))
+        gcloud = FakeDeployment(folder=tmp_path) if verb == "smoke" else Recorder(dict(THERE))
         gcloud.run(settings, verb, "--only", "tick", "run_job", "chat_webhook")
         lines = [" ".join(words) for words in gcloud.commands]
         found |= {next((each for each in NEEDS if line.startswith(f"{each} ")), line) for line in lines}

@@ -1,6 +1,6 @@
 """The checks of a deployment. Those of its functions and Scheduler jobs are in function_checks.py.
 
-`target` works out what should be there, as for the deployment itself. Nothing here asks: a check is a question to
+deployment.py works out what should be there, as for the steps that deploy. Nothing here asks: a check is a question to
 gcloud and a function of its answer.
 """
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shared.settings import KEPT
+from watchkeeper.deploy.deployment import GMAIL, queue_flags
 from watchkeeper.deploy.function_checks import function_checks
 from watchkeeper.deploy.functions_table import Function, Queue, Secret
 from watchkeeper.deploy.problems import Check, Fate, Problem, unconditional_members, value_at
 from watchkeeper.deploy.remedies import Remedies
-from watchkeeper.deploy.target import GMAIL, queue_flags
 
 # A flag of a queue, and where its value is in the queue as gcloud shows it.
 QUEUE_SHOWN_AT = {
@@ -28,15 +28,15 @@ QUEUE_SHOWN_AT = {
 
 def checks(remedies: Remedies) -> Iterator[Check]:
     """Yield every check of a deployment, in the order of its setup."""
-    target = remedies.target
+    deployment = remedies.deployment
     yield from (_apis(remedies), _database(remedies), *_fields(remedies), _accounts(remedies), _roles(remedies))
-    for queue in target.queues:
+    for queue in deployment.queues:
         yield from (_queue(remedies, queue), _queue_roles(remedies, queue))
-    if target.task_makers:
+    if deployment.task_makers:
         yield _task_makers(remedies)
-    for secret in {secret.name: secret for own in target.functions for secret in target.secrets(own)}.values():
+    for secret in {secret.name: secret for own in deployment.functions for secret in deployment.secrets(own)}.values():
         yield from (_secret(remedies, secret), _readers(remedies, secret))
-    for function in target.functions:
+    for function in deployment.functions:
         if function.acts_as:
             yield _delegate(remedies, function)
         if function.topic:
@@ -45,7 +45,7 @@ def checks(remedies: Remedies) -> Iterator[Check]:
 
 
 def _apis(remedies: Remedies) -> Check:
-    wanted = remedies.target.apis
+    wanted = remedies.deployment.apis
 
     def judge(services: Any) -> Iterator[Problem]:
         enabled = {service["name"].rpartition("/")[2] for service in services or []}
@@ -57,7 +57,7 @@ def _apis(remedies: Remedies) -> Check:
 
 
 def _database(remedies: Remedies) -> Check:
-    name = remedies.target.table.firestore.database
+    name = remedies.deployment.table.firestore.database
 
     def judge(database: Any) -> Iterator[Problem]:
         if database is None:
@@ -71,12 +71,12 @@ def _database(remedies: Remedies) -> Check:
 
 
 def _fields(remedies: Remedies) -> Iterator[Check]:
-    for collection, unindexed_fields in remedies.target.table.firestore.collections.items():
+    for collection, unindexed_fields in remedies.deployment.table.firestore.collections.items():
         yield _fields_of(remedies, collection, unindexed_fields)
 
 
 def _fields_of(remedies: Remedies, collection: str, unindexed_fields: Sequence[str]) -> Check:
-    firestore = remedies.target.table.firestore
+    firestore = remedies.deployment.table.firestore
 
     def judge(fields: Any) -> Iterator[Problem]:
         changed = {field["name"].rpartition("/")[2]: field for field in fields or []}
@@ -96,7 +96,7 @@ def _fields_of(remedies: Remedies, collection: str, unindexed_fields: Sequence[s
 
 
 def _accounts(remedies: Remedies) -> Check:
-    wanted = [remedies.target.email(account.id) for account in remedies.target.accounts]
+    wanted = [remedies.deployment.email(account.id) for account in remedies.deployment.accounts]
 
     def judge(accounts: Any) -> Iterator[Problem]:
         present = {account["email"]: account for account in accounts or []}
@@ -115,19 +115,19 @@ def _roles(remedies: Remedies) -> Check:
     def judge(policy: Any) -> Iterator[Problem]:
         missing = [
             f"{account.id} lacks {role}"
-            for account in remedies.target.accounts
+            for account in remedies.deployment.accounts
             for role in account.roles
-            if f"serviceAccount:{remedies.target.email(account.id)}" not in unconditional_members(policy, role)
+            if f"serviceAccount:{remedies.deployment.email(account.id)}" not in unconditional_members(policy, role)
         ]
         if missing:
             yield Problem(", ".join(missing), remedies.deploy("setup"), fate=Fate.CHANGE)
 
-    question = ("projects", "get-iam-policy", remedies.target.project)
+    question = ("projects", "get-iam-policy", remedies.deployment.project)
     return Check("roles", "who has which role", question, "every service account has its roles", judge)
 
 
 def _queue(remedies: Remedies, queue: Queue) -> Check:
-    name, worker = remedies.target.queue(queue), remedies.target.worker.name
+    name, worker = remedies.deployment.queue(queue), remedies.deployment.worker.name
 
     def judge(found: Any) -> Iterator[Problem]:
         if found is None:
@@ -142,7 +142,7 @@ def _queue(remedies: Remedies, queue: Queue) -> Check:
             says = f"{name} has a different {', '.join(stale)}"
             yield Problem(says, remedies.deploy("schedules", worker), fate=Fate.CHANGE)
 
-    question = ("tasks", "queues", "describe", name, f"--location={remedies.target.region}")
+    question = ("tasks", "queues", "describe", name, f"--location={remedies.deployment.region}")
     return Check("queue", name, question, f"{name} delivers {queue.max_concurrent} at once", judge)
 
 
@@ -157,27 +157,27 @@ def _id(member: str) -> str:
 
 
 def _queue_roles(remedies: Remedies, queue: Queue) -> Check:
-    name = remedies.target.queue(queue)
+    name = remedies.deployment.queue(queue)
 
     def judge(policy: Any) -> Iterator[Problem]:
         missing = [
             f"{_id(member)} lacks {role}"
-            for role, member in remedies.target.queue_grants
+            for role, member in remedies.deployment.queue_grants
             if member not in unconditional_members(policy, role)
         ]
         if policy is not None and missing:
             yield Problem(f"on {name} {', '.join(missing)}", remedies.deploy("setup"), fate=Fate.CHANGE)
 
-    question = ("tasks", "queues", "get-iam-policy", name, f"--location={remedies.target.region}")
+    question = ("tasks", "queues", "get-iam-policy", name, f"--location={remedies.deployment.region}")
     return Check("queue", f"who may use {name}", question, f"every function has its roles on {name}", judge)
 
 
 def _task_makers(remedies: Remedies) -> Check:
-    email = remedies.target.email(remedies.target.table.tasks_account.id)
+    email = remedies.deployment.email(remedies.deployment.table.tasks_account.id)
 
     def judge(policy: Any) -> Iterator[Problem]:
         may_act = unconditional_members(policy, "roles/iam.serviceAccountUser")
-        missing = [_id(member) for member in remedies.target.task_makers if member not in may_act]
+        missing = [_id(member) for member in remedies.deployment.task_makers if member not in may_act]
         if missing:
             says = f"{', '.join(missing)} may not create tasks that act as {email}"
             yield Problem(says, remedies.deploy("setup"), fate=Fate.CHANGE)
@@ -187,7 +187,7 @@ def _task_makers(remedies: Remedies) -> Check:
 
 
 def _secret(remedies: Remedies, secret: Secret) -> Check:
-    name, version = secret.name, remedies.target.secret_version(secret)
+    name, version = secret.name, remedies.deployment.secret_version(secret)
 
     def judge(found: Any) -> Iterator[Problem]:
         state = found.get("state") if found else "not there"
@@ -195,7 +195,7 @@ def _secret(remedies: Remedies, secret: Secret) -> Check:
             enable = ("secrets", "versions", "enable", found["name"].rpartition("/")[2], f"--secret={name}")
             yield Problem(f"version {version} of {name} is {state}", remedies.gcloud(*enable))
         elif state != "ENABLED":
-            is_kept = KEPT.fullmatch(remedies.target.settings[secret.setting].strip())
+            is_kept = KEPT.fullmatch(remedies.deployment.settings[secret.setting].strip())
             first = f"; put its value into the settings file, as {secret.setting}" if is_kept else ""
             fate = Fate.LEAVE if is_kept else Fate.CREATE
             yield Problem(f"version {version} of {name} is {state}{first}", remedies.deploy("setup"), fate=fate)
@@ -205,7 +205,7 @@ def _secret(remedies: Remedies, secret: Secret) -> Check:
 
 
 def _readers(remedies: Remedies, secret: Secret) -> Check:
-    readers = [own for own in remedies.target.functions if secret in remedies.target.secrets(own)]
+    readers = [own for own in remedies.deployment.functions if secret in remedies.deployment.secrets(own)]
 
     def judge(policy: Any) -> Iterator[Problem]:
         may_read = unconditional_members(policy, "roles/secretmanager.secretAccessor")
@@ -224,7 +224,7 @@ def _delegate(remedies: Remedies, function: Function) -> Check:
     def judge(policy: Any) -> Iterator[Problem]:
         if policy is None:
             says = f"there is no service account {delegate}; make it as docs/SUBSCRIPTIONS.md says"
-            is_own = delegate in [remedies.target.email(account.id) for account in remedies.target.accounts]
+            is_own = delegate in [remedies.deployment.email(account.id) for account in remedies.deployment.accounts]
             fate = Fate.CREATE if is_own else Fate.LEAVE
             yield Problem(
                 says, remedies.deploy("setup", function.name), fate=fate, things=(f"who may act as {delegate}",)

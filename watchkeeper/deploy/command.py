@@ -15,6 +15,7 @@ import click
 from shared.errors import WatchkeeperError
 from shared.settings import DEFAULT_PREFIX, PROJECT_FOLDER
 from watchkeeper.deploy.command_line import USAGE, CommandLine, HelpWanted, Misused, read_command_line
+from watchkeeper.deploy.deployment import CHOSEN, UNKNOWN_NUMBER, Deployment, read_deployment
 from watchkeeper.deploy.found import find_removed
 from watchkeeper.deploy.gcloud import Execute, Gcloud, GcloudFailed, StepFailed, execute
 from watchkeeper.deploy.operating import read_serving
@@ -26,7 +27,6 @@ from watchkeeper.deploy.progress import Progress
 from watchkeeper.deploy.signals import Interrupted, raised
 from watchkeeper.deploy.staging import try_import
 from watchkeeper.deploy.steps import ALL, Step, steps_of, steps_of_removal
-from watchkeeper.deploy.target import CHOSEN, UNKNOWN_NUMBER, Target, read_target
 from watchkeeper.deploy.work import TryImport, Work
 
 SHOWING = ("plan", "status", "serving")  # nothing but what they show is of interest
@@ -100,13 +100,13 @@ def _run(
     # What else operates asks about a deployment that is there: nothing was made or granted just now.
     may_wait = patience if line.verb in (*ALL, "all") else None
     gcloud = Gcloud(line.project, execute=execute, is_dry_run=line.is_dry_run, patience=may_wait)
-    target = _prepared(line, gcloud)
-    if not target.functions:
+    deployment = _prepared(line, gcloud)
+    if not deployment.functions:
         return
-    refuse_at_once(line.verb, target, gcloud, may_share=line.is_shared)
+    refuse_at_once(line.verb, deployment, gcloud, may_share=line.is_shared)
     with TemporaryDirectory() as folder:
         work = Work(
-            target=target,
+            deployment=deployment,
             gcloud=gcloud,
             folder=Path(folder),
             patience=patience,
@@ -122,7 +122,7 @@ def _run(
             _confirm("Type yes to deploy this: ", "yes", "nothing was deployed")
         progress.steps = _removal(line, work) if line.is_removed else steps_of(line.verb, work)
         if not progress.steps and not line.is_removed:
-            _have_nothing_to_do(line, target)
+            _have_nothing_to_do(line, deployment)
         for step in progress:
             if step.verb not in SHOWING:
                 work.announce(step.title)
@@ -131,9 +131,9 @@ def _run(
         work.announce("done")
 
 
-def _have_nothing_to_do(line: CommandLine, target: Target) -> None:
+def _have_nothing_to_do(line: CommandLine, deployment: Deployment) -> None:
     """Say so. Raises StepFailed where a person named the functions: something else was expected then."""
-    names = " or ".join(function.name for function in target.functions)
+    names = " or ".join(function.name for function in deployment.functions)
     says = f"there is nothing to do: neither a Cloud Scheduler job nor a queue calls {names}"
     if line.only and not line.is_if_configured:
         raise StepFailed(says)
@@ -156,63 +156,65 @@ def _find(given: str, called_from: Path, what: str) -> str:
     return path
 
 
-def _prepared(line: CommandLine, gcloud: Gcloud) -> Target:
+def _prepared(line: CommandLine, gcloud: Gcloud) -> Deployment:
     """Return what is to be deployed, once the person who destroys it has confirmed that. Raises WatchkeeperError."""
     file = Path(line.settings) if line.settings else None
-    target = read_target(project=line.project, region=line.region, number=UNKNOWN_NUMBER, only=line.only, file=file)
-    needs_number = target.needs_number  # of all verbs: it refuses a webhook that would be unprotected
+    deployment = read_deployment(
+        project=line.project, region=line.region, number=UNKNOWN_NUMBER, only=line.only, file=file
+    )
+    needs_number = deployment.needs_number  # of all verbs: it refuses a webhook that would be unprotected
     if line.is_if_configured or (line.verb in (*ALL, "plan", "all") and not line.only):
-        target = _configured(line, target, gcloud)
+        deployment = _configured(line, deployment, gcloud)
     if line.verb == "destroy" and not line.is_removed:
-        _confirm_destruction(line, target, [function.name for function in target.functions])
+        _confirm_destruction(line, deployment, [function.name for function in deployment.functions])
     if needs_number and line.verb in ("plan", "setup", "functions", "all"):
-        return replace(target, number=_ask_number(gcloud, target))
-    return target
+        return replace(deployment, number=_ask_number(gcloud, deployment))
+    return deployment
 
 
-def _configured(line: CommandLine, target: Target, gcloud: Gcloud) -> Target:
-    """Return the target without the functions that are not configured, and say so."""
-    wanted = target.without_unconfigured()
-    left_out = [function for function in target.functions if function not in wanted.functions]
+def _configured(line: CommandLine, deployment: Deployment, gcloud: Gcloud) -> Deployment:
+    """Return the deployment without the functions that are not configured, and say so."""
+    wanted = deployment.without_unconfigured()
+    left_out = [function for function in deployment.functions if function not in wanted.functions]
     prefix = "# " if line.is_dry_run else ""
-    if left_out and target.chosen_functions:
+    if left_out and deployment.chosen_functions:
         names = ", ".join(each.name for each in left_out)
         click.echo(f"{prefix}left out, since {CHOSEN} does not name them: {names}")
     elif left_out:
         names = ", ".join(f"{each.name} ({', '.join('|'.join(one) for one in each.requires)})" for each in left_out)
         click.echo(f"{prefix}left out, since none of their settings is set: {names}")
-    for name in deployed(target, left_out, gcloud) if line.verb in ("functions", "all") else ():
+    for name in deployed(deployment, left_out, gcloud) if line.verb in ("functions", "all") else ():
         click.echo(f"{name} is deployed, and no longer configured; it stays until `destroy --only {name}`")
     return wanted
 
 
-def _ask_number(gcloud: Gcloud, target: Target) -> str:
-    number = gcloud.look("projects", "describe", target.project, "--format=value(projectNumber)")
+def _ask_number(gcloud: Gcloud, deployment: Deployment) -> str:
+    number = gcloud.look("projects", "describe", deployment.project, "--format=value(projectNumber)")
     if number is None and not gcloud.is_dry_run:
-        raise StepFailed(f"there is no project {target.project}")
+        raise StepFailed(f"there is no project {deployment.project}")
     return number or UNKNOWN_NUMBER
 
 
 def _removal(line: CommandLine, work: Work) -> list[Step]:
     """Return the steps that destroy what the table no longer has, once a person has confirmed that."""
-    removed = find_removed(work.target, work.gcloud)
+    removed = find_removed(work.deployment, work.gcloud)
     if removed.all:
-        _confirm_destruction(line, work.target, list(dict.fromkeys(found.name for found in removed.all)))
+        _confirm_destruction(line, work.deployment, list(dict.fromkeys(found.name for found in removed.all)))
     elif not work.is_dry_run:
         click.echo("everything deployed is in functions.toml")
     work.note("and then delete each of them that functions.toml no longer has")
     return steps_of_removal(removed, work)
 
 
-def _confirm_destruction(line: CommandLine, target: Target, names: Sequence[str]) -> None:
+def _confirm_destruction(line: CommandLine, deployment: Deployment, names: Sequence[str]) -> None:
     """Raise StepFailed unless somebody types the project's id, or has said that nobody is to be asked."""
     if line.is_confirmed or line.is_dry_run:
         return
-    of = "" if target.table.prefix == DEFAULT_PREFIX else f", of the deployment {target.table.prefix}"
-    what = f"functions and Scheduler jobs in {target.project} ({target.region}){of}"
+    of = "" if deployment.table.prefix == DEFAULT_PREFIX else f", of the deployment {deployment.table.prefix}"
+    what = f"functions and Scheduler jobs in {deployment.project} ({deployment.region}){of}"
     click.echo(f"This deletes {what}: {' '.join(names)}")
     question = "Everything else stays. Type the project's id to continue: "
-    _confirm(question, target.project, "nothing was deleted")
+    _confirm(question, deployment.project, "nothing was deleted")
 
 
 def _confirm(question: str, wanted: str, otherwise: str) -> None:

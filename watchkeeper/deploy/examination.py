@@ -17,11 +17,11 @@ from shared.subscriptions import ALARM_BEFORE, MOST_RECORDS, PREFIX, recorded_ti
 from watchkeeper.deploy.asking import CannotAsk, NoGcloud, answer_of, ask_all
 from watchkeeper.deploy.checks import checks
 from watchkeeper.deploy.deployer import deployer_check
+from watchkeeper.deploy.deployment import UNKNOWN_NUMBER, read_deployment
 from watchkeeper.deploy.function_checks import beside
 from watchkeeper.deploy.functions_table import Caller
 from watchkeeper.deploy.gcloud import ENVIRONMENT, Ended
 from watchkeeper.deploy.remedies import Remedies
-from watchkeeper.deploy.target import UNKNOWN_NUMBER, read_target
 from watchkeeper.findings import Finding, chat_findings
 from watchkeeper.session import Session, place_of_jobs
 from watchkeeper.times import distance
@@ -46,23 +46,23 @@ def examine_deployment(
     default = PROJECT_FOLDER / ".env"  # as deploy_functions.sh finds it
     used = file or (default if default.exists() else None)
     try:
-        target = read_target(project=project, region=region, number=UNKNOWN_NUMBER, only=only, file=used)
-        target = target if only else target.without_unconfigured()
-        remedies = Remedies(target=target, file=file, only=only)
-        env = {**target.settings, "SCHEDULER_STORAGE": "firestore", "GOOGLE_CLOUD_PROJECT": project}
+        deployment = read_deployment(project=project, region=region, number=UNKNOWN_NUMBER, only=only, file=used)
+        deployment = deployment if only else deployment.without_unconfigured()
+        remedies = Remedies(deployment=deployment, file=file, only=only)
+        env = {**deployment.settings, "SCHEDULER_STORAGE": "firestore", "GOOGLE_CLOUD_PROJECT": project}
         deployed = replace(session, env=env)
         place = f"jobs are kept {place_of_jobs(deployed.settings, session.env)}"
-        needs_number = target.needs_number
+        needs_number = deployment.needs_number
     except InvalidSettings as exc:
         yield Finding("wrong", "settings", str(exc))
         return
     try:
-        target.refuse_unusable()
+        deployment.refuse_unusable()
         yield Finding("ok", "settings", place)
     except InvalidSettings as exc:
         yield Finding("wrong", "settings", str(exc))
-    if chats := [function.name for function in target.chat_functions]:
-        yield from chat_findings(target.chat_auth, f", then {remedies.deploy('all', *chats)}")
+    if chats := [function.name for function in deployment.chat_functions]:
+        yield from chat_findings(deployment.chat_auth, f", then {remedies.deploy('all', *chats)}")
     yield from _cloud(remedies, session.env, needs_number=needs_number)
     yield from _subscriptions(remedies, deployed)
 
@@ -72,26 +72,26 @@ def examine_deployment(
 
 def _cloud(remedies: Remedies, env: Mapping[str, str], *, needs_number: bool) -> Iterator[Finding]:
     """Ask for the project, whose number the checks need; then ask side by side all that the checks ask."""
-    target = remedies.target
-    project = _ask(env, ("projects", "describe", target.project))
+    deployment = remedies.deployment
+    project = _ask(env, ("projects", "describe", deployment.project))
     if isinstance(project, NoGcloud):
         yield Finding("wrong", "gcloud", str(project))
         return
     if project is None:
-        yield Finding("wrong", "project", f"there is no project {target.project}, or it may not be seen")
+        yield Finding("wrong", "project", f"there is no project {deployment.project}, or it may not be seen")
         return
     if not isinstance(project, CannotAsk):
-        target = replace(target, number=project["projectNumber"])
+        deployment = replace(deployment, number=project["projectNumber"])
     else:
         left_out = "; what Chat calls is left out, since it depends on the project's number" if needs_number else ""
-        yield Finding("wrong", "project", f"{target.project} could not be checked: {project}{left_out}")
+        yield Finding("wrong", "project", f"{deployment.project} could not be checked: {project}{left_out}")
         if needs_number:
-            others = [each for each in target.functions if each.called_by is not Caller.CHAT]
-            target = replace(target, functions=others)
-    remedies = replace(remedies, target=target)
+            others = [each for each in deployment.functions if each.called_by is not Caller.CHAT]
+            deployment = replace(deployment, functions=others)
+    remedies = replace(remedies, deployment=deployment)
     asked = [*checks(remedies), beside(remedies), deployer_check(remedies)]
     questions = (check.question for check in asked)
-    answers = ask_all(questions, lambda question: _ask(env, (*question, f"--project={target.project}")))
+    answers = ask_all(questions, lambda question: _ask(env, (*question, f"--project={deployment.project}")))
     for check, answered in zip(asked, answers, strict=True):
         yield from check.findings(answered.answer)
 
@@ -118,11 +118,11 @@ def _ask(env: Mapping[str, str], question: Sequence[str]) -> Any:
 
 def _subscriptions(remedies: Remedies, session: Session) -> Iterator[Finding]:
     """Read the records of the deployment, where something is subscribed to, and judge them."""
-    settings = Environment(remedies.target.settings)
+    settings = Environment(remedies.deployment.settings)
     wanted = [
         # The record of a mailbox has its address in small letters. To renew from this machine would take secrets.
         Subscribed(service, name.lower() if service == "gmail" else name, remedies.deploy("smoke", function.name))
-        for function in remedies.target.functions
+        for function in remedies.deployment.functions
         for setting, service in SERVICES.items()
         if setting in function.settings
         for name in dict.fromkeys(settings.words(setting))

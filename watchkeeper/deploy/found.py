@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from shared.settings import DEFAULT_PREFIX, collection_of
+from watchkeeper.deploy.deployment import Deployment, address, description
 from watchkeeper.deploy.gcloud import Gcloud, StepFailed
-from watchkeeper.deploy.target import Target, address, description
 
 # In all regions.
 FUNCTIONS = ("functions", "list", "--v2")
@@ -65,46 +65,46 @@ def read_functions(listed: Sequence[Mapping[str, Any]]) -> list[FoundFunction]:
     ]
 
 
-def refuse_neighbours(target: Target, gcloud: Gcloud) -> None:
+def refuse_neighbours(deployment: Deployment, gcloud: Gcloud) -> None:
     """Raise StepFailed, with the remedies, if another deployment would have something in common with this one.
 
     What cannot be asked, as while the API is off, is left to the steps.
     """
     listed = gcloud.ask(*FUNCTIONS, _FUNCTION)
     functions = read_functions(json.loads(listed.output or "[]")) if listed.code == 0 else ()
-    for found in neighbours(target, functions):
+    for found in neighbours(deployment, functions):
         raise StepFailed(f"{found.says}; {found.remedy}; --share deploys anyway")
 
 
-def neighbours(target: Target, functions: Sequence[FoundFunction]) -> Iterator[Neighbour]:
+def neighbours(deployment: Deployment, functions: Sequence[FoundFunction]) -> Iterator[Neighbour]:
     """Yield each function of another deployment that has something in common with this one."""
     for each in functions:
-        if each.env.get("AUTH_AUDIENCE") != address(target.project, each.region, each.name):
+        if each.env.get("AUTH_AUDIENCE") != address(deployment.project, each.region, each.name):
             continue  # this is no function of Watchkeeper's
-        has_prefix = each.name.startswith(target.table.prefix)
-        if has_prefix and each.region != target.region:
-            yield _in_two_regions(target, each)
-        elif not has_prefix and _jobs_of(each.env) == _jobs_of(target.settings):
-            yield _on_the_same_jobs(target, each)
+        has_prefix = each.name.startswith(deployment.table.prefix)
+        if has_prefix and each.region != deployment.region:
+            yield _in_two_regions(deployment, each)
+        elif not has_prefix and _jobs_of(each.env) == _jobs_of(deployment.settings):
+            yield _on_the_same_jobs(deployment, each)
 
 
 def _jobs_of(settings: Mapping[str, str]) -> tuple[str, str]:
     return settings.get("FIRESTORE_DATABASE", "").strip() or "(default)", collection_of(settings)
 
 
-def _in_two_regions(target: Target, found: FoundFunction) -> Neighbour:
-    prefix = target.table.prefix
+def _in_two_regions(deployment: Deployment, found: FoundFunction) -> Neighbour:
+    prefix = deployment.table.prefix
     another = "staging-" if prefix == DEFAULT_PREFIX else "another-"
     return Neighbour(
-        f"{found.name} is deployed in {found.region}, not in {target.region}, and a deployment is in one region: with "
-        f"the prefix {prefix} both would share jobs, service accounts, secrets and alerts",
+        f"{found.name} is deployed in {found.region}, not in {deployment.region}, and a deployment is in one region: "
+        f"with the prefix {prefix} both would share jobs, service accounts, secrets and alerts",
         f"use --region {found.region}, or run destroy with it first, or set another DEPLOYMENT_PREFIX in the settings "
         f"file, such as {another}",
     )
 
 
-def _on_the_same_jobs(target: Target, found: FoundFunction) -> Neighbour:
-    database, collection = _jobs_of(target.settings)
+def _on_the_same_jobs(deployment: Deployment, found: FoundFunction) -> Neighbour:
+    database, collection = _jobs_of(deployment.settings)
     return Neighbour(
         f"{found.name} in {found.region} belongs to another deployment and has the same jobs, those of the collection "
         f"{collection} in the database {database}: both would run them",
@@ -113,34 +113,36 @@ def _on_the_same_jobs(target: Target, found: FoundFunction) -> Neighbour:
     )
 
 
-def find_removed(target: Target, gcloud: Gcloud) -> Removed:
+def find_removed(deployment: Deployment, gcloud: Gcloud) -> Removed:
     """Return what is of this deployment and not in its table; in a dry run nothing. Raises StepFailed."""
-    jobs = gcloud.look("scheduler", "jobs", "list", f"--location={target.region}", _JOB)
+    jobs = gcloud.look("scheduler", "jobs", "list", f"--location={deployment.region}", _JOB)
     functions = gcloud.look(*FUNCTIONS, _FUNCTION)
     return Removed(
-        jobs=list(_removed_jobs(target, json.loads(jobs or "[]"))),
-        functions=removed_functions(target, read_functions(json.loads(functions or "[]"))),
+        jobs=list(_removed_jobs(deployment, json.loads(jobs or "[]"))),
+        functions=removed_functions(deployment, read_functions(json.loads(functions or "[]"))),
     )
 
 
-def removed_functions(target: Target, functions: Sequence[FoundFunction]) -> list[FoundFunction]:
+def removed_functions(deployment: Deployment, functions: Sequence[FoundFunction]) -> list[FoundFunction]:
     """Return those that have the prefix of this deployment, were built by its account, and are not in its table."""
-    wanted = {target.service(function) for function in target.table.functions}
-    builder = target.email(target.table.build_account.id)
+    wanted = {deployment.service(function) for function in deployment.table.functions}
+    builder = deployment.email(deployment.table.build_account.id)
     return [
         each
         for each in functions
-        if each.region == target.region and each.name.startswith(target.table.prefix)
+        if each.region == deployment.region and each.name.startswith(deployment.table.prefix)
         if each.built_by == builder and each.name not in wanted
     ]
 
 
-def _removed_jobs(target: Target, listed: Sequence[Mapping[str, Any]]) -> Iterator[FoundJob]:
+def _removed_jobs(deployment: Deployment, listed: Sequence[Mapping[str, Any]]) -> Iterator[FoundJob]:
     """Yield those that a deployment has made, that call a function of this one, and that are not in its table."""
-    wanted = {function.scheduler_job.name for function in target.table.functions if function.scheduler_job}
+    wanted = {function.scheduler_job.name for function in deployment.table.functions if function.scheduler_job}
     for each in listed:
         name, uri = each["name"].rpartition("/")[2], each.get("httpTarget", {}).get("uri", "")
         service = uri.rpartition("/")[2]
-        is_ours = service.startswith(target.table.prefix) and uri == address(target.project, target.region, service)
+        is_ours = service.startswith(deployment.table.prefix) and uri == address(
+            deployment.project, deployment.region, service
+        )
         if is_ours and each.get("description") == description(service) and name not in wanted:
             yield FoundJob(name, each.get("state", ""), service)

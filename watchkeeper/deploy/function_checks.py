@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from watchkeeper.deploy.deployment import Deployment, schedule_flags
 from watchkeeper.deploy.found import FUNCTIONS, neighbours, read_functions, removed_functions
 from watchkeeper.deploy.functions_table import Function, SchedulerJob
 from watchkeeper.deploy.problems import Check, Fate, Problem, unconditional_members, value_at
 from watchkeeper.deploy.remedies import Remedies
-from watchkeeper.deploy.target import Target, schedule_flags
 
 UNLOCKED = "run.googleapis.com/invoker-iam-disabled"
 SET_BY_THE_PLATFORM = {"LOG_EXECUTION_ID"}
@@ -33,35 +33,35 @@ def function_checks(remedies: Remedies, function: Function) -> Iterator[Check]:
 
 
 def _function(remedies: Remedies, function: Function) -> Check:
-    service = remedies.target.service(function)
+    service = remedies.deployment.service(function)
 
     def judge(found: Any) -> Iterator[Problem]:
-        differing = _differences(remedies.target, function, found) if found else ["is not deployed"]
+        differing = _differences(remedies.deployment, function, found) if found else ["is not deployed"]
         if says := ", ".join(differing):
             fate = Fate.CHANGE if found else Fate.CREATE
             yield Problem(f"{service} {says}", remedies.deploy("functions", function.name), fate=fate)
 
-    question = ("functions", "describe", service, "--gen2", f"--region={remedies.target.region}")
+    question = ("functions", "describe", service, "--gen2", f"--region={remedies.deployment.region}")
     well, anyway = f"{service} is deployed as the settings say", f"{service} gets a new revision, with the code of now"
     return Check("function", service, question, well, judge, anyway)
 
 
-def _differences(target: Target, function: Function, found: Mapping[str, Any]) -> Iterator[str]:
+def _differences(deployment: Deployment, function: Function, found: Mapping[str, Any]) -> Iterator[str]:
     """Return where a function is not as it should be; settings by their names, never by their values."""
     service, state = found.get("serviceConfig", {}), found.get("state")
     if state != "ACTIVE":
         yield f"is {state}"
-    if (account := service.get("serviceAccountEmail")) != target.email(function.account.id):
+    if (account := service.get("serviceAccountEmail")) != deployment.email(function.account.id):
         yield f"runs as {account}"
-    wanted, told = target.environment(function), service.get("environmentVariables", {})
+    wanted, told = deployment.environment(function), service.get("environmentVariables", {})
     names = {name for name in wanted.keys() | told.keys() if wanted.get(name) != told.get(name)} - SET_BY_THE_PLATFORM
-    names |= {place.partition("=")[0] for place in {*target.secret_references(function)} ^ {*_references(service)}}
+    names |= {place.partition("=")[0] for place in {*deployment.secret_references(function)} ^ {*_references(service)}}
     if names:
         yield f"was deployed with a different {', '.join(sorted(names))}"
 
 
 def _references(service: Mapping[str, Any]) -> Iterator[str]:
-    """Return where it is told which version of which secret, as `Target.secret_references` does."""
+    """Return where it is told which version of which secret, as `Deployment.secret_references` does."""
     for each in service.get("secretEnvironmentVariables", []):
         yield f"{each['key']}={each['secret']}:{each['version']}"
     for volume in service.get("secretVolumes", []):
@@ -70,7 +70,7 @@ def _references(service: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _caller(remedies: Remedies, function: Function) -> Check:
-    service, wanted = remedies.target.service(function), remedies.target.invoker(function)
+    service, wanted = remedies.deployment.service(function), remedies.deployment.invoker(function)
 
     def judge(policy: Any) -> Iterator[Problem]:
         bindings = [each for each in (policy or {}).get("bindings", []) if each["role"] == "roles/run.invoker"]
@@ -82,13 +82,13 @@ def _caller(remedies: Remedies, function: Function) -> Check:
         if others := sorted(members - {wanted}):
             yield Problem(f"{service} may be called by {', '.join(others)}", mend, fate=Fate.CHANGE)
 
-    question = ("run", "services", "get-iam-policy", service, f"--region={remedies.target.region}")
+    question = ("run", "services", "get-iam-policy", service, f"--region={remedies.deployment.region}")
     well = f"{service} may be called by {wanted}, and nobody else"
     return Check("caller", f"who may call {service}", question, well, judge)
 
 
 def _lock(remedies: Remedies, function: Function) -> Check:
-    service, region = remedies.target.service(function), f"--region={remedies.target.region}"
+    service, region = remedies.deployment.service(function), f"--region={remedies.deployment.region}"
 
     def judge(found: Any) -> Iterator[Problem]:
         if found is None:
@@ -107,7 +107,7 @@ def _schedule(remedies: Remedies, function: Function, job: SchedulerJob) -> Chec
         uri = value_at(found or {}, ("httpTarget", "uri")) or "no URL"
         if found is None:
             yield Problem(f"{job.name} is not there", remedies.deploy("schedules", function.name), fate=Fate.CREATE)
-        elif uri != remedies.target.url(function):
+        elif uri != remedies.deployment.url(function):
             # Two have the names that they had in the former system.
             says = f"{job.name} calls {uri}, which is not ours"
             yield Problem(says, remedies.deploy("schedules", function.name), fate=Fate.CHANGE)
@@ -116,9 +116,11 @@ def _schedule(remedies: Remedies, function: Function, job: SchedulerJob) -> Chec
             yield from _stale(remedies, function, job, found)
             yield from _last_attempt(remedies, function, job, found)
 
-    question = ("scheduler", "jobs", "describe", job.name, f"--location={remedies.target.region}")
+    question = ("scheduler", "jobs", "describe", job.name, f"--location={remedies.deployment.region}")
     when = f"{job.recurrence.cron} ({job.recurrence.timezone})"
-    return Check("schedule", job.name, question, f"{job.name} calls {remedies.target.service(function)}: {when}", judge)
+    return Check(
+        "schedule", job.name, question, f"{job.name} calls {remedies.deployment.service(function)}: {when}", judge
+    )
 
 
 def _state(remedies: Remedies, function: Function, job: SchedulerJob, found: Mapping[str, Any]) -> Iterator[Problem]:
@@ -130,7 +132,7 @@ def _state(remedies: Remedies, function: Function, job: SchedulerJob, found: Map
 
 
 def _stale(remedies: Remedies, function: Function, job: SchedulerJob, found: Mapping[str, Any]) -> Iterator[Problem]:
-    flags = schedule_flags(remedies.target, function, job)
+    flags = schedule_flags(remedies.deployment, function, job)
     wanted = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
     if stale := [flag for flag, keys in SHOWN_AT.items() if value_at(found, keys) != wanted[flag]]:
         says = f"{job.name} has a different {', '.join(stale)}"
@@ -146,7 +148,7 @@ def _last_attempt(
     elif code := value_at(found, ("status", "code")):
         meaning = f" ({STATUS_CODES[code]})" if code in STATUS_CODES else ""
         failed = f"the last attempt of {job.name}, at {found['lastAttemptTime']}, failed with status {code}{meaning}"
-        log = f"the log of {remedies.target.service(function)} says why, docs/OPERATIONS.md what to do"
+        log = f"the log of {remedies.deployment.service(function)} says why, docs/OPERATIONS.md what to do"
         yield Problem(f"{failed}; {log}", f"then {smoke}", fate=None)
 
 
@@ -156,10 +158,10 @@ def beside(remedies: Remedies) -> Check:
 
     def judge(listed: Any) -> Iterator[Problem]:
         functions = read_functions(listed or [])
-        for found in neighbours(remedies.target, functions):
+        for found in neighbours(remedies.deployment, functions):
             yield Problem(found.says, found.remedy, fate=Fate.UNKNOWN)
-        for each in removed_functions(remedies.target, functions):
+        for each in removed_functions(remedies.deployment, functions):
             yield Problem(f"{each.name} is deployed, and not in functions.toml", destroy, "warning", Fate.UNKNOWN)
 
-    well = f"no other deployment has something in common with {remedies.target.table.prefix}"
+    well = f"no other deployment has something in common with {remedies.deployment.table.prefix}"
     return Check("deployment", "what else is deployed", FUNCTIONS, well, judge)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import click
 
 from shared.settings import DEFAULT_PREFIX, PROJECT_FOLDER
+from watchkeeper.deploy.deployment import Deployment
 from watchkeeper.deploy.gcloud import USAGE_ERROR, Gcloud
-from watchkeeper.deploy.target import Target
 from watchkeeper.deploy.work import Work
 
 FOLDER = PROJECT_FOLDER / "monitoring"
@@ -40,7 +40,7 @@ def apply_dashboard(work: Work) -> None:
     """Create or update the dashboard."""
     (path,) = _filled(work, "dashboard.json")
     from_file = (f"--config-from-file={path}", "--format=none")
-    dashboard = placeholders(work.target)["DASHBOARD"]
+    dashboard = placeholders(work.deployment)["DASHBOARD"]
     etag = work.gcloud.look("monitoring", "dashboards", "describe", dashboard, "--format=value(etag)")
     if etag is None:
         work.note("or update, if the dashboard is there")
@@ -99,25 +99,25 @@ def _change(same: list[AlertPolicy]) -> tuple[str, ...]:
 
 def _filled(work: Work, pattern: str) -> Iterator[Path]:
     """Copy files into the folder of the run, with their placeholders filled in."""
-    for name, text in read_filled(work.target, pattern).items():
+    for name, text in read_filled(work.deployment, pattern).items():
         filled = work.folder / name
         filled.write_text(text, encoding="utf-8")
         yield filled
 
 
-def read_filled(target: Target, pattern: str) -> dict[str, str]:
+def read_filled(deployment: Deployment, pattern: str) -> dict[str, str]:
     """Return the files by their names, with their placeholders filled in."""
-    values = placeholders(target)
+    values = placeholders(deployment)
     return {path.name: fill(path.read_text(encoding="utf-8"), values) for path in sorted(FOLDER.glob(pattern))}
 
 
-def placeholders(target: Target) -> dict[str, str]:
+def placeholders(deployment: Deployment) -> dict[str, str]:
     """Return what stands for the placeholders: the names of this deployment, and of no other one in the project."""
-    prefix = target.table.prefix
+    prefix = deployment.table.prefix
     name = prefix.removesuffix("-")
-    jobs = {each.name: each.scheduler_job.name for each in target.table.functions if each.scheduler_job}
+    jobs = {each.name: each.scheduler_job.name for each in deployment.table.functions if each.scheduler_job}
     return {
-        **{"PROJECT": target.project, "REGION": target.region, "PREFIX": prefix},
+        **{"PROJECT": deployment.project, "REGION": deployment.region, "PREFIX": prefix},
         **{"METRICS": f"{name}_", "DASHBOARD": name},
         "TITLE": "Watchkeeper" if prefix == DEFAULT_PREFIX else f"Watchkeeper ({name})",
         "JOBS": "|".join(jobs.values()),

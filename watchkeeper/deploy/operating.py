@@ -39,7 +39,7 @@ def _own_job(work: Work, function: Function, job: SchedulerJob) -> str | None:
         click.echo(f"there is no Scheduler job {job.name}")
         return None
     state, _, uri = found.partition("|")
-    if uri != work.target.url(function):
+    if uri != work.deployment.url(function):
         click.echo(f"{job.name} calls {uri or 'no URL'}, which is not ours; it stays as it is")
         return None
     return state
@@ -48,7 +48,7 @@ def _own_job(work: Work, function: Function, job: SchedulerJob) -> str | None:
 def show_status(work: Work, function: Function) -> None:
     """Print what is deployed of a function, and when its Scheduler job ran last."""
     shown = work.describe_function(function, '[separator="  "](state,serviceConfig.revision,updateTime)')
-    show(work, "function", work.target.service(function), "not deployed" if shown is None else shown)
+    show(work, "function", work.deployment.service(function), "not deployed" if shown is None else shown)
     if job := function.scheduler_job:
         fields = '[separator="  "](state,schedule,timeZone,lastAttemptTime,status.code)'
         shown = work.describe_job(job.name, fields)
@@ -57,7 +57,7 @@ def show_status(work: Work, function: Function) -> None:
 
 def show_removed(work: Work) -> None:
     """Print what this deployment has and its table has not."""
-    removed = find_removed(work.target, work.gcloud)
+    removed = find_removed(work.deployment, work.gcloud)
     for job in removed.jobs:
         show(work, "schedule", job.name, f"{job.state}  not in functions.toml: destroy --removed deletes it")
     for function in removed.functions:
@@ -79,7 +79,7 @@ class Revision(NamedTuple):
 
 def show_serving(work: Work, function: Function) -> None:
     """Print which revision has all the traffic of a function, for a rollback to it: SERVICE REVISION."""
-    service = work.target.service(function)
+    service = work.deployment.service(function)
     if serving := _serving(work, service):
         click.echo(f"{service} {serving}")
 
@@ -97,7 +97,7 @@ def read_serving(text: str) -> dict[str, str]:
 
 def roll_back(work: Work, function: Function) -> None:
     """Return the traffic of a function to the revision of `--to`, or the newest working one before the present one."""
-    service = work.target.service(function)
+    service = work.deployment.service(function)
     serving = _serving(work, service)
     if work.back_to is not None:
         _roll_back_to(work, service, serving, work.back_to.get(service, ""))
@@ -152,7 +152,7 @@ def _revisions(work: Work, service: str) -> list[Revision]:
 
 def destroy(work: Work, function: Function) -> None:
     """Delete the Scheduler job of a function, if it is ours, and then the function."""
-    job, service = function.scheduler_job, work.target.service(function)
+    job, service = function.scheduler_job, work.deployment.service(function)
     if job is not None and _own_job(work, function, job) is not None:
         work.gcloud.run("scheduler", "jobs", "delete", job.name, work.location, "--quiet")
     if work.describe_function(function, "(state)") is not None or work.is_dry_run:

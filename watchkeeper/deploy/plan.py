@@ -44,7 +44,7 @@ COSTS: dict[str, Callable[[int], str]] = {
 
 def show_plan(work: Work) -> None:
     """Print the plan of a deployment; in a dry run, the questions. Raises StepFailed if nothing can be asked."""
-    remedies, gcloud = Remedies(target=work.target, file=work.settings, only=work.only), work.gcloud
+    remedies, gcloud = Remedies(deployment=work.deployment, file=work.settings, only=work.only), work.gcloud
     asked = [*checks(remedies), *_monitoring(remedies, policies(gcloud)), *_inventory(remedies)]
     questions = list(dict.fromkeys(check.question for check in asked))
     if gcloud.is_dry_run:
@@ -56,8 +56,8 @@ def show_plan(work: Work) -> None:
         if isinstance(answer, NoGcloud):
             raise StepFailed(f"gcloud: {answer}")
     lines = [line for check in asked for line in lines_of(check, answers[check.question])]
-    click.echo(f"what `all` does in {remedies.target.project} ({remedies.target.region}), and what it finds:\n")
-    for text in (*_shown(lines), *_remarks(lines, answers.values(), work.target.region)):
+    click.echo(f"what `all` does in {remedies.deployment.project} ({remedies.deployment.region}), and what it finds:\n")
+    for text in (*_shown(lines), *_remarks(lines, answers.values(), work.deployment.region)):
         click.echo(text)
 
 
@@ -123,9 +123,9 @@ def _remarks(lines: Sequence[Line], answers: Iterable[Any], region: str) -> Iter
 
 def _monitoring(remedies: Remedies, policies: Question) -> Iterator[Check]:
     """Yield a check for each kind of monitoring. What is there is always brought up to date."""
-    metrics = [json.loads(text)["name"] for text in read_filled(remedies.target, "metric-*.json").values()]
-    titles = [json.loads(text)["displayName"] for text in read_filled(remedies.target, "alert-*.json").values()]
-    name = placeholders(remedies.target)["DASHBOARD"]
+    metrics = [json.loads(text)["name"] for text in read_filled(remedies.deployment, "metric-*.json").values()]
+    titles = [json.loads(text)["displayName"] for text in read_filled(remedies.deployment, "alert-*.json").values()]
+    name = placeholders(remedies.deployment)["DASHBOARD"]
     yield _listed(remedies, "metric", metrics, ("logging", "metrics", "list"), "name")
     yield _listed(remedies, "alert", titles, (*policies, "list"), "displayName")
     dashboard = ("monitoring", "dashboards", "describe", name)
@@ -150,20 +150,20 @@ def _listed(remedies: Remedies, subject: str, wanted: Sequence[str], question: Q
 
 def _inventory(remedies: Remedies) -> Iterator[Check]:
     """Yield the checks that find what is named like ours and is not in the table, or not configured any more."""
-    target, table = remedies.target, remedies.target.table
-    region = target.region
+    deployment, table = remedies.deployment, remedies.deployment.table
+    region = deployment.region
     jobs = {function.scheduler_job.name for function in table.functions if function.scheduler_job}
     accounts = {table.scheduler_account.id, table.tasks_account.id, table.build_account.id}
     accounts |= {f"{table.prefix}deployer", *(function.account.id for function in table.functions)}
     yield beside(remedies)._replace(well="")
     yield _foreign(remedies, "schedule", ("scheduler", "jobs", "list", f"--location={region}"), jobs)
-    queues = {target.queue(queue) for queue in table.queues}
+    queues = {deployment.queue(queue) for queue in table.queues}
     yield _foreign(remedies, "queue", ("tasks", "queues", "list", f"--location={region}"), queues)
     yield _foreign(remedies, "accounts", ("iam", "service-accounts", "list"), accounts)
     secrets = {f"{table.prefix}settings", *(secret.name for secret in table.secrets.values())}
     yield _foreign(remedies, "secret", ("secrets", "list"), secrets)
     if not remedies.only:
-        left_out = [function for function in table.functions if function not in target.functions]
+        left_out = [function for function in table.functions if function not in deployment.functions]
         yield from (_no_longer_configured(remedies, function) for function in left_out)
 
 
@@ -172,19 +172,19 @@ def _foreign(remedies: Remedies, subject: str, question: Question, known: Iterab
 
     def judge(found: Any) -> Iterator[Problem]:
         names = [each.get("name", "").rpartition("/")[2].partition("@")[0] for each in found or []]
-        for name in sorted({name for name in names if name.startswith(remedies.target.table.prefix)} - {*known}):
+        for name in sorted({name for name in names if name.startswith(remedies.deployment.table.prefix)} - {*known}):
             yield Problem(f"{name} is there, and functions.toml does not have it; it stays", "", fate=Fate.UNKNOWN)
 
     return Check(subject, f"every {subject}", question, "", judge)
 
 
 def _no_longer_configured(remedies: Remedies, function: Function) -> Check:
-    service = remedies.target.service(function)
+    service = remedies.deployment.service(function)
 
     def judge(found: Any) -> Iterator[Problem]:
         if found is not None:
             says = f"{service} is deployed, and no longer configured"
             yield Problem(says, remedies.deploy("destroy", function.name), fate=Fate.UNKNOWN)
 
-    question = ("functions", "describe", service, "--gen2", f"--region={remedies.target.region}")
+    question = ("functions", "describe", service, "--gen2", f"--region={remedies.deployment.region}")
     return Check("function", service, question, "", judge)

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Sequence
 
+from watchkeeper.deploy.deployment import Deployment
 from watchkeeper.deploy.found import refuse_neighbours
 from watchkeeper.deploy.functions import refuse_others
 from watchkeeper.deploy.functions_table import Function
 from watchkeeper.deploy.gcloud import Gcloud, StepFailed
-from watchkeeper.deploy.target import Target
 
 DEPLOYING = ("plan", "setup", "functions", "schedules", "monitoring", "all")  # in one place, and on one store
 OLDEST_GCLOUD = 518  # the first that knows `firestore databases create --edition`
@@ -33,29 +33,29 @@ LOCATIONS = {
 _REGION = re.compile(r"[a-z]+-[a-z]+\d{1,2}", re.ASCII)
 
 
-def refuse_at_once(verb: str, target: Target, gcloud: Gcloud, *, may_share: bool) -> None:
+def refuse_at_once(verb: str, deployment: Deployment, gcloud: Gcloud, *, may_share: bool) -> None:
     """Raise InvalidSettings or StepFailed, with the remedy, if a verb could not come to its end.
 
     What cannot be asked, as while an API is off, is left to the steps.
     """
-    if not _REGION.fullmatch(target.region):
+    if not _REGION.fullmatch(deployment.region):
         raise StepFailed(
-            f"--region is {target.region}, which is not a region: use one such as us-central1 or europe-west1, not a "
-            "zone or a multi-region"
+            f"--region is {deployment.region}, which is not a region: use one such as us-central1 or europe-west1, not "
+            "a zone or a multi-region"
         )
     if verb in DEPLOYING and not may_share:
-        refuse_neighbours(target, gcloud)
+        refuse_neighbours(deployment, gcloud)
     if verb in ("plan", "setup", "all"):
-        target.refuse_unusable()
-        target.secret_values()
+        deployment.refuse_unusable()
+        deployment.secret_values()
         _refuse_old_gcloud(gcloud)
-        _refuse_lacking_region(target, gcloud)
-        _refuse_database(target, gcloud)
-        _refuse_accounts_of_others(target, gcloud)
+        _refuse_lacking_region(deployment, gcloud)
+        _refuse_database(deployment, gcloud)
+        _refuse_accounts_of_others(deployment, gcloud)
     if verb in ("plan", "schedules", "all"):
-        _refuse_jobs_of_others(target, gcloud)
+        _refuse_jobs_of_others(deployment, gcloud)
     if verb == "schedules":
-        _refuse_undeployed(target, gcloud)
+        _refuse_undeployed(deployment, gcloud)
 
 
 def _refuse_old_gcloud(gcloud: Gcloud) -> None:
@@ -65,27 +65,27 @@ def _refuse_old_gcloud(gcloud: Gcloud) -> None:
         raise StepFailed(f"gcloud is version {version}, and {OLDEST_GCLOUD} is needed: run `gcloud components update`")
 
 
-def _refuse_lacking_region(target: Target, gcloud: Gcloud) -> None:
+def _refuse_lacking_region(deployment: Deployment, gcloud: Gcloud) -> None:
     """Refuse a region that lacks a service. Google is asked about one that is not known to have them all."""
-    if target.region in REGIONS or gcloud.is_dry_run:
+    if deployment.region in REGIONS or gcloud.is_dry_run:
         return
-    asked = {api: question for api, question in LOCATIONS.items() if api in target.apis}
+    asked = {api: question for api, question in LOCATIONS.items() if api in deployment.apis}
     answers = {api: gcloud.ask(*question, "--format=value(name.basename())") for api, question in asked.items()}
     others = f"these regions have everything: {', '.join(sorted(REGIONS))}"
     for api, ended in answers.items():
-        if ended.code == 0 and target.region not in ended.output.decode().split():
-            raise StepFailed(f"{api} is not in {target.region}; {others}")
+        if ended.code == 0 and deployment.region not in ended.output.decode().split():
+            raise StepFailed(f"{api} is not in {deployment.region}; {others}")
     if unknown := [api for api, ended in answers.items() if ended.code]:
         raise StepFailed(
-            f"cannot tell whether {target.region} has {', '.join(unknown)} while that is not enabled: run `gcloud "
-            f"services enable {' '.join(unknown)} --project {target.project}` and try again, or choose another region; "
-            f"{others}"
+            f"cannot tell whether {deployment.region} has {', '.join(unknown)} while that is not enabled: run `gcloud "
+            f"services enable {' '.join(unknown)} --project {deployment.project}` and try again, or choose another "
+            f"region; {others}"
         )
 
 
-def _refuse_database(target: Target, gcloud: Gcloud) -> None:
+def _refuse_database(deployment: Deployment, gcloud: Gcloud) -> None:
     """Refuse a database that is there and cannot be used: neither its mode nor its place can be changed."""
-    firestore = target.table.firestore
+    firestore = deployment.table.firestore
     question = ("firestore", "databases", "describe", f"--database={firestore.database}")
     kind, _, location = gcloud.ask(*question, "--format=value(type,locationId)").output.decode().strip().partition("\t")
     if kind == "DATASTORE_MODE":
@@ -100,41 +100,41 @@ def _refuse_database(target: Target, gcloud: Gcloud) -> None:
         )
 
 
-def _refuse_accounts_of_others(target: Target, gcloud: Gcloud) -> None:
+def _refuse_accounts_of_others(deployment: Deployment, gcloud: Gcloud) -> None:
     """Refuse service accounts with our names that setup has not made: they would get our roles, and keep their own."""
     shows = "--format=value(email,displayName)"
     lines = gcloud.ask("iam", "service-accounts", "list", shows).output.decode().splitlines()
     names = dict(line.partition("\t")[::2] for line in lines)
-    for account in target.accounts:
-        email = target.email(account.id)
+    for account in deployment.accounts:
+        email = deployment.email(account.id)
         if names.get(email, account.id) != account.id:
             raise StepFailed(
                 f"the service account {email} was not made by setup: its display name is {names[email]!r}; set another "
                 "DEPLOYMENT_PREFIX in the settings file, or, if it is yours to use, run `gcloud iam service-accounts "
-                f"update {email} --display-name={account.id} --project {target.project}`"
+                f"update {email} --display-name={account.id} --project {deployment.project}`"
             )
 
 
-def _refuse_jobs_of_others(target: Target, gcloud: Gcloud) -> None:
+def _refuse_jobs_of_others(deployment: Deployment, gcloud: Gcloud) -> None:
     """Refuse Scheduler jobs with our names that another deployment has made: they would call our functions instead."""
-    for function in target.functions:
+    for function in deployment.functions:
         if job := function.scheduler_job:
-            place = (f"--location={target.region}", "--format=value(description)")
+            place = (f"--location={deployment.region}", "--format=value(description)")
             found = gcloud.ask("scheduler", "jobs", "describe", job.name, *place)
-            refuse_others(target, job, found.output.decode().strip())
+            refuse_others(deployment, job, found.output.decode().strip())
 
 
-def _described(target: Target, function: Function) -> tuple[str, ...]:
-    place = ("--gen2", f"--region={target.region}", "--format=value(state)")
-    return ("functions", "describe", target.service(function), *place)
+def _described(deployment: Deployment, function: Function) -> tuple[str, ...]:
+    place = ("--gen2", f"--region={deployment.region}", "--format=value(state)")
+    return ("functions", "describe", deployment.service(function), *place)
 
 
-def _refuse_undeployed(target: Target, gcloud: Gcloud) -> None:
+def _refuse_undeployed(deployment: Deployment, gcloud: Gcloud) -> None:
     """Refuse to schedule what is not deployed: the Scheduler job would call nothing."""
     missing = [
         function.name
-        for function in target.functions
-        if function.scheduler_job and gcloud.is_missing(*_described(target, function))
+        for function in deployment.functions
+        if function.scheduler_job and gcloud.is_missing(*_described(deployment, function))
     ]
     if missing:
         raise StepFailed(
@@ -142,6 +142,6 @@ def _refuse_undeployed(target: Target, gcloud: Gcloud) -> None:
         )
 
 
-def deployed(target: Target, functions: Sequence[Function], gcloud: Gcloud) -> list[str]:
+def deployed(deployment: Deployment, functions: Sequence[Function], gcloud: Gcloud) -> list[str]:
     """Return the names of those functions that are deployed, as far as that can be asked."""
-    return [function.name for function in functions if gcloud.ask(*_described(target, function)).code == 0]
+    return [function.name for function in functions if gcloud.ask(*_described(deployment, function)).code == 0]

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import click
 
+from watchkeeper.deploy.deployment import queue_flags
 from watchkeeper.deploy.functions_table import Caller, Function, Queue
 from watchkeeper.deploy.operating import show
-from watchkeeper.deploy.target import queue_flags
 from watchkeeper.deploy.work import Work
 
 OnFunction = Callable[[Work, Function], None]
@@ -14,7 +14,7 @@ OnFunction = Callable[[Work, Function], None]
 
 def keep_queue(work: Work, queue: Queue) -> None:
     """Create or update a queue; whether it is paused stays as it is."""
-    name, flags = work.target.queue(queue), (work.location, *queue_flags(queue), "--format=none")
+    name, flags = work.deployment.queue(queue), (work.location, *queue_flags(queue), "--format=none")
     if work.describe_queue(queue, "(state)") is not None:
         work.gcloud.run("tasks", "queues", "update", name, *flags)
         return
@@ -33,7 +33,7 @@ def resume(work: Work, queue: Queue) -> None:
 
 
 def _turn(work: Work, queue: Queue, verb: str, state: str) -> None:
-    name, found = work.target.queue(queue), work.describe_queue(queue, "(state)")
+    name, found = work.deployment.queue(queue), work.describe_queue(queue, "(state)")
     if found is None and not work.is_dry_run:
         click.echo(f"there is no queue {name}")
     elif found != state:
@@ -42,7 +42,7 @@ def _turn(work: Work, queue: Queue, verb: str, state: str) -> None:
 
 def empty(work: Work, queue: Queue) -> None:
     """Delete what waits in a queue. The queue itself stays: Google would keep its name for up to a week."""
-    name = work.target.queue(queue)
+    name = work.deployment.queue(queue)
     if work.describe_queue(queue, "(state)") is None and not work.is_dry_run:
         return
     work.gcloud.run("tasks", "queues", "purge", name, work.location, "--quiet", "--format=none")
@@ -54,7 +54,7 @@ def show_queue(work: Work, queue: Queue) -> None:
     """Print the state of a queue and its limits."""
     fields = '[separator="  "](state,rateLimits.maxConcurrentDispatches,rateLimits.maxDispatchesPerSecond)'
     shown = work.describe_queue(queue, fields)
-    show(work, "queue", work.target.queue(queue), "not there" if shown is None else shown)
+    show(work, "queue", work.deployment.queue(queue), "not there" if shown is None else shown)
 
 
 def with_queues(do: OnFunction, also: Callable[[Work, Queue], None]) -> OnFunction:
@@ -62,7 +62,7 @@ def with_queues(do: OnFunction, also: Callable[[Work, Queue], None]) -> OnFuncti
 
     def both(work: Work, function: Function) -> None:
         do(work, function)
-        for queue in work.target.queues if function.called_by is Caller.TASKS else ():
+        for queue in work.deployment.queues if function.called_by is Caller.TASKS else ():
             also(work, queue)
 
     return both

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from watchkeeper.deploy.deployment import Deployment
 from watchkeeper.deploy.functions_table import Function
-from watchkeeper.deploy.target import Target
 
 
 def remedy(*words: str) -> str:
@@ -18,7 +18,7 @@ def remedy(*words: str) -> str:
 class Remedies:
     """Remedies for one deployment. `file` and `only` are those of the command line, and go into each command."""
 
-    target: Target
+    deployment: Deployment
     file: Path | None = None
     only: Sequence[str] = ()
 
@@ -26,7 +26,7 @@ class Remedies:
         """Return a remedy: a run of deploy_functions.sh for these functions, or for all that are examined."""
         names = functions or self.only
         return remedy(
-            *("./deploy_functions.sh", verb, "--project", self.target.project, "--region", self.target.region),
+            *("./deploy_functions.sh", verb, "--project", self.deployment.project, "--region", self.deployment.region),
             *(("--settings", str(self.file)) if self.file else ()),
             *(("--only", *names) if names else ()),
             *((option,) if option else ()),
@@ -34,17 +34,17 @@ class Remedies:
 
     def jobs(self, *words: str) -> str:
         """Return a remedy: a command on the deployment's jobs, whatever store the shell's environment names."""
-        firestore = self.target.table.firestore
+        firestore = self.deployment.table.firestore
         return remedy(
-            *("env", "SCHEDULER_STORAGE=firestore", f"GOOGLE_CLOUD_PROJECT={self.target.project}"),
+            *("env", "SCHEDULER_STORAGE=firestore", f"GOOGLE_CLOUD_PROJECT={self.deployment.project}"),
             *(f"FIRESTORE_DATABASE={firestore.database}", f"SCHEDULER_COLLECTION={firestore.collection}"),
             *("watchkeeper", "jobs", *words),
         )
 
     def gcloud(self, *words: str) -> str:
         """Return a remedy: a command of gcloud."""
-        return remedy("gcloud", *words, "--project", self.target.project)
+        return remedy("gcloud", *words, "--project", self.deployment.project)
 
     def member(self, function: Function) -> str:
         """Return a function's own service account, as policies name it."""
-        return f"serviceAccount:{self.target.email(function.account.id)}"
+        return f"serviceAccount:{self.deployment.email(function.account.id)}"

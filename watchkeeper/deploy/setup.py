@@ -5,24 +5,24 @@ from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
+from watchkeeper.deploy.deployment import GMAIL
 from watchkeeper.deploy.functions import allow_caller
 from watchkeeper.deploy.gcloud import GcloudFailed
 from watchkeeper.deploy.queues import keep_queue
-from watchkeeper.deploy.target import GMAIL
 from watchkeeper.deploy.work import Work
 
 
 def enable_apis(work: Work) -> None:
     """Switch on the APIs that the functions need."""
-    work.gcloud.run("services", "enable", *work.target.apis)
+    work.gcloud.run("services", "enable", *work.deployment.apis)
 
 
 def make_database(work: Work) -> None:
     """Create the Firestore database, take its long fields out of the indexes, and let jobs and history expire."""
-    firestore, gcloud = work.target.table.firestore, work.gcloud
+    firestore, gcloud = work.deployment.table.firestore, work.gcloud
     database = f"--database={firestore.database}"
     if gcloud.look("firestore", "databases", "describe", database, "--format=value(name)") is None:
-        location = f"--location={firestore.location or work.target.region}"
+        location = f"--location={firestore.location or work.deployment.region}"
         kind = ("--type=firestore-native", "--edition=standard", "--delete-protection")
         gcloud.run("firestore", "databases", "create", database, location, *kind, "--format=none")
     for collection, unindexed_fields in firestore.collections.items():
@@ -49,35 +49,37 @@ def _let_expire(work: Work, field: str, at: Sequence[str]) -> None:
 def make_accounts(work: Work) -> None:
     """Create the service accounts, and have Google make the one by which add-ons call."""
     there = (work.gcloud.look("iam", "service-accounts", "list", "--format=value(email)") or "").splitlines()
-    for account in work.target.accounts:
-        if work.target.email(account.id) not in there:
+    for account in work.deployment.accounts:
+        if work.deployment.email(account.id) not in there:
             work.gcloud.run("iam", "service-accounts", "create", account.id, f"--display-name={account.id}")
     # Google makes this one when it is first used, and an account that is not there yet can be granted nothing.
-    if work.target.is_called_by_addons:
+    if work.deployment.is_called_by_addons:
         api = "--service=gsuiteaddons.googleapis.com"
         work.gcloud.run("beta", "services", "identity", "create", api, "--format=none")
 
 
 def grant_roles(work: Work) -> None:
     """Grant each account its roles in the project, and let functions make tokens as others."""
-    target = work.target
-    wanted = [(role, account) for account in target.accounts for role in account.roles]
-    grant(work, "projects", on=target.project, wanted=[(role, target.member(account)) for role, account in wanted])
-    for function in target.functions:
+    deployment = work.deployment
+    wanted = [(role, account) for account in deployment.accounts for role in account.roles]
+    grant(
+        work, "projects", on=deployment.project, wanted=[(role, deployment.member(account)) for role, account in wanted]
+    )
+    for function in deployment.functions:
         if function.acts_as:
-            actor = ("roles/iam.serviceAccountTokenCreator", target.member(function.account))
+            actor = ("roles/iam.serviceAccountTokenCreator", deployment.member(function.account))
             grant(work, "iam", "service-accounts", on=function.acts_as, wanted=[actor])
 
 
 def make_queues(work: Work) -> None:
     """Create or update the queues, and let functions use them. Who makes tasks must be able to act as their account."""
-    target = work.target
-    for queue in target.queues:
+    deployment = work.deployment
+    for queue in deployment.queues:
         keep_queue(work, queue)
-        grant(work, "tasks", "queues", on=target.queue(queue), at=(work.location,), wanted=target.queue_grants)
-    if target.queues:
-        actors = [("roles/iam.serviceAccountUser", member) for member in target.task_makers]
-        grant(work, "iam", "service-accounts", on=target.email(target.table.tasks_account.id), wanted=actors)
+        grant(work, "tasks", "queues", on=deployment.queue(queue), at=(work.location,), wanted=deployment.queue_grants)
+    if deployment.queues:
+        actors = [("roles/iam.serviceAccountUser", member) for member in deployment.task_makers]
+        grant(work, "iam", "service-accounts", on=deployment.email(deployment.table.tasks_account.id), wanted=actors)
 
 
 def keep_secrets(work: Work) -> None:
@@ -85,13 +87,13 @@ def keep_secrets(work: Work) -> None:
 
     Values go through stdin: none is on a command line or in a file.
     """
-    for name, value in work.target.secret_values().items():
+    for name, value in work.deployment.secret_values().items():
         if work.gcloud.look("secrets", "describe", name, "--format=value(name)") is None:
             work.gcloud.run("secrets", "create", name, "--replication-policy=automatic")
         is_kept = partial(_is_kept, work, name, value)
         if not is_kept():
             work.gcloud.run("secrets", "versions", "add", name, "--data-file=-", stdin=value, unless=is_kept)
-    for name, readers in groupby(work.target.secret_readers, key=itemgetter(0)):
+    for name, readers in groupby(work.deployment.secret_readers, key=itemgetter(0)):
         wanted = [("roles/secretmanager.secretAccessor", f"serviceAccount:{email}") for _, email in readers]
         grant(work, "secrets", on=name, wanted=wanted)
 
@@ -107,7 +109,7 @@ def make_topics(work: Work) -> None:
 
     The rest of setup does not depend on that grant, which an organisation may forbid.
     """
-    for topic in (function.topic for function in work.target.functions if function.topic):
+    for topic in (function.topic for function in work.deployment.functions if function.topic):
         if work.gcloud.look("pubsub", "topics", "describe", topic, "--format=value(name)") is None:
             work.gcloud.run("pubsub", "topics", "create", topic)
         try:
@@ -124,9 +126,9 @@ def make_topics(work: Work) -> None:
 
 def allow_callers(work: Work) -> None:
     """Let its caller call each function that is deployed already."""
-    for function in work.target.functions:
+    for function in work.deployment.functions:
         # A function whose first build failed is there, and has no service that somebody could call.
-        service = ("run", "services", "describe", work.target.service(function), work.region)
+        service = ("run", "services", "describe", work.deployment.service(function), work.region)
         if work.gcloud.look(*service, "--format=value(metadata.name)") is not None:
             allow_caller(work, function)
 

@@ -67,7 +67,7 @@ def steps_of(verb: str, work: Work) -> list[Step]:
         return [*_on_jobs(verb, work), *_on_queues(verb, work), *strangers]
     first = [Step(verb, STAGING, "", partial(stage_functions, work))] if verb == "functions" else []
     last = [Step(verb, "status: removed", "", partial(operating.show_removed, work))] if verb == "status" else []
-    return [*first, *_on_functions(verb, work), *(last if work.target.is_whole else [])]
+    return [*first, *_on_functions(verb, work), *(last if work.deployment.is_whole else [])]
 
 
 def steps_of_removal(removed: Removed, work: Work) -> list[Step]:
@@ -82,7 +82,7 @@ def _on_functions(verb: str, work: Work) -> list[Step]:
     title, do = EACH[verb]
     return [
         Step(verb, f"{title}: {function.name}", function.name, partial(do, work, function))
-        for function in work.target.functions
+        for function in work.deployment.functions
     ]
 
 
@@ -90,7 +90,7 @@ def _on_jobs(verb: str, work: Work) -> list[Step]:
     title, do = SCHEDULED[verb]
     return [
         Step(verb, f"{title}: {function.name}", function.name, partial(do, work, function, job))
-        for function in work.target.functions
+        for function in work.deployment.functions
         if (job := function.scheduler_job)
     ]
 
@@ -99,14 +99,14 @@ def _on_queues(verb: str, work: Work) -> list[Step]:
     title, do = QUEUED[verb]
     return [
         Step(verb, f"{title}: queue {queue.name}", function.name, partial(do, work, queue))
-        for function in work.target.functions
+        for function in work.deployment.functions
         if function.called_by is Caller.TASKS
-        for queue in work.target.queues
+        for queue in work.deployment.queues
     ]
 
 
 def _on_chat(work: Work) -> list[Step]:
     return [
         Step("smoke", f"smoke: {function.name}", function.name, partial(chat.send_unsigned_event, work, function))
-        for function in work.target.chat_functions
+        for function in work.deployment.chat_functions
     ]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
+from watchkeeper.deploy.deployment import Deployment
 from watchkeeper.deploy.functions_table import Function, Queue
 from watchkeeper.deploy.gcloud import Gcloud
 from watchkeeper.deploy.outside import Outside
 from watchkeeper.deploy.patience import Patience
 from watchkeeper.deploy.staging import try_import
-from watchkeeper.deploy.target import Target
 
 # Imports a staged function from its folder with these settings, or raises StagingFailed.
 TryImport = Callable[[Function, Path, Mapping[str, str]], None]
@@ -26,7 +26,7 @@ class Work:
     rollback goes back, by service; without it that is the one before.
     """
 
-    target: Target
+    deployment: Deployment
     gcloud: Gcloud
     folder: Path
     patience: Patience
@@ -45,12 +45,12 @@ class Work:
     @property
     def location(self) -> str:
         """Return where the Scheduler jobs and the queues are, as a flag."""
-        return f"--location={self.target.region}"
+        return f"--location={self.deployment.region}"
 
     @property
     def region(self) -> str:
         """Return where the functions are, as a flag."""
-        return f"--region={self.target.region}"
+        return f"--region={self.deployment.region}"
 
     def announce(self, text: str) -> None:
         """Print a headline; in a dry run it is a comment between the commands."""
@@ -63,7 +63,7 @@ class Work:
 
     def describe_function(self, function: Function, fields: str) -> str | None:
         """Return these fields of a deployed function, None if it is not there."""
-        service = self.target.service(function)
+        service = self.deployment.service(function)
         return self.gcloud.look("functions", "describe", service, "--gen2", self.region, f"--format=value{fields}")
 
     def describe_job(self, job: str, fields: str) -> str | None:
@@ -72,5 +72,5 @@ class Work:
 
     def describe_queue(self, queue: Queue, fields: str) -> str | None:
         """Return these fields of a queue, None if it is not there."""
-        name = self.target.queue(queue)
+        name = self.deployment.queue(queue)
         return self.gcloud.look("tasks", "queues", "describe", name, self.location, f"--format=value{fields}")

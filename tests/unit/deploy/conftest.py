@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploying import SETTINGS
-from tests.recorder import Recorder, target_of
+from tests.recorder import Recorder, deployment_of
 from watchkeeper.deploy.work import Work
 
 
@@ -26,4 +26,4 @@ def gcloud() -> Recorder:
 @pytest.fixture
 def work(gcloud: Recorder, tmp_path: Path) -> Work:
     """Work on every function, with the settings of an environment."""
-    return gcloud.work(target_of(tmp_path / "production.env", SETTINGS), tmp_path)
+    return gcloud.work(deployment_of(tmp_path / "production.env", SETTINGS), tmp_path)

@@ -9,7 +9,7 @@ from shared.settings import PROJECT_FOLDER
 from tests.deploying import REGION, SCRIPT, SETTINGS
 from tests.gcloud import PROJECT
 from tests.monitored import GIVEN
-from tests.recorder import Recorder, commands, refused, shown, target_of
+from tests.recorder import Recorder, commands, deployment_of, refused, shown
 from watchkeeper.deploy.gcloud import Ended, GcloudFailed
 from watchkeeper.deploy.monitoring import apply_alerts, apply_dashboard, apply_metrics, fill
 
@@ -32,7 +32,7 @@ def files(gcloud: Recorder) -> list[str]:
 def test_everything_is_created_with_its_placeholders_filled_in(tmp_path: Path) -> None:
     """Only the names of the deployment and its place are filled in; Google's own placeholders stay."""
     gcloud = Recorder()
-    work = gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path)
+    work = gcloud.work(deployment_of(tmp_path / "settings", SETTINGS), tmp_path)
 
     for apply in (apply_metrics, apply_dashboard, apply_alerts):
         apply(work)
@@ -50,7 +50,7 @@ def test_existing_parts_are_updated(tmp_path: Path) -> None:
     """A metric by its name; the dashboard from the state that it replaces."""
     answers = {"logging metrics list": shown("watchkeeper_ticks\nother"), "monitoring dashboards describe": shown("e1")}
     gcloud = Recorder({**answers})
-    work = gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path)
+    work = gcloud.work(deployment_of(tmp_path / "settings", SETTINGS), tmp_path)
 
     apply_metrics(work)
     apply_dashboard(work)
@@ -65,7 +65,7 @@ def test_existing_parts_are_updated(tmp_path: Path) -> None:
 def test_an_alert_keeps_what_people_added(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its channels, its labels, and that it is off; of two with one title, the first is updated."""
     gcloud = Recorder({SHOWS: shown(f"p/1|{LATE}|False|c/1,c/2|team=ops,level=2\np/2|Other|True||\np/3|{LATE}|True||")})
-    work = gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path)
+    work = gcloud.work(deployment_of(tmp_path / "settings", SETTINGS), tmp_path)
 
     apply_alerts(work)
 
@@ -84,7 +84,7 @@ def test_an_alert_that_is_on_stays_on(tmp_path: Path) -> None:
     """An update replaces the whole policy, so it has to say this, too."""
     gcloud = Recorder({SHOWS: shown(f"p/1|{LATE}|True||")})
 
-    apply_alerts(gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path))
+    apply_alerts(gcloud.work(deployment_of(tmp_path / "settings", SETTINGS), tmp_path))
 
     flags = gcloud.flags("monitoring policies update p/1")
     assert flags[:3] == ["--enabled", "--set-notification-channels=", "--update-user-labels="]
@@ -94,7 +94,7 @@ def test_an_alert_on_a_new_metric_is_tried_again(tmp_path: Path, capsys: pytest.
     """The alert is created in the end."""
     gcloud = Recorder({WRITES[0]: [UNKNOWN, UNKNOWN, shown("")]})
 
-    apply_alerts(gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path))
+    apply_alerts(gcloud.work(deployment_of(tmp_path / "settings", SETTINGS), tmp_path))
 
     said = capsys.readouterr()
     assert said.err.count("waiting for a metric that was just created") == len(gcloud.pauses) == 2
@@ -127,7 +127,7 @@ def test_an_older_gcloud_is_called_with_its_alpha_commands(tmp_path: Path) -> No
     new, old = Recorder(), Recorder({"monitoring policies list": Ended(2, errors="Invalid choice: 'policies'.")})
 
     for gcloud in (new, old):
-        apply_alerts(gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path))
+        apply_alerts(gcloud.work(deployment_of(tmp_path / "settings", SETTINGS), tmp_path))
 
     assert not [command for command in new.commands if "alpha" in command]
     assert set(old.changes) == {"alpha monitoring policies create"}
@@ -138,7 +138,7 @@ def test_an_alert_that_is_refused_for_another_reason_is_not_tried_again(tmp_path
     gcloud = Recorder({WRITES[0]: refused("INVALID_ARGUMENT: no")})
 
     with pytest.raises(GcloudFailed):
-        apply_alerts(gcloud.work(target_of(tmp_path / "settings", SETTINGS), tmp_path))
+        apply_alerts(gcloud.work(deployment_of(tmp_path / "settings", SETTINGS), tmp_path))
 
     assert gcloud.pauses == []
     assert len(gcloud.changes) == 1

@@ -8,7 +8,7 @@ import pytest
 from tests.deploying import FUNCTIONS, REGION, SETTINGS, url
 from tests.gcloud import PROJECT
 from tests.recorded_project import Key, RecordedProject
-from tests.recorder import TICK, Recorder, job_of, shown, target_of
+from tests.recorder import TICK, Recorder, deployment_of, job_of, shown
 from watchkeeper.deploy import operating
 from watchkeeper.deploy.functions import deploy_function
 from watchkeeper.deploy.operating import Revision, revision_before
@@ -148,7 +148,7 @@ def test_two_bad_deployments_in_a_row_go_back_to_the_good_one(
     """As in a build: the second rollback skips the first bad revision, which is the previous one by age."""
     project = RecordedProject()
     settings, before = tmp_path / "production.env", tmp_path / "before.txt"
-    work = project.work(target_of(settings, SETTINGS), tmp_path)
+    work = project.work(deployment_of(settings, SETTINGS), tmp_path)
     deploy_function(work, GMAIL)
 
     for _ in range(2):

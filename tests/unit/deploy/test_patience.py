@@ -10,7 +10,7 @@ import pytest
 from tests.deploying import SETTINGS
 from tests.drilling import API, FAULTS
 from tests.gcloud import NUMBER, PROJECT
-from tests.recorder import MISSING, QUESTIONS, Recorder, refused, shown, target_of
+from tests.recorder import MISSING, QUESTIONS, Recorder, deployment_of, refused, shown
 from watchkeeper.deploy.gcloud import Ended, GcloudFailed, execute
 from watchkeeper.deploy.patience import LIMIT, Patience, StillRefused, passing
 from watchkeeper.deploy.steps import steps_of
@@ -42,7 +42,7 @@ class NewProject(Recorder):
 def deploy(gcloud: Recorder, folder: Path) -> None:
     """Take every step of `all` except staging, which calls nothing, and the smoke test, which has its own tests."""
     gcloud.answers.setdefault("tasks queues describe", [MISSING, shown("RUNNING")])
-    work = gcloud.work(target_of(folder / "production.env", SETTINGS), folder)
+    work = gcloud.work(deployment_of(folder / "production.env", SETTINGS), folder)
     for step in steps_of("all", work):
         if not step.title.startswith(("stage", "smoke")):
             step.do()

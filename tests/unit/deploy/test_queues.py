@@ -7,7 +7,7 @@ import pytest
 
 from tests.deploying import FUNCTIONS, REGION, SERVICES, SETTINGS, TASKS, url
 from tests.gcloud import PROJECT
-from tests.recorder import Recorder, refused, shown, target_of
+from tests.recorder import Recorder, deployment_of, refused, shown
 from watchkeeper.deploy import operating, queues, setup
 from watchkeeper.deploy.functions import deploy_function
 from watchkeeper.deploy.functions_table import Queue, read_table
@@ -46,7 +46,7 @@ def run(gcloud: Recorder, folder: Path, *words: str) -> int:
 
 def test_a_function_that_hands_jobs_over_gets_the_queues_and_the_worker(tmp_path: Path) -> None:
     """The tick and the webhook, where a person may cancel, get the queues; run_job gets its caller."""
-    target = target_of(tmp_path / "settings", "TASKS_API_ENDPOINT=http://127.0.0.1:9")
+    deployment = deployment_of(tmp_path / "settings", "TASKS_API_ENDPOINT=http://127.0.0.1:9")
     hand_over = {
         "TASK_QUEUES": f"agents=projects/{PROJECT}/locations/{REGION}/queues/{NAME}",
         "RUN_JOB_URL": url("run_job"),
@@ -54,18 +54,18 @@ def test_a_function_that_hands_jobs_over_gets_the_queues_and_the_worker(tmp_path
         "TASKS_API_ENDPOINT": "http://127.0.0.1:9",
     }
 
-    told = {name: target.environment(function) for name, function in FUNCTIONS.items()}
+    told = {name: deployment.environment(function) for name, function in FUNCTIONS.items()}
 
     assert {name for name, env in told.items() if hand_over.items() <= env.items()} == {"tick", "chat_webhook"}
     assert {name for name, env in told.items() if env.keys() & hand_over.keys()} == {"tick", "chat_webhook"}
     assert (told["run_job"]["AUTH_AUDIENCE"], told["run_job"]["AUTH_CALLERS"]) == (url("run_job"), TASKS)
-    assert target.invoker(FUNCTIONS["run_job"]) == f"serviceAccount:{TASKS}"
+    assert deployment.invoker(FUNCTIONS["run_job"]) == f"serviceAccount:{TASKS}"
 
 
 def test_a_function_that_uses_no_queue_needs_none_set_up(tmp_path: Path) -> None:
     """A function that uses one knows the address of run_job, even if it is deployed alone."""
-    alone = target_of(tmp_path / "settings", only=["gmail_watch"])
-    tick = target_of(tmp_path / "settings", only=["tick"])
+    alone = deployment_of(tmp_path / "settings", only=["gmail_watch"])
+    tick = deployment_of(tmp_path / "settings", only=["tick"])
 
     assert (alone.queues, alone.task_makers) == ((), [])
     assert TASKS not in [alone.email(account.id) for account in alone.accounts]
@@ -76,10 +76,10 @@ def test_a_function_that_uses_no_queue_needs_none_set_up(tmp_path: Path) -> None
 
 def test_queues_without_a_worker_are_ignored(tmp_path: Path) -> None:
     """Their handlers run in the tick, and no queue is set up that nothing empties."""
-    target = target_of(tmp_path / "settings")
-    functions = tuple(each for each in target.functions if each.name != "run_job")
+    deployment = deployment_of(tmp_path / "settings")
+    functions = tuple(each for each in deployment.functions if each.name != "run_job")
 
-    without = replace(target, table=replace(target.table, functions=functions), functions=functions)
+    without = replace(deployment, table=replace(deployment.table, functions=functions), functions=functions)
 
     assert (without.queues, without.queue_grants, without.task_makers) == ((), [], [])
     assert "TASK_QUEUES" not in without.environment(FUNCTIONS["tick"])
@@ -111,7 +111,7 @@ def test_an_existing_queue_is_updated(gcloud: Recorder, work: Work) -> None:
     """With every limit, because an update keeps the others; existing roles are not granted again."""
     gcloud.answers |= {
         DESCRIBE: shown("PAUSED"),
-        "tasks queues get-iam-policy": shown("\n".join(f"{role}\t{who}" for role, who in work.target.queue_grants)),
+        "tasks queues get-iam-policy": shown("\n".join(f"{role}\t{who}" for role, who in work.deployment.queue_grants)),
         f"iam service-accounts get-iam-policy {TASKS}": shown(f"roles/iam.serviceAccountUser\t{member('tick')}"),
     }
 

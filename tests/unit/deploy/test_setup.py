@@ -57,7 +57,7 @@ def test_a_database_as_it_should_be_is_left_alone(gcloud: Recorder, work: Work, 
 
 def test_existing_accounts_are_not_created(gcloud: Recorder, work: Work) -> None:
     """The others are; that of add-ons is requested each time, because nobody can list it."""
-    accounts = [work.target.email(account.id) for account in work.target.accounts]
+    accounts = [work.deployment.email(account.id) for account in work.deployment.accounts]
     gcloud.answers["iam service-accounts list"] = shown("\n".join(accounts[1:]))
 
     setup.make_accounts(work)
@@ -70,7 +70,7 @@ def test_existing_accounts_are_not_created(gcloud: Recorder, work: Work) -> None
 
 def test_roles_that_are_granted_are_not_granted_again(gcloud: Recorder, work: Work) -> None:
     """The project's policy is read once; the function creates tokens as GMAIL_DELEGATE, without a key."""
-    tick = f"serviceAccount:{work.target.email(TICK.account.id)}"
+    tick = f"serviceAccount:{work.deployment.email(TICK.account.id)}"
     gcloud.answers["projects get-iam-policy"] = shown(f"roles/datastore.user\t{tick}\nroles/owner\tuser:ada")
 
     setup.grant_roles(work)

@@ -44,10 +44,10 @@ def test_doctor_examines_the_deployment_of_the_prefix() -> None:
 
 def function(name: str, wanted: Remedies, **changes: Any) -> dict[str, Any]:
     """Return a function as gcloud shows it, with these changes to its service."""
-    (own,) = (each for each in wanted.target.functions if each.name == name)
+    (own,) = (each for each in wanted.deployment.functions if each.name == name)
     service = {
-        "serviceAccountEmail": wanted.target.email(own.account.id),
-        "environmentVariables": {**wanted.target.environment(own), "LOG_EXECUTION_ID": "true"},
+        "serviceAccountEmail": wanted.deployment.email(own.account.id),
+        "environmentVariables": {**wanted.deployment.environment(own), "LOG_EXECUTION_ID": "true"},
         "secretEnvironmentVariables": [{"key": "CRON_SECRET", "secret": "watchkeeper-cron-secret", "version": "3"}],
     }
     return {"state": "ACTIVE", "serviceConfig": {**service, **changes}}

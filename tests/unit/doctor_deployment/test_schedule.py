@@ -92,7 +92,7 @@ def test_a_scheduler_job_can_have_several_faults() -> None:
 
 
 def test_a_scheduler_job_that_is_right_is_well() -> None:
-    """The finding has its schedule and its target."""
+    """The finding has its schedule and its deployment."""
     assert judged("schedule", "watchkeeper-tick", schedule()) == [
         ("ok", "watchkeeper-tick calls watchkeeper-tick: * * * * * (UTC)")
     ]

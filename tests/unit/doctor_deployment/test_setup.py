@@ -10,7 +10,7 @@ from watchkeeper.findings import Finding
 
 def test_an_api_that_is_off_is_named() -> None:
     """Only those that are off; in a project without any, all of them."""
-    wanted = remedies().target.apis
+    wanted = remedies().deployment.apis
     services = [{"name": f"projects/42/services/{api}"} for api in wanted]
 
     assert judged("apis", "what is enabled", services) == [("ok", f"all {len(wanted)} are enabled")]
@@ -92,7 +92,7 @@ def test_the_history_needs_exemptions_and_expiry_too() -> None:
 
 def test_service_accounts_must_be_there_and_enabled() -> None:
     """A disabled account is enabled, not created again."""
-    accounts = [{"email": remedies().target.email(account.id)} for account in remedies().target.accounts]
+    accounts = [{"email": remedies().deployment.email(account.id)} for account in remedies().deployment.accounts]
     tick = email("watchkeeper-tick")
     without = [account for account in accounts if account["email"] != tick]
 
@@ -108,7 +108,7 @@ def test_a_role_that_is_missing_or_conditional_is_named() -> None:
     wanted = remedies("tick")
     build = [
         binding
-        for role in wanted.target.table.build_account.roles
+        for role in wanted.deployment.table.build_account.roles
         for binding in policy(role, f"serviceAccount:{email('watchkeeper-build')}")["bindings"]
     ]
     tick = policy("roles/datastore.user", own("tick"))["bindings"]

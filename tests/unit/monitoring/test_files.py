@@ -30,10 +30,10 @@ APIS = {
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_api_takes_the_file(path: Path) -> None:
     """Every field, type and enumeration value is in the discovery document."""
-    api, version, target, method_id = APIS[path.stem.partition("-")[0]]
+    api, version, deployment, method_id = APIS[path.stem.partition("-")[0]]
     discovery = Discovery(api, version, lambda status, code, message, reason: json_response(message, status))
     body = json.dumps(read(path)).encode()
-    request = Request(method="POST", path=target, query={}, headers=Message(), body=body)
+    request = Request(method="POST", path=deployment, query={}, headers=Message(), body=body)
 
     checked = discovery.checked_body(request, discovery.method_of(request, faked=[method_id]))
 

@@ -15,10 +15,10 @@ from tests.monitoring_files import (
     METRICS,
     SCHEDULER_JOBS,
     Entry,
+    deployment,
     found,
     log_filters,
     matches,
-    target,
     terms,
     value_of,
 )
@@ -32,7 +32,7 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
     attempt = {"status": "UNAVAILABLE", "debugInfo": "URL_UNREACHABLE-UNREACHABLE_5xx"}
     logged: list[Entry] = [
         {
-            "logName": f"projects/{target().project}/logs/{log}",
+            "logName": f"projects/{deployment().project}/logs/{log}",
             "resource": {"type": "cloud_scheduler_job", "labels": {"job_id": job}},
             "severity": "ERROR",
             **what,

@@ -18,7 +18,7 @@ def send_unsigned_event(work: Work, function: Function) -> None:
     Nobody but Chat can sign one, so a good event stays unproved. Cloud Run lets whoever deploys in, as far as that is
     granted, by a header of its own: the code sees no token at all.
     """
-    service, url = work.target.service(function), work.target.url(function)
+    service, url = work.deployment.service(function), work.deployment.url(function)
     unproved = f"not proved: that Google Chat reaches {service}; write `help` to the app"
     if work.is_dry_run:
         work.note(f"POST {url} without a token of Chat, which must be refused")
@@ -36,11 +36,11 @@ def _entrance(work: Work, function: Function) -> dict[str, str] | None:
 
     Where everybody may call, none is needed.
     """
-    if not work.target.caller(function):
+    if not work.deployment.caller(function):
         return {}
     asked = ("auth", "print-identity-token")
     # Only a service account can have a token for an audience, and needs one.
-    for flags in ((f"--audiences={work.target.url(function)}",), ()):
+    for flags in ((f"--audiences={work.deployment.url(function)}",), ()):
         found = work.gcloud.ask(*asked, *flags)
         if found.code == 0:
             return {"X-Serverless-Authorization": f"Bearer {found.output.decode().strip()}"}
@@ -49,10 +49,10 @@ def _entrance(work: Work, function: Function) -> dict[str, str] | None:
 
 def _is_refused_by_code(work: Work, function: Function, entrance: dict[str, str]) -> bool:
     """Return whether our code refuses the event, and not Cloud Run. Raises StepFailed and StillRefused."""
-    service, backoff = work.target.service(function), Backoff(work.patience)
+    service, backoff = work.deployment.service(function), Backoff(work.patience)
     headers = {"Content-Type": "application/json", **entrance}
     while True:
-        reply = work.outside.request("POST", work.target.url(function), headers=headers, body=b"{}")
+        reply = work.outside.request("POST", work.deployment.url(function), headers=headers, body=b"{}")
         code = _error_code(reply)
         if code in ("unauthorized", "forbidden"):
             return True

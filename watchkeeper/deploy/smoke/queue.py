@@ -28,7 +28,7 @@ def deliver(work: Work, queue: Queue) -> None:
     The function must be reached, let the caller in and ask the store. A queue that is busy with other jobs is well.
     Raises StepFailed, and StillRefused.
     """
-    name, state, worker = work.target.queue(queue), work.describe_queue(queue, "(state)"), work.target.worker
+    name, state, worker = work.deployment.queue(queue), work.describe_queue(queue, "(state)"), work.deployment.worker
     if work.is_dry_run:
         work.note(ABOUT_JOB)
         _make_task(work, queue, "smoke-TASK", None)
@@ -38,7 +38,7 @@ def deliver(work: Work, queue: Queue) -> None:
     if state == "PAUSED":
         work.leave_open(f"not proved: that {name} delivers, since it is paused; `resume` wakes it")
         return
-    proves = f"that {work.target.service(worker)} runs what {name} delivers"
+    proves = f"that {work.deployment.service(worker)} runs what {name} delivers"
     try:
         with on_trial(work, worker, proves=proves, queue=queue.name) as trial:
             _have_delivered(work, queue, trial)
@@ -48,7 +48,7 @@ def deliver(work: Work, queue: Queue) -> None:
             "with other jobs: `watchkeeper jobs list` shows them. Run smoke again when they are done"
         )
         return
-    click.echo(f"proved: {name} delivers to {work.target.service(worker)}" + (", which ran a job" if trial else ""))
+    click.echo(f"proved: {name} delivers to {work.deployment.service(worker)}" + (", which ran a job" if trial else ""))
 
 
 def _have_delivered(work: Work, queue: Queue, trial: Trial | None) -> None:
@@ -57,7 +57,7 @@ def _have_delivered(work: Work, queue: Queue, trial: Trial | None) -> None:
     with _task(work, queue, task, trial):
         _await_answer(work, queue, task)
     if trial and not await_run(work, trial):
-        raise StepFailed(f"{work.target.queue(queue)} delivered the job {trial.id}, and it did not run")
+        raise StepFailed(f"{work.deployment.queue(queue)} delivered the job {trial.id}, and it did not run")
 
 
 @contextmanager
@@ -69,23 +69,23 @@ def _task(work: Work, queue: Queue, task: str, trial: Trial | None) -> Iterator[
     except BaseException:
         ended = work.gcloud.ask("tasks", "delete", task, *_place(work, queue), "--quiet")
         if ended.code and not ended.is_not_found:
-            work.leave_open(f"the task {task} may be left in {work.target.queue(queue)}; it runs nothing any more")
+            work.leave_open(f"the task {task} may be left in {work.deployment.queue(queue)}; it runs nothing any more")
         raise
 
 
 def _make_task(work: Work, queue: Queue, task: str, trial: Trial | None) -> None:
-    worker, url = work.target.worker, work.target.url(work.target.worker)
+    worker, url = work.deployment.worker, work.deployment.url(work.deployment.worker)
     job, token = (trial.id, trial.token) if trial else (task, task)
     body = json.dumps({"job": job, "token": token})
     request = (
         *(f"--url={url}", "--method=POST", "--header=Content-Type: application/json", f"--body-content={body}"),
-        *(f"--oidc-service-account-email={work.target.caller(worker)}", f"--oidc-token-audience={url}"),
+        *(f"--oidc-service-account-email={work.deployment.caller(worker)}", f"--oidc-token-audience={url}"),
     )
     work.gcloud.run("tasks", "create-http-task", task, *_place(work, queue), *request, "--format=none")
 
 
 def _place(work: Work, queue: Queue) -> tuple[str, str]:
-    return f"--queue={work.target.queue(queue)}", work.location
+    return f"--queue={work.deployment.queue(queue)}", work.location
 
 
 def _await_answer(work: Work, queue: Queue, task: str) -> None:
@@ -93,7 +93,7 @@ def _await_answer(work: Work, queue: Queue, task: str) -> None:
 
     Raises Undelivered, StepFailed and StillRefused.
     """
-    name, worker = work.target.queue(queue), work.target.worker
+    name, worker = work.deployment.queue(queue), work.deployment.worker
     fields = "(createTime,dispatchCount,lastAttempt.responseTime,lastAttempt.responseStatus.message)"
     shows = f'--format=value[separator="|"]{fields}'
     backoff, answered, is_begun = Backoff(work.patience), "", False
@@ -108,4 +108,4 @@ def _await_answer(work: Work, queue: Queue, task: str) -> None:
             wait_or_raise(work, worker, backoff, f"the task in {name}", said or "no answer", since=made_at)
     if not is_begun:
         raise Undelivered
-    raise StepFailed(f"the task in {name} got no answer; the log of {work.target.service(worker)} says why")
+    raise StepFailed(f"the task in {name} got no answer; the log of {work.deployment.service(worker)} says why")

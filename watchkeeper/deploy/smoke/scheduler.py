@@ -32,7 +32,7 @@ def call(work: Work, function: Function, job: SchedulerJob) -> None:
 
     Raises StepFailed, and StillRefused if waiting did not help.
     """
-    service = work.target.service(function)
+    service = work.deployment.service(function)
     if work.is_dry_run:
         if function.with_agent:
             work.note(ABOUT_JOB)
@@ -66,7 +66,7 @@ def _is_paused(work: Work, function: Function, job: SchedulerJob) -> bool:
     if found is None:
         raise StepFailed(f"there is no Scheduler job {job.name}; run schedules")
     state, _, uri = found.partition("|")
-    if uri != work.target.url(function):
+    if uri != work.deployment.url(function):
         raise StepFailed(f"{job.name} calls {uri or 'no URL'}, which is not ours; schedules would take it over")
     return state == "PAUSED"
 
@@ -75,7 +75,7 @@ def _on_trial(work: Work, function: Function) -> AbstractContextManager[Trial | 
     """Return a trial for what has people's code, and so runs jobs."""
     if not function.with_agent:
         return nullcontext()
-    return on_trial(work, function, proves=f"that {work.target.service(function)} runs a job")
+    return on_trial(work, function, proves=f"that {work.deployment.service(function)} runs a job")
 
 
 def _await_well(work: Work, function: Function, job: SchedulerJob, trial: Trial | None) -> None:
@@ -139,9 +139,9 @@ def _attempts(work: Work, job: SchedulerJob, since: datetime) -> list[Attempt]:
     """Read the log of a Scheduler job, the oldest line first. Raises StepFailed."""
     lines = (
         # Audit logs have the same resource, and no attempts.
-        f'logName="projects/{work.target.project}/logs/cloudscheduler.googleapis.com%2Fexecutions" AND '
+        f'logName="projects/{work.deployment.project}/logs/cloudscheduler.googleapis.com%2Fexecutions" AND '
         'resource.type="cloud_scheduler_job" AND '
-        f'resource.labels.job_id="{job.name}" AND resource.labels.location="{work.target.region}" AND '
+        f'resource.labels.job_id="{job.name}" AND resource.labels.location="{work.deployment.region}" AND '
         f'timestamp>="{iso(since)}"'
     )
     try:

@@ -69,7 +69,7 @@ def on_trial(work: Work, function: Function, *, proves: str, queue: str = "") ->
 
 
 def _settings(work: Work, function: Function) -> Settings:
-    return Settings.from_env({"SCHEDULER_STORAGE": "firestore", **work.target.environment(function)})
+    return Settings.from_env({"SCHEDULER_STORAGE": "firestore", **work.deployment.environment(function)})
 
 
 def _job(now: datetime, queue: str) -> Job:

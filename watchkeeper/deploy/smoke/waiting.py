@@ -58,7 +58,7 @@ def await_run(work: Work, trial: Trial) -> bool:
 
 def wait_or_raise(work: Work, function: Function, backoff: Backoff, caller: str, said: str, *, since: datetime) -> None:
     """Wait for what passes by itself. Raises StepFailed for what does not, and StillRefused if waiting did not help."""
-    service = work.target.service(function)
+    service = work.deployment.service(function)
     refusal = next((each for each in PASSING if each.words.search(said)), None)
     if refusal is None:
         raise StepFailed(f"{caller} failed with {said}; the log of {service} says why")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.smoking import BEGAN, Deployment, call_gmail
+from tests.smoking import BEGAN, FakeDeployment, call_gmail
 from watchkeeper.deploy.smoke.scheduler import Attempt, verdict
 from watchkeeper.deploy.work import Work
 
@@ -43,7 +43,7 @@ def test_only_an_attempt_that_began_with_the_test_counts(
     assert verdict(ordered, first=BEGAN, latest=BEGAN + timedelta(seconds=latest)) == wanted
 
 
-def test_the_status_of_the_last_attempt_is_not_used(cloud: Deployment, work: Work) -> None:
+def test_the_status_of_the_last_attempt_is_not_used(cloud: FakeDeployment, work: Work) -> None:
     """While the new attempt runs, the job still shows the failure of the one before."""
     cloud.attempts.append((BEGAN - timedelta(seconds=60), BEGAN - timedelta(seconds=57), "INTERNAL, 500"))
 

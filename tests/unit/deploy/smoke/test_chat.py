@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.deploying import SETTINGS, url
-from tests.recorder import Recorder, refused, shown, target_of
-from tests.smoking import Deployment, knock
+from tests.recorder import Recorder, deployment_of, refused, shown
+from tests.smoking import FakeDeployment, knock
 from watchkeeper.deploy.gcloud import Ended, StepFailed
 from watchkeeper.deploy.outside import HttpResponse, Outside
 from watchkeeper.deploy.patience import LIMIT, StillRefused
@@ -15,7 +15,7 @@ from watchkeeper.deploy.work import Work
 
 @pytest.mark.parametrize("code", ["unauthorized", "forbidden"])
 def test_our_code_refuses_an_unsigned_event(
-    cloud: Deployment, work: Work, capsys: pytest.CaptureFixture[str], code: str
+    cloud: FakeDeployment, work: Work, capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
     """This shows that it runs with its settings; whether Chat reaches it stays open."""
     cloud.reply = HttpResponse(401, f'{{"error": {{"code": "{code}"}}}}'.encode())
@@ -30,7 +30,7 @@ def test_our_code_refuses_an_unsigned_event(
     ("status", "token"), [(401, shown("a.b.c")), (403, shown("a.b.c")), (0, refused("You do not have an account"))]
 )
 def test_a_refusal_by_cloud_run_proves_less(
-    cloud: Deployment, work: Work, capsys: pytest.CaptureFixture[str], status: int, token: Ended
+    cloud: FakeDeployment, work: Work, capsys: pytest.CaptureFixture[str], status: int, token: Ended
 ) -> None:
     """The deployer may not be allowed to call, or may have no token for a call."""
     cloud.reply = HttpResponse(status, b"<html>Your client does not have permission to get URL</html>")
@@ -53,7 +53,7 @@ def test_a_refusal_by_cloud_run_proves_less(
         (HttpResponse(404, b"<html>"), "answered 404; see its log"),
     ],
 )
-def test_any_other_answer_is_a_failure(cloud: Deployment, work: Work, reply: HttpResponse, says: str) -> None:
+def test_any_other_answer_is_a_failure(cloud: FakeDeployment, work: Work, reply: HttpResponse, says: str) -> None:
     """An open function above all."""
     cloud.reply = reply
 
@@ -63,7 +63,7 @@ def test_any_other_answer_is_a_failure(cloud: Deployment, work: Work, reply: Htt
 
 @pytest.mark.parametrize("status", [0, 429, 503])
 def test_a_function_that_is_still_starting_is_waited_for(
-    cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch, status: int
+    cloud: FakeDeployment, work: Work, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """As long as the others."""
     cloud.reply = HttpResponse(status, b"")
@@ -82,7 +82,7 @@ def test_a_function_that_is_still_starting_is_waited_for(
     ],
 )
 def test_no_token_of_ours_reaches_the_code(
-    cloud: Deployment, tmp_path: Path, settings: str, wanted: dict[str, str]
+    cloud: FakeDeployment, tmp_path: Path, settings: str, wanted: dict[str, str]
 ) -> None:
     """Cloud Run takes the deployer's token in its own header and checks no other; a public function needs none."""
     sent: list[dict[str, str]] = []
@@ -93,7 +93,7 @@ def test_no_token_of_ours_reaches_the_code(
 
     cloud.outside = Outside(open_store=cloud.outside.open_store, request=request)  # type: ignore[arg-type]
 
-    knock(cloud.work(target_of(tmp_path / "production.env", settings), tmp_path))
+    knock(cloud.work(deployment_of(tmp_path / "production.env", settings), tmp_path))
 
     assert sent == [{"Content-Type": "application/json", **wanted}]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.recorder import MISSING, refused, shown
-from tests.smoking import EVERY_WAY, JOB_WAYS, REMOVED, UNAUTHENTICATED, Deployment, call_gmail, call_tick
+from tests.smoking import EVERY_WAY, JOB_WAYS, REMOVED, UNAUTHENTICATED, FakeDeployment, call_gmail, call_tick
 from watchkeeper.deploy.gcloud import Ended, StepFailed
 from watchkeeper.deploy.patience import StillRefused
 from watchkeeper.deploy.work import Work
@@ -24,7 +24,7 @@ from watchkeeper.deploy.work import Work
     ],
 )
 def test_a_failure_says_what_to_do(
-    cloud: Deployment, work: Work, take: Callable[[Work], None], said: str, reasons: list[str], says: str
+    cloud: FakeDeployment, work: Work, take: Callable[[Work], None], said: str, reasons: list[str], says: str
 ) -> None:
     """Refusals of our code and of Cloud Run differ, and are not waited for; a removed signature has its setting."""
     cloud.said, cloud.reasons = [said], reasons
@@ -47,7 +47,7 @@ def test_a_failure_says_what_to_do(
     ],
 )
 def test_an_unreadable_log_does_not_count_as_success(
-    cloud: Deployment, work: Work, beginning: str, answer: Ended, says: str
+    cloud: FakeDeployment, work: Work, beginning: str, answer: Ended, says: str
 ) -> None:
     """Nor is the run of another system's Scheduler job."""
     cloud.answers[beginning] = answer
@@ -58,7 +58,7 @@ def test_an_unreadable_log_does_not_count_as_success(
     assert (beginning == "scheduler jobs describe") is (cloud.changes == [])
 
 
-def test_a_tick_that_answers_and_runs_nothing_is_a_failure(cloud: Deployment, work: Work) -> None:
+def test_a_tick_that_answers_and_runs_nothing_is_a_failure(cloud: FakeDeployment, work: Work) -> None:
     """The call succeeds, but the first due job is still there: perhaps the collection is another one."""
     cloud.is_busy = True
 
@@ -70,7 +70,7 @@ def test_a_tick_that_answers_and_runs_nothing_is_a_failure(cloud: Deployment, wo
 
 @JOB_WAYS
 def test_a_job_that_fails_says_why(
-    cloud: Deployment, work: Work, take: Callable[[Work], None], monkeypatch: pytest.MonkeyPatch
+    cloud: FakeDeployment, work: Work, take: Callable[[Work], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For example, if the handler of `log` is another one."""
     monkeypatch.setattr("tests.smoking.load_handlers", lambda modules: {})

@@ -12,14 +12,14 @@ from shared.settings import Settings
 from shared.store.protocol import Change, Store, Unknown
 from tests.deploying import SETTINGS, url
 from tests.gcloud import PROJECT
-from tests.recorder import shown, target_of
-from tests.smoking import BEGAN, EVERY_WAY, JOB_WAYS, Deployment, call_tick, deliver
+from tests.recorder import deployment_of, shown
+from tests.smoking import BEGAN, EVERY_WAY, JOB_WAYS, FakeDeployment, call_tick, deliver
 from watchkeeper.deploy.gcloud import StepFailed
 from watchkeeper.deploy.outside import Outside, open_deployed
 from watchkeeper.deploy.work import Work
 
 
-def _read_only(cloud: Deployment) -> Callable[[Settings], Store]:
+def _read_only(cloud: FakeDeployment) -> Callable[[Settings], Store]:
     def swap(changes: object) -> object:
         return [Unknown("PermissionDenied: Missing or insufficient permissions.")]
 
@@ -27,7 +27,7 @@ def _read_only(cloud: Deployment) -> Callable[[Settings], Store]:
     return lambda settings: cloud.store
 
 
-def _signed_out(cloud: Deployment) -> Callable[[Settings], Store]:
+def _signed_out(cloud: FakeDeployment) -> Callable[[Settings], Store]:
     def open_store(settings: Settings) -> Store:
         raise StoreUnavailable("sign in with `gcloud auth application-default login`")
 
@@ -39,15 +39,15 @@ def _signed_out(cloud: Deployment) -> Callable[[Settings], Store]:
     ("store", "says"), [(_read_only, "insufficient permissions"), (_signed_out, "gcloud auth application-default")]
 )
 def test_without_the_store_the_rest_is_proved(
-    cloud: Deployment,
+    cloud: FakeDeployment,
     tmp_path: Path,
     take: Callable[[Work], None],
-    store: Callable[[Deployment], Callable[[Settings], Store]],
+    store: Callable[[FakeDeployment], Callable[[Settings], Store]],
     says: str,
 ) -> None:
     """A deployer may not be allowed to create jobs; a queue then delivers a task without a job."""
     cloud.outside = Outside(open_store=store(cloud), request=cloud.outside.request)
-    work = cloud.work(target_of(tmp_path / "production.env", SETTINGS), tmp_path)
+    work = cloud.work(deployment_of(tmp_path / "production.env", SETTINGS), tmp_path)
 
     take(work)
 
@@ -59,7 +59,7 @@ def test_without_the_store_the_rest_is_proved(
 
 
 @EVERY_WAY
-def test_paused_parts_stay_paused(cloud: Deployment, work: Work, take: Callable[[Work], None]) -> None:
+def test_paused_parts_stay_paused(cloud: FakeDeployment, work: Work, take: Callable[[Work], None]) -> None:
     """A person paused it; a tick would run what is due."""
     cloud.answers["tasks queues describe"] = shown("PAUSED")
     cloud.answers["scheduler jobs describe watchkeeper-tick"] = shown(f"PAUSED|{url('tick')}")
@@ -83,7 +83,7 @@ def test_paused_parts_stay_paused(cloud: Deployment, work: Work, take: Callable[
     ],
 )
 def test_jobs_that_come_first_are_no_failure(
-    cloud: Deployment, work: Work, take: Callable[[Work], None], says: str
+    cloud: FakeDeployment, work: Work, take: Callable[[Work], None], says: str
 ) -> None:
     """A build would roll good code back because of a backlog, or of a queue full of long jobs."""
     before = Job.create("report", "log", now=BEGAN, payload={"message": "x"}, at=BEGAN - timedelta(hours=1))
@@ -97,7 +97,7 @@ def test_jobs_that_come_first_are_no_failure(
     assert (cloud.jobs, cloud.tasks) == (["report"], {})
 
 
-def test_a_task_that_is_begun_and_gets_no_answer_is_a_failure(cloud: Deployment, work: Work) -> None:
+def test_a_task_that_is_begun_and_gets_no_answer_is_a_failure(cloud: FakeDeployment, work: Work) -> None:
     """It was delivered, so the function hangs."""
     cloud.answers["tasks describe"] = shown("2026-11-29T09:00:00Z|1||")
 
@@ -111,7 +111,7 @@ def test_a_task_that_is_begun_and_gets_no_answer_is_a_failure(cloud: Deployment,
     ("line", "collection"), [("", "scheduler_jobs"), ("DEPLOYMENT_PREFIX=staging-", "staging_scheduler_jobs")]
 )
 def test_the_job_is_made_where_the_functions_look_for_it(
-    cloud: Deployment, tmp_path: Path, line: str, collection: str
+    cloud: FakeDeployment, tmp_path: Path, line: str, collection: str
 ) -> None:
     """In the collection of this environment, in this project."""
     opened: list[Settings] = []
@@ -122,7 +122,7 @@ def test_the_job_is_made_where_the_functions_look_for_it(
 
     cloud.outside = Outside(open_store=open_store, request=cloud.outside.request)
 
-    deliver(cloud.work(target_of(tmp_path / "production.env", SETTINGS, line), tmp_path))
+    deliver(cloud.work(deployment_of(tmp_path / "production.env", SETTINGS, line), tmp_path))
 
     assert [(each.storage, each.project, each.collection) for each in opened] == [("firestore", PROJECT, collection)]
 

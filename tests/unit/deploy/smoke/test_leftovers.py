@@ -10,13 +10,13 @@ import pytest
 from shared.model.job import Job
 from shared.store.protocol import Change, Store, Unknown
 from tests.deploying import SETTINGS
-from tests.recorder import Recorder, target_of
+from tests.recorder import Recorder, deployment_of
 from tests.smoking import (
     BEGAN,
     FAULTS,
     JOB_WAYS,
     TICK,
-    Deployment,
+    FakeDeployment,
     call_tick,
     deliver,
     left_by_a_killed_one,
@@ -30,7 +30,7 @@ from watchkeeper.deploy.work import Work
 @JOB_WAYS
 @pytest.mark.parametrize("pause", range(6))
 def test_an_interruption_leaves_nothing_behind(
-    cloud: Deployment, tmp_path: Path, take: Callable[[Work], None], pause: int
+    cloud: FakeDeployment, tmp_path: Path, take: Callable[[Work], None], pause: int
 ) -> None:
     """At any pause at which the signal arrives."""
 
@@ -41,7 +41,7 @@ def test_an_interruption_leaves_nothing_behind(
             super().append(seconds)
 
     cloud.said, cloud.pauses = [next(iter(FAULTS))], Pauses()
-    work = cloud.work(target_of(tmp_path / "production.env", SETTINGS), tmp_path)
+    work = cloud.work(deployment_of(tmp_path / "production.env", SETTINGS), tmp_path)
 
     with pytest.raises(Interrupted):
         take(work)
@@ -51,7 +51,7 @@ def test_an_interruption_leaves_nothing_behind(
 
 @pytest.mark.parametrize("take", [call_tick, deliver])
 def test_the_next_smoke_test_deletes_what_a_killed_one_left(
-    cloud: Deployment, work: Work, take: Callable[[Work], None]
+    cloud: FakeDeployment, work: Work, take: Callable[[Work], None]
 ) -> None:
     """Once it is an hour old: a younger one may still be needed, and other jobs belong to somebody."""
     left = left_by_a_killed_one(cloud.now())
@@ -76,7 +76,7 @@ def test_every_store_keeps_and_then_deletes_the_job(store: Store, tmp_path: Path
     """By the store's own clock it is due, or waits in its queue for a delivery with its token."""
     gcloud = Recorder()
     gcloud.outside = Outside(open_store=lambda settings: store, request=gcloud.outside.request)
-    work = gcloud.work(target_of(tmp_path / "production.env", SETTINGS), tmp_path)
+    work = gcloud.work(deployment_of(tmp_path / "production.env", SETTINGS), tmp_path)
     store.swap([Change(None, left_by_a_killed_one(store.now()))])
 
     with on_trial(work, TICK, proves="nothing", queue=queue) as trial:
@@ -91,7 +91,7 @@ def test_every_store_keeps_and_then_deletes_the_job(store: Store, tmp_path: Path
 
 
 def test_a_signal_during_the_deletion_names_the_job_that_is_left(
-    cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch
+    cloud: FakeDeployment, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The remaining one is listed under "Left open"."""
     swap = cloud.store.swap
@@ -111,7 +111,7 @@ def test_a_signal_during_the_deletion_names_the_job_that_is_left(
 
 
 def test_no_tick_takes_the_job_out_of_its_queue_while_it_is_waited_for(
-    cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch
+    cloud: FakeDeployment, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even after a long wait: the tick would hand it over again, and the test's task would do nothing."""
     cloud.is_busy = True
@@ -131,7 +131,9 @@ def test_no_tick_takes_the_job_out_of_its_queue_while_it_is_waited_for(
     assert job.lease_until > cloud.now()
 
 
-def test_a_job_that_cannot_be_deleted_is_named(cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_cannot_be_deleted_is_named(
+    cloud: FakeDeployment, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the command that deletes it."""
     swap = cloud.store.swap
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.deploying import SETTINGS, TASKS, url
-from tests.smoking import JOB_WAYS, Deployment, deliver
+from tests.smoking import JOB_WAYS, FakeDeployment, deliver
 from watchkeeper.deploy.steps import steps_of
 from watchkeeper.deploy.work import Work
 
 
 @JOB_WAYS
 def test_a_job_is_made_run_once_and_deleted(
-    cloud: Deployment, work: Work, capsys: pytest.CaptureFixture[str], take: Callable[[Work], None]
+    cloud: FakeDeployment, work: Work, capsys: pytest.CaptureFixture[str], take: Callable[[Work], None]
 ) -> None:
     """By the tick, and by the function that Cloud Tasks calls: the real ones, with the required token."""
     take(work)
@@ -24,7 +24,7 @@ def test_a_job_is_made_run_once_and_deleted(
     assert capsys.readouterr().out.startswith("proved: ")
 
 
-def test_cloud_tasks_calls_the_function_as_it_always_does(cloud: Deployment, work: Work) -> None:
+def test_cloud_tasks_calls_the_function_as_it_always_does(cloud: FakeDeployment, work: Work) -> None:
     """At its address, which is the audience too, and as its account."""
     deliver(work)
 
@@ -46,7 +46,7 @@ def test_all_ends_with_the_smoke_test(work: Work) -> None:
 
 
 def test_a_whole_smoke_test_ends_well_and_says_what_is_left(
-    cloud: Deployment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cloud: FakeDeployment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Only Chat can sign an event, so this part stays open."""
     (settings := tmp_path / "production.env").write_text(SETTINGS)

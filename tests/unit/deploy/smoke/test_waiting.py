@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.recorder import refused
-from tests.smoking import EVERY_WAY, FAULTS, RUN, Deployment, call_gmail, call_tick
+from tests.smoking import EVERY_WAY, FAULTS, RUN, FakeDeployment, call_gmail, call_tick
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.patience import LIMIT, StillRefused
 from watchkeeper.deploy.work import Work
@@ -16,7 +16,7 @@ from watchkeeper.deploy.work import Work
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_temporary_refusal_is_waited_for(
-    cloud: Deployment, work: Work, take: Callable[[Work], None], fault: str, times: int
+    cloud: FakeDeployment, work: Work, take: Callable[[Work], None], fault: str, times: int
 ) -> None:
     """A grant without effect yet, a busy instance, an unreachable store: it succeeds in the end, with one run."""
     cloud.said = [*[fault] * times, ""]
@@ -32,7 +32,7 @@ def test_a_temporary_refusal_is_waited_for(
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_a_refused_command_is_sent_again(
-    cloud: Deployment,
+    cloud: FakeDeployment,
     work: Work,
     monkeypatch: pytest.MonkeyPatch,
     take: Callable[[Work], None],
@@ -63,7 +63,7 @@ def test_a_refused_command_is_sent_again(
 @EVERY_WAY
 @pytest.mark.parametrize(("fault", "remedy"), FAULTS.items())
 def test_a_refusal_that_lasts_ends_with_its_remedy(
-    cloud: Deployment, work: Work, take: Callable[[Work], None], fault: str, remedy: str
+    cloud: FakeDeployment, work: Work, take: Callable[[Work], None], fault: str, remedy: str
 ) -> None:
     """After about eight minutes, and nothing is left behind."""
     cloud.said = [fault]
@@ -76,7 +76,7 @@ def test_a_refusal_that_lasts_ends_with_its_remedy(
 
 
 def test_an_instance_that_is_busy_with_the_tick_of_the_minute_is_no_failure(
-    cloud: Deployment, work: Work, monkeypatch: pytest.MonkeyPatch
+    cloud: FakeDeployment, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It runs the job, however often the other call is refused."""
     cloud.said = ["RESOURCE_EXHAUSTED, 429"]

@@ -35,7 +35,7 @@ _ADDRESS = r"[\w.+-]+@[\w.-]+\.\w+"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class Deployment:
     """One deployment of the table: where it goes, with which settings, and which functions of it."""
 
     table: FunctionsTable
@@ -223,8 +223,8 @@ class Target:
             for secret in self.secrets(function)
         )
 
-    def without_unconfigured(self) -> "Target":
-        """Return the target with the functions that DEPLOYMENT_FUNCTIONS names. Raises InvalidSettings.
+    def without_unconfigured(self) -> "Deployment":
+        """Return the deployment with the functions that DEPLOYMENT_FUNCTIONS names. Raises InvalidSettings.
 
         Without that setting it is without those of whose required settings none is set: nobody wants these.
         """
@@ -290,15 +290,15 @@ def description(service: str) -> str:
     return f"Calls the function {service}"
 
 
-def deploy_flags(target: Target, function: Function, env_file: Path) -> list[str]:
+def deploy_flags(deployment: Deployment, function: Function, env_file: Path) -> list[str]:
     """Return every flag of `gcloud functions deploy` but the source: what is not given would stay as it was."""
     resources = function.resources
-    secrets = target.secret_references(function)
+    secrets = deployment.secret_references(function)
     return [
         *("--gen2", f"--runtime={function.runtime}", f"--entry-point={function.entry_point}", "--trigger-http"),
-        f"--service-account={target.email(function.account.id)}",
-        f"--build-service-account=projects/{target.project}/serviceAccounts/"
-        f"{target.email(target.table.build_account.id)}",
+        f"--service-account={deployment.email(function.account.id)}",
+        f"--build-service-account=projects/{deployment.project}/serviceAccounts/"
+        f"{deployment.email(deployment.table.build_account.id)}",
         *(f"--memory={resources.memory}", f"--cpu={resources.cpu}", f"--timeout={_seconds(function.timeout)}"),
         f"--concurrency={resources.concurrency}",
         *(f"--min-instances={resources.min_instances}", f"--max-instances={resources.max_instances}"),
@@ -310,18 +310,18 @@ def deploy_flags(target: Target, function: Function, env_file: Path) -> list[str
     ]
 
 
-def schedule_flags(target: Target, function: Function, job: SchedulerJob) -> list[str]:
+def schedule_flags(deployment: Deployment, function: Function, job: SchedulerJob) -> list[str]:
     """Return every flag of `gcloud scheduler jobs create|update http`: an update keeps what it is not told."""
     return [
         *(f"--schedule={job.recurrence.cron}", f"--time-zone={job.recurrence.timezone}"),
         # gcloud does nothing upon --clear-message-body, so there is a body that can be set.
-        *(f"--uri={target.url(function)}", "--http-method=POST", "--message-body={}"),
-        f"--oidc-service-account-email={target.email(target.table.scheduler_account.id)}",
-        f"--oidc-token-audience={target.url(function)}",
+        *(f"--uri={deployment.url(function)}", "--http-method=POST", "--message-body={}"),
+        f"--oidc-service-account-email={deployment.email(deployment.table.scheduler_account.id)}",
+        f"--oidc-token-audience={deployment.url(function)}",
         f"--attempt-deadline={_seconds(job.attempt_deadline)}",
         f"--max-retry-attempts={job.retry.count}",
         *_retry_flags(job.retry),
-        f"--description={description(target.service(function))}",
+        f"--description={description(deployment.service(function))}",
     ]
 
 
@@ -347,7 +347,7 @@ def _seconds(duration: timedelta) -> str:
     return f"{duration.total_seconds():.9g}s"
 
 
-def read_target(*, project: str, region: str, number: str, only: Sequence[str], file: Path | None) -> Target:
+def read_deployment(*, project: str, region: str, number: str, only: Sequence[str], file: Path | None) -> Deployment:
     """Read table and settings. Raises InvalidSettings."""
     for name, value, kind in (("project", project, "project id"), ("region", region, "region")):
         if not re.fullmatch(r"[a-z][a-z0-9-]*[a-z0-9]", value):
@@ -361,6 +361,6 @@ def read_target(*, project: str, region: str, number: str, only: Sequence[str], 
     if unknown := sorted(set(only) - set(names)):
         raise InvalidSettings(f"unknown function {unknown[0]}; choose one of {', '.join(names)}")
     functions = [function for function in table.functions if not only or function.name in only]
-    return Target(
+    return Deployment(
         table=table, settings=settings, project=project, region=region, number=number, functions=tuple(functions)
     )

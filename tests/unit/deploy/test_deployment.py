@@ -7,52 +7,52 @@ import pytest
 from shared.errors import InvalidSettings
 from tests.deploying import FUNCTIONS, SETTINGS, url
 from tests.gcloud import PROJECT
-from tests.recorder import Recorder, target_of
-from watchkeeper.deploy.target import deploy_flags, schedule_flags
+from tests.recorder import Recorder, deployment_of
+from watchkeeper.deploy.deployment import deploy_flags, schedule_flags
 
 RESERVED = {"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION", "FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE"}
 
 
 def test_another_region_is_another_address_and_audience(tmp_path: Path) -> None:
     """Address, audience and database follow the given region."""
-    target = target_of(tmp_path / "settings", "FIRESTORE_LOCATION=eur3", region="europe-west1")
+    deployment = deployment_of(tmp_path / "settings", "FIRESTORE_LOCATION=eur3", region="europe-west1")
     tick = FUNCTIONS["tick"]
     assert tick.scheduler_job is not None
 
-    flags = schedule_flags(target, tick, tick.scheduler_job)
+    flags = schedule_flags(deployment, tick, tick.scheduler_job)
 
     address = url("tick", "europe-west1")
     assert {f"--uri={address}", f"--oidc-token-audience={address}"} <= set(flags)
-    assert target.environment(tick)["AUTH_AUDIENCE"] == address
-    assert target.table.firestore.location == "eur3"
+    assert deployment.environment(tick)["AUTH_AUDIENCE"] == address
+    assert deployment.table.firestore.location == "eur3"
 
 
 def test_a_key_file_is_mounted_and_its_path_is_set(tmp_path: Path) -> None:
     """The file's content becomes a secret; the function gets the path to it."""
     key = tmp_path / "key.json"
     key.write_bytes(b'{"private_key": "s3cret"}\n')
-    target = target_of(tmp_path / "settings", f"GCP_SERVICE_ACCOUNT_JSON_PATH={key}")
+    deployment = deployment_of(tmp_path / "settings", f"GCP_SERVICE_ACCOUNT_JSON_PATH={key}")
     gmail = FUNCTIONS["gmail_watch"]
 
-    flags = deploy_flags(target, gmail, tmp_path / "env.yaml")
+    flags = deploy_flags(deployment, gmail, tmp_path / "env.yaml")
 
     path = "/secrets/gmail/service-account-key.json"
     assert f"--set-secrets={path}=service-account-key:latest" in flags
-    assert target.environment(gmail)["GCP_SERVICE_ACCOUNT_JSON_PATH"] == path
-    assert target.secret_values() == {"service-account-key": key.read_bytes()}
+    assert deployment.environment(gmail)["GCP_SERVICE_ACCOUNT_JSON_PATH"] == path
+    assert deployment.secret_values() == {"service-account-key": key.read_bytes()}
 
 
 def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """By its setting, not by its content."""
-    target = target_of(tmp_path / "settings", f"GCP_SERVICE_ACCOUNT_JSON_PATH={tmp_path / 'gone'}")
+    deployment = deployment_of(tmp_path / "settings", f"GCP_SERVICE_ACCOUNT_JSON_PATH={tmp_path / 'gone'}")
 
     with pytest.raises(InvalidSettings, match="GCP_SERVICE_ACCOUNT_JSON_PATH names a file that cannot be read"):
-        target.secret_values()
+        deployment.secret_values()
 
 
 def test_a_secret_that_is_no_longer_set_is_cleared(tmp_path: Path) -> None:
     """The update names it, because it would keep it otherwise."""
-    flags = deploy_flags(target_of(tmp_path / "settings"), FUNCTIONS["tick"], tmp_path / "env.yaml")
+    flags = deploy_flags(deployment_of(tmp_path / "settings"), FUNCTIONS["tick"], tmp_path / "env.yaml")
 
     assert "--clear-secrets" in flags
 
@@ -60,9 +60,9 @@ def test_a_secret_that_is_no_longer_set_is_cleared(tmp_path: Path) -> None:
 def test_a_secret_that_can_be_guessed_is_not_deployed(tmp_path: Path) -> None:
     """The functions would refuse it only at run time; one in Secret Manager is not read."""
     with pytest.raises(InvalidSettings, match=r"CRON_SECRET is malformed: .* at least 16 characters"):
-        target_of(tmp_path / "settings", "CRON_SECRET=hush")
+        deployment_of(tmp_path / "settings", "CRON_SECRET=hush")
 
-    assert target_of(tmp_path / "settings", "CRON_SECRET=secret:3").settings == {"CRON_SECRET": "secret:3"}
+    assert deployment_of(tmp_path / "settings", "CRON_SECRET=secret:3").settings == {"CRON_SECRET": "secret:3"}
 
 
 @pytest.mark.parametrize(
@@ -91,21 +91,21 @@ def test_a_webhook_that_would_be_unprotected_is_refused(
 
 def test_the_project_number_is_set_only_where_it_is_needed(tmp_path: Path) -> None:
     """A token of the classic kind is for the project's number; everybody may call then."""
-    target = target_of(tmp_path / "settings", "CHAT_AUTH=project_number")
+    deployment = deployment_of(tmp_path / "settings", "CHAT_AUTH=project_number")
     chat = FUNCTIONS["chat_webhook"]
 
-    assert target.needs_number
-    assert target.invoker(chat) == "allUsers"
-    assert target.environment(chat)["CHAT_AUDIENCE"] == target.number
-    assert "AUTH_CALLERS" not in target.environment(chat)
-    assert target.environment(chat)["GOOGLE_CLOUD_PROJECT"] == PROJECT
+    assert deployment.needs_number
+    assert deployment.invoker(chat) == "allUsers"
+    assert deployment.environment(chat)["CHAT_AUDIENCE"] == deployment.number
+    assert "AUTH_CALLERS" not in deployment.environment(chat)
+    assert deployment.environment(chat)["GOOGLE_CLOUD_PROJECT"] == PROJECT
 
 
 def test_no_function_is_told_a_setting_that_the_platform_reserves(tmp_path: Path) -> None:
     """Cloud Run refuses a deployment that sets one of its own names."""
-    target = target_of(tmp_path / "settings", SETTINGS)
+    deployment = deployment_of(tmp_path / "settings", SETTINGS)
 
-    told = {name for function in target.functions for name in target.environment(function)}
+    told = {name for function in deployment.functions for name in deployment.environment(function)}
 
     assert "CALL_TIMEOUT_SECONDS" in told
     assert not [name for name in told if name in RESERVED or name.startswith(("CLOUD_RUN_", "X_GOOGLE_"))]
