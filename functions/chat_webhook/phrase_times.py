@@ -55,6 +55,13 @@ class _Clock:
     meant: time
     other: time | None = None
     is_bare: bool = False  # without minutes, or "4:30"
+    counts_to_24: bool = False  # as "17:00" and "05:00" show
+
+    @property
+    def by_24_hours(self) -> "_Clock":
+        """Return its only meaning beside a time that counts to 24."""
+        meant = self.meant if self.other is None or self.meant.hour == 12 else min(self.meant, self.other)
+        return _Clock(meant, counts_to_24=True)
 
 
 _USUAL = _Clock(time(9))  # where a day is named without a time
@@ -66,6 +73,8 @@ def _clocks(marks: Marks) -> list[_Clock]:
     if not marks.times:
         return [_Clock(time(_HOURS[part][0])) for part in marks.parts]
     clocks = [_clock(text, marks.parts) for text in marks.times]
+    if any(clock.counts_to_24 for clock in clocks):  # "3 and 15"
+        clocks = [clock.by_24_hours for clock in clocks]
     pm = next((n for n, text in enumerate(marks.times) if "pm" in text), None)
     for n, clock in enumerate(clocks):  # "5pm and 11", "6 and 8pm"
         if pm is not None and clock.is_bare and clock.other:
@@ -95,8 +104,10 @@ def _clock(text: str, parts: Iterable[str] = ()) -> _Clock:
         raise UnclearPhrase(f"{spoken!r} is not a time of day. Write it as 9:00, 17:30 or 5:30 pm.")
     fitting.sort(key=lambda each: each.hour < WAKING)
     meant, other = fitting[0], fitting[1] if fitting[1:] else None
-    is_bare = other is not None and (not (digits and digits[2]) or other.hour < WAKING)
-    return _Clock(meant, other, is_bare)
+    is_bare = other is not None and (not (digits and digits[2]) or meant.hour != hour)
+    is_word = match is not None and match["time"] in ("noon", "midnight")
+    counts_to_24 = not (is_word or digits is None or digits[3]) and (hour > 12 or named.startswith("0"))
+    return _Clock(meant, other, is_bare, counts_to_24)
 
 
 def _away(text: str) -> timedelta:
@@ -374,16 +385,19 @@ def _steps(marks: Marks, number: int, unit: str, clocks: list[_Clock]) -> str:
 
 def _from_to(marks: Marks) -> tuple[time, time]:
     """Return the first and the last time of a range. Raises UnclearPhrase."""
-    first, end = (_clock(text) for text in marks.hours)
-    readings = sorted(each for each in (end.meant, end.other) if each)
-    if re.match(r"1[3-9]|2\d", marks.hours[0]):
-        readings = readings[:1]  # "from 17 to 9" counts to 24
-    last = min((each for each in readings if each > first.meant), default=readings[0])
-    if last == first.meant or (last < first.meant and marks.clauses):
+    start, end = (_clock(text) for text in marks.hours)
+    if start.counts_to_24 or end.counts_to_24:
+        start, end = start.by_24_hours, end.by_24_hours
+    first = start.meant
+    if start.other and end.other is None:  # "5 to 9am", "1 to 5pm"
+        first = max((each for each in (start.meant, start.other) if each < end.meant), default=first)
+    readings = sorted(each for each in (end.meant, end.other) if each is not None)
+    last = min((each for each in readings if each > first), default=readings[0])
+    if last == first or (last < first and marks.clauses):
         raise UnclearPhrase(
             f"{' to '.join(marks.hours)!r} is not a range within a day. Write it as from 9:00 to 17:00."
         )
-    return first.meant, last
+    return first, last
 
 
 def _clock_fields(phrase: str, times: list[time]) -> str:

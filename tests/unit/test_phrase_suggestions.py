@@ -16,6 +16,7 @@ OTHERS = [
     ("next friday", []),
     ("every monday at 9am until march", ["every monday through march at 09:00"]),
     ("every weekday at 4:30", ["every weekday at 04:30"]),
+    ("every day at 12:30", []),
     ("next sunday at 10:00", ["on 2026-11-29 at 10:00"]),
     ("every other friday", ["every 2 weeks friday starting 2026-12-04 at 09:00"]),
     ("on the 31st at 10:00", ["on 2026-11-30 at 10:00"]),
