@@ -66,8 +66,8 @@ def propose(
 
 def show_proposal(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     """Show the proposal that a job has posted."""
-    packed, asker, event = given.get("proposal", ""), asker_of(conversation, given), conversation.event
-    job_id = id_from(event.message or event.sent_at, packed)  # a message makes one job, however often it is tapped
+    packed, asker = given.get("proposal", ""), asker_of(conversation, given)
+    job_id = id_from(conversation.event.message, packed)  # a message makes one job, however often it is tapped
     zone = given.get("timezone") or conversation.timezone
     return propose(conversation, unpacked(packed), zone, job_id, asker, replaces=True)
 

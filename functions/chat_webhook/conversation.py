@@ -68,8 +68,8 @@ class Conversation:
     def new_id(self, text: str) -> str:
         """Return a job's id, derived from the event: the same if Chat delivers it again."""
         event = self.event
-        # A written message is known by its name. A tap or a quick command has only its time, its person and its space.
-        other = () if event.is_written else (event.sent_at, event.user, event.space)
+        # A written message is known by its name. A tap or a quick command has only its time and its person.
+        other = () if event.is_written else (event.sent_at, event.user)
         return id_from(event.message, *other, text)
 
     def written(self, text: str) -> str:

@@ -19,8 +19,8 @@ from shared.model.value import Status
 
 def snooze_tapped(conversation: Conversation, given: Mapping[str, str]) -> Reply:
     """Snooze the reminder of a button. A second tap on that button of the same message changes nothing."""
-    event, reminder, when = conversation.event, find_job(conversation, given.get("id", "")), given.get("when", "")
-    return _snooze(conversation, reminder, when, id_from(event.message or event.sent_at, reminder.id, when))
+    reminder, when = find_job(conversation, given.get("id", "")), given.get("when", "")
+    return _snooze(conversation, reminder, when, id_from(conversation.event.message, reminder.id, when))
 
 
 def snooze_here(conversation: Conversation, when: str) -> Reply | None:

@@ -277,6 +277,19 @@ def test_tool_calls_take_a_job_from_request_to_end(tools: dict[str, Callable[...
     assert tools["list_jobs"]() == {"jobs": []}
 
 
+def test_edited_job_keeps_its_time_zone(tools: dict[str, Callable[..., Any]], jobs: Jobs) -> None:
+    """A new start is read in it, not in that of who asks. A job that runs once has none."""
+    tokyo = tools["schedule_job"]("message", "Tea!", cron="0 9 * * *", timezone="Asia/Tokyo")["job"]["id"]
+    once = tools["schedule_job"]("message", "Cake!", at="2026-11-24T17:00")["job"]["id"]
+
+    tools["edit_job"](tokyo, at="2026-11-25T08:00", cron="0 8 * * *")
+    renamed = tools["edit_job"](once, text="Pie!")
+
+    assert jobs.get(tokyo).timezone == "Asia/Tokyo"
+    assert jobs.get(tokyo).schedule_at == datetime(2026, 11, 24, 23, tzinfo=UTC)
+    assert renamed["job"]["text"] == "Pie!"
+
+
 @pytest.mark.parametrize(
     ("tool", "given", "says"),
     [

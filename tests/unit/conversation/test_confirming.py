@@ -7,8 +7,8 @@ import pytest
 from card_parts import EXAMPLES
 from shared.errors import InvalidInput
 from tests.answering_agents import AGENT
-from tests.chatting import SPACE, THREAD, button, buttons_of, replaces, words_of
-from tests.conversing import ADA, HOUR, REMIND, Chat
+from tests.chatting import SPACE, THREAD, USER, button, buttons_of, from_person, replaces, words_of
+from tests.conversing import ADA, BOB, HOUR, REMIND, Chat
 
 
 def test_confirmed_request_becomes_a_job(chat: Chat, now: datetime) -> None:
@@ -166,6 +166,31 @@ def test_second_click_on_a_confirmed_card_shows_its_job(chat: Chat, label: str) 
     assert len(chat.all()) == 1
 
 
+def test_confirm_on_the_card_of_a_cancelled_job_says_so(chat: Chat) -> None:
+    """The job is not scheduled once more, and the card does not seem to say so."""
+    asked = chat.say(REMIND)
+    chat.tap(asked, "Confirm")
+    chat.say("cancel stretch")
+
+    again = chat.tap(asked, "Confirm")
+
+    assert "This was confirmed before." in words_of(again)
+    assert "Scheduled" not in words_of(again)
+
+
+@pytest.mark.parametrize(
+    ("late", "is_scheduled"), [(timedelta(minutes=1), True), (timedelta(minutes=1, microseconds=1), False)]
+)
+def test_confirmation_can_be_a_minute_late(chat: Chat, late: timedelta, is_scheduled: bool) -> None:
+    """A person who taps just after the time on the card still means it."""
+    asked = chat.say("remind me in 2 minutes to stretch")
+    chat.now += timedelta(minutes=2) + late
+
+    chat.tap(asked, "Confirm")
+
+    assert bool(chat.all()) is is_scheduled
+
+
 def test_example_can_be_tapped_again(chat: Chat) -> None:
     """Each tap asks for a new job; a tap delivered twice asks for one."""
     told = chat.say("help")
@@ -179,13 +204,13 @@ def test_example_can_be_tapped_again(chat: Chat) -> None:
 
 
 def test_each_quick_command_can_become_a_job(chat: Chat) -> None:
-    """A quick command has no message, so each is known by its time; one delivered twice makes one job."""
-    for hours, text in ((1, "stretch"), (2, "rest"), (2, "rest")):
-        asked = chat.send(chat.app.quick_command("remind"), at=chat.now + hours * HOUR)
-        chat.tap(chat.tap(asked, "Change", inputs={"phrase": f"remind me in 3 hours to {text}"}), "Confirm")
+    """A quick command has no message, so each is known by its time and person; one delivered twice makes one job."""
+    for hours, person in ((1, USER), (2, USER), (2, USER), (2, BOB)):
+        asked = chat.send(from_person(chat.app.quick_command("remind"), **person), at=chat.now + hours * HOUR)
+        change = chat.app.click(button(asked, "Change"), inputs={"phrase": "remind me in 3 hours to stretch"})
+        chat.tap(chat.send(from_person(change, **person)), "Confirm")
 
-    assert {job.payload["text"] for job in chat.all()} == {"<users/104> stretch", "<users/104> rest"}
-    assert len(chat.all()) == 2
+    assert len(chat.all()) == 3
 
 
 @pytest.mark.parametrize("order", ["", "[]", "{}", '{"at": null}', '{"at": "soon", "kind": "post"}', "[" * 3])

@@ -236,6 +236,13 @@ def test_dialog_without_the_text_says_why(chat: Chat, by: str, text: str, says: 
     assert says in words_of(dialog)
 
 
+def test_dialog_of_a_job_without_a_text_does_not_speak_of_one(chat: Chat) -> None:
+    """An operator's request to a URL, for example."""
+    chat.jobs.schedule("log", {"message": "x"}, id="log", every="1d", space=SPACE)
+
+    assert "text" not in words_of(chat.tap(chat.say("job log"), "Edit")).lower()
+
+
 def test_saving_the_dialog_of_a_cancelled_job_changes_nothing(chat: Chat, standup: Job) -> None:
     """A dialog may be open for long. Saving it does not bring the job back."""
     dialog = chat.tap(chat.say("job standup"), "Edit")

@@ -56,16 +56,17 @@ def test_snooze_delivered_twice_makes_one_reminder(chat: Chat) -> None:
 
 
 def test_double_click_on_snooze_makes_one_reminder(chat: Chat) -> None:
-    """Each click is an event of its own. The same button of a later message makes another reminder."""
+    """Each click is an event of its own. Another button, or the same one of a later message, makes another reminder."""
     reminder = posted(chat)
     click = chat.app.click(button(reminder.payload, "Snooze 10 min"), name="posted")
     later = chat.app.click(button(reminder.payload, "Snooze 10 min"), name="posted-later")
 
     first, second = chat.send(click), chat.send(click)
     chat.send(later)
+    chat.tap(reminder.payload, "Snooze 1 h", name="posted")
 
     assert words_of(first) == words_of(second)
-    assert len(chat.all()) == 3
+    assert len(chat.all()) == 4
 
 
 def test_snooze_says_so_if_the_reminder_was_posted_again(chat: Chat) -> None:
