@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shared.settings import KEPT
-from watchkeeper.deploy.deployment import GMAIL, queue_flags
+from watchkeeper.deploy.deployment import GMAIL
+from watchkeeper.deploy.flags import queue_flags
 from watchkeeper.deploy.function_checks import function_checks
 from watchkeeper.deploy.functions_table import Function, Queue, Secret
 from watchkeeper.deploy.problems import Check, Fate, Problem, unconditional_members, value_at

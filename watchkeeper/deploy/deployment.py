@@ -7,7 +7,6 @@ be out of date. Nothing here calls anything.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 
 from shared.errors import InvalidSettings
@@ -18,8 +17,6 @@ from watchkeeper.deploy.functions_table import (
     Function,
     FunctionsTable,
     Queue,
-    RetryPolicy,
-    SchedulerJob,
     Secret,
     read_table,
 )
@@ -158,7 +155,7 @@ class Deployment:
         env = {
             **function.passed_on(self.settings),
             "GOOGLE_CLOUD_PROJECT": self.project,
-            "CALL_TIMEOUT_SECONDS": _seconds(function.timeout).removesuffix("s"),
+            "CALL_TIMEOUT_SECONDS": f"{function.timeout.total_seconds():.0f}",
             "AUTH_AUDIENCE": self.url(function),
             "AUTH_CALLERS": self.caller(function),
         }
@@ -172,7 +169,7 @@ class Deployment:
         return {name: value for name, value in {**env, **mounted}.items() if value}
 
     def _hand_over(self) -> dict[str, str]:
-        """Return what a function is told that hands jobs over: the queues, who runs the jobs, and who calls that."""
+        """Return the settings of a function that hands jobs over: the queues, the worker, and who calls the worker."""
         place = f"projects/{self.project}/locations/{self.region}/queues"
         return {
             "TASK_QUEUES": ",".join(f"{queue.name}={place}/{self.queue(queue)}" for queue in self.table.queues),
@@ -181,7 +178,7 @@ class Deployment:
         }
 
     def secrets(self, function: Function) -> list[Secret]:
-        """Return the secrets that a function is told: those that are set."""
+        """Return those secrets of a function that are set."""
         return [self.table.secrets[name] for name in function.secrets if self.settings.get(name, "").strip()]
 
     def secret_version(self, secret: Secret) -> str:
@@ -190,7 +187,7 @@ class Deployment:
         return kept[1] if kept else "latest"
 
     def secret_references(self, function: Function) -> list[str]:
-        """Return where a function is told which version of which secret, as gcloud writes it: PLACE=NAME:VERSION."""
+        """Return the secret references of a function as gcloud writes them: PLACE=NAME:VERSION."""
         return [
             f"{secret.mounted_at or secret.setting}={secret.name}:{self.secret_version(secret)}"
             for secret in self.secrets(function)
@@ -288,63 +285,6 @@ def address(project: str, region: str, service: str) -> str:
 def description(service: str) -> str:
     """Return the description of a Scheduler job of ours: it says which function the job was made for."""
     return f"Calls the function {service}"
-
-
-def deploy_flags(deployment: Deployment, function: Function, env_file: Path) -> list[str]:
-    """Return every flag of `gcloud functions deploy` but the source: what is not given would stay as it was."""
-    resources = function.resources
-    secrets = deployment.secret_references(function)
-    return [
-        *("--gen2", f"--runtime={function.runtime}", f"--entry-point={function.entry_point}", "--trigger-http"),
-        f"--service-account={deployment.email(function.account.id)}",
-        f"--build-service-account=projects/{deployment.project}/serviceAccounts/"
-        f"{deployment.email(deployment.table.build_account.id)}",
-        *(f"--memory={resources.memory}", f"--cpu={resources.cpu}", f"--timeout={_seconds(function.timeout)}"),
-        f"--concurrency={resources.concurrency}",
-        *(f"--min-instances={resources.min_instances}", f"--max-instances={resources.max_instances}"),
-        "--ingress-settings=all",
-        f"--env-vars-file={env_file}",
-        f"--set-secrets={','.join(secrets)}" if secrets else "--clear-secrets",
-        # After a rollback the traffic is tied to a revision.
-        "--serve-all-traffic-latest-revision",
-    ]
-
-
-def schedule_flags(deployment: Deployment, function: Function, job: SchedulerJob) -> list[str]:
-    """Return every flag of `gcloud scheduler jobs create|update http`: an update keeps what it is not told."""
-    return [
-        *(f"--schedule={job.recurrence.cron}", f"--time-zone={job.recurrence.timezone}"),
-        # gcloud does nothing upon --clear-message-body, so there is a body that can be set.
-        *(f"--uri={deployment.url(function)}", "--http-method=POST", "--message-body={}"),
-        f"--oidc-service-account-email={deployment.email(deployment.table.scheduler_account.id)}",
-        f"--oidc-token-audience={deployment.url(function)}",
-        f"--attempt-deadline={_seconds(job.attempt_deadline)}",
-        f"--max-retry-attempts={job.retry.count}",
-        *_retry_flags(job.retry),
-        f"--description={description(deployment.service(function))}",
-    ]
-
-
-def queue_flags(queue: Queue) -> list[str]:
-    """Return every flag of `gcloud tasks queues create|update`: an update keeps what it is not told."""
-    return [
-        f"--max-concurrent-dispatches={queue.max_concurrent}",
-        f"--max-dispatches-per-second={queue.max_per_second}",
-        f"--max-attempts={queue.retry.count}",
-        *_retry_flags(queue.retry),
-    ]
-
-
-def _retry_flags(retry: RetryPolicy) -> list[str]:
-    return [
-        f"--max-retry-duration={_seconds(retry.max_duration)}",
-        *(f"--min-backoff={_seconds(retry.min_backoff)}", f"--max-backoff={_seconds(retry.max_backoff)}"),
-        f"--max-doublings={retry.max_doublings}",
-    ]
-
-
-def _seconds(duration: timedelta) -> str:
-    return f"{duration.total_seconds():.9g}s"
 
 
 def read_deployment(*, project: str, region: str, number: str, only: Sequence[str], file: Path | None) -> Deployment:

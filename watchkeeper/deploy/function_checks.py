@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from watchkeeper.deploy.deployment import Deployment, schedule_flags
+from watchkeeper.deploy.deployment import Deployment
+from watchkeeper.deploy.flags import schedule_flags
 from watchkeeper.deploy.found import FUNCTIONS, neighbours, read_functions, removed_functions
 from watchkeeper.deploy.functions_table import Function, SchedulerJob
 from watchkeeper.deploy.problems import Check, Fate, Problem, unconditional_members, value_at
@@ -61,7 +62,7 @@ def _differences(deployment: Deployment, function: Function, found: Mapping[str,
 
 
 def _references(service: Mapping[str, Any]) -> Iterator[str]:
-    """Return where it is told which version of which secret, as `Deployment.secret_references` does."""
+    """Return the secret references of a deployed function, in the form of `Deployment.secret_references`."""
     for each in service.get("secretEnvironmentVariables", []):
         yield f"{each['key']}={each['secret']}:{each['version']}"
     for volume in service.get("secretVolumes", []):

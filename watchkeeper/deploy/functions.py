@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from watchkeeper.deploy.deployment import Deployment, deploy_flags, description, schedule_flags
+from watchkeeper.deploy.deployment import Deployment, description
+from watchkeeper.deploy.flags import deploy_flags, schedule_flags
 from watchkeeper.deploy.functions_table import Function, SchedulerJob
 from watchkeeper.deploy.gcloud import GcloudFailed, StepFailed
 from watchkeeper.deploy.staging import stage

@@ -81,7 +81,7 @@ def execute(command: Sequence[str], *, stdin: bytes | None, is_captured: bool) -
 
 
 def _shown(process: Popen[bytes], stdin: bytes | None) -> bytes:
-    """Return what a command writes as its errors, each part of which is shown as it comes."""
+    """Show the errors of a command as they come, and return them."""
     if process.stdin is not None:
         with suppress(BrokenPipeError), process.stdin as pipe:
             pipe.write(stdin or b"")

@@ -30,7 +30,7 @@ class SendRequest(Protocol):
 
 
 def open_deployed(settings: Settings) -> Store:
-    """Open the store of a deployment as whoever is signed in. Raises StoreUnavailable."""
+    """Open the store of a deployment with the credentials of this machine. Raises StoreUnavailable."""
     if settings.storage == "json":
         raise StoreUnavailable("its jobs are in a file, which only the function can read")
     if os.environ.get("FIRESTORE_EMULATOR_HOST"):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import click
 
-from watchkeeper.deploy.deployment import queue_flags
+from watchkeeper.deploy.flags import queue_flags
 from watchkeeper.deploy.functions_table import Caller, Function, Queue
 from watchkeeper.deploy.operating import show
 from watchkeeper.deploy.work import Work

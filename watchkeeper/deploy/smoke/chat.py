@@ -13,10 +13,10 @@ from watchkeeper.deploy.work import Work
 
 
 def send_unsigned_event(work: Work, function: Function) -> None:
-    """Send what Chat calls an event that nobody signed, which its code has to refuse. Raises StepFailed, StillRefused.
+    """Send Chat's function an unsigned event, which its code must refuse. Raises StepFailed and StillRefused.
 
-    Nobody but Chat can sign one, so a good event stays unproved. Cloud Run lets whoever deploys in, as far as that is
-    granted, by a header of its own: the code sees no token at all.
+    Only Chat can sign an event, so an accepted one stays unproved. The token that Cloud Run needs goes into a header of
+    its own, so our code sees no token.
     """
     service, url = work.deployment.service(function), work.deployment.url(function)
     unproved = f"not proved: that Google Chat reaches {service}; write `help` to the app"
@@ -32,9 +32,9 @@ def send_unsigned_event(work: Work, function: Function) -> None:
 
 
 def _entrance(work: Work, function: Function) -> dict[str, str] | None:
-    """Return the headers by which Cloud Run lets whoever deploys in, None where gcloud has no such token.
+    """Return the headers that Cloud Run needs, None if gcloud has no token for them.
 
-    Where everybody may call, none is needed.
+    A public function needs none.
     """
     if not work.deployment.caller(function):
         return {}

@@ -1,7 +1,7 @@
 """The job of a smoke test: made in the store of the deployment, watched until it has run, and deleted.
 
-It is made with the rights of whoever deploys, as `watchkeeper jobs add` does. Its type is `log`: it writes one line to
-the log of the function that runs it. docs/decisions/2026-11-29-smoke-test.md says what else was thought of.
+It is made with the credentials of this machine, as `watchkeeper jobs add` does. Its type is `log`: it writes one line
+to the log of the function that runs it. docs/decisions/2026-11-29-smoke-test.md names the rejected options.
 """
 
 import secrets
@@ -105,7 +105,7 @@ def _is_ours(job: Job) -> bool:
 
 
 def _delete(work: Work, store: Store, job_id: str) -> None:
-    """Delete the job, whoever has it: it does nothing, and no other job will have its id."""
+    """Delete the job, even if it is running: it does nothing, and no other job will have its id."""
     is_gone = False
     try:
         is_gone = any(_is_gone(store, job_id) for _ in range(TRIES))
