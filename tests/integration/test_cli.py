@@ -156,7 +156,7 @@ def test_an_import_takes_more_jobs_than_one_call(collection: Collection, tmp_pat
     assert (first.exit_code, second.exit_code) == (1, 1)
     assert first.stdout.splitlines()[1].split() == ["pending", "pending", "1099"]
     assert first.stderr.startswith("not imported: object 701, job 'job-700': the store cannot hold it")
-    assert second.stdout.splitlines()[1].split() == ["exists", "already,", "left", "alone", "1099"]
+    assert second.stdout.splitlines()[1].split() == ["exists", "already,", "unchanged", "1099"]
 
 
 def test_an_export_keeps_the_form_of_the_json_file(collection: Collection, tmp_path: Path) -> None:
