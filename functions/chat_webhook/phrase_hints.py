@@ -95,7 +95,7 @@ _CLEARER = (
     (r"(?:at |before )?bed(?: ?time)?", "at 22:00"),
     (r"after work", "at 18:00"),
     (r"(?:(?:by|at) )?(?:eod|cob|(?:the )?(?:end|close) of (?:(?:the|business) )?day)", "at 17:00"),
-    (r"(?:(?:by|at) )?(?:eow|(?:the )?end of (?:the )?week)", "on friday at 17:00"),
+    (r"(?<!until )(?<!until the )(?:(?:by|at) )?(?:eow|(?:the )?end of (?:the )?week)", "on friday at 17:00"),
     (r"(?:(?:by|at) )?eom", "at the end of the month"),
     (r"in (?:a )?(?:few|some|several) minutes|in a (?:bit|while|moment)", "in 10 minutes"),
     (r"in (?:a )?(?:few|some|several) (hours|days|weeks)", r"in 3 \1"),

@@ -150,7 +150,8 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"[a-z]+", lambda m: _WORDS.get(m[0], m[0])),
     (r"\s+", " "),
     (rf"\b({_DAY})(?: every |[ /])(?={_DAY}\b)", r"\1, "),
-    (rf"\(({_DAY})\)", r"\1"),
+    (r"[()]", " "),
+    (rf"(?<!\bfrom )(?<!\bbetween )\b({_MONTH}) ?(?:-|to|through) ?({_MONTH})\b(?! \d)", r"from \1 through \2"),
     (r"\b(?:this|the) (?:up)?coming\b|\bupcoming\b", "coming"),
     (r"\b1st thing\b", ""),
     (rf"\bearly (today|tomorrow|{_ONE_DAY}) morning\b", r"\1 early morning"),
@@ -209,7 +210,8 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (rf"\b({_NTH}(?:{_AND}{_NTH})*) every ({_ONE_DAY})\b", r"every \1 \2"),
     (rf"({_AND})(?:on )?every (?=\d+(?:st|nd|rd|th)|last|{_DAY}|{_MONTH})", r"\1"),
     (rf"\b(?:but|not|other than|apart from) (?=(?:on )?(?:every )?{_DAY})|\bexcept for\b", "except "),
-    (r"\b(except|excluding|but not) (?:on )?(?:every )?", r"\1 "),
+    (r"\b(except|excluding|but not) (?:(?:on|at) )?(?:every )?", r"\1 "),
+    (rf"\bevery day,? (?:on )?(?=every {_DAY})", ""),
     (rf"\bevery (?=every\b)|(?<=\bevery )1 (?!{_MONTH})", ""),
     # and days.
     (rf"\b({_SINCE} (?:the )?{_NUMBER}) (to|and|until|through) (?:the )?({_NUMBER}) (?:of )?({_MONTH})\b",
@@ -333,7 +335,7 @@ def marks_of(phrase: str) -> Marks:
     rest = re.sub(rf"\b(?:from|between) ((?:(?!\b(?:{_OPENS})\b).){{1,40}}?) (?:to|and) ", r"from \1 through ", rest)
     days = day_marks(_CLAUSE.sub(" ", rest))
     clauses = [(_CLAUSES[match[1]], day_marks(_length(match))) for match in _CLAUSE.finditer(rest)]
-    if len(dict(clauses)) < len(clauses):  # "except in may, except tomorrow"
+    if len(dict(clauses)) < len(clauses) or "except from " in rest:  # "except in may, except tomorrow"
         raise UnclearPhrase(f"{said(rest)!r} cannot be read as a time.")
     if len(times) + len(hours) > 1:
         raise UnclearPhrase(f"{phrase.strip()!r} has more than one time. Write one, or a list such as at 9 and 17.")

@@ -119,6 +119,7 @@ _NO_BEGINNING = re.compile(
     re.I,
 )
 _NO_END = re.compile(r"(?:^|.*\s)(?:on|in|of|at|the|and|or|for|every|each|next|this|from|until|a|an)", re.I | re.S)
+_MONTH_AND_MORE = rf"(?:{_MONTH})(?=\s*[–—-]|\s+(?:to|through|thru|and)\s)"  # noqa: RUF001
 _NUMBER = r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|fifteen|twenty|thirty|forty|fifty)"
 # and the text beside it does not begin or end so ("friday after next", "due by friday"): it would be cut short.
 _GOES_ON = re.compile(
@@ -127,7 +128,8 @@ _GOES_ON = re.compile(
     | from | until | till | thru | up\s+(?:to|until) | through | then | onwards? | during | while | within
     | except | unless | skipping
     | around | approximately | roughly | exactly | precisely | sharp | (?:morning|noon|afternoon|evening|\d+)ish
-    | '\d\d | early | earlier | later? | latest | only | once | ago | now | (?:the\s+)?(?:same|this)\s+time | end
+    | '\d\d | {_MONTH_AND_MORE}
+    | early | earlier | later? | latest | only | once | ago | now | (?:the\s+)?(?:same|this)\s+time | end
     | (?:today|tomorrow|tonight)(?!\Ws\b) | morning | afternoon | evening | night | (?:bed|lunch|dinner)time
     | (?:breakfast|lunch|dinner)\s+to
     | (?:second|minute|hour|day|week|fortnight|month|quarter|year)s? | qtr | last\s+(?:day|week|month|year) | [ap]\s?m

@@ -104,7 +104,7 @@ ASKED = [
     "remind me to x every day from monday to friday next week",
     "remind me to x every day except the 1st",
     "remind me to x every monday except mondays",
-    "remind me to x every day (except sunday)",
+    "remind me to x on mondays except from january 4 to january 18",
     "remind me to x tomorrow, not today",
     "remind me to x tomorrow at 9 or 10",
     "remind me to x from 9 to 5",
