@@ -100,7 +100,8 @@ def _extend(hook: ListedWebhook, renewals: Renewals) -> Renewed:
     if hook.expires_at is None:
         return Renewed(expires_at=None)
     if hook.expires_at <= renewals.now:
-        raise NotRenewed(f"it expired at {iso(hook.expires_at)}, and cannot be refreshed any more: {REPLACE}")
+        expired_at = iso(hook.expires_at.replace(microsecond=0))
+        raise NotRenewed(f"it expired at {expired_at}, and cannot be refreshed any more: {REPLACE}")
     renewals.wait(SPACING)
     _with_pauses(hook.webhook.extend_expiration, renewals)
     expires_at = read_time(hook.webhook.expiration_time, UTC)  # pyairtable leaves it as the text that Airtable sent

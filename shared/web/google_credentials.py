@@ -131,6 +131,8 @@ def _no_token(name: str, exc: Exception) -> NoToken:
 def _said(exc: Exception) -> str:
     if isinstance(exc, _NO_TOKEN):
         return f"no valid token in the response ({type(exc).__name__})"  # its text may quote the response
-    if isinstance(exc, OSError):
-        return f"no response ({'timed out' if isinstance(exc, TimeoutError) else type(exc).__name__})"
+    cause = next((arg for arg in exc.args if isinstance(arg, Exception)), exc)  # google-auth wraps errors of urllib3
+    if isinstance(exc, OSError) or cause is not exc:
+        name = type(cause).__name__
+        return f"no response ({'timed out' if 'Timeout' in name else name})"
     return " ".join(arg for arg in exc.args if isinstance(arg, str)) or str(exc)

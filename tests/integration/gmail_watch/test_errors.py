@@ -35,7 +35,7 @@ TOKEN_FAULTS = {
         "check that the mailbox in GMAIL_USER_EMAIL exists",
     ),
     "unavailable": (f"{TOKEN_SERVICE} temporarily_unavailable: The service is currently unavailable", AGAIN),
-    "cut": (f"{TOKEN_SERVICE} ('Connection aborted.'", AGAIN),
+    "cut": (f"{TOKEN_SERVICE} no response (ProtocolError)", AGAIN),
     "not-json": (f"{TOKEN_SERVICE} no valid token in the response (", AGAIN),
 }
 
