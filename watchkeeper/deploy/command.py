@@ -176,13 +176,13 @@ def _configured(line: CommandLine, deployment: Deployment, gcloud: Gcloud) -> De
     """Return the deployment without the functions that are not configured, and say so."""
     wanted = deployment.without_unconfigured()
     left_out = [function for function in deployment.functions if function not in wanted.functions]
-    prefix = "# " if line.is_dry_run else ""
+    prefix, is_data = "# " if line.is_dry_run else "", line.verb == "serving"  # whose output goes into a file
     if left_out and deployment.chosen_functions:
         names = ", ".join(each.name for each in left_out)
-        click.echo(f"{prefix}left out, since {CHOSEN} does not name them: {names}")
+        click.echo(f"{prefix}left out, since {CHOSEN} does not name them: {names}", err=is_data)
     elif left_out:
         names = ", ".join(f"{each.name} ({', '.join('|'.join(one) for one in each.requires)})" for each in left_out)
-        click.echo(f"{prefix}left out, since none of their settings is set: {names}")
+        click.echo(f"{prefix}left out, since none of their settings is set: {names}", err=is_data)
     for name in deployed(deployment, left_out, gcloud) if line.verb in ("functions", "all") else ():
         click.echo(f"{name} is deployed, and no longer configured; it stays until `destroy --only {name}`")
     return wanted

@@ -92,9 +92,9 @@ class Resources:
 class Function:
     """One function. `timeout` bounds a call; one that Cloud Scheduler calls has a `scheduler_job`.
 
-    `settings` and `secrets` are passed on where they are set; of each entry of `requires`, one must be. `with_agent`
-    says that the user's own code goes with it. Where they are not empty, `queue_roles` are its roles on each queue,
-    `acts_as` is a service account that it makes tokens for, and `topic` a Pub/Sub topic that Gmail publishes to.
+    `settings` and `secrets` are passed on where they are set; of each entry of `requires`, exactly one must be.
+    `with_agent` says that the user's own code goes with it. Unless empty, `queue_roles` are its roles on each
+    queue, `acts_as` is a service account that it makes tokens for, and `topic` a Pub/Sub topic that Gmail publishes to.
     """
 
     name: str

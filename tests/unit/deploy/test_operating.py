@@ -164,6 +164,20 @@ def test_two_bad_deployments_in_a_row_go_back_to_the_good_one(
     assert before.read_text() == "watchkeeper-gmail-watch watchkeeper-gmail-watch-1\n"
 
 
+def test_what_serves_can_be_written_to_a_file_of_a_partly_configured_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The functions that are left out are named on stderr; stdout has nothing but revisions."""
+    (settings := tmp_path / "production.env").write_text("ALLOWED_USERS=*@example.com\n")
+    gcloud = Recorder({"run services describe watchkeeper-tick": shown("100\ttick-1")})
+
+    code = gcloud.run(settings, "serving", "--if-configured")
+
+    said = capsys.readouterr()
+    assert (code, said.out) == (0, "watchkeeper-tick tick-1\n")
+    assert said.err.startswith("left out, since none of their settings is set: gmail_watch (")
+
+
 def test_a_rollback_to_a_file_leaves_other_functions_alone(
     gcloud: Recorder, work: Work, capsys: pytest.CaptureFixture[str]
 ) -> None:
