@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+CHAT_TOKENS = ("addon", "endpoint", "project_number")
+
 
 class Finding(NamedTuple):
     """One line: `state` is ok, warning or wrong; `says` is the finding and its remedy."""
@@ -13,7 +15,9 @@ class Finding(NamedTuple):
 
 
 def chat_findings(chat_auth: str, then: str = "") -> Iterator[Finding]:
-    """Warn of a token that proves Google Chat and not the app. `then` ends the remedy."""
+    """Judge CHAT_AUTH, which is "" where it is not set. `then` ends the remedy."""
+    if chat_auth and chat_auth not in CHAT_TOKENS:
+        yield Finding("wrong", "chat", f"CHAT_AUTH is {chat_auth!r}: it must be one of {', '.join(CHAT_TOKENS)}")
     if chat_auth == "endpoint":
         yield Finding(
             "warning",

@@ -20,6 +20,7 @@ from watchkeeper.deploy.functions_table import (
     Secret,
     read_table,
 )
+from watchkeeper.findings import CHAT_TOKENS
 
 CHAT = "chat@system.gserviceaccount.com"
 GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com"
@@ -104,7 +105,7 @@ class Deployment:
     def chat_auth(self) -> str:
         """Return which kind of token Chat sends. Raises InvalidSettings."""
         read = Environment(self.settings)
-        chat_auth = read.one_of("CHAT_AUTH", "addon", "addon", "endpoint", "project_number")
+        chat_auth = read.one_of("CHAT_AUTH", "addon", *CHAT_TOKENS)
         if chat_auth == "project_number" and read.text("AUTH_MODE", "verify") != "verify":
             read.problems["AUTH_MODE"] = (
                 "CHAT_AUTH is project_number, so chat_webhook must be public and check tokens: set AUTH_MODE=verify"

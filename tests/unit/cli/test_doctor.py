@@ -48,6 +48,17 @@ def test_a_token_that_proves_chat_and_not_the_app_is_warned_of(run: Terminal) ->
     assert line.endswith("set it to addon or project_number, as docs/CHAT.md says")
 
 
+def test_a_kind_of_token_that_does_not_exist_is_wrong(run: Terminal) -> None:
+    """A local run of the Chat function would refuse every event."""
+    run.env["CHAT_AUTH"] = "oauth"
+
+    result = run("doctor")
+
+    assert result.exit_code == 1
+    says = "CHAT_AUTH is 'oauth': it must be one of addon, endpoint, project_number"
+    assert [line for line in result.stdout.splitlines() if "chat  " in line] == [f"wrong    chat      {says}"]
+
+
 def test_what_is_wrong_is_found_at_once(run: Terminal, job_factory: JobFactory) -> None:
     """Unreadable documents, waiting jobs without a handler and inconsistent limits, each with its remedy."""
     run.env["CALL_TIMEOUT_SECONDS"] = "60"
