@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
 import pytest
 from hypothesis import example, given, settings
@@ -140,3 +141,28 @@ def test_a_text_in_quotes_is_taken_as_it_is(time: str) -> None:
 
     assert isinstance(found, Order)
     assert (found.text, said(found)) == (f"call Bob {time}", "2026-11-26 09:00")
+
+
+RHYTHMS = [
+    *("every day", "mondays", "every weekday", "every other friday", "every 90 minutes", "every month on the 1st"),
+    *("on the 1st of every month", "the last day of every quarter", "every first friday of the month", "every evening"),
+]
+CLOCKS = ["", "at 9am", "17:30", "at noon", "at half past 3 in the afternoon"]
+BOUNDS = [
+    *("", "until june", "until 24 december", "for 2 weeks", "starting january 4", "from december to march"),
+    *("except fridays", "except 25 december", "for the next 10 days", "starting next week"),
+]
+
+
+@pytest.mark.slow
+@settings(deadline=timedelta(seconds=10))
+@given(rhythm=st.sampled_from(RHYTHMS), clock=st.sampled_from(CLOCKS), bound=st.sampled_from(BOUNDS))
+@example(rhythm="on the 1st of every month", clock="", bound="until june")
+def test_the_parts_of_a_phrase_stand_in_any_order(rhythm: str, clock: str, bound: str) -> None:
+    """What is understood in two orders means the same in both, before the text and behind it."""
+    phrases = [" ".join(filter(None, parts)) for parts in permutations((rhythm, clock, bound))]
+    commands = [form.format(each) for each in phrases for form in ("remind me {} to x", "remind me to x {}")]
+
+    meanings = {said(found) for each in commands if isinstance(found := meaning(each, NOW, BERLIN), Order)}
+
+    assert len(meanings) <= 1
