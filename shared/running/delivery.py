@@ -96,7 +96,7 @@ def run_delivered(
     try:
         runner.run()
     finally:
-        outcome = runner.report.outcome
+        outcome = runner.report.outcome if delivery.is_settled else "not begun"
         fields = {"action": "delivery_completed", "job_id": job_id, "outcome": outcome, **runner.report.metrics()}
         log.info("Delivery of job %s: %s", job_id, outcome, extra={"fields": fields})
         if runner.report.threads_left_behind:

@@ -1,5 +1,6 @@
 """The delivery of a task runs its job, once and only under its lease."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -201,8 +202,9 @@ def test_a_change_just_before_it_begins_loses_no_delivery(
     assert len(waiting.runs) == (outcome == "succeeded")
 
 
-def test_a_delivery_to_a_process_that_ends_is_an_error(waiting: World) -> None:
+def test_a_delivery_to_a_process_that_ends_is_an_error(waiting: World, caplog: pytest.LogCaptureFixture) -> None:
     """Cloud Tasks has to deliver again, to another process; nothing has begun."""
+    caplog.set_level(logging.INFO, "watchkeeper")
     (body,) = waiting.tasks.bodies()
 
     waiting.is_stopping = True
@@ -210,6 +212,7 @@ def test_a_delivery_to_a_process_that_ends_is_an_error(waiting: World) -> None:
         waiting.deliver(body)
     waiting.is_stopping = False
 
+    assert "Delivery of job job: not begun" in caplog.messages
     assert waiting.deliver(body) == "succeeded"
     assert waiting.job().reclaims == 0
 
