@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from shared.errors import InvalidSettings
-from shared.handlers import Cancel, Payload, check_payload, load_handlers
+from shared.handlers import Cancel, Payload, Snooze, check_payload, load_handlers
 from shared.handlers.agent import AgentContext, Proposal
 from shared.handlers.asking import Action, unrouted
 from shared.handlers.chat_message import AgentFailed, agent
@@ -183,6 +183,36 @@ def test_proposal_is_posted_with_a_button(
     parameters = {pair["key"]: pair["value"] for pair in action["parameters"]}
     assert unpacked(parameters.pop("proposal")) == PROPOSED
     assert parameters == {"action": "proposed", "timezone": "UTC", **asker}
+
+
+def test_button_that_calls_a_url_is_not_changed(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent has a service of its own there."""
+    action = {"function": "https://example.com/own", "parameters": [{"key": "id", "value": "7"}]}
+    button = {"text": "Yes", "onClick": {"action": action}}
+    sys.modules["my_agent"] = agents = ModuleType("my_agent")
+    card = {"sections": [{"widgets": [{"buttonList": {"buttons": [button]}}]}]}
+    agents.ask = lambda text, context: card  # type: ignore[attr-defined]
+    monkeypatch.setenv("CHAT_AGENT", "my_agent:ask")
+
+    agent(QUESTION, context_of())
+
+    assert buttons_of(google.chat.messages[0].body) == [button]
+
+
+@pytest.mark.parametrize("error", [Cancel("never"), Snooze(timedelta(hours=1), "later")])
+def test_agent_decides_what_follows_its_failure(
+    google: Google, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Cancel and Snooze work as in every handler."""
+
+    def ask(text: str, context: AgentContext) -> str:
+        raise error
+
+    sys.modules["my_agent"] = agents = ModuleType("my_agent")
+    agents.ask = ask  # type: ignore[attr-defined]
+    monkeypatch.setenv("CHAT_AGENT", "my_agent:ask")
+
+    assert failure(agent, QUESTION) is error
 
 
 def test_buttons_of_a_posted_card_call_our_function(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:

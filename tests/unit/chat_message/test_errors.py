@@ -138,7 +138,9 @@ NOT_CREATED = "the response of Chat is not the created message"
         pytest.param(reply(200, b"[" * 100_000), NotPosted, NOT_CREATED, id="too-deep"),
         pytest.param(reply(200, b"\xff\xfe"), NotPosted, NOT_CREATED, id="binary"),
         pytest.param(reply(200, b'["name"]'), NotPosted, NOT_CREATED, id="list"),
+        pytest.param(reply(200, b"{}"), NotPosted, NOT_CREATED, id="no-name"),
         pytest.param(reply(204), NotPosted, NOT_CREATED, id="no-body"),
+        pytest.param(reply(408), NotPosted, "Chat said 408 Request Timeout", id="timeout"),
         pytest.param(
             reply(200, b" " * 2**20 + b"{}"), NotPosted, "no response from Chat (BodyTooLarge)", id="too-large"
         ),

@@ -48,6 +48,7 @@ def test_valid_payload_is_accepted(job_type: str, payload: Payload) -> None:
         pytest.param("chat_message", {"space": SPACE, "cardsV2": ["x"]}, "cardsV2 must be", id="text-as-card"),
         pytest.param("chat_message", {**MESSAGE, "card": {}}, "does not know card; it knows text", id="unknown"),
         pytest.param("agent", {"prompt": "hello"}, "agent: space must be", id="agent-without-space"),
+        pytest.param("agent", {**ASKED, "timeout_seconds": True}, "timeout_seconds must be", id="boolean-limit"),
         pytest.param("agent", {"space": SPACE}, "prompt must be", id="no-prompt"),
         pytest.param("agent", {"space": SPACE, "prompt": ""}, "prompt must be", id="empty-prompt"),
         pytest.param("agent", {"space": SPACE, "prompt": "x", "text": "y"}, "does not know text", id="agent-unknown"),

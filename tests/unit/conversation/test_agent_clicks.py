@@ -66,18 +66,19 @@ def test_click_for_a_slow_agent_becomes_a_job(chat: Chat) -> None:
     assert (action.name, action.parameters["id"], action.inputs) == ("approve", "7", {"why": ("x",)})
 
 
-def test_agent_gets_the_click_on_a_card_that_it_posted_itself(chat: Chat) -> None:
-    """We did not rewrite its buttons, so no parameter is ours."""
+@pytest.mark.parametrize("from_chat", [{}, {"__action_method_name__": "approve"}], ids=["plain", "converted"])
+def test_agent_gets_the_click_on_a_card_that_it_posted_itself(chat: Chat, from_chat: dict[str, str]) -> None:
+    """We did not rewrite its buttons, so no parameter is ours. What Chat adds to a click is left out."""
     chat.agent = f"{AGENT}:answering"
     asked.clear()
-    posted = made_up(approve="yes")
+    posted = made_up(approve="yes", **from_chat)
 
     chat.tap(posted, "Hooray")
 
     ((_, context),) = asked
     assert context.action is not None
     assert context.action.parameters == {"approve": "yes"}
-    assert context.action.name == ("" if chat.app.is_add_on else "x")
+    assert context.action.name == ("approve" if from_chat else "" if chat.app.is_add_on else "x")
 
 
 @pytest.mark.parametrize("kind", ["slash", "quick", "message"])
