@@ -4,27 +4,18 @@ A table (`_OF_UNIT`) lists which marks make a rhythm; anything else is refused, 
 """
 
 import re
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from orders import When
+from phrase_clocks import USUAL, WAKING, Clock, at_clocks, clocks_of, read_clock
 from phrase_days import DAY, Here, days_of, fields, is_elapsed, later, listed, months, nths, numbered, weekdays
 from phrase_ends import days_off, end_of, is_partly_off, start_of
-from phrase_words import DAYS, TIME, Marks, UnclearPhrase, items, marks_of, said, unreadable
+from phrase_words import DAYS, Marks, UnclearPhrase, items, marks_of, said, unreadable
 from shared.model.schedule import just_before
 
 FURTHEST = timedelta(days=5 * 366)  # a later one is a typing mistake
-WAKING = 6  # nobody means an earlier hour by "at 3"
-_HOURS = {  # of a part of the day: the usual one, and those that count as it
-    "early morning": (7, range(9)),
-    "morning": (9, range(12)),
-    "afternoon": (14, range(12, 19)),
-    "late afternoon": (17, range(15, 19)),
-    "evening": (18, range(16, 24)),
-    "night": (21, range(19, 24)),
-}
 
 
 def read_when(phrase: str, now: datetime, timezone: str) -> When:
@@ -41,90 +32,15 @@ def clock_times(phrase: str) -> tuple[time, ...]:
     Raises UnclearPhrase for an unknown word.
     """
     marks = marks_of(phrase)
-    clocks = [] if marks.days or marks.clauses or marks.hours else _clocks(marks)
+    clocks = [] if marks.days or marks.clauses or marks.hours else clocks_of(marks)
     return tuple(each for clock in clocks for each in (clock.meant, clock.other) if each) if len(clocks) == 1 else ()
-
-
-# ---- Times of day.
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """A time of day: its meaning on a given day, and the other reading, such as the morning for "at 7"."""
-
-    meant: time
-    other: time | None = None
-    is_bare: bool = False  # without minutes, or "4:30"
-    counts_to_24: bool = False  # as "17:00" and "05:00" show
-
-    @property
-    def by_24_hours(self) -> "_Clock":
-        """Return its only meaning beside a time that counts to 24."""
-        meant = self.meant if self.other is None or self.meant.hour == 12 else min(self.meant, self.other)
-        return _Clock(meant, counts_to_24=True)
-
-
-_USUAL = _Clock(time(9))  # where a day is named without a time
-
-
-def _clocks(marks: Marks) -> list[_Clock]:
-    if unclear := [part for part in marks.parts if part not in _HOURS]:
-        raise UnclearPhrase(f"Say at what time: {unclear[0]!r} is not clear.")
-    if not marks.times:
-        return [_Clock(time(_HOURS[part][0])) for part in marks.parts]
-    clocks = [_clock(text, marks.parts) for text in marks.times]
-    if any(clock.counts_to_24 for clock in clocks):  # "3 and 15"
-        clocks = [clock.by_24_hours for clock in clocks]
-    pm = next((n for n, text in enumerate(marks.times) if "pm" in text), None)
-    for n, clock in enumerate(clocks):  # "5pm and 11", "6 and 8pm"
-        if pm is not None and clock.is_bare and clock.other:
-            near = clocks[pm].meant
-            both = sorted((clock.meant, clock.other), key=lambda each: abs(each.hour - near.hour))
-            meant = next((each for each in both if (each < near) == (n < pm)), both[0])
-            clocks[n] = _Clock(meant, both[1 - both.index(meant)], is_bare=True)
-    return sorted(clocks, key=lambda clock: clock.meant)
-
-
-def _clock(text: str, parts: Iterable[str] = ()) -> _Clock:
-    """Read a time of day. Raises UnclearPhrase."""
-    match = TIME.fullmatch(re.sub("^(?:at |@ ?)", "", text.strip()))
-    named = {"noon": "12:00pm", "midnight": "0:00"}.get(match["time"], match["time"]) if match else ""
-    digits = re.fullmatch(r"(\d{1,2}?)(?:[:.]?(\d\d))?(?: ?([ap])m| o'clock)?", named)
-    hour, minute = (int(digits[1]), int(digits[2] or 0)) if digits else (24, 0)
-    hours = [hour]
-    if digits and digits[3]:
-        hours = [hour % 12 + 12 * (digits[3] == "p")] if 1 <= hour <= 12 else []
-    elif 1 <= hour <= 12 and re.match(r"[1-9]\d?(?!\d)|[1-9]\d\d$", named):  # but "07:00" and "1730"
-        hours = [12, 0] if hour == 12 else [hour, hour + 12]
-    away = _away(match["away"]) if match and match["away"] else timedelta()
-    readings = [(datetime(2000, 1, 2, each, minute) + away).time() for each in hours if each < 24 and minute < 60]
-    fitting = [each for each in readings if all(each.hour in _HOURS[part][1] for part in parts)]
-    if not fitting:
-        spoken = " in the ".join([text.removeprefix("at "), *parts])
-        raise UnclearPhrase(f"{spoken!r} is not a time of day. Write it as 9:00, 17:30 or 5:30 pm.")
-    fitting.sort(key=lambda each: each.hour < WAKING)
-    meant, other = fitting[0], fitting[1] if fitting[1:] else None
-    is_bare = other is not None and (not (digits and digits[2]) or meant.hour != hour)
-    is_word = match is not None and match["time"] in ("noon", "midnight")
-    counts_to_24 = not (is_word or digits is None or digits[3]) and (hour > 12 or named.startswith("0"))
-    return _Clock(meant, other, is_bare, counts_to_24)
-
-
-def _away(text: str) -> timedelta:
-    number = {"quarter": 15, "half": 30}.get(text.removeprefix("a ").split()[0]) or int(re.findall(r"\d+", text)[0])
-    length = timedelta(hours=number) if "hour" in text else timedelta(minutes=number)
-    return length if re.search("past|after", text) else -length
-
-
-def _at(clocks: Iterable[time]) -> str:
-    return "at " + " and ".join(f"{each:%H:%M}" for each in sorted(clocks))
 
 
 # ---- Once.
 
 
 def _once(marks: Marks, here: Here) -> When:
-    clocks = _clocks(marks)
+    clocks = clocks_of(marks)
     if marks.hours and not marks.clauses:
         starts = said(f"{marks.phrase} at {marks.hours[0]}")
         raise UnclearPhrase(f"A single run has one time, not {' to '.join(marks.hours)!r}.", starts)
@@ -132,11 +48,11 @@ def _once(marks: Marks, here: Here) -> When:
         raise UnclearPhrase(
             f"Only a repeated schedule can have a start, an end or exceptions, unlike {said(marks.phrase)!r}."
         )
-    at = f" {_at(clock.meant for clock in clocks)}" if clocks else ""
+    at = f" {at_clocks(clock.meant for clock in clocks)}" if clocks else ""
     if apart := _days_apart(marks):
         raise UnclearPhrase("Only a repeated schedule can have several days.", *(said(f"{each}{at}") for each in apart))
     if len(clocks) > 1:
-        single = (said(f"{marks.phrase} {_at([clock.meant])}") for clock in clocks)
+        single = (said(f"{marks.phrase} {at_clocks([clock.meant])}") for clock in clocks)
         raise UnclearPhrase("Only a repeated schedule can have several times of day.", *single)
     clock = clocks[0] if clocks else None
     try:
@@ -146,7 +62,7 @@ def _once(marks: Marks, here: Here) -> When:
         near = (each if " at " in each else f"{each}{at}" for each in exc.nearest if is_day or " at " in each)
         raise UnclearPhrase(str(exc), *near) from None
     if when.at and when.at < here.now:
-        raise UnclearPhrase(f"{said(f'{marks.phrase} {_at([(clock or _USUAL).meant])}')!r} is past.", *when.others)
+        raise UnclearPhrase(f"{said(f'{marks.phrase} {at_clocks([(clock or USUAL).meant])}')!r} is past.", *when.others)
     if when.at and when.at - here.now > FURTHEST:
         raise UnclearPhrase(f"{said(marks.phrase)!r} is more than five years away.")
     return when
@@ -170,7 +86,7 @@ def _days_apart(marks: Marks) -> list[str]:
     return []
 
 
-def _after(marks: Marks, clock: _Clock | None, here: Here) -> When:
+def _after(marks: Marks, clock: Clock | None, here: Here) -> When:
     """Read "in 2 days": hours and minutes are elapsed time, days and longer keep the time of day."""
     parts = re.findall(r"\d+ \w+", marks.days["span"][0][2] or "")
     elapsed, days = ([part for part in parts if is_elapsed(part) == which] for which in (True, False))
@@ -185,13 +101,13 @@ def _after(marks: Marks, clock: _Clock | None, here: Here) -> When:
     return When(at=later(start.astimezone(UTC), " ".join(elapsed)))
 
 
-def _on_day(marks: Marks, clock: _Clock | None, here: Here) -> When:
+def _on_day(marks: Marks, clock: Clock | None, here: Here) -> When:
     if "minute" in marks.days:
         raise _at_which_hour(marks, here)
     days = days_of(marks.days, here.today)
     if not days or not (marks.days or clock):
         raise unreadable(marks)
-    clock = clock or _USUAL
+    clock = clock or USUAL
     moments = [_first(days, each, here) for each in (clock.meant, clock.other) if each is not None]
     soon = [each for each in moments if each >= here.clock]
     if clock.is_bare and marks.days.keys() <= {"relative"} and days[0] == here.today:
@@ -263,7 +179,8 @@ def _recurring(marks: Marks, here: Here) -> When:
     until = end_of(marks, first, here, is_within_day=unit in ("minute", "hour"))
     when = replace(when, until=until, except_dates=days_off(marks, here), others=when.others + _through(marks, unit))
     if when.schedule(here.timezone, here.now).after(just_before(here.now)) is None:
-        days = f"{marks.phrase.replace(' until ', ' to ')} {_at(clock.meant for clock in _clocks(marks) or [_USUAL])}"
+        at = at_clocks(clock.meant for clock in clocks_of(marks) or [USUAL])
+        days = f"{marks.phrase.replace(' until ', ' to ')} {at}"
         raise UnclearPhrase(
             f"{said(marks.phrase)!r} ends before it begins.", *([said(days)] if weekdays(marks.days) else [])
         )
@@ -274,7 +191,7 @@ def _through(marks: Marks, unit: str) -> tuple[str, ...]:
     """Return the phrase that includes the month of an end: "until march" may mean that too."""
     if marks.clauses.get("until", {}).keys() != {"month"} or unit in ("minute", "hour"):
         return ()
-    at = _at(clock.meant for clock in _clocks(marks) or [_USUAL])
+    at = at_clocks(clock.meant for clock in clocks_of(marks) or [USUAL])
     return (said(f"{marks.phrase.replace('until', 'through')} {at}"),)
 
 
@@ -292,14 +209,14 @@ def _rhythm(marks: Marks) -> tuple[int, str]:
 
 def _by_minutes(marks: Marks, minutes: int, start: date | None, here: Here) -> When:
     """Read "every 90 minutes": a true interval of elapsed time."""
-    clocks = _clocks(marks)
+    clocks = clocks_of(marks)
     if marks.days.keys() != {"every"} or marks.hours or len(clocks) > 1 or is_partly_off(marks):
         raise UnclearPhrase(f"Such an interval cannot keep to certain days or hours: {said(marks.phrase)!r}.")
     if clocks and "from" not in marks.clauses:
         raise _has_no_clock(marks, clocks)
     first = here.clock + timedelta(minutes=minutes, seconds=-here.clock.second % 60)
     if clocks or start:
-        first = datetime.combine(start or here.today, (clocks or [_USUAL])[0].meant)
+        first = datetime.combine(start or here.today, (clocks or [USUAL])[0].meant)
         first += DAY if first < here.clock else timedelta()
     return When(every=f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m", at=_start(first, here))
 
@@ -312,40 +229,40 @@ def _start(first: datetime, here: Here) -> datetime:
         raise UnclearPhrase(str(exc)) from None
 
 
-def _has_no_clock(marks: Marks, clocks: list[_Clock]) -> UnclearPhrase:
+def _has_no_clock(marks: Marks, clocks: list[Clock]) -> UnclearPhrase:
     phrase = said(marks.phrase)
-    each = (f"{phrase} starting {_at([clock.meant])}" for clock in clocks)
+    each = (f"{phrase} starting {at_clocks([clock.meant])}" for clock in clocks)
     return UnclearPhrase(f"{phrase!r} has no time of day, but a start.", *each)
 
 
 def _by_days(marks: Marks, number: int, unit: str, start: date | None, here: Here) -> When:
     """Read "every other friday at 9": a true interval that keeps the time of day."""
-    clocks, named = _clocks(marks) or [_USUAL], weekdays(marks.days)
+    clocks, named = clocks_of(marks) or [USUAL], weekdays(marks.days)
     if len(clocks) > 1 or len(named) > 1 or "month" in marks.days or is_partly_off(marks):
         weekday = marks.days["weekday"][0][0] if named else ""
         phrases = [marks.phrase.replace(weekday, DAYS[n]) for n in named] or [marks.phrase]
-        each = [said(f"{phrase} {_at([clock.meant])}") for phrase in phrases for clock in clocks]
+        each = [said(f"{phrase} {at_clocks([clock.meant])}") for phrase in phrases for clock in clocks]
         raise UnclearPhrase(f"One schedule cannot say {said(marks.phrase)!r}.", *(each if len(each) > 1 else []))
     day = start or here.today
     day += (named[0] - day.weekday()) % 7 * DAY if named else timedelta()
     first = datetime.combine(day, clocks[0].meant)
     if first < here.clock:
         first += 7 * DAY if unit == "week" else DAY
-    second = said(f"{marks.phrase} starting {first + 7 * DAY:%Y-%m-%d} {_at([first.time()])}")
+    second = said(f"{marks.phrase} starting {first + 7 * DAY:%Y-%m-%d} {at_clocks([first.time()])}")
     return When(every=f"{number}{unit[0]}", at=_start(first, here), others=(second,) if named and not start else ())
 
 
 def _by_cron(marks: Marks, number: int, unit: str, start: date | None, here: Here) -> When:
-    clocks, others, note = _clocks(marks), [], ""
+    clocks, others, note = clocks_of(marks), [], ""
     if unit in ("minute", "hour"):
         clock = _steps(marks, number, unit, clocks)
     else:
-        clocks = clocks or [_USUAL]
+        clocks = clocks or [USUAL]
         clock = _clock_fields(marks.phrase, [each.meant for each in clocks])
         otherwise = {each.other or each.meant for each in clocks}
         if any(each.is_bare for each in clocks) and len(otherwise) == len(clocks):
-            others.append(said(f"{marks.phrase} {_at(otherwise)}"))
-    at = _at(each.meant for each in clocks)
+            others.append(said(f"{marks.phrase} {at_clocks(otherwise)}"))
+    at = at_clocks(each.meant for each in clocks)
     day, month, weekday = _day_fields(marks, number, unit, start or here.today, at)
     if (late := [n for n in day.split(",") if n in ("29", "30", "31")]) and month == "*" and "nth" in marks.days:
         note = f"Months without a {late[-1]}{'st' if late[-1] == '31' else 'th'} are left out."
@@ -358,7 +275,7 @@ def _by_cron(marks: Marks, number: int, unit: str, start: date | None, here: Her
     return When(cron=f"{clock} {day} {month} {weekday}", at=begin, others=tuple(others), note=note)
 
 
-def _steps(marks: Marks, number: int, unit: str, clocks: list[_Clock]) -> str:
+def _steps(marks: Marks, number: int, unit: str, clocks: list[Clock]) -> str:
     """Return the minutes and hours of "every 2 hours", perhaps from one hour to another."""
     if clocks:
         raise _has_no_clock(marks, clocks)
@@ -385,7 +302,7 @@ def _steps(marks: Marks, number: int, unit: str, clocks: list[_Clock]) -> str:
 
 def _from_to(marks: Marks) -> tuple[time, time]:
     """Return the first and the last time of a range. Raises UnclearPhrase."""
-    start, end = (_clock(text) for text in marks.hours)
+    start, end = (read_clock(text) for text in marks.hours)
     if start.counts_to_24 or end.counts_to_24:
         start, end = start.by_24_hours, end.by_24_hours
     first = start.meant
@@ -405,7 +322,7 @@ def _clock_fields(phrase: str, times: list[time]) -> str:
     if len(set(times)) < len(minutes) * len(hours):
         alike = [[each for each in times if each.minute == minute] for minute in minutes]
         message = "One schedule cannot have different minutes at different hours; several can."
-        raise UnclearPhrase(message, *(said(f"{phrase} {_at(group)}") for group in alike))
+        raise UnclearPhrase(message, *(said(f"{phrase} {at_clocks(group)}") for group in alike))
     return f"{listed(minutes)} {listed(hours)}"
 
 
