@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from google.cloud import firestore
 
     from shared.store.firestore import FirestoreStore
-    from tests.servers import HttpServer
+    from tests.support.servers import HttpServer
 
 # A busy machine is no failure; a test whose examples must not hang says so itself.
 settings.register_profile("watchkeeper", deadline=None)
@@ -249,7 +249,7 @@ def metadata() -> Iterator["HttpServer"]:
     """A metadata server that google-auth takes for the one of the machine that it runs on."""
     from google.auth.compute_engine import _metadata
 
-    from tests.servers import HttpServer, metadata_answers
+    from tests.support.servers import HttpServer, metadata_answers
 
     before = set(threading.enumerate())
     with HttpServer(metadata_answers()) as server, pytest.MonkeyPatch.context() as patch:

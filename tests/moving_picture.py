@@ -12,9 +12,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.browser import Browser
-from tests.local_run import local_run
 from tests.screenshots import IMAGES, ZONE
+from tests.support.browser import Browser
+from tests.support.local_run import local_run
 
 SENTENCE = "remind me in 1 minute to call Ada"
 PICTURE = IMAGES / "from-chat-to-a-run.gif"

@@ -19,9 +19,9 @@ from shared.running.tick import run_tick
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
-from tests.browser import Browser
-from tests.local_run import local_run
-from tests.servers import HttpServer, reply
+from tests.support.browser import Browser
+from tests.support.local_run import local_run
+from tests.support.servers import HttpServer, reply
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 ZONE = "Europe/Berlin"

@@ -17,10 +17,10 @@ from urllib.request import urlopen
 import pytest
 
 from shared.settings import PROJECT_FOLDER
-from tests.deploying import SETTINGS, needs
-from tests.gcloud import GoogleCloud
-from tests.local_run import local_run
-from tests.running import until
+from tests.support.deploying import SETTINGS, needs
+from tests.support.gcloud import GoogleCloud
+from tests.support.local_run import local_run
+from tests.support.running import until
 
 pytestmark = pytest.mark.emulator
 

@@ -11,9 +11,9 @@ from google.cloud import firestore
 
 from shared.model.job import Job
 from shared.model.value import Status
-from tests.chatting import AddOn, Classic, button, checked, words_of
-from tests.renewing import Storage, in_firestore
-from tests.running import RunningFunction, running_function, until
+from tests.support.chatting import AddOn, Classic, button, checked, words_of
+from tests.support.renewing import Storage, in_firestore
+from tests.support.running import RunningFunction, running_function, until
 from watchkeeper.fakes.chat import Chat, Message
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 

@@ -29,7 +29,7 @@ from shared.running.tick import run_tick
 from tests.faults.checker import violations
 from tests.faults.evidence import PEOPLE, Began, Fact, Injected, Ledger, Reported, Write, from_file, to_file
 from tests.faults.worker import LEFT_BEHIND, QUEUE, RETENTION, SETTINGS, Plan, add_job, handlers
-from tests.proxy import Proxy, proxy_to
+from tests.support.proxy import Proxy, proxy_to
 from watchkeeper.fakes.cloud_tasks import CloudTasks
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 from watchkeeper.fakes.task_queue import RateLimits, RetryConfig

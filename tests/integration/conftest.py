@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.building import STEPS, Build, FirstDeployment, keep_settings
-from tests.deploying import Operator, needs
-from tests.gcloud import GoogleCloud
+from tests.support.building import STEPS, Build, FirstDeployment, keep_settings
+from tests.support.deploying import Operator, needs
+from tests.support.gcloud import GoogleCloud
 
 
 @pytest.fixture(scope="session")

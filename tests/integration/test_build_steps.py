@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.building import SECRET, Build, Ended, FirstDeployment, keep_settings
-from tests.deploying import FUNCTIONS, REGION, SERVICES, needs, url
-from tests.gcloud import PROJECT, GoogleCloud
+from tests.support.building import SECRET, Build, Ended, FirstDeployment, keep_settings
+from tests.support.deploying import FUNCTIONS, REGION, SERVICES, needs, url
+from tests.support.gcloud import PROJECT, GoogleCloud
 
 PLACE = f"projects/{PROJECT}/locations/{REGION}"
 DEPLOYMENTS = {f"deploy-{name}" for name in FUNCTIONS}

@@ -21,9 +21,9 @@ from shared.model.value import Status
 from shared.store.firestore import FirestoreStore
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Store, Won
-from tests.running import RunningFunction, running_function, until
-from tests.servers import HttpServer
-from tests.tokens import AUDIENCE, CALLER, IdentityProvider, google_claims
+from tests.support.running import RunningFunction, running_function, until
+from tests.support.servers import HttpServer
+from tests.support.tokens import AUDIENCE, CALLER, IdentityProvider, google_claims
 
 
 def utc_now() -> datetime:
@@ -31,7 +31,7 @@ def utc_now() -> datetime:
 
 
 class Deployment:
-    """A store, and tick functions that work on it. Handlers of `tests.work` record their runs in `record`."""
+    """A store, and tick functions that work on it. Handlers of `tests.support.work` record their runs in `record`."""
 
     def __init__(self, store: Store, folder: Path, env: Mapping[str, str]) -> None:
         self.store = store
@@ -40,7 +40,7 @@ class Deployment:
         self.record.touch()
         self.env = {
             "AUTH_MODE": "off",
-            "JOB_HANDLERS": "tests.work",
+            "JOB_HANDLERS": "tests.support.work",
             "TEST_RECORD": str(self.record),
             "SCHEDULER_TICK_BUDGET_SECONDS": "20",
             **env,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import monitored
-from tests.building import FirstDeployment
-from tests.deploying import (
+from tests.support import monitored
+from tests.support.building import FirstDeployment
+from tests.support.deploying import (
     DELEGATE,
     FUNCTIONS,
     PATIENCE,
@@ -26,7 +26,7 @@ from tests.deploying import (
     needs,
     url,
 )
-from tests.gcloud import NUMBER, PROJECT, GoogleCloud
+from tests.support.gcloud import NUMBER, PROJECT, GoogleCloud
 from watchkeeper.deploy.staging import stage
 
 PLACE = f"projects/{PROJECT}/locations/{REGION}"

@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from tests import warm_gcloud
-from tests.deploying import FUNCTIONS, SETTINGS, lacking, url
-from tests.gcloud import NUMBER
-from tests.recorder import Recorder, deployment_of, shown
-from tests.smoking import FakeDeployment
+from tests.support import warm_gcloud
+from tests.support.deploying import FUNCTIONS, SETTINGS, lacking, url
+from tests.support.gcloud import NUMBER
+from tests.support.recorder import Recorder, deployment_of, shown
+from tests.support.smoking import FakeDeployment
 from watchkeeper.deploy.deployment import Deployment
 from watchkeeper.deploy.gcloud import Ended, StepFailed
 from watchkeeper.deploy.plan import show_plan

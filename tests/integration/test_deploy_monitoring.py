@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from shared.settings import PROJECT_FOLDER
-from tests.building import FirstDeployment
-from tests.deploying import REGION, Operator
-from tests.gcloud import NUMBER, PROJECT
-from tests.monitored import ALERTS, DASHBOARD, LATE, METRICS, applied, read
+from tests.support.building import FirstDeployment
+from tests.support.deploying import REGION, Operator
+from tests.support.gcloud import NUMBER, PROJECT
+from tests.support.monitored import ALERTS, DASHBOARD, LATE, METRICS, applied, read
 from watchkeeper.deploy import monitoring
 from watchkeeper.deploy.deployment import read_deployment
 from watchkeeper.deploy.gcloud import Gcloud, execute

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import FUNCTIONS, REGION, SETTINGS, lacking, needs
-from tests.gcloud import NUMBER, PROJECT
-from tests.running import RunningFunction, until
+from tests.support.deploying import FUNCTIONS, REGION, SETTINGS, lacking, needs
+from tests.support.gcloud import NUMBER, PROJECT
+from tests.support.running import RunningFunction, until
 from watchkeeper.deploy.deployment import read_deployment
 from watchkeeper.deploy.staging import stage
 from watchkeeper.dev.probe import answers

@@ -12,9 +12,9 @@ from shared.model.job import Job
 from shared.model.times import iso
 from shared.store.firestore import FirestoreStore
 from shared.store.protocol import Change, Won
-from tests.building import FirstDeployment
-from tests.deploying import REGION, Operator
-from tests.gcloud import PROJECT, GoogleCloud, Refused
+from tests.support.building import FirstDeployment
+from tests.support.deploying import REGION, Operator
+from tests.support.gcloud import PROJECT, GoogleCloud, Refused
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.session import Session
 

@@ -22,8 +22,8 @@ from shared.settings import Settings
 from shared.store.documents import Unreadable
 from shared.store.firestore import FirestoreStore
 from shared.store.protocol import PAGE, Change, Outcome, Store, Won
-from tests.proxy import Proxy, proxy_to
-from tests.running import until
+from tests.support.proxy import Proxy, proxy_to
+from tests.support.running import until
 
 pytestmark = pytest.mark.emulator
 

@@ -16,8 +16,8 @@ from shared.model.job import Job
 from shared.model.value import Status
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Won
-from tests.running import RunningFunction, running_function, until
-from tests.tokens import AUDIENCE, CALLER, IdentityProvider, google_claims
+from tests.support.running import RunningFunction, running_function, until
+from tests.support.tokens import AUDIENCE, CALLER, IdentityProvider, google_claims
 
 LEASE = timedelta(minutes=5)
 SECRET = "s3cret-of-the-queue"
@@ -25,7 +25,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Deployment:
-    """Jobs in a file, and run_job functions that work on it. Handlers of `tests.work` note their runs in `record`."""
+    """Jobs in a file, and run_job functions that work on it. Handlers of `work.py` note their runs in `record`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,7 +37,7 @@ class Deployment:
     def run_job(self, **env: str) -> Iterator[RunningFunction]:
         settings = {
             "AUTH_MODE": "off",
-            "JOB_HANDLERS": "tests.work",
+            "JOB_HANDLERS": "tests.support.work",
             "TEST_RECORD": str(self.record),
             "SCHEDULER_JSON_PATH": str(self.folder / "jobs.json"),
         }

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from shared.store.json_file import JsonStore
-from tests.ticking import Clock, Recorder, World, do_nothing
+from tests.support.ticking import Clock, Recorder, World, do_nothing
 
 
 @pytest.fixture

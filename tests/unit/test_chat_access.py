@@ -13,8 +13,8 @@ from chat_settings import CHAT_CERTS_URL, ChatAuth, ChatSettings
 from shared.errors import Forbidden, InvalidSettings, Unauthorized, WatchkeeperError
 from shared.settings import GOOGLE_CERTS_URL, AuthMode, AuthPolicy, Settings
 from shared.web.certificates import Certificates
-from tests.chatting import AddOn, Classic
-from tests.tokens import CALLER, IdentityProvider, google_claims, rs256, rsa_key, without_signature
+from tests.support.chatting import AddOn, Classic
+from tests.support.tokens import CALLER, IdentityProvider, google_claims, rs256, rsa_key, without_signature
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 URL = "https://europe-west1-example.cloudfunctions.net/watchkeeper-chat-webhook"

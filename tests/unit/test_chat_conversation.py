@@ -19,7 +19,7 @@ from shared.model.job import Job
 from shared.model.times import iso
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
-from tests.chatting import AddOn, Classic, button, checked, fields_of, from_person, words_of
+from tests.support.chatting import AddOn, Classic, button, checked, fields_of, from_person, words_of
 
 BOB = {"name": "users/105", "displayName": "Bob", "email": "bob@example.com"}
 HOUR = timedelta(hours=1)

@@ -14,7 +14,7 @@ from chat_event import Event, EventKind, identity_token, parse_event
 from orders import NotUnderstood
 from phrases import understand
 from shared.errors import InvalidInput
-from tests.chatting import NUMBERS, SPACE, THREAD, AddOn, Classic, message_in
+from tests.support.chatting import NUMBERS, SPACE, THREAD, AddOn, Classic, message_in
 
 App = type[Classic] | type[AddOn]
 both = pytest.mark.parametrize("app", [Classic, AddOn])

@@ -14,7 +14,7 @@ import flask
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.chatting import AddOn, Classic
+from tests.support.chatting import AddOn, Classic
 
 FOLDER = Path(__file__).parents[2] / "functions" / "chat_webhook"
 URL = "https://europe-west1-example.cloudfunctions.net/watchkeeper-chat-webhook"

@@ -7,8 +7,8 @@ import pytest
 from chat_event import Event, parse_event
 from chat_reply import rendered, says, shows
 from shared.web.chat_rules import encoded
-from tests.chatting import LARGEST_MESSAGE, AddOn, Classic, checked, from_person
-from tests.conversing import in_direct_message
+from tests.support.chatting import LARGEST_MESSAGE, AddOn, Classic, checked, from_person
+from tests.support.conversing import in_direct_message
 
 App = type[Classic] | type[AddOn]
 CARD = {"header": {"title": "News"}, "sections": [{"widgets": [{"textParagraph": {"text": "All is well."}}]}]}

@@ -11,8 +11,8 @@ from inspect import signature
 import pytest
 
 import answering
-from tests.chatting import AddOn
-from tests.tokens import AUDIENCE, CALLER, IdentityProvider, google_claims
+from tests.support.chatting import AddOn
+from tests.support.tokens import AUDIENCE, CALLER, IdentityProvider, google_claims
 
 SLOW = ("croniter", "cron_descriptor", "google.auth", "urllib3", "zoneinfo")
 OURS = ("cards", "managing", "phrases", "agent_turn", "shared.handlers", "shared.jobs", "shared.model.job")

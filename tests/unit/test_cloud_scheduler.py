@@ -10,7 +10,7 @@ from http import HTTPStatus
 import pytest
 
 from shared.model.recurrence import Recurrence
-from tests.servers import Exchange, HttpServer, reply
+from tests.support.servers import Exchange, HttpServer, reply
 from watchkeeper.console.system import FunctionCall
 from watchkeeper.deploy.functions_table import RetryPolicy, SchedulerJob
 from watchkeeper.dev.cloud_scheduler import LONGEST_WAIT, CloudScheduler

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from shared.settings import PROJECT_FOLDER
-from tests.deploying import SETTINGS
-from tests.examined import remedies
-from tests.gcloud import NUMBER
-from tests.recorder import Recorder, shown
-from tests.smoking import FakeDeployment
+from tests.support.deploying import SETTINGS
+from tests.support.examined import remedies
+from tests.support.gcloud import NUMBER
+from tests.support.recorder import Recorder, shown
+from tests.support.smoking import FakeDeployment
 from watchkeeper.deploy.deployer import FILE, ROLE, deployer_check
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.findings import Finding

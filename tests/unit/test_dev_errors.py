@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local_run import PROCESSES, free_port
+from tests.support.local_run import PROCESSES, free_port
 from watchkeeper.dev.run import run
 from watchkeeper.fakes.services import FAKES
 

@@ -13,7 +13,7 @@ from shared.handlers.agent import AgentContext, load_agent
 from shared.handlers.agent_tools import with_jobs
 from shared.jobs import Jobs
 from shared.store.json_file import JsonStore
-from tests.servers import ACCESS_TOKEN, Exchange, HttpServer, Received, reply
+from tests.support.servers import ACCESS_TOKEN, Exchange, HttpServer, Received, reply
 
 pytestmark = pytest.mark.slow  # to import the SDK
 

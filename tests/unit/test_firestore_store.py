@@ -16,7 +16,7 @@ from shared.model.job import Job
 from shared.store.documents import to_document
 from shared.store.firestore import FirestoreStore
 from shared.store.protocol import Change, Lost, Refused, Unknown, Won
-from tests.stored_jobs import RETENTION, JobFactory, claimed, insert, read, result, won, write_raw
+from tests.support.stored_jobs import RETENTION, JobFactory, claimed, insert, read, result, won, write_raw
 
 
 @pytest.mark.emulator

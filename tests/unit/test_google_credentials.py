@@ -10,7 +10,7 @@ import pytest
 
 from shared.web import google_credentials
 from shared.web.google_credentials import NoToken, access_token
-from tests.servers import HttpServer, raw
+from tests.support.servers import HttpServer, raw
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 
 SCOPE = "https://www.googleapis.com/auth/chat.bot"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.running import until
+from tests.support.running import until
 from watchkeeper.dev.instances import Instances, NoInstance
 
 ADDRESSES = ("127.0.0.1:1", "127.0.0.1:2")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.model.interval import Interval
 from shared.model.recurrence import InvalidSchedule
-from tests.walking_clocks import DAY, MICROSECOND, MINUTE, ZONES, at, following, moments, preceding, walk
+from tests.support.walking_clocks import DAY, MICROSECOND, MINUTE, ZONES, at, following, moments, preceding, walk
 
 PROPERTY = settings(derandomize=True)
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from shared.errors import WatchkeeperError
 from shared.settings import Settings
-from tests.recorder import Recorder, refused, shown
+from tests.support.recorder import Recorder, refused, shown
 from watchkeeper import logbook
 from watchkeeper.cli.job_logs import cloud_lines, new_cloud_lines
 from watchkeeper.cli.main import watchkeeper

@@ -17,7 +17,7 @@ from shared.errors import StoreUnavailable
 from shared.model.job import Job
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Unknown
-from tests.stored_jobs import RETENTION, JobFactory, insert
+from tests.support.stored_jobs import RETENTION, JobFactory, insert
 
 
 @pytest.mark.parametrize(

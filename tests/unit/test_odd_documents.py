@@ -31,7 +31,7 @@ from shared.store.documents import Unreadable, from_document, to_document, with_
 from shared.store.firestore import FirestoreStore
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Store
-from tests.stored_jobs import write_raw
+from tests.support.stored_jobs import write_raw
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.session import Session
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.phrasing import BERLIN, NOW, meaning
+from tests.support.phrasing import BERLIN, NOW, meaning
 
 ASKED = [
     "remind me to call Bob not tomorrow",

@@ -6,7 +6,7 @@ import pytest
 
 from phrases import LONGEST_TEXT, understand
 from shared.model.recurrence import InvalidSchedule
-from tests.phrasing import BERLIN, SATURDAY, order, question, said
+from tests.support.phrasing import BERLIN, SATURDAY, order, question, said
 
 COMMANDS = [
     pytest.param("remind me tomorrow at 9:00 to call Anna", "remind", "call Anna", id="when-then-text"),

@@ -15,7 +15,7 @@ import pytest
 
 from orders import Order
 from shared.model.recurrence import Recurrence
-from tests.phrasing import BERLIN, NOW, local, meaning, said
+from tests.support.phrasing import BERLIN, NOW, local, meaning, said
 
 PUBLIC = json.loads((Path(__file__).parent / "phrases.json").read_text())
 

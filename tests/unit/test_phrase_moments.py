@@ -7,7 +7,7 @@ import pytest
 
 from orders import Order
 from phrases import understand
-from tests.phrasing import BERLIN, NOW, SATURDAY, order, question, said
+from tests.support.phrasing import BERLIN, NOW, SATURDAY, order, question, said
 
 
 def schedule(result: Order) -> str:

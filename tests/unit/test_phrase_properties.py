@@ -14,7 +14,7 @@ from phrase_hints import looks_like_time
 from phrase_words import words
 from phrases import LONGEST_TEXT, understand
 from shared.model.recurrence import Recurrence
-from tests.phrasing import BERLIN, NOW, SATURDAY, meaning, said
+from tests.support.phrasing import BERLIN, NOW, SATURDAY, meaning, said
 
 
 def check(text: str, now: datetime = SATURDAY, timezone: str = BERLIN) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.phrasing import SATURDAY, order, question, said
+from tests.support.phrasing import SATURDAY, order, question, said
 
 REFUSED = [
     ("at 25:00", "'25:00' is not a time of day", []),

@@ -3,7 +3,7 @@
 import pytest
 
 from orders import Order
-from tests.phrasing import BERLIN, NOW, meaning, said
+from tests.support.phrasing import BERLIN, NOW, meaning, said
 
 TIMES = [
     ("3:30 p m", "2026-11-25 15:30"),

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.phrasing import SATURDAY, order, question, said
+from tests.support.phrasing import SATURDAY, order, question, said
 
 RECURRING = [
     ("every day at 9", "0 9 * * *"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.phrasing import SATURDAY, order, question
+from tests.support.phrasing import SATURDAY, order, question
 
 OTHERS = [
     ("at 9", ["on 2026-11-22 at 09:00"]),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.phrasing import BERLIN, NOW, meaning, order, question, said
+from tests.support.phrasing import BERLIN, NOW, meaning, order, question, said
 
 ZONES = [
     *("New York time", "Pacific", "Eastern", "Eastern time", "eastern standard time", "Central European time"),

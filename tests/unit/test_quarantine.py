@@ -10,7 +10,7 @@ from shared.model.value import Status
 from shared.store.documents import Unreadable, from_document, to_document
 from shared.store.firestore import FirestoreStore
 from shared.store.protocol import Change, Lost, Store, Won
-from tests.stored_jobs import JobFactory, insert, read, won, write_raw
+from tests.support.stored_jobs import JobFactory, insert, read, won, write_raw
 
 BROKEN: dict[str, dict[str, Any]] = {
     "no job_type": {"job_type": None},

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.model.recurrence import InvalidSchedule, Recurrence
-from tests.walking_clocks import (
+from tests.support.walking_clocks import (
     DAY,
     MICROSECOND,
     ZONES,

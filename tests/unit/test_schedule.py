@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from shared.model.interval import Interval
 from shared.model.recurrence import InvalidSchedule, Recurrence
 from shared.model.schedule import Schedule
+from tests.support.walking_clocks import DAY, MICROSECOND, MINUTE, ZONES, at, crons_at_night, moments
 from tests.unit.test_interval import PROPERTY, calls_of
-from tests.walking_clocks import DAY, MICROSECOND, MINUTE, ZONES, at, crons_at_night, moments
 
 BERLIN = "Europe/Berlin"
 CHRISTMAS = (date(2026, 12, 24), date(2026, 12, 25))

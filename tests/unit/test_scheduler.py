@@ -8,7 +8,7 @@ import pytest
 from shared.handlers import Context, Payload, Snooze
 from shared.model.value import Status
 from shared.store.protocol import PAGE
-from tests.ticking import DAY, MINUTE, SECOND, JobFactory, World
+from tests.support.ticking import DAY, MINUTE, SECOND, JobFactory, World
 
 
 def test_an_idle_tick_makes_one_call(world: World) -> None:

@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 
 from shared.handlers import Context, Payload, Snooze
-from tests.running import until
-from tests.ticking import LEASE, MINUTE, SECOND, JobFactory, World
+from tests.support.running import until
+from tests.support.ticking import LEASE, MINUTE, SECOND, JobFactory, World
 
 
 def test_a_clock_that_is_put_back_stops_nothing(world: World, job_factory: JobFactory, now: datetime) -> None:

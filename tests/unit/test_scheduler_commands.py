@@ -7,7 +7,7 @@ import pytest
 from shared.handlers import Context, Payload
 from shared.model.life import NotPossible
 from shared.model.value import Status
-from tests.ticking import LEASE, JobFactory, World, do_nothing, wait_for_stop
+from tests.support.ticking import LEASE, JobFactory, World, do_nothing, wait_for_stop
 
 
 @pytest.mark.parametrize("command", ["pause", "cancel"])

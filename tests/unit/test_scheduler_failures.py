@@ -17,7 +17,7 @@ from shared.model.life import NotPossible
 from shared.model.value import Status
 from shared.store.documents import Unreadable
 from shared.store.protocol import PAGE
-from tests.ticking import MINUTE, JobFactory, World, do_nothing, logged
+from tests.support.ticking import MINUTE, JobFactory, World, do_nothing, logged
 
 
 def fail(payload: Payload, context: Context) -> None:

@@ -11,8 +11,8 @@ from shared.handlers import Context, Payload
 from shared.model.job import Job
 from shared.model.value import Status
 from shared.store.protocol import Change, Outcome, Unknown, Won
-from tests.running import until
-from tests.ticking import DAY, LEASE, SECOND, JobFactory, World, is_claim, logged, wait_for_stop
+from tests.support.running import until
+from tests.support.ticking import DAY, LEASE, SECOND, JobFactory, World, is_claim, logged, wait_for_stop
 
 
 def test_the_lease_is_renewed_at_a_third_while_a_handler_runs(

@@ -14,7 +14,7 @@ from shared.model.value import Status
 from shared.running.tick import check_limits
 from shared.settings import Settings
 from shared.store.protocol import Change, Outcome, Unknown
-from tests.ticking import SECOND, JobFactory, World, do_nothing, is_claim, logged, wait_for_stop
+from tests.support.ticking import SECOND, JobFactory, World, do_nothing, is_claim, logged, wait_for_stop
 
 
 def test_what_does_not_begin_within_the_budget_is_given_back(

@@ -9,7 +9,7 @@ from shared.handlers import Context, Payload
 from shared.model.job import Job
 from shared.model.value import Status
 from shared.store.protocol import PAGE, Change
-from tests.ticking import DAY, MINUTE, SECOND, Clock, JobFactory, World
+from tests.support.ticking import DAY, MINUTE, SECOND, Clock, JobFactory, World
 
 
 class Going(Clock):

@@ -13,7 +13,7 @@ from shared.model.job import Job
 from shared.model.value import Status
 from shared.store.documents import Unreadable
 from shared.store.protocol import PAGE, Change
-from tests.ticking import DAY, LEASE, MINUTE, SECOND, JobFactory, World, logged
+from tests.support.ticking import DAY, LEASE, MINUTE, SECOND, JobFactory, World, logged
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 
 from shared.handlers import Context, Payload, Snooze
 from shared.model.value import Status
-from tests.ticking import SECOND, JobFactory, World, wait_for_stop
+from tests.support.ticking import SECOND, JobFactory, World, wait_for_stop
 
 
 def test_a_process_that_is_told_to_end_starts_nothing_more(

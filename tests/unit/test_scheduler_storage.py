@@ -9,7 +9,7 @@ from shared.model.history import RunOutcome
 from shared.model.value import Status
 from shared.store.documents import to_document
 from shared.store.protocol import Change, Lost, Store, Won
-from tests.stored_jobs import LEASE, RETENTION, JobFactory, claimed, insert, read, result, won
+from tests.support.stored_jobs import LEASE, RETENTION, JobFactory, claimed, insert, read, result, won
 
 
 def test_a_job_comes_back_as_it_was_stored(store: Store, job_factory: JobFactory, now: datetime) -> None:

@@ -8,7 +8,7 @@ import pytest
 from shared.errors import StoreUnavailable
 from shared.model.value import Status
 from shared.store.protocol import Change, Lost, Outcome, Refused, Unknown
-from tests.ticking import MINUTE, SECOND, JobFactory, World, is_claim
+from tests.support.ticking import MINUTE, SECOND, JobFactory, World, is_claim
 
 
 def test_an_unreachable_store_fails_the_tick(world: World, job_factory: JobFactory) -> None:

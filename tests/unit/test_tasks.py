@@ -20,8 +20,8 @@ from shared.settings import Settings
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
 from shared.web import google_credentials
-from tests.running import until
-from tests.servers import Exchange, HttpServer, reply
+from tests.support.running import until
+from tests.support.servers import Exchange, HttpServer, reply
 from watchkeeper.fakes.cloud_tasks import CloudTasks
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 from watchkeeper.fakes.task_queue import RateLimits, RetryConfig, TaskQueue

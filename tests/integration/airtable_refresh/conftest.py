@@ -11,10 +11,10 @@ from airtable_settings import AirtableSettings
 from shared.renewals import Renewals
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
-from tests.local_airtable import OTHER_BASE, ClockAhead, LocalAirtable, Refresh
-from tests.renewing import in_file
-from tests.running import RunningFunction
-from tests.subscribed import Clock
+from tests.support.local_airtable import OTHER_BASE, ClockAhead, LocalAirtable, Refresh
+from tests.support.renewing import in_file
+from tests.support.running import RunningFunction
+from tests.support.subscribed import Clock
 from watchkeeper.fakes.airtable import API_KEY, BASE, Airtable
 
 

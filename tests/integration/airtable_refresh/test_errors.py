@@ -10,7 +10,7 @@ from shared.errors import RenewalFailed
 from shared.model.job import Job
 from shared.model.value import Status
 from shared.store.json_file import JsonStore
-from tests.local_airtable import (
+from tests.support.local_airtable import (
     AGAIN,
     DAY,
     LIST,
@@ -23,9 +23,9 @@ from tests.local_airtable import (
     LocalAirtable,
     Refresh,
 )
-from tests.renewing import call, let_out
-from tests.running import RunningFunction
-from tests.subscribed import Clock
+from tests.support.renewing import call, let_out
+from tests.support.running import RunningFunction
+from tests.support.subscribed import Clock
 from watchkeeper.fakes.airtable import API_KEY, BASE, WEBHOOK, Airtable
 
 # What the reason names: Airtable and what it said, then the remedy.

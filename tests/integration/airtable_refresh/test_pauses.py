@@ -8,10 +8,10 @@ import pytest
 
 import airtable_webhooks
 from shared.errors import RenewalFailed
-from tests.local_airtable import LIST, OTHER_BASE, REFRESH, LocalAirtable, Refresh
-from tests.renewing import call
-from tests.running import RunningFunction
-from tests.subscribed import Clock
+from tests.support.local_airtable import LIST, OTHER_BASE, REFRESH, LocalAirtable, Refresh
+from tests.support.renewing import call
+from tests.support.running import RunningFunction
+from tests.support.subscribed import Clock
 from watchkeeper.fakes.airtable import BASE, Airtable, airtable_error
 from watchkeeper.fakes.server import Request, Response
 

@@ -9,10 +9,10 @@ from shared.errors import RenewalFailed
 from shared.model.job import Job
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
-from tests.local_airtable import DAY, LIST, OTHER_WEBHOOK, RECORD, REPLACE, LocalAirtable, Refresh
-from tests.renewing import call, utc_now
-from tests.running import RunningFunction
-from tests.subscribed import Clock
+from tests.support.local_airtable import DAY, LIST, OTHER_WEBHOOK, RECORD, REPLACE, LocalAirtable, Refresh
+from tests.support.renewing import call, utc_now
+from tests.support.running import RunningFunction
+from tests.support.subscribed import Clock
 from watchkeeper.fakes.airtable import BASE, WEBHOOK, Airtable, webhook
 
 

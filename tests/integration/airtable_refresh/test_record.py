@@ -4,9 +4,9 @@ from datetime import datetime
 
 from shared.model.history import RunOutcome
 from shared.model.value import Status
-from tests.local_airtable import DAY, RECORD, REPLACE, TITLE, LocalAirtable
-from tests.renewing import call, utc_now
-from tests.running import RunningFunction
+from tests.support.local_airtable import DAY, RECORD, REPLACE, TITLE, LocalAirtable
+from tests.support.renewing import call, utc_now
+from tests.support.running import RunningFunction
 from watchkeeper.fakes.airtable import BASE, WEBHOOK, webhook
 
 

@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.local_airtable import DAY, LIST, OTHER_BASE, OTHER_WEBHOOK, RECORD, REFRESH, TITLE, LocalAirtable
-from tests.renewing import call, let_out, utc_now
-from tests.running import RunningFunction
+from tests.support.local_airtable import DAY, LIST, OTHER_BASE, OTHER_WEBHOOK, RECORD, REFRESH, TITLE, LocalAirtable
+from tests.support.renewing import call, let_out, utc_now
+from tests.support.running import RunningFunction
 from watchkeeper.fakes.airtable import API_KEY, BASE, WEBHOOK, webhook
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from airtable_settings import AirtableSettings
 from shared.errors import InvalidSettings
-from tests.local_airtable import OTHER_BASE, UNSET, LocalAirtable
-from tests.renewing import call, let_out
+from tests.support.local_airtable import OTHER_BASE, UNSET, LocalAirtable
+from tests.support.renewing import call, let_out
 from watchkeeper.fakes.airtable import BASE
 
 

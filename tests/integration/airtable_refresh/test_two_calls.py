@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.local_airtable import DAY, LIST, OTHER_WEBHOOK, REFRESH, LocalAirtable
-from tests.renewing import TWO_FUNCTIONS, TwoFunctions, call_at_once, two_functions, utc_now
+from tests.support.local_airtable import DAY, LIST, OTHER_WEBHOOK, REFRESH, LocalAirtable
+from tests.support.renewing import TWO_FUNCTIONS, TwoFunctions, call_at_once, two_functions, utc_now
 from watchkeeper.fakes.airtable import BASE, WEBHOOK, webhook
 
 

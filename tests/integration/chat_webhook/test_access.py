@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from chat_access import CHAT
-from tests.chatting import AddOn, Classic, button, buttons_of, checked, words_of
-from tests.renewing import in_file, utc_now
-from tests.serving_chat import (
+from tests.support.chatting import AddOn, Classic, button, buttons_of, checked, words_of
+from tests.support.renewing import in_file, utc_now
+from tests.support.serving_chat import (
     ADD_ON,
     NUMBER,
     REMIND,
@@ -20,7 +20,7 @@ from tests.serving_chat import (
     both,
     running_chat,
 )
-from tests.tokens import IdentityProvider, google_claims, rs256, rsa_key
+from tests.support.tokens import IdentityProvider, google_claims, rs256, rsa_key
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from answering import ACTIONS
 from shared.jobs import open_jobs
-from tests.chatting import SPACE, AddOn, Classic, checked, words_of
-from tests.renewing import in_file
-from tests.serving_chat import (
+from tests.support.chatting import SPACE, AddOn, Classic, checked, words_of
+from tests.support.renewing import in_file
+from tests.support.serving_chat import (
     APOLOGY,
     MAIN,
     OPEN,

@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.chatting import words_of
-from tests.renewing import in_file
-from tests.running import ROOT
-from tests.serving_chat import (
+from tests.support.chatting import words_of
+from tests.support.renewing import in_file
+from tests.support.running import ROOT
+from tests.support.serving_chat import (
     MAIN,
     OPEN,
     App,

@@ -8,9 +8,9 @@ import pytest
 
 from shared.logs import hashed
 from shared.model.value import Status
-from tests.chatting import AddOn, Classic, button, buttons_of, checked, from_person, message_of, words_of
-from tests.renewing import in_file, in_firestore
-from tests.serving_chat import (
+from tests.support.chatting import AddOn, Classic, button, buttons_of, checked, from_person, message_of, words_of
+from tests.support.renewing import in_file, in_firestore
+from tests.support.serving_chat import (
     REMIND,
     SECRET,
     URL,

@@ -8,9 +8,9 @@ from http.client import HTTPConnection
 
 import pytest
 
-from tests.chatting import AddOn, Classic, checked, message_of, words_of
-from tests.renewing import in_file
-from tests.serving_chat import (
+from tests.support.chatting import AddOn, Classic, checked, message_of, words_of
+from tests.support.renewing import in_file
+from tests.support.serving_chat import (
     APOLOGY,
     JSON,
     MEBIBYTE,
@@ -29,7 +29,11 @@ def adrift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedChat]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     firestore = {"SCHEDULER_STORAGE": "firestore", "GOOGLE_CLOUD_PROJECT": "test"}
-    env = {**firestore, "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{port}", "CHAT_AGENT": "tests.serving_chat:agent"}
+    env = {
+        **firestore,
+        "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{port}",
+        "CHAT_AGENT": "tests.support.serving_chat:agent",
+    }
     with running_chat(folder, in_file(folder), **env) as chat:
         yield chat
 

@@ -11,9 +11,9 @@ import pytest
 from shared.handlers import load_handlers
 from shared.jobs import Jobs
 from shared.store.json_file import JsonStore
-from tests.browser import BrowserMissing, find_browser
-from tests.console_browser import ConsolePage
-from tests.local_run import local_run
+from tests.support.browser import BrowserMissing, find_browser
+from tests.support.console_browser import ConsolePage
+from tests.support.local_run import local_run
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from shared.jobs import Jobs
-from tests.console_browser import ESCAPE, NEXT_TICK, ConsolePage
+from tests.support.console_browser import ESCAPE, NEXT_TICK, ConsolePage
 
 HOSTILE = '<img src="x" onerror="window.wasRun = true"><script>window.wasRun = true</script>'
 VIEWS = {

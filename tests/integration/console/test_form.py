@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 
 from shared.jobs import Jobs
-from tests.console_browser import ESCAPE, NEXT_TICK, ConsolePage
+from tests.support.console_browser import ESCAPE, NEXT_TICK, ConsolePage
 
 
 def test_a_job_of_the_form_runs_by_itself(page: ConsolePage) -> None:

@@ -7,7 +7,7 @@ from shared.jobs import Jobs
 from shared.model.job import Job
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
-from tests.console_browser import ConsolePage
+from tests.support.console_browser import ConsolePage
 
 DAY = timedelta(days=1)
 

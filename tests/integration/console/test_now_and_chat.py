@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.jobs import Jobs
-from tests.console_browser import ENTER, ESCAPE, NEXT_TICK, ConsolePage
+from tests.support.console_browser import ENTER, ESCAPE, NEXT_TICK, ConsolePage
 
 
 def test_a_mark_opens_its_run_and_its_log(page: ConsolePage, jobs: Jobs) -> None:

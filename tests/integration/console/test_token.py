@@ -5,7 +5,7 @@ from pathlib import Path
 
 from shared.jobs import Jobs
 from shared.store.json_file import JsonStore
-from tests.console_browser import ConsolePage
+from tests.support.console_browser import ConsolePage
 from watchkeeper.console.app import create_console
 from watchkeeper.console.system import FunctionCall, System
 from watchkeeper.serving import bind, serving

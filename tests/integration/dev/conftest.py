@@ -7,7 +7,7 @@ import pytest
 
 from shared.jobs import Jobs
 from shared.settings import PROJECT_FOLDER
-from tests.local_run import LocalRun, copy_project, jobs_in
+from tests.support.local_run import LocalRun, copy_project, jobs_in
 from watchkeeper.dev.instances import RUN_JOB
 
 # Job types that run long: one until it has to stop, one that ignores the stop.

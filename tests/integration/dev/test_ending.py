@@ -11,8 +11,8 @@ import pytest
 
 from shared.jobs import Jobs
 from shared.model.value import Status
-from tests.local_run import PATIENCE, PROCESSES, LocalRun, nothing_is_left
-from tests.running import until
+from tests.support.local_run import PATIENCE, PROCESSES, LocalRun, nothing_is_left
+from tests.support.running import until
 from watchkeeper.dev.function_process import STOP_SECONDS
 from watchkeeper.dev.run import EXAMPLE_JOB
 from watchkeeper.logbook import lines_of

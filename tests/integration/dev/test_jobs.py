@@ -18,8 +18,8 @@ from shared.model.value import Status
 from shared.settings import PROJECT_FOLDER
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
-from tests.local_run import PATIENCE, LocalRun, nothing_is_left
-from tests.running import until
+from tests.support.local_run import PATIENCE, LocalRun, nothing_is_left
+from tests.support.running import until
 from watchkeeper.dev.run import EXAMPLE_JOB
 
 

@@ -7,8 +7,8 @@ import requests
 
 from shared.jobs import Jobs
 from shared.model.value import Status
-from tests.local_run import PATIENCE, LocalRun, copy_project
-from tests.running import until
+from tests.support.local_run import PATIENCE, LocalRun, copy_project
+from tests.support.running import until
 from watchkeeper.dev.run import EXAMPLE_JOB
 
 NEW_HANDLERS = """

@@ -6,8 +6,8 @@ import pytest
 import requests
 
 from shared.model.value import Status
-from tests.local_run import PATIENCE, LocalRun, copy_project, jobs_in
-from tests.running import until
+from tests.support.local_run import PATIENCE, LocalRun, copy_project, jobs_in
+from tests.support.running import until
 from watchkeeper.dev.instances import RUN_JOB
 from watchkeeper.fakes.airtable import BASE, WEBHOOK
 from watchkeeper.fakes.services import FAKES

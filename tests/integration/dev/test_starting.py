@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from shared.jobs import Jobs
-from tests.local_run import PATIENCE, LocalRun, copy_project, nothing_is_left
-from tests.running import until
+from tests.support.local_run import PATIENCE, LocalRun, copy_project, nothing_is_left
+from tests.support.running import until
 from watchkeeper.dev.firestore_emulator import EmulatorMissing, find_emulator
 from watchkeeper.dev.run import EXAMPLE_JOB
 

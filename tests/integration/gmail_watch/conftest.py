@@ -6,9 +6,9 @@ import pytest
 
 from shared.renewals import Renewals
 from shared.settings import Settings
-from tests.local_google import ADA, LocalGoogle
-from tests.renewing import in_file, utc_now
-from tests.running import RunningFunction
+from tests.support.local_google import ADA, LocalGoogle
+from tests.support.renewing import in_file, utc_now
+from tests.support.running import RunningFunction
 from watchkeeper.fakes.gmail import Gmail
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 

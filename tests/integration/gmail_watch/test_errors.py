@@ -8,9 +8,9 @@ from gmail_settings import GmailSettings
 from shared.errors import RenewalFailed
 from shared.model.value import Status
 from shared.renewals import Renewals
-from tests.local_google import ADA, AGAIN, AUTHORISE, GRACE, RECORD, TITLE, TOPIC, WATCH, LocalGoogle, millis
-from tests.renewing import call, let_out
-from tests.running import RunningFunction
+from tests.support.local_google import ADA, AGAIN, AUTHORISE, GRACE, RECORD, TITLE, TOPIC, WATCH, LocalGoogle, millis
+from tests.support.renewing import call, let_out
+from tests.support.running import RunningFunction
 from watchkeeper.fakes.google_oauth import GoogleOAuth, oauth_error
 
 TOKEN_SERVICE = "could not get a token from Google:"

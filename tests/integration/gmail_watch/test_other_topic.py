@@ -4,9 +4,9 @@ from datetime import datetime
 
 import pytest
 
-from tests.local_google import ADA, DAY, RECORD, STOP, TOPIC, WATCH, LocalGoogle
-from tests.renewing import call, utc_now
-from tests.running import RunningFunction
+from tests.support.local_google import ADA, DAY, RECORD, STOP, TOPIC, WATCH, LocalGoogle
+from tests.support.renewing import call, utc_now
+from tests.support.running import RunningFunction
 from watchkeeper.fakes.gmail import ActiveWatch
 
 

@@ -2,9 +2,9 @@
 
 from shared.model.history import RunOutcome
 from shared.model.value import Status
-from tests.local_google import DAY, RECORD, TITLE, LocalGoogle, record_times
-from tests.renewing import call, utc_now
-from tests.running import RunningFunction
+from tests.support.local_google import DAY, RECORD, TITLE, LocalGoogle, record_times
+from tests.support.renewing import call, utc_now
+from tests.support.running import RunningFunction
 
 
 def test_a_renewal_is_recorded_with_an_alarm_a_day_before_the_expiry(

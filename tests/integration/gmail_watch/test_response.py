@@ -5,9 +5,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from tests.local_google import ADA, GRACE, RECORD, TITLE, TOPIC, WATCH, LocalGoogle, millis
-from tests.renewing import call, let_out, utc_now
-from tests.running import RunningFunction
+from tests.support.local_google import ADA, GRACE, RECORD, TITLE, TOPIC, WATCH, LocalGoogle, millis
+from tests.support.renewing import call, let_out, utc_now
+from tests.support.running import RunningFunction
 from watchkeeper.fakes.google_oauth import JWT_BEARER, METADATA_SCOPE, SERVICE_ACCOUNT
 
 

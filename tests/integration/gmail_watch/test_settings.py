@@ -6,8 +6,8 @@ import pytest
 
 from gmail_settings import GmailSettings
 from shared.errors import InvalidSettings
-from tests.local_google import ADA, UNSET, LocalGoogle
-from tests.renewing import call
+from tests.support.local_google import ADA, UNSET, LocalGoogle
+from tests.support.renewing import call
 from watchkeeper.fakes.google_oauth import SERVICE_ACCOUNT
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from shared.model.history import RunOutcome
 from shared.model.value import Status
-from tests.local_google import ADA, GRACE, RECORD, WATCH, LocalGoogle
-from tests.renewing import (
+from tests.support.local_google import ADA, GRACE, RECORD, WATCH, LocalGoogle
+from tests.support.renewing import (
     TWO_FUNCTIONS,
     Answered,
     TwoFunctions,
@@ -18,7 +18,7 @@ from tests.renewing import (
     call_at_once,
     two_functions,
 )
-from tests.running import RunningFunction, until
+from tests.support.running import RunningFunction, until
 
 
 @pytest.fixture(params=TWO_FUNCTIONS)

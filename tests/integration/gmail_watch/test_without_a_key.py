@@ -14,8 +14,8 @@ import gmail_watches
 from gmail_settings import GmailSettings
 from shared.errors import RenewalFailed
 from shared.renewals import Renewals
-from tests.local_google import ADA, RECORD, WATCH, LocalGoogle, claims_of, millis
-from tests.renewing import call, utc_now
+from tests.support.local_google import ADA, RECORD, WATCH, LocalGoogle, claims_of, millis
+from tests.support.renewing import call, utc_now
 from watchkeeper.fakes.google_oauth import GOOGLE_TOKEN_URL, JWT_BEARER, METADATA_SCOPE, SERVICE_ACCOUNT
 
 SIGN_JWT = f"/v1/projects/-/serviceAccounts/{SERVICE_ACCOUNT}:signJwt"

@@ -10,8 +10,8 @@ from shared.errors import Unauthorized
 from shared.settings import AuthMode, AuthPolicy
 from shared.web.auth import authenticate
 from shared.web.certificates import Certificates
-from tests.callers import NOW, Issue, Logged, Refuse
-from tests.tokens import IdentityProvider, without_signature
+from tests.support.callers import NOW, Issue, Logged, Refuse
+from tests.support.tokens import IdentityProvider, without_signature
 
 
 @pytest.fixture

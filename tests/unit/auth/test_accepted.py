@@ -9,8 +9,8 @@ from shared.errors import Unauthorized
 from shared.settings import AuthMode, AuthPolicy
 from shared.web.auth import authenticate, bearer_token, verified_claims
 from shared.web.certificates import Certificates
-from tests.callers import NOW, STRANGER, Issue, Refuse, bearer, policy, seconds
-from tests.tokens import AUDIENCE, CALLER, IdentityProvider, google_claims
+from tests.support.callers import NOW, STRANGER, Issue, Refuse, bearer, policy, seconds
+from tests.support.tokens import AUDIENCE, CALLER, IdentityProvider, google_claims
 
 
 @pytest.mark.parametrize("issuer", ["accounts.google.com", "https://accounts.google.com"])

@@ -10,9 +10,9 @@ import pytest
 
 from shared.web.auth import authenticate
 from shared.web.certificates import Certificates
-from tests.callers import NOW, SECOND, Refuse, bearer, policy
-from tests.servers import HttpServer, redirect
-from tests.tokens import CALLER, IdentityProvider, google_claims
+from tests.support.callers import NOW, SECOND, Refuse, bearer, policy
+from tests.support.servers import HttpServer, redirect
+from tests.support.tokens import CALLER, IdentityProvider, google_claims
 
 
 def test_certificates_are_fetched_once_while_they_are_fresh(

@@ -9,8 +9,8 @@ from shared.errors import Forbidden, Unauthorized
 from shared.settings import AuthMode
 from shared.web.auth import authenticate
 from shared.web.certificates import Certificates
-from tests.callers import NO_OBJECTS, NOW, SECOND, STRANGER, Issue, Logged, Refuse, bearer, policy, seconds
-from tests.tokens import AUDIENCE, CALLER, google_claims
+from tests.support.callers import NO_OBJECTS, NOW, SECOND, STRANGER, Issue, Logged, Refuse, bearer, policy, seconds
+from tests.support.tokens import AUDIENCE, CALLER, google_claims
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pytest
 from shared.settings import AuthMode, AuthPolicy
 from shared.web.auth import authenticate
 from shared.web.certificates import Certificates
-from tests.callers import NOW, Refuse, bearer, policy
-from tests.tokens import CALLER, IdentityProvider, google_claims
+from tests.support.callers import NOW, Refuse, bearer, policy
+from tests.support.tokens import CALLER, IdentityProvider, google_claims
 
 
 @pytest.mark.parametrize("secret", ["s3cret", "with a space", "zürich", "密", "\udcff"])

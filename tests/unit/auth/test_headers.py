@@ -6,8 +6,8 @@ from shared.errors import Forbidden
 from shared.settings import AuthMode
 from shared.web.auth import authenticate
 from shared.web.certificates import Certificates
-from tests.callers import NOW, STRANGER, Refuse, bearer, policy
-from tests.tokens import CALLER, IdentityProvider, google_claims, without_signature
+from tests.support.callers import NOW, STRANGER, Refuse, bearer, policy
+from tests.support.tokens import CALLER, IdentityProvider, google_claims, without_signature
 
 
 @pytest.mark.parametrize(

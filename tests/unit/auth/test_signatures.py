@@ -8,8 +8,8 @@ import pytest
 from shared.settings import AuthMode
 from shared.web.auth import authenticate
 from shared.web.certificates import Certificates
-from tests.callers import NO_OBJECTS, NOW, STRANGER, Issue, Refuse, bearer, policy
-from tests.tokens import (
+from tests.support.callers import NO_OBJECTS, NOW, STRANGER, Issue, Refuse, bearer, policy
+from tests.support.tokens import (
     CALLER,
     IdentityProvider,
     Sign,

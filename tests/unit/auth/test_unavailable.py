@@ -11,9 +11,9 @@ import pytest
 from shared.errors import CertificatesUnavailable
 from shared.web.auth import authenticate
 from shared.web.certificates import FETCH_INTERVAL, MAX_REDIRECTS, Certificates
-from tests.callers import NOW, SECOND, Logged, bearer, policy
-from tests.servers import Answer, HttpServer, redirect, reply
-from tests.tokens import IdentityProvider, google_claims
+from tests.support.callers import NOW, SECOND, Logged, bearer, policy
+from tests.support.servers import Answer, HttpServer, redirect, reply
+from tests.support.tokens import IdentityProvider, google_claims
 
 
 def error_of(work: Callable[[], object]) -> Exception | None:

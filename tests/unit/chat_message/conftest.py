@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.handlers import chat_message as module
-from tests.posting import Google, google_chat
+from tests.support.posting import Google, google_chat
 
 
 @pytest.fixture

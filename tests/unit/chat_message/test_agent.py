@@ -16,8 +16,8 @@ from shared.handlers.asking import Action, unrouted
 from shared.handlers.chat_message import AgentFailed, agent
 from shared.handlers.proposal import unpacked
 from shared.jobs import open_jobs
-from tests.chatting import buttons_of
-from tests.posting import KEY, NOW, SPACE, THREAD, Google, context_of, failure
+from tests.support.chatting import buttons_of
+from tests.support.posting import KEY, NOW, SPACE, THREAD, Google, context_of, failure
 
 QUESTION = {"space": SPACE, "thread": THREAD, "prompt": "What is new?"}
 

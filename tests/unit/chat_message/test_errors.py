@@ -13,8 +13,8 @@ from shared.handlers import Cancel, Snooze
 from shared.handlers import chat_message as module
 from shared.handlers.chat_message import NotPosted, chat_message
 from shared.web.google_credentials import access_token
-from tests.posting import MESSAGE, SECRET, SPACE, Google, Waits, context_of, failure
-from tests.servers import Answer, HttpServer, drip, head, raw, redirect, reply
+from tests.support.posting import MESSAGE, SECRET, SPACE, Google, Waits, context_of, failure
+from tests.support.servers import Answer, HttpServer, drip, head, raw, redirect, reply
 
 
 @pytest.mark.parametrize(

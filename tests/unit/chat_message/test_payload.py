@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.handlers import InvalidPayload, Payload, check_payload, load_handlers
-from tests.posting import ASKED, CARDS, MESSAGE, SPACE, THREAD
+from tests.support.posting import ASKED, CARDS, MESSAGE, SPACE, THREAD
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,19 @@ import pytest
 from shared.handlers.chat_message import NotPosted, chat_message
 from shared.settings import PROJECT_FOLDER
 from shared.web.chat_rules import MAX_BYTES
-from tests.posting import CARDS, KEY, LONG, MESSAGE, SECRET, SPACE, THREAD, Google, StopsAfter, context_of, failure
+from tests.support.posting import (
+    CARDS,
+    KEY,
+    LONG,
+    MESSAGE,
+    SECRET,
+    SPACE,
+    THREAD,
+    Google,
+    StopsAfter,
+    context_of,
+    failure,
+)
 
 
 def test_message_is_posted_into_its_thread(google: Google) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.command_line import Terminal
+from tests.support.command_line import Terminal
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import HELLO, JobFactory, Terminal
+from tests.support.command_line import HELLO, JobFactory, Terminal
 
 
 def test_a_job_is_added_for_now(run: Terminal, now: datetime) -> None:

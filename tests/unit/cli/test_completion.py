@@ -2,7 +2,7 @@
 
 from click.shell_completion import ShellComplete
 
-from tests.command_line import JobFactory, Terminal
+from tests.support.command_line import JobFactory, Terminal
 from watchkeeper.cli.completion import MOST_OFFERED
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.session import Session

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.command_line import Terminal
+from tests.support.command_line import Terminal
 from watchkeeper.times import span
 
 

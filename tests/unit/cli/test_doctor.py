@@ -10,7 +10,7 @@ from click.testing import Result
 
 from shared.handlers import Handler
 from shared.store.protocol import Lost, Outcome, Unknown
-from tests.command_line import HOUR, JobFactory, ScriptedStore, Terminal, former
+from tests.support.command_line import HOUR, JobFactory, ScriptedStore, Terminal, former
 from watchkeeper.deploy.functions_table import read_functions
 
 

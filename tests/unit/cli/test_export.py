@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import HOUR, JobFactory, Terminal, former
+from tests.support.command_line import HOUR, JobFactory, Terminal, former
 
 
 def test_an_export_can_be_imported_again(run: Terminal, job_factory: JobFactory, now: datetime, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from shared.model.history import Result as RunResult
 from shared.model.job import Job
 from shared.store.protocol import PAGE
-from tests.command_line import HOUR, JobFactory, Terminal, former
+from tests.support.command_line import HOUR, JobFactory, Terminal, former
 
 
 def test_a_list_in_a_pipe_is_plain_and_whole(run: Terminal, job_factory: JobFactory, now: datetime) -> None:

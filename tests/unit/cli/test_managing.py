@@ -10,7 +10,7 @@ from shared.model.history import Result as RunResult
 from shared.model.value import Status
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Outcome
-from tests.command_line import HELLO, HOUR, JobFactory, Terminal
+from tests.support.command_line import HELLO, HOUR, JobFactory, Terminal
 
 
 def test_all_failed_jobs_of_a_type_are_retried(run: Terminal, job_factory: JobFactory, now: datetime) -> None:

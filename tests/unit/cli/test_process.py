@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.settings import SETTINGS_FILE
-from tests.command_line import JobFactory, Terminal
+from tests.support.command_line import JobFactory, Terminal
 
 PROJECT = Path(__file__).resolve().parents[3]
 

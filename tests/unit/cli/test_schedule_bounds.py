@@ -4,7 +4,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from tests.command_line import HELLO, Terminal
+from tests.support.command_line import HELLO, Terminal
 
 
 def test_a_grace_means_the_misfire_rule_skip(run: Terminal) -> None:

@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 
 from shared.model.history import Result as RunResult
-from tests.command_line import JobFactory, Terminal, former
+from tests.support.command_line import JobFactory, Terminal, former
 
 
 def test_a_job_is_shown_with_its_runs(run: Terminal, job_factory: JobFactory, now: datetime) -> None:

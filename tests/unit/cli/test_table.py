@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.command_line import Terminal
+from tests.support.command_line import Terminal
 from watchkeeper.cli.display import print_table
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from shared.handlers import Context, Handler, Payload
 from shared.model.value import Status
-from tests.command_line import HELLO, JobFactory, Terminal, former
+from tests.support.command_line import HELLO, JobFactory, Terminal, former
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared.store.documents import Unreadable, to_document
 from shared.store.protocol import Lost
-from tests.command_line import JobFactory, ScriptedStore, Terminal, former
+from tests.support.command_line import JobFactory, ScriptedStore, Terminal, former
 
 
 def test_an_upgrade_converts_unreadable_documents(run: Terminal, job_factory: JobFactory) -> None:

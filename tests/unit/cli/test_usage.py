@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import click
 import pytest
 
-from tests.command_line import HELLO, Terminal
+from tests.support.command_line import HELLO, Terminal
 from watchkeeper.cli.main import watchkeeper
 
 

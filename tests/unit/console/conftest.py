@@ -9,7 +9,7 @@ from shared.handlers import load_handlers
 from shared.jobs import Jobs
 from shared.model.recurrence import Recurrence
 from shared.store.json_file import JsonStore
-from tests.console_page import RETENTION
+from tests.support.console_page import RETENTION
 from watchkeeper.console.system import FunctionCall, System
 from watchkeeper.deploy.functions_table import SchedulerJob
 from watchkeeper.fakes.services import Service

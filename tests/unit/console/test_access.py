@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.console_page import HERE, OURS, get, post
+from tests.support.console_page import HERE, OURS, get, post
 from watchkeeper.console import views
 from watchkeeper.console.app import create_console
 from watchkeeper.console.system import System

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.console_page import ALL, get, post
+from tests.support.console_page import ALL, get, post
 from watchkeeper.console.system import System
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.console_page import HOSTILE
+from tests.support.console_page import HOSTILE
 from watchkeeper.console.chat_markup import card, card_text, message_text, safe_link
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from chat_event import Dialog, EventKind, parse_event
 from shared.errors import InvalidInput
-from tests.chatting import closes, dialog_reply
-from tests.console_page import post
+from tests.support.chatting import closes, dialog_reply
+from tests.support.console_page import post
 from watchkeeper.console.chat_person import NoReply, Person, Room
 from watchkeeper.console.system import System
 

@@ -12,7 +12,7 @@ from shared.model.history import Result, Run, RunOutcome
 from shared.model.job import Job
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Won
-from tests.console_page import MINUTE, RETENTION, get, held
+from tests.support.console_page import MINUTE, RETENTION, get, held
 from watchkeeper.console import views
 from watchkeeper.console.app import RUNS
 from watchkeeper.console.day import Day, strip

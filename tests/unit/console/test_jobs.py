@@ -14,7 +14,7 @@ from shared.model.history import Result
 from shared.model.job import Job
 from shared.store.documents import Unreadable
 from shared.subscriptions import CHECK
-from tests.console_page import HOSTILE, MINUTE, RETENTION, failed, get, held, marks, post
+from tests.support.console_page import HOSTILE, MINUTE, RETENTION, failed, get, held, marks, post
 from watchkeeper.console import health, views
 from watchkeeper.console.selection import PAGE, Query, Selection, Texts, select
 from watchkeeper.console.system import System

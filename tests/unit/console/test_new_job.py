@@ -6,7 +6,7 @@ import pytest
 
 from shared.handlers import load_handlers
 from shared.subscriptions import CHECK
-from tests.console_page import ALL, get, post
+from tests.support.console_page import ALL, get, post
 from watchkeeper.console.job_form import InvalidForm, JobForm, preview
 from watchkeeper.console.system import System
 

@@ -13,7 +13,7 @@ from shared.model.job import Job
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
-from tests.console_page import MINUTE, RETENTION, get, post
+from tests.support.console_page import MINUTE, RETENTION, get, post
 from watchkeeper.console import views
 from watchkeeper.console.app import create_console
 from watchkeeper.console.catalogue import Catalogue

@@ -10,7 +10,7 @@ from shared.model.job import Job
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change
 from shared.subscriptions import CHECK
-from tests.console_page import HOSTILE, MINUTE, get
+from tests.support.console_page import HOSTILE, MINUTE, get
 from watchkeeper.console import views
 from watchkeeper.console.system import FunctionCall, System
 

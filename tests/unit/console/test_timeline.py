@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from shared.model.history import Result
 from shared.model.job import Job
-from tests.console_page import MINUTE, RETENTION, get, held, marks
+from tests.support.console_page import MINUTE, RETENTION, get, held, marks
 from watchkeeper.console import views
 from watchkeeper.console.system import System
 

@@ -8,8 +8,8 @@ from shared.handlers import load_handlers
 from shared.jobs import Jobs
 from shared.model.job import Job
 from shared.store.json_file import JsonStore
-from tests.chatting import SPACE, AddOn, Classic
-from tests.conversing import Chat
+from tests.support.chatting import SPACE, AddOn, Classic
+from tests.support.conversing import Chat
 
 
 @pytest.fixture(params=[Classic, AddOn], ids=["classic", "add-on"])

@@ -5,9 +5,9 @@ import pytest
 from seal import Seal
 from shared.handlers import check_payload, load_handlers
 from shared.handlers.asking import unpack_asked
-from tests.answering_agents import AGENT, asked
-from tests.chatting import SPACE, button, closes, is_dialog, message_of, replaces, words_of
-from tests.conversing import HOUR, Chat, made_up
+from tests.support.answering_agents import AGENT, asked
+from tests.support.chatting import SPACE, button, closes, is_dialog, message_of, replaces, words_of
+from tests.support.conversing import HOUR, Chat, made_up
 
 
 @pytest.mark.parametrize("seal", [None, Seal(lambda: b"key of this installation", SPACE)], ids=["plain", "sealed"])

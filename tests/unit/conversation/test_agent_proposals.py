@@ -9,8 +9,8 @@ import pytest
 from shared.errors import InvalidInput
 from shared.handlers.agent import Proposal
 from shared.handlers.proposal import proposed_message
-from tests.answering_agents import AGENT
-from tests.chatting import (
+from tests.support.answering_agents import AGENT
+from tests.support.chatting import (
     SPACE,
     THREAD,
     button,
@@ -21,7 +21,7 @@ from tests.chatting import (
     replaces,
     words_of,
 )
-from tests.conversing import ADA, BOB, HOUR, REMIND, Chat, made_up
+from tests.support.conversing import ADA, BOB, HOUR, REMIND, Chat, made_up
 
 
 @pytest.mark.parametrize(

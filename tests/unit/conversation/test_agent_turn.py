@@ -10,15 +10,15 @@ import pytest
 from shared.handlers import check_payload, load_handlers
 from shared.handlers.asking import unpack_asked
 from shared.model.job import Job
-from tests.answering_agents import AGENT, asked, slow_keys
-from tests.chatting import (
+from tests.support.answering_agents import AGENT, asked, slow_keys
+from tests.support.chatting import (
     SPACE,
     THREAD,
     message_in,
     message_of,
     words_of,
 )
-from tests.conversing import ADA, REMIND, Chat
+from tests.support.conversing import ADA, REMIND, Chat
 
 
 @pytest.mark.parametrize("text", ["what is new?", "help me understand this", "/list all", "every time I ask, you fail"])

@@ -6,9 +6,9 @@ import pytest
 
 from card_parts import EXAMPLES
 from shared.errors import InvalidInput
-from tests.answering_agents import AGENT
-from tests.chatting import SPACE, THREAD, USER, button, buttons_of, from_person, replaces, words_of
-from tests.conversing import ADA, BOB, HOUR, REMIND, Chat
+from tests.support.answering_agents import AGENT
+from tests.support.chatting import SPACE, THREAD, USER, button, buttons_of, from_person, replaces, words_of
+from tests.support.conversing import ADA, BOB, HOUR, REMIND, Chat
 
 
 def test_confirmed_request_becomes_a_job(chat: Chat, now: datetime) -> None:

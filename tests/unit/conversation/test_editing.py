@@ -11,8 +11,8 @@ from chat_reply import rendered, says
 from shared.errors import InvalidInput
 from shared.model.job import Job
 from shared.model.value import Status
-from tests.chatting import SPACE, button, checked, fields_of, from_person, is_dialog, replaces, words_of
-from tests.conversing import BOB, HOUR, REMIND, Chat, made_up
+from tests.support.chatting import SPACE, button, checked, fields_of, from_person, is_dialog, replaces, words_of
+from tests.support.conversing import BOB, HOUR, REMIND, Chat, made_up
 
 
 @pytest.fixture

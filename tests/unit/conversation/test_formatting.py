@@ -6,12 +6,12 @@ import re
 import pytest
 
 from shared.model.wording import local_time
-from tests.chatting import (
+from tests.support.chatting import (
     fields_of,
     with_markup,
     words_of,
 )
-from tests.conversing import Chat
+from tests.support.conversing import Chat
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 import pytest
 
 from card_parts import EXAMPLES
-from tests.answering_agents import AGENT
-from tests.chatting import buttons_of, words_of
-from tests.conversing import Chat
+from tests.support.answering_agents import AGENT
+from tests.support.chatting import buttons_of, words_of
+from tests.support.conversing import Chat
 
 
 @pytest.mark.parametrize("text", ["help", "", "HELP"])

@@ -8,9 +8,9 @@ import pytest
 from managing import LISTED
 from shared.model.job import Job
 from shared.store.protocol import Change
-from tests.answering_agents import AGENT
-from tests.chatting import SPACE, buttons_of, replaces, words_of
-from tests.conversing import ELSEWHERE, Chat, ended, in_direct_message
+from tests.support.answering_agents import AGENT
+from tests.support.chatting import SPACE, buttons_of, replaces, words_of
+from tests.support.conversing import ELSEWHERE, Chat, ended, in_direct_message
 
 
 def test_list_shows_the_jobs_of_the_space(chat: Chat, tea: Job) -> None:

@@ -8,8 +8,8 @@ import pytest
 from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.value import Status
-from tests.chatting import SPACE, button, replaces, words_of
-from tests.conversing import HOUR, Chat, ended, failed_job
+from tests.support.chatting import SPACE, button, replaces, words_of
+from tests.support.conversing import HOUR, Chat, ended, failed_job
 
 
 @pytest.mark.parametrize(

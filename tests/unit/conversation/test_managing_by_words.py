@@ -4,9 +4,9 @@ import pytest
 
 from shared.model.job import Job
 from shared.model.value import Status
-from tests.answering_agents import AGENT, asked
-from tests.chatting import SPACE, buttons_of, replaces, words_of
-from tests.conversing import HOUR, Chat
+from tests.support.answering_agents import AGENT, asked
+from tests.support.chatting import SPACE, buttons_of, replaces, words_of
+from tests.support.conversing import HOUR, Chat
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from shared.errors import InvalidInput
 from shared.model.job import Job
 from shared.model.value import Status
-from tests.chatting import words_of
-from tests.conversing import Chat, ended
+from tests.support.chatting import words_of
+from tests.support.conversing import Chat, ended
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from shared.jobs import UnknownJob
 from shared.model.job import Job
 from shared.store.documents import Unreadable, to_document
 from shared.store.protocol import Change, Won
-from tests.chatting import buttons_of
-from tests.conversing import ELSEWHERE, Chat
+from tests.support.chatting import buttons_of
+from tests.support.conversing import ELSEWHERE, Chat
 
 
 def test_unreadable_document_is_not_quoted(chat: Chat, tea: Job) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from shared.model.wording import local_time
-from tests.chatting import SPACE, button, buttons_of, from_person, words_of
-from tests.conversing import BOB, REMIND, WEEKDAYS, Chat
+from tests.support.chatting import SPACE, button, buttons_of, from_person, words_of
+from tests.support.conversing import BOB, REMIND, WEEKDAYS, Chat
 
 
 def bob_taps(chat: Chat, reply: Any, label: str, **given: Any) -> Any:

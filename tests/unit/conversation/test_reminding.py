@@ -6,8 +6,8 @@ import pytest
 
 from shared.errors import InvalidInput
 from shared.model.wording import local_time
-from tests.chatting import SPACE, THREAD, button, buttons_of, from_person, replaces, words_of
-from tests.conversing import BOB, HOUR, REMIND, Chat, ended, in_direct_message, posted
+from tests.support.chatting import SPACE, THREAD, button, buttons_of, from_person, replaces, words_of
+from tests.support.conversing import BOB, HOUR, REMIND, Chat, ended, in_direct_message, posted
 
 
 @pytest.mark.parametrize(

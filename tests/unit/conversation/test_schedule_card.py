@@ -9,14 +9,14 @@ from shared.errors import InvalidInput
 from shared.model.times import iso
 from shared.model.wording import local_time
 from shared.store.documents import to_document
-from tests.chatting import (
+from tests.support.chatting import (
     button,
     buttons_of,
     fields_of,
     replaces,
     words_of,
 )
-from tests.conversing import REMIND, WEEKDAYS, Chat
+from tests.support.conversing import REMIND, WEEKDAYS, Chat
 
 
 def test_recurring_job_uses_the_time_zone_of_the_person(chat: Chat) -> None:

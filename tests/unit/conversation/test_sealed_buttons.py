@@ -9,15 +9,15 @@ from conversation import NOT_OURS
 from seal import Seal
 from shared.model.job import Job
 from shared.model.value import Status
-from tests.answering_agents import AGENT
-from tests.chatting import (
+from tests.support.answering_agents import AGENT
+from tests.support.chatting import (
     SPACE,
     button,
     buttons_of,
     message_of,
     words_of,
 )
-from tests.conversing import ELSEWHERE, REMIND, Chat, failed_job, made_up
+from tests.support.conversing import ELSEWHERE, REMIND, Chat, failed_job, made_up
 
 
 @pytest.fixture

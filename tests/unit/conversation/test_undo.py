@@ -6,8 +6,8 @@ import pytest
 
 from shared.model.job import Job
 from shared.model.value import Status
-from tests.chatting import SPACE, words_of
-from tests.conversing import HOUR, Chat
+from tests.support.chatting import SPACE, words_of
+from tests.support.conversing import HOUR, Chat
 
 
 @pytest.mark.parametrize("job_id", ["tea", "mum"])

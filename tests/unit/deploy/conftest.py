@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import SETTINGS
-from tests.recorder import Recorder, deployment_of
+from tests.support.deploying import SETTINGS
+from tests.support.recorder import Recorder, deployment_of
 from watchkeeper.deploy.work import Work
 
 

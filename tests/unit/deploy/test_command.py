@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import REGION, SCRIPT, SETTINGS
-from tests.gcloud import NUMBER, PROJECT
-from tests.recorder import Recorder, installed, refused, shown
+from tests.support.deploying import REGION, SCRIPT, SETTINGS
+from tests.support.gcloud import NUMBER, PROJECT
+from tests.support.recorder import Recorder, installed, refused, shown
 from watchkeeper.deploy.command import main
 from watchkeeper.deploy.gcloud import Ended, execute
 from watchkeeper.deploy.signals import Interrupted, raised

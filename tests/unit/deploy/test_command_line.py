@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import REGION, SCRIPT
-from tests.gcloud import NUMBER, PROJECT
-from tests.recorder import Recorder, refused, shown
+from tests.support.deploying import REGION, SCRIPT
+from tests.support.gcloud import NUMBER, PROJECT
+from tests.support.recorder import Recorder, refused, shown
 from watchkeeper.deploy.command import main
 from watchkeeper.deploy.command_line import USAGE, read_command_line
 from watchkeeper.deploy.steps import VERBS

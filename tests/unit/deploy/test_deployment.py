@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from shared.errors import InvalidSettings
-from tests.deploying import FUNCTIONS, SETTINGS, url
-from tests.gcloud import PROJECT
-from tests.recorder import Recorder, deployment_of
+from tests.support.deploying import FUNCTIONS, SETTINGS, url
+from tests.support.gcloud import PROJECT
+from tests.support.recorder import Recorder, deployment_of
 from watchkeeper.deploy.flags import deploy_flags, schedule_flags
 
 RESERVED = {"PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION", "FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE"}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import SETTINGS
-from tests.drilling import FAULTS, Project, State, attempt
-from tests.recorder import refused
+from tests.support.deploying import SETTINGS
+from tests.support.drilling import FAULTS, Project, State, attempt
+from tests.support.recorder import refused
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.signals import Interrupted
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import SERVICES, SETTINGS
-from tests.gcloud import PROJECT
-from tests.recorder import QUESTIONS, Recorder, commands
+from tests.support.deploying import SERVICES, SETTINGS
+from tests.support.gcloud import PROJECT
+from tests.support.recorder import QUESTIONS, Recorder, commands
 
 
 def test_a_dry_run_prints_every_command_and_calls_nothing(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from shared.errors import InvalidSettings
 from shared.settings import DEFAULT_PREFIX, Settings
-from tests.deploying import REGION, SETTINGS
-from tests.gcloud import NUMBER, PROJECT
-from tests.recorded_project import Key, RecordedProject
-from tests.recorder import Recorder, shown
+from tests.support.deploying import REGION, SETTINGS
+from tests.support.gcloud import NUMBER, PROJECT
+from tests.support.recorded_project import Key, RecordedProject
+from tests.support.recorder import Recorder, shown
 from watchkeeper.deploy.functions_table import FUNCTIONS_TABLE, read_table
 
 Resources = Mapping[Key, Mapping[str, Any]]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.deploying import FUNCTIONS, SCHEDULER, url
-from tests.gcloud import NUMBER
-from tests.recorder import TICK, Recorder, job_of, refused, shown
+from tests.support.deploying import FUNCTIONS, SCHEDULER, url
+from tests.support.gcloud import NUMBER
+from tests.support.recorder import TICK, Recorder, job_of, refused, shown
 from watchkeeper.deploy.functions import allow_caller, deploy_function, schedule_function
 from watchkeeper.deploy.gcloud import Ended, GcloudFailed, StepFailed
 from watchkeeper.deploy.work import Work

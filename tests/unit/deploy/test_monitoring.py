@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from shared.settings import PROJECT_FOLDER
-from tests.deploying import REGION, SCRIPT, SETTINGS
-from tests.gcloud import PROJECT
-from tests.monitored import GIVEN
-from tests.recorder import Recorder, commands, deployment_of, refused, shown
+from tests.support.deploying import REGION, SCRIPT, SETTINGS
+from tests.support.gcloud import PROJECT
+from tests.support.monitored import GIVEN
+from tests.support.recorder import Recorder, commands, deployment_of, refused, shown
 from watchkeeper.deploy.gcloud import Ended, GcloudFailed
 from watchkeeper.deploy.monitoring import apply_alerts, apply_dashboard, apply_metrics, fill
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import FUNCTIONS, REGION, SETTINGS, url
-from tests.gcloud import PROJECT
-from tests.recorded_project import Key, RecordedProject
-from tests.recorder import TICK, Recorder, deployment_of, job_of, shown
+from tests.support.deploying import FUNCTIONS, REGION, SETTINGS, url
+from tests.support.gcloud import PROJECT
+from tests.support.recorded_project import Key, RecordedProject
+from tests.support.recorder import TICK, Recorder, deployment_of, job_of, shown
 from watchkeeper.deploy import operating
 from watchkeeper.deploy.functions import deploy_function
 from watchkeeper.deploy.operating import Revision, revision_before

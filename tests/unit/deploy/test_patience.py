@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import SETTINGS
-from tests.drilling import API, FAULTS
-from tests.gcloud import NUMBER, PROJECT
-from tests.recorder import MISSING, QUESTIONS, Recorder, deployment_of, refused, shown
+from tests.support.deploying import SETTINGS
+from tests.support.drilling import API, FAULTS
+from tests.support.gcloud import NUMBER, PROJECT
+from tests.support.recorder import MISSING, QUESTIONS, Recorder, deployment_of, refused, shown
 from watchkeeper.deploy.gcloud import Ended, GcloudFailed, execute
 from watchkeeper.deploy.patience import LIMIT, Patience, StillRefused, passing
 from watchkeeper.deploy.steps import steps_of

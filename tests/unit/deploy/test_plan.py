@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from shared.settings import PROJECT_FOLDER
-from tests.deploying import REGION
-from tests.examined import check, listed, policy, schedule
-from tests.examined import remedies as plan_of
-from tests.gcloud import NUMBER, PROJECT
-from tests.recorder import QUESTIONS, Recorder, commands, refused, shown
+from tests.support.deploying import REGION
+from tests.support.examined import check, listed, policy, schedule
+from tests.support.examined import remedies as plan_of
+from tests.support.gcloud import NUMBER, PROJECT
+from tests.support.recorder import QUESTIONS, Recorder, commands, refused, shown
 from watchkeeper.deploy.asking import ApiOff, CannotAsk
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.plan import COSTS, Line, lines_of

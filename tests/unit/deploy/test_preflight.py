@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import SETTINGS
-from tests.gcloud import NUMBER, PROJECT
-from tests.recorder import Recorder, commands, refused, shown
+from tests.support.deploying import SETTINGS
+from tests.support.gcloud import NUMBER, PROJECT
+from tests.support.recorder import Recorder, commands, refused, shown
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.staging import try_import
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import FUNCTIONS, REGION, SERVICES, SETTINGS, TASKS, url
-from tests.gcloud import PROJECT
-from tests.recorder import Recorder, deployment_of, refused, shown
+from tests.support.deploying import FUNCTIONS, REGION, SERVICES, SETTINGS, TASKS, url
+from tests.support.gcloud import PROJECT
+from tests.support.recorder import Recorder, deployment_of, refused, shown
 from watchkeeper.deploy import operating, queues, setup
 from watchkeeper.deploy.functions import deploy_function
 from watchkeeper.deploy.functions_table import Queue, read_table

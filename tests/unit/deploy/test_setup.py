@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import DELEGATE, FUNCTIONS, REGION, SERVICES, SETTINGS
-from tests.gcloud import NUMBER, PROJECT
-from tests.recorder import MISSING, TICK, Recorder, refused, shown
+from tests.support.deploying import DELEGATE, FUNCTIONS, REGION, SERVICES, SETTINGS
+from tests.support.gcloud import NUMBER, PROJECT
+from tests.support.recorder import MISSING, TICK, Recorder, refused, shown
 from watchkeeper.deploy import setup
 from watchkeeper.deploy.functions import deploy_function
 from watchkeeper.deploy.gcloud import Ended, GcloudFailed

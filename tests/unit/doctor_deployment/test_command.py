@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.examined import judged, remedies
+from tests.support.examined import judged, remedies
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.deploy.asking import CannotAsk, last_error
 from watchkeeper.session import Session

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.examined import SCHEDULER, judged, listed, policy, remedies, run
+from tests.support.examined import SCHEDULER, judged, listed, policy, remedies, run
 from watchkeeper.deploy.checks import checks
 from watchkeeper.deploy.remedies import Remedies
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.examined import SETUP, email, judged, own, policy, remedies, run
+from tests.support.examined import SETUP, email, judged, own, policy, remedies, run
 from watchkeeper.deploy.checks import checks
 
 QUEUE = {

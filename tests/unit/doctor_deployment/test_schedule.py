@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.examined import TICK_AUDIENCE, judged, run, schedule
+from tests.support.examined import TICK_AUDIENCE, judged, run, schedule
 
 TARGET = schedule()["httpTarget"]
 FAILED = "the last attempt of watchkeeper-tick, at 2026-11-21T09:00:00Z, failed with status"

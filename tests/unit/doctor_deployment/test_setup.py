@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.examined import DELEGATE, SETUP, TOPIC, check, email, judged, own, policy, remedies, run
+from tests.support.examined import DELEGATE, SETUP, TOPIC, check, email, judged, own, policy, remedies, run
 from watchkeeper.findings import Finding
 
 

@@ -11,7 +11,7 @@ from shared.model.job import Job
 from shared.model.times import iso
 from shared.model.value import Status
 from shared.store.documents import Unreadable
-from tests.examined import remedies, run
+from tests.support.examined import remedies, run
 from watchkeeper.deploy.examination import Subscribed, judge_subscription
 from watchkeeper.findings import Finding
 

@@ -11,8 +11,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from shared.web.endpoint import endpoint
-from tests.called_function import METHODS, Answers, Ask, Lines
-from tests.tokens import AUDIENCE, CALLER, IdentityProvider
+from tests.support.called_function import METHODS, Answers, Ask, Lines
+from tests.support.tokens import AUDIENCE, CALLER, IdentityProvider
 
 
 @pytest.fixture(autouse=True)

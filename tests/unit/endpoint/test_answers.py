@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.settings import AuthMode
-from tests.called_function import METHODS, TRACE, Answers, Ask, Lines, Unread, error_of
+from tests.support.called_function import METHODS, TRACE, Answers, Ask, Lines, Unread, error_of
 
 
 def test_a_post_is_answered_by_the_function(ask: Ask, answers: Answers, now: datetime) -> None:

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.called_function import Answers, Ask, Lines, Unread, error_of
-from tests.tokens import CALLER, IdentityProvider, google_claims, without_signature
+from tests.support.called_function import Answers, Ask, Lines, Unread, error_of
+from tests.support.tokens import CALLER, IdentityProvider, google_claims, without_signature
 
 
 @pytest.mark.usefixtures("closed")

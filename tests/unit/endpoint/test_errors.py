@@ -16,7 +16,7 @@ from shared.errors import (
 from shared.handlers import InvalidPayload
 from shared.model.definition import InvalidJob
 from shared.model.life import NotPossible
-from tests.called_function import TRACE, TRACE_FIELD, Answers, Ask, Lines, error_of
+from tests.support.called_function import TRACE, TRACE_FIELD, Answers, Ask, Lines, error_of
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.web.endpoint import is_stopping
-from tests.called_function import OTHER_TRACE, TRACE, TRACE_FIELD, Answers, Ask, Lines, log
+from tests.support.called_function import OTHER_TRACE, TRACE, TRACE_FIELD, Answers, Ask, Lines, log
 
 
 @pytest.mark.parametrize(

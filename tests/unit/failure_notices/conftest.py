@@ -8,8 +8,8 @@ import pytest
 
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Store
-from tests.announcing import SPACE, JobFactory, World
-from tests.posting import google_chat
+from tests.support.announcing import SPACE, JobFactory, World
+from tests.support.posting import google_chat
 from watchkeeper.fakes.chat import Chat
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from shared.handlers import Cancel, Context, Handler, Payload, load_handlers
 from shared.model.value import Status
-from tests.announcing import (
+from tests.support.announcing import (
     DAY,
     KEY,
     LOOK,

@@ -11,7 +11,7 @@ from shared.model.history import Run, RunOutcome
 from shared.model.job import Job
 from shared.model.value import Status
 from shared.running.failure_notice import failure_notice
-from tests.announcing import (
+from tests.support.announcing import (
     DAY,
     LOOK,
     SECOND,

@@ -9,7 +9,7 @@ from shared.errors import StoreUnavailable
 from shared.handlers import Cancel, Context, Handler, Payload
 from shared.model.value import Status
 from shared.store.protocol import Change, Outcome, Refused, Unknown
-from tests.announcing import KEY, SECOND, JobFactory, World, give_up
+from tests.support.announcing import KEY, SECOND, JobFactory, World, give_up
 
 
 def test_the_messages_of_many_failures_take_one_call(on_file: World, work: JobFactory) -> None:

@@ -10,7 +10,7 @@ from google.oauth2 import service_account
 from google_auth_httplib2 import AuthorizedHttp
 from googleapiclient.discovery import build
 
-from tests.chat_client import ADA, ELSEWHERE, NOW, SPACE, THREAD, Connect, Post, Rerouted, create
+from tests.support.chat_client import ADA, ELSEWHERE, NOW, SPACE, THREAD, Connect, Post, Rerouted, create
 from watchkeeper.fakes.chat import BOT_SCOPE, Chat
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 

@@ -3,7 +3,7 @@
 import pytest
 from googleapiclient.errors import HttpError
 
-from tests.chat_client import Post, refusal
+from tests.support.chat_client import Post, refusal
 from watchkeeper.fakes.chat import Chat
 
 

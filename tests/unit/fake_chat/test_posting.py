@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chat_client import CARD, ELSEWHERE, SPACE, Connect, Post, create, refusal
+from tests.support.chat_client import CARD, ELSEWHERE, SPACE, Connect, Post, create, refusal
 from watchkeeper.fakes.chat import BOT_SCOPE, Chat
 from watchkeeper.fakes.google_oauth import SERVICE_ACCOUNT, GoogleOAuth, Grant
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.chat_client import (
+from tests.support.chat_client import (
     ADA,
     CARD,
     PATIENCE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chat_client import ELSEWHERE, SPACE, THREAD, Post, refusal
+from tests.support.chat_client import ELSEWHERE, SPACE, THREAD, Post, refusal
 from watchkeeper.fakes.chat import REPLY_OR_FAIL, REPLY_OR_NEW_THREAD, Chat
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.local_cloud_tasks import QUEUE, SCOPE, Google, Rerouted, World, playing
+from tests.support.local_cloud_tasks import QUEUE, SCOPE, Google, Rerouted, World, playing
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.local_cloud_tasks import (
+from tests.support.local_cloud_tasks import (
     AUDIENCE,
     BODY,
     CALLER,

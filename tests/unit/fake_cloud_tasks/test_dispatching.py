@@ -13,7 +13,7 @@ from shared.errors import Unauthorized
 from shared.settings import AuthPolicy
 from shared.web.auth import authenticate
 from shared.web.certificates import Certificates
-from tests.local_cloud_tasks import (
+from tests.support.local_cloud_tasks import (
     AUDIENCE,
     BODY,
     CALLER,
@@ -25,8 +25,8 @@ from tests.local_cloud_tasks import (
     World,
     playing,
 )
-from tests.running import until
-from tests.servers import Exchange, HttpServer, hang, reply
+from tests.support.running import until
+from tests.support.servers import Exchange, HttpServer, hang, reply
 
 
 def test_a_worker_gets_the_request_with_the_headers_of_cloud_tasks(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 import requests
 from google.auth.transport.requests import Request
 
-from tests.local_cloud_tasks import (
+from tests.support.local_cloud_tasks import (
     MINUTE,
     PATIENCE,
     QUEUE,
@@ -17,8 +17,8 @@ from tests.local_cloud_tasks import (
     World,
     refusal,
 )
-from tests.running import until
-from tests.servers import Exchange, reply
+from tests.support.running import until
+from tests.support.servers import Exchange, reply
 
 REFUSALS = [
     pytest.param("forbidden", 403, "PERMISSION_DENIED", id="forbidden"),

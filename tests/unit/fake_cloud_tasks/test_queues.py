@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.local_cloud_tasks import LOCATION, PATIENCE, QUEUE, TASK, World, refusal
+from tests.support.local_cloud_tasks import LOCATION, PATIENCE, QUEUE, TASK, World, refusal
 
 
 def test_a_task_that_ended_or_never_was_is_not_found(world: World) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.google_client import ADA, CALENDAR_SCOPE, NOW, Clock, Users, client_of
+from tests.support.google_client import ADA, CALENDAR_SCOPE, NOW, Clock, Users, client_of
 from watchkeeper.fakes.gmail import Gmail
 from watchkeeper.fakes.google_oauth import METADATA_SCOPE, GoogleOAuth
 

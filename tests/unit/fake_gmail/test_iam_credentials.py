@@ -9,7 +9,7 @@ import requests
 from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import Request
 
-from tests.google_client import ADA, PATIENCE, keyless_credentials
+from tests.support.google_client import ADA, PATIENCE, keyless_credentials
 from watchkeeper.fakes.google_oauth import (
     METADATA_SCOPE,
     SERVICE_ACCOUNT,

@@ -8,7 +8,17 @@ import pytest
 import requests
 from google.auth.transport.requests import Request
 
-from tests.google_client import ADA, CALENDAR_SCOPE, ONLY_ONE, PATIENCE, TOPIC, Users, key_credentials, refusal, watch
+from tests.support.google_client import (
+    ADA,
+    CALENDAR_SCOPE,
+    ONLY_ONE,
+    PATIENCE,
+    TOPIC,
+    Users,
+    key_credentials,
+    refusal,
+    watch,
+)
 from watchkeeper.fakes.gmail import Gmail
 from watchkeeper.fakes.google_oauth import (
     GoogleOAuth,

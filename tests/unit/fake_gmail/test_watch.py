@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 from googleapiclient.errors import HttpError
 
-from tests.google_client import ADA, NOW, ONLY_ONE, OTHER_TOPIC, SECOND, TOPIC, Clock, Users, client_of, refusal, watch
+from tests.support.google_client import (
+    ADA,
+    NOW,
+    ONLY_ONE,
+    OTHER_TOPIC,
+    SECOND,
+    TOPIC,
+    Clock,
+    Users,
+    client_of,
+    refusal,
+    watch,
+)
 from watchkeeper.fakes.gmail import LIFETIME, ActiveWatch, Gmail
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from shared.store.json_file import JsonStore
-from tests.handing_over import MINUTE, JobFactory, World, do_nothing
+from tests.support.handing_over import MINUTE, JobFactory, World, do_nothing
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from shared.model.value import Status
 from shared.model.wording import why
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Outcome, Won
-from tests.handing_over import LEASE, MINUTE, SECOND, JobFactory, World
+from tests.support.handing_over import LEASE, MINUTE, SECOND, JobFactory, World
 
 
 def fail(payload: Payload, context: Context) -> None:

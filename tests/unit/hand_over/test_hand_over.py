@@ -17,7 +17,7 @@ from shared.running.tick import check_limits, where_it_runs
 from shared.running.workers import Workers
 from shared.settings import Settings
 from shared.store.documents import Unreadable
-from tests.handing_over import LEASE, MINUTE, QUEUE, QUEUES, JobFactory, World, turning
+from tests.support.handing_over import LEASE, MINUTE, QUEUE, QUEUES, JobFactory, World, turning
 
 
 def test_a_job_with_a_queue_is_handed_over(world: World, job_factory: JobFactory, now: datetime) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.handlers import Context, Payload
-from tests.handing_over import MINUTE, SECOND, JobFactory, World, turning
+from tests.support.handing_over import MINUTE, SECOND, JobFactory, World, turning
 
 
 class Deaf:

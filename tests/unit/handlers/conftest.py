@@ -13,7 +13,7 @@ from shared.running.running_job import RunningJob
 from shared.running.tasks import Tasks
 from shared.running.workers import Workers
 from shared.settings import TaskQueues
-from tests.handled import MINUTE, RETENTION, JobFactory, Run, WriteModule
+from tests.support.handled import MINUTE, RETENTION, JobFactory, Run, WriteModule
 
 
 @pytest.fixture(autouse=True)

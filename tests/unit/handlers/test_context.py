@@ -19,7 +19,7 @@ from shared.handlers import (
 )
 from shared.running.running_job import RunningJob
 from shared.running.workers import time_limit
-from tests.handled import MINUTE, JobFactory, Run, greeting, nothing, refuse_all
+from tests.support.handled import MINUTE, JobFactory, Run, greeting, nothing, refuse_all
 
 
 def test_handler_gets_the_facts_of_its_run(run: Run, held: RunningJob, now: datetime) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import InvalidSettings
 from shared.handlers import load_handlers
-from tests.handled import WriteModule
+from tests.support.handled import WriteModule
 
 GREET = "from shared.handlers import handler\n@handler('greet')\ndef greet(payload, context): ...\n"
 

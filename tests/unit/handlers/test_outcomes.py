@@ -11,7 +11,7 @@ from shared.errors import InvalidInput
 from shared.handlers import Cancel, Context, Handler, InvalidPayload, Payload, Snooze
 from shared.model.history import Result, RunOutcome
 from shared.running.running_job import RunningJob
-from tests.handled import MINUTE, RETENTION, Run, greeting, nothing, raising, refuse_all
+from tests.support.handled import MINUTE, RETENTION, Run, greeting, nothing, raising, refuse_all
 
 
 def test_handler_that_returns_has_succeeded(run: Run, now: datetime) -> None:

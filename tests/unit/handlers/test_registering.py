@@ -11,7 +11,7 @@ import pytest
 
 from shared.errors import InvalidSettings
 from shared.handlers import Context, Handler, Payload, check_payload, handler, load_handlers
-from tests.handled import MINUTE, nothing, refuse_all
+from tests.support.handled import MINUTE, nothing, refuse_all
 
 
 def test_decorated_function_is_found_by_its_job_type() -> None:

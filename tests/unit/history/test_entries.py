@@ -11,7 +11,7 @@ from shared.model.entries import entries
 from shared.model.history import Run, RunOutcome
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Lost, Store
-from tests.histories import DAY, HOUR, MINUTE, JobFactory, claimed, finished, put, run, told
+from tests.support.histories import DAY, HOUR, MINUTE, JobFactory, claimed, finished, put, run, told
 
 
 def test_a_run_has_its_entry(store: Store, job_factory: JobFactory, now: datetime) -> None:

@@ -8,7 +8,7 @@ import pytest
 from shared.store import json_file
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Unknown
-from tests.histories import MINUTE, JobFactory, claimed, finished, put, run
+from tests.support.histories import MINUTE, JobFactory, claimed, finished, put, run
 
 
 def test_without_a_history_no_entry_is_kept(tmp_path: Path, job_factory: JobFactory, now: datetime) -> None:

@@ -14,7 +14,7 @@ from google.cloud import firestore
 from shared.model.job import Job
 from shared.store.firestore import FirestoreStore
 from shared.store.protocol import Change, Lost, Outcome, Refused, Unknown, Won
-from tests.histories import DAY, HOUR, MINUTE, JobFactory, claimed, finished, put, run
+from tests.support.histories import DAY, HOUR, MINUTE, JobFactory, claimed, finished, put, run
 
 
 class Killed(BaseException):

@@ -9,8 +9,8 @@ import pytest
 
 from shared.handlers.http_request import http_request
 from shared.web import google_credentials
-from tests.requesting import SECRET_PATH, SECRET_TARGET, SECRETS, Fail, Send, new_context
-from tests.servers import Answer, HttpServer, Received, hang
+from tests.support.requesting import SECRET_PATH, SECRET_TARGET, SECRETS, Fail, Send, new_context
+from tests.support.servers import Answer, HttpServer, Received, hang
 
 
 @pytest.fixture(autouse=True)

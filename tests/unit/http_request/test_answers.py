@@ -12,8 +12,8 @@ import pytest
 
 from shared.handlers import Cancel, Snooze
 from shared.handlers.http_request import RequestFailed
-from tests.requesting import NOW, SECRET_TARGET, Fail, Send, outcome
-from tests.servers import (
+from tests.support.requesting import NOW, SECRET_TARGET, Fail, Send, outcome
+from tests.support.servers import (
     Answer,
     Exchange,
     HttpServer,

@@ -9,9 +9,9 @@ import pytest
 from shared.errors import InvalidSettings
 from shared.handlers import Cancel
 from shared.handlers.http_request import http_request
-from tests import servers
-from tests.requesting import AUDIENCE, SCOPE, Send, new_context, trusted_https
-from tests.servers import HttpServer, redirect
+from tests.support import servers
+from tests.support.requesting import AUDIENCE, SCOPE, Send, new_context, trusted_https
+from tests.support.servers import HttpServer, redirect
 
 # Every way to write an address of this machine, of its network or of a metadata server, and one name.
 INTERNAL_HOSTS = [

@@ -6,8 +6,8 @@ import pytest
 
 from shared.handlers import InvalidPayload, check_payload, load_handlers
 from shared.handlers.http_request import http_request, parse_request
-from tests.requesting import AUDIENCE, SCOPE, URL, new_context
-from tests.servers import HttpServer
+from tests.support.requesting import AUDIENCE, SCOPE, URL, new_context
+from tests.support.servers import HttpServer
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 
 from shared.handlers import Cancel
 from shared.handlers.http_request import MAX_REDIRECTS, RequestFailed, http_request, is_same_server
-from tests.requesting import AUDIENCE, KEY, SCOPE, SECRET_PATH, SECRETS, Fail, new_context
-from tests.servers import Exchange, HttpServer, head, raw, redirect
+from tests.support.requesting import AUDIENCE, KEY, SCOPE, SECRET_PATH, SECRETS, Fail, new_context
+from tests.support.servers import Exchange, HttpServer, head, raw, redirect
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -13,8 +13,8 @@ from shared.handlers.http_request import (
     METHODS,
     http_request,
 )
-from tests.requesting import KEY, URL, Send, new_context
-from tests.servers import (
+from tests.support.requesting import KEY, URL, Send, new_context
+from tests.support.servers import (
     HttpServer,
 )
 

@@ -8,9 +8,19 @@ import pytest
 
 from shared.handlers.http_request import RequestFailed, http_request
 from shared.web.google_credentials import NoToken, access_token, identity_token
-from tests import servers
-from tests.requesting import AUDIENCE, SCOPE, SECRET_TARGET, Fail, Send, new_context
-from tests.servers import ACCESS_PATH, ACCESS_TOKEN, IDENTITY_PATH, Answer, HttpServer, drip, head, redirect, reply
+from tests.support import servers
+from tests.support.requesting import AUDIENCE, SCOPE, SECRET_TARGET, Fail, Send, new_context
+from tests.support.servers import (
+    ACCESS_PATH,
+    ACCESS_TOKEN,
+    IDENTITY_PATH,
+    Answer,
+    HttpServer,
+    drip,
+    head,
+    redirect,
+    reply,
+)
 
 
 def test_identity_token_is_sent_if_an_audience_is_given(send: Send, metadata: HttpServer) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from shared.model.job import Job
-from tests.job_life import DAY, MINUTE, JobFactory, ran
+from tests.support.job_life import DAY, MINUTE, JobFactory, ran
 
 
 @pytest.fixture

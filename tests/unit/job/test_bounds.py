@@ -10,7 +10,7 @@ from shared.model.recurrence import InvalidSchedule
 from shared.model.schedule import FOREVER
 from shared.model.value import Status
 from shared.model.wording import why
-from tests.job_life import DAY, HOUR, MINUTE, RETENTION, JobFactory, claim, finish, missed, ran
+from tests.support.job_life import DAY, HOUR, MINUTE, RETENTION, JobFactory, claim, finish, missed, ran
 from tests.unit.test_interval import calls_of
 
 

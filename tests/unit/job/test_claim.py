@@ -8,7 +8,7 @@ import pytest
 from shared.model.job import Job
 from shared.model.life import MAX_RECLAIMS, NotPossible
 from shared.model.value import Status
-from tests.job_life import LEASE, MICROSECOND, MINUTE, claim, outcomes, stop
+from tests.support.job_life import LEASE, MICROSECOND, MINUTE, claim, outcomes, stop
 
 
 def test_a_claim_sets_lease_token_and_ready_time(waiting: Job, now: datetime) -> None:

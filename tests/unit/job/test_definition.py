@@ -8,7 +8,7 @@ import pytest
 from shared.errors import InvalidInput
 from shared.model.job import Job
 from shared.store.documents import from_document, to_document
-from tests.job_life import MICROSECOND, JobFactory, claim, finish
+from tests.support.job_life import MICROSECOND, JobFactory, claim, finish
 
 
 def nested(levels: int) -> dict[str, Any]:

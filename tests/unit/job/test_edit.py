@@ -10,7 +10,7 @@ from shared.model.definition import Misfire
 from shared.model.job import Job
 from shared.model.life import NotPossible
 from shared.model.value import Status
-from tests.job_life import MINUTE, RETENTION, SECOND, JobFactory, claim, finish
+from tests.support.job_life import MINUTE, RETENTION, SECOND, JobFactory, claim, finish
 
 
 def test_an_edit_by_a_clock_that_is_behind_repeats_nothing(daily: Job, now: datetime) -> None:

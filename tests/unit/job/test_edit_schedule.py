@@ -10,7 +10,7 @@ from shared.model.job import Job
 from shared.model.recurrence import InvalidSchedule
 from shared.model.schedule import FOREVER
 from shared.model.value import Status
-from tests.job_life import DAY, HOUR, MINUTE, RETENTION, JobFactory, claim, ran
+from tests.support.job_life import DAY, HOUR, MINUTE, RETENTION, JobFactory, claim, ran
 
 
 def test_an_edit_of_something_else_keeps_the_schedule(rich: Job, now: datetime) -> None:

@@ -9,7 +9,7 @@ from shared.model.definition import Misfire
 from shared.model.job import Job
 from shared.model.life import NotPossible
 from shared.model.value import Status
-from tests.job_life import LEASE, MINUTE, SECOND, JobFactory, claim, finish
+from tests.support.job_life import LEASE, MINUTE, SECOND, JobFactory, claim, finish
 
 
 def test_run_makes_an_extra_occurrence_and_keeps_the_regular_one(daily: Job, now: datetime) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from shared.model.history import Result
 from shared.model.value import Status
 from shared.model.wording import why
-from tests.job_life import DAY, RETENTION, JobFactory, claim, ran
+from tests.support.job_life import DAY, RETENTION, JobFactory, claim, ran
 
 
 def test_a_job_pauses_after_so_many_failures_in_a_row(job_factory: JobFactory, now: datetime) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from shared.model.job import Job
 from shared.model.value import Status
-from tests.job_life import MINUTE, RETENTION, claim, finish, outcomes
+from tests.support.job_life import MINUTE, RETENTION, claim, finish, outcomes
 
 
 def test_a_one_shot_that_succeeded_is_completed(waiting: Job, now: datetime) -> None:

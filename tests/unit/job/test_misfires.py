@@ -9,7 +9,7 @@ from shared.model.definition import Misfire
 from shared.model.history import RunOutcome
 from shared.model.job import Job
 from shared.model.value import Status
-from tests.job_life import MICROSECOND, MINUTE, JobFactory, claim, finish
+from tests.support.job_life import MICROSECOND, MINUTE, JobFactory, claim, finish
 
 
 def test_coalesce_runs_the_newest_due_occurrence(daily: Job, now: datetime) -> None:

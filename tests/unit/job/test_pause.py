@@ -10,7 +10,7 @@ from shared.model.history import RunOutcome
 from shared.model.job import Job
 from shared.model.life import NotPossible
 from shared.model.value import Status
-from tests.job_life import MINUTE, RETENTION, SECOND, JobFactory, claim, finish
+from tests.support.job_life import MINUTE, RETENTION, SECOND, JobFactory, claim, finish
 
 
 def test_pause_and_resume_a_waiting_job(daily: Job, now: datetime) -> None:

@@ -7,7 +7,7 @@ import pytest
 from shared.model.job import Job
 from shared.model.life import NotPossible
 from shared.model.value import Status
-from tests.job_life import LEASE, MINUTE, RETENTION, JobFactory, claim, finish
+from tests.support.job_life import LEASE, MINUTE, RETENTION, JobFactory, claim, finish
 
 DAY = timedelta(days=1)
 

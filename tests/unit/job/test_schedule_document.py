@@ -9,7 +9,7 @@ from shared.model.definition import InvalidJob
 from shared.model.job import Job
 from shared.model.schedule import FOREVER
 from shared.store.documents import Unreadable, from_document, to_document, with_times
-from tests.job_life import HOUR, MINUTE
+from tests.support.job_life import HOUR, MINUTE
 
 
 def test_a_document_holds_every_field_and_is_read_again(rich: Job) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.model.value import Status
-from tests.job_life import HOUR, RETENTION, JobFactory, claim, missed
+from tests.support.job_life import HOUR, RETENTION, JobFactory, claim, missed
 
 JOBS_PAGE = (Path(__file__).resolve().parents[3] / "docs/JOBS.md").read_text()
 DAYS = {name: datetime(2026, 11, 22 + n, tzinfo=UTC) for n, name in enumerate(day_name, start=1)}

@@ -8,7 +8,7 @@ import pytest
 from shared.model.job import Job
 from shared.model.life import NotPossible
 from shared.model.value import Status
-from tests.job_life import LEASE, MINUTE, RETENTION, claim, finish, outcomes, stop
+from tests.support.job_life import LEASE, MINUTE, RETENTION, claim, finish, outcomes, stop
 
 
 @pytest.mark.parametrize("command", ["run", "retry", "refuse_delete"])

@@ -6,7 +6,7 @@ import pytest
 
 from shared.jobs import Jobs
 from shared.store.protocol import Store
-from tests.calling_jobs import DAY, HANDLERS
+from tests.support.calling_jobs import DAY, HANDLERS
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from shared.model.value import Status
 from shared.store.documents import Unreadable
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Lost, Outcome, Refused, Store, Unknown, Won
-from tests.calling_jobs import DAY, HANDLERS, HELLO, MINUTE, JobFactory, insert
+from tests.support.calling_jobs import DAY, HANDLERS, HELLO, MINUTE, JobFactory, insert
 
 
 def test_listing_leaves_out_subscriptions_unless_asked(jobs: Jobs, store: Store, job_factory: JobFactory) -> None:

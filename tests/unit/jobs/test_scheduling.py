@@ -15,7 +15,7 @@ from shared.model.schedule import FOREVER
 from shared.model.value import Status
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Store
-from tests.calling_jobs import DAY, HANDLERS, HELLO, MINUTE
+from tests.support.calling_jobs import DAY, HANDLERS, HELLO, MINUTE
 
 
 def test_a_job_is_due_now_at_a_time_after_a_while_or_again_and_again(jobs: Jobs, now: datetime) -> None:

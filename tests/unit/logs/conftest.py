@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.logs import set_up_logs, trace_id
-from tests.log_lines import TRACE, Lines, parsed
+from tests.support.log_lines import TRACE, Lines, parsed
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.logs import JsonFormatter, job_fields, set_up_logs
-from tests.log_lines import TRACE, TRACE_FIELD, Lines, Unspeakable, log
+from tests.support.log_lines import TRACE, TRACE_FIELD, Lines, Unspeakable, log
 
 
 def test_a_line_has_time_severity_and_message(lines: Lines) -> None:

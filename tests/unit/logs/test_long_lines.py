@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import pytest
 
 from shared.logs import MOST_FIELDS, JsonFormatter, cut
-from tests.log_lines import Lines, Unspeakable, log, parsed
+from tests.support.log_lines import Lines, Unspeakable, log, parsed
 
 
 class Wordy:

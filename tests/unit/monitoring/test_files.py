@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.monitoring_files import (
+from tests.support.monitoring_files import (
     ALERTS,
     DASHBOARD,
     FILES,

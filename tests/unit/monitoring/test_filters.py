@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.logged_entries import LATE, deliveries, logged_by, renew_airtable, renew_gmail, tick
-from tests.monitoring_files import (
+from tests.support.logged_entries import LATE, deliveries, logged_by, renew_airtable, renew_gmail, tick
+from tests.support.monitoring_files import (
     ALERTS,
     METRICS,
     SCHEDULER_JOBS,

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.monitoring_files import ALERTS, DASHBOARD, METRICS, QUEUES, SCHEDULER_JOBS, SERVICES, TABLE, found, terms
+from tests.support.monitoring_files import (
+    ALERTS,
+    DASHBOARD,
+    METRICS,
+    QUEUES,
+    SCHEDULER_JOBS,
+    SERVICES,
+    TABLE,
+    found,
+    terms,
+)
 
 # Metrics of Google's own, each with the labels that are used here.
 GOOGLES: dict[str, dict[str, Any]] = {

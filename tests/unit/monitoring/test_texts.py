@@ -7,7 +7,7 @@ import click
 import pytest
 
 from shared.settings import PROJECT_FOLDER
-from tests.monitoring_files import ALERTS, FILES, GIVEN, SCHEDULER_JOBS, TABLE, TEXTS, found
+from tests.support.monitoring_files import ALERTS, FILES, GIVEN, SCHEDULER_JOBS, TABLE, TEXTS, found
 from watchkeeper.cli.main import watchkeeper
 from watchkeeper.deploy.steps import VERBS
 

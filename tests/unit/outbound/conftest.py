@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers import HttpServer
+from tests.support.servers import HttpServer
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from shared.handlers.reachable import Reach
 from shared.web.outbound import (
     read_target,
 )
-from tests.exchanging import get, resolver
-from tests.servers import HttpServer
+from tests.support.exchanging import get, resolver
+from tests.support.servers import HttpServer
 
 
 def only_loopback_2(host: str, address: str) -> None:

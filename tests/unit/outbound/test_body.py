@@ -13,8 +13,8 @@ from shared.web.outbound import (
     exchange,
     read_target,
 )
-from tests.exchanging import CHUNKED, CONTINUE, OK, get, over_in_time
-from tests.servers import Answer, Exchange, HttpServer, head, raw, reply
+from tests.support.exchanging import CHUNKED, CONTINUE, OK, get, over_in_time
+from tests.support.servers import Answer, Exchange, HttpServer, head, raw, reply
 
 
 @pytest.mark.parametrize(

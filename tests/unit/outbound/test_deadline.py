@@ -16,8 +16,8 @@ from shared.web.outbound import (
     read_target,
     within,
 )
-from tests.exchanging import CHUNKED, CONTINUE, MOMENT, OK, SHORT, connections_to, get, over_in_time
-from tests.servers import Answer, Exchange, HttpServer, drip, hang, head, raw
+from tests.support.exchanging import CHUNKED, CONTINUE, MOMENT, OK, SHORT, connections_to, get, over_in_time
+from tests.support.servers import Answer, Exchange, HttpServer, drip, hang, head, raw
 
 DRIP = 4.0  # seconds that an answer takes which comes in drips
 

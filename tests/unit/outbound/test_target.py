@@ -17,9 +17,9 @@ from shared.web.outbound import (
     read_target,
     target_of_setting,
 )
-from tests.exchanging import get, resolver
-from tests.requesting import trusted_https
-from tests.servers import HttpServer, head
+from tests.support.exchanging import get, resolver
+from tests.support.requesting import trusted_https
+from tests.support.servers import HttpServer, head
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from shared.renewals import Renewals
 from shared.store.protocol import Store
-from tests.subscribed import SETTINGS, Clock
+from tests.support.subscribed import SETTINGS, Clock
 
 
 @pytest.fixture

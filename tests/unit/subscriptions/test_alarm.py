@@ -13,7 +13,7 @@ from shared.renewals import Renewals
 from shared.running.tick import run_tick
 from shared.store.protocol import Store
 from shared.subscriptions import ALARM_EVERY, CHECK, check
-from tests.subscribed import AGENT, SETTINGS, Clock, error_lines, for_a_week, record
+from tests.support.subscribed import AGENT, SETTINGS, Clock, error_lines, for_a_week, record
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from shared.renewals import Failed, NotRenewed, Renewals, Renewed, Skipped
 from shared.store.documents import Unreadable
 from shared.store.protocol import Change, Store, Won
 from shared.subscriptions import MOST_RECORDS, Subscription
-from tests.subscribed import (
+from tests.support.subscribed import (
     AGENT,
     DAY,
     HOUR,

@@ -12,7 +12,7 @@ from shared.renewals import Failed, Renewals, Renewed
 from shared.store.documents import Unreadable
 from shared.store.protocol import Change, Store
 from shared.subscriptions import CHECK, Subscription
-from tests.subscribed import (
+from tests.support.subscribed import (
     AGENT,
     DAY,
     SALES,

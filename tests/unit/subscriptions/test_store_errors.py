@@ -13,7 +13,7 @@ from shared.renewals import Failed, Renewals, Renewed
 from shared.store.documents import Unreadable
 from shared.store.firestore import FirestoreStore
 from shared.store.protocol import Change, Outcome, Store, Unknown
-from tests.subscribed import AGENT, DAY, SALES, SETTINGS, WEEK, Clock, changed, for_a_week, never, record
+from tests.support.subscribed import AGENT, DAY, SALES, SETTINGS, WEEK, Clock, changed, for_a_week, never, record
 
 
 def test_nothing_is_renewed_while_the_store_is_unreachable(

@@ -9,7 +9,7 @@ from shared.model.job import Job
 from shared.renewals import Failed, Renewals, Renewed
 from shared.store.protocol import Store
 from shared.subscriptions import Subscription
-from tests.subscribed import AGENT, SALES, WEEK, Clock, never, record
+from tests.support.subscribed import AGENT, SALES, WEEK, Clock, never, record
 
 
 def test_no_renewal_begins_without_time_to_end(renewals: Callable[..., Renewals], store: Store, clock: Clock) -> None:

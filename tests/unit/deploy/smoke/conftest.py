@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import SETTINGS
-from tests.recorder import deployment_of
-from tests.smoking import FakeDeployment
+from tests.support.deploying import SETTINGS
+from tests.support.recorder import deployment_of
+from tests.support.smoking import FakeDeployment
 from watchkeeper.deploy.work import Work
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.smoking import BEGAN, FakeDeployment, call_gmail
+from tests.support.smoking import BEGAN, FakeDeployment, call_gmail
 from watchkeeper.deploy.smoke.scheduler import Attempt, verdict
 from watchkeeper.deploy.work import Work
 

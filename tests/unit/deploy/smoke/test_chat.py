@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import SETTINGS, url
-from tests.recorder import Recorder, deployment_of, refused, shown
-from tests.smoking import FakeDeployment, knock
+from tests.support.deploying import SETTINGS, url
+from tests.support.recorder import Recorder, deployment_of, refused, shown
+from tests.support.smoking import FakeDeployment, knock
 from watchkeeper.deploy.gcloud import Ended, StepFailed
 from watchkeeper.deploy.outside import HttpResponse, Outside
 from watchkeeper.deploy.patience import LIMIT, StillRefused

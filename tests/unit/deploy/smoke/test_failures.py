@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.recorder import MISSING, refused, shown
-from tests.smoking import EVERY_WAY, JOB_WAYS, REMOVED, UNAUTHENTICATED, FakeDeployment, call_gmail, call_tick
+from tests.support.recorder import MISSING, refused, shown
+from tests.support.smoking import EVERY_WAY, JOB_WAYS, REMOVED, UNAUTHENTICATED, FakeDeployment, call_gmail, call_tick
 from watchkeeper.deploy.gcloud import Ended, StepFailed
 from watchkeeper.deploy.patience import StillRefused
 from watchkeeper.deploy.work import Work
@@ -73,7 +73,7 @@ def test_a_job_that_fails_says_why(
     cloud: FakeDeployment, work: Work, take: Callable[[Work], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For example, if the handler of `log` is another one."""
-    monkeypatch.setattr("tests.smoking.load_handlers", lambda modules: {})
+    monkeypatch.setattr("tests.support.smoking.load_handlers", lambda modules: {})
 
     with pytest.raises(StepFailed, match=r"the job smoke:\w+ was run, and failed: .*log"):
         take(work)

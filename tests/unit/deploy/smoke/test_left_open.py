@@ -10,10 +10,10 @@ from shared.errors import StoreUnavailable
 from shared.model.job import Job
 from shared.settings import Settings
 from shared.store.protocol import Change, Store, Unknown
-from tests.deploying import SETTINGS, url
-from tests.gcloud import PROJECT
-from tests.recorder import deployment_of, shown
-from tests.smoking import BEGAN, EVERY_WAY, JOB_WAYS, FakeDeployment, call_tick, deliver
+from tests.support.deploying import SETTINGS, url
+from tests.support.gcloud import PROJECT
+from tests.support.recorder import deployment_of, shown
+from tests.support.smoking import BEGAN, EVERY_WAY, JOB_WAYS, FakeDeployment, call_tick, deliver
 from watchkeeper.deploy.gcloud import StepFailed
 from watchkeeper.deploy.outside import Outside, open_deployed
 from watchkeeper.deploy.work import Work

@@ -9,9 +9,9 @@ import pytest
 
 from shared.model.job import Job
 from shared.store.protocol import Change, Store, Unknown
-from tests.deploying import SETTINGS
-from tests.recorder import Recorder, deployment_of
-from tests.smoking import (
+from tests.support.deploying import SETTINGS
+from tests.support.recorder import Recorder, deployment_of
+from tests.support.smoking import (
     BEGAN,
     FAULTS,
     JOB_WAYS,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import SETTINGS, TASKS, url
-from tests.smoking import JOB_WAYS, FakeDeployment, deliver
+from tests.support.deploying import SETTINGS, TASKS, url
+from tests.support.smoking import JOB_WAYS, FakeDeployment, deliver
 from watchkeeper.deploy.steps import steps_of
 from watchkeeper.deploy.work import Work
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.recorder import refused
-from tests.smoking import EVERY_WAY, FAULTS, RUN, FakeDeployment, call_gmail, call_tick
+from tests.support.recorder import refused
+from tests.support.smoking import EVERY_WAY, FAULTS, RUN, FakeDeployment, call_gmail, call_tick
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.patience import LIMIT, StillRefused
 from watchkeeper.deploy.work import Work

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.settings import AuthMode, AuthPolicy
-from tests.tokens import AUDIENCE, CALLER
+from tests.support.tokens import AUDIENCE, CALLER
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.renewing import LocalFunction, utc_now
+from tests.support.renewing import LocalFunction, utc_now
 from watchkeeper.fakes.airtable import API_KEY, BASE, WEBHOOK, Airtable, webhook
 
 OTHER_BASE = "appLocalStandIn02"

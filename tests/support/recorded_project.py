@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.gcloud import NUMBER, PROJECT
-from tests.recorder import MISSING, Recorder, refused, shown
+from tests.support.gcloud import NUMBER, PROJECT
+from tests.support.recorder import MISSING, Recorder, refused, shown
 from watchkeeper.deploy.gcloud import Ended
 
 VERBS = {

@@ -12,8 +12,8 @@ import pytest
 from shared.handlers import Context
 from shared.handlers.http_request import http_request
 from shared.web import outbound
-from tests.servers import HttpServer, Received
-from tests.tokens import rsa_key, server_certificate
+from tests.support.servers import HttpServer, Received
+from tests.support.tokens import rsa_key, server_certificate
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 KEY = "report@2026-11-21T09:00:00Z"

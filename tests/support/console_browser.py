@@ -2,7 +2,7 @@
 
 import requests
 
-from tests.browser import Browser
+from tests.support.browser import Browser
 
 ENTER, ESCAPE = "\ue007", "\ue00c"
 NEXT_TICK = 90  # seconds: the fake of Cloud Scheduler ticks every minute

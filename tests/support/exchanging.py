@@ -15,7 +15,7 @@ from shared.web.outbound import (
     any_address,
     exchange,
 )
-from tests.servers import head
+from tests.support.servers import head
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 OK = head(200, {"Content-Length": "0"})

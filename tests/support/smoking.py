@@ -21,9 +21,9 @@ from shared.running.delivery import run_delivered
 from shared.running.tick import run_tick
 from shared.settings import Settings
 from shared.store.json_file import JsonStore
-from tests.deploying import FUNCTIONS, url
-from tests.gcloud import PROJECT
-from tests.recorder import MISSING, REFUSED_BY_CODE, Recorder, job_of, refused, shown
+from tests.support.deploying import FUNCTIONS, url
+from tests.support.gcloud import PROJECT
+from tests.support.recorder import MISSING, REFUSED_BY_CODE, Recorder, job_of, refused, shown
 from watchkeeper.deploy.functions_table import Queue, read_table
 from watchkeeper.deploy.gcloud import Ended
 from watchkeeper.deploy.outside import HttpResponse, Outside

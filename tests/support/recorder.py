@@ -8,8 +8,8 @@ from pathlib import Path
 from shared.errors import StoreUnavailable
 from shared.settings import Settings
 from shared.store.protocol import Store
-from tests.deploying import FUNCTIONS, REGION
-from tests.gcloud import NUMBER, PROJECT
+from tests.support.deploying import FUNCTIONS, REGION
+from tests.support.gcloud import NUMBER, PROJECT
 from watchkeeper.deploy.command import main
 from watchkeeper.deploy.deployment import Deployment, read_deployment
 from watchkeeper.deploy.functions_table import Function

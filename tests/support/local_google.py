@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tests.renewing import LocalFunction
+from tests.support.renewing import LocalFunction
 from watchkeeper.fakes.gmail import ActiveWatch, Gmail
 from watchkeeper.fakes.google_oauth import METADATA_SCOPE, GoogleOAuth
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 import pytest
 
 from shared.settings import PROJECT_FOLDER
-from tests.gcloud import PROJECT, GoogleCloud
+from tests.support.gcloud import PROJECT, GoogleCloud
 from watchkeeper.deploy.functions_table import read_functions
 
 SCRIPT = PROJECT_FOLDER / "deploy_functions.sh"

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from tests import warm_gcloud
+from tests.support import warm_gcloud
 from watchkeeper.serving import serving
 
 Resource = dict[str, Any]

@@ -15,7 +15,7 @@ from shared.model.history import Result
 from shared.model.job import Job
 from shared.model.times import iso
 from shared.store.protocol import Change, Store, Won
-from tests.chatting import SPACE, AddOn, Classic, button, checked, closes
+from tests.support.chatting import SPACE, AddOn, Classic, button, checked, closes
 
 App = type[Classic] | type[AddOn]
 ELSEWHERE = "spaces/elsewhere"

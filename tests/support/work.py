@@ -1,4 +1,4 @@
-"""Handlers for tests that run functions in processes of their own (`JOB_HANDLERS=tests.work`).
+"""Handlers for tests that run functions in processes of their own (`JOB_HANDLERS=tests.support.work`).
 
 Every run writes a line to the file that `TEST_RECORD` names, so that a test can read what really happened, even if the
 process was killed.

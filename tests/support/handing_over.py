@@ -18,7 +18,7 @@ from shared.running.tasks import Tasks
 from shared.running.tick import run_tick
 from shared.settings import Settings, TaskQueues
 from shared.store.protocol import Change, Store, Won
-from tests.ticking import RecordedHandlers
+from tests.support.ticking import RecordedHandlers
 
 LEASE = timedelta(minutes=5)
 SECOND = timedelta(seconds=1)

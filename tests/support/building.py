@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from shared.settings import PROJECT_FOLDER
-from tests.deploying import PATIENCE, REGION, SETTINGS
-from tests.gcloud import PROJECT, GoogleCloud
+from tests.support.deploying import PATIENCE, REGION, SETTINGS
+from tests.support.gcloud import PROJECT, GoogleCloud
 
 BUILD: dict[str, Any] = yaml.safe_load((PROJECT_FOLDER / "cloudbuild.yaml").read_text(encoding="utf-8"))
 STEPS: dict[str, dict[str, Any]] = {step["id"]: step for step in BUILD["steps"]}

@@ -14,7 +14,7 @@ from google.oauth2 import service_account
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
-from tests.tokens import encode, rs256, rsa_key
+from tests.support.tokens import encode, rs256, rsa_key
 from watchkeeper.fakes.gmail import Gmail
 from watchkeeper.fakes.google_oauth import (
     GOOGLE_TOKEN_URL,

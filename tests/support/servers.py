@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from tests.tokens import encode
+from tests.support.tokens import encode
 from watchkeeper.serving import serving
 
 EMAIL = "watchkeeper@example.iam.gserviceaccount.com"

@@ -9,7 +9,7 @@ from typing import Any
 from shared.handlers.agent import AgentContext, Proposal, slow
 from shared.handlers.agent_tools import agent_tools, proposer
 
-AGENT = "tests.answering_agents"
+AGENT = "tests.support.answering_agents"
 asked: list[tuple[str, AgentContext]] = []
 slow_keys: list[str] = []
 

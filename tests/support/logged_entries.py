@@ -27,7 +27,7 @@ from shared.settings import Settings
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Change, Outcome, Refused, Won
 from shared.subscriptions import CHECK, Subscription
-from tests.monitoring_files import Entry
+from tests.support.monitoring_files import Entry
 from watchkeeper.fakes.airtable import API_KEY, BASE, Airtable, webhook
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)

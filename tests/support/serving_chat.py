@@ -13,9 +13,9 @@ import pytest
 from shared.handlers.agent import AgentContext
 from shared.model.job import Job
 from shared.model.times import iso
-from tests.chatting import AddOn, Classic, checked
-from tests.renewing import Storage
-from tests.running import ROOT, RunningFunction, running_function
+from tests.support.chatting import AddOn, Classic, checked
+from tests.support.renewing import Storage
+from tests.support.running import ROOT, RunningFunction, running_function
 
 App = type[Classic] | type[AddOn]
 MAIN = ROOT / "functions" / "chat_webhook" / "main.py"

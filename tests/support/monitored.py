@@ -5,8 +5,8 @@ from copy import deepcopy
 from typing import Any
 
 from shared.settings import PROJECT_FOLDER
-from tests.deploying import REGION
-from tests.gcloud import NUMBER, PROJECT, GoogleCloud, Resource
+from tests.support.deploying import REGION
+from tests.support.gcloud import NUMBER, PROJECT, GoogleCloud, Resource
 from watchkeeper.deploy.deployment import read_deployment
 from watchkeeper.deploy.monitoring import fill, placeholders
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import WatchkeeperError
-from tests.deploying import REGION
-from tests.gcloud import NUMBER, PROJECT
-from tests.recorded_project import Key, RecordedProject
+from tests.support.deploying import REGION
+from tests.support.gcloud import NUMBER, PROJECT
+from tests.support.recorded_project import Key, RecordedProject
 from watchkeeper.deploy.command_line import read_command_line
 from watchkeeper.deploy.deployment import Deployment, read_deployment
 from watchkeeper.deploy.gcloud import Ended

@@ -19,7 +19,7 @@ from shared.model.job import Job
 from shared.store.firestore import FirestoreStore
 from shared.store.json_file import JsonStore
 from shared.store.protocol import Store
-from tests.running import RunningFunction, running_function
+from tests.support.running import RunningFunction, running_function
 
 
 def utc_now() -> datetime:

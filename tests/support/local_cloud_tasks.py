@@ -17,9 +17,9 @@ from google_auth_httplib2 import AuthorizedHttp
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
-from tests.google_client import Clock
-from tests.running import until
-from tests.servers import HttpServer
+from tests.support.google_client import Clock
+from tests.support.running import until
+from tests.support.servers import HttpServer
 from watchkeeper.fakes.cloud_tasks import CloudTasks
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 from watchkeeper.fakes.task_queue import RateLimits, RetryConfig, TaskQueue
