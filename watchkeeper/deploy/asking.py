@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from shared.errors import WatchkeeperError
@@ -56,6 +57,15 @@ def answer_of(ended: Ended) -> Any:
     if ended.is_not_found:
         return None
     return CannotAsk(last_error(ended.errors))
+
+
+@contextmanager
+def reading_answers() -> Iterator[None]:
+    """Raise CannotAsk if an answer that is read within this context has another form than gcloud's."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as exc:
+        raise CannotAsk(f"gcloud answered in an unexpected form ({type(exc).__name__}: {exc})") from exc
 
 
 def last_error(said: str) -> str:

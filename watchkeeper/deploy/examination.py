@@ -14,7 +14,7 @@ from shared.model.value import Status
 from shared.settings import PROJECT_FOLDER, Environment
 from shared.store.documents import Unreadable
 from shared.subscriptions import ALARM_BEFORE, MOST_RECORDS, PREFIX, recorded_time
-from watchkeeper.deploy.asking import CannotAsk, NoGcloud, answer_of, ask_all
+from watchkeeper.deploy.asking import CannotAsk, NoGcloud, answer_of, ask_all, reading_answers
 from watchkeeper.deploy.checks import checks
 from watchkeeper.deploy.deployer import deployer_check
 from watchkeeper.deploy.deployment import UNKNOWN_NUMBER, read_deployment
@@ -80,11 +80,11 @@ def _cloud(remedies: Remedies, env: Mapping[str, str], *, needs_number: bool) ->
     if project is None:
         yield Finding("wrong", "project", f"there is no project {deployment.project}, or it may not be seen")
         return
-    if not isinstance(project, CannotAsk):
-        deployment = replace(deployment, number=project["projectNumber"])
-    else:
+    try:
+        deployment = replace(deployment, number=_number_of(project))
+    except CannotAsk as exc:
         left_out = "; what Chat calls is left out, since it depends on the project's number" if needs_number else ""
-        yield Finding("wrong", "project", f"{deployment.project} could not be checked: {project}{left_out}")
+        yield Finding("wrong", "project", f"{deployment.project} could not be checked: {exc}{left_out}")
         if needs_number:
             others = [each for each in deployment.functions if each.called_by is not Caller.CHAT]
             deployment = replace(deployment, functions=others)
@@ -94,6 +94,14 @@ def _cloud(remedies: Remedies, env: Mapping[str, str], *, needs_number: bool) ->
     answers = ask_all(questions, lambda question: _ask(env, (*question, f"--project={deployment.project}")))
     for check, answered in zip(asked, answers, strict=True):
         yield from check.findings(answered.answer)
+
+
+def _number_of(project: Any) -> str:
+    """Return the number of a project as gcloud describes it. Raises CannotAsk."""
+    if isinstance(project, CannotAsk):
+        raise project
+    with reading_answers():
+        return str(project["projectNumber"])
 
 
 def _ask(env: Mapping[str, str], question: Sequence[str]) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from shared.settings import DEFAULT_PREFIX, collection_of
+from watchkeeper.deploy.asking import reading_answers
 from watchkeeper.deploy.deployment import Deployment, address, description
 from watchkeeper.deploy.gcloud import Gcloud, StepFailed
 
@@ -68,10 +69,12 @@ def read_functions(listed: Sequence[Mapping[str, Any]]) -> list[FoundFunction]:
 def refuse_neighbours(deployment: Deployment, gcloud: Gcloud) -> None:
     """Raise StepFailed, with the remedies, if another deployment would have something in common with this one.
 
-    What cannot be asked, as while the API is off, is left to the steps.
+    Raises CannotAsk if gcloud lists in another form. A question that fails, as while the API is off, is left to the
+    steps.
     """
     listed = gcloud.ask(*FUNCTIONS, _FUNCTION)
-    functions = read_functions(json.loads(listed.output or "[]")) if listed.code == 0 else ()
+    with reading_answers():
+        functions = read_functions(json.loads(listed.output or "[]")) if listed.code == 0 else []
     for found in neighbours(deployment, functions):
         raise StepFailed(f"{found.says}; {found.remedy}; --share deploys anyway")
 
@@ -114,13 +117,14 @@ def _on_the_same_jobs(deployment: Deployment, found: FoundFunction) -> Neighbour
 
 
 def find_removed(deployment: Deployment, gcloud: Gcloud) -> Removed:
-    """Return what is of this deployment and not in its table; in a dry run nothing. Raises StepFailed."""
+    """Return what is of this deployment and not in its table; in a dry run nothing. Raises StepFailed and CannotAsk."""
     jobs = gcloud.look("scheduler", "jobs", "list", f"--location={deployment.region}", _JOB)
     functions = gcloud.look(*FUNCTIONS, _FUNCTION)
-    return Removed(
-        jobs=list(_removed_jobs(deployment, json.loads(jobs or "[]"))),
-        functions=removed_functions(deployment, read_functions(json.loads(functions or "[]"))),
-    )
+    with reading_answers():
+        return Removed(
+            jobs=list(_removed_jobs(deployment, json.loads(jobs or "[]"))),
+            functions=removed_functions(deployment, read_functions(json.loads(functions or "[]"))),
+        )
 
 
 def removed_functions(deployment: Deployment, functions: Sequence[FoundFunction]) -> list[FoundFunction]:

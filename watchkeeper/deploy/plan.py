@@ -63,11 +63,12 @@ def show_plan(work: Work) -> None:
 
 def lines_of(check: Check, answer: Any) -> Iterator[Line]:
     """Return what a deployment does about what is asked."""
-    if isinstance(answer, CannotAsk) and not isinstance(answer, ApiOff):
-        yield Line(Fate.UNKNOWN, check.subject, f"{check.about} could not be checked: {answer}")
-        return
     found = None if isinstance(answer, ApiOff) else answer
-    problems = check.judge(found)
+    try:
+        problems = check.problems(found)
+    except CannotAsk as exc:
+        yield Line(Fate.UNKNOWN, check.subject, f"{check.about} could not be checked: {exc}")
+        return
     lines = [line for problem in problems for line in _lines_about(check, problem, is_there=found is not None)]
     yield from dict.fromkeys(lines)
     if check.anyway and not any(line.fate is Fate.CREATE for line in lines):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from watchkeeper.deploy.asking import CannotAsk
+from watchkeeper.deploy.asking import CannotAsk, reading_answers
 from watchkeeper.findings import Finding
 
 
@@ -46,10 +46,19 @@ class Check(NamedTuple):
 
     def findings(self, answer: Any) -> list[Finding]:
         """Judge an answer, which may be that the question could not be asked."""
-        if isinstance(answer, CannotAsk):
-            return [Finding("wrong", self.subject, f"{self.about} could not be checked: {answer}")]
-        found = [Finding(each.state, self.subject, f"{each.says}; {each.remedy}") for each in self.judge(answer)]
+        try:
+            problems = self.problems(answer)
+        except CannotAsk as exc:
+            return [Finding("wrong", self.subject, f"{self.about} could not be checked: {exc}")]
+        found = [Finding(each.state, self.subject, f"{each.says}; {each.remedy}") for each in problems]
         return found or [Finding("ok", self.subject, self.well)]
+
+    def problems(self, answer: Any) -> list[Problem]:
+        """Judge an answer. Raises CannotAsk if it is that, or has another form than gcloud's."""
+        if isinstance(answer, CannotAsk):
+            raise answer
+        with reading_answers():
+            return list(self.judge(answer))
 
 
 def unconditional_members(policy: Any, role: str) -> set[str]:

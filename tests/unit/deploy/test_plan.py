@@ -55,6 +55,37 @@ def test_a_plan_for_a_new_project_creates_everything(
     assert "secrets: 1, $0.06;" in said.out
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [pytest.param("Updates are available.", id="no-json"), pytest.param('["watchkeeper-tick"]', id="another-list")],
+)
+def test_functions_that_gcloud_lists_in_another_form_are_one_error(
+    gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str], answer: str
+) -> None:
+    """Whether there is a neighbour is not known then, so nothing goes on."""
+    gcloud.answers["functions list"] = shown(answer)
+
+    code = gcloud.run(settings, "plan")
+
+    said = capsys.readouterr().err
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith("error: gcloud answered in an unexpected form (")
+
+
+def test_an_answer_of_another_form_is_an_unknown_line(
+    gcloud: Recorder, settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rest of the plan is shown."""
+    gcloud.answers["projects get-iam"] = shown('["no policy"]')
+
+    code = gcloud.run(settings, "plan")
+
+    out = capsys.readouterr().out
+    assert code == 0
+    assert re.search(r"^unknown  roles +who has which role could not be checked: gcloud answered in an", out, re.M)
+    assert "to create: " in out
+
+
 def test_a_plan_only_asks(gcloud: Recorder, settings: Path) -> None:
     """Every command is a question, and each is asked once."""
     gcloud.run(settings, "plan")

@@ -50,6 +50,22 @@ def test_a_remedy_can_be_pasted_into_a_shell() -> None:
     assert replace(wanted, file=None, only=()).deploy("setup") == f"run `{place}`"
 
 
+@pytest.mark.parametrize(
+    ("subject", "about", "answer"),
+    [
+        pytest.param("roles", "who has which role", "WARNING", id="a-text"),
+        pytest.param("apis", "what is enabled", [{"config": {}}], id="without-a-name"),
+        pytest.param("queue", "watchkeeper-agents", {"retryConfig": {"maxBackoff": "long"}}, id="no-number"),
+    ],
+)
+def test_an_answer_of_another_form_is_a_finding(subject: str, about: str, answer: object) -> None:
+    """Another version of gcloud may show something else; the other checks are still made."""
+    (finding,) = judged(subject, about, answer)
+
+    assert finding[0] == "wrong"
+    assert finding[1].startswith(f"{about} could not be checked: gcloud answered in an unexpected form (")
+
+
 def doctor(env: Mapping[str, str], *arguments: str) -> Result:
     """Call `watchkeeper doctor`."""
     session = Session(env=env, clock=lambda: datetime.now(UTC), user="ada")
@@ -83,6 +99,22 @@ def test_a_missing_permission_is_a_line_for_each_check(tmp_path: Path) -> None:
             *("function", "caller", "caller", "schedule", "deployment", "deployer"),
         )
     ]
+
+
+@pytest.mark.parametrize("answer", ["Updates are available.", "[]", '{"name": "demo"}'])
+def test_a_project_that_gcloud_shows_in_another_form_is_a_finding(tmp_path: Path, answer: str) -> None:
+    """So is every other answer, and nothing is a traceback."""
+    gcloud = tmp_path / "gcloud"
+    gcloud.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    gcloud.chmod(0o755)
+    (tmp_path / "prod.env").write_text("ALLOWED_USERS=*@example.com\n")
+    place = ("--project", "demo", "--region", "eu", "--settings", str(tmp_path / "prod.env"), "--only", "tick")
+
+    result = doctor({"PATH": str(tmp_path)}, *place)
+
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code == 1
+    assert "\nwrong    project   demo could not be checked: gcloud " in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import click
 
 from shared.model.times import iso
+from watchkeeper.deploy.asking import reading_answers
 from watchkeeper.deploy.functions_table import Function, SchedulerJob
 from watchkeeper.deploy.gcloud import StepFailed
 from watchkeeper.deploy.patience import LIMIT, Backoff
@@ -136,7 +137,7 @@ def verdict(attempts: Sequence[Attempt], *, first: datetime, latest: datetime) -
 
 
 def _attempts(work: Work, job: SchedulerJob, since: datetime) -> list[Attempt]:
-    """Read the log of a Scheduler job, the oldest line first. Raises StepFailed."""
+    """Read the log of a Scheduler job, the oldest line first. Raises StepFailed and CannotAsk."""
     lines = (
         # Audit logs have the same resource, and no attempts.
         f'logName="projects/{work.deployment.project}/logs/cloudscheduler.googleapis.com%2Fexecutions" AND '
@@ -149,7 +150,8 @@ def _attempts(work: Work, job: SchedulerJob, since: datetime) -> list[Attempt]:
     except StepFailed as exc:
         says = f"cannot read the log of {job.name}, which says how its call ended: that needs roles/logging.viewer"
         raise StepFailed(says) from exc
-    return [_attempt(line) for line in json.loads(found or "[]")]
+    with reading_answers():
+        return [_attempt(line) for line in json.loads(found or "[]")]
 
 
 def _attempt(line: dict[str, object]) -> Attempt:
