@@ -162,8 +162,10 @@ def _prepared(line: CommandLine, gcloud: Gcloud) -> Deployment:
     deployment = read_deployment(
         project=line.project, region=line.region, number=UNKNOWN_NUMBER, only=line.only, file=file
     )
-    needs_number = deployment.needs_number  # of all verbs: it refuses a webhook that would be unprotected
-    if line.is_if_configured or (line.verb in (*ALL, "plan", "all") and not line.only):
+    is_deploying = line.verb in (*ALL, "plan", "all")
+    # It refuses a webhook that would be unprotected. What operates, such as pause, is not kept from it by that.
+    needs_number = is_deploying and deployment.needs_number
+    if line.is_if_configured or (is_deploying and not line.only):
         deployment = _configured(line, deployment, gcloud)
     if line.verb == "destroy" and not line.is_removed:
         _confirm_destruction(line, deployment, [function.name for function in deployment.functions])

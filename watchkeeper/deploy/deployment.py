@@ -263,6 +263,9 @@ class Deployment:
 
     def _malformed(self) -> Iterator[str]:
         """Return what Google would refuse only in the middle of a deployment, or the function itself after it."""
+        read = Environment(self.settings)
+        read.parsed("CRON_SECRET", "", parse_secret)
+        yield from read.problems.values()
         database, location = self.table.firestore.database, self.table.firestore.location
         if not re.fullmatch(_DATABASE, database):
             yield f"FIRESTORE_DATABASE is {database!r}: a database has 4 to 63 small letters, digits and hyphens"
@@ -294,9 +297,6 @@ def read_deployment(*, project: str, region: str, number: str, only: Sequence[st
         if not re.fullmatch(r"[a-z][a-z0-9-]*[a-z0-9]", value):
             raise InvalidSettings(f"--{name} is {value!r}, which is not a valid {kind}")
     settings = read_settings(file) if file else {}
-    read = Environment(settings)
-    read.parsed("CRON_SECRET", "", parse_secret)
-    read.refuse_problems()
     table = read_table(settings)
     names = [function.name for function in table.functions]
     if unknown := sorted(set(only) - set(names)):

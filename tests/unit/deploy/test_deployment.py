@@ -59,10 +59,11 @@ def test_a_secret_that_is_no_longer_set_is_cleared(tmp_path: Path) -> None:
 
 def test_a_secret_that_can_be_guessed_is_not_deployed(tmp_path: Path) -> None:
     """The functions would refuse it only at run time; one in Secret Manager is not read."""
-    with pytest.raises(InvalidSettings, match=r"CRON_SECRET is malformed: .* at least 16 characters"):
-        deployment_of(tmp_path / "settings", "CRON_SECRET=hush")
+    guessable = deployment_of(tmp_path / "settings", f"{SETTINGS}CRON_SECRET=hush")
 
-    assert deployment_of(tmp_path / "settings", "CRON_SECRET=secret:3").settings == {"CRON_SECRET": "secret:3"}
+    with pytest.raises(InvalidSettings, match=r"CRON_SECRET is malformed: .* at least 16 characters"):
+        guessable.refuse_unusable()
+    deployment_of(tmp_path / "settings", f"{SETTINGS}CRON_SECRET=secret:3").refuse_unusable()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_a_secret_that_can_be_guessed_is_not_deployed(tmp_path: Path) -> None:
         pytest.param("CHAT_AUTH=classic\n", "CHAT_AUTH is 'classic'", id="unknown-kind"),
     ],
 )
-@pytest.mark.parametrize("verb", ["setup", "functions", "status"])
+@pytest.mark.parametrize("verb", ["plan", "setup", "functions", "schedules", "smoke"])
 def test_a_webhook_that_would_be_unprotected_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: str, says: str, verb: str
 ) -> None:
@@ -87,6 +88,19 @@ def test_a_webhook_that_would_be_unprotected_is_refused(
     assert said.startswith("error: ")
     assert says in said
     assert gcloud.commands == []
+
+
+@pytest.mark.parametrize("line", ["CHAT_AUTH=classic", "CRON_SECRET=hush", "LOG_LEVEL=loud", "GMAIL_WATCH_TOPIC="])
+@pytest.mark.parametrize("verb", ["pause", "resume", "status", "serving", "rollback", "destroy"])
+def test_what_deploys_nothing_is_done_whatever_a_setting_is(tmp_path: Path, line: str, verb: str) -> None:
+    """Somebody who must pause at once has no time to mend the settings of the functions."""
+    (tmp_path / "settings").write_text(f"{SETTINGS}{line}\n")
+    gcloud = Recorder()
+
+    code = gcloud.run(tmp_path / "settings", verb, "--yes")
+
+    assert code == 0
+    assert gcloud.commands != []
 
 
 def test_the_project_number_is_set_only_where_it_is_needed(tmp_path: Path) -> None:
