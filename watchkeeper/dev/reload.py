@@ -18,7 +18,7 @@ LOOK_SECONDS = 0.5
 
 
 def reload_on_change(process: FunctionProcess, wait: Wait, then: Callable[[], object] = lambda: None) -> None:
-    """Reload a function whenever its code changes, until `wait` says to stop; then call `then`.
+    """Reload a function whenever its code changes, and call `then` after each reload, until `wait` says to stop.
 
     If new code cannot be imported, the error is logged and the old code keeps running.
     """
