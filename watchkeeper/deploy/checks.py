@@ -118,7 +118,7 @@ def _roles(remedies: Remedies) -> Check:
             f"{account.id} lacks {role}"
             for account in remedies.deployment.accounts
             for role in account.roles
-            if f"serviceAccount:{remedies.deployment.email(account.id)}" not in unconditional_members(policy, role)
+            if remedies.deployment.member(account) not in unconditional_members(policy, role)
         ]
         if missing:
             yield Problem(", ".join(missing), remedies.deploy("setup"), fate=Fate.CHANGE)
@@ -210,7 +210,7 @@ def _readers(remedies: Remedies, secret: Secret) -> Check:
 
     def judge(policy: Any) -> Iterator[Problem]:
         may_read = unconditional_members(policy, "roles/secretmanager.secretAccessor")
-        if missing := [own.account.id for own in readers if remedies.member(own) not in may_read]:
+        if missing := [own.account.id for own in readers if remedies.deployment.member(own.account) not in may_read]:
             says = f"{secret.name} may not be read by {', '.join(missing)}"
             yield Problem(says, remedies.deploy("setup"), fate=Fate.CHANGE)
 
@@ -221,6 +221,7 @@ def _readers(remedies: Remedies, secret: Secret) -> Check:
 
 def _delegate(remedies: Remedies, function: Function) -> Check:
     delegate, actor = function.acts_as, function.account.id
+    member = remedies.deployment.member(function.account)
 
     def judge(policy: Any) -> Iterator[Problem]:
         if policy is None:
@@ -230,10 +231,9 @@ def _delegate(remedies: Remedies, function: Function) -> Check:
             yield Problem(
                 says, remedies.deploy("setup", function.name), fate=fate, things=(f"who may act as {delegate}",)
             )
-        elif remedies.member(function) not in unconditional_members(policy, "roles/iam.serviceAccountTokenCreator"):
-            yield Problem(
-                f"{actor} may not act as {delegate}", remedies.deploy("setup", function.name), fate=Fate.CHANGE
-            )
+        elif member not in unconditional_members(policy, "roles/iam.serviceAccountTokenCreator"):
+            says = f"{actor} may not act as {delegate}"
+            yield Problem(says, remedies.deploy("setup", function.name), fate=Fate.CHANGE)
 
     question = ("iam", "service-accounts", "get-iam-policy", delegate)
     return Check("delegate", delegate, question, f"{actor} may act as {delegate}", judge)

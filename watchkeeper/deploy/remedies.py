@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watchkeeper.deploy.deployment import Deployment
-from watchkeeper.deploy.functions_table import Function
 
 
 def remedy(*words: str) -> str:
@@ -44,7 +43,3 @@ class Remedies:
     def gcloud(self, *words: str) -> str:
         """Return a remedy: a command of gcloud."""
         return remedy("gcloud", *words, "--project", self.deployment.project)
-
-    def member(self, function: Function) -> str:
-        """Return a function's own service account, as policies name it."""
-        return f"serviceAccount:{self.deployment.email(function.account.id)}"
