@@ -322,6 +322,7 @@ def test_an_expression_that_cloud_scheduler_accepts_is_accepted(cadence: str) ->
         pytest.param('"UTC"', '"UTC"\nretry_count = 6', "scheduler: retry_count must be .* from 0 to 5", id="retries"),
         pytest.param('"10s"', '"ten"', "agents: min_backoff must be a duration such as 60s", id="no-duration"),
         pytest.param('"10s"', '"10"', "agents: min_backoff must be a duration such as 60s", id="no-unit"),
+        pytest.param('"10s"', '"9999999999d"', "agents: min_backoff must be a duration such as 60s", id="too-long"),
         pytest.param('"10s"', '"1h"', "agents: min_backoff is above max_backoff", id="backoff-that-shrinks"),
         pytest.param("concurrency = 1", "concurrency = 0", "concurrency must be .* of at least 1", id="no-calls"),
         pytest.param("[functions.tick]", "[functions.tick", "cannot be read: .*line", id="no-toml"),

@@ -12,6 +12,7 @@ from shared.settings import DEFAULT_PREFIX
 _SETTING = re.compile(r"\$\{([A-Z][A-Z0-9_]*):-([^}]*)\}")
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])", re.ASCII)
 _DURATION = re.compile(rf"({_PART.pattern})+", re.ASCII)
+_LONGEST = timedelta(days=10_000)  # Google takes less
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 T = TypeVar("T", str, int, list[Any], dict[Any, Any])
@@ -69,9 +70,11 @@ class TomlTable:
         """Read a duration as gcloud does."""
         if default is not None and key not in self.content:
             return default
-        if not _DURATION.fullmatch(text := self.text(key)):
+        text = self.text(key)
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+        if not _DURATION.fullmatch(text) or seconds > _LONGEST.total_seconds():
             raise InvalidSettings(f"{self.name}: {key} must be a duration such as 60s, 10m or 1h30m")
-        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
+        return timedelta(seconds=seconds)
 
     def is_true(self, key: str) -> bool:
         value = self.content.get(key, False)
