@@ -92,15 +92,17 @@ def test_a_webhook_that_would_be_unprotected_is_refused(
 
 @pytest.mark.parametrize("line", ["CHAT_AUTH=classic", "CRON_SECRET=hush", "LOG_LEVEL=loud", "GMAIL_WATCH_TOPIC="])
 @pytest.mark.parametrize("verb", ["pause", "resume", "status", "serving", "rollback", "destroy"])
-def test_what_deploys_nothing_is_done_whatever_a_setting_is(tmp_path: Path, line: str, verb: str) -> None:
+def test_what_deploys_nothing_does_not_need_the_settings_of_functions(tmp_path: Path, line: str, verb: str) -> None:
     """Somebody who must pause at once has no time to mend the settings of the functions."""
-    (tmp_path / "settings").write_text(f"{SETTINGS}{line}\n")
-    gcloud = Recorder()
+    (tmp_path / "settings").write_text(f"{SETTINGS}DEPLOYMENT_PREFIX=staging-\n{line}\n")
+    broken, whole = Recorder(), Recorder()
+    (tmp_path / "whole").write_text(f"{SETTINGS}DEPLOYMENT_PREFIX=staging-\n")
 
-    code = gcloud.run(tmp_path / "settings", verb, "--yes")
+    code = broken.run(tmp_path / "settings", verb, "--yes")
+    whole.run(tmp_path / "whole", verb, "--yes")
 
     assert code == 0
-    assert gcloud.commands != []
+    assert broken.commands == whole.commands != []
 
 
 def test_the_project_number_is_set_only_where_it_is_needed(tmp_path: Path) -> None:
