@@ -129,9 +129,14 @@ def _no_token(name: str, exc: Exception) -> NoToken:
 
 
 def _said(exc: Exception) -> str:
+    from google.auth.exceptions import GoogleAuthError
+
     if isinstance(exc, _NO_TOKEN):
         return f"no valid token in the response ({type(exc).__name__})"  # its text may quote the response
-    cause = next((arg for arg in exc.args if isinstance(arg, Exception)), exc)  # google-auth wraps errors of urllib3
+    # google-auth wraps errors of urllib3, and at the metadata server its own, which may quote a response.
+    cause = next((arg for arg in exc.args if isinstance(arg, Exception)), exc)
+    if isinstance(cause, GoogleAuthError) and cause is not exc:
+        return _said(cause)
     if isinstance(exc, OSError) or cause is not exc:
         name = type(cause).__name__
         return f"no response ({'timed out' if 'Timeout' in name else name})"

@@ -10,7 +10,7 @@ import pytest
 
 from shared.web import google_credentials
 from shared.web.google_credentials import NoToken, access_token
-from tests.support.servers import HttpServer, raw
+from tests.support.servers import ACCESS_PATH, HttpServer, raw, reply
 from watchkeeper.fakes.google_oauth import GoogleOAuth
 
 SCOPE = "https://www.googleapis.com/auth/chat.bot"
@@ -94,6 +94,18 @@ def test_a_search_for_credentials_ends_at_its_deadline(metadata: HttpServer) -> 
         thread.join(SECONDS)
 
     assert [asked.path for asked in metadata.received] == ["/"]
+
+
+def test_a_refusal_of_the_metadata_server_is_quoted(metadata: HttpServer) -> None:
+    """In the cloud every token comes from there, and google-auth wraps the error twice."""
+    metadata.answers[ACCESS_PATH] = reply(404, body=b"no such account")
+    google_credentials._known.clear()
+
+    with pytest.raises(NoToken) as raised:
+        get()
+
+    assert "Status: 404" in raised.value.said
+    assert "no such account" in raised.value.said
 
 
 def test_a_valid_token_is_returned_while_another_is_being_fetched(oauth: GoogleOAuth) -> None:
