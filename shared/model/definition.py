@@ -23,6 +23,7 @@ class Misfire(StrEnum):
 
 
 TIMES = ("at", "until")  # the fields of a timing that are moments
+DAY = timedelta(days=1)  # more than any time zone is off UTC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,10 +183,13 @@ def _check_time(name: str, value: Any) -> None:
         raise InvalidJob(f"{name} is {str(value)[:100]!r}; it must be a datetime with a time zone")
     if value.tzinfo is None:
         raise InvalidJob(f"the time {value} has no time zone; give one, e.g. with +00:00 or Z")
+    if value == FOREVER:
+        return
     try:
-        value.astimezone(UTC)
+        moment = value.astimezone(UTC)
+        _ = moment - DAY, moment + DAY
     except OverflowError:
-        raise InvalidJob(f"{name} is {value}, which is no time in UTC; the years 1 to 9999 are possible") from None
+        raise InvalidJob(f"{name} is {value}, which some time zone cannot hold; choose a year from 2 to 9998") from None
 
 
 def _seconds(duration: Any) -> float | None:
