@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol, Unpack
 
 from shared.errors import InvalidInput
-from shared.model.definition import Timing, TimingFields
+from shared.model.definition import Timing, TimingFields, parse_dates
 from shared.model.job import Job
 from shared.model.job_text import asker_of, payload_with
 from shared.model.value import Status
@@ -114,7 +114,7 @@ class SpaceJobs:
         """
         job = self.get(job_id)
         if timing.get("except_dates"):
-            timing["except_dates"] = tuple(timing["except_dates"])  # read twice below
+            timing["except_dates"] = parse_dates(timing["except_dates"])  # read twice below
         changes: dict[str, Any] = {"timezone": timezone, **timing}
         if text is not None:
             changes["payload"] = payload_with(job, text)

@@ -44,6 +44,8 @@ def payload_with(job: Job, text: str) -> dict[str, Any]:
     """Return the payload with another text; a reminder still mentions whom it is for. Raises InvalidInput."""
     if job.job_type not in TEXTS:
         raise InvalidInput(f"job {job.id} is of type {job.job_type}, and has no text that can be changed here")
+    if not isinstance(text, str):
+        raise InvalidInput(f"the text of a job is {str(text)[:100]!r}; it must be a string")
     mention = _mention(job)
     return {**job.payload, TEXTS[job.job_type]: mention + text.removeprefix(mention)}
 

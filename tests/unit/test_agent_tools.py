@@ -304,7 +304,7 @@ def test_edited_job_keeps_its_time_zone(tools: dict[str, Callable[..., Any]], jo
         pytest.param(
             "schedule_job",
             {"kind": "message", "text": "x", "at": "9999-12-31T23:59:59-10:00"},
-            "the years 1 to 9999 are possible",
+            "choose a year from 2 to 9998",
             id="beyond-all-time",
         ),
         pytest.param("schedule_job", {"kind": "message", "text": " ", "every": "1d"}, "text must be", id="blank"),
@@ -327,6 +327,25 @@ def test_invalid_tool_call_returns_an_error(
 ) -> None:
     """The model reads what was wrong; a raised error would end its turn."""
     answer = tools[tool](**given)
+
+    assert answer.keys() == {"error"}
+    assert says in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        pytest.param({"text": 5}, "the text of a job is '5'; it must be a string", id="text"),
+        pytest.param({"except_dates": 5}, "except_dates is '5'", id="days-off"),
+    ],
+)
+def test_edit_with_a_value_of_another_type_returns_an_error(
+    tools: dict[str, Callable[..., Any]], given: dict[str, Any], says: str
+) -> None:
+    """As for a new job."""
+    made = tools["schedule_job"]("message", "Tea!", every="1d")["job"]["id"]
+
+    answer = tools["edit_job"](made, **given)
 
     assert answer.keys() == {"error"}
     assert says in answer["error"]
