@@ -120,7 +120,7 @@ def _with_pauses(ask: Callable[[], T], renewals: Renewals) -> T:
         except HTTPError as exc:
             response = exc.response
             if response is None:
-                raise NotRenewed.with_remedy("Airtable said an error without a response") from exc
+                raise NotRenewed.with_remedy("no response from Airtable") from exc
             said = f"Airtable said {response.status_code} {_error(response)}"
             if response.status_code != 429:
                 raise NotRenewed.with_remedy(said, _remedy(response.status_code)) from exc
