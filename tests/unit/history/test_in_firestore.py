@@ -68,6 +68,33 @@ def test_an_end_without_an_answer_has_one_entry(
     assert [entry.run.outcome for entry in store.history(job_id="report")] == ["completed"]
 
 
+class Shared(Scripted):
+    """A store that another thread uses before the second call of this one."""
+
+    other: Callable[[], object] | None = None
+
+    def _send(self, messages: list[Any], *, together: bool = False) -> Any:
+        if len(self.sizes) == 1 and self.other is not None:
+            other, self.other = self.other, None
+            other()
+        return super()._send(messages, together=together)
+
+
+@pytest.mark.emulator
+def test_an_entry_may_be_written_by_two_threads(
+    firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
+) -> None:
+    """One that is missing is written with the next call of any thread, perhaps of two at once."""
+    held = put(firestore_store, None, claimed(job_factory("report", at=now), now, "a"))
+    store = Shared(firestore_store, "applied but cut")
+    store.other = lambda: put(store, None, job_factory("other", at=now))
+
+    put(store, held, finished(held, now))
+
+    assert store.sizes == [2, 1, 1, 1]
+    assert [entry.run.outcome for entry in store.history(job_id="report")] == ["completed"]
+
+
 @pytest.mark.emulator
 def test_the_winner_replaces_the_entry_of_the_loser(
     firestore_store: FirestoreStore, job_factory: JobFactory, now: datetime
