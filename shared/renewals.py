@@ -93,7 +93,7 @@ class Renewals:
         self._store = store
         self._lease = settings.lease
         self._retention = settings.retention
-        self._clock = clock
+        self.clock = clock
         self._monotonic = monotonic
         self._ends_at = monotonic() + (limit - min(RESERVE, limit / 2)).total_seconds()
         self._by = by
@@ -197,23 +197,23 @@ class Renewals:
         if isinstance(stored, Unreadable):
             remedy = "repair it, then run `watchkeeper jobs upgrade`"
             return Failed(f"its record cannot be read ({stored.reason}); {remedy}")
-        if stored.lease_until is not None and stored.lease_until > self._clock():
+        if stored.lease_until is not None and stored.lease_until > self.clock():
             is_renewal = stored.started_at and stored.payload.get("renewal_started_at") == iso(stored.started_at)
             return Skipped() if is_renewal else None
         renewed_at = recorded_time(stored.payload, "renewed_at")
         # A time in the future comes from a wrong clock, and must not prevent renewals for ever.
-        was_just_renewed = renewed_at is not None and self.now <= renewed_at <= self._clock() + self._lease
+        was_just_renewed = renewed_at is not None and self.now <= renewed_at <= self.clock() + self._lease
         return Skipped() if was_just_renewed else None
 
     def _claim(self, stored: Job | Unreadable | None, subscription: Subscription) -> Job:
         job = stored if isinstance(stored, Job) else Job.create(subscription.id, CHECK, now=self.now, by=self._by)
-        now = self._clock()
+        now = self.clock()
         payload = {**job.payload, "subscription": subscription.title, "renewal_started_at": iso(now)}
         return job.claim(now=now, token=new_token(), lease=self._lease, retention=self._retention, payload=payload)
 
     def _record(self, job: Job, subscription: Subscription, outcome: Renewed | Failed, ran: timedelta) -> None:
         """Write the outcome into the record, unless another call has claimed it. Raises StoreUnavailable."""
-        ended_at, error = self._clock(), outcome.reason if isinstance(outcome, Failed) else None
+        ended_at, error = self.clock(), outcome.reason if isinstance(outcome, Failed) else None
         result = Result(started_at=ended_at - ran, ended_at=ended_at, by=self._by, error=error)
 
         def finished(newest: Job) -> Job:

@@ -124,7 +124,7 @@ def _with_pauses(ask: Callable[[], T], renewals: Renewals) -> T:
             said = f"Airtable said {response.status_code} {_error(response)}"
             if response.status_code != 429:
                 raise NotRenewed.with_remedy(said, _remedy(response.status_code)) from exc
-            if not renewals.wait(_pause(response, renewals.now)):
+            if not renewals.wait(_pause(response, renewals.clock())):
                 raise NotRenewed.with_remedy(f"{said}, and there is no time left to pause") from exc
         except RequestException as exc:
             raise NotRenewed.with_remedy(f"no usable response from Airtable ({type(exc).__name__}: {exc})") from exc

@@ -110,6 +110,18 @@ def test_a_429_pauses_as_long_as_its_retry_after_says(
     assert clock.waited == timedelta(seconds=seconds) + airtable_webhooks.SPACING
 
 
+def test_a_retry_after_date_counts_from_the_response(
+    airtable: Airtable, ask_for_pause: AskForPause, clock: Clock, refresh: Refresh
+) -> None:
+    """And not from the beginning of the call, half a minute earlier."""
+    airtable.fail("rate-limit", path=LIST)
+    ask_for_pause("Sat, 21 Nov 2026 09:00:37 GMT")
+
+    refresh()
+
+    assert clock.waited == timedelta(seconds=30 + 7) + airtable_webhooks.SPACING
+
+
 def test_a_pause_that_is_longer_than_any_call_is_not_begun(
     ask_for_pause: AskForPause, clock: Clock, refresh: Refresh
 ) -> None:
