@@ -273,7 +273,7 @@ _CLAUSES = {
     **{name: name for name in ("through", "before", "for")},
 }
 _OPENS = "|".join(_CLAUSES)
-_RHYTHM = rf"(?:(?:on )?the {_NTH}.{{0,40}}? of )?every"
+_RHYTHM = rf"(?:(?:on )?the {_NTH}.{{0,40}}? of )?every|(?<=[a-z] )on (?:the )?{_NTH}(?! of )"
 _CLAUSE = re.compile(rf",? ?\b({_OPENS})\b(?: on| in| from)?(.*?)(?=,? (?:{_OPENS}|{_RHYTHM})\b|$)")
 _NTH_LIST = rf"{_NTH}(?:{_AND}(?:the )?{_NTH})*"
 _MARKS = tuple(

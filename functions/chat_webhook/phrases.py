@@ -125,7 +125,7 @@ _NUMBER = r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|fifteen|twen
 _GOES_ON = re.compile(
     rf"""(?:
     after | before | past | or | and | but | of | at | on | in | by | every | each | next | to\s+last
-    | from | until | till | thru | up\s+(?:to|until) | through | then | onwards? | during | while | within
+    | from | between | until | till | thru | up\s+(?:to|until) | through | then | onwards? | during | while | within
     | except | unless | skipping
     | around | approximately | roughly | exactly | precisely | sharp | (?:morning|noon|afternoon|evening|\d+)ish
     | '\d\d | {_MONTH_AND_MORE}

@@ -250,6 +250,8 @@ def test_minutes_without_an_hour_are_asked_about(phrase: str, at: str) -> None:
         "during lunch",
         "while at work",
         "within office hours",
+        "between meetings",
+        "between christmas and new year",
         "max 5",
         "x 3",
         "onwards",

@@ -143,6 +143,13 @@ ENDS = [
     ("every day from 5 to 10 january", "0 9 * * *, from 2027-01-05 00:00, until 2027-01-11 00:00"),
     ("every day from the 5th to the 10th", "0 9 * * *, from 2026-12-05 00:00, until 2026-12-11 00:00"),
     ("every 3 hours starting now", "every 3h, from 2026-11-25 13:07"),
+    ("every month until june on the 15th", "0 9 15 * *, until 2027-06-01 00:00"),
+    ("every month for 6 months on the 15th", "0 9 15 * *, until 2027-06-15 00:00"),
+    ("every month until june on the last friday", "0 9 * * L5, until 2027-06-01 00:00"),
+    (
+        "every 2 months from january to june on the 15th",
+        "0 9 15 1,3,5,7,9,11 *, from 2027-01-01 00:00, until 2027-07-01 00:00",
+    ),
 ]
 
 
