@@ -12,7 +12,7 @@ from orders import When
 from phrase_clocks import USUAL, WAKING, Clock, at_clocks, clocks_of, read_clock
 from phrase_days import DAY, Here, days_of, fields, is_elapsed, later, listed, months, nths, numbered, weekdays
 from phrase_ends import days_off, end_of, is_partly_off, start_of
-from phrase_words import DAYS, Marks, UnclearPhrase, items, marks_of, said, unreadable
+from phrase_words import DAYS, MONTHS, Marks, UnclearPhrase, items, marks_of, said, unreadable
 from shared.model.schedule import just_before
 
 FURTHEST = timedelta(days=5 * 366)  # a later one is a typing mistake
@@ -350,8 +350,22 @@ def _day_fields(marks: Marks, number: int, unit: str, today: date, at: str) -> t
             raise UnclearPhrase(f"A schedule cannot skip {unit}s unless they divide a year: {said(marks.phrase)!r}.")
         last = number - 1 if counts == ["L"] else 0  # "every quarter on the last day" is the end of March
         begin = today.month - 1 if "from" in marks.clauses else last
-        month = listed(sorted((begin + n) % 12 + 1 for n in range(0, 12, number)))
+        if last and (begin - last) % number:
+            raise _at_which_ends(marks, number, (last, begin), at)
+        month = listed(_months_from(begin, number))
     return (day, *_without(marks, month, weekday, is_by_day=day == "*" and not nth))
+
+
+def _months_from(begin: int, number: int) -> list[int]:
+    """Return every so many months, as in cron, from `begin`, which counts from 0."""
+    return sorted((begin + n) % 12 + 1 for n in range(0, 12, number))
+
+
+def _at_which_ends(marks: Marks, number: int, begins: tuple[int, int], at: str) -> UnclearPhrase:
+    """Return the question about "the last day of every quarter starting january 4"."""
+    named = (" and ".join(MONTHS[month - 1] for month in _months_from(begin, number)) for begin in begins)
+    each = (said(f"{marks.phrase.replace(marks.days['every'][0][0], f'every {names}')} {at}") for names in named)
+    return UnclearPhrase(f"At the end of which months is {said(marks.phrase)!r}?", *each)
 
 
 def _without(marks: Marks, month: str, weekday: str, *, is_by_day: bool) -> tuple[str, str]:

@@ -191,6 +191,7 @@ PERIODS = [
     ("every last friday of the quarter", "0 9 * 3,6,9,12 L5"),
     ("every quarter on the last day", "0 9 L 3,6,9,12 *"),
     ("every 6 months on the last day", "0 9 L 6,12 *"),
+    ("every quarter on the last day starting march 1", "0 9 L 3,6,9,12 *, from 2027-03-01 00:00"),
     ("once a quarter on the 5th", "0 9 5 1,4,7,10 *"),
     ("every second and fourth thursday of the month", "0 9 * * 4#2,4#4"),
     ("every 1 april and 1 october", "0 9 1 4,10 *"),

@@ -63,6 +63,14 @@ REFUSED = [
     ("every 5 months on the 3rd", "unless they divide a year", []),
     ("every 2 years on may 1", "unless they divide a year", []),
     ("every 3 months", "on which day", ["every 3 months on the 1st at 09:00"]),
+    (
+        "the last day of every quarter starting next year",
+        "At the end of which months",
+        [
+            "the last day of every march and june and september and december starting next year at 09:00",
+            "the last day of every january and april and july and october starting next year at 09:00",
+        ],
+    ),
     ("every december", "cannot be read", ["every 1 december"]),
     ("every 14 jan and 15 jun", "different days", ["every 14 january at 09:00", "every 15 june at 09:00"]),
     ("every day at 9:00 and 17:30", "different minutes", ["every day at 09:00", "every day at 17:30"]),
