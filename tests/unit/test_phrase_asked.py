@@ -42,6 +42,7 @@ ASKED = [
     'every 30 minutes between 9 and 17 on weekdays post "x"',
     'every 90 minutes until 18:00 post "x"',
     'every day except christmas post "x"',
+    'every wed from november until june except in march and may post "x"',  # it has begun
     'biweekly on friday post "x"',
     'every 3rd friday post "x"',
     'every quarter post "x"',
@@ -208,3 +209,34 @@ ASKED = [
 def test_what_is_not_clear_is_never_an_order(command: str) -> None:
     """A question costs a moment, a wrong order an appointment."""
     assert meaning(command, NOW, BERLIN) == "ask"
+
+
+GOING_ON = [
+    "August 10 - 22",
+    "May eighth - tenth",
+    "July 13 thru 15",
+    "8pm - 11",
+    "4pm + 3 days",
+    "4pm -3 days",
+    "tomorrow +1h",
+    "next tuesday +10 days",
+    "15 minutes earlier",
+    "3m 49s ago",
+    "Tuesday of last week",
+    "20th of the previous month",
+    "morning of xmas",
+    "third qtr",
+    "third last week of 2027",
+    "tomorrow afternoonish",
+    "at a couple of",
+    "tomorrow lunch",
+    "3p",
+    "2nd month",
+]
+
+
+@pytest.mark.parametrize("phrase", GOING_ON)
+def test_what_goes_on_with_a_time_never_becomes_text(phrase: str) -> None:
+    """A range, a sum, a past day or a vague time is asked about, in a reminder and in a post."""
+    assert meaning(f"remind me {phrase} to call", NOW, BERLIN) == "ask"
+    assert meaning(f'{phrase} post "x"', NOW, BERLIN) in ("ask", "agent")

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
+from orders import Order
 from phrases import LONGEST_TEXT, understand
 from shared.model.recurrence import InvalidSchedule
-from tests.support.phrasing import BERLIN, SATURDAY, order, question, said
+from tests.support.phrasing import BERLIN, NOW, SATURDAY, meaning, order, question, said
 
 COMMANDS = [
     pytest.param("remind me tomorrow at 9:00 to call Anna", "remind", "call Anna", id="when-then-text"),
@@ -286,3 +287,24 @@ def test_an_unknown_timezone_is_refused(timezone: str) -> None:
     """Any text then raises an error about the time zone."""
     with pytest.raises(InvalidSchedule, match="is not known"):
         understand("hello", now=SATURDAY, timezone=timezone)
+
+
+RESEMBLING = [
+    ("remind me tomorrow of the meeting", "the meeting"),
+    ("remind me tomorrow of marketing", "marketing"),
+    ("remind me on friday - call Anna", "call Anna"),
+    ("remind me on friday of May's birthday", "May's birthday"),
+    ("remind me at 5 to check gate 7a", "check gate 7a"),
+    ("remind me tomorrow to finish 3 d models", "finish 3 d models"),
+    ("remind me tomorrow to look 2 hours later", None),
+    ("remind me to buy 9 tomorrow", "buy 9"),
+    ("remind me tomorrow to ask whether a couple of us can come", "ask whether a couple of us can come"),
+]
+
+
+@pytest.mark.parametrize(("command", "text"), RESEMBLING, ids=[command for command, _ in RESEMBLING])
+def test_text_that_only_resembles_a_time_stays_text(command: str, text: str | None) -> None:
+    """The rules for what goes on with a time take nothing from a text; None stands for a question."""
+    found = meaning(command, NOW, BERLIN)
+
+    assert (found.text if isinstance(found, Order) else None) == text

@@ -274,3 +274,41 @@ def test_what_is_over_this_week_is_asked_about(now: str, phrase: str) -> None:
     assert "is past" in str(
         question(f"remind me {phrase} to x", now=datetime.fromisoformat(now).replace(tzinfo=NOW.tzinfo))
     )
+
+
+AS_WRITTEN = [
+    ("3:30 p m", "2026-11-25 15:30"),
+    ("11p.m.", "2026-11-25 23:00"),
+    ("at 3p", "2026-11-25 15:00"),
+    ("3:15p", "2026-11-25 15:15"),
+    ("11:00:00 AM", "2026-11-25 11:00"),
+    ("at 730 in the evening", "2026-11-25 19:30"),
+    ("11 tonight", "2026-11-25 23:00"),
+    ("9 tomorrow morning", "2026-11-26 09:00"),
+    ("6 in the morning", "2026-11-26 06:00"),
+    ("five minutes", "2026-11-25 10:12"),
+    ("twenty-five minutes", "2026-11-25 10:32"),
+    ("1 d", "2026-11-26 10:07"),
+    ("2 hours later", "2026-11-25 12:07"),
+    ("a week later", "2026-12-02 10:07"),
+    ("Sat, Feb13", "2027-02-13 09:00"),
+    ("15Sep", "2027-09-15 09:00"),
+    ("10-August-2027", "2027-08-10 09:00"),
+    ("09/JAN/2027", "2027-01-09 09:00"),
+    ("21-APR-27", "2027-04-21 09:00"),
+    ("on 2027.01.28", "2027-01-28 09:00"),
+    ("15th of Aug, 2027", "2027-08-15 09:00"),
+    ("on 29 february", "2028-02-29 09:00"),
+    ("in 90 weeks", "2028-08-16 10:07"),
+    ("20 of next month", "2026-12-20 09:00"),
+    ("third tuesday of september 2027", "2027-09-21 09:00"),
+    ("last day of october 2027", "2027-10-31 09:00"),
+]
+
+
+@pytest.mark.parametrize(("phrase", "when"), AS_WRITTEN, ids=[phrase for phrase, _ in AS_WRITTEN])
+def test_a_time_is_read_as_people_write_it(phrase: str, when: str) -> None:
+    """At the beginning of a reminder, whole."""
+    found = order(f"remind me {phrase} to call")
+
+    assert (said(found), found.text) == (when, "call")

@@ -241,3 +241,24 @@ def test_the_first_run_of_an_interval_is_no_single_time() -> None:
 def test_an_exception_leaves_the_other_months_as_they_are(phrase: str, cron: str) -> None:
     """It takes months away, and adds none."""
     assert said(order(f"remind me {phrase} to x")) == cron
+
+
+AS_WRITTEN = [
+    ("every month at the beginning", "0 9 1 * *"),
+    ("each month at the end", "0 9 L * *"),
+    ("begin of each month", "0 9 1 * *"),
+    ("last of each month", "0 9 L * *"),
+    ("every day at 12:00 noon", "0 12 * * *"),
+    ("2nd and last fridays of each month", "0 9 * * 5#2,L5"),
+    ("first mondays of the month", "0 9 * * 1#1"),
+    ("daily at 3p", "0 15 * * *"),
+    ("every 1 h", "0 * * * *"),
+    ("every wed from december until june except in march and may",
+     "0 9 * 1,2,4,6,7,8,9,10,11,12 3, from 2026-12-01 00:00, until 2027-06-01 00:00"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("phrase", "rhythm"), AS_WRITTEN, ids=[phrase for phrase, _ in AS_WRITTEN])
+def test_a_rhythm_is_read_as_people_write_it(phrase: str, rhythm: str) -> None:
+    """A word for the beginning or the end of a period names a day, and is not dropped."""
+    assert said(order(f'{phrase} post "x"')) == rhythm
