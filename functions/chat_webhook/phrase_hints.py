@@ -119,7 +119,6 @@ _CLEARER = (
     (r"by (?=[0-9])", "at "),
     (rf"({_DAY}|today|tomorrow|tonight) (?=[0-9]{{1,2}}(?: to)?\b(?!:))", r"\1 at "),
     (r"within (?=[0-9]|an?\b)", "in "),
-    (r"([0-9]+ (?:min|minute|hour|day|week)s?) later", r"in \1"),
     (rf"({_DAY}) week|a week on ({_DAY})", r"a week from \1\2"),
     (r"every day this week", "every day until sunday"),
     (rf"({_UNIT}) ([0-9]+)", r"\1 \2 minutes"),

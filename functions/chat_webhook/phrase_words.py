@@ -209,8 +209,8 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"\bevery (\d+ )?(week|month|year)(?:,? on)? every\b", r"every \1\2"),
     (rf"\b({_NTH}(?:{_AND}{_NTH})*) every ({_ONE_DAY})\b", r"every \1 \2"),
     (rf"({_AND})(?:on )?every (?=\d+(?:st|nd|rd|th)|last|{_DAY}|{_MONTH})", r"\1"),
-    (rf"\b(?:but|not|other than|apart from) (?=(?:on )?(?:every )?{_DAY})|\bexcept for\b", "except "),
-    (r"\b(except|excluding|but not) (?:(?:on|at) )?(?:every )?", r"\1 "),
+    (rf"\b(?:but(?: not)?|not|other than|apart from) (?=(?:on )?(?:every )?{_DAY})|\bexcept for\b", "except "),
+    (r"\b(?:except|excluding|but not) (?:(?:on|at) )?(?:every )?", "except "),
     (rf"\bevery day,? (?:on )?(?=every {_DAY})", ""),
     (rf"\bevery (?=every\b)|(?<=\bevery )1 (?!{_MONTH})", ""),
     # and days.
@@ -219,7 +219,7 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (rf"\b({_MONTH}) ({_NUMBER})({_AND})(?={_NUMBER}(?![\d:.])(?! [ap]m))", r"\1 \2\3\1 "),
     (rf"(?<!\band )(?<!, )\b({_NUMBER} )(?:of )?({_MONTH}(?:{_AND}{_MONTH})+)(?! \d)", _in_each),
     (rf"\bthis (?={_PART}\b)", "today "),
-    (r"\bend of (?:the )?year\b", "31st december"),
+    (r"\bend of year\b", "31st december"),
     (rf"\b(?:end|last) of {_OF_MONTH}", "last day of "),
     (rf"\bstart of {_OF_MONTH}", "1st day of "),
     (r"\b12(?::00)? (noon|midnight)\b", r"\1"),
@@ -269,8 +269,7 @@ _PARTS = re.compile(rf"\b(?:in the |at |during the )?((?:early |late )?{_PART})\
 _CLAUSES = {
     **dict.fromkeys(("starting", "from", "as of"), "from"),
     **dict.fromkeys(("until", "ending"), "until"),
-    **dict.fromkeys(("except", "excluding", "but not"), "except"),
-    **{name: name for name in ("through", "before", "for")},
+    **{name: name for name in ("through", "before", "for", "except")},
 }
 _OPENS = "|".join(_CLAUSES)
 _RHYTHM = rf"(?:(?:on )?the {_NTH}.{{0,40}}? of )?every|(?<=[a-z] )on (?:the )?{_NTH}(?! of )"

@@ -143,6 +143,9 @@ ENDS = [
     ("every day from 5 to 10 january", "0 9 * * *, from 2027-01-05 00:00, until 2027-01-11 00:00"),
     ("every day from the 5th to the 10th", "0 9 * * *, from 2026-12-05 00:00, until 2026-12-11 00:00"),
     ("every 3 hours starting now", "every 3h, from 2026-11-25 13:07"),
+    ("every day but not fridays", "0 9 * * 1,2,3,4,6,0"),
+    ("every day, but not on weekends", "0 9 * * 1-5"),
+    ("every day until june but not on fridays", "0 9 * * 1,2,3,4,6,0, until 2027-06-01 00:00"),
     ("every month until june on the 15th", "0 9 15 * *, until 2027-06-01 00:00"),
     ("every month for 6 months on the 15th", "0 9 15 * *, until 2027-06-15 00:00"),
     ("every month until june on the last friday", "0 9 * * L5, until 2027-06-01 00:00"),
@@ -252,6 +255,8 @@ AS_WRITTEN = [
     ("2nd and last fridays of each month", "0 9 * * 5#2,L5"),
     ("first mondays of the month", "0 9 * * 1#1"),
     ("daily at 3p", "0 15 * * *"),
+    ("all days at 15:00", "0 15 * * *"),
+    ("mon–fri at 15:00", "0 15 * * 1-5"),  # noqa: RUF001
     ("every 1 h", "0 * * * *"),
     ("every wed from december until june except in march and may",
      "0 9 * 1,2,4,6,7,8,9,10,11,12 3, from 2026-12-01 00:00, until 2027-06-01 00:00"),
