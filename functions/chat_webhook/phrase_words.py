@@ -86,6 +86,7 @@ _PART = r"(?:morning|afternoon|evening|night)"
 _AND = r"(?:\s?, (?:and )?| and | or | ?& ?)"
 _SPAN = rf"\d+ {_UNIT}(?:(?:{_AND}| )\d+ {_UNIT})*"
 _EVERY_DAY = rf"(?:every )?({_ONE_DAY})"
+_NOT_OFF = "".join(rf"(?<!\b{word} )(?<!\b{word} on )" for word in ("except", "excluding", "not"))
 _OF_MONTH = rf"(?=(?:the |every |this |next )?(?:month|{_MONTH})\b)"
 
 
@@ -113,6 +114,10 @@ def _of_year(match: re.Match[str]) -> str:
 
 def _every(match: re.Match[str]) -> str:
     return "every " if match[2] == "every" else ""
+
+
+def _listed(match: re.Match[str]) -> str:
+    return match[0].replace(" every ", ", ")
 
 
 def _weekdays(match: re.Match[str]) -> str:
@@ -149,7 +154,8 @@ _CANONICAL: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (  # 
     (r"\b(?:working |work[ -]?|business |week[ -])day(s?)\b", r"weekday\1"),
     (r"[a-z]+", lambda m: _WORDS.get(m[0], m[0])),
     (r"\s+", " "),
-    (rf"\b({_DAY})(?: every |[ /])(?={_DAY}\b)", r"\1, "),
+    (rf"{_NOT_OFF}\bevery {_DAY}(?: every {_DAY})+\b", _listed),
+    (rf"\b({_DAY})[ /](?={_DAY}\b(?! ?(?:-|to|through) ?{_DAY}))", r"\1, "),
     (r"[()]", " "),
     (rf"(?<!\bfrom )(?<!\bbetween )\b({_MONTH}) ?(?:-|to|through) ?({_MONTH})\b(?! \d)", r"from \1 through \2"),
     (r"\b(?:this|the) (?:up)?coming\b|\bupcoming\b", "coming"),
@@ -333,8 +339,9 @@ def marks_of(phrase: str) -> Marks:
     if len(parts) == 1 and re.search(r"(?:\band|\bor|&)\s*$", rest):  # "every day and night"
         raise UnclearPhrase(f"{phrase.strip()!r} cannot be read as a time.")
     rest = re.sub(rf"\b(?:from|between) ((?:(?!\b(?:{_OPENS})\b).){{1,40}}?) (?:to|and) ", r"from \1 through ", rest)
-    days = day_marks(_CLAUSE.sub(" ", rest))
+    # First, because an unknown word counts more than marks that contradict: a text ends a clause that it follows.
     clauses = [(_CLAUSES[match[1]], day_marks(_length(match))) for match in _CLAUSE.finditer(rest)]
+    days = day_marks(_CLAUSE.sub(" ", rest))
     if len(dict(clauses)) < len(clauses) or "except from " in rest:  # "except in may, except tomorrow"
         raise UnclearPhrase(f"{said(rest)!r} cannot be read as a time.")
     if len(times) + len(hours) > 1:

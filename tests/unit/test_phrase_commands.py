@@ -292,6 +292,7 @@ def test_an_unknown_timezone_is_refused(timezone: str) -> None:
 RESEMBLING = [
     ("remind me tomorrow of the meeting", "the meeting"),
     ("remind me tomorrow of marketing", "marketing"),
+    ("remind me every monday until the end of the month to water plants every time", "water plants every time"),
     ("remind me on friday - call Anna", "call Anna"),
     ("remind me on friday of May's birthday", "May's birthday"),
     ("remind me at 5 to check gate 7a", "check gate 7a"),
