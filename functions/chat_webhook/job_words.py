@@ -26,7 +26,11 @@ _VERBS = {
     **{"unpause": "resume"},
 }
 _POLITE = re.compile(r"^(?:(?:please|hey|hi|hello|(?:can|could|would) you)[,!]?\s+)+", re.I)
-_THANKS = re.compile(r"[,.!?]?\s(?:please|pls|plz|thanks|thank you|thx)[.!?\s]*$", re.I)
+_THANKS = re.compile(
+    r"(?:[,.!?]?(?<!\bsay)(?<!\bwrite)\s(?:please|pls|plz"
+    r"|(?:many )?(?:thanks|thank you|thx)(?: (?:a lot|so much|very much|in advance))?)){1,3}[.!?\s]*$",
+    re.I,
+)
 _LIST = re.compile(
     r"(?:(?:show|list|see)\s+)?(?:me\s+)?(?:all\s+)?(?:of\s+)?(?:(?P<whose>my|the|our)\s+)?(?:jobs|reminders|list)"
     r"|what(?:'s| is) scheduled",
