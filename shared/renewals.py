@@ -83,17 +83,17 @@ class Renewals:
         *,
         now: datetime,
         clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
         by: str,
         is_stopping: Callable[[], bool] = lambda: False,
-        monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         limit = min(settings.lease, settings.function_timeout)
         self.now = now
+        self.clock = clock
         self._store = store
         self._lease = settings.lease
         self._retention = settings.retention
-        self.clock = clock
         self._monotonic = monotonic
         self._ends_at = monotonic() + (limit - min(RESERVE, limit / 2)).total_seconds()
         self._by = by

@@ -1,6 +1,7 @@
 """The airtable_refresh function: Cloud Scheduler calls it to extend Airtable's webhooks before they lapse."""
 
 import os
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -31,7 +32,15 @@ def set_up(settings: Settings) -> tuple[AirtableSettings, Store]:
 def answer(call: Call) -> Mapping[str, Any]:
     """Extend every webhook of every base."""
     airtable, store = set_up(call.settings)
-    renewals = Renewals(store, call.settings, now=call.now, clock=clock, by=call.caller, is_stopping=is_stopping)
+    renewals = Renewals(
+        store,
+        call.settings,
+        now=call.now,
+        clock=clock,
+        monotonic=time.monotonic,
+        by=call.caller,
+        is_stopping=is_stopping,
+    )
     return renew_webhooks(airtable, renewals)
 
 

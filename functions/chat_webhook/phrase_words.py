@@ -298,7 +298,7 @@ _MARKS = tuple(
         ("month", rf"{_MONTH}(?:{_AND}{_MONTH})*"),
         ("coming", r"(next|this|coming)(?: (week|month|year))?"),
         ("relative", "today|tomorrow|day after tomorrow"),
-        ("of_month", r"(?<=\b(?:of|in) )month|(?<=\b(?:of|in) (?:the) )month"),
+        ("of_month", r"(?<=\b(?:of|in) )month|(?<=\b(?:of|in) the )month"),
         ("year", r"[12]\d{3}"),
     )
 )

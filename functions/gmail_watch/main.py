@@ -1,6 +1,7 @@
 """The gmail_watch function: Cloud Scheduler calls it to renew Gmail's push watches before they lapse."""
 
 import os
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -31,7 +32,15 @@ def set_up(settings: Settings) -> tuple[GmailSettings, Store]:
 def answer(call: Call) -> Mapping[str, Any]:
     """Renew every mailbox's watch."""
     gmail, store = set_up(call.settings)
-    renewals = Renewals(store, call.settings, now=call.now, clock=clock, by=call.caller, is_stopping=is_stopping)
+    renewals = Renewals(
+        store,
+        call.settings,
+        now=call.now,
+        clock=clock,
+        monotonic=time.monotonic,
+        by=call.caller,
+        is_stopping=is_stopping,
+    )
     return renew_watches(gmail, renewals)
 
 

@@ -12,7 +12,7 @@ SAME_TIME = timedelta(milliseconds=1)
 
 
 def differences(present: Job, wanted: Definition, now: datetime) -> list[str]:
-    """Say where a job differs from a definition; a space, a start and a single time count only if they are given."""
+    """Return where a job differs from a definition; a space, a start and a single time count only if they are given."""
     names = {name: (getattr(present, name), value) for name, value in wanted.fields(now).items()}
     if wanted.space is None:
         del names["space"]

@@ -1,5 +1,6 @@
 """`watchkeeper renew`: renew subscriptions in this process as the functions do, or show their state."""
 
+import time
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
@@ -66,6 +67,7 @@ def _answer(session: Session, service: str, caught: list[int]) -> dict[str, Any]
         session.settings,
         now=session.clock(),
         clock=session.clock,
+        monotonic=time.monotonic,
         by=session.by,
         is_stopping=lambda: bool(caught),
     )

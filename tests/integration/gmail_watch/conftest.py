@@ -1,5 +1,6 @@
 """The function over HTTP for all tests of this folder, and the renewals of one call in this process."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -49,4 +50,4 @@ def of_two(fakes: LocalGoogle) -> Iterator[RunningFunction]:
 def renewals(google: LocalGoogle) -> Renewals:
     """Renewals by the real clock."""
     settings = Settings.from_env({"AUTH_MODE": "off"})
-    return Renewals(google.storage.store, settings, now=utc_now(), clock=utc_now, by="test")
+    return Renewals(google.storage.store, settings, now=utc_now(), clock=utc_now, monotonic=time.monotonic, by="test")
